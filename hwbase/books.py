@@ -1,0 +1,256 @@
+"""Assumption books: named constants with a range, a unit, a year, a source and a kind.
+
+A book is a TOML file. A table that has a `nominal` key is a quantity; its name is the dotted path to it. A book may
+extend another one in the same folder (or beside itself) and then may only override quantities that exist there, in
+a unit that converts. Loading is strict: unknown keys, wrong units, non-finite numbers and low > nominal are errors.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from hwbase import units
+from hwbase.check import Number, number
+from hwbase.errors import InputError, unknown_name
+from hwbase.parsing import parse_strict, read_toml
+
+Kind = Literal["paper", "vendor", "analyst", "measured", "derived", "assumed", "fitted", "user"]
+Level = Literal["low", "nominal", "high"]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One sourced constant. `nominal` may be an array when a sweep varies it."""
+
+    nominal: Any
+    unit: str
+    source: str
+    kind: Kind
+    year: int
+    low: Any = None
+    high: Any = None
+    note: str = ""
+
+    def at(self, level: Level) -> Number:
+        """Return the number at "low", "nominal" or "high" (a missing end of the range is the nominal value)."""
+        value = getattr(self, level)
+        return self.nominal if value is None else value
+
+
+_QUANTITY = TypeAdapter(Quantity)
+
+
+@dataclass(frozen=True)
+class Book(Mapping[str, Quantity]):
+    """A named set of quantities; behaves as a read-only mapping from dotted names to `Quantity`."""
+
+    name: str
+    title: str
+    quantities: dict[str, Quantity]
+    level: Level = "nominal"
+
+    def __getitem__(self, key: str) -> Quantity:
+        try:
+            return self.quantities[key]
+        except KeyError:
+            raise unknown_name(f"assumption in book {self.name!r}:", key, self.quantities) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.quantities)
+
+    def __len__(self) -> int:
+        return len(self.quantities)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.quantities
+
+    def at(self, level: Level) -> "Book":
+        """Return the same book read at its "low", "nominal" or "high" values."""
+        if level not in get_args(Level):
+            raise unknown_name("level", level, get_args(Level))
+        return dataclasses.replace(self, level=level)
+
+    def value(self, key: str, unit: str) -> Number:
+        """Return the number named `key` at the book's level; raises `InputError` if its unit is not `unit`."""
+        quantity = self[key]
+        return quantity.at(self.level) * units.factor(quantity.unit, unit, f"{self.name}: {key}")
+
+    def override(self, values: Mapping[str, Any], source: str = "set by the user") -> "Book":
+        """Return a book in which each named quantity is pinned to a number, an array or a text like "18 kUSD".
+
+        Numbers are in the quantity's own unit. Raises `InputError` for unknown names, other units, and numbers that
+        are not finite.
+        """
+        changed = dict(self.quantities)
+        for key, given in values.items():
+            old = self[key]
+            value, unit = split_unit(given, old.unit)
+            value = number(key, value) * units.factor(unit, old.unit, key)
+            if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
+                raise InputError(f"{key} = {given}: expected a number >= 0 in {old.unit}")
+            changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal:g}")
+        return dataclasses.replace(self, quantities=changed)
+
+    def reader(self) -> "Reader":
+        """Return a reader that remembers which quantities were asked for."""
+        return Reader(self, {})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a quantity: name, low, nominal, high, unit, kind, year, source, note."""
+        return quantities_frame(self.quantities)
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, escape=True)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads a book and keeps what it read in `used`, so that a result can print where its numbers came from."""
+
+    book: Book
+    used: dict[str, Quantity]
+
+    def __call__(self, key: str, unit: str) -> Number:
+        """Return the number named `key`, which must be in `unit` or convert to it."""
+        value = self.book.value(key, unit)
+        self.used[key] = self.book[key]
+        return value
+
+
+def quantities_frame(quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+    """Return one row a quantity, in the columns name, low, nominal, high, unit, kind, year, source, note."""
+    return pd.DataFrame(
+        [
+            {
+                "name": name,
+                "low": q.at("low"),
+                "nominal": q.nominal,
+                "high": q.at("high"),
+                "unit": q.unit,
+                "kind": q.kind,
+                "year": q.year,
+                "source": q.source,
+                "note": q.note,
+            }
+            for name, q in quantities.items()
+        ],
+        columns=["name", "low", "nominal", "high", "unit", "kind", "year", "source", "note"],
+    )
+
+
+def split_unit(given: Any, unit: str) -> tuple[Any, str]:
+    """Return (number, unit) of a number or of a text such as "18 kUSD"; a bare number has the unit `unit`."""
+    if not isinstance(given, str):
+        return given, unit
+    head, _, tail = given.strip().partition(" ")
+    try:
+        return float(head), tail.strip() or unit
+    except ValueError:
+        raise InputError(f"{given!r}: expected a number, with or without a unit (such as '18 {unit}')") from None
+
+
+def load_book(name_or_path: str | Path, folder: Path) -> Book:
+    """Return the book called `name_or_path` in `folder`, or the one in the TOML file of that path.
+
+    Raises `InputError` for a book that is missing, is not TOML, extends itself, or breaks a rule of this module.
+    """
+    return _load(name_or_path, folder, seen=())
+
+
+def book_names(folder: Path) -> list[str]:
+    """Return the names of the books in `folder`, sorted."""
+    return sorted(path.stem for path in folder.glob("*.toml"))
+
+
+def _load(name_or_path: str | Path, folder: Path, seen: tuple[Path, ...]) -> Book:
+    path = _find(name_or_path, folder)
+    if path in seen:
+        raise InputError(f"book {path.name} extends itself")
+    data = read_toml(path)
+    header = data.pop("book", None)
+    if not isinstance(header, dict) or not isinstance(header.get("name"), str):
+        raise InputError(f"{path.name}: expected a [book] table with a name")
+    for key in header:
+        if key not in ("name", "title", "extends"):
+            raise unknown_name(f"key in [book] of {path.name}:", key, ("name", "title", "extends"))
+    own = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    if "extends" not in header:
+        return Book(header["name"], header.get("title", ""), own)
+    base = _load(header["extends"], path.parent if _beside(header["extends"], path) else folder, (*seen, path))
+    merged = dict(base.quantities)
+    for name, quantity in own.items():
+        if name not in merged:
+            raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, merged)
+        merged[name] = _convert(quantity, merged[name].unit, f"{path.name}: {name}")
+    return Book(header["name"], header.get("title", base.title), merged)
+
+
+def _find(name_or_path: str | Path, folder: Path) -> Path:
+    given = Path(name_or_path)
+    if given.suffix == ".toml":
+        for path in (given, folder / given):
+            if path.is_file():
+                return path.resolve()
+        raise InputError(f"book file {str(given)!r} does not exist")
+    path = folder / f"{given.name}.toml"
+    if str(given) != given.name or not path.is_file():
+        raise unknown_name("book", str(name_or_path), book_names(folder))
+    return path.resolve()
+
+
+def _beside(name: object, path: Path) -> bool:
+    return (path.parent / f"{name}.toml").is_file() or str(name).endswith(".toml")
+
+
+def _tables(where: str, data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, value in data.items():
+        if not isinstance(value, dict):
+            raise InputError(
+                f"{where}: {prefix}{key} = {value!r}: expected a table with nominal, unit, year, source, kind"
+            )
+        if "nominal" in value or not any(isinstance(v, dict) for v in value.values()):
+            yield prefix + key, value
+        else:
+            yield from _tables(where, value, f"{prefix}{key}.")
+
+
+def _quantity(where: str, table: dict[str, Any]) -> Quantity:
+    quantity = parse_strict(_QUANTITY, table, Quantity, where)
+    for level in ("low", "nominal", "high"):
+        number(f"{where}.{level}", quantity.at(level))
+    low, nominal, high = quantity.at("low"), quantity.nominal, quantity.at("high")
+    if low > nominal or nominal > high:
+        raise InputError(
+            f"{where}: low = {low:g}, nominal = {nominal:g}, high = {high:g}: expected low <= nominal <= high"
+        )
+    if not quantity.source.strip():
+        raise InputError(f"{where}.source is empty: expected where the number comes from")
+    units.parse(quantity.unit)
+    return quantity
+
+
+def _convert(quantity: Quantity, unit: str, where: str) -> Quantity:
+    scale = units.factor(quantity.unit, unit, where)
+    if scale == 1.0 and quantity.unit == unit:
+        return quantity
+    low, high = quantity.at("low") * scale, quantity.at("high") * scale
+    return dataclasses.replace(quantity, low=low, nominal=quantity.nominal * scale, high=high, unit=unit)
+
+
+__all__ = [
+    "Book",
+    "Kind",
+    "Level",
+    "Quantity",
+    "Reader",
+    "book_names",
+    "load_book",
+    "quantities_frame",
+    "split_unit",
+]
