@@ -1,1 +1,58 @@
-"""costmodel."""
+"""costmodel: what a chip and its fleet cost, in dollars and in carbon, from sourced assumptions.
+
+Numbers in, numbers out: it knows nothing of models or architectures. Every function takes scalars or NumPy arrays.
+
+    >>> import costmodel
+    >>> book = costmodel.load_book("hnlpu-asplos26").at("low")
+    >>> bill = costmodel.hardwired_bill(book, chips=16, die_area_mm2=827.08, hbm_gb_per_chip=192)
+    >>> round(bill.recurring_usd)
+    4560
+"""
+
+from costmodel import conventions, dies, masks, nre, power, silicon, yields
+from costmodel.bill import Bill, hardwired_bill, nodes
+from costmodel.books import book_names, load_book
+from costmodel.carbon import Carbon, ModuleCarbon, carbon, module_carbon, regions
+from costmodel.compare import Comparison, Pair, compare, gpu_carbon, hardwired_carbon
+from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
+from costmodel.effects import convention_effects
+from costmodel.power import system_it_power_w
+from costmodel.table4 import ModelMasks, table4
+from costmodel.tco import Tco, fleet_tco, gpu_tco, gpus_to_match, tco
+
+__all__ = [
+    "AS_PUBLISHED",
+    "CORRECTED",
+    "Bill",
+    "Carbon",
+    "Comparison",
+    "Conventions",
+    "ModelMasks",
+    "ModuleCarbon",
+    "Pair",
+    "Tco",
+    "book_names",
+    "carbon",
+    "compare",
+    "convention_effects",
+    "conventions",
+    "dies",
+    "fleet_tco",
+    "gpu_carbon",
+    "gpu_tco",
+    "gpus_to_match",
+    "hardwired_bill",
+    "hardwired_carbon",
+    "load_book",
+    "masks",
+    "module_carbon",
+    "nodes",
+    "nre",
+    "power",
+    "regions",
+    "silicon",
+    "system_it_power_w",
+    "table4",
+    "tco",
+    "yields",
+]

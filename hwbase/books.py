@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from hwbase.parsing import parse_strict, read_toml
 
 Kind = Literal["paper", "vendor", "analyst", "measured", "derived", "assumed", "fitted", "user"]
 Level = Literal["low", "nominal", "high"]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,33 @@ class Reader:
         value = self.book.value(key, unit)
         self.used[key] = self.book[key]
         return value
+
+
+def sourced(unit: str, **limits: Any) -> Any:
+    """Return a dataclass field that `from_book` fills from the quantity of the same name, in `unit`.
+
+    `limits` are those of `hwbase.check.number` (low, high, above, whole).
+    """
+    return dataclasses.field(metadata={"unit": unit, "limits": limits or {"low": 0.0}})
+
+
+def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -> R:
+    """Return an instance of the dataclass `record`, each `sourced` field read from the book under `prefix`.
+
+    Fields that are not sourced come from `given`. Raises `InputError` for a name that the book does not have.
+    """
+    values = dict(given)
+    for field in dataclasses.fields(record):  # type: ignore[arg-type]
+        if "unit" in field.metadata and field.name not in values:
+            values[field.name] = reader(prefix + field.name, field.metadata["unit"])
+    return record(**values)
+
+
+def check_fields(record: type, values: Mapping[str, Any]) -> None:
+    """Check `values` against the limits of the `sourced` fields of the dataclass `record`; raises `InputError`."""
+    for field in dataclasses.fields(record):
+        if "unit" in field.metadata and field.name in values:
+            number(field.name, values[field.name], **field.metadata["limits"])
 
 
 def quantities_frame(quantities: Mapping[str, Quantity]) -> pd.DataFrame:
@@ -250,7 +278,10 @@ __all__ = [
     "Quantity",
     "Reader",
     "book_names",
+    "check_fields",
+    "from_book",
     "load_book",
     "quantities_frame",
+    "sourced",
     "split_unit",
 ]

@@ -1,1 +1,56 @@
-"""hwsim."""
+"""hwsim: what runs a model - circuits, chips, fabrics, hardwired machines, and the accelerators they compete with."""
+
+from hwsim._shadow import refuse_shadows
+
+refuse_shadows()
+
+from hwbase import InputError  # noqa: E402
+from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator  # noqa: E402
+from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for  # noqa: E402
+from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  # noqa: E402
+from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
+from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
+from hwsim.hardwired import READINGS, simulate_hardwired  # noqa: E402
+from hwsim.results import Check, SimResult  # noqa: E402
+from hwsim.routing import largest_slice, routing_demand  # noqa: E402
+from hwsim.simulate import MACHINES, simulate  # noqa: E402
+from hwsim.technology import Technology, load_technology, technology_book  # noqa: E402
+from hwsim.weights import WeightFormat, weight_format  # noqa: E402
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MACHINES",
+    "READINGS",
+    "Accelerator",
+    "Block",
+    "Check",
+    "Chip",
+    "Circuit",
+    "HardwiredDesign",
+    "InputError",
+    "Message",
+    "SimResult",
+    "Technology",
+    "WeightFormat",
+    "build_chip",
+    "busiest_link",
+    "cell_embedding",
+    "design_book",
+    "fit_design",
+    "grid_for",
+    "largest_slice",
+    "link_load",
+    "load_accelerator",
+    "load_design",
+    "load_technology",
+    "mac_array",
+    "messages",
+    "metal_embedding",
+    "routing_demand",
+    "simulate",
+    "simulate_accelerator",
+    "simulate_hardwired",
+    "technology_book",
+    "weight_format",
+]

@@ -1,0 +1,55 @@
+"""What each questionable convention is worth: switch one at a time and see how the headline moves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from costmodel.compare import Comparison, compare
+from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions, differences
+from hwbase import Book
+
+_PERCENT = 100.0
+
+
+def convention_effects(
+    book: Book,
+    *,
+    base: Conventions = AS_PUBLISHED,
+    other: Conventions = CORRECTED,
+    groups: Mapping[str, Mapping[str, Any]] | None = None,
+    **design: Any,
+) -> pd.DataFrame:
+    """Return one row per reading: `base`, each choice of `other` alone, each of `groups`, and all of `other`.
+
+    `groups` names sets of choices to switch together. `design` goes to `compare`. Columns: reading, choice,
+    hardwired_low_usd, hardwired_high_usd, gpu_usd, ratio_low, ratio_high (TCO of the GPUs over the hardwired fleet with
+    re-spins), carbon_ratio, ratio_low_change_percent, carbon_ratio_change_percent (against `base`).
+    Raises `InputError` as `compare` does.
+    """
+    readings: dict[str, tuple[str, Conventions]] = {base.name: ("", base)}
+    for name, choice in differences(base, other).items():
+        readings[name] = (str(choice), base.switched(**{name: choice}))
+    for name, choices in (groups or {}).items():
+        shown = ", ".join(f"{key} = {value}" for key, value in choices.items())
+        readings[name] = (shown, base.switched(**choices))
+    readings[f"all: {other.name}"] = ("", other)
+
+    rows = [_row(name, shown, compare(book, conventions=c, **design)) for name, (shown, c) in readings.items()]
+    frame = pd.DataFrame(rows)
+    for column in ("ratio_low", "carbon_ratio"):
+        frame[f"{column}_change_percent"] = _PERCENT * (frame[column] / frame[column].iloc[0] - 1.0)
+    return frame
+
+
+def _row(name: str, choice: str, result: Comparison) -> dict[str, Any]:
+    return {
+        "reading": name,
+        "choice": choice,
+        "hardwired_low_usd": result.low.hardwired.total_usd,
+        "hardwired_high_usd": result.high.hardwired.total_usd,
+        "gpu_usd": result.low.gpu.total_usd,
+        "ratio_low": result.low.tco_ratio,
+        "ratio_high": result.high.tco_ratio,
+        "carbon_ratio": result.low.carbon_ratio,
+    }

@@ -1,0 +1,29 @@
+"""What the results of this package share: they carry the assumptions they were computed from."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from hwbase import Quantity, Record, quantities_frame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costed(Record):
+    """A result that knows which quantities of its book it read."""
+
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
+
+    def sources(self) -> pd.DataFrame:
+        """Return one row per assumption read: name, low, nominal, high, unit, kind, year, source, note."""
+        return quantities_frame(self.assumptions)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the figures alone (see `sources` for the assumptions): a row per element where they are arrays."""
+        return Record.to_frame(self._figures())
+
+    def _figures(self) -> "Costed":
+        return dataclasses.replace(self, assumptions={})
+
+    def _repr_html_(self) -> str:
+        return Record._repr_html_(self._figures())

@@ -1,0 +1,247 @@
+"""Total cost of ownership of a fleet: capital, energy, upkeep and new weights, and dollars per million tokens.
+
+One function serves every kind of hardware (`fleet_tco`); `tco` and `gpu_tco` say what a hardwired fleet and a GPU fleet
+put into it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from costmodel.bill import Bill
+from costmodel.conventions import AS_PUBLISHED, Conventions
+from costmodel.power import facility_power_mw, it_power_mw
+from costmodel.results import Costed
+from hwbase import Book, Reader
+from hwbase.check import Number, count, fraction, non_negative, positive
+
+_HOURS_PER_YEAR = 8760.0
+_KW_PER_MW = 1e3
+_SECONDS_PER_HOUR = 3600.0
+_MILLION = 1e6
+
+
+@dataclass(frozen=True)
+class Tco(Costed):
+    """What a fleet costs over its life, in USD; with a discount rate, its present value."""
+
+    units: Number
+    """Systems, or GPUs."""
+    it_power_mw: Number
+    facility_power_mw: Number
+    hardware_usd: Number
+    """Nodes as bought or built (NRE and all)."""
+    network_usd: Number
+    construction_usd: Number
+    """The data centre's building and power."""
+    infrastructure_usd: Number
+    """Network + construction."""
+    capex_usd: Number
+    """Hardware + infrastructure: what is paid before the first token."""
+    electricity_usd: Number
+    maintenance_usd: Number
+    """Yearly rate, spares and licences, over the life."""
+    opex_usd: Number
+    """Electricity + maintenance."""
+    respins_usd: Number
+    """All re-spins over the life."""
+    static_usd: Number
+    """Capital + operation, the model never changing."""
+    total_usd: Number
+    """Static + re-spins."""
+    million_tokens: Number
+    """Tokens generated over the life, in millions; discounted as the costs are."""
+
+    @property
+    def usd_per_million_tokens(self) -> Number:
+        """Dollars per million tokens, re-spins included."""
+        return self.total_usd / self.million_tokens
+
+    @property
+    def static_usd_per_million_tokens(self) -> Number:
+        """Dollars per million tokens if the model never changes."""
+        return self.static_usd / self.million_tokens
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What keeps a fleet running."""
+
+    base_usd: Number | None
+    """What the yearly maintenance rate applies to; None for all capital expenditure."""
+    upfront_usd: Number
+    """Spares, bought at the start."""
+    yearly_usd: Number
+    """Licences."""
+
+
+def fleet_tco(
+    book: Book | Reader,
+    *,
+    units: Number,
+    hardware_usd: Number,
+    network_nodes: Number,
+    it_power_w: Number,
+    tokens_per_s: Number,
+    upkeep: Upkeep,
+    respin_usd: Number = 0.0,
+    respins: Number = 0,
+    conventions: Conventions = AS_PUBLISHED,
+) -> Tco:
+    """Return the TCO of any fleet; `it_power_w` and `tokens_per_s` are the whole fleet's, at full load.
+
+    capex = hardware + nodes x network + MW x construction; electricity = facility MW x hours x utilisation x price;
+    maintenance = spares + years x (rate x base + licences). At a discount rate r, costs spread over T years count
+    (1 - q^T)/(-T ln q), q = 1/(1 + r), and so do tokens; re-spins fall evenly between start and end.
+
+    Raises `InputError` for negative inputs, or a utilisation or lifetime in the book that is out of range.
+    """
+    read = book if isinstance(book, Reader) else book.reader()
+    hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
+    years = hours / _HOURS_PER_YEAR
+    rate = non_negative("use.discount_rate_per_year", read("use.discount_rate_per_year", "1/year"))
+    busy_hours = hours * fraction("use.utilisation", read("use.utilisation", "1")) * spread_worth(rate, years)
+
+    it_mw = it_power_mw(it_power_w)
+    facility_mw = facility_power_mw(it_power_w, read("datacentre.pue", "1"), conventions.facility_power_step_mw)
+    network = non_negative("network_nodes", network_nodes) * read("network.usd_per_node", "USD")
+    built_mw = facility_mw if conventions.construction_basis == "facility" else it_mw
+    construction = built_mw * read("datacentre.usd_per_mw", "USD/MW")
+    hardware = non_negative("hardware_usd", hardware_usd)
+    capex = hardware + network + construction
+
+    electricity = facility_mw * _KW_PER_MW * busy_hours * read("electricity.usd_per_kwh", "USD/kWh")
+    base = capex if upkeep.base_usd is None else non_negative("maintenance base", upkeep.base_usd)
+    yearly = read("maintenance.rate_per_year", "1/year") * base + non_negative("licences", upkeep.yearly_usd)
+    maintenance = non_negative("spares", upkeep.upfront_usd) + yearly * years * spread_worth(rate, years)
+    respun = non_negative("respin_usd", respin_usd) * repeats_worth(rate, years, respins)
+    static = capex + electricity + maintenance
+    return Tco(
+        units=units,
+        it_power_mw=it_mw,
+        facility_power_mw=facility_mw,
+        hardware_usd=hardware,
+        network_usd=network,
+        construction_usd=construction,
+        infrastructure_usd=network + construction,
+        capex_usd=capex,
+        electricity_usd=electricity,
+        maintenance_usd=maintenance,
+        opex_usd=electricity + maintenance,
+        respins_usd=respun,
+        static_usd=static,
+        total_usd=static + respun,
+        million_tokens=positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION,
+        assumptions=read.used,
+    )
+
+
+def tco(
+    book: Book,
+    *,
+    bill: Bill,
+    volume: Number,
+    system_power_w: Number,
+    tokens_per_s: Number,
+    respins: Number | None = None,
+    conventions: Conventions = AS_PUBLISHED,
+) -> Tco:
+    """Return the TCO of `volume` hardwired systems of `bill`.
+
+    `system_power_w` (at the plug, see `power.system_it_power_w`) and `tokens_per_s` are of one system; `respins` counts
+    the model updates over the life (the book's number by default). Raises `InputError` for a volume that is not whole
+    or below 1, and for negative inputs.
+    """
+    read = Reader(book, dict(bill.assumptions))
+    systems = count("volume", volume)
+    spares = spare_systems(read, systems)
+    hardware = bill.build_usd(systems)
+    rule = conventions.hardwired_maintenance
+    if rule == "rate":
+        base, bought = (hardware if conventions.maintenance_basis == "nodes" else None), 0.0
+    else:
+        base = systems * bill.system_usd if rule == "spares-and-rate" else 0.0
+        bought = spares * bill.system_usd
+    return fleet_tco(
+        read,
+        units=systems,
+        hardware_usd=hardware,
+        network_nodes=systems * bill.chips / read("network.chips_per_node", "1"),
+        it_power_w=systems * non_negative("system_power_w", system_power_w),
+        tokens_per_s=systems * positive("tokens_per_s", tokens_per_s),
+        upkeep=Upkeep(base_usd=base, upfront_usd=bought, yearly_usd=0.0),
+        respin_usd=bill.respin_usd(systems + (spares if conventions.spares_respun and rule != "rate" else 0)),
+        respins=read("use.respins", "1") if respins is None else respins,
+        conventions=conventions,
+    )
+
+
+def gpu_tco(
+    book: Book, *, gpus: Number, tokens_per_s: Number | None = None, conventions: Conventions = AS_PUBLISHED
+) -> Tco:
+    """Return the TCO of `gpus` GPUs that generate `tokens_per_s` each (the book's number by default).
+
+    New weights cost a GPU fleet nothing. Raises `InputError` for fewer than one GPU or negative inputs.
+    """
+    read = book.reader()
+    gpus = positive("gpus", gpus)
+    nodes = gpus / read("h100.gpus_per_node", "1")
+    hardware = nodes * read("h100.node_price_usd", "USD")
+    licence = read("h100.licence_usd_per_gpu_year", "USD") if conventions.licence_counted else 0.0
+    each = read("h100.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
+    return fleet_tco(
+        read,
+        units=gpus,
+        hardware_usd=hardware,
+        network_nodes=gpus / read("network.chips_per_node", "1"),
+        it_power_w=gpus * read("h100.power_w", "W"),
+        tokens_per_s=gpus * positive("tokens_per_s", each),
+        upkeep=Upkeep(
+            base_usd=hardware if conventions.maintenance_basis == "nodes" else None,
+            upfront_usd=0.0,
+            yearly_usd=gpus * licence,
+        ),
+        conventions=conventions,
+    )
+
+
+def gpus_to_match(
+    volume: Number, tokens_per_s: Number, gpu_tokens_per_s: Number, conventions: Conventions = AS_PUBLISHED
+) -> Number:
+    """Return the GPUs that generate as much as `volume` systems of `tokens_per_s` each.
+
+    "rounded": the match of one system to one significant digit, times the volume; "exact": rounded up for the fleet.
+    Raises `InputError` for inputs that are not positive.
+    """
+    systems = count("volume", volume)
+    per_system = positive("tokens_per_s", tokens_per_s) / positive("gpu_tokens_per_s", gpu_tokens_per_s)
+    if conventions.gpu_count == "exact":
+        return np.ceil(systems * per_system)
+    digit = 10.0 ** np.floor(np.log10(per_system))
+    return systems * np.maximum(np.rint(per_system / digit) * digit, 1.0)
+
+
+def spare_systems(read: Reader, volume: Number) -> Number:
+    """Return the spare systems kept for `volume` systems: the book's fraction of them, rounded up."""
+    return np.ceil(volume * fraction("maintenance.spare_fraction", read("maintenance.spare_fraction", "1")))
+
+
+def spread_worth(rate: Number, years: Number) -> Number:
+    """Return the present worth of 1 spread evenly over `years` at a yearly discount `rate`; 1 at a rate of 0."""
+    growth = np.log1p(rate) * years
+    safe = np.where(growth > 0.0, growth, 1.0)
+    worth = np.where(growth > 0.0, -np.expm1(-safe) / safe, 1.0)
+    return worth if worth.ndim else float(worth)
+
+
+def repeats_worth(rate: Number, years: Number, repeats: Number) -> Number:
+    """Return the present worth of `repeats` payments of 1, evenly between start and end of `years`.
+
+    A geometric series: q (1 - q^n)/(1 - q) with q = (1 + rate)^(-years/(n + 1)); n at a rate of 0.
+    Raises `InputError` for repeats that are not whole or below 0.
+    """
+    n = count("respins", repeats, low=0, high=_MILLION)
+    step = np.log1p(rate) * years / (np.asarray(n) + 1.0)
+    safe = np.where(step > 0.0, step, 1.0)
+    worth = np.where(step > 0.0, np.expm1(-safe * n) / np.expm1(-safe) * np.exp(-safe), n)
+    return worth if worth.ndim else float(worth)

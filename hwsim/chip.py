@@ -1,0 +1,168 @@
+"""The chip of a hardwired machine: its blocks, each sized from the design, and how many chips a model needs.
+
+Blocks of Table 1 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, Record
+from hwbase.check import Number
+from hwsim.circuits import metal_embedding
+from hwsim.design import HardwiredDesign
+from hwsim.mapping import Matrix, matrices
+from hwsim.technology import Technology
+from hwsim.weights import WeightFormat, weight_format
+from models import LLMSpec
+
+#: More chips than this is not a machine anyone would build; asked for, it is a mistake in the input.
+MOST_CHIPS = 65536
+
+
+@dataclass(frozen=True)
+class Block(Record):
+    """One block of a chip. `static_w` is drawn always, `dynamic_w` on top of it when the block is always busy."""
+
+    name: str
+    area_mm2: Number
+    static_w: Number
+    dynamic_w: Number
+    resource: str
+
+    @property
+    def power_w(self) -> Number:
+        """Power when busy all the time, in W."""
+        return self.static_w + self.dynamic_w
+
+
+@dataclass(frozen=True)
+class Chip(Record):
+    """A chip as its blocks. `hn_weights` is the number of weights in its HN array."""
+
+    blocks: tuple[Block, ...]
+    reticle_area_mm2: Number
+    hn_weights: Number
+
+    @property
+    def area_mm2(self) -> Number:
+        """Area of all blocks, in mm2."""
+        return sum(block.area_mm2 for block in self.blocks)
+
+    @property
+    def power_w(self) -> Number:
+        """Power with every block always busy, in W."""
+        return sum(block.power_w for block in self.blocks)
+
+    @property
+    def fits_reticle(self) -> Number:
+        """Whether one exposure prints the die."""
+        return self.area_mm2 <= self.reticle_area_mm2
+
+    def block(self, name: str) -> Block:
+        """Return the block called `name`."""
+        return next(block for block in self.blocks if block.name == name)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a block: name, area_mm2, power_w."""
+        return pd.DataFrame([{"block": b.name, "area_mm2": b.area_mm2, "power_w": b.power_w} for b in self.blocks])
+
+
+def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> Chip:
+    """Return the chip of `design` that holds its share of `model`: every block sized from what it has to do.
+
+    HN array: Hardwired-Neurons for every matrix on the chip, standing power per area from the technology. VEX: its
+    multiply-accumulate units. Attention buffer: two-port SRAM, read energy x bandwidth. Interconnect engine: links to
+    the other chips of the row and column, both directions busy. HBM PHY: per stack.
+    """
+    array_mm2, weights = hn_array(model, design, technology)
+    bits = design.buffer_bytes * 8.0
+    links = design.links_per_chip
+    reads_w = design.buffer_bandwidth_bytes_per_s * 8.0 * technology.sram_read_energy_j_per_bit
+    traffic_bits = links * 2.0 * design.link_bandwidth_bytes_per_s * 8.0
+    vex_w = design.vex_macs * technology.vex_mac_energy_j * design.clock_hz
+    blocks = (
+        Block("HN array", array_mm2, array_mm2 * technology.hn_static_w_per_mm2, 0.0, "hn"),
+        Block("VEX", design.vex_macs * technology.vex_mac_area_um2 * 1e-6, 0.0, vex_w, "vex"),
+        Block("control", technology.control_area_mm2, technology.control_power_w, 0.0, "control"),
+        Block("attention buffer", technology.sram_area_mm2(bits, two_port=True), 0.0, reads_w, "buffer"),
+        Block(
+            "interconnect engine",
+            links * technology.link_area_mm2,
+            0.0,
+            traffic_bits * technology.link_energy_j_per_bit,
+            "links",
+        ),
+        Block(
+            "HBM PHY",
+            design.hbm_stacks * technology.hbm_phy_area_mm2,
+            0.0,
+            design.hbm_stacks * technology.hbm_phy_power_w,
+            "hbm",
+        ),
+    )
+    return Chip(blocks, technology.reticle_area_mm2, weights)
+
+
+def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[Number, Number]:
+    """Return (area in mm2, weights) of the HN array of one chip."""
+    fmt = weight_format(design.weight_format, technology)
+    area: Number = 0.0
+    weights: Number = 0.0
+    for matrix in matrices(model, design.rows, design.columns):
+        area = area + matrix_area_mm2(matrix, design, technology, fmt)
+        weights = weights + matrix.weights
+    return area, weights
+
+
+def matrix_area_mm2(matrix: Matrix, design: HardwiredDesign, technology: Technology, fmt: WeightFormat) -> Number:
+    """Return the area that all copies of one matrix take on a chip, in mm2."""
+    circuit = metal_embedding(
+        matrix.inputs,
+        matrix.outputs,
+        fmt,
+        technology,
+        activation_bits=design.activation_bits,
+        slack=design.popcnt_slack,
+        clock_hz=design.clock_hz,
+    )
+    return circuit.area_mm2 * matrix.copies * matrix.layers
+
+
+def grid_for(chips: Number) -> tuple[Number, Number]:
+    """Return (rows, columns) of the nearly square grid with at least `chips` chips; rows are a power of two."""
+    n = np.asarray(chips, dtype=float)
+    # The power of two nearest to the side of the square; half-way goes down, so a grid is wide rather than tall.
+    rows = 2.0 ** np.ceil(np.log2(np.maximum(n, 1.0)) / 2.0 - 0.5)
+    columns = np.ceil(n / rows)
+    return (rows, columns) if n.ndim else (int(rows), int(columns))
+
+
+def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> HardwiredDesign:
+    """Return `design` with the smallest nearly square grid whose dies fit the reticle; broadcasts.
+
+    The HN array is shared out over the chips, the other blocks stand on every chip, and a larger grid needs more links
+    on each: grow until it fits. Raises `InputError` if the other blocks alone overfill the reticle, or the machine
+    would need more than `MOST_CHIPS`.
+    """
+    needed: Number = 1.0
+    while True:
+        rows, columns = grid_for(needed)
+        grown = replace(design, rows=rows, columns=columns)
+        chip = build_chip(model, grown, technology)
+        if np.all(chip.fits_reticle):
+            return grown
+        array = chip.block("HN array").area_mm2
+        room = chip.reticle_area_mm2 - (chip.area_mm2 - array)
+        if np.any(np.asarray(room) <= 0):
+            raise InputError(
+                f"{model.name} on {np.max(grown.chips):,.0f} chips: the blocks beside the HN array take "
+                f"{np.max(chip.area_mm2 - array):,.0f} mm2, expected less than the reticle's "
+                f"{np.min(chip.reticle_area_mm2):,.0f} mm2"
+            )
+        # At least the chips that share out the array, and at least one more than did not fit.
+        wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
+        needed = np.where(chip.fits_reticle, needed, wanted)[()]
+        if np.any(needed > MOST_CHIPS):
+            raise InputError(f"{model.name} needs {np.max(needed):,.0f} chips: expected at most {MOST_CHIPS:,}")

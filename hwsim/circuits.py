@@ -1,0 +1,214 @@
+"""Three ways to multiply a vector by fixed weights: MAC array (MA), Cell-Embedding (CE), Metal-Embedding (ME).
+
+Each model counts full adders, flip-flops and SRAM bits from the structure of the circuit, then takes area, delay
+and energy from the technology. Structure: "Hardwired-Neuron Language Processing Units", ASPLOS '26,
+doi 10.1145/3779212.3790169. All numeric arguments may be arrays; `inputs` and `outputs` broadcast.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record
+from hwbase.check import Number, count, non_negative, positive
+from hwsim.technology import Technology
+from hwsim.weights import WeightFormat, signed_digits
+
+
+@dataclass(frozen=True)
+class Circuit(Record):
+    """Size, speed and energy of one operator. `energy_j` is for one product; leakage is over its `cycles`."""
+
+    kind: str
+    transistors: Number
+    sram_bits: Number
+    area_mm2: Number
+    logic_area_mm2: Number
+    cycles: Number
+    initiation_interval: Number
+    switching_j: Number
+    leakage_w: Number
+    leakage_j: Number
+    weights: Number
+
+    @property
+    def energy_j(self) -> Number:
+        """Switching plus leakage of one product, in J."""
+        return self.switching_j + self.leakage_j
+
+    @property
+    def weights_per_mm2(self) -> Number:
+        """Weight density, weights per mm2 of the whole operator."""
+        return self.weights / self.area_mm2
+
+    @property
+    def transistors_per_weight(self) -> Number:
+        """Transistors of logic per weight."""
+        return self.transistors / self.weights
+
+
+def metal_embedding(
+    inputs: Number,
+    outputs: Number,
+    weights: WeightFormat,
+    technology: Technology,
+    *,
+    activation_bits: Number = 8,
+    slack: Number = 0.0,
+    clock_hz: Number = 1e9,
+) -> Circuit:
+    """Return the ME circuit: `outputs` Hardwired-Neurons of `inputs` weights each.
+
+    A neuron has one POPCNT per non-zero weight value, a constant multiplier behind each, an adder tree over them and
+    a shift-accumulator; activations arrive bit by bit. `slack` is the spare share of POPCNT ports (0.1 = 10 %), so
+    that any histogram near the assumed one can be embedded in metal. Full adders of a POPCNT of c ports:
+    c - ceil(log2(c + 1)). Raises `InputError` for sizes that are not positive.
+    """
+    n, m, a = _sizes(inputs, outputs, activation_bits)
+    adders, registers, levels = neuron_gates(n, weights, a, non_negative("slack", slack, high=100.0))
+    # Each input is a shift register of a bits, shared by all neurons.
+    transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
+    transistors = transistors + n * a * technology.flip_flop_transistors
+    # The bit-serial adders work once a bit plane, the shift registers likewise.
+    evaluations = transistors * a
+    drain = pipeline_cycles(levels, technology, clock_hz)
+    cycles = np.maximum(operand_cycles(n, a, technology), a) + drain
+    return _circuit("ME", n * m, transistors, 0.0, cycles, a, evaluations, 0.0, technology, clock_hz)
+
+
+def neuron_gates(
+    inputs: Number, weights: WeightFormat, activation_bits: Number, slack: Number
+) -> tuple[Number, Number, Number]:
+    """Return (full adders, flip-flops, full-adder levels) of one Hardwired-Neuron with `inputs` weights."""
+    n = np.asarray(inputs, dtype=float)
+    values, frequencies = weights.nonzero
+    popcnt: Number = 0.0
+    constants: Number = 0.0
+    counters: Number = 0.0
+    widest: Number = 0.0
+    for value, frequency in zip(values, frequencies, strict=True):
+        ports = n * frequency * (1.0 + slack)
+        bits = np.ceil(np.log2(ports + 1.0))
+        popcnt = popcnt + np.maximum(ports - bits, 0.0)
+        constants = constants + (signed_digits(value) - 1) * (bits + int(abs(value)).bit_length())
+        counters = counters + bits
+        widest = np.maximum(widest, bits)
+    product_bits = widest + weights.magnitude_bits
+    tree = (len(values) - 1) * (product_bits + 1.0)
+    accumulator_bits = product_bits + np.log2(len(values)) + activation_bits
+    adders = popcnt + constants + tree + accumulator_bits
+    registers = counters + accumulator_bits
+    largest = n * np.max(frequencies) * (1.0 + slack)
+    # Carry-save levels shrink by 3:2, then a carry ripples once; the tree of regions adds a level per doubling.
+    levels = carry_save_levels(largest) + widest + np.ceil(np.log2(len(values))) * 2.0 + product_bits
+    return adders, registers, levels
+
+
+def cell_embedding(
+    inputs: Number,
+    outputs: Number,
+    weights: WeightFormat,
+    technology: Technology,
+    *,
+    activation_bits: Number = 8,
+    clock_hz: Number = 1e9,
+) -> Circuit:
+    """Return the CE circuit: a constant multiplier per weight and an adder tree per output, bit-parallel.
+
+    A multiplier by a constant with d signed digits takes d - 1 adders; level k of the tree adds operands of
+    (product bits + k - 1) bits. Zero weights take nothing. Raises `InputError` for sizes that are not positive.
+    """
+    n, m, a = _sizes(inputs, outputs, activation_bits)
+    used = n * (1.0 - weights.zero_fraction)
+    digits = np.array([max(signed_digits(v) - 1, 0) for v in weights.values])
+    multiplier = float((digits * weights.histogram).sum()) * (a + weights.magnitude_bits / 2.0)
+    product_bits = a + weights.magnitude_bits
+    # Sum over levels k of (product_bits + k - 1) / 2^k per operand tends to product_bits + 1.
+    tree = np.maximum(used - 1.0, 0.0) * (product_bits + 1.0)
+    sum_bits = product_bits + np.log2(np.maximum(n, 1.0))
+    adders = n * multiplier + tree
+    registers = n * a / m + sum_bits
+    transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
+    levels = carry_save_levels(used) + sum_bits + a
+    cycles = operand_cycles(n, a, technology) + pipeline_cycles(levels, technology, clock_hz)
+    return _circuit("CE", n * m, transistors, 0.0, cycles, 1.0, transistors, 0.0, technology, clock_hz)
+
+
+def mac_array(
+    inputs: Number,
+    outputs: Number,
+    weights: WeightFormat,
+    technology: Technology,
+    *,
+    macs: Number = 1024,
+    activation_bits: Number = 8,
+    clock_hz: Number = 1e9,
+) -> Circuit:
+    """Return the MA circuit: `macs` multiply-accumulate units fed with weights from an SRAM that holds them all.
+
+    A generic multiplier takes a x b full adders, its accumulator product + log2(inputs) bits. Every weight is read
+    from SRAM once a product. `area_mm2` includes the SRAM; `logic_area_mm2` is the MACs alone. Raises `InputError`
+    for sizes that are not positive.
+    """
+    n, m, a = _sizes(inputs, outputs, activation_bits)
+    units = count("macs", macs)
+    bits = n * m * weights.bits
+    sum_bits = a + weights.magnitude_bits + np.log2(np.maximum(n, 1.0))
+    adders = units * (a * (weights.magnitude_bits + 1.0) + sum_bits)
+    registers = units * (a + weights.bits + sum_bits)
+    transistors = adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+    passes = np.ceil(n * m / units)
+    cycles = operand_cycles(n, a, technology) + passes + technology.sram_latency_cycles
+    reads_j = bits * technology.sram_read_energy_j_per_bit
+    return _circuit("MA", n * m, transistors, bits, cycles, passes, transistors * passes, reads_j, technology, clock_hz)
+
+
+def operand_cycles(inputs: Number, activation_bits: Number, technology: Technology) -> Number:
+    """Return the cycles to bring one activation vector over the operand bus of a stand-alone operator."""
+    return np.ceil(inputs * activation_bits / technology.operand_bus_bits)
+
+
+def carry_save_levels(operands: Number) -> Number:
+    """Return the levels of a 3:2 carry-save tree over `operands` (each level leaves two thirds of them)."""
+    return np.ceil(np.log(np.maximum(operands, 2.0) / 2.0) / np.log(1.5)) + 1.0
+
+
+def pipeline_cycles(levels: Number, technology: Technology, clock_hz: Number) -> Number:
+    """Return the cycles that `levels` full-adder delays take at `clock_hz`."""
+    per_cycle = technology.usable_cycle / (positive("clock_hz", clock_hz, high=1e12) * technology.full_adder_delay_s)
+    return np.ceil(levels / per_cycle)
+
+
+def _sizes(inputs: Number, outputs: Number, activation_bits: Number) -> tuple[Number, Number, Number]:
+    n, m = positive("inputs", inputs, high=1e9), positive("outputs", outputs, high=1e9)
+    return n, m, count("activation_bits", activation_bits, high=64)
+
+
+def _circuit(
+    kind: str,
+    weights: Number,
+    transistors: Number,
+    sram_bits: Number,
+    cycles: Number,
+    interval: Number,
+    evaluations: Number,
+    reads_j: Number,
+    technology: Technology,
+    clock_hz: Number,
+) -> Circuit:
+    logic = technology.logic_area_mm2(transistors)
+    area = logic + technology.sram_area_mm2(sram_bits)
+    leakage_w = area * technology.leakage_w_per_mm2
+    return Circuit(
+        kind=kind,
+        transistors=transistors,
+        sram_bits=sram_bits,
+        area_mm2=area,
+        logic_area_mm2=logic,
+        cycles=cycles,
+        initiation_interval=interval,
+        switching_j=evaluations * technology.switching_j_per_transistor + reads_j,
+        leakage_w=leakage_w,
+        leakage_j=leakage_w * cycles / clock_hz,
+        weights=weights,
+    )

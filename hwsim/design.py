@@ -1,0 +1,87 @@
+"""A hardwired machine as a record of numbers, read from its design book."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbase import Book, Record, load_book
+from hwbase.books import Reader, check_fields, from_book, sourced
+from hwbase.check import Number
+from hwsim.technology import BOOKS
+
+
+@dataclass(frozen=True)
+class HardwiredDesign(Record):
+    """A grid of chips with weights in metal. Any number may be an array; `hnlpu.toml` holds sources.
+
+    The three `published_*` fields are fitted to Figure 14 of the paper and used by the `as-published` reading only.
+    """
+
+    name: str
+    rows: Number = sourced("chip", low=1, high=4096, whole=True)
+    columns: Number = sourced("chip", low=1, high=4096, whole=True)
+    clock_hz: Number = sourced("Hz", above=0.0, high=1e11)
+    activation_bits: Number = sourced("1", low=1, high=32, whole=True)
+    popcnt_slack: Number = sourced("1", low=0.0, high=10.0)
+    link_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
+    link_latency_s: Number = sourced("s", low=0.0, high=1.0)
+    link_element_bytes: Number = sourced("B", above=0.0, high=64)
+    kv_element_bytes: Number = sourced("B", above=0.0, high=64)
+    buffer_banks: Number = sourced("1", low=0, high=1e9, whole=True)
+    buffer_bank_bytes: Number = sourced("B", above=0.0, high=1e12)
+    buffer_port_bits: Number = sourced("1", above=0.0, high=1e6)
+    hbm_stacks: Number = sourced("1", low=0, high=1024, whole=True)
+    hbm_stack_bytes: Number = sourced("B", above=0.0, high=1e15)
+    hbm_stack_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
+    vex_macs: Number = sourced("1", low=1, high=1e12, whole=True)
+    vex_lanes: Number = sourced("lane", low=1, high=1e12, whole=True)
+    stages_per_layer: Number = sourced("1", low=1, high=1024, whole=True)
+    power_overhead: Number = sourced("1", low=1.0, high=10.0)
+    published_projection_passes: Number = sourced("1", above=0.0, high=1e6)
+    published_nonlinear_lanes: Number = sourced("lane", above=0.0, high=1e12)
+    published_vex_speedup: Number = sourced("1", above=0.0, high=1e9)
+    weight_format: str = "fp4"
+    collective: str = "direct"
+
+    def __post_init__(self) -> None:
+        check_fields(type(self), vars(self))
+
+    @property
+    def chips(self) -> Number:
+        """Chips in the machine."""
+        return self.rows * self.columns
+
+    @property
+    def links_per_chip(self) -> Number:
+        """Point-to-point links of a chip: to every other chip of its row and of its column."""
+        return self.rows + self.columns - 2
+
+    @property
+    def buffer_bytes(self) -> Number:
+        """Attention buffer of one chip, in bytes."""
+        return self.buffer_banks * self.buffer_bank_bytes
+
+    @property
+    def buffer_bandwidth_bytes_per_s(self) -> Number:
+        """Read bandwidth of one chip's attention buffer, in bytes per second."""
+        return self.buffer_banks * self.buffer_port_bits / 8.0 * self.clock_hz
+
+    @property
+    def hbm_bytes(self) -> Number:
+        """HBM of one chip, in bytes."""
+        return self.hbm_stacks * self.hbm_stack_bytes
+
+    @property
+    def hbm_bandwidth_bytes_per_s(self) -> Number:
+        """HBM bandwidth of one chip, in bytes per second."""
+        return self.hbm_stacks * self.hbm_stack_bandwidth_bytes_per_s
+
+
+def design_book(name_or_path: str | Path = "hnlpu") -> Book:
+    """Return the book of a hardwired machine by name or file; raises `InputError`."""
+    return load_book(name_or_path, BOOKS)
+
+
+def load_design(name_or_path: str | Path = "hnlpu", reader: Reader | None = None) -> HardwiredDesign:
+    """Return the `HardwiredDesign` of a book; `reader` collects what was read. Raises `InputError`."""
+    reader = reader or design_book(name_or_path).reader()
+    return from_book(HardwiredDesign, reader, name=reader.book.name)

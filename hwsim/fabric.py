@@ -1,0 +1,118 @@
+"""Collectives on a fully linked row or column of chips: as message lists, and as closed forms that agree with them.
+
+Costs follow the latency-bandwidth (Hockney) model: a step takes the link latency plus the bytes of its busiest link
+over the bandwidth. Algorithms: Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication Operations
+in MPICH", IJHPCA 19(1), 2005.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record, unknown_name
+from hwbase.check import Number, count, non_negative
+
+#: Every chip to every peer at once; around a ring; up and down a binary tree.
+ALGORITHMS = ("direct", "ring", "tree")
+KINDS = ("all-reduce", "reduce", "all-gather")
+
+
+@dataclass(frozen=True)
+class Message(Record):
+    """One transfer of a collective: messages of a later `step` wait for those of the earlier ones."""
+
+    step: int
+    source: int
+    target: int
+    elements: float
+
+
+@dataclass(frozen=True)
+class LinkLoad(Record):
+    """What a collective asks of the busiest directed link: `elements` in all, in `steps` dependent steps."""
+
+    elements: Number
+    steps: Number
+
+
+def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct") -> LinkLoad:
+    """Return the load on the busiest directed link when `group` chips run `kind` on vectors of `vector` elements.
+
+    all-reduce: every chip holds a partial sum of the whole vector and ends with the total. reduce: one chip ends with
+    it. all-gather: every chip contributes `vector` elements and ends with all of them. A group of one costs nothing.
+    Broadcasts over arrays. Raises `InputError` for unknown names and sizes that are negative.
+    """
+    _known(kind, algorithm)
+    v = non_negative("vector", vector)
+    g = np.asarray(count("group", group, high=1e6), dtype=float)
+    alone = g <= 1
+    levels = np.ceil(np.log2(np.maximum(g, 1.0)))
+    loads: dict[tuple[str, str], tuple[Number, Number]] = {
+        ("all-reduce", "direct"): (v, 1.0),
+        ("reduce", "direct"): (v, 1.0),
+        ("all-gather", "direct"): (v, 1.0),
+        ("all-reduce", "ring"): (2.0 * (g - 1.0) / g * v, 2.0 * (g - 1.0)),
+        ("reduce", "ring"): (v, g - 1.0),
+        ("all-gather", "ring"): ((g - 1.0) * v, g - 1.0),
+        ("all-reduce", "tree"): (v, 2.0 * levels),
+        ("reduce", "tree"): (v, levels),
+        ("all-gather", "tree"): (v * np.maximum(g - 1.0, 0.0), 2.0 * levels),
+    }
+    elements, steps = loads[kind, algorithm]
+    return LinkLoad(np.where(alone, 0.0, elements)[()], np.where(alone, 0.0, steps)[()])
+
+
+def messages(kind: str, vector: float, group: int, algorithm: str = "direct") -> list[Message]:
+    """Return the messages of a collective on chips 0 .. group - 1 (a reduce ends on chip 0), in order of their steps.
+
+    Raises `InputError` as `link_load` does.
+    """
+    _known(kind, algorithm)
+    v, g = float(non_negative("vector", vector)), int(count("group", group, high=4096))
+    if g == 1:
+        return []
+    if algorithm == "direct":
+        targets = [0] if kind == "reduce" else range(g)
+        return [Message(0, s, t, v) for s in range(g) for t in targets if s != t]
+    if algorithm == "ring":
+        return _ring(kind, v, g)
+    return _tree(kind, v, g)
+
+
+def busiest_link(sent: list[Message]) -> LinkLoad:
+    """Return the elements over the most loaded directed link of a message list, and its number of steps."""
+    per_link: Counter[tuple[int, int]] = Counter()
+    for message in sent:
+        per_link[message.source, message.target] += message.elements  # type: ignore[assignment]
+    return LinkLoad(float(max(per_link.values(), default=0.0)), float(len({m.step for m in sent})))
+
+
+def _ring(kind: str, vector: float, group: int) -> list[Message]:
+    if kind == "reduce":
+        return [Message(step, group - 1 - step, group - 2 - step, vector) for step in range(group - 1)]
+    rounds, size = (2 * (group - 1), vector / group) if kind == "all-reduce" else (group - 1, vector)
+    return [Message(step, chip, (chip + 1) % group, size) for step in range(rounds) for chip in range(group)]
+
+
+def _tree(kind: str, vector: float, group: int) -> list[Message]:
+    levels = int(np.ceil(np.log2(group)))
+    up, down = [], []
+    for level in range(levels):
+        stride = 2**level
+        for root in range(0, group - stride, 2 * stride):
+            child = root + stride
+            below = min(stride, group - child)
+            gathers = kind == "all-gather"
+            up.append(Message(level, child, root, vector * below if gathers else vector))
+            # What comes down a gathering tree is everything the child does not have yet.
+            back = vector * (group - below) if gathers else vector
+            down.append(Message(2 * levels - 1 - level, root, child, back))
+    return up if kind == "reduce" else up + sorted(down, key=lambda m: m.step)
+
+
+def _known(kind: str, algorithm: str) -> None:
+    if kind not in KINDS:
+        raise unknown_name("collective", kind, KINDS)
+    if algorithm not in ALGORITHMS:
+        raise unknown_name("collective algorithm", algorithm, ALGORITHMS)

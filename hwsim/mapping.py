@@ -1,0 +1,173 @@
+"""How a transformer is laid over the grid: which matrices sit on a chip, and which vectors cross its links.
+
+Column i of the grid holds the heads of its share; the chips of a column split the hidden vector; experts are spread
+over all chips and their router is replicated. Section "mapping and dataflow" of the HNLPU paper (ASPLOS '26,
+doi 10.1145/3779212.3790169); latent attention (MLA) and dense feed-forwards are laid out in the same spirit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record
+from hwbase.check import Number
+from hwsim.fabric import link_load
+from models import LLMSpec
+
+
+@dataclass(frozen=True)
+class Matrix(Record):
+    """One weight matrix as it sits on a chip: `inputs` x `outputs`, `copies` of it a layer, in `layers` layers.
+
+    `active` is the share of the copies that one token uses; `depth` its place in a layer's chain of projections.
+    """
+
+    name: str
+    inputs: Number
+    outputs: Number
+    copies: Number
+    layers: Number
+    active: float
+    depth: int
+
+    @property
+    def weights(self) -> Number:
+        """Weights of all copies on one chip."""
+        return self.inputs * self.outputs * self.copies * self.layers
+
+
+@dataclass(frozen=True)
+class Collective(Record):
+    """One exchange of a layer: `elements` long vectors, along a "column" or a "row" of the grid."""
+
+    name: str
+    kind: str
+    axis: str
+    elements: Number
+
+
+def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
+    """Return the matrices on each chip of a `rows` x `columns` grid (fractions where the heads do not divide)."""
+    h, chips, layers = model.hidden_size, rows * columns, model.layers
+    moe_layers = layers - model.dense_layers if model.experts else 0
+    dense_layers = layers - moe_layers
+    gates = 2 if model.gated else 1
+    placed = [*_attention(model, rows, columns)]
+    if moe_layers:
+        e = model.expert_intermediate_size
+        used = model.experts_per_token / model.experts
+        placed += [
+            Matrix("router", h, model.experts, 1.0, moe_layers, 1.0, 3),
+            Matrix("expert up and gate", h, gates * e, model.experts / chips, moe_layers, used, 4),
+            Matrix("expert down", e, h, model.experts / chips, moe_layers, used, 5),
+        ]
+        if model.shared_experts:
+            placed += _split("shared expert", h, model.shared_experts * e, gates, chips, moe_layers)
+    if dense_layers:
+        placed += _split("feed-forward", h, model.intermediate_size, gates, chips, dense_layers)
+    return [*placed, Matrix("unembedding", h, model.vocab_size / chips, 1.0, 1, 1.0, 6)]
+
+
+def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool = True) -> list[Collective]:
+    """Return the exchanges of one layer. `statistics` adds the softmax maxima and sums (the paper counts none)."""
+    h = model.hidden_size
+    if model.attention == "mla":
+        latent = model.kv_lora_rank + model.qk_rope_head_dim
+        attended = model.query_heads * model.v_head_dim
+        first = [
+            Collective("query latent", "all-reduce", "column", (model.q_lora_rank or 0) / columns),
+            Collective("key-value latent", "all-reduce", "column", latent / columns),
+            Collective("latents", "all-gather", "row", ((model.q_lora_rank or 0) + latent) / columns),
+        ]
+    else:
+        attended = model.query_heads * model.head_dim
+        first = [
+            Collective("query", "all-reduce", "column", attended / columns),
+            Collective("key and value", "reduce", "column", 2 * model.kv_heads * model.head_dim / columns),
+        ]
+    softmax = [Collective("softmax statistics", "all-reduce", "column", 2 * model.query_heads / columns)]
+    return [
+        *first,
+        *(softmax if statistics else []),
+        Collective("attention output", "all-reduce", "column", attended / columns),
+        Collective("output projection", "all-reduce", "row", h / rows),
+        Collective("hidden vector", "all-gather", "column", h / rows),
+        Collective("feed-forward sum", "all-reduce", "row", h),
+        Collective("feed-forward sum", "all-reduce", "column", h),
+    ]
+
+
+def link_elements(exchanges: list[Collective], rows: Number, columns: Number, algorithm: str) -> dict[str, Number]:
+    """Return elements over the busiest link of a "column" and of a "row", and the "steps" in sequence, of one layer."""
+    totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0}
+    for exchange in exchanges:
+        load = link_load(exchange.kind, exchange.elements, rows if exchange.axis == "column" else columns, algorithm)
+        totals[exchange.axis] = totals[exchange.axis] + load.elements
+        totals["steps"] = totals["steps"] + load.steps
+    return totals
+
+
+def attention_macs_per_position(model: LLMSpec) -> int:
+    """Return multiply-accumulates per cached position, layer and token: every query head against its K and its V."""
+    if model.attention == "mla":
+        return model.query_heads * (2 * model.kv_lora_rank + model.qk_rope_head_dim)
+    return 2 * model.query_heads * model.head_dim
+
+
+def attended_positions(model: LLMSpec, context: Number, sliding_window: bool) -> Number:
+    """Return positions attended to, summed over the layers; windowed layers see at most their window."""
+    full = model.layers * np.asarray(context, dtype=float)
+    if not sliding_window or not model.windowed_layers or not model.sliding_window:
+        return full
+    seen = np.minimum(np.asarray(context, dtype=float), model.sliding_window)
+    return (model.layers - model.windowed_layers) * np.asarray(context, dtype=float) + model.windowed_layers * seen
+
+
+def nonlinear_elements(model: LLMSpec, chips: Number) -> Number:
+    """Return element operations of one layer on one chip: two norms (two passes each), two residuals, gating.
+
+    The hidden vector is whole on every chip, so norms and residuals are repeated there; gating is spread.
+    """
+    if model.experts:
+        gated = (model.experts_per_token + model.shared_experts) * model.expert_intermediate_size
+    else:
+        gated = model.intermediate_size
+    return (2 * 2 + 2) * model.hidden_size + 2.0 * gated / chips
+
+
+def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
+    h, chips, layers = model.hidden_size, rows * columns, model.layers
+    if model.attention == "mla":
+        latent = model.kv_lora_rank + model.qk_rope_head_dim
+        queries = model.query_heads * (model.qk_nope_head_dim + model.qk_rope_head_dim)
+        expanded = model.query_heads * (model.qk_nope_head_dim + model.v_head_dim)
+        value = model.query_heads * model.v_head_dim
+        rank = model.q_lora_rank
+        query = (
+            [
+                Matrix("query down", h / rows, rank / columns, 1.0, layers, 1.0, 1),
+                Matrix("query up", rank, queries / chips, 1.0, layers, 1.0, 2),
+            ]
+            if rank
+            else [Matrix("query", h / rows, queries / columns, 1.0, layers, 1.0, 1)]
+        )
+        return [
+            *query,
+            Matrix("key-value down", h / rows, latent / columns, 1.0, layers, 1.0, 1),
+            Matrix("key-value up", model.kv_lora_rank, expanded / chips, 1.0, layers, 1.0, 2),
+            Matrix("attention output", value / columns, h / rows, 1.0, layers, 1.0, 3),
+        ]
+    query, key = model.query_heads * model.head_dim, model.kv_heads * model.head_dim
+    return [
+        Matrix("query", h / rows, query / columns, 1.0, layers, 1.0, 1),
+        Matrix("key and value", h / rows, 2 * key / columns, 1.0, layers, 1.0, 1),
+        Matrix("attention output", query / columns, h / rows, 1.0, layers, 1.0, 2),
+    ]
+
+
+def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: int) -> list[Matrix]:
+    """A dense feed-forward, its inner vector spread over the chips."""
+    return [
+        Matrix(f"{name} up", hidden, gates * width / chips, 1.0, layers, 1.0, 4),
+        Matrix(f"{name} down", width / chips, hidden, 1.0, layers, 1.0, 5),
+    ]

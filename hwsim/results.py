@@ -1,0 +1,89 @@
+"""What every simulation returns, whatever the machine and whichever simulator."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwbase import Quantity, Record
+from hwbase.check import Number
+
+#: Parts of the execution time of a token, as in Figure 14 of the HNLPU paper.
+PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
+
+
+@dataclass(frozen=True)
+class Check(Record):
+    """One resource: what the workload asks of it and what there is. `ok` is `demand <= capacity`."""
+
+    name: str
+    demand: Number
+    capacity: Number
+    unit: str
+    note: str = ""
+
+    @property
+    def ok(self) -> Any:
+        """Whether the demand fits (an array where the inputs were arrays)."""
+        return self.demand <= self.capacity
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and `ok`."""
+        ok = self.ok
+        return super().to_dict() | {"ok": ok.tolist() if hasattr(ok, "tolist") else bool(ok)}
+
+
+@dataclass(frozen=True)
+class SimResult(Record):
+    """Speed, energy and size of one machine on one workload; numbers broadcast over whatever inputs were arrays.
+
+    `latency_s` is the time between two tokens of one sequence (time per output token), `interval_s` the time between
+    two tokens of the whole machine, `occupancy_s` the seconds of each resource that one token takes, `breakdown` the
+    shares of a token's time (they sum to 1), `assumptions` every sourced constant that was read.
+    """
+
+    machine: str
+    model: str
+    reading: str
+    context: Number
+    batch: Number
+    chips: Number
+    tokens_per_s: Number
+    latency_s: Number
+    interval_s: Number
+    time_to_first_token_s: Number
+    energy_j_per_token: Number
+    power_w: Number
+    area_mm2: Number
+    bound_by: Any
+    breakdown: dict[str, Number]
+    occupancy_s: dict[str, Number]
+    kv_bytes_per_sequence: Number
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    @property
+    def tokens_per_s_per_user(self) -> Number:
+        """Tokens per second that one sequence sees."""
+        return 1.0 / self.latency_s
+
+    @property
+    def tokens_per_kj(self) -> Number:
+        """Tokens per kilojoule of the whole system."""
+        return 1e3 / self.energy_j_per_token
+
+    @property
+    def tokens_per_s_mm2(self) -> Number:
+        """Tokens per second and mm2 of silicon."""
+        return self.tokens_per_s / self.area_mm2
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and the derived rates."""
+        extra = ("tokens_per_s_per_user", "tokens_per_kj", "tokens_per_s_mm2")
+        values = super().to_dict()
+        assumptions = values.pop("assumptions")
+        rates = {name: _plain(getattr(self, name)) for name in extra}
+        return values | rates | {"assumptions": assumptions}
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

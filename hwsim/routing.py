@@ -1,0 +1,46 @@
+"""Wires of the embedding layers: what connecting every weight to its region asks for, against the tracks there are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record
+from hwbase.check import Number, positive
+from hwsim.technology import Technology
+
+#: Length of the shortest rectilinear tree over N random points in area A, over sqrt(N A); measured values 0.7-0.8
+#: (Gilbert 1965; Chung and Graham, "On Steiner trees for bounded point sets", 1981).
+STEINER_CONSTANT = 0.76
+
+
+@dataclass(frozen=True)
+class RoutingDemand(Record):
+    """Wire of the embedding layers per weight, in um, and the share of the tracks it takes."""
+
+    wire_um_per_weight: Number
+    track_um_per_weight: Number
+    utilisation: Number
+    capacitance_f_per_weight: Number
+
+
+def routing_demand(slice_inputs: Number, weight_area_um2: Number, technology: Technology) -> RoutingDemand:
+    """Return the routing demand when a weight is wired to a region inside a slice of `slice_inputs` inputs.
+
+    Every input net visits one random place in every neuron it feeds: a Steiner tree over one point per slice, so
+    0.76 x side of the slice per weight, the side being sqrt(slice_inputs x weight_area_um2). Tracks per weight: layers
+    x weight area / pitch. The larger the slice within which regions may lie anywhere, the longer the wires.
+    Raises `InputError` for sizes that are not positive.
+    """
+    inputs = positive("slice_inputs", slice_inputs, high=1e9)
+    area = positive("weight_area_um2", weight_area_um2, high=1e6)
+    wire = STEINER_CONSTANT * np.sqrt(inputs * area)
+    tracks = technology.routing_layers * area / (technology.routing_pitch_nm * 1e-3)
+    return RoutingDemand(wire, tracks, wire / tracks, wire * technology.wire_capacitance_f_per_um)
+
+
+def largest_slice(utilisation: Number, weight_area_um2: Number, technology: Technology) -> Number:
+    """Return the inputs of the largest slice whose wiring stays within `utilisation` of the tracks."""
+    share = positive("utilisation", utilisation, high=1.0)
+    area = positive("weight_area_um2", weight_area_um2, high=1e6)
+    tracks = technology.routing_layers * area / (technology.routing_pitch_nm * 1e-3)
+    return np.square(share * tracks / STEINER_CONSTANT) / area
