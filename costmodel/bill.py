@@ -1,6 +1,7 @@
 """The bill of a hardwired system: recurring cost of a chip, and the masks and design behind it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class Bill(Costed):
     die_yield: Number
     good_dies: Number
     """Per wafer; rounded or not as the conventions say."""
+    fits_reticle: Any
+    """Whether the die, in whatever shape, fits one exposure field (True or False)."""
     wafer_usd: Number
     """Silicon of one chip: the wafer's price over its good dies."""
     package_usd: Number
@@ -170,6 +173,11 @@ def hardwired_bill(
         gross_dies=on_wafer.gross_dies,
         die_yield=on_wafer.die_yield,
         good_dies=on_wafer.good_dies,
+        fits_reticle=dies.fits_reticle(
+            area,
+            reticle_width_mm=read("reticle.width_mm", "mm"),
+            reticle_height_mm=read("reticle.height_mm", "mm"),
+        ),
         **parts,
         recurring_usd=silicon.recurring_usd(*(parts.values())),
         shared_masks_usd=shared,

@@ -62,11 +62,8 @@ class Carbon(Costed):
     scope3_t: Number
     """Goods bought and built (categories 1 and 2), re-spins included."""
     million_tokens: Number
-
-    @property
-    def t_per_million_tokens(self) -> Number:
-        """Tonnes per million tokens, re-spins included."""
-        return self.total_t / self.million_tokens
+    t_per_million_tokens: Number
+    """Total over tokens."""
 
 
 def regions(book: Book) -> list[str]:
@@ -187,7 +184,7 @@ def carbon(
     read = book if isinstance(book, Reader) else book.reader()
     grid = grid_kg_per_kwh(read, region) if intensity_kg_per_kwh is None else intensity_kg_per_kwh
     hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
-    busy_hours = hours * fraction("use.utilisation", read("use.utilisation", "1"))
+    busy_hours = hours * positive("use.utilisation", fraction("use.utilisation", read("use.utilisation", "1")))
     facility_mw = facility_power_mw(it_power_w, read("datacentre.pue", "1"), conventions.facility_power_step_mw)
     operational = facility_mw * busy_hours * _KW_PER_MW * non_negative("intensity_kg_per_kwh", grid) / _KG_PER_T
     each_t = non_negative("module_kg", module_kg) / _KG_PER_T
@@ -196,6 +193,7 @@ def carbon(
         counted = counted + non_negative("spare_modules", spare_modules)
     embodied, respins = counted * each_t, non_negative("rebuilt_modules", rebuilt_modules) * each_t
     static = operational + embodied
+    tokens = positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION
     return Carbon(
         modules=modules,
         facility_energy_mwh=facility_mw * busy_hours,
@@ -208,6 +206,7 @@ def carbon(
         printed_total_t=np.ceil(static + respins) if ceil_printed else static + respins,
         scope2_t=operational,
         scope3_t=embodied + respins,
-        million_tokens=positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION,
+        million_tokens=tokens,
+        t_per_million_tokens=(static + respins) / tokens,
         assumptions=read.used,
     )

@@ -1,4 +1,4 @@
-"""A hardwired fleet beside the GPU fleet that generates as many tokens: cost and carbon, at low and at high."""
+"""A hardwired fleet beside the GPU fleet that generates as many tokens: cost and carbon, over a book's range."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from costmodel.carbon import Carbon, carbon, module_carbon
 from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.power import system_it_power_w
 from costmodel.tco import Tco, gpu_tco, gpus_to_match, spare_systems, tco
-from hwbase import Book, Reader, Record
-from hwbase.check import Number
+from hwbase import Book, Record
+from hwbase.check import Number, count, non_negative, positive
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,26 @@ class Pair(Record):
 
 @dataclass(frozen=True)
 class Comparison(Record):
-    """The two fleets with every constant of the book at its low value, and at its high one.
+    """The two fleets with every constant of the book at its low, its nominal and its high value.
 
-    In a book of published cases these are the optimistic and the pessimistic case. In one whose ranges are bounds on
-    what is known, they are corners that no one believes: vary the quantities one by one instead.
+    In a book of published cases low and high are the optimistic and the pessimistic case. In one whose ranges are
+    bounds on what is known, they are corners that no one believes: read the nominal one, and vary one by one.
     """
 
     volume: Number
     gpus: Number
     low: Pair
+    nominal: Pair
     high: Pair
+
+    def levels(self) -> tuple[tuple[str, Pair], ...]:
+        """Return the three levels by name."""
+        return (("low", self.low), ("nominal", self.nominal), ("high", self.high))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per level and fleet, with cost and carbon side by side."""
         rows = []
-        for level, pair in (("low", self.low), ("high", self.high)):
+        for level, pair in self.levels():
             for fleet, cost, co2 in (
                 ("hardwired", pair.hardwired, pair.hardwired_carbon),
                 ("gpu", pair.gpu, pair.gpu_carbon),
@@ -79,6 +84,16 @@ class Comparison(Record):
                 figures = {key: value for key, value in cost.to_dict().items() if key != "assumptions"} | figures
                 rows.append({"level": level, "fleet": fleet} | figures)
         return pd.DataFrame(rows)
+
+    def ratios(self) -> pd.DataFrame:
+        """Return what the GPU fleet takes over what the hardwired fleet takes, one row per level."""
+        names = ("tco", "static_tco", "capex", "opex", "carbon", "static_carbon")
+        return pd.DataFrame(
+            [
+                {"level": level} | {name: getattr(pair, f"{name}_ratio") for name in names}
+                for level, pair in self.levels()
+            ]
+        )
 
     def _repr_html_(self) -> str:
         return self.to_frame().T.to_html(escape=True)
@@ -101,14 +116,14 @@ def compare(
     region: str = "us",
     conventions: Conventions = AS_PUBLISHED,
 ) -> Comparison:
-    """Return `volume` hardwired systems beside the GPUs that match them, at the book's low and high values.
+    """Return `volume` hardwired systems beside the GPUs that match them, at low, nominal and high.
 
     `tokens_per_s` is of one system, `gpu_tokens_per_s` of one GPU (the book's by default); `system_power_w` is the
     stated power, used as the conventions say (see `power.system_it_power_w`); `gpus` overrides the count that matches.
     Raises `InputError` as the functions that it calls do.
     """
     each_gpu = book["h100.tokens_per_s"].nominal if gpu_tokens_per_s is None else gpu_tokens_per_s
-    count = gpus_to_match(volume, tokens_per_s, each_gpu, conventions) if gpus is None else gpus
+    matching = gpus_to_match(volume, tokens_per_s, each_gpu, conventions) if gpus is None else gpus
 
     def pair(level: Book) -> Pair:
         bill = hardwired_bill(
@@ -133,7 +148,7 @@ def compare(
                 respins=respins,
                 conventions=conventions,
             ),
-            gpu=gpu_tco(level, gpus=count, tokens_per_s=each_gpu, conventions=conventions),
+            gpu=gpu_tco(level, gpus=matching, tokens_per_s=each_gpu, conventions=conventions),
             hardwired_carbon=hardwired_carbon(
                 level,
                 volume=volume,
@@ -147,10 +162,16 @@ def compare(
                 region=region,
                 conventions=conventions,
             ),
-            gpu_carbon=gpu_carbon(level, gpus=count, tokens_per_s=each_gpu, region=region, conventions=conventions),
+            gpu_carbon=gpu_carbon(level, gpus=matching, tokens_per_s=each_gpu, region=region, conventions=conventions),
         )
 
-    return Comparison(volume=volume, gpus=count, low=pair(book.at("low")), high=pair(book.at("high")))
+    return Comparison(
+        volume=volume,
+        gpus=matching,
+        low=pair(book.at("low")),
+        nominal=pair(book.at("nominal")),
+        high=pair(book.at("high")),
+    )
 
 
 def hardwired_carbon(
@@ -172,6 +193,7 @@ def hardwired_carbon(
     Raises `InputError` as `carbon.carbon` and `carbon.module_carbon` do.
     """
     read = book.reader()
+    volume, chips = count("volume", volume), positive("chips", chips)
     if conventions.module_carbon == "gpu":
         each = read("h100.module_carbon_kg", "kgCO2e")
     else:
@@ -179,14 +201,14 @@ def hardwired_carbon(
             read, die_area_mm2=die_area_mm2, hbm_gb=hbm_gb_per_chip, node=node, conventions=conventions
         ).total_kg
     spares = spare_systems(read, volume) if conventions.hardwired_maintenance != "rate" else 0.0
-    times = read("use.respins", "1") if respins is None else respins
+    times = count("respins", read("use.respins", "1") if respins is None else respins, low=0)
     rebuilt = times * (volume + (spares if conventions.spares_respun else 0.0))
     return carbon(
         read,
         modules=volume * chips,
         module_kg=each,
-        it_power_w=volume * system_power_w,
-        tokens_per_s=volume * tokens_per_s,
+        it_power_w=volume * non_negative("system_power_w", system_power_w),
+        tokens_per_s=volume * positive("tokens_per_s", tokens_per_s),
         spare_modules=spares * chips,
         rebuilt_modules=rebuilt * chips,
         region=region,
@@ -207,7 +229,8 @@ def gpu_carbon(
 
     Raises `InputError` as `carbon.carbon` and `carbon.module_carbon` do.
     """
-    read: Reader = book.reader()
+    read = book.reader()
+    gpus = positive("gpus", gpus)
     if conventions.module_carbon == "gpu":
         each = read("h100.module_carbon_kg", "kgCO2e")
     else:
@@ -219,7 +242,7 @@ def gpu_carbon(
         modules=gpus,
         module_kg=each,
         it_power_w=gpus * read("h100.power_w", "W"),
-        tokens_per_s=gpus * speed,
+        tokens_per_s=gpus * positive("tokens_per_s", speed),
         region=region,
         conventions=conventions,
     )

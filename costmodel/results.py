@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from hwbase import Quantity, Record, quantities_frame
@@ -13,6 +14,12 @@ class Costed(Record):
     """A result that knows which quantities of its book it read."""
 
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
+                object.__setattr__(self, item.name, value.item())
 
     def sources(self) -> pd.DataFrame:
         """Return one row per assumption read: name, low, nominal, high, unit, kind, year, source, note."""

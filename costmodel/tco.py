@@ -51,16 +51,10 @@ class Tco(Costed):
     """Static + re-spins."""
     million_tokens: Number
     """Tokens generated over the life, in millions; discounted as the costs are."""
-
-    @property
-    def usd_per_million_tokens(self) -> Number:
-        """Dollars per million tokens, re-spins included."""
-        return self.total_usd / self.million_tokens
-
-    @property
-    def static_usd_per_million_tokens(self) -> Number:
-        """Dollars per million tokens if the model never changes."""
-        return self.static_usd / self.million_tokens
+    usd_per_million_tokens: Number
+    """Total over tokens."""
+    static_usd_per_million_tokens: Number
+    """The same if the model never changes."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def fleet_tco(
     hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
     years = hours / _HOURS_PER_YEAR
     rate = non_negative("use.discount_rate_per_year", read("use.discount_rate_per_year", "1/year"))
-    busy_hours = hours * fraction("use.utilisation", read("use.utilisation", "1")) * spread_worth(rate, years)
+    busy_hours = hours * _utilisation(read) * spread_worth(rate, years)
 
     it_mw = it_power_mw(it_power_w)
     facility_mw = facility_power_mw(it_power_w, read("datacentre.pue", "1"), conventions.facility_power_step_mw)
@@ -116,6 +110,7 @@ def fleet_tco(
     maintenance = non_negative("spares", upkeep.upfront_usd) + yearly * years * spread_worth(rate, years)
     respun = non_negative("respin_usd", respin_usd) * repeats_worth(rate, years, respins)
     static = capex + electricity + maintenance
+    tokens = positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION
     return Tco(
         units=units,
         it_power_mw=it_mw,
@@ -131,7 +126,9 @@ def fleet_tco(
         respins_usd=respun,
         static_usd=static,
         total_usd=static + respun,
-        million_tokens=positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION,
+        million_tokens=tokens,
+        usd_per_million_tokens=(static + respun) / tokens,
+        static_usd_per_million_tokens=static / tokens,
         assumptions=read.used,
     )
 
@@ -181,7 +178,7 @@ def gpu_tco(
 ) -> Tco:
     """Return the TCO of `gpus` GPUs that generate `tokens_per_s` each (the book's number by default).
 
-    New weights cost a GPU fleet nothing. Raises `InputError` for fewer than one GPU or negative inputs.
+    New weights cost a GPU fleet nothing. Raises `InputError` for inputs that are not positive.
     """
     read = book.reader()
     gpus = positive("gpus", gpus)
@@ -224,6 +221,11 @@ def gpus_to_match(
 def spare_systems(read: Reader, volume: Number) -> Number:
     """Return the spare systems kept for `volume` systems: the book's fraction of them, rounded up."""
     return np.ceil(volume * fraction("maintenance.spare_fraction", read("maintenance.spare_fraction", "1")))
+
+
+def _utilisation(read: Reader) -> Number:
+    share = fraction("use.utilisation", read("use.utilisation", "1"))
+    return positive("use.utilisation", share)
 
 
 def spread_worth(rate: Number, years: Number) -> Number:

@@ -10,7 +10,7 @@ from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for  # noqa: E4
 from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  # noqa: E402
 from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
 from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
-from hwsim.hardwired import READINGS, simulate_hardwired  # noqa: E402
+from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired  # noqa: E402
 from hwsim.results import Check, SimResult  # noqa: E402
 from hwsim.routing import largest_slice, routing_demand  # noqa: E402
 from hwsim.simulate import MACHINES, simulate  # noqa: E402
@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MACHINES",
+    "MOST_CONTEXT",
     "READINGS",
     "Accelerator",
     "Block",

@@ -8,10 +8,10 @@ import numpy as np
 from hwbase import Record, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number, count
-from hwsim.mapping import attended_positions, attention_macs_per_position
+from hwsim.mapping import attention_macs_per_position
 from hwsim.results import Check, SimResult
 from hwsim.technology import BOOKS
-from models import LLMSpec, kv_bytes_per_sequence, macs_per_token, parameters, weight_bytes
+from models import LLMSpec, attended_positions, kv_bytes_per_sequence, macs_per_token, parameters, weight_bytes
 
 
 @dataclass(frozen=True)

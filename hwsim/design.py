@@ -36,6 +36,7 @@ class HardwiredDesign(Record):
     vex_lanes: Number = sourced("lane", low=1, high=1e12, whole=True)
     stages_per_layer: Number = sourced("1", low=1, high=1024, whole=True)
     power_overhead: Number = sourced("1", low=1.0, high=10.0)
+    rack_units: Number = sourced("1", above=0.0, high=1e6)
     published_projection_passes: Number = sourced("1", above=0.0, high=1e6)
     published_nonlinear_lanes: Number = sourced("lane", above=0.0, high=1e12)
     published_vex_speedup: Number = sourced("1", above=0.0, high=1e9)

@@ -16,7 +16,6 @@ from hwsim.chip import Chip, build_chip
 from hwsim.circuits import neuron_gates, pipeline_cycles
 from hwsim.design import HardwiredDesign
 from hwsim.mapping import (
-    attended_positions,
     attention_macs_per_position,
     collectives,
     link_elements,
@@ -26,7 +25,7 @@ from hwsim.mapping import (
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
-from models import LLMSpec, kv_bytes_per_sequence, parameters
+from models import LLMSpec, attended_positions, kv_bytes_per_sequence, parameters
 
 READINGS = ("as-published", "pipelined")
 #: Longest context and largest batch taken as meant.

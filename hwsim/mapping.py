@@ -7,8 +7,6 @@ doi 10.1145/3779212.3790169); latent attention (MLA) and dense feed-forwards are
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hwbase import Record
 from hwbase.check import Number
 from hwsim.fabric import link_load
@@ -48,9 +46,8 @@ class Collective(Record):
 
 def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
     """Return the matrices on each chip of a `rows` x `columns` grid (fractions where the heads do not divide)."""
-    h, chips, layers = model.hidden_size, rows * columns, model.layers
-    moe_layers = layers - model.dense_layers if model.experts else 0
-    dense_layers = layers - moe_layers
+    h, chips = model.hidden_size, rows * columns
+    moe_layers, dense_layers = model.moe_layers, model.dense_ffn_layers
     gates = 2 if model.gated else 1
     placed = [*_attention(model, rows, columns)]
     if moe_layers:
@@ -62,7 +59,7 @@ def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
             Matrix("expert down", e, h, model.experts / chips, moe_layers, used, 5),
         ]
         if model.shared_experts:
-            placed += _split("shared expert", h, model.shared_experts * e, gates, chips, moe_layers)
+            placed += _split("shared expert", h, _shared_width(model), gates, chips, moe_layers)
     if dense_layers:
         placed += _split("feed-forward", h, model.intermediate_size, gates, chips, dense_layers)
     return [*placed, Matrix("unembedding", h, model.vocab_size / chips, 1.0, 1, 1.0, 6)]
@@ -114,22 +111,13 @@ def attention_macs_per_position(model: LLMSpec) -> int:
     return 2 * model.query_heads * model.head_dim
 
 
-def attended_positions(model: LLMSpec, context: Number, sliding_window: bool) -> Number:
-    """Return positions attended to, summed over the layers; windowed layers see at most their window."""
-    full = model.layers * np.asarray(context, dtype=float)
-    if not sliding_window or not model.windowed_layers or not model.sliding_window:
-        return full
-    seen = np.minimum(np.asarray(context, dtype=float), model.sliding_window)
-    return (model.layers - model.windowed_layers) * np.asarray(context, dtype=float) + model.windowed_layers * seen
-
-
 def nonlinear_elements(model: LLMSpec, chips: Number) -> Number:
     """Return element operations of one layer on one chip: two norms (two passes each), two residuals, gating.
 
     The hidden vector is whole on every chip, so norms and residuals are repeated there; gating is spread.
     """
     if model.experts:
-        gated = (model.experts_per_token + model.shared_experts) * model.expert_intermediate_size
+        gated = model.experts_per_token * model.expert_intermediate_size + _shared_width(model)
     else:
         gated = model.intermediate_size
     return (2 * 2 + 2) * model.hidden_size + 2.0 * gated / chips
@@ -163,6 +151,11 @@ def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
         Matrix("key and value", h / rows, 2 * key / columns, 1.0, layers, 1.0, 1),
         Matrix("attention output", query / columns, h / rows, 1.0, layers, 1.0, 2),
     ]
+
+
+def _shared_width(model: LLMSpec) -> int:
+    """Inner width of all shared experts of a layer together."""
+    return model.shared_experts * model.shared_expert_intermediate_size
 
 
 def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: int) -> list[Matrix]:

@@ -1,8 +1,8 @@
 """The published economics of the Hardwired-Neuron LPU, cell by cell: what is printed and what `costmodel` gives.
 
 Reference: "Hardwired-Neuron Language Processing Units as General-Purpose Cognitive Substrates", ASPLOS 2026,
-doi 10.1145/3779212.3790169: Tables 3, 4 and 5, Appendix B and the figures derived from them. `hnlpu_economics.csv` lists
-the cells with their evidence:
+doi 10.1145/3779212.3790169: Tables 3, 4 and 5, Appendix B and the figures derived from them. `hnlpu_economics.csv`
+lists the cells with their evidence:
 
 input           we fed it in, or fed in all that it is made of
 fitted          an unstated convention was chosen so that this very cell comes out

@@ -1,0 +1,237 @@
+"""The `hwsim` command. Exit status: 0 success, 1 a comparison failed, 2 bad input."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+import hwsim
+import models
+from explorer import terminal
+from explorer.answer import answer
+from explorer.economics import cost
+from explorer.options import parse_count, parse_overrides
+from explorer.report import write_report
+from explorer.reproduce import reproduce
+from explorer.writing import write_text
+from hwbase import InputError, Record
+from hwbase.record import finite
+
+BAD_INPUT = 2
+FAILED = 1
+
+app = typer.Typer(
+    name="hwsim",
+    help="What if we built this chip for this model: how fast, how much energy, silicon, dollars and carbon?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+console = Console()
+
+Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Out = Annotated[str | None, typer.Option("--out", help="Write to this file instead of the terminal.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
+]
+UserBook = Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")]
+Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
+Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
+Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
+
+
+@app.command()
+def report(
+    model: Model = "gpt-oss-120b",
+    out: Annotated[str, typer.Option("--out", help="The page to write.")] = "report.html",
+    context: Context = "2048",
+    volume: Volume = "50",
+    convention: Convention = "as-published",
+    settings: Set = None,
+    book: UserBook = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
+    found = answer(
+        model,
+        context=_count("context", context),
+        volume=_count("volume", volume),
+        convention=convention,
+        set=parse_overrides(settings),
+        book=book,
+        command=_command(),
+    )
+    path = write_report(found, out)
+    if as_json:
+        _print_json(found.to_dict())
+        return
+    terminal.show_answer(console, found)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command("reproduce")
+def reproduce_command(
+    paper: Annotated[str, typer.Argument(help="hnlpu.")] = "hnlpu",
+    settings: Set = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Compare every published figure with ours; exit 1 if a prediction is outside its stated tolerance."""
+    board = reproduce(paper, set=parse_overrides(settings))
+    if as_json or out:
+        _emit(board, out)
+    else:
+        terminal.show_scoreboard(console, board)
+    if not board.summary["ok"]:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def simulate(
+    model: Model,
+    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join(hwsim.MACHINES)}.")] = "hnlpu",
+    context: Context = "2048",
+    batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
+    reading: Annotated[str, typer.Option("--reading", help="as-published or pipelined.")] = "as-published",
+    window: Annotated[
+        bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
+    ] = None,
+    technology: Annotated[str, typer.Option("--technology", help="Technology book.")] = "n5-asplos26",
+    settings: Set = None,
+    book: UserBook = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Speed, latency, energy, size and what binds, for a model on a machine."""
+    result = hwsim.simulate(
+        model,
+        on,
+        context=_count("context", context),
+        batch=parse_count("batch", batch),
+        prompt=parse_count("prompt", prompt),
+        reading=reading,
+        sliding_window=window,
+        technology=technology,
+        book=book,
+        set=parse_overrides(settings),
+    )
+    if as_json or out:
+        _emit(result, out)
+    else:
+        terminal.show_simulation(console, result)
+
+
+@app.command("cost")
+def cost_command(
+    model: Model = "gpt-oss-120b",
+    volume: Volume = "1",
+    convention: Convention = "as-published",
+    context: Context = "2048",
+    settings: Set = None,
+    book: UserBook = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
+    found = cost(
+        model,
+        volume=_count("volume", volume),
+        convention=convention,
+        context=_count("context", context),
+        book=book,
+        set=parse_overrides(settings),
+        effects=True,
+    )
+    if as_json or out:
+        _emit(found, out)
+    else:
+        terminal.show_cost(console, found)
+
+
+@app.command("models")
+def models_command(as_json: AsJson = False, out: Out = None) -> None:
+    """The models that are known by name, with their parameter counts."""
+    frame = models.zoo_frame()
+    if as_json or out:
+        _emit(frame.to_dict(orient="records"), out)
+    else:
+        terminal.show_models(console, frame)
+
+
+@app.command()
+def assumptions(
+    book: Annotated[str, typer.Argument(help="A book: default, hnlpu-asplos26, hnlpu, n5, h100, ... or a file.")],
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Every constant of an assumption book, with range, unit, year, kind and source."""
+    loaded = terminal.find_book(book)
+    if as_json or out:
+        _emit(loaded.to_frame().to_dict(orient="records"), out)
+    else:
+        terminal.show_book(console, loaded)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+    """What if we built this chip for this model?"""
+    if version:
+        typer.echo(f"hwsim {hwsim.__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; bad input ends in one sentence on standard error and exit status 2."""
+    try:
+        status = app(args=arguments, standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", status=130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone; there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int = BAD_INPUT) -> None:
+    sys.stderr.write(f"hwsim: {message}\n")
+    sys.exit(status)
+
+
+def _count(name: str, text: str) -> int:
+    value = parse_count(name, text)
+    if value is None:
+        raise InputError(f"{name} is missing: expected a whole number")
+    return value
+
+
+def _emit(value: Record | Any, out: str | None) -> None:
+    data = value.to_dict() if isinstance(value, Record) else value
+    text = json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
+    if out is None:
+        sys.stdout.write(text + "\n")
+        return
+    write_text(text + "\n", out)
+
+
+def _print_json(data: Any) -> None:
+    _emit(data, None)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _command() -> str:
+    return " ".join(["hwsim", *sys.argv[1:]])

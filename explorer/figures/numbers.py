@@ -1,0 +1,132 @@
+"""Numbers as people read them: thousands separators, four significant digits, SI prefixes, money, contexts."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hwbase import InputError
+
+#: What stands for a number that is not known.
+MISSING = "–"
+#: Significant digits of a number that is not shown in full.
+DIGITS = 4
+#: From here on numbers are shown in scientific notation, below it in full.
+_LONGEST_IN_FULL = 1e12
+_SMALLEST_PLAIN = 1e-4
+_SI = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
+_MONEY = ((1e9, " B"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+_TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
+_POWERS = (("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("um2", "µm²"), ("cm2", "cm²"))
+_WORDS = {"token/s": "tokens/s", "token/kJ": "tokens/kJ", "token/s/mm2": "tokens/s/mm²", "MUSD": "M$", "USD": "$", "tCO2e": "t CO₂e"}
+_KIBI = 1024
+
+
+def scalar(name: str, value: Any) -> float:
+    """Return `value` as a float; raises `InputError` for an array of several values."""
+    array = np.asarray(value, dtype=float)
+    if array.size != 1:
+        raise InputError(f"{name} has {array.size} values: expected one")
+    return float(array.reshape(-1)[0])
+
+
+def significant(value: float, digits: int = DIGITS) -> str:
+    """Return `value` with `digits` significant digits and thousands separators; whole numbers without decimals."""
+    if value == 0:
+        return "0"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    text = f"{value:,.{decimals}f}"
+    whole = float(value).is_integer() and abs(value) < 10**digits
+    return f"{value:,.0f}" if whole else text
+
+
+def plain(value: Any, digits: int = DIGITS) -> str:
+    """Return a number for a table: 249,960, 18.89, 0.0552, 3.2e-07, or a dash for None and NaN."""
+    if value is None:
+        return MISSING
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.ndim and array.size != 1:
+        return ", ".join(plain(v, digits) for v in array.reshape(-1)[:3]) + (", …" if array.size > 3 else "")
+    number = float(array.reshape(-1)[0])
+    if math.isnan(number):
+        return MISSING
+    if math.isinf(number):
+        return "∞" if number > 0 else "−∞"
+    size = abs(number)
+    if size and not _SMALLEST_PLAIN <= size < _LONGEST_IN_FULL:
+        return _minus(f"{number:.{digits - 1}e}")
+    return _minus(significant(number, digits))
+
+
+def si(value: Any, unit: str, digits: int = DIGITS) -> str:
+    """Return a number with an SI prefix before `unit`: 3.321 µs, 128.0 GB/s."""
+    if value is None or not math.isfinite(number := scalar(unit, value)):
+        return plain(value)
+    size = abs(number)
+    if size == 0:
+        return f"0 {unit}"
+    for scale, prefix in (*_SI, *_SI_SMALL):
+        if size >= scale * (1 - 10.0**-digits / 2):
+            return f"{_minus(significant(number / scale, digits))} {prefix}{unit}"
+    return f"{plain(number, digits)} {unit}"
+
+
+def with_unit(value: Any, unit: str) -> str:
+    """Return a number and its unit, with an SI prefix where the unit takes one ("B/s per link" does)."""
+    head, _, tail = unit.partition(" ")
+    if head in _TAKES_PREFIX:
+        return f"{si(value, head)} {tail}".rstrip()
+    return f"{plain(value)} {pretty_unit(unit)}".rstrip()
+
+
+def money(usd: Any, digits: int = DIGITS) -> str:
+    """Return US dollars as $59.25 M, $9.563 B, $629."""
+    if usd is None or not math.isfinite(number := scalar("USD", usd)):
+        return plain(usd)
+    for scale, suffix in _MONEY:
+        if abs(number) >= scale * (1 - 10.0**-digits / 2):
+            return _minus(f"{'-' if number < 0 else ''}${significant(abs(number) / scale, digits)}{suffix}")
+    return f"${plain(number, digits)}"
+
+
+def times(value: Any) -> str:
+    """Return a ratio as 80.42×."""
+    text = plain(value)
+    return text if text == MISSING else f"{text}×"
+
+
+def percent(share: Any, decimals: int = 1) -> str:
+    """Return a share of 1 as a percentage: 82.9 %."""
+    if share is None or not math.isfinite(number := scalar("share", share)):
+        return MISSING
+    return f"{_minus(f'{100 * number:.{decimals}f}')} %"
+
+
+def context_label(positions: Any) -> str:
+    """Return a context length as 2K, 64K, 1M, or in full where it is not a whole number of Ki."""
+    number = scalar("context", positions)
+    if number >= _KIBI**2 and number % _KIBI**2 == 0:
+        return f"{number / _KIBI**2:,.0f}M"
+    if number >= _KIBI and number % _KIBI == 0:
+        return f"{number / _KIBI:,.0f}K"
+    return f"{number:,.0f}"
+
+
+def pretty_unit(unit: str) -> str:
+    """Return a unit as people write it (mm², tokens/s, M$); a pure number has none."""
+    if unit == "1":
+        return ""
+    if unit in _WORDS:
+        return _WORDS[unit]
+    for plain_text, raised in _POWERS:
+        unit = unit.replace(plain_text, raised)
+    return unit
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−") if text.startswith("-") else text

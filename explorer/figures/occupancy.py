@@ -1,0 +1,66 @@
+"""Seconds of each resource that one token takes: the longest one sets the pace."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.numbers import scalar, si
+from explorer.figures.theme import DARK_TEXT, GREY, RED, figure, machine_name, text
+
+if TYPE_CHECKING:
+    from hwsim.results import SimResult
+
+_HEIGHT_PX = 290
+#: The axis runs this much beyond the longest bar, so that its label fits.
+_ROOM = 1.45
+
+
+def occupancy_frame(result: "SimResult") -> pd.DataFrame:
+    """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds."""
+    seconds = {name: scalar(name, value) for name, value in result.occupancy_s.items()}
+    pace = max(seconds.values(), default=0.0)
+    interval = scalar("interval_s", result.interval_s)
+    rows = [
+        {
+            "resource": name,
+            "seconds_per_token": value,
+            "busy_share": value / interval,
+            "binds": value == pace and value > 0,
+        }
+        for name, value in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
+    return pd.DataFrame(rows, columns=["resource", "seconds_per_token", "busy_share", "binds"])
+
+
+def occupancy_bars(result: "SimResult") -> go.Figure:
+    """Return a bar per resource, in seconds per token, the binding one filled, hatched and named so.
+
+    Raises `InputError` for a result whose fields are arrays.
+    """
+    frame = occupancy_frame(result)
+    drawn = figure(f"Time of each resource per token, {machine_name(result.reading)}", _HEIGHT_PX, showlegend=False)
+    binds = frame["binds"].to_list()
+    drawn.add_trace(
+        go.Bar(
+            x=frame["seconds_per_token"],
+            y=[text(name) for name in frame["resource"]],
+            orientation="h",
+            marker={
+                "color": [RED if b else GREY for b in binds],
+                "pattern": {"shape": ["/" if b else "" for b in binds], "fgcolor": DARK_TEXT, "fgopacity": 0.35},
+            },
+            text=[
+                f"{si(seconds, 's')}{', binds' if b else ''}"
+                for seconds, b in zip(frame["seconds_per_token"], binds, strict=True)
+            ],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=frame["busy_share"],
+            hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
+        )
+    )
+    longest = max(frame["seconds_per_token"].max(), 0.0)
+    drawn.update_xaxes(range=[0, longest * _ROOM or 1.0], tickformat="~s", ticksuffix="s", title_text="time per token")
+    drawn.update_yaxes(autorange="reversed", ticksuffix=" ")
+    return drawn

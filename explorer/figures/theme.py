@@ -1,0 +1,90 @@
+"""What the figures share: colours that colour-blind readers can tell apart, and a layout for any background.
+
+Colours are Paul Tol's "bright" scheme (SRON/EPS/TN/09-002). Paper and plot are transparent; text is a grey that reads on
+white and on black, and a page may replace it (`layout.font.color`) when it knows its background.
+"""
+
+import html
+from typing import Any
+
+import plotly.graph_objects as go
+
+BLUE, CYAN, GREEN, YELLOW, RED, PURPLE, GREY = (
+    "#4477AA",
+    "#66CCEE",
+    "#228833",
+    "#CCBB44",
+    "#EE6677",
+    "#AA3377",
+    "#BBBBBB",
+)
+#: Reads on white and on black alike (contrast above 4 on both).
+NEUTRAL_TEXT = "#747A84"
+NEUTRAL_LINE = "#9AA0A8"
+GRID = "rgba(128, 128, 128, 0.25)"
+CLEAR = "rgba(0, 0, 0, 0)"
+#: Text on top of a light fill, whatever the background of the page.
+DARK_TEXT = "#14171C"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+
+#: One colour and one pattern for each part of a token's time.
+PART_STYLE = {
+    "communication": (BLUE, ""),
+    "projection": (CYAN, "/"),
+    "nonlinear": (YELLOW, "."),
+    "attention": (RED, "x"),
+    "stall": (GREY, "-"),
+}
+#: One colour and one marker for each machine, and for each reading of the hardwired one.
+MACHINE_STYLE = {
+    "as-published": (BLUE, "circle", "solid"),
+    "pipelined": (GREEN, "square", "dash"),
+    "h100": (PURPLE, "diamond", "dot"),
+    "wse3": (RED, "triangle-up", "dashdot"),
+}
+OTHER_STYLE = (YELLOW, "cross", "longdash")
+
+_TEXT_PX = 13
+_MARGIN = {"l": 12, "r": 16, "t": 44, "b": 12}
+_MACHINE_NAMES = {
+    "hnlpu": "HNLPU, as published",
+    "h100": "H100",
+    "wse3": "WSE-3",
+    "hnlpu-pipelined": "HNLPU, pipelined and corrected",
+    "pipelined": "HNLPU, pipelined",
+    "as-published": "HNLPU, as published",
+}
+
+
+def machine_name(key: str) -> str:
+    """Return the name of a machine as its makers write it."""
+    return _MACHINE_NAMES.get(key, key)
+
+
+def text(value: object) -> str:
+    """Return text for a figure; Plotly reads a little HTML, so a name's own angle brackets are escaped."""
+    return html.escape(str(value), quote=False)
+
+
+def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
+    """Return an empty figure in the shared style; `layout` adds to it or overrides it."""
+    shared: dict[str, Any] = {
+        "title": {"text": text(title), "font": {"size": _TEXT_PX + 2}, "x": 0, "xref": "container", "xanchor": "left"},
+        "height": height_px,
+        "template": "none",
+        "autosize": True,
+        "margin": dict(_MARGIN),
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"family": FONT, "size": _TEXT_PX, "color": NEUTRAL_TEXT},
+        "dragmode": False,
+        "hoverlabel": {"font": {"family": FONT, "size": _TEXT_PX}, "align": "left"},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "title": {"text": ""}},
+        "bargap": 0.35,
+        "separators": ".,",
+    }
+    drawn = go.Figure(layout=shared | layout)
+    lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": NEUTRAL_LINE, "automargin": True}
+    drawn.update_xaxes(**lines)
+    drawn.update_yaxes(**lines)
+    return drawn

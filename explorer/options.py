@@ -1,0 +1,43 @@
+"""Values from the command line: counts with K and M, and `key=value` overrides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwbase import InputError
+
+#: Binary multiples, as contexts are written: 64K is 65,536.
+_SUFFIXES = {"k": 1024, "m": 1024**2}
+
+
+def parse_count(name: str, text: str | None) -> int | None:
+    """Return a whole number written as 65536, 65_536 or 64K (1,024 each); None stays None. Raises `InputError`."""
+    if text is None:
+        return None
+    digits = text.strip().lower().replace("_", "").replace(",", "")
+    scale = _SUFFIXES.get(digits[-1:], 1)
+    try:
+        value = float(digits[:-1] if scale > 1 else digits) * scale
+    except ValueError:
+        value = float("nan")
+    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
+        raise InputError(f"{name} = {text!r}: expected a whole number such as 65536 or 64K")
+    return int(value)
+
+
+def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
+    """Return `["a=1", "b=18 kUSD"]` as {"a": "1", "b": "18 kUSD"}; raises `InputError` for anything else."""
+    overrides: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise InputError(f"--set {pair!r}: expected key=value, such as link_bandwidth_bytes_per_s=256e9")
+        if key.strip() in overrides:
+            raise InputError(f"--set {key.strip()} is given twice: expected once")
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def split_overrides(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (those whose key is in `known`, the others)."""
+    inside = {key: value for key, value in overrides.items() if key in known}
+    return inside, {key: value for key, value in overrides.items() if key not in known}

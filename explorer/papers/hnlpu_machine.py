@@ -1,0 +1,170 @@
+"""The published machine of the HNLPU paper: Tables 1 and 2, Figures 12 to 14, and ours for each figure.
+
+Reference: "Hardwired-Neuron Language Processing Units as General-Purpose Cognitive Substrates", ASPLOS 2026, doi
+10.1145/3779212.3790169. `hnlpu_machine.csv` lists the figures with their evidence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hwsim
+import models
+from explorer.papers.cells import read_rows
+from explorer.scoreboard import Row
+from hwbase import Quantity
+from hwsim.simulate import hardwired
+
+_CELLS = Path(__file__).with_name("hnlpu_machine.csv")
+#: Contexts of Figure 14 that are compared, by their name there.
+CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
+#: The operator of Figures 12 and 13.
+OPERATOR = {"inputs": 1024, "outputs": 128}
+#: A layer's widest neuron, for which density is quoted as well.
+LAYER_INPUTS = 2880
+#: Area of a 300 mm wafer's inscribed square as the first preprint counts it, in mm2.
+INSCRIBED_MM2 = 45_000.0
+_WEIGHT_BITS = 4
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """The paper's machine with the density its Table 1 implies, and the same design from gate counts alone."""
+
+    spec: models.LLMSpec
+    design: hwsim.HardwiredDesign
+    technology: hwsim.Technology
+    chip: hwsim.Chip
+    gates: hwsim.Technology
+    gate_chip: hwsim.Chip
+
+
+def machine_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], dict[str, Quantity]]:
+    """Return (rows, constants read) for the published machine; `set` overrides constants of the design books."""
+    spec = models.load("gpt-oss-120b")
+    design, technology, used = hardwired(spec, set=set)
+    gates = hwsim.load_technology("n5")
+    chip, gate_chip = hwsim.build_chip(spec, design, technology), hwsim.build_chip(spec, design, gates)
+    machine = _Machine(spec, design, technology, chip, gates, gate_chip)
+    ours = _table_1(machine) | _table_2(machine) | _density(machine) | _operator(machine) | _figure_14(machine)
+    return read_rows(_CELLS, ours), used
+
+
+def _table_1(m: _Machine) -> dict[str, float]:
+    names = {
+        "hn": "HN array",
+        "vex": "VEX",
+        "control": "control",
+        "buffer": "attention buffer",
+        "link": "interconnect engine",
+        "hbm": "HBM PHY",
+    }
+    blocks = {short: m.chip.block(name) for short, name in names.items()}
+    powers = {f"t1-{short}-power": block.power_w for short, block in blocks.items() if short != "control"}
+    design = m.design
+    return powers | {
+        **{f"t1-{short}-area": block.area_mm2 for short, block in blocks.items()},
+        "t1-hn-area-gates": m.gate_chip.block("HN array").area_mm2,
+        "t1-hn-power-leakage": blocks["hn"].area_mm2 * m.technology.leakage_w_per_mm2,
+        "t1-link-power-phy": m.gate_chip.block("interconnect engine").power_w,
+        "t1-total-area": m.chip.area_mm2,
+        "t1-total-power": m.chip.power_w,
+        "t1-average-density": m.chip.power_w / m.chip.area_mm2,
+        "t1-reticle": hwsim.fit_design(m.spec, design, m.technology).chips,
+        "sys-links": design.chips * design.links_per_chip / 2,
+        "sys-buffer": design.buffer_bytes / 1e6,
+        "sys-buffer-bandwidth": design.buffer_bandwidth_bytes_per_s / 1e12,
+        "sys-hbm": design.hbm_bytes / 1e9,
+        "sys-columns": m.spec.vocab_size / design.chips,
+        "sys-weights-per-chip": models.parameters(m.spec).total * _WEIGHT_BITS / design.chips / 1e9,
+        "sys-wafer-share": m.chip.area_mm2 * design.chips / INSCRIBED_MM2,
+        "v1-mm2": m.chip.area_mm2 * design.chips,
+    }
+
+
+def _table_2(m: _Machine) -> dict[str, float]:
+    published = _simulate(m, CONTEXTS["2k"], "as-published")
+    pipelined = _simulate(m, CONTEXTS["2k"], "pipelined")
+    ours = {
+        "t2-hnlpu-tokens": published.tokens_per_s,
+        "t2-hnlpu-tokens-pipelined": pipelined.tokens_per_s,
+        "t2-hnlpu-area": published.area_mm2,
+        "t2-hnlpu-power": published.power_w / 1e3,
+        "t2-hnlpu-rack": m.design.rack_units,
+        "t2-hnlpu-energy": published.tokens_per_kj,
+        "t2-hnlpu-density": published.tokens_per_s_mm2,
+        "t2-slots": m.design.stages_per_layer * m.spec.layers,
+        # 1K in, 1K out: positions average 1,024 over prefill and decode; the links do not care.
+        "t2-tokens-1k1k": _simulate(m, 1024, "pipelined").tokens_per_s,
+    }
+    for name in ("h100", "wse3"):
+        device = hwsim.load_accelerator(name)
+        ours |= {
+            f"t2-{name}-tokens": device.measured_tokens_per_s,
+            f"t2-{name}-area": device.area_mm2,
+            f"t2-{name}-power": device.power_w / 1e3,
+            f"t2-{name}-rack": device.rack_units,
+            f"t2-{name}-energy": device.measured_tokens_per_s / device.power_w * 1e3,
+            f"t2-{name}-density": device.measured_tokens_per_s / device.area_mm2,
+        }
+    roofline = hwsim.simulate_accelerator(m.spec, hwsim.load_accelerator("h100"), context=CONTEXTS["2k"])
+    return ours | {"t2-h100-roofline": roofline.tokens_per_s}
+
+
+def _density(m: _Machine) -> dict[str, float]:
+    fmt = hwsim.weight_format("fp4", m.gates)
+    weights = models.parameters(m.spec).total
+    layer = hwsim.cell_embedding(LAYER_INPUTS, LAYER_INPUTS, fmt, m.gates)
+    naive_mm2 = m.gates.logic_area_mm2(layer.transistors_per_weight * weights)
+    array = m.chip.block("HN array").area_mm2
+    neuron = hwsim.metal_embedding(LAYER_INPUTS, LAYER_INPUTS, fmt, m.gates, slack=m.design.popcnt_slack)
+    per_weight_um2 = array / m.chip.hn_weights * 1e6
+    return {
+        "ce-transistors": layer.transistors_per_weight,
+        "ce-naive-area": naive_mm2,
+        "ce-naive-chips": naive_mm2 / m.gates.reticle_area_mm2,
+        "me-per-weight": per_weight_um2,
+        "me-hnlpu-transistors": neuron.transistors_per_weight,
+        "fig12-routing": hwsim.routing_demand(LAYER_INPUTS, per_weight_um2, m.technology).utilisation,
+    }
+
+
+def _operator(m: _Machine) -> dict[str, float]:
+    fmt = hwsim.weight_format("fp4", m.technology)
+    shared = {"weights": fmt, "technology": m.technology, "clock_hz": m.design.clock_hz}
+    slack = {"slack": m.design.popcnt_slack}
+    ma, ce = hwsim.mac_array(**OPERATOR, **shared), hwsim.cell_embedding(**OPERATOR, **shared)
+    me = hwsim.metal_embedding(**OPERATOR, **shared, **slack)
+    wide = {**OPERATOR, "inputs": LAYER_INPUTS, **shared}
+    layer_gain = hwsim.cell_embedding(**wide).area_mm2 / hwsim.metal_embedding(**wide, **slack).area_mm2
+    sram_mm2 = m.technology.sram_area_mm2(ma.sram_bits)
+    return {
+        "fig12-ce-sram": ce.area_mm2 / sram_mm2,
+        "fig12-me-sram": me.area_mm2 / sram_mm2,
+        "fig12-density-gain": ce.area_mm2 / me.area_mm2,
+        "fig12-density-gain-layer": layer_gain,
+        "fig12-area-cut": 1.0 - me.area_mm2 / ce.area_mm2,
+        **{f"fig13-{c.kind.lower()}-cycles": c.cycles for c in (ma, ce, me)},
+        **{f"fig13-{c.kind.lower()}-energy": c.energy_j * 1e9 for c in (ma, ce, me)},
+        "fig13-ce-over-me": ce.energy_j / me.energy_j,
+        "fig13-leakage": ce.leakage_j / ce.energy_j,
+    }
+
+
+def _figure_14(m: _Machine) -> dict[str, float]:
+    ours: dict[str, float] = {}
+    for name, context in CONTEXTS.items():
+        shares = _simulate(m, context, "as-published").breakdown
+        ours |= {f"fig14-{name}-{part}": share for part, share in shares.items()}
+    ours["fig14-ratio"] = ours["fig14-2k-communication"] / ours["fig14-2k-projection"]
+    for name in ("64k", "256k"):
+        full = hwsim.simulate_hardwired(
+            m.spec, m.design, m.technology, context=CONTEXTS[name], reading="pipelined", sliding_window=False
+        )
+        ours[f"fig14-{name}-vex"] = full.tokens_per_s
+    return ours
+
+
+def _simulate(m: _Machine, context: int, reading: str) -> hwsim.SimResult:
+    return hwsim.simulate_hardwired(m.spec, m.design, m.technology, context=context, reading=reading)

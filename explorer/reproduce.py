@@ -1,0 +1,79 @@
+"""Published papers recomputed: `reproduce("hnlpu")` gives the scoreboard."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import models
+from explorer.papers.hnlpu_economics import economics_rows
+from explorer.papers.hnlpu_machine import machine_rows
+from explorer.scoreboard import Row, Scoreboard
+from hwbase import unknown_name
+
+PAPERS = ("hnlpu",)
+#: Parameter counts agree within this, or to the digits that are published.
+COUNT_TOLERANCE = 0.001
+
+
+def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> Scoreboard:
+    """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
+
+    `set` overrides constants of the machine's books (and so may break agreement). Raises `InputError` for a paper
+    that is not here, or a constant that does not exist.
+    """
+    if paper not in PAPERS:
+        raise unknown_name("paper", paper, PAPERS)
+    machine, used = machine_rows(set)
+    fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
+    return Scoreboard(paper, (*machine, *_economics(), *model_rows()), fitted)
+
+
+def model_rows() -> list[Row]:
+    """Return the published parameter counts of the zoo beside ours."""
+    rows = []
+    for name in models.names():
+        spec = models.load(name)
+        ours = models.parameters(spec)
+        for what, published, digits, count in (
+            ("total", spec.published_total, spec.published_total_digits, ours.total),
+            ("active", spec.published_active, spec.published_active_digits, ours.active),
+        ):
+            if published is None or digits is None:
+                continue
+            rows.append(
+                Row(
+                    id=f"model-{name}-{what}",
+                    what=f"{name}: {what} parameters",
+                    paper=float(published),
+                    ours=float(count),
+                    unit="parameter",
+                    evidence="predicted",
+                    tolerance=max(COUNT_TOLERANCE, half_digit(published, digits)),
+                    note=spec.published_source,
+                    group="Models",
+                )
+            )
+    return rows
+
+
+def half_digit(value: float, digits: int) -> float:
+    """Return half a unit of the last of `digits` significant digits of `value`, relative to it."""
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return 0.5 * unit / abs(value)
+
+
+def _economics() -> list[Row]:
+    return [
+        Row(
+            id=cell["id"],
+            what=cell["what"],
+            paper=cell["paper"],
+            ours=cell["ours"],
+            unit=cell["unit"],
+            evidence=cell["evidence"],
+            tolerance=cell["tolerance"],
+            note=cell["note"],
+            group=cell["table"].capitalize(),
+        )
+        for cell in economics_rows()
+    ]

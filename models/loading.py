@@ -1,0 +1,70 @@
+"""Networks by name or by file: the zoo, a TOML spec of the user's, or a Hugging Face configuration."""
+
+from pathlib import Path
+from typing import Any
+
+from hwbase import InputError, unknown_name
+from hwbase.parsing import read_json, read_toml
+from models.huggingface import spec_from_config
+from models.spec import LLMSpec, spec_from_fields
+
+#: The networks that come with the package, one TOML file each.
+ZOO = Path(__file__).parent / "zoo"
+
+_CONFIG_FILE = "config.json"
+
+
+def names() -> list[str]:
+    """Return the names of the networks in the zoo, sorted."""
+    return sorted(path.stem for path in ZOO.glob("*.toml"))
+
+
+def load(name_or_path: str | Path) -> LLMSpec:
+    """Return the network of that name, or the one in that file.
+
+    A zoo name is matched whatever its case. A path ending in .toml is a spec with the fields of `SpecFields`; one
+    ending in .json, or a folder with a config.json, is a Hugging Face configuration. Raises `InputError` for an
+    unknown name (the nearest is suggested) and for a file that is missing, broken or at odds with itself.
+    """
+    if not isinstance(name_or_path, (str, Path)):
+        raise InputError(f"model = {name_or_path!r}: expected a name or a path")
+    given = str(name_or_path).strip()
+    zoo = {name.lower(): ZOO / f"{name}.toml" for name in names()}
+    if given.lower() in zoo:
+        return _from_toml(zoo[given.lower()])
+    path = Path(given)
+    if "\0" not in given and path.suffix.lower() == ".toml":
+        return _from_toml(path)
+    if "\0" not in given and path.suffix.lower() == ".json":
+        return _from_json(path)
+    if given and _is_file(path / _CONFIG_FILE):
+        return _from_json(path / _CONFIG_FILE)
+    raise unknown_name("model", given[:200], names())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
+def _from_toml(path: Path) -> LLMSpec:
+    return spec_from_fields(_guarded(read_toml, path), path.name)
+
+
+def _from_json(path: Path) -> LLMSpec:
+    config = _guarded(read_json, path)
+    fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem
+    return spec_from_config(config, name=fallback or path.stem, where=path.name)
+
+
+def _guarded(read: Any, path: Path) -> dict[str, Any]:
+    """Return what `read` finds in `path`, with the parsers' own limits (digits, nesting) said as input errors."""
+    try:
+        data: dict[str, Any] = read(path)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        raise InputError(f"{path.name} cannot be parsed: a number is too long or the nesting too deep") from None
+    return data

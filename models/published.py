@@ -1,0 +1,68 @@
+"""Our counts beside the published ones, and the rule by which they agree."""
+
+import math
+
+import pandas as pd
+
+from hwbase import InputError
+from models.counts import parameters
+from models.loading import load, names
+from models.spec import LLMSpec
+
+
+def rounds_to(ours: float, published: float, digits: int) -> bool:
+    """Return whether `ours`, rounded to `digits` significant digits, is `published`.
+
+    A figure printed as 37 B is known to half a unit of its last digit and no better, so this is the whole of what
+    it can confirm; with four digits or more it confirms 0.05 % or better. Raises `InputError` unless both are > 0.
+    """
+    if not (ours > 0 and published > 0 and math.isfinite(ours) and math.isfinite(published)):
+        raise InputError(f"ours = {ours}, published = {published}: expected finite numbers above 0")
+    return float(f"{ours:.{digits - 1}e}") == float(f"{published:.{digits - 1}e}")
+
+
+def agrees(spec: LLMSpec) -> bool:
+    """Return whether every published count of `spec` is what ours rounds to (True where none is published)."""
+    counts = parameters(spec)
+    pairs = (
+        (counts.total, spec.published_total, spec.published_total_digits),
+        (counts.active, spec.published_active, spec.published_active_digits),
+    )
+    return all(
+        rounds_to(ours, published, digits)
+        for ours, published, digits in pairs
+        if published is not None and digits is not None
+    )
+
+
+def zoo_frame() -> pd.DataFrame:
+    """Return one row a network of the zoo: our counts, the published ones, relative errors, and where from.
+
+    Columns: name, total, active, published_total, total_rel_err, published_active, active_rel_err, agrees,
+    attention, source. Counts are elements; a missing published count is NaN.
+    """
+    return pd.DataFrame([_row(load(name)) for name in names()])
+
+
+def _row(spec: LLMSpec) -> dict[str, object]:
+    counts = parameters(spec)
+    return {
+        "name": spec.name,
+        "total": counts.total,
+        "active": counts.active,
+        "published_total": _or_nan(spec.published_total),
+        "total_rel_err": _relative_error(counts.total, spec.published_total),
+        "published_active": _or_nan(spec.published_active),
+        "active_rel_err": _relative_error(counts.active, spec.published_active),
+        "agrees": agrees(spec),
+        "attention": spec.attention,
+        "source": spec.published_source or spec.source,
+    }
+
+
+def _relative_error(ours: float, published: float | None) -> float:
+    return math.nan if published is None else ours / published - 1.0
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
