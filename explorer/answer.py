@@ -166,8 +166,8 @@ def headline(
 
 
 def _fleet_rows(costs: Mapping[str, CostAnswer], paper: Mapping[str, float | None]) -> list[HeadlineRow]:
-    """Fleet lines, optimistic level: as published beside corrected, and the GPUs that match the published one."""
-    first, second = (costs[name].comparison.low for name in ("as-published", "corrected"))
+    """Fleet lines: as published (optimistic level) beside corrected (nominal), and the GPUs of the published case."""
+    first, second = costs["as-published"].comparison.low, costs["corrected"].comparison.nominal
     volume = costs["as-published"].volume
     volume_name = {1: "low", 50: "high"}.get(volume, "")
 

@@ -45,8 +45,7 @@ class CostAnswer(Record):
     def to_dict(self) -> dict[str, Any]:
         """Return the figures level by level, the inputs, the ratios and the sources."""
         levels = {}
-        for name in ("low", "high"):
-            pair = getattr(self.comparison, name)
+        for name, pair in self.comparison.levels():
             levels[name] = {
                 "bill": _figures(pair.bill),
                 "nre_usd": float(pair.bill.nre_usd),

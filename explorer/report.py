@@ -193,9 +193,8 @@ def _cost_figures(answer: "Answer") -> Iterable[Figure]:
         columns = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=False), "usd": Column("cost")}
         caption = f"From masks to TCO, {level} case"
         table = frame_table(caption, frame, columns, {"usd": money})
-        yield _figure(
-            f"waterfall-{level}", figures.cost_waterfall(pair.bill, pair.hardwired, most_usd=most), caption, table
-        )
+        drawn = figures.cost_waterfall(pair.bill, pair.hardwired, most_usd=most)
+        yield _figure(f"waterfall-{level}", drawn, caption, table, 2)
 
     tco = figures.tco_frame(answer.cost.comparison)
     columns = {
@@ -223,7 +222,7 @@ def _cost_figures(answer: "Answer") -> Iterable[Figure]:
     }
     table = frame_table("Carbon over the life", carbon, columns)
     yield _figure(
-        "carbon", figures.carbon_bars(answer.cost.comparison), "Carbon of both fleets by scope, log axis", table
+        "carbon", figures.carbon_bars(answer.cost.comparison), "Carbon of both fleets by scope, log axis", table, 4
     )
 
 

@@ -95,7 +95,7 @@ class Book(Mapping[str, Quantity]):
             value = number(key, value) * units.factor(unit, old.unit, key)
             if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
                 raise InputError(f"{key} = {given}: expected a number >= 0 in {old.unit}")
-            changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal:g}")
+            changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
         return dataclasses.replace(self, quantities=changed)
 
     def reader(self) -> "Reader":

@@ -32,6 +32,8 @@ def number(
         raise InputError(f"{name} = {value!r}: expected {expected}")
     try:
         array = np.asarray(value, dtype=float)
+    except OverflowError:
+        raise InputError(f"{name} is too large for a number: expected {expected}") from None
     except (TypeError, ValueError):
         raise InputError(f"{name} = {value!r}: expected {expected}") from None
     if array.size == 0:

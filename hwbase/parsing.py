@@ -17,7 +17,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; raises `InputError` if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides what is not TOML: integers of thousands of digits, and nesting without end.
         raise InputError(f"{path.name} is not valid TOML: {error}") from None
 
 
@@ -25,7 +26,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object in a JSON file; raises `InputError` if it cannot be read or is not a JSON object."""
     try:
         data = json.loads(_text(path))
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is not valid JSON: {error}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path.name}: expected a JSON object, found {type(data).__name__}")

@@ -6,7 +6,7 @@ refuse_shadows()
 
 from hwbase import InputError  # noqa: E402
 from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator  # noqa: E402
-from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for  # noqa: E402
+from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for, hn_array  # noqa: E402
 from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  # noqa: E402
 from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
 from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
@@ -40,6 +40,7 @@ __all__ = [
     "design_book",
     "fit_design",
     "grid_for",
+    "hn_array",
     "largest_slice",
     "link_load",
     "load_accelerator",

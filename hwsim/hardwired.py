@@ -155,7 +155,7 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, in_fligh
     elements = link_elements(exchanges, design.rows, design.columns, design.collective)
     busiest = np.maximum(elements["column"], elements["row"])
     links = model.layers * busiest * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-    hn = np.asarray(design.activation_bits / design.clock_hz)[()]
+    hn = design.activation_bits / design.clock_hz
     nonlinear = model.layers * np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes) / design.clock_hz
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * in_flight), 0.0)

@@ -145,11 +145,11 @@ def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
             Matrix("key-value up", model.kv_lora_rank, expanded / chips, 1.0, layers, 1.0, 2),
             Matrix("attention output", value / columns, h / rows, 1.0, layers, 1.0, 3),
         ]
-    query, key = model.query_heads * model.head_dim, model.kv_heads * model.head_dim
+    attended, key = model.query_heads * model.head_dim, model.kv_heads * model.head_dim
     return [
-        Matrix("query", h / rows, query / columns, 1.0, layers, 1.0, 1),
+        Matrix("query", h / rows, attended / columns, 1.0, layers, 1.0, 1),
         Matrix("key and value", h / rows, 2 * key / columns, 1.0, layers, 1.0, 1),
-        Matrix("attention output", query / columns, h / rows, 1.0, layers, 1.0, 2),
+        Matrix("attention output", attended / columns, h / rows, 1.0, layers, 1.0, 2),
     ]
 
 

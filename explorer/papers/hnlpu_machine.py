@@ -20,7 +20,7 @@ _CELLS = Path(__file__).with_name("hnlpu_machine.csv")
 #: Contexts of Figure 14 that are compared, by their name there.
 CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
 #: The operator of Figures 12 and 13.
-OPERATOR = {"inputs": 1024, "outputs": 128}
+OPERATOR: dict[str, Any] = {"inputs": 1024, "outputs": 128}
 #: A layer's widest neuron, for which density is quoted as well.
 LAYER_INPUTS = 2880
 #: Area of a 300 mm wafer's inscribed square as the first preprint counts it, in mm2.
@@ -132,18 +132,15 @@ def _density(m: _Machine) -> dict[str, float]:
 
 def _operator(m: _Machine) -> dict[str, float]:
     fmt = hwsim.weight_format("fp4", m.technology)
-    shared = {"weights": fmt, "technology": m.technology, "clock_hz": m.design.clock_hz}
-    slack = {"slack": m.design.popcnt_slack}
+    shared: dict[str, Any] = {"weights": fmt, "technology": m.technology, "clock_hz": m.design.clock_hz}
+    slack: dict[str, Any] = {"slack": m.design.popcnt_slack}
     ma, ce = hwsim.mac_array(**OPERATOR, **shared), hwsim.cell_embedding(**OPERATOR, **shared)
     me = hwsim.metal_embedding(**OPERATOR, **shared, **slack)
-    wide = {**OPERATOR, "inputs": LAYER_INPUTS, **shared}
-    layer_gain = hwsim.cell_embedding(**wide).area_mm2 / hwsim.metal_embedding(**wide, **slack).area_mm2
     sram_mm2 = m.technology.sram_area_mm2(ma.sram_bits)
     return {
         "fig12-ce-sram": ce.area_mm2 / sram_mm2,
         "fig12-me-sram": me.area_mm2 / sram_mm2,
         "fig12-density-gain": ce.area_mm2 / me.area_mm2,
-        "fig12-density-gain-layer": layer_gain,
         "fig12-area-cut": 1.0 - me.area_mm2 / ce.area_mm2,
         **{f"fig13-{c.kind.lower()}-cycles": c.cycles for c in (ma, ce, me)},
         **{f"fig13-{c.kind.lower()}-energy": c.energy_j * 1e9 for c in (ma, ce, me)},
