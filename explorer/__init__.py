@@ -5,8 +5,20 @@ import hwsim  # noqa: F401  # isort: skip
 
 from explorer.answer import Answer, answer
 from explorer.economics import CostAnswer, cost
+from explorer.evaluate import evaluate
 from explorer.report import render, write_report
 from explorer.reproduce import reproduce
 from explorer.scoreboard import Row, Scoreboard
 
-__all__ = ["Answer", "CostAnswer", "Row", "Scoreboard", "answer", "cost", "render", "reproduce", "write_report"]
+__all__ = [
+    "Answer",
+    "CostAnswer",
+    "Row",
+    "Scoreboard",
+    "answer",
+    "cost",
+    "evaluate",
+    "render",
+    "reproduce",
+    "write_report",
+]

@@ -2,18 +2,16 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from explorer import figures
-from explorer.figures.numbers import context_label, money, percent, plain, pretty_unit, si, times, with_unit
+from explorer.figures.captioned import fleet_figures, machine_figures
+from explorer.figures.numbers import context_label, money, percent, plain, pretty_unit, si, times, with_unit, words
 from explorer.figures.tables import (
     Column,
     Table,
@@ -21,10 +19,9 @@ from explorer.figures.tables import (
     bill_table,
     effects_table,
     flag,
-    frame_table,
+    inputs_table,
     ratio_table,
     tco_table,
-    words,
 )
 from explorer.figures.theme import machine_name
 from explorer.writing import write_text
@@ -32,25 +29,16 @@ from explorer.writing import write_text
 if TYPE_CHECKING:
     from explorer.answer import Answer
 
+#: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.
+_MAY_SPILL = ("KV in buffer",)
+#: A resource that binds is full to within rounding.
+_ROUNDING = 1e-9
 TEMPLATES = Path(__file__).parent / "templates"
 #: What the page may do: run the scripts whose hashes are listed, style itself, save a figure as a picture.
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
-_TOP_MARGIN_PX, _TOP_MARGIN_BARE_PX = 34, 12
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of the page: its JSON, a caption, a sentence that says what it shows, and the table behind it."""
-
-    id: str
-    caption: str
-    summary: str
-    json: Markup
-    height_px: int
-    table: Table
 
 
 def render(answer: "Answer") -> str:
@@ -83,10 +71,11 @@ def render(answer: "Answer") -> str:
         script=script,
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         brief=brief(answer),
-        figures={figure.id: figure for figure in (*_speed_figures(answer), *_cost_figures(answer))},
+        figures={figure.id: figure for figure in (*machine_figures(answer), *fleet_figures(answer))},
         tables=_tables(answer),
         machines=_machines(answer),
         scoreboard=_scoreboard_groups(answer),
+        constants=_fitted(answer),
     )
 
 
@@ -104,23 +93,23 @@ def brief(answer: "Answer") -> Table:
     costs = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
     first, second = costs.get("as-published", answer.cost.comparison), costs.get("corrected", answer.cost.comparison)
 
-    def spread(comparison: Any, key: str, write: Any) -> str:
-        low, high = (write(_get(level, key)) for level in (comparison.low, comparison.high))
+    def spread(comparison: Any, key: str, write: Callable[[Any], str]) -> str:
+        low, high = (write(value) for value in sorted(_get(level, key) for level in (comparison.low, comparison.high)))
         return low if low == high else f"{low} to {high}"
+
+    def tonnes(comparison: Any) -> str:
+        return f"{spread(comparison, 'hardwired_carbon.total_t', plain)} t CO₂e"
 
     rows = (
         ("How fast", f"{plain(ours.tokens_per_s)} tokens/s", f"{plain(believed.tokens_per_s)} tokens/s"),
-        ("What binds", words(ours.bound_by), words(believed.bound_by)),
-        ("For one user", _per_user(ours), _per_user(believed)),
+        ("bound by", words(ours.bound_by), words(believed.bound_by)),
+        ("for one user", _per_user(ours), _per_user(believed)),
         ("How large", *(f"{plain(r.chips)} chips, {plain(r.area_mm2)} mm²" for r in (ours, believed))),
         ("How hungry", *(f"{si(r.power_w, 'W')}, {si(r.energy_j_per_token, 'J')} per token" for r in (ours, believed))),
         ("How expensive", *(f"{spread(c, 'hardwired.total_usd', money)} TCO" for c in (first, second))),
-        ("beside the GPUs that match it", *(f"GPUs cost {spread(c, 'tco_ratio', times)}" for c in (first, second))),
-        (
-            "How dirty",
-            *(spread(c, "hardwired_carbon.total_t", lambda t: f"{plain(t)} t") + " CO₂e" for c in (first, second)),
-        ),
-        ("beside the GPUs that match it", *(f"GPUs emit {spread(c, 'carbon_ratio', times)}" for c in (first, second))),
+        ("matching GPUs cost", *(f"{spread(c, 'tco_ratio', times)} as much" for c in (first, second))),
+        ("How dirty", *(tonnes(c) for c in (first, second))),
+        ("matching GPUs emit", *(f"{spread(c, 'carbon_ratio', times)} as much" for c in (first, second))),
     )
     columns = (
         Column("question", numeric=False),
@@ -130,108 +119,13 @@ def brief(answer: "Answer") -> Table:
     return Table("The answer in brief", columns, rows)
 
 
-def _speed_figures(answer: "Answer") -> Iterable[Figure]:
-    floor = frame_table(
-        "Blocks of one chip",
-        answer.chip.to_frame(),
-        {
-            "block": Column("block", numeric=False),
-            "area_mm2": Column("area", "mm²"),
-            "power_w": Column("power when busy", "W"),
-        },
-    )
-    yield _figure("floorplan", figures.floorplan(answer.chip), "The die to scale, mm", floor, 1)
-
-    occupancy = figures.occupancy_frame(answer.pipelined)
-    binding = ", ".join(occupancy.loc[occupancy["binds"], "resource"]) or "nothing"
-    table = frame_table(
-        "Occupancy per token",
-        occupancy,
-        {
-            "resource": Column("resource", numeric=False),
-            "seconds_per_token": Column("time per token"),
-            "busy_share": Column("busy"),
-            "binds": Column("binds", numeric=False),
-        },
-        {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent},
-    )
-    caption = f"Time of each resource per token, pipelined reading: {words(binding)} set the pace"
-    yield _figure("occupancy", figures.occupancy_bars(answer.pipelined), caption, table, 1)
-
-    for key, result in (("published", answer.published_by_context), ("pipelined", answer.pipelined_by_context)):
-        frame = figures.breakdown_frame(result)
-        columns = {"context": Column("context", numeric=False)}
-        columns |= {part: Column(part) for part in frame.columns if part != "context"}
-        formats = dict.fromkeys(columns, percent) | {"context": context_label}
-        caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
-        table = frame_table(caption, frame, columns, formats)
-        yield _figure(f"breakdown-{key}", figures.breakdown_over_context(result), caption, table, 1)
-
-    speed = figures.speed_frame(answer.published_by_context, answer.pipelined_by_context)
-    table = frame_table(
-        "Tokens per second over context",
-        speed,
-        {
-            "context": Column("context", numeric=False),
-            "as_published_tokens_per_s": Column("as published", "tokens/s"),
-            "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
-            "pipelined_bound_by": Column("pipelined is bound by", numeric=False),
-        },
-        {"context": context_label, "pipelined_bound_by": words},
-    )
-    drawn = figures.speed_over_context(
-        answer.published_by_context, answer.pipelined_by_context, answer.accelerators, _records(answer)
-    )
-    yield _figure("speed", drawn, "System tokens per second over context, log axes", table, 1)
-
-
-def _cost_figures(answer: "Answer") -> Iterable[Figure]:
-    pairs = {"low": answer.cost.comparison.low, "high": answer.cost.comparison.high}
-    most = max(float(pair.hardwired.total_usd) for pair in pairs.values())
-    for level, pair in pairs.items():
-        frame = figures.waterfall_frame(pair.bill, pair.hardwired)
-        columns = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=False), "usd": Column("cost")}
-        caption = f"From masks to TCO, {level} case"
-        table = frame_table(caption, frame, columns, {"usd": money})
-        drawn = figures.cost_waterfall(pair.bill, pair.hardwired, most_usd=most)
-        yield _figure(f"waterfall-{level}", drawn, caption, table, 2)
-
-    tco = figures.tco_frame(answer.cost.comparison)
-    columns = {
-        "fleet": Column("fleet", numeric=False),
-        "level": Column("case", numeric=False),
-        "capex_usd": Column("capital"),
-        "opex_usd": Column("operation"),
-        "respins_usd": Column("re-spins"),
-        "total_usd": Column("TCO"),
-        "ratio": Column("GPU TCO over it"),
-    }
-    formats = {key: money for key in columns if key.endswith("usd")} | {"ratio": times}
-    table = frame_table("Total cost of ownership", tco, columns, formats)
-    yield _figure(
-        "tco", figures.tco_bars(answer.cost.comparison), "Total cost of ownership of both fleets, M$", table, 5
-    )
-
-    carbon = figures.carbon_frame(answer.cost.comparison)
-    columns = {
-        "fleet": Column("fleet", numeric=False),
-        "level": Column("case", numeric=False),
-        "scope2_t": Column("Scope 2", "t CO₂e"),
-        "scope3_t": Column("Scope 3", "t CO₂e"),
-        "total_t": Column("total", "t CO₂e"),
-    }
-    table = frame_table("Carbon over the life", carbon, columns)
-    yield _figure(
-        "carbon", figures.carbon_bars(answer.cost.comparison), "Carbon of both fleets by scope, log axis", table, 4
-    )
-
-
 def _tables(answer: "Answer") -> dict[str, Table | None]:
     by_convention = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
     effects = next((c.effects for c in (answer.cost, answer.other_cost) if c.effects is not None), None)
     return {
         "checks": _checks_table(answer),
         "bill": bill_table(answer.cost.comparison),
+        "inputs": inputs_table(answer.cost.inputs),
         "tco": tco_table(answer.cost.comparison),
         "ratios": ratio_table(by_convention),
         "effects": None if effects is None else effects_table(effects),
@@ -247,7 +141,8 @@ def _checks_table(answer: "Answer") -> Table:
     for name, result in results.items():
         for check in result.checks:
             share = float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
-            state = flag("pass" if check.ok else "FAIL")
+            fits = share <= 1.0 + _ROUNDING or bool(check.ok)
+            state = flag("pass" if fits else "spills" if check.name in _MAY_SPILL else "FAIL")
             need, have = (with_unit(value, check.unit) for value in (check.demand, check.capacity))
             rows.append((name, check.name, need, have, percent(share), state, check.note))
     columns = (
@@ -276,19 +171,15 @@ def _machines(answer: "Answer") -> dict[str, tuple[str, ...]]:
     return {key: side for key, side in sides.items() if side}
 
 
-def _records(answer: "Answer") -> dict[str, float]:
-    """Published tokens/s of the other machines, where the headline has them."""
-    for row in answer.headline:
-        if row.unit in ("tokens/s", "token/s"):
-            return {key: value for key, value in row.published.items() if value and key in answer.accelerators}
-    return {}
-
-
 def _scoreboard_groups(answer: "Answer") -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = {}
     for row in answer.scoreboard.rows if answer.scoreboard else ():
         groups.setdefault(row.group or "other", []).append(row)
     return groups
+
+
+def _fitted(answer: "Answer") -> list[str]:
+    return [words(name) for name in answer.scoreboard.summary.get("fitted_constants", ())] if answer.scoreboard else []
 
 
 def _per_user(result: Any) -> str:
@@ -299,18 +190,6 @@ def _get(record: Any, dotted: str) -> Any:
     for name in dotted.split("."):
         record = getattr(record, name)
     return record
-
-
-def _figure(name: str, drawn: go.Figure, caption: str, table: Table, say: int) -> Figure:
-    """A figure without its title (the page has captions); column `say` of its table is read out as what it shows."""
-    bare = drawn.layout.showlegend is False
-    drawn.update_layout(title_text="", margin_t=_TOP_MARGIN_BARE_PX if bare else _TOP_MARGIN_PX)
-    column = table.columns[say]
-    rows = (f"{row[0]} {'' if table.columns[1].numeric else row[1]} {row[say]}" for row in table.rows)
-    said = "; ".join(" ".join(row.split()) for row in rows)
-    summary = f"{caption}. {column.label}{f' in {column.unit}' if column.unit else ''}: {said}."
-    code = drawn.to_json(validate=False).replace("<", "\\u003c")
-    return Figure(name, caption, summary, Markup(code), int(drawn.layout.height), table)
 
 
 def _script(code: str) -> Markup:

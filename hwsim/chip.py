@@ -10,11 +10,11 @@ import pandas as pd
 
 from hwbase import InputError, Record
 from hwbase.check import Number
-from hwsim.circuits import metal_embedding
+from hwsim.circuits import neuron_transistors
 from hwsim.design import HardwiredDesign
-from hwsim.mapping import Matrix, matrices
+from hwsim.mapping import matrices
 from hwsim.technology import Technology
-from hwsim.weights import WeightFormat, weight_format
+from hwsim.weights import weight_format
 from models import LLMSpec
 
 #: More chips than this is not a machine anyone would build; asked for, it is a mistake in the input.
@@ -106,28 +106,21 @@ def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
 
 
 def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[Number, Number]:
-    """Return (area in mm2, weights) of the HN array of one chip."""
+    """Return (area in mm2, weights) of the HN array of one chip: every matrix's neurons and input registers."""
     fmt = weight_format(design.weight_format, technology)
-    area: Number = 0.0
+    bits = design.activation_bits
+    neurons: dict[int, Number] = {}
+    transistors: Number = 0.0
     weights: Number = 0.0
     for matrix in matrices(model, design.rows, design.columns):
-        area = area + matrix_area_mm2(matrix, design, technology, fmt)
+        # Matrices that share an input vector have the same neurons.
+        key = id(matrix.inputs)
+        if key not in neurons:
+            neurons[key] = neuron_transistors(matrix.inputs, fmt, technology, bits, design.popcnt_slack)
+        inputs = matrix.inputs * bits * technology.flip_flop_transistors
+        transistors = transistors + (matrix.outputs * neurons[key] + inputs) * (matrix.copies * matrix.layers)
         weights = weights + matrix.weights
-    return area, weights
-
-
-def matrix_area_mm2(matrix: Matrix, design: HardwiredDesign, technology: Technology, fmt: WeightFormat) -> Number:
-    """Return the area that all copies of one matrix take on a chip, in mm2."""
-    circuit = metal_embedding(
-        matrix.inputs,
-        matrix.outputs,
-        fmt,
-        technology,
-        activation_bits=design.activation_bits,
-        slack=design.popcnt_slack,
-        clock_hz=design.clock_hz,
-    )
-    return circuit.area_mm2 * matrix.copies * matrix.layers
+    return technology.logic_area_mm2(transistors), weights
 
 
 def grid_for(chips: Number) -> tuple[Number, Number]:
@@ -146,23 +139,40 @@ def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
     on each: grow until it fits. Raises `InputError` if the other blocks alone overfill the reticle, or the machine
     would need more than `MOST_CHIPS`.
     """
-    needed: Number = 1.0
+    needed = _chips_by_area(model, design, technology)
     while True:
         rows, columns = grid_for(needed)
         grown = replace(design, rows=rows, columns=columns)
         chip = build_chip(model, grown, technology)
         if np.all(chip.fits_reticle):
             return grown
-        array = chip.block("HN array").area_mm2
-        room = chip.reticle_area_mm2 - (chip.area_mm2 - array)
+        # Slices of the hidden vector change the array a little: one chip more where that was too much.
+        needed = _bounded(model, np.where(chip.fits_reticle, needed, grown.chips + 1.0)[()])
+
+
+def _chips_by_area(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> Number:
+    """Chips at which the array, taken to be as large in all as on the design's own grid, and the blocks fit."""
+    chip = build_chip(model, design, technology)
+    array = chip.block("HN array").area_mm2 * design.chips
+    fixed = chip.area_mm2 - chip.block("HN array").area_mm2 - design.links_per_chip * technology.link_area_mm2
+    needed: Number = 1.0
+    while True:
+        rows, columns = grid_for(needed)
+        beside = fixed + (rows + columns - 2) * technology.link_area_mm2
+        room = chip.reticle_area_mm2 - beside
         if np.any(np.asarray(room) <= 0):
             raise InputError(
-                f"{model.name} on {np.max(grown.chips):,.0f} chips: the blocks beside the HN array take "
-                f"{np.max(chip.area_mm2 - array):,.0f} mm2, expected less than the reticle's "
-                f"{np.min(chip.reticle_area_mm2):,.0f} mm2"
+                f"{model.name} on {np.max(rows * columns):,.0f} chips: the blocks beside the HN array take "
+                f"{np.max(beside):,.0f} mm2, expected less than the reticle's {np.min(chip.reticle_area_mm2):,.0f} mm2"
             )
-        # At least the chips that share out the array, and at least one more than did not fit.
-        wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
-        needed = np.where(chip.fits_reticle, needed, wanted)[()]
-        if np.any(needed > MOST_CHIPS):
-            raise InputError(f"{model.name} needs {np.max(needed):,.0f} chips: expected at most {MOST_CHIPS:,}")
+        fits = array / (rows * columns) <= room
+        if np.all(fits):
+            return needed
+        wanted = np.maximum(np.ceil(array / room), rows * columns + 1.0)
+        needed = _bounded(model, np.where(fits, needed, wanted)[()])
+
+
+def _bounded(model: LLMSpec, chips: Number) -> Number:
+    if np.any(chips > MOST_CHIPS):
+        raise InputError(f"{model.name} needs {np.max(chips):,.0f} chips: expected at most {MOST_CHIPS:,}")
+    return chips

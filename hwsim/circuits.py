@@ -5,6 +5,7 @@ and energy from the technology. Structure: "Hardwired-Neuron Language Processing
 doi 10.1145/3779212.3790169. All numeric arguments may be arrays; `inputs` and `outputs` broadcast.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,43 +66,60 @@ def metal_embedding(
     c - ceil(log2(c + 1)). Raises `InputError` for sizes that are not positive.
     """
     n, m, a = _sizes(inputs, outputs, activation_bits)
-    adders, registers, levels = neuron_gates(n, weights, a, non_negative("slack", slack, high=100.0))
+    non_negative("slack", slack, high=100.0)
     # Each input is a shift register of a bits, shared by all neurons.
-    transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
-    transistors = transistors + n * a * technology.flip_flop_transistors
+    transistors = m * neuron_transistors(n, weights, technology, a, slack) + n * a * technology.flip_flop_transistors
     # The bit-serial adders work once a bit plane, the shift registers likewise.
     evaluations = transistors * a
-    drain = pipeline_cycles(levels, technology, clock_hz)
+    drain = pipeline_cycles(neuron_levels(n, weights, slack), technology, clock_hz)
     cycles = np.maximum(operand_cycles(n, a, technology), a) + drain
     return _circuit("ME", n * m, transistors, 0.0, cycles, a, evaluations, 0.0, technology, clock_hz)
 
 
-def neuron_gates(
-    inputs: Number, weights: WeightFormat, activation_bits: Number, slack: Number
-) -> tuple[Number, Number, Number]:
-    """Return (full adders, flip-flops, full-adder levels) of one Hardwired-Neuron with `inputs` weights."""
-    n = np.asarray(inputs, dtype=float)
-    values, frequencies = weights.nonzero
+def neuron_transistors(
+    inputs: Number, weights: WeightFormat, technology: Technology, activation_bits: Number, slack: Number
+) -> Number:
+    """Return the transistors of one Hardwired-Neuron with `inputs` weights, without the registers of its inputs."""
+    n = np.asarray(inputs, dtype=float) * (1.0 + slack)
     popcnt: Number = 0.0
     constants: Number = 0.0
     counters: Number = 0.0
-    widest: Number = 0.0
-    for value, frequency in zip(values, frequencies, strict=True):
-        ports = n * frequency * (1.0 + slack)
+    for value, frequency, times in _regions(weights):
+        ports = n * frequency
         bits = np.ceil(np.log2(ports + 1.0))
-        popcnt = popcnt + np.maximum(ports - bits, 0.0)
-        constants = constants + (signed_digits(value) - 1) * (bits + int(abs(value)).bit_length())
-        counters = counters + bits
-        widest = np.maximum(widest, bits)
-    product_bits = widest + weights.magnitude_bits
-    tree = (len(values) - 1) * (product_bits + 1.0)
-    accumulator_bits = product_bits + np.log2(len(values)) + activation_bits
-    adders = popcnt + constants + tree + accumulator_bits
+        popcnt = popcnt + times * np.maximum(ports - bits, 0.0)
+        constants = constants + times * (signed_digits(value) - 1) * (bits + value.bit_length())
+        counters = counters + times * bits
+    regions = len(weights.nonzero[0])
+    product_bits = _widest_count(n, weights) + weights.magnitude_bits
+    accumulator_bits = product_bits + np.log2(regions) + activation_bits
+    adders = popcnt + constants + (regions - 1) * (product_bits + 1.0) + accumulator_bits
     registers = counters + accumulator_bits
-    largest = n * np.max(frequencies) * (1.0 + slack)
-    # Carry-save levels shrink by 3:2, then a carry ripples once; the tree of regions adds a level per doubling.
-    levels = carry_save_levels(largest) + widest + np.ceil(np.log2(len(values))) * 2.0 + product_bits
-    return adders, registers, levels
+    return adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+
+
+def neuron_levels(inputs: Number, weights: WeightFormat, slack: Number) -> Number:
+    """Return the full-adder delays through one Hardwired-Neuron.
+
+    Carry-save levels shrink the widest region by 3:2, then a carry ripples once through its count; the tree over the
+    regions adds two a doubling, and its sum a last carry.
+    """
+    n = np.asarray(inputs, dtype=float) * (1.0 + slack)
+    widest = _widest_count(n, weights)
+    tree = 2.0 * np.ceil(np.log2(len(weights.nonzero[0])))
+    return carry_save_levels(n * np.max(weights.nonzero[1])) + 2.0 * widest + tree + weights.magnitude_bits
+
+
+def _widest_count(ports: Number, weights: WeightFormat) -> Number:
+    """Bits of the largest region's count."""
+    return np.ceil(np.log2(ports * np.max(weights.nonzero[1]) + 1.0))
+
+
+def _regions(weights: WeightFormat) -> list[tuple[int, float, int]]:
+    """(magnitude, frequency, how many) of the non-zero regions: equal ones, such as +v and -v, are counted once."""
+    values, frequencies = weights.nonzero
+    alike = Counter((int(abs(v)), round(float(f), 12)) for v, f in zip(values, frequencies, strict=True))
+    return [(value, frequency, times) for (value, frequency), times in alike.items()]
 
 
 def cell_embedding(

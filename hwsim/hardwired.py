@@ -13,7 +13,7 @@ import numpy as np
 from hwbase import Record, unknown_name
 from hwbase.check import Number, count
 from hwsim.chip import Chip, build_chip
-from hwsim.circuits import neuron_gates, pipeline_cycles
+from hwsim.circuits import neuron_levels, pipeline_cycles
 from hwsim.design import HardwiredDesign
 from hwsim.mapping import (
     attention_macs_per_position,
@@ -184,7 +184,7 @@ def unloaded_path(
     fmt = weight_format(design.weight_format, technology)
     passes: dict[int, Number] = {}
     for matrix in placed:
-        levels = neuron_gates(matrix.inputs, fmt, design.activation_bits, design.popcnt_slack)[2]
+        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
         cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
         passes[matrix.depth] = np.maximum(passes.get(matrix.depth, 0.0), cycles)
     last = max(passes)

@@ -146,10 +146,11 @@ def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
             Matrix("attention output", value / columns, h / rows, 1.0, layers, 1.0, 3),
         ]
     attended, key = model.query_heads * model.head_dim, model.kv_heads * model.head_dim
+    own = h / rows
     return [
-        Matrix("query", h / rows, attended / columns, 1.0, layers, 1.0, 1),
-        Matrix("key and value", h / rows, 2 * key / columns, 1.0, layers, 1.0, 1),
-        Matrix("attention output", attended / columns, h / rows, 1.0, layers, 1.0, 2),
+        Matrix("query", own, attended / columns, 1.0, layers, 1.0, 1),
+        Matrix("key and value", own, 2 * key / columns, 1.0, layers, 1.0, 1),
+        Matrix("attention output", attended / columns, own, 1.0, layers, 1.0, 2),
     ]
 
 

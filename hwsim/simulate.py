@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import models
-from hwbase import InputError, Quantity, load_book, unknown_name
+from hwbase import Book, InputError, Quantity, load_book, unknown_name
 from hwbase.check import Number
 from hwsim.accelerator import load_accelerator, simulate_accelerator
 from hwsim.chip import fit_design
@@ -67,8 +67,8 @@ def simulate(
 def hardwired(
     spec: models.LLMSpec,
     *,
-    technology: str | Path = "n5-asplos26",
-    book: str | Path | None = None,
+    technology: str | Path | Book = "n5-asplos26",
+    book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> tuple[HardwiredDesign, Technology, dict[str, Quantity]]:
     """Return (design, technology, constants read) of the HNLPU sized for `spec`, with overrides in place.
@@ -76,7 +76,8 @@ def hardwired(
     Keys of `set` name constants of the design or of the technology book; the grid grows or shrinks to the model unless
     rows and columns are among them. Raises `InputError` for a key that neither book has.
     """
-    machine, process = design_book(book or "hnlpu"), technology_book(technology)
+    machine = book if isinstance(book, Book) else design_book(book or "hnlpu")
+    process = technology if isinstance(technology, Book) else technology_book(technology)
     for_design: dict[str, Any] = {}
     for_process: dict[str, Any] = {}
     for key, value in (set or {}).items():

@@ -50,21 +50,10 @@ def _is_file(path: Path) -> bool:
 
 
 def _from_toml(path: Path) -> LLMSpec:
-    return spec_from_fields(_guarded(read_toml, path), path.name)
+    return spec_from_fields(read_toml(path), path.name)
 
 
 def _from_json(path: Path) -> LLMSpec:
-    config = _guarded(read_json, path)
+    config = read_json(path)
     fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem
     return spec_from_config(config, name=fallback or path.stem, where=path.name)
-
-
-def _guarded(read: Any, path: Path) -> dict[str, Any]:
-    """Return what `read` finds in `path`, with the parsers' own limits (digits, nesting) said as input errors."""
-    try:
-        data: dict[str, Any] = read(path)
-    except InputError:
-        raise
-    except (ValueError, RecursionError):
-        raise InputError(f"{path.name} cannot be parsed: a number is too long or the nesting too deep") from None
-    return data

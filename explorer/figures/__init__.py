@@ -2,13 +2,14 @@
 
 from explorer.figures.breakdown import breakdown_frame, breakdown_over_context
 from explorer.figures.carbon import carbon_bars, carbon_frame
-from explorer.figures.floorplan import floorplan, floorplan_rects
+from explorer.figures.floorplan import block_frame, floorplan, floorplan_rects
 from explorer.figures.occupancy import occupancy_bars, occupancy_frame
 from explorer.figures.speed import speed_frame, speed_over_context
 from explorer.figures.tco import tco_bars, tco_frame
 from explorer.figures.waterfall import cost_waterfall, waterfall_frame
 
 __all__ = [
+    "block_frame",
     "breakdown_frame",
     "breakdown_over_context",
     "carbon_bars",

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.figures.numbers import context_label, percent
-from explorer.figures.theme import DARK_TEXT, PART_STYLE, figure, machine_name
+from explorer.figures.theme import DARK_TEXT, PART_STYLE, figure, fill, machine_name
 
 if TYPE_CHECKING:
     from hwsim.results import SimResult
@@ -24,7 +24,6 @@ _HEIGHT_PX = 420
 #: Segments smaller than this share carry no number.
 _SMALLEST_LABELLED = 0.05
 _MARKER_PX = 11
-_PATTERN_SOLIDITY = 0.18
 
 
 def breakdown_frame(result: "SimResult") -> pd.DataFrame:
@@ -48,9 +47,7 @@ def breakdown_over_context(
     """
     frame = breakdown_frame(result)
     labels = [context_label(c) for c in frame["context"]]
-    drawn = figure(
-        f"Share of a token's time, {machine_name(result.reading)}", _HEIGHT_PX, barmode="stack", bargap=0.25
-    )
+    drawn = figure(f"Share of a token's time, {machine_name(result.reading)}", _HEIGHT_PX, barmode="stack", bargap=0.25)
     for part, (colour, pattern) in PART_STYLE.items():
         share = frame[part].to_numpy()
         drawn.add_trace(
@@ -58,11 +55,7 @@ def breakdown_over_context(
                 x=labels,
                 y=share,
                 name=part,
-                marker={
-                    "color": colour,
-                    "line": {"width": 0},
-                    "pattern": {"shape": pattern, "fgcolor": DARK_TEXT, "fgopacity": 0.35, "solidity": _PATTERN_SOLIDITY},
-                },
+                marker=fill(colour, pattern),
                 text=[f"{100 * s:.0f} %" if s >= _SMALLEST_LABELLED else "" for s in share],
                 textposition="inside",
                 insidetextanchor="middle",
@@ -119,5 +112,3 @@ def _mark_published(drawn: go.Figure, contexts: list[float], published: Mapping[
                 cliponaxis=False,
             )
         )
-
-

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.figures.numbers import plain, scalar
-from explorer.figures.theme import CYAN, DARK_TEXT, GREY, YELLOW, figure
+from explorer.figures.theme import CYAN, GREY, YELLOW, figure, fill
 
 if TYPE_CHECKING:
     from costmodel.compare import Comparison
@@ -39,9 +39,12 @@ def carbon_bars(comparison: "Comparison") -> go.Figure:
     """
     frame = carbon_frame(comparison)
     same = {
-        fleet: np.allclose(*rows[[key for _, key, _, _ in _SCOPES]].to_numpy()) for fleet, rows in frame.groupby("fleet")
+        fleet: np.allclose(*rows[[key for _, key, _, _ in _SCOPES]].to_numpy())
+        for fleet, rows in frame.groupby("fleet")
     }
-    frame = frame[[not same[fleet] or level == "low" for fleet, level in zip(frame["fleet"], frame["level"], strict=True)]]
+    frame = frame[
+        [not same[fleet] or level == "low" for fleet, level in zip(frame["fleet"], frame["level"], strict=True)]
+    ]
     labels = [f if same[f] else f"{f}, {lvl}" for f, lvl in zip(frame["fleet"], frame["level"], strict=True)]
     drawn = figure("Carbon over the life", _HEIGHT_PX, barmode="group", bargap=0.25)
     for name, key, colour, pattern in _SCOPES:
@@ -51,10 +54,7 @@ def carbon_bars(comparison: "Comparison") -> go.Figure:
                 x=frame[key],
                 orientation="h",
                 name=name,
-                marker={
-                    "color": colour,
-                    "pattern": {"shape": pattern, "fgcolor": DARK_TEXT, "fgopacity": 0.35, "solidity": 0.18},
-                },
+                marker=fill(colour, pattern),
                 text=[f"{plain(t)} t" for t in frame[key]],
                 textposition="outside",
                 cliponaxis=False,
@@ -66,7 +66,7 @@ def carbon_bars(comparison: "Comparison") -> go.Figure:
     start = 10.0 ** np.floor(np.log10(positive.min() / 2.0)) if positive.size else 1.0
     end = positive.max() * _ROOM if positive.size else 10.0
     drawn.update_xaxes(
-        type="log", range=[np.log10(start), np.log10(end)], dtick=1, tickformat="~s", title_text="t CO2e (log scale)"
+        type="log", range=[np.log10(start), np.log10(end)], dtick=1, tickformat="~s", title_text="t CO₂e (log scale)"
     )
     drawn.update_yaxes(autorange="reversed", ticksuffix=" ")
     return drawn

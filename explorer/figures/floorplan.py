@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.figures.numbers import plain, scalar
@@ -23,7 +24,9 @@ FIELD_ASPECT = 33.0 / 26.0
 
 _HEIGHT_PX = 480
 _ROOM = 0.03
-_LABEL_PX = 13
+#: Size of the labels, less where the longest word would not fit at this many pixels a mm; a page may scale it.
+_LABEL_PX, _SMALLEST_LABEL_PX, _PX_PER_MM = 13.0, 8.0, 14.0
+_CHARACTER_PER_PX = 0.62
 #: Blocks with less than this share of the die get no label inside; hover and table name them.
 _SMALLEST_LABELLED = 0.01
 #: Fills light enough for dark text.
@@ -94,6 +97,14 @@ def outline_mm(area_mm2: float) -> tuple[float, float]:
     return height * FIELD_ASPECT, height
 
 
+def block_frame(chip: "Chip") -> pd.DataFrame:
+    """Return a row per block: block, area_mm2, share of the die, power_w, power density in W/mm2."""
+    frame = chip.to_frame()
+    frame["share"] = frame["area_mm2"] / frame["area_mm2"].sum()
+    frame["w_per_mm2"] = frame["power_w"] / frame["area_mm2"].where(frame["area_mm2"] > 0)
+    return frame
+
+
 def floorplan(chip: "Chip") -> go.Figure:
     """Return the blocks of one chip to scale, in mm, with the reticle dashed around them and power on hover.
 
@@ -110,9 +121,9 @@ def floorplan(chip: "Chip") -> go.Figure:
                 drawn.add_annotation(
                     x=rect.x_mm + rect.width_mm / 2,
                     y=rect.y_mm + rect.height_mm / 2,
-                    text=f"<b>{'<br>'.join(text(block.name).split())}</b><br>{plain(rect.area_mm2)}",
+                    text=f"{'<br>'.join(text(block.name).split())}<br>{plain(rect.area_mm2)} mm²",
                     showarrow=False,
-                    font={"size": _LABEL_PX, "color": DARK_TEXT},
+                    font={"size": _label_px(block.name, rect), "color": DARK_TEXT},
                 )
     _outlines(drawn, total, scalar("reticle area", chip.reticle_area_mm2))
     return drawn
@@ -137,6 +148,7 @@ def _outlines(drawn: go.Figure, die_mm2: float, reticle_mm2: float) -> None:
         range=[(width - widest) / 2 - _ROOM * widest, (width + widest) / 2 + _ROOM * widest],
         title_text="mm",
         showgrid=False,
+        showline=False,
         zeroline=False,
         constrain="domain",
     )
@@ -165,6 +177,11 @@ def _block_trace(rect: Rect, hover: str, name: str, index: int) -> go.Scatter:
         text=hover,
         name=text(name),
     )
+
+
+def _label_px(name: str, rect: Rect) -> float:
+    longest = max(len(word) for word in [*name.split(), plain(rect.area_mm2) + " mm²"])
+    return min(_LABEL_PX, max(_SMALLEST_LABEL_PX, rect.width_mm * _PX_PER_MM / (longest * _CHARACTER_PER_PX)))
 
 
 def _hover(block: Any, total_mm2: float) -> str:

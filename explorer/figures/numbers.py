@@ -19,7 +19,15 @@ _SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 _MONEY = ((1e9, " B"), (1e6, " M"), (1e3, " k"), (1.0, ""))
 _TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
 _POWERS = (("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("um2", "µm²"), ("cm2", "cm²"))
-_WORDS = {"token/s": "tokens/s", "token/kJ": "tokens/kJ", "token/s/mm2": "tokens/s/mm²", "MUSD": "M$", "USD": "$", "tCO2e": "t CO₂e"}
+_WORDS = {
+    "token/s": "tokens/s",
+    "token/kJ": "tokens/kJ",
+    "token/s/mm2": "tokens/s/mm²",
+    "MUSD": "M$",
+    "USD": "$",
+    "tCO2e": "t CO₂e",
+}
+_ABBREVIATIONS = frozenset({"pue", "gpu", "hbm", "hn", "it", "vex", "ip", "mw"})
 _KIBI = 1024
 
 
@@ -32,13 +40,12 @@ def scalar(name: str, value: Any) -> float:
 
 
 def significant(value: float, digits: int = DIGITS) -> str:
-    """Return `value` with `digits` significant digits and thousands separators; whole numbers without decimals."""
+    """Return `value` with `digits` significant digits, thousands separators and no trailing zeros."""
     if value == 0:
         return "0"
     decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
     text = f"{value:,.{decimals}f}"
-    whole = float(value).is_integer() and abs(value) < 10**digits
-    return f"{value:,.0f}" if whole else text
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def plain(value: Any, digits: int = DIGITS) -> str:
@@ -126,6 +133,12 @@ def pretty_unit(unit: str) -> str:
     for plain_text, raised in _POWERS:
         unit = unit.replace(plain_text, raised)
     return unit
+
+
+def words(name: Any) -> str:
+    """Return an identifier as words: maintenance_basis is "maintenance basis", hbm is "HBM", True is "yes"."""
+    text = {"True": "yes", "False": "no"}.get(str(name), str(name).replace("_", " "))
+    return " ".join(part.upper() if part.rstrip(",") in _ABBREVIATIONS else part for part in text.split(" "))
 
 
 def _minus(text: str) -> str:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import scalar, si
-from explorer.figures.theme import DARK_TEXT, GREY, RED, figure, machine_name, text
+from explorer.figures.numbers import scalar, si, words
+from explorer.figures.theme import GREY, RED, figure, fill, machine_name, text
 
 if TYPE_CHECKING:
     from hwsim.results import SimResult
@@ -39,27 +39,27 @@ def occupancy_bars(result: "SimResult") -> go.Figure:
     Raises `InputError` for a result whose fields are arrays.
     """
     frame = occupancy_frame(result)
-    drawn = figure(f"Time of each resource per token, {machine_name(result.reading)}", _HEIGHT_PX, showlegend=False)
-    binds = frame["binds"].to_list()
-    drawn.add_trace(
-        go.Bar(
-            x=frame["seconds_per_token"],
-            y=[text(name) for name in frame["resource"]],
-            orientation="h",
-            marker={
-                "color": [RED if b else GREY for b in binds],
-                "pattern": {"shape": ["/" if b else "" for b in binds], "fgcolor": DARK_TEXT, "fgopacity": 0.35},
-            },
-            text=[
-                f"{si(seconds, 's')}{', binds' if b else ''}"
-                for seconds, b in zip(frame["seconds_per_token"], binds, strict=True)
-            ],
-            textposition="outside",
-            cliponaxis=False,
-            customdata=frame["busy_share"],
-            hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
-        )
+    drawn = figure(
+        f"Time of each resource per token, {machine_name(result.reading)}",
+        _HEIGHT_PX,
+        showlegend=False,
+        barmode="overlay",
     )
+    for binds, colour, pattern in ((True, RED, "/"), (False, GREY, "")):
+        rows = frame[frame["binds"] == binds]
+        drawn.add_trace(
+            go.Bar(
+                x=rows["seconds_per_token"],
+                y=[text(words(name)) for name in rows["resource"]],
+                orientation="h",
+                marker=fill(colour, pattern),
+                text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
+                textposition="outside",
+                cliponaxis=False,
+                customdata=rows["busy_share"],
+                hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
+            )
+        )
     longest = max(frame["seconds_per_token"].max(), 0.0)
     drawn.update_xaxes(range=[0, longest * _ROOM or 1.0], tickformat="~s", ticksuffix="s", title_text="time per token")
     drawn.update_yaxes(autorange="reversed", ticksuffix=" ")

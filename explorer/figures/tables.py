@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from explorer.figures.numbers import MISSING, money, percent, plain, pretty_unit, times
+from explorer.figures.numbers import MISSING, money, percent, plain, pretty_unit, times, words
 from hwbase import Quantity
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 STATUS_SIGNS = {
     "pass": ("✓", "good"),
     "FAIL": ("✗", "bad"),
+    "spills": ("△", "warn"),
+    "yes": ("✓", "good"),
+    "no": ("✗", "bad"),
     "agrees": ("✓", "good"),
     "OUTSIDE": ("✗", "bad"),
     "misfit explained": ("△", "warn"),
@@ -66,6 +69,20 @@ _RATIO_ROWS = (
     ("carbon", "carbon_ratio"),
     ("carbon without re-spins", "static_carbon_ratio"),
 )
+
+
+#: What goes into a comparison of costs, as people name it.
+_INPUTS = {
+    "chips": ("chips in a system", ""),
+    "die_area_mm2": ("die", "mm²"),
+    "hbm_gb_per_chip": ("HBM of a chip", "GB"),
+    "chip_power_w": ("power of a chip", "W"),
+    "system_power_w": ("stated power of a system", "W"),
+    "tokens_per_s": ("speed of a system", "tokens/s"),
+    "gpu_tokens_per_s": ("speed of a GPU", "tokens/s"),
+    "gpus": ("GPUs that match", ""),
+    "respins": ("re-spins", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,16 @@ def bill_table(comparison: "Comparison") -> Table:
     return _side_by_side("Bill of one hardwired system", ("low", "high"), _BILL_ROWS, bills)
 
 
+def inputs_table(inputs: Mapping[str, Any]) -> Table:
+    """Return what the machine brings to the comparison of costs."""
+    rows = []
+    for name, value in inputs.items():
+        label, unit = _INPUTS.get(name, (words(name), ""))
+        rows.append((label, plain(value), unit))
+    columns = (Column("input", numeric=False), Column("value"), Column("unit", numeric=False))
+    return Table("What the machine brings to it", columns, tuple(rows))
+
+
 def tco_table(comparison: "Comparison") -> Table:
     """Return the TCO of both fleets at low and at high, line by line."""
     low, high = comparison.low, comparison.high
@@ -161,7 +188,7 @@ def effects_table(effects: pd.DataFrame) -> Table:
         "ratio_low_change_percent": Column("change of TCO ratio", "%"),
         "carbon_ratio_change_percent": Column("change of carbon ratio", "%"),
     }
-    formats = {key: money for key in columns if key.endswith("_usd")}
+    formats: dict[str, Callable[[Any], str]] = dict.fromkeys((key for key in columns if key.endswith("_usd")), money)
     formats |= {key: times for key in ("ratio_low", "ratio_high", "carbon_ratio")}
     formats |= {key: signed for key in columns if key.endswith("_percent")}
     formats |= {"reading": words, "choice": words}
@@ -194,11 +221,6 @@ def signed(value: Any) -> str:
     if value is None or pd.isna(value):
         return MISSING
     return "0.0" if abs(value) < 0.05 else f"{value:+,.1f}".replace("-", "−")
-
-
-def words(name: Any) -> str:
-    """Return an identifier as words: maintenance_basis is "maintenance basis", True is "yes"."""
-    return {"True": "yes", "False": "no"}.get(str(name), str(name).replace("_", " "))
 
 
 def _side_by_side(

@@ -6,16 +6,18 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.figures.numbers import money, scalar, times
-from explorer.figures.theme import BLUE, CYAN, DARK_TEXT, YELLOW, figure
+from explorer.figures.theme import BLUE, CYAN, YELLOW, figure, fill
 
 if TYPE_CHECKING:
     from costmodel.compare import Comparison
 
 _HEIGHT_PX = 430
 _USD_PER_MUSD = 1e6
-_ROOM = 1.3
+#: The axes run this much beyond the longest bar, so that labels fit.
+_ROOM, _ROOM_ENLARGED = 1.3, 1.7
 #: Upper panel: all fleets on one scale; lower panel: the hardwired ones enlarged.
-_PANELS = {"y": (0.56, 0.97), "y2": (0.0, 0.3)}
+_PANELS = {"y": (0.56, 0.98), "y2": (0.0, 0.3)}
+_BOTTOM_MARGIN_PX = 56
 _PARTS = (
     ("capital", "capex_usd", BLUE, ""),
     ("operation", "opex_usd", CYAN, "/"),
@@ -47,6 +49,7 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
     frame["label"] = frame["fleet"] + ", " + frame["level"]
     hardwired = frame[frame["fleet"] == "hardwired"]
     drawn = figure("Total cost of ownership", _HEIGHT_PX, barmode="stack", bargap=0.3)
+    drawn.update_layout(margin_b=_BOTTOM_MARGIN_PX)
     for rows, axes, legend in ((frame, ("x", "y"), True), (hardwired, ("x2", "y2"), False)):
         for name, key, colour, pattern in _PARTS:
             drawn.add_trace(
@@ -57,24 +60,21 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
                     name=name,
                     legendgroup=name,
                     showlegend=legend,
-                    marker={
-                        "color": colour,
-                        "pattern": {"shape": pattern, "fgcolor": DARK_TEXT, "fgopacity": 0.35, "solidity": 0.18},
-                    },
+                    marker=fill(colour, pattern),
                     customdata=[money(usd) for usd in rows[key]],
                     hovertemplate="%{y}: %{customdata}",
                     xaxis=axes[0],
                     yaxis=axes[1],
                 )
             )
-        for row in rows.itertuples():
-            less = "" if row.ratio is None or pd.isna(row.ratio) else f", GPU {times(row.ratio)}"
+        for row in rows.to_dict(orient="records"):
+            less = "" if pd.isna(row["ratio"]) else f"; GPUs {times(row['ratio'])}"
             drawn.add_annotation(
-                x=row.total_usd / _USD_PER_MUSD,
-                y=row.label,
+                x=row["total_usd"] / _USD_PER_MUSD,
+                y=row["label"],
                 xref=axes[0],
                 yref=axes[1],
-                text=f"{money(row.total_usd)}{less}",
+                text=f"{money(row['total_usd'])}{less}",
                 showarrow=False,
                 xanchor="left",
                 xshift=5,
@@ -82,7 +82,13 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
     end, near = frame["total_usd"].max() / _USD_PER_MUSD, hardwired["total_usd"].max() / _USD_PER_MUSD
     drawn.update_layout(
         xaxis={"range": [0, end * _ROOM], "anchor": "y", "tickformat": ",~r"},
-        xaxis2={"range": [0, near * _ROOM * 1.1], "anchor": "y2", "title": {"text": "M$"}, "tickformat": ",~r"},
+        xaxis2={
+            "range": [0, near * _ROOM_ENLARGED],
+            "anchor": "y2",
+            "title": {"text": "M$"},
+            "automargin": False,
+            "tickformat": ",~r",
+        },
         yaxis={"domain": list(_PANELS["y"]), "autorange": "reversed", "ticksuffix": " "},
         yaxis2={"domain": list(_PANELS["y2"]), "anchor": "x2", "autorange": "reversed", "ticksuffix": " "},
     )

@@ -66,6 +66,19 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=False)
 
 
+def fill(colour: str, shape: str) -> dict[str, Any]:
+    """Return the marker of a bar: a colour and a pattern drawn over it."""
+    pattern = {
+        "shape": shape,
+        "fillmode": "overlay",
+        "fgcolor": DARK_TEXT,
+        "fgopacity": 0.45,
+        "size": 7,
+        "solidity": 0.15,
+    }
+    return {"color": colour, "line": {"width": 0}, "pattern": pattern}
+
+
 def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
     """Return an empty figure in the shared style; `layout` adds to it or overrides it."""
     shared: dict[str, Any] = {
@@ -79,12 +92,21 @@ def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
         "font": {"family": FONT, "size": _TEXT_PX, "color": NEUTRAL_TEXT},
         "dragmode": False,
         "hoverlabel": {"font": {"family": FONT, "size": _TEXT_PX}, "align": "left"},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "title": {"text": ""}},
+        "legend": {
+            "orientation": "h",
+            "traceorder": "normal",
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+        },
         "bargap": 0.35,
         "separators": ".,",
     }
     drawn = go.Figure(layout=shared | layout)
-    lines = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": NEUTRAL_LINE, "automargin": True}
+    lines: dict[str, Any] = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": NEUTRAL_LINE, "automargin": True}
+    lines |= {"title_font_size": _TEXT_PX, "title_standoff": 8}
     drawn.update_xaxes(**lines)
     drawn.update_yaxes(**lines)
     return drawn

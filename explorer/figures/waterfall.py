@@ -41,7 +41,9 @@ def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
     return pd.DataFrame([{"step": s, "kind": k, "usd": scalar(s, v)} for s, k, v in steps])
 
 
-def cost_waterfall(bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None) -> go.Figure:
+def cost_waterfall(
+    bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None
+) -> go.Figure:
     """Return the steps from shared masks to the TCO of a hardwired fleet, in M$.
 
     `most_usd` sets the end of the axis, so that two waterfalls compare. Raises `InputError` for array fields.
@@ -65,6 +67,8 @@ def cost_waterfall(bill: "Bill", tco: "Tco", title: str = "From masks to TCO", m
             hovertemplate="%{y} (%{customdata}): %{text}<extra></extra>",
         )
     )
-    drawn.update_xaxes(range=[0, max(most_usd or 0.0, total) / _USD_PER_MUSD * _ROOM], title_text="M$", tickformat=",~r")
+    drawn.update_xaxes(
+        range=[0, max(most_usd or 0.0, total) / _USD_PER_MUSD * _ROOM], title_text="M$", tickformat=",~r"
+    )
     drawn.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
     return drawn

@@ -21,7 +21,7 @@ _CELLS = Path(__file__).with_name("hnlpu_machine.csv")
 CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
 #: The operator of Figures 12 and 13.
 OPERATOR: dict[str, Any] = {"inputs": 1024, "outputs": 128}
-#: A layer's widest neuron, for which density is quoted as well.
+#: The widest neurons of the model's layers.
 LAYER_INPUTS = 2880
 #: Area of a 300 mm wafer's inscribed square as the first preprint counts it, in mm2.
 INSCRIBED_MM2 = 45_000.0

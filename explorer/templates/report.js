@@ -2,6 +2,7 @@
 (() => {
   const NARROW_PX = 520;
   const PRINT_WIDTH_PX = 680;
+  const DRAWING_PX = 520, DRAWING_ASPECT = 0.8, DRAWING_FRAME_PX = 40;
   const CONFIG = { displaylogo: false, displayModeBar: "hover", modeBarButtons: [["toImage"]], scrollZoom: false, responsive: true };
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const plots = [...document.querySelectorAll(".plot")];
@@ -27,26 +28,43 @@
     return changes;
   }
 
-  // Text shrinks with a narrow figure so that labels stay inside what they name.
-  function sizes(plot, layout, width) {
+  // Text shrinks with a narrow figure so that labels stay inside what they name; a drawing to scale loses height too.
+  function sizes(plot, width) {
+    const given = plot.givenLayout;
     const size = width < NARROW_PX ? 11 : 13;
     const changes = { "font.size": size };
-    (layout.annotations || []).forEach((note, index) => {
+    for (const axis of Object.keys(given).filter((key) => /^[xy]axis\d*$/.test(key))) {
+      if (given[axis].title) changes[`${axis}.title.font.size`] = size;
+    }
+    (given.annotations || []).forEach((note, index) => {
       const inside = note.font && note.font.size;
-      changes[`annotations[${index}].font.size`] = inside ? Math.max(8, Math.min(13, width / 45)) : size;
+      changes[`annotations[${index}].font.size`] = inside ? Math.max(6.5, inside * Math.min(1, width / DRAWING_PX)) : size;
     });
+    if (given.yaxis && given.yaxis.scaleanchor) {
+      changes.height = Math.min(given.height, width * DRAWING_ASPECT + DRAWING_FRAME_PX);
+      plot.style.minHeight = `${changes.height}px`;
+    }
     return changes;
   }
 
-  function draw(plot) {
-    const figure = JSON.parse(document.getElementById(`${plot.id}-data`).textContent);
-    plot.style.minHeight = `${plot.dataset.height}px`;
-    return Plotly.newPlot(plot, figure.data, figure.layout, CONFIG).then(() => refresh(plot));
+  // Set "a.b[2].c" of a layout for each change, as Plotly.relayout would.
+  function put(layout, changes) {
+    for (const [path, value] of Object.entries(changes)) {
+      const keys = path.match(/[^.[\]]+/g);
+      const last = keys.pop();
+      keys.reduce((at, key) => (at[key] ??= {}), layout)[last] = value;
+    }
+    return layout;
   }
 
-  function refresh(plot, width) {
-    return Plotly.relayout(plot, { ...theme(plot.layout), ...sizes(plot, plot.layout, width || plot.clientWidth) });
+  function draw(plot) {
+    const { data, layout } = JSON.parse(document.getElementById(`${plot.id}-data`).textContent);
+    plot.givenLayout = structuredClone(layout);
+    plot.style.minHeight = `${layout.height}px`;
+    return Plotly.newPlot(plot, data, put(layout, { ...theme(layout), ...sizes(plot, plot.clientWidth) }), CONFIG);
   }
+
+  const refresh = (plot) => Plotly.relayout(plot, { ...theme(plot.givenLayout), ...sizes(plot, plot.clientWidth) });
 
   function filterRows(form, rows, matches, after) {
     const output = form.querySelector("output");
@@ -110,10 +128,10 @@
   window.addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open]):not(.data)")];
     folded.forEach((part) => { part.open = true; });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: PRINT_WIDTH_PX, ...theme(plot.layout) }));
+    plots.forEach((plot) => Plotly.relayout(plot, { width: PRINT_WIDTH_PX, ...theme(plot.givenLayout) }));
   });
   window.addEventListener("afterprint", () => {
     folded.forEach((part) => { part.open = false; });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true, ...theme(plot.layout) }));
+    plots.forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true, ...theme(plot.givenLayout) }));
   });
 })();

@@ -1,0 +1,153 @@
+"""Figures ready for a page: each with a caption, a sentence that says what it shows, and the table behind it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from explorer.figures.breakdown import breakdown_frame, breakdown_over_context
+from explorer.figures.carbon import carbon_bars, carbon_frame
+from explorer.figures.floorplan import block_frame, floorplan
+from explorer.figures.numbers import context_label, money, percent, si, times, words
+from explorer.figures.occupancy import occupancy_bars, occupancy_frame
+from explorer.figures.speed import speed_frame, speed_over_context
+from explorer.figures.tables import Column, Table, frame_table
+from explorer.figures.tco import tco_bars, tco_frame
+from explorer.figures.theme import machine_name
+from explorer.figures.waterfall import cost_waterfall, waterfall_frame
+
+if TYPE_CHECKING:
+    from explorer.answer import Answer
+
+_TOP_MARGIN_PX, _TOP_MARGIN_BARE_PX = 34, 12
+
+
+@dataclass(frozen=True)
+class CaptionedFigure:
+    """A figure as JSON, with its caption, the sentence for those who cannot see it, and the table behind it."""
+
+    id: str
+    caption: str
+    summary: str
+    json: Markup
+    height_px: int
+    table: Table
+
+
+def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
+    """Yield the figures of the machine: floorplan, occupancy, both breakdowns, speed."""
+    floor = frame_table(
+        "Blocks of one chip",
+        block_frame(answer.chip),
+        {
+            "block": Column("block", numeric=False),
+            "area_mm2": Column("area", "mm²"),
+            "share": Column("share of the die"),
+            "power_w": Column("power when busy", "W"),
+            "w_per_mm2": Column("power density", "W/mm²"),
+        },
+        {"share": percent},
+    )
+    yield _figure("floorplan", floorplan(answer.chip), "The die to scale", floor, 1)
+
+    occupancy = occupancy_frame(answer.pipelined)
+    binding = ", ".join(occupancy.loc[occupancy["binds"], "resource"]) or "nothing"
+    table = frame_table(
+        "Occupancy per token",
+        occupancy,
+        {
+            "resource": Column("resource", numeric=False),
+            "seconds_per_token": Column("time per token"),
+            "busy_share": Column("busy"),
+            "binds": Column("binds", numeric=False),
+        },
+        {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent, "resource": words},
+    )
+    caption = f"Time of each resource per token, pipelined reading: bound by {words(binding)}"
+    yield _figure("occupancy", occupancy_bars(answer.pipelined), caption, table, 1)
+
+    for key, result in (("published", answer.published_by_context), ("pipelined", answer.pipelined_by_context)):
+        frame = breakdown_frame(result)
+        columns = {"context": Column("context", numeric=False)}
+        columns |= {part: Column(part) for part in frame.columns if part != "context"}
+        formats = dict.fromkeys(columns, percent) | {"context": context_label}
+        caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
+        table = frame_table(caption, frame, columns, formats)
+        yield _figure(f"breakdown-{key}", breakdown_over_context(result), caption, table, 1)
+
+    speed = speed_frame(answer.published_by_context, answer.pipelined_by_context)
+    table = frame_table(
+        "Tokens per second over context",
+        speed,
+        {
+            "context": Column("context", numeric=False),
+            "as_published_tokens_per_s": Column("as published", "tokens/s"),
+            "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
+            "pipelined_bound_by": Column("pipelined is bound by", numeric=False),
+        },
+        {"context": context_label, "pipelined_bound_by": words},
+    )
+    drawn = speed_over_context(
+        answer.published_by_context, answer.pipelined_by_context, answer.accelerators, published_speeds(answer)
+    )
+    yield _figure("speed", drawn, "System tokens per second over context, log axes", table, 1)
+
+
+def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
+    """Yield the figures of the fleet: both waterfalls, TCO, carbon."""
+    pairs = {"low": answer.cost.comparison.low, "high": answer.cost.comparison.high}
+    most = max(float(pair.hardwired.total_usd) for pair in pairs.values())
+    for level, pair in pairs.items():
+        frame = waterfall_frame(pair.bill, pair.hardwired)
+        columns = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=False), "usd": Column("cost")}
+        caption = f"From masks to TCO, {level} case"
+        table = frame_table(caption, frame, columns, {"usd": money})
+        drawn = cost_waterfall(pair.bill, pair.hardwired, most_usd=most)
+        yield _figure(f"waterfall-{level}", drawn, caption, table, 2)
+
+    tco = tco_frame(answer.cost.comparison)
+    columns = {
+        "fleet": Column("fleet", numeric=False),
+        "level": Column("case", numeric=False),
+        "capex_usd": Column("capital"),
+        "opex_usd": Column("operation"),
+        "respins_usd": Column("re-spins"),
+        "total_usd": Column("TCO"),
+        "ratio": Column("GPU TCO over it"),
+    }
+    formats = {key: money for key in columns if key.endswith("usd")} | {"ratio": times}
+    table = frame_table("Total cost of ownership", tco, columns, formats)
+    yield _figure("tco", tco_bars(answer.cost.comparison), "Total cost of ownership of both fleets, M$", table, 5)
+
+    carbon = carbon_frame(answer.cost.comparison)
+    columns = {
+        "fleet": Column("fleet", numeric=False),
+        "level": Column("case", numeric=False),
+        "scope2_t": Column("Scope 2", "t CO₂e"),
+        "scope3_t": Column("Scope 3", "t CO₂e"),
+        "total_t": Column("total", "t CO₂e"),
+    }
+    table = frame_table("Carbon over the life", carbon, columns)
+    yield _figure("carbon", carbon_bars(answer.cost.comparison), "Carbon of both fleets by scope, log axis", table, 4)
+
+
+def published_speeds(answer: "Answer") -> dict[str, float]:
+    """Published tokens/s of the other machines, where the headline has them."""
+    for row in answer.headline:
+        if row.unit in ("tokens/s", "token/s"):
+            return {key: value for key, value in row.published.items() if value and key in answer.accelerators}
+    return {}
+
+
+def _figure(name: str, drawn: go.Figure, caption: str, table: Table, say: int) -> CaptionedFigure:
+    """A figure without its title (the page has captions); column `say` of its table is read out as what it shows."""
+    bare = drawn.layout.showlegend is False
+    drawn.update_layout(title_text="", margin_t=_TOP_MARGIN_BARE_PX if bare else _TOP_MARGIN_PX)
+    column = table.columns[say]
+    rows = (f"{row[0]} {'' if table.columns[1].numeric else row[1]} {row[say]}" for row in table.rows)
+    said = "; ".join(" ".join(row.split()) for row in rows)
+    summary = f"{caption}. {column.label}{f' in {column.unit}' if column.unit else ''}: {said}."
+    code = drawn.to_json(validate=False).replace("<", "\\u003c")
+    return CaptionedFigure(name, caption, summary, Markup(code), int(drawn.layout.height), table)
