@@ -102,6 +102,7 @@ def simulate(
     window: Annotated[
         bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
     ] = None,
+    weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
     technology: Annotated[str, typer.Option("--technology", help="Technology book.")] = "n5-asplos26",
     settings: Set = None,
     book: UserBook = None,
@@ -117,6 +118,7 @@ def simulate(
         prompt=parse_count("prompt", prompt),
         reading=reading,
         sliding_window=window,
+        weights=weights,
         technology=technology,
         book=book,
         set=parse_overrides(settings),

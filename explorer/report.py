@@ -179,7 +179,7 @@ def _scoreboard_groups(answer: "Answer") -> dict[str, list[Any]]:
 
 
 def _fitted(answer: "Answer") -> list[str]:
-    return [words(name) for name in answer.scoreboard.summary.get("fitted_constants", ())] if answer.scoreboard else []
+    return list(answer.scoreboard.summary.get("fitted_constants", ())) if answer.scoreboard else []
 
 
 def _per_user(result: Any) -> str:

@@ -11,6 +11,7 @@ from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  
 from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
 from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
 from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired  # noqa: E402
+from hwsim.relatives import relatives  # noqa: E402
 from hwsim.results import Check, SimResult  # noqa: E402
 from hwsim.routing import largest_slice, routing_demand  # noqa: E402
 from hwsim.simulate import MACHINES, simulate  # noqa: E402
@@ -49,6 +50,7 @@ __all__ = [
     "mac_array",
     "messages",
     "metal_embedding",
+    "relatives",
     "routing_demand",
     "simulate",
     "simulate_accelerator",

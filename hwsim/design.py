@@ -82,7 +82,9 @@ def design_book(name_or_path: str | Path = "hnlpu") -> Book:
     return load_book(name_or_path, BOOKS)
 
 
-def load_design(name_or_path: str | Path = "hnlpu", reader: Reader | None = None) -> HardwiredDesign:
+def load_design(
+    name_or_path: str | Path = "hnlpu", reader: Reader | None = None, weight_format: str = "fp4"
+) -> HardwiredDesign:
     """Return the `HardwiredDesign` of a book; `reader` collects what was read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()
-    return from_book(HardwiredDesign, reader, name=reader.book.name)
+    return from_book(HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format)

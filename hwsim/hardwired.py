@@ -131,13 +131,14 @@ def simulate_hardwired(
 def published(model: LLMSpec, design: HardwiredDesign, context: Number, in_flight: Number, windows: bool) -> Occupancy:
     """Return the occupancies behind Figure 14: link time from the messages, the others scaled from fitted constants.
 
-    Only the link of a column counts, softmax statistics are not sent, and HBM never shows. The projection constant is
-    in bit-serial passes a layer, the attention one the factor by which the VEX would have to exceed its stated rate.
+    Only the link of a column counts (of the row, where that is all there is), softmax statistics are not sent, and HBM
+    never shows. The projection constant is in bit-serial passes a layer, the attention one the factor by which the VEX
+    would have to exceed its stated rate.
     """
     exchanges = collectives(model, design.rows, design.columns, statistics=False)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)["column"]
-    elements = np.where(np.asarray(design.rows) > 1, elements, _row_elements(model, design))[()]
-    links = model.layers * elements * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
+    links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
     nonlinear = model.layers * model.hidden_size / design.published_nonlinear_lanes / design.clock_hz
     attention = _attention_s(model, design, context, windows) / design.published_vex_speedup
@@ -230,11 +231,6 @@ def resource_checks(
 def _attention_s(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
     macs = attention_macs_per_position(model) * attended_positions(model, context, windows)
     return macs / design.chips / design.vex_macs / design.clock_hz
-
-
-def _row_elements(model: LLMSpec, design: HardwiredDesign) -> Number:
-    exchanges = collectives(model, design.rows, design.columns, statistics=False)
-    return link_elements(exchanges, design.rows, design.columns, design.collective)["row"]
 
 
 def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:

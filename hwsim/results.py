@@ -5,6 +5,7 @@ from typing import Any
 
 from hwbase import Quantity, Record
 from hwbase.check import Number
+from hwbase.record import plain
 
 #: Parts of the execution time of a token, as in Figure 14 of the HNLPU paper.
 PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
@@ -76,14 +77,15 @@ class SimResult(Record):
         """Tokens per second and mm2 of silicon."""
         return self.tokens_per_s / self.area_mm2
 
+    @property
+    def fitted_constants(self) -> tuple[str, ...]:
+        """Names of the constants behind this result that were fitted to a published figure."""
+        return tuple(name for name, quantity in self.assumptions.items() if quantity.kind == "fitted")
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields and the derived rates."""
-        extra = ("tokens_per_s_per_user", "tokens_per_kj", "tokens_per_s_mm2")
+        """Return the fields, the derived rates and the fitted constants."""
+        extra = ("tokens_per_s_per_user", "tokens_per_kj", "tokens_per_s_mm2", "fitted_constants")
         values = super().to_dict()
         assumptions = values.pop("assumptions")
-        rates = {name: _plain(getattr(self, name)) for name in extra}
+        rates = {name: plain(getattr(self, name)) for name in extra}
         return values | rates | {"assumptions": assumptions}
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else value

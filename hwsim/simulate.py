@@ -28,6 +28,7 @@ def simulate(
     prompt: Number | None = None,
     reading: str = "as-published",
     sliding_window: bool | None = None,
+    weights: str = "fp4",
     technology: str | Path = "n5-asplos26",
     book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
@@ -36,9 +37,10 @@ def simulate(
 
     `model` is a name of the zoo, a TOML or config.json path, or a spec. `on` is "hnlpu", "h100" or "wse3". On hnlpu the
     grid is the smallest that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
-    `technology` names the technology book, `book` a user's book that extends the machine's, and `set` overrides single
-    constants of either. `reading` is "as-published" or "pipelined" (hnlpu only). `context`, `batch` and overridden
-    constants may be arrays. Raises `InputError` for whatever cannot be used.
+    `weights` is the hardwired format, "fp4" or "int1" .. "int8"; `technology` names the technology book, `book` a
+    user's book that extends the machine's, and `set` overrides single constants of either. `reading` is "as-published"
+    or "pipelined" (hnlpu only). `context`, `batch` and overridden constants may be arrays. Raises `InputError` for
+    whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     if on not in MACHINES:
@@ -50,7 +52,7 @@ def simulate(
         device = load_accelerator(reader=reader)
         result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt)
         return replace(result, assumptions=dict(reader.used))
-    design, tech, used = hardwired(spec, technology=technology, book=book, set=set)
+    design, tech, used = hardwired(spec, weights=weights, technology=technology, book=book, set=set)
     result = simulate_hardwired(
         spec,
         design,
@@ -67,6 +69,7 @@ def simulate(
 def hardwired(
     spec: models.LLMSpec,
     *,
+    weights: str = "fp4",
     technology: str | Path | Book = "n5-asplos26",
     book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
@@ -85,7 +88,7 @@ def hardwired(
             raise unknown_name("constant", key, [*machine, *process])
         (for_design if key in machine else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
-    design, tech = load_design(reader=read_machine), load_technology(reader=read_process)
+    design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
     if not {"rows", "columns"} & for_design.keys():
         design = fit_design(spec, design, tech)
     elif not {"rows", "columns"} <= for_design.keys():

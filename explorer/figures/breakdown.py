@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import context_label, percent
+from explorer.figures.numbers import context_label, percent, words
 from explorer.figures.theme import DARK_TEXT, PART_STYLE, figure, fill, machine_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ PUBLISHED_SHARES: Mapping[int, Mapping[str, float]] = {
 _HEIGHT_PX = 420
 #: Segments smaller than this share carry no number.
 _SMALLEST_LABELLED = 0.05
-_MARKER_PX = 11
+_MARKER_PX = 10
+_SMALLEST_TEXT_PX = 9
 
 
 def breakdown_frame(result: "SimResult") -> pd.DataFrame:
@@ -47,14 +48,20 @@ def breakdown_over_context(
     """
     frame = breakdown_frame(result)
     labels = [context_label(c) for c in frame["context"]]
-    drawn = figure(f"Share of a token's time, {machine_name(result.reading)}", _HEIGHT_PX, barmode="stack", bargap=0.25)
+    drawn = figure(
+        f"Share of a token's time, {machine_name(result.reading)}",
+        _HEIGHT_PX,
+        barmode="stack",
+        bargap=0.25,
+        uniformtext={"minsize": _SMALLEST_TEXT_PX, "mode": "hide"},
+    )
     for part, (colour, pattern) in PART_STYLE.items():
         share = frame[part].to_numpy()
         drawn.add_trace(
             go.Bar(
                 x=labels,
                 y=share,
-                name=part,
+                name=words(part),
                 marker=fill(colour, pattern),
                 text=[f"{100 * s:.0f} %" if s >= _SMALLEST_LABELLED else "" for s in share],
                 textposition="inside",

@@ -50,7 +50,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         },
         {"share": percent},
     )
-    yield _figure("floorplan", floorplan(answer.chip), "The die to scale", floor, 1)
+    yield _figure("floorplan", floorplan(answer.chip), "The die to scale, areas in mm²", floor, 1)
 
     occupancy = occupancy_frame(answer.pipelined)
     binding = ", ".join(occupancy.loc[occupancy["binds"], "resource"]) or "nothing"
@@ -71,7 +71,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     for key, result in (("published", answer.published_by_context), ("pipelined", answer.pipelined_by_context)):
         frame = breakdown_frame(result)
         columns = {"context": Column("context", numeric=False)}
-        columns |= {part: Column(part) for part in frame.columns if part != "context"}
+        columns |= {part: Column(words(part)) for part in frame.columns if part != "context"}
         formats = dict.fromkeys(columns, percent) | {"context": context_label}
         caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
         table = frame_table(caption, frame, columns, formats)

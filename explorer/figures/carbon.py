@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import plain, scalar
+from explorer.figures.numbers import scalar, si
 from explorer.figures.theme import CYAN, GREY, YELLOW, figure, fill
 
 if TYPE_CHECKING:
     from costmodel.compare import Comparison
 
-_HEIGHT_PX = 430
-_ROOM = 6.0
+_HEIGHT_PX = 520
+#: The axis runs this much beyond the longest bar, so that its label fits.
+_ROOM = 15.0
 _SCOPES = (
     ("Scope 2, electricity", "scope2_t", CYAN, "/"),
     ("Scope 3, hardware", "scope3_t", YELLOW, "x"),
@@ -45,7 +46,7 @@ def carbon_bars(comparison: "Comparison") -> go.Figure:
     frame = frame[
         [not same[fleet] or level == "low" for fleet, level in zip(frame["fleet"], frame["level"], strict=True)]
     ]
-    labels = [f if same[f] else f"{f}, {lvl}" for f, lvl in zip(frame["fleet"], frame["level"], strict=True)]
+    labels = [f if same[f] else f"{f}<br>{lvl}" for f, lvl in zip(frame["fleet"], frame["level"], strict=True)]
     drawn = figure("Carbon over the life", _HEIGHT_PX, barmode="group", bargap=0.25)
     for name, key, colour, pattern in _SCOPES:
         drawn.add_trace(
@@ -55,7 +56,7 @@ def carbon_bars(comparison: "Comparison") -> go.Figure:
                 orientation="h",
                 name=name,
                 marker=fill(colour, pattern),
-                text=[f"{plain(t)} t" for t in frame[key]],
+                text=[si(t, "t") for t in frame[key]],
                 textposition="outside",
                 cliponaxis=False,
                 hovertemplate="%{y}: %{text}",

@@ -26,7 +26,8 @@ _HEIGHT_PX = 480
 _ROOM = 0.03
 #: Size of the labels, less where the longest word would not fit at this many pixels a mm; a page may scale it.
 _LABEL_PX, _SMALLEST_LABEL_PX, _PX_PER_MM = 13.0, 8.0, 14.0
-_CHARACTER_PER_PX = 0.62
+#: Width of a character at a font size of 1 px, with room beside the word.
+_CHARACTER_PX = 0.66
 #: Blocks with less than this share of the die get no label inside; hover and table name them.
 _SMALLEST_LABELLED = 0.01
 #: Fills light enough for dark text.
@@ -121,7 +122,7 @@ def floorplan(chip: "Chip") -> go.Figure:
                 drawn.add_annotation(
                     x=rect.x_mm + rect.width_mm / 2,
                     y=rect.y_mm + rect.height_mm / 2,
-                    text=f"{'<br>'.join(text(block.name).split())}<br>{plain(rect.area_mm2)} mm²",
+                    text=f"{'<br>'.join(text(block.name).split())}<br>{plain(rect.area_mm2)}",
                     showarrow=False,
                     font={"size": _label_px(block.name, rect), "color": DARK_TEXT},
                 )
@@ -180,8 +181,8 @@ def _block_trace(rect: Rect, hover: str, name: str, index: int) -> go.Scatter:
 
 
 def _label_px(name: str, rect: Rect) -> float:
-    longest = max(len(word) for word in [*name.split(), plain(rect.area_mm2) + " mm²"])
-    return min(_LABEL_PX, max(_SMALLEST_LABEL_PX, rect.width_mm * _PX_PER_MM / (longest * _CHARACTER_PER_PX)))
+    longest = max(len(word) for word in [*name.split(), plain(rect.area_mm2)])
+    return min(_LABEL_PX, max(_SMALLEST_LABEL_PX, rect.width_mm * _PX_PER_MM / (longest * _CHARACTER_PX)))
 
 
 def _hover(block: Any, total_mm2: float) -> str:

@@ -13,10 +13,11 @@ MISSING = "–"
 DIGITS = 4
 #: From here on numbers are shown in scientific notation, below it in full.
 _LONGEST_IN_FULL = 1e12
+_LONGEST_COMPACT = 1e7
 _SMALLEST_PLAIN = 1e-4
 _SI = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
-_MONEY = ((1e9, " B"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+_MONEY = ((1e9, "\u00a0B"), (1e6, "\u00a0M"), (1e3, "\u00a0k"), (1.0, ""))
 _TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
 _POWERS = (("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("um2", "µm²"), ("cm2", "cm²"))
 _WORDS = {
@@ -28,6 +29,9 @@ _WORDS = {
     "tCO2e": "t CO₂e",
 }
 _ABBREVIATIONS = frozenset({"pue", "gpu", "hbm", "hn", "it", "vex", "ip", "mw"})
+_RESPELT = {"True": "yes", "False": "no", "nonlinear": "non-linear"}
+_SPACE = "\u00a0"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _KIBI = 1024
 
 
@@ -49,7 +53,7 @@ def significant(value: float, digits: int = DIGITS) -> str:
 
 
 def plain(value: Any, digits: int = DIGITS) -> str:
-    """Return a number for a table: 249,960, 18.89, 0.0552, 3.2e-07, or a dash for None and NaN."""
+    """Return a number for a table: 249,960, 18.89, 0.0552, 3.2 × 10⁻⁷, or a dash for None and NaN."""
     if value is None:
         return MISSING
     if isinstance(value, (bool, np.bool_)):
@@ -66,8 +70,22 @@ def plain(value: Any, digits: int = DIGITS) -> str:
         return "∞" if number > 0 else "−∞"
     size = abs(number)
     if size and not _SMALLEST_PLAIN <= size < _LONGEST_IN_FULL:
-        return _minus(f"{number:.{digits - 1}e}")
+        return scientific(number, digits)
     return _minus(significant(number, digits))
+
+
+def compact(value: Any, digits: int = DIGITS) -> str:
+    """Return a number as `plain` does, but from ten million on in scientific notation."""
+    if np.ndim(value) == 0 and isinstance(value, (int, float, np.number)) and np.isfinite(value):
+        return scientific(float(value), digits) if abs(value) >= _LONGEST_COMPACT else plain(value, digits)
+    return plain(value, digits)
+
+
+def scientific(value: float, digits: int = DIGITS) -> str:
+    """Return a number as 4.04 × 10⁻¹²."""
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{_minus(mantissa)}{_SPACE}×{_SPACE}10{str(int(exponent)).translate(_RAISED)}"
 
 
 def si(value: Any, unit: str, digits: int = DIGITS) -> str:
@@ -76,10 +94,10 @@ def si(value: Any, unit: str, digits: int = DIGITS) -> str:
         return plain(value)
     size = abs(number)
     if size == 0:
-        return f"0 {unit}"
+        return f"0{_SPACE}{unit}"
     for scale, prefix in (*_SI, *_SI_SMALL):
         if size >= scale * (1 - 10.0**-digits / 2):
-            return f"{_minus(significant(number / scale, digits))} {prefix}{unit}"
+            return f"{_minus(significant(number / scale, digits))}{_SPACE}{prefix}{unit}"
     return f"{plain(number, digits)} {unit}"
 
 
@@ -111,7 +129,8 @@ def percent(share: Any, decimals: int = 1) -> str:
     """Return a share of 1 as a percentage: 82.9 %."""
     if share is None or not math.isfinite(number := scalar("share", share)):
         return MISSING
-    return f"{_minus(f'{100 * number:.{decimals}f}')} %"
+    text = f"{100 * number:.{decimals}f}"
+    return f"{_minus(text.removeprefix('-') if float(text) == 0 else text)}{_SPACE}%"
 
 
 def context_label(positions: Any) -> str:
@@ -137,7 +156,7 @@ def pretty_unit(unit: str) -> str:
 
 def words(name: Any) -> str:
     """Return an identifier as words: maintenance_basis is "maintenance basis", hbm is "HBM", True is "yes"."""
-    text = {"True": "yes", "False": "no"}.get(str(name), str(name).replace("_", " "))
+    text = _RESPELT.get(str(name), str(name).replace("_", " "))
     return " ".join(part.upper() if part.rstrip(",") in _ABBREVIATIONS else part for part in text.split(" "))
 
 

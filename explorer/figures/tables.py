@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from explorer.figures.numbers import MISSING, money, percent, plain, pretty_unit, times, words
+from explorer.figures.numbers import MISSING, compact, money, percent, plain, pretty_unit, times, words
 from hwbase import Quantity
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def effects_table(effects: pd.DataFrame) -> Table:
         "carbon_ratio_change_percent": Column("change of carbon ratio", "%"),
     }
     formats: dict[str, Callable[[Any], str]] = dict.fromkeys((key for key in columns if key.endswith("_usd")), money)
-    formats |= {key: times for key in ("ratio_low", "ratio_high", "carbon_ratio")}
+    formats |= dict.fromkeys(("ratio_low", "ratio_high", "carbon_ratio"), times)
     formats |= {key: signed for key in columns if key.endswith("_percent")}
     formats |= {"reading": words, "choice": words}
     return frame_table("What each convention is worth, switched alone", effects, columns, formats)
@@ -205,7 +205,7 @@ def assumption_table(assumptions: Mapping[str, Quantity]) -> Table:
     rows = tuple(
         (
             name,
-            *(plain(q.at(level)) for level in ("low", "nominal", "high")),
+            *(compact(q.at(level)) for level in ("low", "nominal", "high")),
             pretty_unit(q.unit) or MISSING,
             q.kind,
             str(q.year),

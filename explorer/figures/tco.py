@@ -11,12 +11,12 @@ from explorer.figures.theme import BLUE, CYAN, YELLOW, figure, fill
 if TYPE_CHECKING:
     from costmodel.compare import Comparison
 
-_HEIGHT_PX = 430
+_HEIGHT_PX = 520
 _USD_PER_MUSD = 1e6
 #: The axes run this much beyond the longest bar, so that labels fit.
-_ROOM, _ROOM_ENLARGED = 1.3, 1.7
+_ROOM, _ROOM_ENLARGED = 1.4, 1.7
 #: Upper panel: all fleets on one scale; lower panel: the hardwired ones enlarged.
-_PANELS = {"y": (0.56, 0.98), "y2": (0.0, 0.3)}
+_PANELS = {"y": (0.46, 0.99), "y2": (0.0, 0.28)}
 _BOTTOM_MARGIN_PX = 56
 _PARTS = (
     ("capital", "capex_usd", BLUE, ""),
@@ -36,7 +36,7 @@ def tco_frame(comparison: "Comparison") -> pd.DataFrame:
             parts = {key: scalar(key, getattr(cost, key)) for _, key, _, _ in _PARTS}
             ratio = scalar("ratio", pair.tco_ratio) if fleet == "hardwired" else None
             total = scalar("total", cost.total_usd)
-            rows.append({"fleet": fleet, "level": level} | parts | {"total_usd": total, "ratio": ratio})
+            rows.append({"fleet": fleet, "level": level, **parts, "total_usd": total, "ratio": ratio})
     return pd.DataFrame(rows).sort_values("fleet", ascending=False, kind="stable", ignore_index=True)
 
 
@@ -46,7 +46,7 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
     Above, all on one linear scale (a stack means nothing on a log one); below, the hardwired fleet enlarged.
     """
     frame = tco_frame(comparison)
-    frame["label"] = frame["fleet"] + ", " + frame["level"]
+    frame["label"] = frame["fleet"] + "<br>" + frame["level"]
     hardwired = frame[frame["fleet"] == "hardwired"]
     drawn = figure("Total cost of ownership", _HEIGHT_PX, barmode="stack", bargap=0.3)
     drawn.update_layout(margin_b=_BOTTOM_MARGIN_PX)
@@ -68,7 +68,7 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
                 )
             )
         for row in rows.to_dict(orient="records"):
-            less = "" if pd.isna(row["ratio"]) else f"; GPUs {times(row['ratio'])}"
+            less = "" if pd.isna(row["ratio"]) else f"<br>GPUs {times(row['ratio'])}"
             drawn.add_annotation(
                 x=row["total_usd"] / _USD_PER_MUSD,
                 y=row["label"],
@@ -76,6 +76,7 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
                 yref=axes[1],
                 text=f"{money(row['total_usd'])}{less}",
                 showarrow=False,
+                align="left",
                 xanchor="left",
                 xshift=5,
             )
@@ -85,7 +86,7 @@ def tco_bars(comparison: "Comparison") -> go.Figure:
         xaxis2={
             "range": [0, near * _ROOM_ENLARGED],
             "anchor": "y2",
-            "title": {"text": "M$"},
+            "title": {"text": "M$", "standoff": 8},
             "automargin": False,
             "tickformat": ",~r",
         },

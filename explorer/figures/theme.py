@@ -1,7 +1,7 @@
 """What the figures share: colours that colour-blind readers can tell apart, and a layout for any background.
 
-Colours are Paul Tol's "bright" scheme (SRON/EPS/TN/09-002). Paper and plot are transparent; text is a grey that reads on
-white and on black, and a page may replace it (`layout.font.color`) when it knows its background.
+Colours are Paul Tol's "bright" scheme (SRON/EPS/TN/09-002). Paper and plot are transparent; text is a grey that reads
+on white and on black, and a page may replace it (`layout.font.color`) when it knows its background.
 """
 
 import html
@@ -96,7 +96,6 @@ def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
             "orientation": "h",
             "traceorder": "normal",
             "x": 0,
-            "xref": "container",
             "xanchor": "left",
             "y": 1.02,
             "yanchor": "bottom",
@@ -105,7 +104,13 @@ def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
         "separators": ".,",
     }
     drawn = go.Figure(layout=shared | layout)
-    lines: dict[str, Any] = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": NEUTRAL_LINE, "automargin": True}
+    lines: dict[str, Any] = {
+        "gridcolor": GRID,
+        "zerolinecolor": GRID,
+        "linecolor": NEUTRAL_LINE,
+        "automargin": True,
+        "tickangle": 0,
+    }
     lines |= {"title_font_size": _TEXT_PX, "title_standoff": 8}
     drawn.update_xaxes(**lines)
     drawn.update_yaxes(**lines)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HEIGHT_PX = 470
 _USD_PER_MUSD = 1e6
 #: The axis runs this much beyond the total, so that its label fits.
-_ROOM = 1.22
+_ROOM = 1.32
 
 
 def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:

@@ -2,6 +2,8 @@
 (() => {
   const NARROW_PX = 520;
   const PRINT_WIDTH_PX = 680;
+  const PRINT_HEIGHT_PX = 340;
+  const SMALLEST_PX = 7;
   const DRAWING_PX = 520, DRAWING_ASPECT = 0.8, DRAWING_FRAME_PX = 40;
   const CONFIG = { displaylogo: false, displayModeBar: "hover", modeBarButtons: [["toImage"]], scrollZoom: false, responsive: true };
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -38,7 +40,9 @@
     }
     (given.annotations || []).forEach((note, index) => {
       const inside = note.font && note.font.size;
-      changes[`annotations[${index}].font.size`] = inside ? Math.max(6.5, inside * Math.min(1, width / DRAWING_PX)) : size;
+      const scaled = inside * Math.min(1, width / DRAWING_PX);
+      changes[`annotations[${index}].font.size`] = inside ? Math.max(scaled, SMALLEST_PX) : size;
+      changes[`annotations[${index}].visible`] = !inside || scaled >= SMALLEST_PX;
     });
     if (given.yaxis && given.yaxis.scaleanchor) {
       changes.height = Math.min(given.height, width * DRAWING_ASPECT + DRAWING_FRAME_PX);
@@ -128,10 +132,21 @@
   window.addEventListener("beforeprint", () => {
     folded = [...document.querySelectorAll("details:not([open]):not(.data)")];
     folded.forEach((part) => { part.open = true; });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: PRINT_WIDTH_PX, ...theme(plot.givenLayout) }));
+    document.documentElement.setAttribute("data-print", "");
+    for (const plot of plots) {
+      const changes = { ...theme(plot.givenLayout), ...sizes(plot, PRINT_WIDTH_PX), width: PRINT_WIDTH_PX };
+      if (!changes.height) changes.height = Math.min(plot.givenLayout.height, PRINT_HEIGHT_PX);
+      // Margins that make room for a legend settle on the second pass, and print does not wait.
+      Plotly.relayout(plot, changes);
+      Plotly.relayout(plot, changes);
+    }
   });
   window.addEventListener("afterprint", () => {
     folded.forEach((part) => { part.open = false; });
-    plots.forEach((plot) => Plotly.relayout(plot, { width: null, autosize: true, ...theme(plot.givenLayout) }));
+    document.documentElement.removeAttribute("data-print");
+    for (const plot of plots) {
+      const restored = { width: null, height: plot.givenLayout.height, autosize: true };
+      Plotly.relayout(plot, { ...restored, ...theme(plot.givenLayout), ...sizes(plot, plot.clientWidth) });
+    }
   });
 })();

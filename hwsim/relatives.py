@@ -1,0 +1,38 @@
+"""Published machines with their weights in silicon or ROM: records to stand beside ours, used in no model."""
+
+from typing import Any
+
+import pandas as pd
+
+from hwbase import load_book
+from hwsim.technology import BOOKS
+
+#: Weights of the model that Taalas HC1 holds, Llama-3.1-8B (its checkpoint).
+_HC1_WEIGHTS = 8_030_261_248
+#: A ternary weight as BitROM stores it, in bits.
+_TERNARY_BITS = 1.58
+
+
+def relatives() -> pd.DataFrame:
+    """Return a row a published relative: machine, holds, area_mm2, weights_per_mm2, transistors_per_weight,
+    tokens_per_s_per_user, power_w, energy_efficiency_ops_per_j (NaN where nothing is published), source."""
+    hc1, bitrom = load_book("taalas-hc1", BOOKS), load_book("bitrom", BOOKS)
+    area, transistors = hc1.value("area_mm2", "mm**2"), hc1.value("transistors", "transistor")
+    rows: list[dict[str, Any]] = [
+        {
+            "machine": hc1.title,
+            "area_mm2": area,
+            "weights_per_mm2": _HC1_WEIGHTS / area,
+            "transistors_per_weight": transistors / _HC1_WEIGHTS,
+            "tokens_per_s_per_user": hc1.value("tokens_per_s_per_user", "token/s"),
+            "power_w": hc1.value("power_w", "W"),
+            "source": hc1["area_mm2"].source,
+        },
+        {
+            "machine": bitrom.title,
+            "weights_per_mm2": bitrom.value("weight_density_bits_per_mm2", "1/mm**2") / _TERNARY_BITS,
+            "energy_efficiency_ops_per_j": bitrom.value("energy_efficiency_ops_per_j", "1/J"),
+            "source": bitrom["energy_efficiency_ops_per_j"].source,
+        },
+    ]
+    return pd.DataFrame(rows)
