@@ -26,7 +26,7 @@ class HardwiredDesign(Record):
     link_latency_s: Number = sourced("s", low=0.0, high=1.0)
     link_element_bytes: Number = sourced("B", above=0.0, high=64)
     kv_element_bytes: Number = sourced("B", above=0.0, high=64)
-    buffer_banks: Number = sourced("1", low=0, high=1e9, whole=True)
+    buffer_banks: Number = sourced("1", low=1, high=1e9, whole=True)
     buffer_bank_bytes: Number = sourced("B", above=0.0, high=1e12)
     buffer_port_bits: Number = sourced("1", above=0.0, high=1e6)
     hbm_stacks: Number = sourced("1", low=0, high=1024, whole=True)

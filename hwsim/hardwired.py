@@ -6,47 +6,23 @@ overlap, nothing is fitted, the slowest resource sets the pace and the token's p
 All design, context and batch inputs broadcast.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from hwbase import Record, unknown_name
+from hwbase import unknown_name
 from hwbase.check import Number, count
 from hwsim.chip import Chip, build_chip
-from hwsim.circuits import neuron_levels, pipeline_cycles
 from hwsim.design import HardwiredDesign
-from hwsim.mapping import (
-    attention_macs_per_position,
-    collectives,
-    link_elements,
-    matrices,
-    nonlinear_elements,
-)
+from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
-from hwsim.weights import weight_format
-from models import LLMSpec, attended_positions, kv_bytes_per_sequence, parameters
+from models import LLMSpec, kv_bytes_per_sequence, parameters
 
-READINGS = ("as-published", "pipelined")
+_ACCOUNTS = {"as-published": published, "pipelined": occupancy}
+READINGS = tuple(_ACCOUNTS)
 #: Longest context and largest batch taken as meant.
 MOST_CONTEXT, MOST_BATCH = 1e8, 1e7
-
-
-@dataclass(frozen=True)
-class Occupancy(Record):
-    """Seconds that one token takes of each resource, all layers together."""
-
-    links: Number
-    hn: Number
-    vex_attention: Number
-    vex_nonlinear: Number
-    buffer: Number
-    hbm: Number
-
-    @property
-    def vex(self) -> Number:
-        """Seconds of the one VEX of a chip."""
-        return self.vex_attention + self.vex_nonlinear
 
 
 def simulate_hardwired(
@@ -74,30 +50,27 @@ def simulate_hardwired(
     batch = slots if batch is None else count("batch", batch, high=MOST_BATCH)
     windows = reading == "pipelined" if sliding_window is None else sliding_window
     chip = build_chip(model, design, technology)
-    held = _held_sequences(model, design, context, windows)
-    in_flight = (
-        np.minimum(np.minimum(batch, slots), np.maximum(held, 1.0))
-        if reading == "pipelined"
-        else (np.minimum(batch, slots))
+    account = _ACCOUNTS[reading]
+    # The paper's reading does not ask whether memory holds every sequence.
+    running = (
+        batch if reading == "as-published" else np.minimum(batch, _held_sequences(model, design, context, windows))
     )
-    per_token = (published if reading == "as-published" else occupancy)(model, design, context, in_flight, windows)
+    in_flight = np.minimum(running, slots)
+
+    per_token = account(model, design, context, running, windows)
     path_s = unloaded_path(model, design, technology, context, windows)
-    interval_s, bound = _interval(per_token, reading)
-    stall_s = (
-        _published_stall(model, design, context, slots * interval_s, windows) / slots
-        if (reading == "as-published")
-        else 0.0
-    )
-    interval_s = np.maximum(interval_s + stall_s, _total(path_s) / in_flight)
+    full_s, slowest = _interval(per_token, reading)
+    stall_s: Number = 0.0
+    if reading == "as-published":
+        stall_s = _published_stall(model, design, context, slots * full_s, windows) / slots
+    # Too few tokens in flight leave slots empty: then the path through the machine sets the pace.
+    interval_s = np.maximum(full_s + stall_s, _total(path_s) / in_flight)
+    bound = np.where(interval_s > full_s + stall_s, "latency", slowest)[()]
     # Sequences beyond the slots wait their turn, so each sees its next token later.
-    latency_s = interval_s * np.maximum(in_flight, np.minimum(batch, np.maximum(held, 1.0)))
+    latency_s = interval_s * running
     tokens_per_s = 1.0 / interval_s
-    bound = np.where(np.isclose(interval_s, _total(path_s) / in_flight), "latency", bound)[()]
     power_w = _power(chip, design, per_token, interval_s, reading)
-    half = (published if reading == "as-published" else occupancy)(
-        model, design, np.maximum(np.asarray(prompt) / 2.0, 1.0), np.minimum(in_flight, 1.0), windows
-    )
-    first_s = _total(unloaded_path(model, design, technology, prompt, windows)) + prompt * _interval(half, reading)[0]
+    first_s = _first_token_s(model, design, technology, prompt, windows, reading)
     checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s)
     return SimResult(
         machine=design.name,
@@ -114,7 +87,7 @@ def simulate_hardwired(
         power_w=power_w,
         area_mm2=chip.area_mm2 * design.chips,
         bound_by=str(bound) if np.ndim(bound) == 0 else bound,
-        breakdown=_breakdown(per_token, path_s, stall_s, interval_s, latency_s, reading),
+        breakdown=_breakdown(per_token, path_s, stall_s, latency_s, slowest, reading),
         occupancy_s={
             "links": per_token.links,
             "hn": per_token.hn,
@@ -128,77 +101,6 @@ def simulate_hardwired(
     )
 
 
-def published(model: LLMSpec, design: HardwiredDesign, context: Number, in_flight: Number, windows: bool) -> Occupancy:
-    """Return the occupancies behind Figure 14: link time from the messages, the others scaled from fitted constants.
-
-    Only the link of a column counts (of the row, where that is all there is), softmax statistics are not sent, and HBM
-    never shows. The projection constant is in bit-serial passes a layer, the attention one the factor by which the VEX
-    would have to exceed its stated rate.
-    """
-    exchanges = collectives(model, design.rows, design.columns, statistics=False)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
-    counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
-    links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-    projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
-    nonlinear = model.layers * model.hidden_size / design.published_nonlinear_lanes / design.clock_hz
-    attention = _attention_s(model, design, context, windows) / design.published_vex_speedup
-    return Occupancy(links, projection, attention, nonlinear, 0.0, 0.0)
-
-
-def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, in_flight: Number, windows: bool) -> Occupancy:
-    """Return what one token takes of each resource, nothing fitted.
-
-    Links: elements over the busiest link of a row or column. HN: bit-serial passes of one array (each layer has its
-    own). VEX: score and value products over its multipliers, element operations over its lanes; one VEX a chip serves
-    all layers. Buffer and HBM: keys and values read, the share that does not fit the buffer from HBM.
-    """
-    exchanges = collectives(model, design.rows, design.columns)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
-    busiest = np.maximum(elements["column"], elements["row"])
-    links = model.layers * busiest * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-    hn = design.activation_bits / design.clock_hz
-    nonlinear = model.layers * np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes) / design.clock_hz
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * in_flight), 0.0)
-    per_chip = kv / design.chips
-    return Occupancy(
-        links=links,
-        hn=hn,
-        vex_attention=_attention_s(model, design, context, windows),
-        vex_nonlinear=nonlinear,
-        buffer=per_chip / design.buffer_bandwidth_bytes_per_s if np.all(design.buffer_banks) else 0.0 * per_chip,
-        hbm=per_chip * spilled / np.maximum(design.hbm_bandwidth_bytes_per_s, 1.0),
-    )
-
-
-def unloaded_path(
-    model: LLMSpec, design: HardwiredDesign, technology: Technology, context: Number, windows: bool
-) -> dict[str, Number]:
-    """Return the seconds of one token through an empty machine: communication, projection, nonlinear, attention.
-
-    Collectives pay link latency a step plus their bytes; projections pay bits plus pipeline depth a pass.
-    """
-    exchanges = collectives(model, design.rows, design.columns)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
-    sent = (elements["column"] + elements["row"]) * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-    placed = matrices(model, design.rows, design.columns)
-    fmt = weight_format(design.weight_format, technology)
-    passes: dict[int, Number] = {}
-    for matrix in placed:
-        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
-        cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
-        passes[matrix.depth] = np.maximum(passes.get(matrix.depth, 0.0), cycles)
-    last = max(passes)
-    chain = sum(cycles for depth, cycles in passes.items() if depth != last)
-    nonlinear = np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes)
-    return {
-        "communication": model.layers * (elements["steps"] * design.link_latency_s + sent),
-        "projection": (model.layers * chain + passes[last]) / design.clock_hz,
-        "nonlinear": model.layers * nonlinear / design.clock_hz,
-        "attention": _attention_s(model, design, context, windows),
-    }
-
-
 def resource_checks(
     model: LLMSpec,
     design: HardwiredDesign,
@@ -210,7 +112,7 @@ def resource_checks(
 ) -> tuple[Check, ...]:
     """Return what `batch` sequences at `context` and `tokens_per_s` ask of each resource, against what there is."""
     slots = design.stages_per_layer * model.layers
-    per_token = occupancy(model, design, context, np.minimum(batch, slots), windows)
+    per_token = occupancy(model, design, context, batch, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     embedding = parameters(model).embedding * 2.0
     bandwidths = {
@@ -228,14 +130,22 @@ def resource_checks(
     )
 
 
-def _attention_s(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
-    macs = attention_macs_per_position(model) * attended_positions(model, context, windows)
-    return macs / design.chips / design.vex_macs / design.clock_hz
-
-
 def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
+    """Sequences whose keys and values HBM and buffers hold; one at least, and the checks say if even that is much."""
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    return np.floor((design.hbm_bytes + design.buffer_bytes) * design.chips / kv)
+    return np.maximum(np.floor((design.hbm_bytes + design.buffer_bytes) * design.chips / kv), 1.0)
+
+
+def _first_token_s(
+    model: LLMSpec, design: HardwiredDesign, technology: Technology, prompt: Number, windows: bool, reading: str
+) -> Number:
+    """Seconds from a prompt to its first token in an otherwise empty machine.
+
+    The prompt's tokens follow each other through the slots; attention grows along it and is taken at its middle.
+    """
+    middle = np.maximum(np.asarray(prompt) / 2.0, 1.0)
+    between_s, _ = _interval(_ACCOUNTS[reading](model, design, middle, 1.0, windows), reading)
+    return _total(unloaded_path(model, design, technology, prompt, windows)) + prompt * between_s
 
 
 def _interval(per_token: Occupancy, reading: str) -> tuple[Number, Number]:
@@ -264,22 +174,37 @@ def _breakdown(
     per_token: Occupancy,
     path_s: dict[str, Number],
     stall_s: Number,
-    interval_s: Number,
     latency_s: Number,
+    bound: Any,
     reading: str,
 ) -> dict[str, Number]:
-    """Shares of a token's time: of the summed occupancies, or of its latency with waiting as the stall."""
+    """Shares of a token's time, which sum to 1.
+
+    As published: of the summed occupancies. Pipelined: of its latency, waiting for the binding resource counted where
+    that resource works - links as communication, HN as projection, the VEX as attention and non-linear in their
+    proportion, buffer and HBM as stall.
+    """
     if reading == "as-published":
-        parts = {
+        parts: dict[str, Number] = {
             "communication": per_token.links,
             "projection": per_token.hn,
             "nonlinear": per_token.vex_nonlinear,
             "attention": per_token.vex_attention,
+            "stall": stall_s,
         }
-        total = _total(parts) + stall_s
-        return {name: seconds / total for name, seconds in parts.items()} | {"stall": stall_s / total}
-    shares = {name: seconds / latency_s for name, seconds in path_s.items()}
-    return shares | {"stall": np.maximum(1.0 - _total(shares), 0.0)}
+        total = _total(parts)
+        return {name: seconds / total for name, seconds in parts.items()}
+    waiting = np.maximum(latency_s - _total(path_s), 0.0)
+    attending = per_token.vex_attention / per_token.vex
+    waits = {
+        "communication": waiting * (bound == "links"),
+        "projection": waiting * (bound == "hn"),
+        "nonlinear": waiting * (bound == "vex") * (1.0 - attending),
+        "attention": waiting * (bound == "vex") * attending,
+        "stall": waiting * ((bound == "buffer") | (bound == "hbm")),
+    }
+    total = _total(path_s) + _total(waits)
+    return {name: (path_s.get(name, 0.0) + wait) / total for name, wait in waits.items()}
 
 
 def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s: Number, reading: str) -> Number:

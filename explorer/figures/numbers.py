@@ -76,8 +76,8 @@ def plain(value: Any, digits: int = DIGITS) -> str:
 
 def compact(value: Any, digits: int = DIGITS) -> str:
     """Return a number as `plain` does, but from ten million on in scientific notation."""
-    if np.ndim(value) == 0 and isinstance(value, (int, float, np.number)) and np.isfinite(value):
-        return scientific(float(value), digits) if abs(value) >= _LONGEST_COMPACT else plain(value, digits)
+    if isinstance(value, (int, float)) and _LONGEST_COMPACT <= abs(value) < math.inf:
+        return scientific(float(value), digits)
     return plain(value, digits)
 
 

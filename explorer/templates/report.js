@@ -2,7 +2,7 @@
 (() => {
   const NARROW_PX = 520;
   const PRINT_WIDTH_PX = 680;
-  const PRINT_HEIGHT_PX = 340;
+  const PRINT_HEIGHT_PX = 340, PRINT_PANELS_PX = 470;
   const SMALLEST_PX = 7;
   const DRAWING_PX = 520, DRAWING_ASPECT = 0.8, DRAWING_FRAME_PX = 40;
   const CONFIG = { displaylogo: false, displayModeBar: "hover", modeBarButtons: [["toImage"]], scrollZoom: false, responsive: true };
@@ -135,7 +135,7 @@
     document.documentElement.setAttribute("data-print", "");
     for (const plot of plots) {
       const changes = { ...theme(plot.givenLayout), ...sizes(plot, PRINT_WIDTH_PX), width: PRINT_WIDTH_PX };
-      if (!changes.height) changes.height = Math.min(plot.givenLayout.height, PRINT_HEIGHT_PX);
+      if (!changes.height) changes.height = Math.min(plot.givenLayout.height, plot.givenLayout.yaxis2 ? PRINT_PANELS_PX : PRINT_HEIGHT_PX);
       // Margins that make room for a legend settle on the second pass, and print does not wait.
       Plotly.relayout(plot, changes);
       Plotly.relayout(plot, changes);

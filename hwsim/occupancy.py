@@ -1,0 +1,112 @@
+"""What one token takes of each resource of a hardwired machine, and its path through an empty one.
+
+Two accounts: `published`, behind Figure 14 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169), and
+`occupancy`, from the stated rates alone. Both broadcast over design and context.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record
+from hwbase.check import Number
+from hwsim.circuits import neuron_levels, pipeline_cycles
+from hwsim.design import HardwiredDesign
+from hwsim.mapping import attention_macs_per_position, collectives, link_elements, matrices, nonlinear_elements
+from hwsim.technology import Technology
+from hwsim.weights import weight_format
+from models import LLMSpec, attended_positions, kv_bytes_per_sequence
+
+
+@dataclass(frozen=True)
+class Occupancy(Record):
+    """Seconds that one token takes of each resource, all layers together."""
+
+    links: Number
+    hn: Number
+    vex_attention: Number
+    vex_nonlinear: Number
+    buffer: Number
+    hbm: Number
+
+    @property
+    def vex(self) -> Number:
+        """Seconds of the one VEX of a chip."""
+        return self.vex_attention + self.vex_nonlinear
+
+
+def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
+    """Return the occupancies behind Figure 14: link time from the messages, the others scaled from fitted constants.
+
+    Only the link of a column counts (of the row, where that is all there is), softmax statistics are not sent, and HBM
+    never shows. The projection constant is in bit-serial passes a layer, the attention one the factor by which the VEX
+    would have to exceed its stated rate.
+    """
+    exchanges = collectives(model, design.rows, design.columns, statistics=False)
+    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
+    links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
+    nonlinear = model.layers * model.hidden_size / design.published_nonlinear_lanes / design.clock_hz
+    attention = _attention_s(model, design, context, windows) / design.published_vex_speedup
+    return Occupancy(links, projection, attention, nonlinear, 0.0, 0.0)
+
+
+def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
+    """Return what one token takes of each resource, nothing fitted.
+
+    Links: elements over the busiest link of a row or column. HN: bit-serial passes of one array (each layer has its
+    own). VEX: score and value products over its multipliers, element operations over its lanes; one VEX a chip serves
+    all layers. Buffer and HBM: keys and values read; of what `sequences` hold, the share that does not fit
+    the buffers comes from HBM.
+    """
+    exchanges = collectives(model, design.rows, design.columns)
+    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    busiest = np.maximum(elements["column"], elements["row"])
+    links = model.layers * busiest * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    hn = design.activation_bits / design.clock_hz
+    nonlinear = model.layers * np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes) / design.clock_hz
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
+    per_chip = kv / design.chips
+    return Occupancy(
+        links=links,
+        hn=hn,
+        vex_attention=_attention_s(model, design, context, windows),
+        vex_nonlinear=nonlinear,
+        buffer=per_chip / design.buffer_bandwidth_bytes_per_s,
+        hbm=per_chip * spilled / np.maximum(design.hbm_bandwidth_bytes_per_s, 1.0),
+    )
+
+
+def unloaded_path(
+    model: LLMSpec, design: HardwiredDesign, technology: Technology, context: Number, windows: bool
+) -> dict[str, Number]:
+    """Return the seconds of one token through an empty machine: communication, projection, nonlinear, attention.
+
+    Collectives pay link latency a step plus their bytes; projections pay bits plus pipeline depth a pass.
+    """
+    exchanges = collectives(model, design.rows, design.columns)
+    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    sent = (elements["column"] + elements["row"]) * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    placed = matrices(model, design.rows, design.columns)
+    fmt = weight_format(design.weight_format, technology)
+    passes: dict[int, Number] = {}
+    for matrix in placed:
+        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
+        cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
+        passes[matrix.depth] = np.maximum(passes.get(matrix.depth, 0.0), cycles)
+    last = max(passes)
+    chain = sum(cycles for depth, cycles in passes.items() if depth != last)
+    nonlinear = np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes)
+    return {
+        "communication": model.layers * (elements["steps"] * design.link_latency_s + sent),
+        "projection": (model.layers * chain + passes[last]) / design.clock_hz,
+        "nonlinear": model.layers * nonlinear / design.clock_hz,
+        "attention": _attention_s(model, design, context, windows),
+    }
+
+
+def _attention_s(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
+    macs = attention_macs_per_position(model) * attended_positions(model, context, windows)
+    return macs / design.chips / design.vex_macs / design.clock_hz
