@@ -11,7 +11,20 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from explorer.figures.captioned import fleet_figures, machine_figures
-from explorer.figures.numbers import context_label, money, percent, plain, pretty_unit, si, times, with_unit, words
+from explorer.figures.fleets import LEVELS, levels_of, pairs
+from explorer.figures.numbers import (
+    context_label,
+    counted,
+    mass,
+    money,
+    percent,
+    plain,
+    pretty_unit,
+    si,
+    times,
+    with_unit,
+    words,
+)
 from explorer.figures.tables import (
     Column,
     Table,
@@ -61,6 +74,7 @@ def render(answer: "Answer") -> str:
         "words": words,
         "machine": machine_name,
         "flag": flag,
+        "counted": counted,
     }
     library, script = _script(get_plotlyjs()), _script((TEMPLATES / "report.js").read_text(encoding="utf-8"))
     policy = _POLICY.format(scripts=" ".join(_hash(code) for code in (library, script)))
@@ -94,22 +108,21 @@ def brief(answer: "Answer") -> Table:
     first, second = costs.get("as-published", answer.cost.comparison), costs.get("corrected", answer.cost.comparison)
 
     def spread(comparison: Any, key: str, write: Callable[[Any], str]) -> str:
-        low, high = (write(value) for value in sorted(_get(level, key) for level in (comparison.low, comparison.high)))
-        return low if low == high else f"{low} to {high}"
-
-    def tonnes(comparison: Any) -> str:
-        return f"{spread(comparison, 'hardwired_carbon.total_t', plain)} t CO₂e"
+        low, nominal, high = (_get(pair, key) for _, pair in pairs(comparison, LEVELS))
+        if comparison is not first:
+            return f"{write(nominal)} (low {write(low)}, high {write(high)})"
+        return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))
 
     rows = (
         ("How fast", f"{plain(ours.tokens_per_s)} tokens/s", f"{plain(believed.tokens_per_s)} tokens/s"),
         ("bound by", words(ours.bound_by), words(believed.bound_by)),
         ("for one user", _per_user(ours), _per_user(believed)),
-        ("How large", *(f"{plain(r.chips)} chips, {plain(r.area_mm2)} mm²" for r in (ours, believed))),
+        ("How large", *(f"{counted(r.chips, 'chip')}, {plain(r.area_mm2)} mm²" for r in (ours, believed))),
         ("How hungry", *(f"{si(r.power_w, 'W')}, {si(r.energy_j_per_token, 'J')} per token" for r in (ours, believed))),
-        ("How expensive", *(f"{spread(c, 'hardwired.total_usd', money)} TCO" for c in (first, second))),
-        ("matching GPUs cost", *(f"{spread(c, 'tco_ratio', times)} as much" for c in (first, second))),
-        ("How dirty", *(tonnes(c) for c in (first, second))),
-        ("matching GPUs emit", *(f"{spread(c, 'carbon_ratio', times)} as much" for c in (first, second))),
+        ("How expensive, TCO", *(spread(c, "hardwired.total_usd", money) for c in (first, second))),
+        ("matching GPUs, cost", *(spread(c, "tco_ratio", times) for c in (first, second))),
+        ("How dirty, CO₂e", *(spread(c, "hardwired_carbon.total_t", mass) for c in (first, second))),
+        ("matching GPUs, carbon", *(spread(c, "carbon_ratio", times) for c in (first, second))),
     )
     columns = (
         Column("question", numeric=False),
@@ -121,12 +134,13 @@ def brief(answer: "Answer") -> Table:
 
 def _tables(answer: "Answer") -> dict[str, Table | None]:
     by_convention = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
+    levels = levels_of(answer.cost.convention)
     effects = next((c.effects for c in (answer.cost, answer.other_cost) if c.effects is not None), None)
     return {
         "checks": _checks_table(answer),
-        "bill": bill_table(answer.cost.comparison),
+        "bill": bill_table(answer.cost.comparison, levels),
         "inputs": inputs_table(answer.cost.inputs),
-        "tco": tco_table(answer.cost.comparison),
+        "tco": tco_table(answer.cost.comparison, levels),
         "ratios": ratio_table(by_convention),
         "effects": None if effects is None else effects_table(effects),
         "assumptions": assumption_table(answer.assumptions),

@@ -48,7 +48,7 @@ def number(
     if whole:
         bad |= array != np.floor(np.where(np.isfinite(array), array, 0.5))
     if bad.any():
-        raise InputError(f"{name} = {array[bad].flat[0]:g}: expected {expected}")
+        raise InputError(f"{name} = {array[bad].flat[0]:.12g}: expected {expected}")
     if array.ndim:
         return array
     return int(array) if whole else float(array)

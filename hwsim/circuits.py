@@ -227,6 +227,6 @@ def _circuit(
         initiation_interval=interval,
         switching_j=evaluations * technology.switching_j_per_transistor + reads_j,
         leakage_w=leakage_w,
-        leakage_j=leakage_w * cycles / clock_hz,
+        leakage_j=leakage_w * cycles / positive("clock_hz", clock_hz, high=1e12),
         weights=weights,
     )

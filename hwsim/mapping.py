@@ -77,10 +77,11 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
             Collective("latents", "all-gather", "row", ((model.q_lora_rank or 0) + latent) / columns),
         ]
     else:
-        attended = model.query_heads * model.head_dim
+        attended = model.query_heads * model.value_dim
+        cached = model.kv_heads * (model.qk_dim + model.value_dim)
         first = [
-            Collective("query", "all-reduce", "column", attended / columns),
-            Collective("key and value", "reduce", "column", 2 * model.kv_heads * model.head_dim / columns),
+            Collective("query", "all-reduce", "column", model.query_heads * model.qk_dim / columns),
+            Collective("key and value", "reduce", "column", cached / columns),
         ]
     softmax = [Collective("softmax statistics", "all-reduce", "column", 2 * model.query_heads / columns)]
     return [
@@ -108,7 +109,7 @@ def attention_macs_per_position(model: LLMSpec) -> int:
     """Return multiply-accumulates per cached position, layer and token: every query head against its K and its V."""
     if model.attention == "mla":
         return model.query_heads * (2 * model.kv_lora_rank + model.qk_rope_head_dim)
-    return 2 * model.query_heads * model.head_dim
+    return model.query_heads * (model.qk_dim + model.value_dim)
 
 
 def nonlinear_elements(model: LLMSpec, chips: Number) -> Number:
@@ -145,11 +146,11 @@ def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
             Matrix("key-value up", model.kv_lora_rank, expanded / chips, 1.0, layers, 1.0, 2),
             Matrix("attention output", value / columns, h / rows, 1.0, layers, 1.0, 3),
         ]
-    attended, key = model.query_heads * model.head_dim, model.kv_heads * model.head_dim
+    attended, cached = model.query_heads * model.value_dim, model.kv_heads * (model.qk_dim + model.value_dim)
     own = h / rows
     return [
-        Matrix("query", own, attended / columns, 1.0, layers, 1.0, 1),
-        Matrix("key and value", own, 2 * key / columns, 1.0, layers, 1.0, 1),
+        Matrix("query", own, model.query_heads * model.qk_dim / columns, 1.0, layers, 1.0, 1),
+        Matrix("key and value", own, cached / columns, 1.0, layers, 1.0, 1),
         Matrix("attention output", attended / columns, own, 1.0, layers, 1.0, 2),
     ]
 

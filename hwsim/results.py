@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from hwbase import Quantity, Record
 from hwbase.check import Number
-from hwbase.record import plain
+from hwbase.record import flatten, plain
 
 #: Parts of the execution time of a token, as in Figure 14 of the HNLPU paper.
 PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
@@ -89,3 +92,10 @@ class SimResult(Record):
         assumptions = values.pop("assumptions")
         rates = {name: plain(getattr(self, name)) for name in extra}
         return values | rates | {"assumptions": assumptions}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the figures, a row a point (inputs of several dimensions are unrolled), without what explains them."""
+        apart = ("checks", "notes", "fitted_constants", "assumptions")
+        figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
+        shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))
+        return pd.DataFrame({name: np.broadcast_to(value, shape).ravel() for name, value in figures.items()})

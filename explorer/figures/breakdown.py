@@ -20,6 +20,7 @@ PUBLISHED_SHARES: Mapping[int, Mapping[str, float]] = {
     262144: {"communication": 0.487, "projection": 0.081, "attention": 0.416, "stall": 0.0},
 }
 
+_PUBLISHED_FOR = ("gpt-oss-120b", "as-published")
 _HEIGHT_PX = 420
 #: Segments smaller than this share carry no number.
 _SMALLEST_LABELLED = 0.05
@@ -42,9 +43,9 @@ def breakdown_over_context(
 ) -> go.Figure:
     """Return stacked bars of a token's time over context, for one reading of the machine.
 
-    `published` maps a context to its printed shares; by default those of Figure 14 for the as-published reading and
-    none for another. A diamond marks where each printed boundary between two parts lies, at the contexts that the
-    sweep holds.
+    `published` maps a context to its printed shares; by default those of Figure 14 for its model in the
+    as-published reading, and none for another. A diamond marks where each printed boundary between two parts lies, at
+    the contexts that the sweep holds.
     """
     frame = breakdown_frame(result)
     labels = [context_label(c) for c in frame["context"]]
@@ -71,7 +72,7 @@ def breakdown_over_context(
             )
         )
     if published is None:
-        published = PUBLISHED_SHARES if result.reading == "as-published" else {}
+        published = PUBLISHED_SHARES if (result.model, result.reading) == _PUBLISHED_FOR else {}
     _mark_published(drawn, frame["context"].to_list(), published)
     drawn.update_xaxes(type="category", title_text="context [tokens]")
     drawn.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="share of a token's time")

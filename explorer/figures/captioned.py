@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from explorer.figures.breakdown import breakdown_frame, breakdown_over_context
 from explorer.figures.carbon import carbon_bars, carbon_frame
+from explorer.figures.fleets import levels_of, pairs
 from explorer.figures.floorplan import block_frame, floorplan
 from explorer.figures.numbers import context_label, money, percent, si, times, words
 from explorer.figures.occupancy import occupancy_bars, occupancy_frame
@@ -53,7 +54,6 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     yield _figure("floorplan", floorplan(answer.chip), "The die to scale, areas in mm²", floor, 1)
 
     occupancy = occupancy_frame(answer.pipelined)
-    binding = ", ".join(occupancy.loc[occupancy["binds"], "resource"]) or "nothing"
     table = frame_table(
         "Occupancy per token",
         occupancy,
@@ -65,7 +65,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         },
         {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent, "resource": words},
     )
-    caption = f"Time of each resource per token, pipelined reading: bound by {words(binding)}"
+    caption = f"Time of each resource per token, pipelined reading: bound by {words(answer.pipelined.bound_by)}"
     yield _figure("occupancy", occupancy_bars(answer.pipelined), caption, table, 1)
 
     for key, result in (("published", answer.published_by_context), ("pipelined", answer.pipelined_by_context)):
@@ -97,9 +97,10 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
 
 def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     """Yield the figures of the fleet: both waterfalls, TCO, carbon."""
-    pairs = {"low": answer.cost.comparison.low, "high": answer.cost.comparison.high}
-    most = max(float(pair.hardwired.total_usd) for pair in pairs.values())
-    for level, pair in pairs.items():
+    comparison, levels = answer.cost.comparison, levels_of(answer.cost.convention)
+    cases = pairs(comparison, levels)
+    most = max(float(pair.hardwired.total_usd) for _, pair in cases)
+    for level, pair in cases:
         frame = waterfall_frame(pair.bill, pair.hardwired)
         columns = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=False), "usd": Column("cost")}
         caption = f"From masks to TCO, {level} case"
@@ -107,7 +108,7 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         drawn = cost_waterfall(pair.bill, pair.hardwired, most_usd=most)
         yield _figure(f"waterfall-{level}", drawn, caption, table, 2)
 
-    tco = tco_frame(answer.cost.comparison)
+    tco = tco_frame(comparison, levels)
     columns = {
         "fleet": Column("fleet", numeric=False),
         "level": Column("case", numeric=False),
@@ -119,9 +120,9 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     }
     formats = {key: money for key in columns if key.endswith("usd")} | {"ratio": times}
     table = frame_table("Total cost of ownership", tco, columns, formats)
-    yield _figure("tco", tco_bars(answer.cost.comparison), "Total cost of ownership of both fleets, M$", table, 5)
+    yield _figure("tco", tco_bars(comparison, levels), "Total cost of ownership of both fleets, M$", table, 5)
 
-    carbon = carbon_frame(answer.cost.comparison)
+    carbon = carbon_frame(comparison, levels)
     columns = {
         "fleet": Column("fleet", numeric=False),
         "level": Column("case", numeric=False),
@@ -130,7 +131,7 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         "total_t": Column("total", "t CO₂e"),
     }
     table = frame_table("Carbon over the life", carbon, columns)
-    yield _figure("carbon", carbon_bars(answer.cost.comparison), "Carbon of both fleets by scope, log axis", table, 4)
+    yield _figure("carbon", carbon_bars(comparison, levels), "Carbon of both fleets by scope, log axis", table, 4)
 
 
 def published_speeds(answer: "Answer") -> dict[str, float]:

@@ -131,36 +131,15 @@ def floorplan(chip: "Chip") -> go.Figure:
 
 
 def _outlines(drawn: go.Figure, die_mm2: float, reticle_mm2: float) -> None:
-    """Draw the die and the reticle around the same centre, and fit the axes to the larger."""
-    width, height = outline_mm(die_mm2)
-    field_width, field_height = outline_mm(reticle_mm2)
-    for outline_width, outline_height, dash in ((width, height, "solid"), (field_width, field_height, "dash")):
-        x0, y0 = (width - outline_width) / 2, (height - outline_height) / 2
-        drawn.add_shape(
-            type="rect",
-            x0=x0,
-            y0=y0,
-            x1=x0 + outline_width,
-            y1=y0 + outline_height,
-            line={"color": NEUTRAL_LINE, "width": 1.5, "dash": dash},
-        )
-    widest, tallest = max(width, field_width), max(height, field_height)
-    drawn.update_xaxes(
-        range=[(width - widest) / 2 - _ROOM * widest, (width + widest) / 2 + _ROOM * widest],
-        title_text="mm",
-        showgrid=False,
-        showline=False,
-        zeroline=False,
-        constrain="domain",
-    )
-    drawn.update_yaxes(
-        range=[(height - tallest) / 2 - _ROOM * tallest, (height + tallest) / 2 + _ROOM * tallest],
-        scaleanchor="x",
-        title_text="mm",
-        showgrid=False,
-        zeroline=False,
-        constrain="domain",
-    )
+    """Draw the die and the reticle from the same corner, and fit the axes to the larger."""
+    die, field = outline_mm(die_mm2), outline_mm(reticle_mm2)
+    for (width, height), dash in ((die, "solid"), (field, "dash")):
+        line = {"color": NEUTRAL_LINE, "width": 1.5, "dash": dash}
+        drawn.add_shape(type="rect", x0=0.0, y0=0.0, x1=width, y1=height, line=line)
+    bare = {"title_text": "mm", "showgrid": False, "zeroline": False, "showline": False, "constrain": "domain"}
+    widest, tallest = (max(sides) for sides in zip(die, field, strict=True))
+    drawn.update_xaxes(range=[-_ROOM * widest, (1.0 + _ROOM) * widest], **bare)
+    drawn.update_yaxes(range=[-_ROOM * tallest, (1.0 + _ROOM) * tallest], scaleanchor="x", **bare)
 
 
 def _block_trace(rect: Rect, hover: str, name: str, index: int) -> go.Scatter:

@@ -32,6 +32,7 @@ _ABBREVIATIONS = frozenset({"pue", "gpu", "hbm", "hn", "it", "vex", "ip", "mw"})
 _RESPELT = {"True": "yes", "False": "no", "nonlinear": "non-linear"}
 _SPACE = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_KG_PER_T = 1e3
 _KIBI = 1024
 
 
@@ -119,6 +120,18 @@ def money(usd: Any, digits: int = DIGITS) -> str:
     return f"${plain(number, digits)}"
 
 
+def mass(tonnes: Any, digits: int = DIGITS) -> str:
+    """Return tonnes as 264.3 kg, 5.123 kt, 1.83 Mt."""
+    if tonnes is not None and 0 < abs(scalar("t", tonnes)) < 1:
+        return f"{plain(scalar('t', tonnes) * _KG_PER_T, digits)}{_SPACE}kg"
+    return si(tonnes, "t", digits)
+
+
+def counted(number: Any, noun: str) -> str:
+    """Return "1 chip", "16 chips"."""
+    return f"{plain(number)}{_SPACE}{noun}{'' if scalar(noun, number) == 1 else 's'}"
+
+
 def times(value: Any) -> str:
     """Return a ratio as 80.42×."""
     text = plain(value)
@@ -129,8 +142,8 @@ def percent(share: Any, decimals: int = 1) -> str:
     """Return a share of 1 as a percentage: 82.9 %."""
     if share is None or not math.isfinite(number := scalar("share", share)):
         return MISSING
-    text = f"{100 * number:.{decimals}f}"
-    return f"{_minus(text.removeprefix('-') if float(text) == 0 else text)}{_SPACE}%"
+    text = f"{100 * number:,.{decimals}f}"
+    return f"{_minus(text.removeprefix('-') if float(text.replace(',', '')) == 0 else text)}{_SPACE}%"
 
 
 def context_label(positions: Any) -> str:

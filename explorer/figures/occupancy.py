@@ -17,16 +17,18 @@ _ROOM = 1.45
 
 
 def occupancy_frame(result: "SimResult") -> pd.DataFrame:
-    """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds."""
+    """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds.
+
+    Nothing binds where the result is bound by its latency.
+    """
     seconds = {name: scalar(name, value) for name, value in result.occupancy_s.items()}
-    pace = max(seconds.values(), default=0.0)
     interval = scalar("interval_s", result.interval_s)
     rows = [
         {
             "resource": name,
             "seconds_per_token": value,
             "busy_share": value / interval,
-            "binds": value == pace and value > 0,
+            "binds": name == str(result.bound_by),
         }
         for name, value in sorted(seconds.items(), key=lambda item: -item[1])
     ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from explorer.figures.fleets import LEVELS, levels_of, pairs
 from explorer.figures.numbers import MISSING, compact, money, percent, plain, pretty_unit, times, words
 from hwbase import Quantity
 
@@ -136,10 +137,10 @@ def frame_table(
     return Table(caption, tuple(columns.values()), rows)
 
 
-def bill_table(comparison: "Comparison") -> Table:
-    """Return the bill of one hardwired system at low and at high."""
-    bills = (comparison.low.bill, comparison.high.bill)
-    return _side_by_side("Bill of one hardwired system", ("low", "high"), _BILL_ROWS, bills)
+def bill_table(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> Table:
+    """Return the bill of one hardwired system at each level."""
+    bills = [pair.bill for _, pair in pairs(comparison, levels)]
+    return _side_by_side("Bill of one hardwired system", levels, _BILL_ROWS, bills)
 
 
 def inputs_table(inputs: Mapping[str, Any]) -> Table:
@@ -152,25 +153,22 @@ def inputs_table(inputs: Mapping[str, Any]) -> Table:
     return Table("What the machine brings to it", columns, tuple(rows))
 
 
-def tco_table(comparison: "Comparison") -> Table:
-    """Return the TCO of both fleets at low and at high, line by line."""
-    low, high = comparison.low, comparison.high
-    heads = ("hardwired, low", "hardwired, high", "GPU, low", "GPU, high")
-    return _side_by_side(
-        "Cost of both fleets over their life", heads, _TCO_ROWS, (low.hardwired, high.hardwired, low.gpu, high.gpu)
-    )
+def tco_table(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> Table:
+    """Return the TCO of both fleets at each level, line by line."""
+    heads = [f"{fleet}, {level}" for fleet in ("hardwired", "GPU") for level in levels]
+    costs = [pair.hardwired for _, pair in pairs(comparison, levels)] + [p.gpu for _, p in pairs(comparison, levels)]
+    return _side_by_side("Cost of both fleets over their life", heads, _TCO_ROWS, costs)
 
 
 def ratio_table(comparisons: Mapping[str, "Comparison"]) -> Table:
     """Return how many times the GPU fleet's cost and carbon the hardwired fleet's are, by convention and level."""
-    heads = [Column(f"{name}, {level}", "×") for name in comparisons for level in ("low", "high")]
-    rows = tuple(
-        (
-            label,
-            *(plain(getattr(getattr(c, level), key)) for c in comparisons.values() for level in ("low", "high")),
-        )
-        for label, key in _RATIO_ROWS
-    )
+    cases = {
+        f"{name}, {level}": pair
+        for name, comparison in comparisons.items()
+        for level, pair in pairs(comparison, levels_of(name))
+    }
+    rows = tuple((label, *(plain(getattr(pair, key)) for pair in cases.values())) for label, key in _RATIO_ROWS)
+    heads = (Column(name, "×") for name in cases)
     return Table("GPU fleet over hardwired fleet", (Column("of", numeric=False), *heads), rows)
 
 

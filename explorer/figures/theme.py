@@ -50,7 +50,7 @@ _MACHINE_NAMES = {
     "hnlpu": "HNLPU, as published",
     "h100": "H100",
     "wse3": "WSE-3",
-    "hnlpu-pipelined": "HNLPU, pipelined and corrected",
+    "hnlpu-pipelined": "HNLPU, pipelined",
     "pipelined": "HNLPU, pipelined",
     "as-published": "HNLPU, as published",
 }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import money, scalar
+from explorer.figures.numbers import counted, money, scalar
 from explorer.figures.theme import BLUE, GREEN, NEUTRAL_LINE, figure
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
     chips = scalar("chips", bill.chips)
     steps = [
         ("shared masks", "NRE", bill.shared_masks_usd),
-        (f"masks of {chips:,.0f} chips", "NRE", chips * scalar("own masks", bill.own_masks_usd)),
+        (f"masks of {counted(chips, 'chip')}", "NRE", chips * scalar("own masks", bill.own_masks_usd)),
         ("architecture", "NRE", bill.architecture_usd),
         ("verification", "NRE", bill.verification_usd),
         ("physical design", "NRE", bill.physical_usd),

@@ -146,6 +146,12 @@ def test_occupancy_names_what_binds():
     assert "binds" in drawn.data[0].text[0]
 
 
+def test_nothing_binds_where_latency_does():
+    result = dataclasses.replace(hwsim.simulate(MODEL, reading="pipelined"), bound_by="latency")
+    assert not figures.occupancy_frame(result)["binds"].any()
+    assert figures.occupancy_bars(result).data
+
+
 def test_speed_has_lines_and_levels(runs):
     device = hwsim.simulate(MODEL, "h100")
     drawn = figures.speed_over_context(runs["as-published"], runs["pipelined"], {"h100": device}, {"wse3": 2940.0})
@@ -173,11 +179,17 @@ def test_waterfall_adds_up(comparison):
 def test_tco_stacks_to_the_total_and_states_ratios(comparison):
     drawn = figures.tco_bars(comparison)
     upper = [trace for trace in drawn.data if trace.xaxis == "x"]
-    expected = [p.total_usd for p in (comparison.low.hardwired, comparison.high.hardwired)]
-    expected += [p.total_usd for p in (comparison.low.gpu, comparison.high.gpu)]
+    assert list(upper[0].y) == ["hardwired<br>low", "hardwired<br>nominal", "hardwired<br>high", "GPU"]
+    expected = [pair.hardwired.total_usd for _, pair in comparison.levels()] + [comparison.low.gpu.total_usd]
     assert np.sum([trace.x for trace in upper], axis=0) * 1e6 == pytest.approx(expected)
     texts = " ".join(note.text for note in drawn.layout.annotations)
     assert "80.42×" in texts and "41.67×" in texts
+
+
+def test_fleets_of_like_cost_need_no_enlargement(comparison):
+    alike = {name: dataclasses.replace(pair, gpu=pair.hardwired) for name, pair in comparison.levels()}
+    drawn = figures.tco_bars(dataclasses.replace(comparison, **alike))
+    assert {trace.xaxis for trace in drawn.data} == {"x"}
 
 
 def test_carbon_shows_both_scopes(comparison):
@@ -192,7 +204,9 @@ def test_levels_that_differ_are_both_drawn(comparison):
     worse = dataclasses.replace(comparison.high.gpu_carbon, total_t=1e9)
     high = dataclasses.replace(comparison.high, gpu_carbon=worse)
     drawn = figures.carbon_bars(dataclasses.replace(comparison, high=high))
-    assert list(drawn.data[0].y) == ["hardwired", "GPU<br>low", "GPU<br>high"]
+    assert list(drawn.data[0].y) == ["hardwired", "GPU<br>low", "GPU<br>nominal", "GPU<br>high"]
+    drawn = figures.carbon_bars(comparison, ("low", "high"))
+    assert list(drawn.data[0].y) == ["hardwired", "GPU"]
 
 
 # looks and numbers
@@ -237,6 +251,10 @@ def test_numbers_with_units():
     assert numbers.with_unit(858, "mm2") == "858 mm²"
     assert numbers.money(9.563e9) == "$9.563\u00a0B"
     assert numbers.money(0.0126) == "$0.0126"
+    assert numbers.mass(0.2643) == "264.3\u00a0kg"
+    assert numbers.mass(1830015.0) == "1.83\u00a0Mt"
+    assert numbers.counted(1, "chip") == "1\u00a0chip"
+    assert numbers.counted(16, "chip") == "16\u00a0chips"
     assert numbers.times(80.42) == "80.42×"
     assert numbers.percent(-0.00001) == "0.0\u00a0%"
     assert numbers.context_label(2048) == "2K"
