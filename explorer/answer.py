@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import costmodel
 import hwsim
 import models
 from explorer.economics import BOOKS, PAPER_MODEL, CostAnswer, cost
+from explorer.figures.density import density_frame
 from explorer.findings import Note, findings
 from explorer.options import split_overrides
 from explorer.reproduce import reproduce
@@ -48,6 +50,8 @@ class Answer(Record):
     pipelined: hwsim.SimResult
     accelerators: dict[str, hwsim.SimResult]
     chip: hwsim.Chip
+    densities: pd.DataFrame
+    relatives: pd.DataFrame
     contexts: np.ndarray
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
@@ -114,6 +118,8 @@ def answer(
         pipelined=pipelined,
         accelerators=accelerators,
         chip=hwsim.build_chip(spec, design, technology),
+        densities=density_frame(spec.hidden_size, design, technology),
+        relatives=_with_ours(pipelined, hwsim.build_chip(spec, design, technology), technology),
         contexts=CONTEXTS,
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),
@@ -126,6 +132,22 @@ def answer(
         version=hwsim.__version__,
         assumptions=read,
     )
+
+
+def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> pd.DataFrame:
+    """Published hardwired machines under ours, for one user; ours counts the HN array, theirs the die."""
+    array = chip.block("HN array").area_mm2
+    transistors = array * technology.logic_density_mtr_per_mm2 * 1e6
+    ours = {
+        "machine": f"{run.model} on HNLPU, {run.chips} chips",
+        "area_mm2": float(run.area_mm2),
+        "weights_per_mm2": float(chip.hn_weights / array),
+        "transistors_per_weight": float(transistors / chip.hn_weights),
+        "tokens_per_s_per_user": float(run.tokens_per_s_per_user),
+        "power_w": float(run.power_w),
+        "source": "ours, pipelined reading; weights per mm2 of HN array at the density fitted to HNLPU's Table 1",
+    }
+    return pd.concat([pd.DataFrame([ours]), hwsim.relatives()], ignore_index=True)
 
 
 def headline(

@@ -32,6 +32,7 @@ from explorer.figures.tables import (
     bill_table,
     effects_table,
     flag,
+    frame_table,
     inputs_table,
     ratio_table,
     tco_table,
@@ -52,6 +53,19 @@ _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+
+
+#: Columns of the relatives.
+_RELATIVES = {
+    "machine": Column("machine", numeric=False),
+    "area_mm2": Column("area", "mm²"),
+    "weights_per_mm2": Column("weights", "1/mm²"),
+    "transistors_per_weight": Column("transistors per weight"),
+    "tokens_per_s_per_user": Column("one user", "tokens/s"),
+    "power_w": Column("power", "W"),
+    "energy_efficiency_ops_per_j": Column("efficiency", "operations/J"),
+    "source": Column("source", numeric=False),
+}
 
 
 def render(answer: "Answer") -> str:
@@ -138,6 +152,7 @@ def _tables(answer: "Answer") -> dict[str, Table | None]:
     effects = next((c.effects for c in (answer.cost, answer.other_cost) if c.effects is not None), None)
     return {
         "checks": _checks_table(answer),
+        "relatives": frame_table("Published hardwired relatives, beside ours", answer.relatives, _RELATIVES),
         "bill": bill_table(answer.cost.comparison, levels),
         "inputs": inputs_table(answer.cost.inputs),
         "tco": tco_table(answer.cost.comparison, levels),

@@ -2,6 +2,7 @@
 
 from explorer.figures.breakdown import breakdown_frame, breakdown_over_context
 from explorer.figures.carbon import carbon_bars, carbon_frame
+from explorer.figures.density import density_frame, density_over_bits
 from explorer.figures.floorplan import block_frame, floorplan, floorplan_rects
 from explorer.figures.occupancy import occupancy_bars, occupancy_frame
 from explorer.figures.speed import speed_frame, speed_over_context
@@ -15,6 +16,8 @@ __all__ = [
     "carbon_bars",
     "carbon_frame",
     "cost_waterfall",
+    "density_frame",
+    "density_over_bits",
     "floorplan",
     "floorplan_rects",
     "occupancy_bars",

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from explorer.figures.breakdown import breakdown_frame, breakdown_over_context
 from explorer.figures.carbon import carbon_bars, carbon_frame
+from explorer.figures.density import density_over_bits
 from explorer.figures.fleets import levels_of, pairs
 from explorer.figures.floorplan import block_frame, floorplan
 from explorer.figures.numbers import context_label, money, percent, si, times, words
@@ -53,6 +54,20 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     )
     yield _figure("floorplan", floorplan(answer.chip), "The die to scale, areas in mm²", floor, 1)
 
+    table = frame_table(
+        "Transistors per weight over weight format",
+        answer.densities,
+        {
+            "format": Column("format", numeric=False),
+            "me_transistors": Column("Metal-Embedding"),
+            "ce_transistors": Column("Cell-Embedding"),
+            "gain": Column("ME denser by"),
+        },
+        {"gain": times},
+    )
+    caption = f"Transistors per weight over weight format, {answer.model.hidden_size:,} inputs"
+    yield _figure("density", density_over_bits(answer.densities), caption, table, 1)
+
     occupancy = occupancy_frame(answer.pipelined)
     table = frame_table(
         "Occupancy per token",
@@ -89,8 +104,11 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         },
         {"context": context_label, "pipelined_bound_by": words},
     )
+    # A machine whose own figure the headline leaves out (a roofline that says nothing) is left out here too.
+    shown = {key for row in answer.headline for key, value in row.values.items() if value is not None}
+    rooflines = {key: run for key, run in answer.accelerators.items() if key in shown}
     drawn = speed_over_context(
-        answer.published_by_context, answer.pipelined_by_context, answer.accelerators, published_speeds(answer)
+        answer.published_by_context, answer.pipelined_by_context, rooflines, published_speeds(answer)
     )
     yield _figure("speed", drawn, "System tokens per second over context, log axes", table, 1)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hwsim import HardwiredDesign, Technology
 
 _HEIGHT_PX = 320
+_TICKS = (10, 20, 50, 100, 200, 500, 1000)
 _FORMATS = ("int1", "int2", "int3", "int4", "fp4", "int5", "int6", "int7", "int8")
 
 
@@ -53,6 +54,6 @@ def density_over_bits(frame: pd.DataFrame) -> go.Figure:
             marker={"symbol": symbol, "size": 8},
             hovertemplate="%{x}: %{y:.1f} transistors per weight<extra>" + name + "</extra>",
         )
-    drawn.update_yaxes(type="log", title_text="transistors per weight")
+    drawn.update_yaxes(type="log", tickvals=_TICKS, title_text="transistors per weight")
     drawn.update_xaxes(title_text="weight format")
     return drawn

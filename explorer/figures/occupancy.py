@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from explorer.figures.numbers import scalar, si, words
-from explorer.figures.theme import GREY, RED, figure, fill, machine_name, text
+from explorer.figures.theme import DARK_TEXT, GREY, RED, figure, fill, machine_name, text
 
 if TYPE_CHECKING:
     from hwsim.results import SimResult
@@ -56,7 +56,8 @@ def occupancy_bars(result: "SimResult") -> go.Figure:
                 orientation="h",
                 marker=fill(colour, pattern),
                 text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
-                textposition="outside",
+                textposition="auto",
+                insidetextfont={"color": DARK_TEXT},
                 cliponaxis=False,
                 customdata=rows["busy_share"],
                 hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",

@@ -29,7 +29,9 @@ SECTIONS = [
     "assumptions",
     "methods",
 ]
-FIGURES = "occupancy floorplan breakdown-published breakdown-pipelined speed waterfall-low waterfall-high tco carbon"
+FIGURES = (
+    "occupancy floorplan density breakdown-published breakdown-pipelined speed waterfall-low waterfall-high tco carbon"
+)
 VOID = {"meta", "col", "input", "br", "link", "img"}
 HOSTILE = '<script>alert("1")</script><img src=x onerror=alert(1)>'
 

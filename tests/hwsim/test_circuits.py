@@ -17,7 +17,9 @@ BUILDERS = {"ME": hwsim.metal_embedding, "CE": hwsim.cell_embedding, "MA": hwsim
 SIZES = st.integers(2, 20_000)
 
 
-@pytest.mark.parametrize(("value", "digits"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 1), (6, 2), (7, 2), (12, 2), (11, 3)])
+@pytest.mark.parametrize(
+    ("value", "digits"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 1), (6, 2), (7, 2), (12, 2), (11, 3)]
+)
 def test_signed_digits_by_hand(value, digits):
     # 3 = 4 - 1, 6 = 8 - 2, 7 = 8 - 1, 12 = 16 - 4, 11 = 8 + 4 - 1.
     assert signed_digits(value) == signed_digits(-value) == digits
@@ -95,7 +97,9 @@ def test_mac_array_by_hand():
     # One operand word over the bus, four passes, three cycles of SRAM.
     assert circuit.cycles == 1 + 4 + 3
     reads = 64 * GATES.sram_read_energy_j_per_bit
-    assert circuit.switching_j == pytest.approx(reads + 4 * circuit.transistors * GATES.switching_j_per_transistor)
+    assert circuit.switching_j == pytest.approx(
+        reads + 4 * circuit.transistors * GATES.switching_j_per_transistor, abs=0
+    )
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -103,7 +107,7 @@ def test_mac_array_by_hand():
 def test_energy_is_switching_and_leakage(builder, name):
     circuit = BUILDERS[builder](1024, 128, FORMATS[name], GATES)
     assert circuit.energy_j == circuit.switching_j + circuit.leakage_j
-    assert circuit.leakage_j == pytest.approx(circuit.area_mm2 * GATES.leakage_w_per_mm2 * circuit.cycles * 1e-9)
+    assert circuit.leakage_j == pytest.approx(circuit.area_mm2 * GATES.leakage_w_per_mm2 * circuit.cycles * 1e-9, abs=0)
     assert circuit.transistors_per_weight * circuit.weights == pytest.approx(circuit.transistors)
     assert circuit.weights_per_mm2 * circuit.area_mm2 == pytest.approx(1024 * 128)
 
@@ -146,7 +150,9 @@ def test_metal_is_denser_than_cells(name, inputs):
 
 
 def test_neither_density_nor_speed_is_free():
-    ma, ce, me = (build(1024, 128, FORMATS["fp4"], GATES) for build in (hwsim.mac_array, *list(BUILDERS.values())[1::-1]))
+    ma, ce, me = (
+        build(1024, 128, FORMATS["fp4"], GATES) for build in (hwsim.mac_array, *list(BUILDERS.values())[1::-1])
+    )
     assert me.initiation_interval == 8 > ce.initiation_interval == 1 and ma.initiation_interval == 128
     assert ma.energy_j > ce.energy_j > me.energy_j
 
@@ -161,10 +167,12 @@ def test_arrays_are_loops(builder, name):
             one = BUILDERS[builder](int(n[i, 0]), int(m[j]), FORMATS[name], GATES)
             for figure in ("transistors", "area_mm2", "cycles", "energy_j", "weights", "sram_bits"):
                 whole = np.broadcast_to(getattr(many, figure), (3, 4))
-                assert whole[i, j] == pytest.approx(getattr(one, figure), rel=1e-12), figure
+                assert whole[i, j] == pytest.approx(getattr(one, figure), rel=1e-12, abs=0), figure
 
 
-@pytest.mark.parametrize("field", ["logic_density_mtr_per_mm2", "full_adder_transistors", "supply_v", "full_adder_delay_s"])
+@pytest.mark.parametrize(
+    "field", ["logic_density_mtr_per_mm2", "full_adder_transistors", "supply_v", "full_adder_delay_s"]
+)
 def test_a_varied_technology_is_a_loop(field):
     import dataclasses
 
@@ -174,7 +182,9 @@ def test_a_varied_technology_is_a_loop(field):
     for i, value in enumerate(values):
         one = hwsim.metal_embedding(1024, 128, fmt, dataclasses.replace(GATES, **{field: float(value)}))
         for figure in ("area_mm2", "cycles", "energy_j"):
-            assert np.broadcast_to(getattr(many, figure), (3,))[i] == pytest.approx(getattr(one, figure), rel=1e-12)
+            assert np.broadcast_to(getattr(many, figure), (3,))[i] == pytest.approx(
+                getattr(one, figure), rel=1e-12, abs=0
+            )
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
@@ -289,7 +299,7 @@ def test_routing_by_hand():
     demand = hwsim.routing_demand(100, 1.0, GATES)
     assert demand.wire_um_per_weight == pytest.approx(7.6) and demand.track_um_per_weight == pytest.approx(4 / 0.076)
     assert demand.utilisation == pytest.approx(7.6 * 0.076 / 4)
-    assert demand.capacitance_f_per_weight == pytest.approx(7.6 * 0.2e-15)
+    assert demand.capacitance_f_per_weight == pytest.approx(7.6 * 0.2e-15, abs=0)
 
 
 @settings(max_examples=60, deadline=None)

@@ -54,7 +54,7 @@ def test_components_on_any_grid(name, rows, columns):
         if group != "router":
             groups[group if group in groups else "attention"] += m.weights * chips
     for group, placed in groups.items():
-        assert placed == pytest.approx(getattr(counts, group), rel=1e-12), group
+        assert placed == pytest.approx(getattr(counts, group), rel=1e-12, abs=0), group
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
@@ -63,7 +63,7 @@ def test_used_weights_are_the_projections_of_a_token(name):
     spec = SPECS[name]
     used = sum(m.weights * m.active for m in matrices(spec, 1, 1))
     macs = models.macs_per_token(spec, 1)
-    assert used == pytest.approx(macs.total - macs.attention_scores - macs.attention_values, rel=1e-12)
+    assert used == pytest.approx(macs.total - macs.attention_scores - macs.attention_values, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("context", [1, 100, 5000, 10**6])
@@ -72,7 +72,7 @@ def test_attention_work_is_that_of_the_model(name, context):
     spec = SPECS[name]
     macs = models.macs_per_token(spec, context)
     ours = attention_macs_per_position(spec) * models.attended_positions(spec, context)
-    assert ours == pytest.approx(macs.attention_scores + macs.attention_values, rel=1e-12)
+    assert ours == pytest.approx(macs.attention_scores + macs.attention_values, rel=1e-12, abs=0)
 
 
 def test_value_heads_of_their_own_width():
