@@ -1,7 +1,6 @@
 """Networks by name or by file: the zoo, a TOML spec of the user's, or a Hugging Face configuration."""
 
 from pathlib import Path
-from typing import Any
 
 from hwbase import InputError, unknown_name
 from hwbase.parsing import read_json, read_toml
