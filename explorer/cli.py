@@ -4,7 +4,6 @@ import json
 import sys
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 
@@ -20,6 +19,8 @@ from explorer.writing import write_text
 from hwbase import InputError, Record
 from hwbase.record import finite
 
+#: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
+UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 BAD_INPUT = 2
 FAILED = 1
 
@@ -194,9 +195,9 @@ def main(arguments: list[str] | None = None) -> None:
         status = app(args=arguments, standalone_mode=False)
     except InputError as error:
         _fail(str(error))
-    except click.ClickException as error:
-        _fail(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except UsageError as error:
+        _fail(error.format_message())  # type: ignore[attr-defined]
+    except (typer.Abort, KeyboardInterrupt):
         _fail("interrupted", status=130)
     except BrokenPipeError:
         # The reader of a pipe has gone; there is nobody left to tell.
