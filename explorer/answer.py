@@ -85,7 +85,7 @@ def answer(
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
-    costs_book = costmodel.load_book(book or BOOKS.get(convention, convention))
+    costs_book = costmodel.load_book(book or BOOKS[costmodel.conventions.named(convention).name])
     for_costs, for_machine = split_overrides(set or {}, costs_book)
     design, technology, used = hardwired(spec, set=for_machine)
 

@@ -106,6 +106,7 @@ def cost(
     """
     spec = models.load(model) if isinstance(model, str) else model
     volume = int(count("volume", volume, high=1e6))
+    context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     conventions = costmodel.conventions.named(convention)
     assumptions = costmodel.load_book(book or BOOKS[convention]).override(set or {})
     inputs, notes, used = machine_inputs(spec, conventions, assumptions, context, machine_set or {})

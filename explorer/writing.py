@@ -13,10 +13,10 @@ def write_text(text: str, path: str | Path) -> Path:
     Raises `InputError` if it cannot be written; then nothing is left behind and an older file stays as it was.
     """
     target = Path(path)
-    if target.is_dir():
-        raise InputError(f"cannot write {str(target)!r}: it is a folder")
     temporary = None
     try:
+        if target.is_dir():
+            raise InputError(f"cannot write {str(target)!r}: it is a folder")
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as file:
@@ -28,7 +28,9 @@ def write_text(text: str, path: str | Path) -> Path:
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     except OSError as error:
+        raise InputError(f"cannot write {str(target)!r}: {error.strerror}") from None
+    finally:
+        # Gone already where it became the result; left only when something, an interrupt included, went wrong.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise InputError(f"cannot write {str(target)!r}: {error.strerror}") from None
     return target

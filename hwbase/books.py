@@ -23,6 +23,8 @@ from hwbase.parsing import parse_strict, read_toml
 Kind = Literal["paper", "vendor", "analyst", "measured", "derived", "assumed", "fitted", "user"]
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
+#: Characters of a wrong name that a message repeats.
+_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,8 @@ def _load(name_or_path: str | Path, folder: Path, seen: tuple[Path, ...]) -> Boo
         if key not in ("name", "title", "extends"):
             raise unknown_name(f"key in [book] of {path.name}:", key, ("name", "title", "extends"))
     own = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    if not isinstance(header.get("title", ""), str):
+        raise InputError(f"{path.name}: title = {header['title']!r}: expected a text")
     if "extends" not in header:
         return Book(header["name"], header.get("title", ""), own)
     base = _load(header["extends"], path.parent if _beside(header["extends"], path) else folder, (*seen, path))
@@ -220,20 +224,29 @@ def _load(name_or_path: str | Path, folder: Path, seen: tuple[Path, ...]) -> Boo
 
 
 def _find(name_or_path: str | Path, folder: Path) -> Path:
+    if not isinstance(name_or_path, (str, Path)):
+        raise unknown_name("book", name_or_path, book_names(folder))
     given = Path(name_or_path)
     if given.suffix == ".toml":
         for path in (given, folder / given):
-            if path.is_file():
+            if _is_file(path):
                 return path.resolve()
-        raise InputError(f"book file {str(given)!r} does not exist")
+        raise InputError(f"book file {str(given)[:_SHOWN]!r} does not exist")
     path = folder / f"{given.name}.toml"
-    if str(given) != given.name or not path.is_file():
-        raise unknown_name("book", str(name_or_path), book_names(folder))
+    if str(given) != given.name or not _is_file(path):
+        raise unknown_name("book", str(name_or_path)[:_SHOWN], book_names(folder))
     return path.resolve()
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
 def _beside(name: object, path: Path) -> bool:
-    return (path.parent / f"{name}.toml").is_file() or str(name).endswith(".toml")
+    return _is_file(path.parent / f"{name}.toml") or str(name).endswith(".toml")
 
 
 def _tables(where: str, data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -250,8 +263,9 @@ def _tables(where: str, data: Mapping[str, Any], prefix: str = "") -> Iterator[t
 
 def _quantity(where: str, table: dict[str, Any]) -> Quantity:
     quantity = parse_strict(_QUANTITY, table, Quantity, where)
-    for level in ("low", "nominal", "high"):
-        number(f"{where}.{level}", quantity.at(level))
+    for level in ("nominal", "low", "high"):
+        if np.ndim(number(f"{where}.{level}", quantity.at(level))):
+            raise InputError(f"{where}.{level} is a list: expected one number")
     low, nominal, high = quantity.at("low"), quantity.nominal, quantity.at("high")
     if low > nominal or nominal > high:
         raise InputError(

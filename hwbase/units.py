@@ -56,4 +56,7 @@ def factor(given: str, expected: str, where: str) -> float:
     source, target = parse(given), parse(expected)
     if source.dimensionality != target.dimensionality:
         raise InputError(f"{where} has unit {given!r}: expected {expected!r} or a unit that converts to it")
-    return float(registry().Quantity(1.0, source).to(target).magnitude)
+    quantity = registry().Quantity
+    if quantity(0.0, source).to(target).magnitude != 0.0:
+        raise InputError(f"{where} has unit {given!r}, whose zero is not that of {expected!r}: expected {expected!r}")
+    return float(quantity(1.0, source).to(target).magnitude)

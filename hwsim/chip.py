@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from hwbase import InputError, Record
-from hwbase.check import Number
+from hwbase import InputError, Record, unknown_name
+from hwbase.check import Number, count
 from hwsim.circuits import neuron_transistors
 from hwsim.design import HardwiredDesign
 from hwsim.mapping import matrices
@@ -61,8 +61,11 @@ class Chip(Record):
         return self.area_mm2 <= self.reticle_area_mm2
 
     def block(self, name: str) -> Block:
-        """Return the block called `name`."""
-        return next(block for block in self.blocks if block.name == name)
+        """Return the block called `name`; raises `InputError` if there is none."""
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        raise unknown_name("block", name, [block.name for block in self.blocks])
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a block: name, area_mm2, power_w."""
@@ -124,8 +127,11 @@ def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
 
 
 def grid_for(chips: Number) -> tuple[Number, Number]:
-    """Return (rows, columns) of the nearly square grid with at least `chips` chips; rows are a power of two."""
-    n = np.asarray(chips, dtype=float)
+    """Return (rows, columns) of the nearly square grid with at least `chips` chips; rows are a power of two.
+
+    Raises `InputError` for what is not a whole number of chips.
+    """
+    n = np.asarray(count("chips", chips), dtype=float)
     # The power of two nearest to the side of the square; half-way goes down, so a grid is wide rather than tall.
     rows = 2.0 ** np.ceil(np.log2(np.maximum(n, 1.0)) / 2.0 - 0.5)
     columns = np.ceil(n / rows)
@@ -139,37 +145,25 @@ def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
     on each: grow until it fits. Raises `InputError` if the other blocks alone overfill the reticle, or the machine
     would need more than `MOST_CHIPS`.
     """
-    needed = _chips_by_area(model, design, technology)
+    needed: Number = 1.0
     while True:
         rows, columns = grid_for(needed)
         grown = replace(design, rows=rows, columns=columns)
         chip = build_chip(model, grown, technology)
-        if np.all(chip.fits_reticle):
+        fits = chip.fits_reticle
+        if np.all(fits):
             return grown
-        # Slices of the hidden vector change the array a little: one chip more where that was too much.
-        needed = _bounded(model, np.where(chip.fits_reticle, needed, grown.chips + 1.0)[()])
-
-
-def _chips_by_area(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> Number:
-    """Chips at which the array, taken to be as large in all as on the design's own grid, and the blocks fit."""
-    chip = build_chip(model, design, technology)
-    array = chip.block("HN array").area_mm2 * design.chips
-    fixed = chip.area_mm2 - chip.block("HN array").area_mm2 - design.links_per_chip * technology.link_area_mm2
-    needed: Number = 1.0
-    while True:
-        rows, columns = grid_for(needed)
-        beside = fixed + (rows + columns - 2) * technology.link_area_mm2
+        array = chip.block("HN array").area_mm2
+        beside = chip.area_mm2 - array
         room = chip.reticle_area_mm2 - beside
-        if np.any(np.asarray(room) <= 0):
+        if np.any(np.less_equal(room, 0.0)):
             raise InputError(
-                f"{model.name} on {np.max(rows * columns):,.0f} chips: the blocks beside the HN array take "
+                f"{model.name} on {np.max(grown.chips):,.0f} chips: the blocks beside the HN array take "
                 f"{np.max(beside):,.0f} mm2, expected less than the reticle's {np.min(chip.reticle_area_mm2):,.0f} mm2"
             )
-        fits = array / (rows * columns) <= room
-        if np.all(fits):
-            return needed
-        wanted = np.maximum(np.ceil(array / room), rows * columns + 1.0)
-        needed = _bounded(model, np.where(fits, needed, wanted)[()])
+        # A larger grid repeats more of the array and has more links beside it: this many chips at least.
+        wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
+        needed = _bounded(model, np.where(fits, grown.chips, wanted)[()])
 
 
 def _bounded(model: LLMSpec, chips: Number) -> Number:

@@ -66,6 +66,8 @@ def weight_format(name: str, technology: Technology, histogram: np.ndarray | Non
     if name not in known:
         raise unknown_name("weight format", name, known)
     if name == "fp4":
+        if np.size(technology.fp4_sigma) > 1:
+            raise InputError("fp4_sigma varies: expected one number, because it shapes the circuit of every neuron")
         bits, sigma = 4, 2.0 * float(np.mean(technology.fp4_sigma))
         values = np.array(sorted({s * m for m in FP4_HALVES for s in (-1, 1)}))
     else:

@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 import hwsim
 import models
 from hwsim.simulate import hardwired
+
+# The first example of a test may read books.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 Machine = tuple[models.LLMSpec, hwsim.HardwiredDesign, hwsim.Technology]
 

@@ -107,7 +107,9 @@ def test_mac_array_by_hand():
 def test_energy_is_switching_and_leakage(builder, name):
     circuit = BUILDERS[builder](1024, 128, FORMATS[name], GATES)
     assert circuit.energy_j == circuit.switching_j + circuit.leakage_j
-    assert circuit.leakage_j == pytest.approx(circuit.area_mm2 * GATES.leakage_w_per_mm2 * circuit.cycles * 1e-9, abs=0)
+    assert circuit.leakage_j == pytest.approx(
+        circuit.area_mm2 * GATES.leakage_w_per_mm2 * circuit.cycles * 1e-9, rel=1e-9, abs=0
+    )
     assert circuit.transistors_per_weight * circuit.weights == pytest.approx(circuit.transistors)
     assert circuit.weights_per_mm2 * circuit.area_mm2 == pytest.approx(1024 * 128)
 
@@ -299,7 +301,7 @@ def test_routing_by_hand():
     demand = hwsim.routing_demand(100, 1.0, GATES)
     assert demand.wire_um_per_weight == pytest.approx(7.6) and demand.track_um_per_weight == pytest.approx(4 / 0.076)
     assert demand.utilisation == pytest.approx(7.6 * 0.076 / 4)
-    assert demand.capacitance_f_per_weight == pytest.approx(7.6 * 0.2e-15, abs=0)
+    assert demand.capacitance_f_per_weight == pytest.approx(7.6 * 0.2e-15, rel=1e-9, abs=0)
 
 
 @settings(max_examples=60, deadline=None)
