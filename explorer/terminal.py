@@ -12,6 +12,7 @@ import costmodel
 import hwsim
 from explorer.answer import Answer
 from explorer.economics import CostAnswer
+from explorer.figures.numbers import with_unit
 from explorer.figures.theme import machine_name
 from explorer.scoreboard import Scoreboard
 from hwbase import Book, InputError, book_names, load_book, unknown_name
@@ -76,9 +77,7 @@ def show_summary(console: Console, board: Scoreboard) -> None:
 
 def show_simulation(console: Console, result: hwsim.SimResult) -> None:
     """Print one simulation: the figures, where the time goes, and the checks."""
-    table = Table(
-        title=f"{result.model} on {machine_name(result.machine)}, {result.reading}, {result.context:,} positions"
-    )
+    table = Table(title=f"{result.model} on {result.machine.upper()}, {result.reading}, {result.context:,} positions")
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("unit")
@@ -102,10 +101,8 @@ def show_simulation(console: Console, result: hwsim.SimResult) -> None:
     console.print(table)
     for check in result.checks:
         mark = Text("ok  ", style="green") if check.ok else Text("NOT ", style="bold red")
-        mark.append(
-            f"{check.name}: {figure(float(check.demand))} of {figure(float(check.capacity))} {check.unit} {check.note}",
-            style="default",
-        )
+        need, have = (with_unit(float(value), check.unit) for value in (check.demand, check.capacity))
+        mark.append(f"{check.name}: {need} of {have}{', ' if check.note else ''}{check.note}", style="default")
         console.print(mark)
     for note in result.notes:
         console.print(f"note: {note}", highlight=False)

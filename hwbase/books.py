@@ -137,12 +137,15 @@ def sourced(unit: str, **limits: Any) -> Any:
 def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -> R:
     """Return an instance of the dataclass `record`, each `sourced` field read from the book under `prefix`.
 
-    Fields that are not sourced come from `given`. Raises `InputError` for a name that the book does not have.
+    Fields that are not sourced come from `given`. Raises `InputError` for a name that the book does not have, and for
+    a value out of its field's limits.
     """
     values = dict(given)
     for field in dataclasses.fields(record):  # type: ignore[arg-type]
         if "unit" in field.metadata and field.name not in values:
-            values[field.name] = reader(prefix + field.name, field.metadata["unit"])
+            value = reader(prefix + field.name, field.metadata["unit"])
+            # Whole numbers become ints here, so that counts stay counts.
+            values[field.name] = number(field.name, value, **field.metadata["limits"])
     return record(**values)
 
 

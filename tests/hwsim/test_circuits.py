@@ -73,6 +73,13 @@ def test_a_tiny_neuron_by_hand():
     assert circuit.initiation_interval == 8 and circuit.weights == 280
 
 
+def test_a_neuron_that_multiplies_by_hand():
+    # Seven weights, all 3: one POPCNT of 4 full adders, 3 = 4 - 1 takes one adder of 3 + 2 bits, and no tree.
+    threes = WeightFormat("threes", 3, np.array([0, 3]), np.array([0.0, 1.0]))
+    accumulator = 3 + 2 + 8
+    assert neuron_transistors(7, threes, GATES, 8, 0.0) == (4 + 5 + accumulator) * 28 + (3 + accumulator) * 24 == 1000
+
+
 def test_slack_is_spare_ports():
     ternary = WeightFormat("ternary", 2, np.array([-1, 0, 1]), np.array([0.25, 0.5, 0.25]))
     # Twice the ports on 28 inputs are the neuron of 56.

@@ -120,6 +120,14 @@ def test_gpt_oss_exchanges_by_hand(gpt):
     assert loads == {"column": 5904, "row": 3600, "steps": 7}
 
 
+def test_element_operations_by_hand(gpt):
+    # Two norms of two passes and two residuals on every chip; four experts' gates (multiply, activate) spread over 16.
+    assert nonlinear_elements(gpt, 16) == 6 * 2880 + 2 * 4 * 2880 / 16
+    # Llama: one dense gate; DeepSeek: eight routed experts and a shared one.
+    assert nonlinear_elements(SPECS["llama-3-8b"], 1) == 6 * 4096 + 2 * 14336
+    assert nonlinear_elements(SPECS["deepseek-v3"], 2) == 6 * 7168 + (8 + 1) * 2048
+
+
 @settings(max_examples=50, deadline=None)
 @given(NAMES, st.integers(2, 64), st.integers(2, 64))
 def test_direct_is_never_more_steps_than_ring_or_tree(name, rows, columns):
