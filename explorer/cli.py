@@ -11,6 +11,7 @@ import hwsim
 import models
 from explorer import terminal
 from explorer.answer import answer
+from explorer.audit import audit_neuron
 from explorer.economics import cost
 from explorer.options import parse_count, parse_overrides
 from explorer.report import write_report
@@ -179,6 +180,27 @@ def assumptions(
         _emit(loaded.to_frame().to_dict(orient="records"), out)
     else:
         terminal.show_book(console, loaded)
+
+
+audit_app = typer.Typer(help="Circuit models against synthesis.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command("neuron")
+def audit_neuron_command(
+    inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256",
+    slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
+    technology: Annotated[str, typer.Option("--technology", help="Technology book.")] = "n5",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
+    sizes = [_count("inputs", part) for part in inputs.split(",")]
+    found = audit_neuron(sizes, slack=slack, technology=technology)
+    if as_json or out:
+        _emit(found, out)
+        return
+    terminal.show_audit(console, found)
 
 
 @app.callback(invoke_without_command=True)

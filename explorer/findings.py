@@ -124,8 +124,8 @@ def _density(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hw
     slice_inputs = hwsim.largest_slice(_ROUTED, fitted / chip.hn_weights * 1e6, technology)
     return Note(
         "How dense the wires are",
-        f"The ratio to Cell-Embedding follows from gate counts ({gain:.1f}x against the paper's 15x), the absolute "
-        f"density does not: one full adder an input at 138 MTr/mm2 makes the HN array {counted:,.0f} mm2 instead of "
-        f"{fitted:,.0f}, and the machine {grid.chips} chips instead of {design.chips}. Below 70 % of the tracks of "
-        f"M8 to M11 the regions of a neuron must repeat in slices of about {slice_inputs:.0f} inputs.",
+        f"Gate counts make Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 15), and one full "
+        f"adder an input at 138 MTr/mm2 makes the HN array {counted:,.0f} mm2 instead of {fitted:,.0f}, the machine "
+        f"{grid.chips} chips instead of {design.chips}. Below 70 % of the tracks of M8 to M11 the regions of a neuron "
+        f"must repeat in slices of about {slice_inputs:.0f} inputs.",
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 import costmodel
 import hwsim
 from explorer.answer import Answer
+from explorer.audit import AuditResult
 from explorer.economics import CostAnswer
 from explorer.figures.numbers import with_unit
 from explorer.figures.theme import machine_name
@@ -158,6 +159,24 @@ def effects_view(effects: pd.DataFrame) -> pd.DataFrame:
             "carbon ratio": effects["carbon_ratio"],
         }
     )
+
+
+def show_audit(console: Console, found: AuditResult) -> None:
+    """Print transistors per weight by synthesis, by the circuit model and by the paper, and what follows."""
+    shown = {
+        "inputs": "inputs",
+        "circuit": "circuit",
+        "adders": "adders",
+        "transistors": "transistors",
+        "per_weight": "per weight",
+        "model_per_weight": "model",
+        "paper_per_weight": "paper",
+        "bit_exact": "bit-exact",
+    }
+    show_frame(console, "Transistors of one neuron", found.to_frame()[list(shown)].rename(columns=shown))
+    show_frame(console, "CE : ME", found.ratio_frame())
+    for line in found.findings:
+        console.print(line, highlight=False)
 
 
 def show_models(console: Console, frame: pd.DataFrame) -> None:

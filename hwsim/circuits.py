@@ -133,17 +133,18 @@ def cell_embedding(
 ) -> Circuit:
     """Return the CE circuit: a constant multiplier per weight and an adder tree per output, bit-parallel.
 
-    A multiplier by a constant with d signed digits takes d - 1 adders; level k of the tree adds operands of
-    (product bits + k - 1) bits. Zero weights take nothing. Raises `InputError` for sizes that are not positive.
+    A multiplier by a constant with d signed digits takes d - 1 adders of the activation's width. A product by 2^t x odd
+    has as many live bits as the activation and the odd part, its trailing zeros being wires; level k of the tree adds
+    operands of k - 1 bits more. Zero weights take nothing. Raises `InputError` for sizes that are not positive.
     """
     n, m, a = _sizes(inputs, outputs, activation_bits)
     used = n * (1.0 - weights.zero_fraction)
     digits = np.array([max(signed_digits(v) - 1, 0) for v in weights.values])
-    multiplier = float((digits * weights.histogram).sum()) * (a + weights.magnitude_bits / 2.0)
-    product_bits = a + weights.magnitude_bits
-    # Sum over levels k of (product_bits + k - 1) / 2^k per operand tends to product_bits + 1.
-    tree = np.maximum(used - 1.0, 0.0) * (product_bits + 1.0)
-    sum_bits = product_bits + np.log2(np.maximum(n, 1.0))
+    multiplier = float((digits * weights.histogram).sum()) * a
+    live_bits = a + weights.odd_part_bits
+    # Sum over levels k of (live_bits + k - 1) / 2^k per operand tends to live_bits + 1.
+    tree = np.maximum(used - 1.0, 0.0) * (live_bits + 1.0)
+    sum_bits = a + weights.magnitude_bits + np.log2(np.maximum(n, 1.0))
     adders = n * multiplier + tree
     registers = n * a / m + sum_bits
     transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)

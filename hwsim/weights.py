@@ -48,6 +48,14 @@ class WeightFormat(Record):
         return float(self.histogram[self.values == 0].sum())
 
     @property
+    def odd_part_bits(self) -> float:
+        """Mean bits that a constant multiplier adds to its operand: those of the odd part, none for a power of two."""
+        values, frequencies = self.nonzero
+        odd = [abs(int(v)) // (int(v) & -int(v)) for v in values]
+        bits = np.array([o.bit_length() if o > 1 else 0 for o in odd])
+        return float((bits * frequencies).sum() / max(frequencies.sum(), np.finfo(float).tiny))
+
+    @property
     def nonzero(self) -> tuple[np.ndarray, np.ndarray]:
         """(values, frequencies) of the non-zero values: the regions of a Hardwired-Neuron."""
         keep = self.values != 0

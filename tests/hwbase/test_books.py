@@ -260,6 +260,8 @@ def test_a_name_or_unit_that_is_not(base):
         (entry(high="-inf"), "high = -inf"),
         (entry(low="2e9"), r"low = 2e\+09, nominal = 1e\+09, high = 1e\+09: expected low <= nominal <= high"),
         (entry(high="1e8"), "expected low <= nominal <= high"),
+        (entry(low="1e8", high="9e8"), "expected low <= nominal <= high"),
+        (entry(low="2e9", high="3e9"), "expected low <= nominal <= high"),
         (entry(unit='"kg"'), "has unit 'kg': expected 'Hz'"),
         (entry(unit='"blorp"'), "'blorp' is not known"),
         (entry(unit="5"), "unit = 5"),

@@ -73,6 +73,14 @@ def test_a_tiny_neuron_by_hand():
     assert circuit.initiation_interval == 8 and circuit.weights == 280
 
 
+def test_switching_energy_by_hand():
+    # Activity 0.15 x 0.1 fF x (0.675 V)^2 a transistor; bit-serial ME works eight times a product, CE once.
+    each = 0.15 * 0.1e-15 * 0.675**2
+    me, ce = (build(1024, 128, FORMATS["fp4"], GATES) for build in (hwsim.metal_embedding, hwsim.cell_embedding))
+    assert me.switching_j == pytest.approx(8 * me.transistors * each, rel=1e-12, abs=0)
+    assert ce.switching_j == pytest.approx(ce.transistors * each, rel=1e-12, abs=0)
+
+
 def test_a_neuron_that_multiplies_by_hand():
     # Seven weights, all 3: one POPCNT of 4 full adders, 3 = 4 - 1 takes one adder of 3 + 2 bits, and no tree.
     threes = WeightFormat("threes", 3, np.array([0, 3]), np.array([0.0, 1.0]))
@@ -87,9 +95,9 @@ def test_slack_is_spare_ports():
 
 
 def test_cell_embedding_by_hand():
-    # All weights 3 = 4 - 1: one adder of (8 + 2/2) bits each; four of them and a tree of 3 x 11 bits.
+    # All weights 3 = 4 - 1: one adder of 8 bits each, products of 8 + 2 bits; four of them and a tree of 3 x 11 bits.
     three = WeightFormat("three", 3, np.array([0, 3]), np.array([0.0, 1.0]))
-    adders = 4 * 9 + 3 * (8 + 2 + 1)
+    adders = 4 * 8 + 3 * (8 + 2 + 1)
     registers = 4 * 8 + (8 + 2 + 2)
     circuit = hwsim.cell_embedding(4, 1, three, GATES)
     assert circuit.transistors == pytest.approx(adders * 28 + registers * 24)
@@ -155,7 +163,9 @@ def test_every_bit_of_weight_costs_transistors(inputs):
 @pytest.mark.parametrize("name", ["fp4", *(f"int{bits}" for bits in range(2, 9))])
 def test_metal_is_denser_than_cells(name, inputs):
     me, ce = (build(inputs, 128, FORMATS[name], GATES) for build in (hwsim.metal_embedding, hwsim.cell_embedding))
-    assert me.area_mm2 < ce.area_mm2 and me.energy_j < ce.energy_j
+    assert me.area_mm2 < ce.area_mm2
+    # 255 counters behind 1,024 inputs, working eight times a product, leave no energy to be saved.
+    assert (me.energy_j < ce.energy_j) == ((name, inputs) != ("int8", 1024))
 
 
 def test_neither_density_nor_speed_is_free():

@@ -39,6 +39,36 @@ def test_link_time_by_hand(run):
     assert pipelined.occupancy_s["links"] == pytest.approx(36 * (ELEMENTS + 32) * 2 / 128e9, rel=1e-12, abs=0)
 
 
+def test_link_time_of_a_single_row_by_hand(run):
+    # Columns of one chip send nothing: output projection and feed-forward sum cross the row, whole vectors each.
+    for reading in hwsim.READINGS:
+        links = run(rows=1, columns=16, reading=reading).occupancy_s["links"]
+        assert links == pytest.approx(36 * 2 * 2880 * 2 / 128e9, rel=1e-12, abs=0)
+
+
+def test_array_buffer_and_hbm_time_by_hand(run):
+    # 8 bit planes at 1 GHz; a chip reads 1/16 of 4.83 GB at 80 TB/s, and what 216 sequences spill from 8 stacks of HBM.
+    result = run(context=65536, reading="pipelined", sliding_window=False)
+    kv, buffers = 65536 * 73_728, 16 * 20_000 * 16_384
+    assert result.occupancy_s["hn"] == pytest.approx(8e-9, rel=1e-12, abs=0)
+    assert result.occupancy_s["buffer"] == pytest.approx(kv / 16 / 80e12, rel=1e-12, abs=0)
+    spilled = 1 - buffers / (216 * kv)
+    assert result.occupancy_s["hbm"] == pytest.approx(kv / 16 * spilled / (8 * 819e9), rel=1e-12, abs=0)
+    assert run(context=65536, reading="pipelined", batch=1).occupancy_s["hbm"] == 0.0
+
+
+@pytest.mark.parametrize("reading", hwsim.READINGS)
+def test_first_token_is_the_prompt_in_a_row_and_one_path(run, reading):
+    # Tokens follow each other at the pace of the prompt's middle; the last one walks the path alone.
+    for prompt in (2, 1000, 131_072):
+        given = {"reading": reading, "sliding_window": True}
+        path = run(context=prompt, batch=1, reading="pipelined", sliding_window=True).latency_s
+        middle = run(context=prompt // 2, **given)
+        pace = max(middle.occupancy_s.values()) if reading == "pipelined" else sum(middle.occupancy_s.values())
+        first = run(context=2048, prompt=prompt, **given).time_to_first_token_s
+        assert first == pytest.approx(path + prompt * pace, rel=1e-9, abs=0)
+
+
 def test_communication_to_projection_is_constant_over_contexts(run):
     shares = run(context=np.array([2048, 8192, 65536, 131072, 262144, 524288])).breakdown
     ratio = shares["communication"] / shares["projection"]

@@ -1,0 +1,35 @@
+"""hwsim.rtl: the neuron as Verilog, simulated with Icarus and synthesised with Yosys, to check the circuit models."""
+
+from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
+from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
+from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
+from hwsim.rtl.simulation import SimulatedProducts, simulate_cell, simulate_metal, testbench_text
+from hwsim.rtl.synthesis import Synthesis, synthesise
+from hwsim.rtl.tools import find_tool, has_tools
+from hwsim.rtl.transistors import PASS_TRANSISTOR, STATIC_CMOS, TransistorCount, count_transistors
+
+__all__ = [
+    "PASS_TRANSISTOR",
+    "STATIC_CMOS",
+    "CellPlan",
+    "SimulatedProducts",
+    "Synthesis",
+    "TransistorCount",
+    "cell_neuron",
+    "corner_vectors",
+    "count_transistors",
+    "find_tool",
+    "has_tools",
+    "metal_cells",
+    "metal_neuron",
+    "metal_wiring",
+    "plain_cell_neuron",
+    "ports_of",
+    "quota_codes",
+    "random_vectors",
+    "region_ports",
+    "simulate_cell",
+    "simulate_metal",
+    "synthesise",
+    "testbench_text",
+]

@@ -1,0 +1,168 @@
+"""Verilog of a Metal-Embedding neuron: cells that do not depend on the weights, and the wires that do.
+
+Activations arrive bit by bit, least significant first. Every region (one per non-zero weight value) counts the ones on
+its ports; the counts are multiplied by their constants, summed, and accumulated with a shift; the last bit plane, the
+sign of two's complement, is subtracted. Structure: "Hardwired-Neuron Language Processing Units", ASPLOS '26,
+doi 10.1145/3779212.3790169, Metal-Embedding.
+
+Timing: bit plane t is on `x` before clock edge t, and its counts are in registers after it. The control bits `first`
+and `last` (shared by all neurons, so made outside) mark the planes 0 and `activation_bits` - 1, one clock later than
+the planes. After the edge at which `last` is high, `y` holds the product in units of one half.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import InputError, Record
+from hwbase.check import count, non_negative
+from hwsim.rtl.netlist import ZERO, Bits, Netlist
+from hwsim.weights import FP4_HALVES, WeightFormat
+
+#: Values of the FP4 codes 0..15 in halves: bit 3 the sign, bits 2..0 the magnitude (OCP Microscaling Formats v1.0).
+CODE_HALVES = np.array([*FP4_HALVES, *(-m for m in FP4_HALVES)], dtype=np.int64)
+#: The regions of a neuron: the 14 non-zero values, in halves.
+REGIONS = tuple(sorted({int(value) for value in CODE_HALVES if value}, key=lambda v: (abs(v), -v)))
+
+
+@dataclass(frozen=True)
+class CellPlan(Record):
+    """A netlist and what is known of it before synthesis.
+
+    `cells` placed, by kind; `depths` the full-adder delays of each clocked stage, `output_bits` of the product.
+    """
+
+    name: str
+    verilog: str
+    cells: dict[str, int]
+    depths: tuple[int, ...]
+    output_bits: int
+
+
+def check_codes(codes: np.ndarray) -> np.ndarray:
+    """Return weight codes of one neuron (inputs,) as uint8; raises `InputError` unless all are in 0..15."""
+    array = np.asarray(codes)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"weight codes have shape {array.shape}: expected one neuron, (inputs,)")
+    if not np.issubdtype(array.dtype, np.integer) or array.min() < 0 or array.max() > 15:
+        raise InputError("weight codes: expected whole numbers from 0 to 15")
+    return array.astype(np.uint8)
+
+
+def check_ports(ports: dict[int, int]) -> dict[int, int]:
+    """Return `ports` in the order of `REGIONS`; raises `InputError` for a value that is not FP4 or no port at all."""
+    unknown = [value for value in ports if value not in REGIONS]
+    if unknown:
+        raise InputError(f"region {unknown[0]!r}: expected a non-zero FP4 value in halves, one of {REGIONS}")
+    known = {value: int(count(f"ports of region {value}", ports.get(value, 0), low=0, high=1e6)) for value in REGIONS}
+    if not any(known.values()):
+        raise InputError("a neuron without ports: expected at least one region with a port")
+    return known
+
+
+def region_ports(inputs: int, weights: WeightFormat, slack: float = 0.0) -> dict[int, int]:
+    """Return the ports of each region, by value in halves: `inputs` x frequency x (1 + `slack`), rounded up.
+
+    Fixed by the format, not by the weights of one neuron. Raises `InputError` for a format other than FP4.
+    """
+    n = int(count("inputs", inputs, high=1e6))
+    spare = 1.0 + float(non_negative("slack", slack, high=100.0))
+    values, frequencies = weights.nonzero
+    if not set(values.tolist()) <= set(REGIONS):
+        raise InputError(f"weight format {weights.name!r}: expected fp4")
+    found = zip(values.tolist(), np.ceil(n * frequencies * spare - 1e-9).astype(int).tolist(), strict=True)
+    return check_ports(dict(found))
+
+
+def ports_of(codes: np.ndarray) -> dict[int, int]:
+    """Return the fewest ports that hold the weights `codes` (inputs,): the histogram itself.
+
+    A neuron of zero weights only gets a single port, tied to 0. Raises `InputError` for codes outside 0..15.
+    """
+    values, counts = np.unique(CODE_HALVES[check_codes(codes)], return_counts=True)
+    found = {value: times for value, times in zip(values.tolist(), counts.tolist(), strict=True) if value}
+    return check_ports(found or {REGIONS[0]: 1})
+
+
+def metal_cells(ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells") -> CellPlan:
+    """Return the cells of a neuron with `ports` per region (value in halves: ports); no weight enters.
+
+    One register stage behind the counts, one at the accumulator. Raises `InputError` for unusable ports or widths.
+    """
+    regions = check_ports(ports)
+    steps = int(count("activation_bits", activation_bits, low=2, high=32))
+    net = Netlist(name)
+    inputs = {value: net.input(port_name(value), size) for value, size in regions.items()}
+    first, last = net.input("first", 1)[0], net.input("last", 1)[0]
+    counts = {value: net.count_ones(bits) for value, bits in inputs.items() if bits}
+    count_depth = net.depth(bit for bits in counts.values() for bit in bits)
+    held = {value: net.register(bits) for value, bits in counts.items()}
+    sides = [[net.times(b, abs(v)) for v, b in held.items() if (v > 0) == positive] for positive in (True, False)]
+    plane_sum, width = _difference(net, sides, regions)
+    result, sum_depth = _accumulate(net, plane_sum, width, steps, first, last)
+    net.output("y", result)
+    return CellPlan(name, net.text(), dict(net.cells), (count_depth, sum_depth), len(result))
+
+
+def _difference(net: Netlist, sides: list[list[Bits]], regions: dict[int, int]) -> tuple[Bits, int]:
+    """Sum of the positive regions less that of the negative ones, and its width in two's complement."""
+    most = max(sum(abs(v) * n for v, n in regions.items() if (v > 0) == side) for side in (True, False))
+    width = most.bit_length() + 1
+    plus, minus = (net.sum(side) for side in sides)
+    return net.subtract(plus, minus, width), width
+
+
+def _accumulate(net: Netlist, addend: Bits, width: int, steps: int, first: str, last: str) -> tuple[Bits, int]:
+    """Shift-accumulator: high = (high + addend) / 2, the bits shifted out kept below; the last addend is subtracted.
+
+    The high part stays within the range of the addend, so `width` bits hold it and `steps` bits what is shifted out.
+    """
+    high, low = net.wires(width), net.wires(steps)
+    signed = [net.xor(bit, last) for bit in addend]
+    started = [net.and_not(bit, first) for bit in high]
+    total = net.add_signed(started, signed, width + 1, carry=last)
+    net.register(total[1:], into=high)
+    net.register([*low[1:], total[0]], into=low)
+    return [*low, *high], net.depth(total)
+
+
+def metal_wiring(codes: np.ndarray, ports: dict[int, int], name: str = "hn_wiring") -> str:
+    """Return the module that wires inputs `x` to region ports for the weights `codes`; spare ports are tied to 0.
+
+    The one part of a neuron that depends on its weights: metal only, no cell. Inputs of weight zero go nowhere.
+    Raises `InputError` naming the region that has too few ports.
+    """
+    array = check_codes(codes)
+    values = CODE_HALVES[array]
+    regions = check_ports(ports)
+    outputs = [f"input [{array.size - 1}:0] x"]
+    lines = []
+    for value, size in regions.items():
+        wired = np.flatnonzero(values == value)
+        if len(wired) > size:
+            raise InputError(f"weight {value / 2:+g} occurs {len(wired)} times: its region has {size} ports")
+        if size:
+            outputs.append(f"output [{size - 1}:0] {port_name(value)}")
+            sources = [*(f"x[{i}]" for i in wired), *[ZERO] * (size - len(wired))]
+            lines.append(f"assign {port_name(value)} = {{{', '.join(reversed(sources))}}};")
+    body = "".join(f"  {line}\n" for line in lines)
+    return f"module {name}(\n  " + ",\n  ".join(outputs) + f"\n);\n{body}endmodule\n"
+
+
+def metal_neuron(codes: np.ndarray, plan: CellPlan, ports: dict[int, int], name: str = "hn_neuron") -> str:
+    """Return the wiring for `codes` and the module `name` that joins it to the cells of `plan` (not included)."""
+    inputs, top = check_codes(codes).size, plan.output_bits - 1
+    regions = {port_name(value): size for value, size in check_ports(ports).items() if size}
+    wires = "".join(f"  wire [{size - 1}:0] {region};\n" for region, size in regions.items())
+    joined = ", ".join(f".{region}({region})" for region in regions)
+    return (
+        f"{metal_wiring(codes, ports)}\n"
+        f"module {name}(input clk, input first, input last, input [{inputs - 1}:0] x, output [{top}:0] y);\n{wires}"
+        f"  hn_wiring wiring(.x(x), {joined});\n"
+        f"  {plan.name} cells(.clk(clk), .first(first), .last(last), {joined}, .y(y));\nendmodule\n"
+    )
+
+
+def port_name(value: int) -> str:
+    """Return the Verilog name of the region of `value` halves."""
+    return f"{'plus' if value > 0 else 'minus'}_{abs(value)}"

@@ -1,0 +1,215 @@
+"""A module of Verilog built bit by bit from full adders, half adders, inverters, gates and flip-flops.
+
+The builder folds constants as it goes (a full adder with an input tied to 0 becomes a half adder, and so on), so that
+what it counts is what a careful designer would draw. It knows the depth of every net, in full-adder delays.
+"""
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+from hwbase import InputError
+
+ZERO = "1'b0"
+ONE = "1'b1"
+
+#: Behaviour of the two adder cells; synthesis either keeps them as cells or flattens them into gates.
+ADDER_CELLS = """\
+module FA(input a, input b, input c, output s, output co);
+  assign s = a ^ b ^ c;
+  assign co = (a & b) | (c & (a ^ b));
+endmodule
+
+module HA(input a, input b, output s, output co);
+  assign s = a ^ b;
+  assign co = a & b;
+endmodule
+"""
+
+#: A bus of single-bit nets, least significant first.
+Bits = list[str]
+
+
+class Netlist:
+    """One module under construction. `cells` counts what was placed: FA, HA, XOR, AND, INV, DFF."""
+
+    def __init__(self, name: str, clocked: bool = True) -> None:
+        """Start a module called `name`, with an input `clk` if `clocked`; raises `InputError` for a bad name."""
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise InputError(f"module name {name!r}: expected letters, digits and underscores")
+        self.name = name
+        self.cells: Counter[str] = Counter()
+        self._ports: list[str] = ["input clk"] if clocked else []
+        self._nets: list[str] = []
+        self._registers: list[str] = []
+        self._body: list[str] = []
+        self._depth: dict[str, int] = {}
+        self._inverted: dict[str, str] = {}
+
+    def input(self, name: str, width: int) -> Bits:
+        """Add an input bus of `width` bits (1 for none) and return its bits."""
+        if width < 1:
+            return []
+        self._ports.append(f"input [{width - 1}:0] {name}")
+        return [f"{name}[{i}]" for i in range(width)]
+
+    def output(self, name: str, bits: Sequence[str]) -> None:
+        """Add an output bus that carries `bits`."""
+        self._ports.append(f"output [{len(bits) - 1}:0] {name}")
+        self._body.append(f"assign {name} = {{{', '.join(reversed(bits))}}};")
+
+    def depth(self, bits: Iterable[str]) -> int:
+        """Return the full-adder delays from a register or an input to the latest of `bits`."""
+        return max((self._depth.get(bit, 0) for bit in bits), default=0)
+
+    def full_adder(self, a: str, b: str, c: str) -> tuple[str, str]:
+        """Return (sum, carry) of three bits; smaller cells where an input is 0."""
+        live = [bit for bit in (a, b, c) if bit != ZERO]
+        if len(live) < 3:
+            return self._half_adder(live)
+        s, co = self._net(live, 1), self._net(live, 1)
+        self._place("FA", f"(.a({a}), .b({b}), .c({c}), .s({s}), .co({co}));")
+        return s, co
+
+    def _half_adder(self, live: list[str]) -> tuple[str, str]:
+        if len(live) < 2:
+            return (live[0] if live else ZERO), ZERO
+        s, co = self._net(live, 1), self._net(live, 1)
+        self._place("HA", f"(.a({live[0]}), .b({live[1]}), .s({s}), .co({co}));")
+        return s, co
+
+    def xor(self, *bits: str) -> str:
+        """Return the exclusive or of `bits`."""
+        live = [bit for bit in bits if bit != ZERO]
+        if len(live) < 2:
+            return live[0] if live else ZERO
+        self.cells["XOR"] += len(live) - 1
+        return self._assign(" ^ ".join(live), live, 1)
+
+    def and_not(self, bit: str, mask: str) -> str:
+        """Return `bit` where `mask` is 0, else 0."""
+        if bit == ZERO:
+            return ZERO
+        self.cells["AND"] += 1
+        return self._assign(f"{bit} & ~{mask}", [bit, mask], 0)
+
+    def invert(self, bit: str) -> str:
+        """Return the complement of `bit`; asking twice shares one inverter."""
+        if bit in (ZERO, ONE):
+            return ONE if bit == ZERO else ZERO
+        if bit not in self._inverted:
+            self.cells["INV"] += 1
+            self._inverted[bit] = self._assign(f"~{bit}", [bit], 0)
+        return self._inverted[bit]
+
+    def add(self, a: Sequence[str], b: Sequence[str], carry: str = ZERO) -> Bits:
+        """Return the sum of two unsigned numbers and a carry: a ripple of full adders, one bit wider than the wider."""
+        width = max(len(a), len(b))
+        total: Bits = []
+        for x, y in zip(_extend(a, width, ZERO), _extend(b, width, ZERO), strict=True):
+            s, carry = self.full_adder(x, y, carry)
+            total.append(s)
+        return total if carry == ZERO else [*total, carry]
+
+    def add_signed(self, a: Sequence[str], b: Sequence[str], width: int, carry: str = ZERO) -> Bits:
+        """Return the sum of two two's-complement numbers, `width` bits (the carry out of the last is dropped)."""
+        total: Bits = []
+        pairs = list(zip(_extend(a, width, a[-1]), _extend(b, width, b[-1]), strict=True))
+        for x, y in pairs[:-1]:
+            s, carry = self.full_adder(x, y, carry)
+            total.append(s)
+        return [*total, self.xor(*pairs[-1], carry)]
+
+    def subtract(self, a: Sequence[str], b: Sequence[str], width: int) -> Bits:
+        """Return `a` - `b` of two unsigned numbers in two's complement, `width` bits: a + not b + 1."""
+        carry = ONE
+        total: Bits = []
+        for i, (x, y) in enumerate(zip(_extend(a, width, ZERO), _extend(b, width, ZERO), strict=True)):
+            if i == width - 1:
+                total.append(self.xor(*([x, self.invert(y), carry] if y != ZERO else [x, self.invert(carry)])))
+            elif y == ZERO and carry == ONE:
+                total.append(x)  # x + 1 + 1: the sum is x, the carry stays
+            else:
+                s, carry = self.full_adder(x, self.invert(y), carry)
+                total.append(s)
+        return total
+
+    def count_ones(self, bits: Sequence[str]) -> Bits:
+        """Return how many of `bits` are 1: a carry-save tree, column by column, three bits at a time."""
+        columns: list[deque[str]] = [deque(bits)]
+        total: Bits = []
+        for index in range(len(bits).bit_length()):
+            column = columns[index]
+            columns.append(deque())
+            while len(column) > 1:
+                taken = [column.popleft() for _ in range(min(3, len(column)))]
+                s, carry = self.full_adder(*_extend(taken, 3, ZERO))
+                column.append(s)
+                if carry != ZERO:
+                    columns[index + 1].append(carry)
+            total.append(column[0] if column else ZERO)
+        return total
+
+    def sum(self, operands: Iterable[Bits]) -> Bits:
+        """Return the sum of unsigned numbers: a tree that always adds the two narrowest."""
+        queue = sorted((list(bits) for bits in operands), key=len)
+        while len(queue) > 1:
+            a, b = queue.pop(0), queue.pop(0)
+            total = self.add(a, b)
+            at = next((i for i, bits in enumerate(queue) if len(bits) > len(total)), len(queue))
+            queue.insert(at, total)
+        return queue[0] if queue else [ZERO]
+
+    def times(self, bits: Sequence[str], constant: int) -> Bits:
+        """Return an unsigned number times `constant` >= 1: one adder per further 1 in its binary form."""
+        shifts = [i for i in range(constant.bit_length()) if constant >> i & 1]
+        return self.sum([[ZERO] * shift + list(bits) for shift in shifts])
+
+    def wires(self, width: int) -> Bits:
+        """Return `width` nets to be driven later by `register`."""
+        return [self._declare(self._registers) for _ in range(width)]
+
+    def register(self, bits: Sequence[str], into: Bits | None = None) -> Bits:
+        """Return `bits` one clock later (a constant 0 needs no flip-flop); `into` names the nets to drive."""
+        held: Bits = []
+        for index, bit in enumerate(bits):
+            if bit == ZERO and into is None:
+                held.append(ZERO)
+                continue
+            q = into[index] if into else self._declare(self._registers)
+            self.cells["DFF"] += 1
+            self._body.append(f"always @(posedge clk) {q} <= {bit};")
+            held.append(q)
+        return held
+
+    def text(self) -> str:
+        """Return the module as Verilog."""
+        head = f"module {self.name}(\n  " + ",\n  ".join(self._ports) + "\n);\n"
+        lines = [*_declarations("wire", self._nets), *_declarations("reg", self._registers), *self._body]
+        return head + "".join(f"  {line}\n" for line in lines) + "endmodule\n"
+
+    def _place(self, cell: str, connections: str) -> None:
+        self.cells[cell] += 1
+        self._body.append(f"{cell} u{self.cells['FA'] + self.cells['HA']} {connections}")
+
+    def _assign(self, expression: str, sources: Iterable[str], delay: int) -> str:
+        net = self._net(sources, delay)
+        self._body.append(f"assign {net} = {expression};")
+        return net
+
+    def _net(self, sources: Iterable[str], delay: int) -> str:
+        net = self._declare(self._nets)
+        self._depth[net] = self.depth(sources) + delay
+        return net
+
+    def _declare(self, kind: list[str]) -> str:
+        kind.append(f"{'r' if kind is self._registers else 'n'}{len(kind)}")
+        return kind[-1]
+
+
+def _extend(bits: Sequence[str], width: int, with_bit: str) -> Bits:
+    return [*bits, *[with_bit] * (width - len(bits))][:width]
+
+
+def _declarations(kind: str, names: Sequence[str]) -> list[str]:
+    return [f"{kind} {', '.join(names[i : i + 12])};" for i in range(0, len(names), 12)]
