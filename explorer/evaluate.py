@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ MOST_POINTS = 20_000_000
 
 
 def evaluate(
-    model: str | models.LLMSpec,
+    model: str | Path | models.LLMSpec,
     varied: Mapping[str, Any],
     *,
     context: Any = 2048,
@@ -44,7 +45,7 @@ def evaluate(
     tco_usd, usd_per_million_tokens, carbon_t. Blocks of points run on `workers` threads. Raises `InputError` for
     unknown names, arrays of unequal length, or values out of range.
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.load(model) if isinstance(model, (str, Path)) else model
     conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
     costs = book if isinstance(book, Book) else costmodel.load_book(book or BOOKS[convention])
     inputs = {**varied, "context": context, "volume": volume}
@@ -64,6 +65,11 @@ def evaluate(
 
 
 def _points(inputs: Mapping[str, Any]) -> int:
+    for name, values in inputs.items():
+        try:
+            np.shape(values)
+        except ValueError:
+            raise InputError(f"{name} is a list of lists of different lengths: expected numbers") from None
     lengths = {name: np.size(values) for name, values in inputs.items() if np.ndim(values)}
     for name, values in inputs.items():
         if np.ndim(values) > 1:

@@ -12,11 +12,16 @@ def write_text(text: str, path: str | Path) -> Path:
 
     Raises `InputError` if it cannot be written; then nothing is left behind and an older file stays as it was.
     """
-    target = Path(path)
     temporary = None
     try:
+        # Through links to what they point at; a link stays a link.
+        target = Path(path).resolve()
         if target.is_dir():
-            raise InputError(f"cannot write {str(target)!r}: it is a folder")
+            raise InputError(f"cannot write {str(path)!r}: it is a folder")
+        if target.exists() and not target.is_file():
+            # A device or a pipe takes what it is given and is never replaced.
+            target.write_text(text, encoding="utf-8")
+            return Path(path)
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
         ) as file:
@@ -28,9 +33,11 @@ def write_text(text: str, path: str | Path) -> Path:
         temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     except OSError as error:
-        raise InputError(f"cannot write {str(target)!r}: {error.strerror}") from None
+        raise InputError(f"cannot write {str(path)!r}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"cannot write {str(path)!r}: expected a path") from None
     finally:
         # Gone already where it became the result; left only when something, an interrupt included, went wrong.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-    return target
+    return Path(path)

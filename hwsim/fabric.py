@@ -30,10 +30,15 @@ class Message(Record):
 
 @dataclass(frozen=True)
 class LinkLoad(Record):
-    """What a collective asks of the busiest directed link: `elements` in all, in `steps` dependent steps."""
+    """What a collective asks of the links: `elements` over the busiest directed one, in `steps` dependent steps.
+
+    `path` is the elements that one step after the other takes, the busiest message of each: what the latency of a
+    single collective pays for, where `elements` is what the throughput of many does.
+    """
 
     elements: Number
     steps: Number
+    path: Number
 
 
 def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct") -> LinkLoad:
@@ -48,19 +53,20 @@ def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct
     g = np.asarray(count("group", group, high=1e6), dtype=float)
     alone = g <= 1
     levels = np.ceil(np.log2(np.maximum(g, 1.0)))
-    loads: dict[tuple[str, str], tuple[Number, Number]] = {
-        ("all-reduce", "direct"): (v, 1.0),
-        ("reduce", "direct"): (v, 1.0),
-        ("all-gather", "direct"): (v, 1.0),
-        ("all-reduce", "ring"): (2.0 * (g - 1.0) / g * v, 2.0 * (g - 1.0)),
-        ("reduce", "ring"): (v, g - 1.0),
-        ("all-gather", "ring"): ((g - 1.0) * v, g - 1.0),
-        ("all-reduce", "tree"): (v, 2.0 * levels),
-        ("reduce", "tree"): (v, levels),
-        ("all-gather", "tree"): (v * np.maximum(g - 1.0, 0.0), 2.0 * levels),
+    loads: dict[tuple[str, str], tuple[Number, Number, Number]] = {
+        ("all-reduce", "direct"): (v, 1.0, v),
+        ("reduce", "direct"): (v, 1.0, v),
+        ("all-gather", "direct"): (v, 1.0, v),
+        ("all-reduce", "ring"): (2.0 * (g - 1.0) / g * v, 2.0 * (g - 1.0), 2.0 * (g - 1.0) / g * v),
+        ("reduce", "ring"): (v, g - 1.0, (g - 1.0) * v),
+        ("all-gather", "ring"): ((g - 1.0) * v, g - 1.0, (g - 1.0) * v),
+        ("all-reduce", "tree"): (v, 2.0 * levels, 2.0 * levels * v),
+        ("reduce", "tree"): (v, levels, levels * v),
+        # What goes up at a level and what comes down make up the whole; exact for powers of two.
+        ("all-gather", "tree"): (v * np.maximum(g - 1.0, 0.0), 2.0 * levels, levels * g * v),
     }
-    elements, steps = loads[kind, algorithm]
-    return LinkLoad(np.where(alone, 0.0, elements)[()], np.where(alone, 0.0, steps)[()])
+    elements, steps, path = (np.where(alone, 0.0, part)[()] for part in loads[kind, algorithm])
+    return LinkLoad(elements, steps, path)
 
 
 def messages(kind: str, vector: float, group: int, algorithm: str = "direct") -> list[Message]:
@@ -81,11 +87,14 @@ def messages(kind: str, vector: float, group: int, algorithm: str = "direct") ->
 
 
 def busiest_link(sent: list[Message]) -> LinkLoad:
-    """Return the elements over the most loaded directed link of a message list, and its number of steps."""
+    """Return the link load of a message list: the most loaded directed link, the steps, the busiest of each step."""
     per_link: Counter[tuple[int, int]] = Counter()
     for message in sent:
         per_link[message.source, message.target] += message.elements  # type: ignore[assignment]
-    return LinkLoad(float(max(per_link.values(), default=0.0)), float(len({m.step for m in sent})))
+    steps = {message.step: 0.0 for message in sent}
+    for message in sent:
+        steps[message.step] = max(steps[message.step], message.elements)
+    return LinkLoad(float(max(per_link.values(), default=0.0)), float(len(steps)), float(sum(steps.values())))
 
 
 def _ring(kind: str, vector: float, group: int) -> list[Message]:

@@ -17,7 +17,7 @@ from hwsim.design import HardwiredDesign
 from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
-from models import LLMSpec, kv_bytes_per_sequence, parameters
+from models import LLMSpec, embedding_table_elements, kv_bytes_per_sequence
 
 _ACCOUNTS = {"as-published": published, "pipelined": occupancy}
 READINGS = tuple(_ACCOUNTS)
@@ -97,7 +97,7 @@ def simulate_hardwired(
         },
         kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows),
         checks=checks,
-        notes=_notes(checks, reading),
+        notes=_notes(checks, reading, running, batch),
     )
 
 
@@ -114,7 +114,7 @@ def resource_checks(
     slots = design.stages_per_layer * model.layers
     per_token = occupancy(model, design, context, batch, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    embedding = parameters(model).embedding * 2.0
+    embedding = _embedding_bytes(model)
     bandwidths = {
         "link bandwidth": (per_token.links, design.link_bandwidth_bytes_per_s, "B/s per link"),
         "buffer bandwidth": (per_token.buffer, design.buffer_bandwidth_bytes_per_s, "B/s per chip"),
@@ -131,9 +131,18 @@ def resource_checks(
 
 
 def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
-    """Sequences whose keys and values HBM and buffers hold; one at least, and the checks say if even that is much."""
+    """Sequences whose keys and values HBM and buffers hold beside the embedding table.
+
+    One at least: the checks say if even that is too much.
+    """
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    return np.maximum(np.floor((design.hbm_bytes + design.buffer_bytes) * design.chips / kv), 1.0)
+    room = (design.hbm_bytes + design.buffer_bytes) * design.chips - _embedding_bytes(model)
+    return np.maximum(np.floor(room / kv), 1.0)
+
+
+def _embedding_bytes(model: LLMSpec) -> float:
+    """The table that stays in memory, at its 16 bits an element."""
+    return embedding_table_elements(model) * 2.0
 
 
 def _first_token_s(
@@ -223,8 +232,10 @@ def _total(parts: dict[str, Number]) -> Number:
     return sum(parts.values())
 
 
-def _notes(checks: tuple[Check, ...], reading: str) -> tuple[str, ...]:
+def _notes(checks: tuple[Check, ...], reading: str, running: Number, batch: Number) -> tuple[str, ...]:
     broken = [c.name for c in checks if c.name != "KV in buffer" and not np.all(c.ok)]
     if broken and reading == "as-published":
         return (f"this reading does not hold up to: {', '.join(broken)}; see the pipelined reading",)
+    if np.any(running < batch):
+        return (f"memory holds {np.min(running):,.0f} of the sequences asked for; the others wait outside",)
     return ()

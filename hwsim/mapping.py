@@ -96,12 +96,13 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
 
 
 def link_elements(exchanges: list[Collective], rows: Number, columns: Number, algorithm: str) -> dict[str, Number]:
-    """Return elements over the busiest link of a "column" and of a "row", and the "steps" in sequence, of one layer."""
-    totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0}
+    """Return elements over the busiest link of a "column" and of a "row" of one layer, its "steps" and their "path"."""
+    totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0, "path": 0.0}
     for exchange in exchanges:
         load = link_load(exchange.kind, exchange.elements, rows if exchange.axis == "column" else columns, algorithm)
         totals[exchange.axis] = totals[exchange.axis] + load.elements
         totals["steps"] = totals["steps"] + load.steps
+        totals["path"] = totals["path"] + load.path
     return totals
 
 

@@ -88,7 +88,7 @@ def unloaded_path(
     """
     exchanges = collectives(model, design.rows, design.columns)
     elements = link_elements(exchanges, design.rows, design.columns, design.collective)
-    sent = (elements["column"] + elements["row"]) * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    sent = elements["path"] * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     placed = matrices(model, design.rows, design.columns)
     fmt = weight_format(design.weight_format, technology)
     passes: dict[int, Number] = {}

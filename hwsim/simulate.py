@@ -15,7 +15,7 @@ from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.results import SimResult
 from hwsim.technology import BOOKS, Technology, load_technology, technology_book
 
-#: Machines with a book of their own; a path to a book works as well.
+#: Machines by name; a user's book goes in by `book`.
 MACHINES = ("hnlpu", "h100", "wse3")
 
 

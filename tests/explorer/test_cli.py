@@ -363,6 +363,7 @@ def process(*arguments, folder, **more):
     )
 
 
+@pytest.mark.slow
 def test_processes(tmp_path):
     good = process("simulate", "smollm2-135m", "--json", folder=tmp_path)
     assert (good.returncode, good.stderr) == (0, "") and strict(good.stdout)["model"] == "smollm2-135m"

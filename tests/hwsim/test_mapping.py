@@ -117,7 +117,7 @@ def test_gpt_oss_exchanges_by_hand(gpt):
         ("all-reduce", "column", 2880),
     ]
     loads = link_elements(collectives(gpt, 4, 4, statistics=False), 4, 4, "direct")
-    assert loads == {"column": 5904, "row": 3600, "steps": 7}
+    assert loads == {"column": 5904, "row": 3600, "steps": 7, "path": 5904 + 3600}
 
 
 def test_element_operations_by_hand(gpt):
@@ -140,7 +140,7 @@ def test_direct_is_never_more_steps_than_ring_or_tree(name, rows, columns):
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_a_single_chip_sends_nothing(name):
     loads = link_elements(collectives(SPECS[name], 1, 1), 1, 1, "direct")
-    assert loads == {"column": 0, "row": 0, "steps": 0}
+    assert loads == {"column": 0, "row": 0, "steps": 0, "path": 0}
 
 
 @pytest.mark.parametrize("name", sorted(SPECS))
