@@ -4,6 +4,7 @@ Blocks of Table 1 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169).
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,12 +113,12 @@ def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
     """Return (area in mm2, weights) of the HN array of one chip: every matrix's neurons and input registers."""
     fmt = weight_format(design.weight_format, technology)
     bits = design.activation_bits
-    neurons: dict[int, Number] = {}
+    neurons: dict[Any, Number] = {}
     transistors: Number = 0.0
     weights: Number = 0.0
     for matrix in matrices(model, design.rows, design.columns):
-        # Matrices that share an input vector have the same neurons.
-        key = id(matrix.inputs)
+        # Matrices that share an input vector, or its length, have the same neurons.
+        key = id(matrix.inputs) if np.ndim(matrix.inputs) else float(matrix.inputs)
         if key not in neurons:
             neurons[key] = neuron_transistors(matrix.inputs, fmt, technology, bits, design.popcnt_slack)
         inputs = matrix.inputs * bits * technology.flip_flop_transistors

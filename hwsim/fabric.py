@@ -52,21 +52,23 @@ def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct
     v = non_negative("vector", vector)
     g = np.asarray(count("group", group, high=1e6), dtype=float)
     alone = g <= 1
-    levels = np.ceil(np.log2(np.maximum(g, 1.0)))
-    loads: dict[tuple[str, str], tuple[Number, Number, Number]] = {
-        ("all-reduce", "direct"): (v, 1.0, v),
-        ("reduce", "direct"): (v, 1.0, v),
-        ("all-gather", "direct"): (v, 1.0, v),
-        ("all-reduce", "ring"): (2.0 * (g - 1.0) / g * v, 2.0 * (g - 1.0), 2.0 * (g - 1.0) / g * v),
-        ("reduce", "ring"): (v, g - 1.0, (g - 1.0) * v),
-        ("all-gather", "ring"): ((g - 1.0) * v, g - 1.0, (g - 1.0) * v),
-        ("all-reduce", "tree"): (v, 2.0 * levels, 2.0 * levels * v),
-        ("reduce", "tree"): (v, levels, levels * v),
-        # What goes up at a level and what comes down make up the whole; exact for powers of two.
-        ("all-gather", "tree"): (v * np.maximum(g - 1.0, 0.0), 2.0 * levels, levels * g * v),
-    }
-    elements, steps, path = (np.where(alone, 0.0, part)[()] for part in loads[kind, algorithm])
+    elements, steps, path = (np.where(alone, 0.0, part)[()] for part in _loads(kind, algorithm, v, g))
     return LinkLoad(elements, steps, path)
+
+
+def _loads(kind: str, algorithm: str, v: Number, g: Number) -> tuple[Number, Number, Number]:
+    """(elements, steps, path) in a group of more than one."""
+    if algorithm == "direct":
+        return v, 1.0, v
+    if algorithm == "ring":
+        share = {"all-reduce": 2.0 / g, "reduce": 1.0, "all-gather": 1.0}[kind] * (g - 1.0) * v
+        return (v if kind == "reduce" else share), (2.0 if kind == "all-reduce" else 1.0) * (g - 1.0), share
+    levels = np.ceil(np.log2(np.maximum(g, 1.0)))
+    if kind == "all-gather":
+        # What goes up at a level and what comes down make up the whole; exact for powers of two.
+        return v * (g - 1.0), 2.0 * levels, levels * g * v
+    steps = levels if kind == "reduce" else 2.0 * levels
+    return v, steps, steps * v
 
 
 def messages(kind: str, vector: float, group: int, algorithm: str = "direct") -> list[Message]:

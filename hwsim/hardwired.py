@@ -45,7 +45,7 @@ def simulate_hardwired(
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     context = count("context", context, high=MOST_CONTEXT)
-    prompt = context if prompt is None else count("prompt", prompt, high=MOST_CONTEXT)
+    prompt = None if prompt is None else count("prompt", prompt, high=MOST_CONTEXT)
     slots = design.stages_per_layer * model.layers
     batch = slots if batch is None else count("batch", batch, high=MOST_BATCH)
     windows = reading == "pipelined" if sliding_window is None else sliding_window
@@ -70,7 +70,11 @@ def simulate_hardwired(
     latency_s = interval_s * running
     tokens_per_s = 1.0 / interval_s
     power_w = _power(chip, design, per_token, interval_s, reading)
-    first_s = _first_token_s(model, design, technology, prompt, windows, reading)
+    if prompt is None:
+        first_s = _total(path_s) + _prefill_s(model, design, context, windows, reading)
+    else:
+        path_of_prompt = unloaded_path(model, design, technology, prompt, windows)
+        first_s = _total(path_of_prompt) + _prefill_s(model, design, prompt, windows, reading)
     checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s)
     return SimResult(
         machine=design.name,
@@ -145,16 +149,13 @@ def _embedding_bytes(model: LLMSpec) -> float:
     return embedding_table_elements(model) * 2.0
 
 
-def _first_token_s(
-    model: LLMSpec, design: HardwiredDesign, technology: Technology, prompt: Number, windows: bool, reading: str
-) -> Number:
-    """Seconds from a prompt to its first token in an otherwise empty machine.
+def _prefill_s(model: LLMSpec, design: HardwiredDesign, prompt: Number, windows: bool, reading: str) -> Number:
+    """Seconds between the first and the last token of a prompt in an otherwise empty machine.
 
     The prompt's tokens follow each other through the slots; attention grows along it and is taken at its middle.
     """
     middle = np.maximum(np.asarray(prompt) / 2.0, 1.0)
-    between_s, _ = _interval(_ACCOUNTS[reading](model, design, middle, 1.0, windows), reading)
-    return _total(unloaded_path(model, design, technology, prompt, windows)) + prompt * between_s
+    return prompt * _interval(_ACCOUNTS[reading](model, design, middle, 1.0, windows), reading)[0]
 
 
 def _interval(per_token: Occupancy, reading: str) -> tuple[Number, Number]:

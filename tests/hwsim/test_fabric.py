@@ -25,7 +25,7 @@ def test_closed_form_is_the_message_list(kind, algorithm, group, vector):
     assert closed.steps == counted.steps
     if (kind, algorithm) == ("all-gather", "tree") and group & (group - 1):
         # In a lopsided tree the largest messages up and down are of different pairs: less than a group more a level.
-        assert closed.path <= counted.path <= closed.path + math.ceil(math.log2(group)) * vector * group
+        assert closed.path * (1 - 1e-12) <= counted.path <= closed.path + math.ceil(math.log2(group)) * vector * group
     else:
         assert closed.path == pytest.approx(counted.path, rel=1e-12, abs=0)
 
