@@ -13,6 +13,7 @@ from explorer import terminal
 from explorer.answer import answer
 from explorer.audit import audit_neuron
 from explorer.economics import cost
+from explorer.infer import ARITHMETICS, infer
 from explorer.options import parse_count, parse_overrides
 from explorer.report import write_report
 from explorer.reproduce import reproduce
@@ -180,6 +181,29 @@ def assumptions(
         _emit(loaded.to_frame().to_dict(orient="records"), out)
     else:
         terminal.show_book(console, loaded)
+
+
+@app.command("infer")
+def infer_command(
+    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
+    model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = "smollm2-135m",
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help=f"One of {', '.join(ARITHMETICS)}.")] = "float",
+    tokens: Annotated[str, typer.Option("--tokens", help="Most tokens to generate.")] = "64",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
+    quiet = as_json or out is not None
+
+    def write(piece: str) -> None:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+    found = infer(model, arithmetic, prompt, max_tokens=_count("tokens", tokens), on_text=None if quiet else write)
+    if quiet:
+        _emit(found, out)
+    else:
+        terminal.show_inference(console, found)
 
 
 audit_app = typer.Typer(help="Circuit models against synthesis.", no_args_is_help=True, rich_markup_mode=None)

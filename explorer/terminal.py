@@ -15,6 +15,7 @@ from explorer.audit import AuditResult
 from explorer.economics import CostAnswer
 from explorer.figures.numbers import with_unit
 from explorer.figures.theme import machine_name
+from explorer.infer import Inference
 from explorer.scoreboard import Scoreboard
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
@@ -159,6 +160,20 @@ def effects_view(effects: pd.DataFrame) -> pd.DataFrame:
             "carbon ratio": effects["carbon_ratio"],
         }
     )
+
+
+def show_inference(console: Console, found: Inference) -> None:
+    """Print how fast a run was here, and what it would take on the chip."""
+    rate = "-" if found.decode_tokens_per_s is None else f"{found.decode_tokens_per_s:.1f}"
+    console.print(f"\n\n{found.tokens} tokens, {found.arithmetic}, {rate} tokens/s here", highlight=False)
+    chip = found.chip
+    if chip is not None:
+        console.print(
+            f"on the hardwired machine, {chip.chips} x {chip.area_mm2 / chip.chips:,.0f} mm2, {chip.weights}: "
+            f"{chip.cycles:,.0f} cycles, {chip.seconds * 1e3:.3g} ms, {chip.energy_j * 1e3:.3g} mJ alone; "
+            f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
+            highlight=False,
+        )
 
 
 def show_audit(console: Console, found: AuditResult) -> None:

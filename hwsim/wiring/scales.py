@@ -1,0 +1,83 @@
+"""What block scales do to a Hardwired-Neuron: weights with other scales need other regions.
+
+MXFP4 gives every 32 weights along the input axis a power-of-two scale (OCP Microscaling Formats v1.0). A neuron adds up
+counts over all its inputs, so 1.5 in a block of scale 2 and 1.5 in a block of scale 1 are different constants: a neuron
+whose scales span k octaves has the magnitudes 2^j (j = 0 .. k + 3) and 3 x 2^j (j = 0 .. k + 2), 4 k + 14 regions with
+their signs. The HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169) counts 16 values and does not treat scales.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from hwbase import InputError
+from hwbase.check import count
+from hwsim.kernels.planes import check_codes
+from hwsim.weights import FP4_HALVES, WeightFormat
+
+#: Weights that share a scale (OCP MX v1.0, section 5.2).
+BLOCK = 32
+
+
+def scale_octaves(exponents: Any) -> np.ndarray:
+    """Return the octaves that the scales of each neuron span, int64 (outputs,): 0 where all are equal.
+
+    `exponents` are whole numbers (blocks, outputs), log2 of the block scales; mask blocks of zeros beforehand by any
+    other exponent of the same neuron. Raises `InputError` for another shape or type.
+    """
+    checked = _exponents(exponents)
+    return checked.max(axis=0) - checked.min(axis=0)
+
+
+def scaled_magnitudes(octaves: int) -> np.ndarray:
+    """Return the distinct magnitudes, in units of half the least scale, of weights whose scales span `octaves`."""
+    k = int(count("octaves", octaves, low=0, high=32))
+    return np.unique([m << shift for m in FP4_HALVES[1:] for shift in range(k + 1)])
+
+
+def scaled_histogram(codes: Any, exponents: Any, octaves: int, block: int = BLOCK) -> np.ndarray:
+    """Return the inputs of each neuron per region of scaled value, int32 (regions, outputs).
+
+    Regions are the ascending `scaled_magnitudes(octaves)`, positive ones first, then negative ones; scales are relative
+    to the least of their neuron. Raises `InputError` for codes and exponents whose shapes do not match, or a neuron
+    whose scales span more than `octaves`.
+    """
+    checked, scales = check_codes(codes), _exponents(exponents)
+    blocks = -(-checked.shape[0] // block)
+    if scales.shape != (blocks, checked.shape[1]):
+        raise InputError(f"exponents have shape {scales.shape}: expected {(blocks, checked.shape[1])}")
+    relative = scales - scales.min(axis=0)
+    if relative.max(initial=0) > octaves:
+        raise InputError(f"scales of a neuron span {relative.max()} octaves: expected at most {octaves}")
+    magnitudes = scaled_magnitudes(octaves)
+    table = np.full((octaves + 1, 16), 255, dtype=np.uint8)
+    for shift in range(octaves + 1):
+        for index, halves in enumerate(FP4_HALVES[1:], start=1):
+            region = int(np.searchsorted(magnitudes, halves << shift))
+            table[shift, index], table[shift, index + 8] = region, region + len(magnitudes)
+    flat = (np.repeat(relative, block, axis=0)[: len(checked)] * 16 + checked).astype(np.intp)
+    regions = table.reshape(-1).take(flat)
+    return np.stack([np.count_nonzero(regions == r, axis=0) for r in range(2 * len(magnitudes))]).astype(np.int32)
+
+
+def scaled_format(shares: Any, octaves: int) -> WeightFormat:
+    """Return the weight format with one value per scaled region and the measured `shares` of them; the rest is zero.
+
+    For `hwsim.metal_embedding`: what a neuron costs whose regions hold scaled values. Raises `InputError` for a number
+    of shares other than that of the regions.
+    """
+    magnitudes = scaled_magnitudes(octaves)
+    given = np.asarray(shares, dtype=float)
+    if given.shape != (2 * len(magnitudes),):
+        raise InputError(f"shares have shape {given.shape}: expected ({2 * len(magnitudes)},)")
+    values = np.concatenate([magnitudes, -magnitudes, [0]])
+    frequencies = np.concatenate([given, [max(1.0 - given.sum(), 0.0)]])
+    order = np.argsort(values)
+    return WeightFormat(f"fp4 x {octaves + 1} scales", 4, values[order], frequencies[order])
+
+
+def _exponents(exponents: Any) -> np.ndarray:
+    checked = np.asarray(exponents)
+    if checked.ndim != 2 or checked.dtype.kind not in "iu":
+        raise InputError(f"exponents have shape {checked.shape}: expected whole numbers (blocks, outputs)")
+    return checked.astype(np.int64)

@@ -1,0 +1,146 @@
+"""The slack that real weights ask for: spare POPCNT ports, so that a given share of neurons can be embedded.
+
+The HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169) says that regions need slack for unbalanced histograms and
+that slices can be re-assigned, and gives no number. Here it is measured: from the region histograms of many neurons,
+the least silicon in which the share fits, for fixed regions and for re-assignable slices.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, Record
+from hwbase.check import count, number
+from hwsim.circuits import metal_embedding
+from hwsim.technology import Technology
+from hwsim.weights import WeightFormat
+from hwsim.wiring.silicon import NeuronSilicon, fixed_silicon
+
+#: Shares of neurons that a table asks for.
+FIT_SHARES = (1.0, 0.999, 0.99)
+
+
+@dataclass(frozen=True)
+class SlackNeed(Record):
+    """The least silicon in which `fit_share` of the neurons fit; `slice_ports` 0 stands for fixed regions.
+
+    `slack` is its share of ports over those that an average neuron uses. With clusters, `silicon` is that of one
+    cluster of `inputs` inputs and a neuron fits when all its clusters do.
+    """
+
+    inputs: int
+    slice_ports: int
+    fit_share: float
+    slack: float
+    silicon: NeuronSilicon
+
+
+def region_shares(histograms: Any, inputs: int) -> np.ndarray:
+    """Return the mean share of the weights in each region, float (regions,), over `histograms` (regions, ...).
+
+    Each entry counts the regions of a neuron, or cluster, of `inputs` inputs. Raises `InputError` if there is none.
+    """
+    counts = _checked(histograms)
+    return counts.reshape(len(counts), -1).mean(axis=1) / count("inputs", inputs)
+
+
+def overdispersion(histograms: Any, inputs: int) -> np.ndarray:
+    """Return the variance of each region's count over that of independent draws, float (regions,).
+
+    1 means that neurons differ by chance alone; above it, some have other distributions than others. A region that is
+    always empty, or takes every input, gives 1.
+    """
+    counts = _checked(histograms).reshape(len(histograms), -1)
+    shares = counts.mean(axis=1) / count("inputs", inputs)
+    chance = inputs * shares * (1.0 - shares)
+    return np.where(chance > 0.0, counts.var(axis=1) / np.where(chance > 0.0, chance, 1.0), 1.0)
+
+
+def slack_needed(
+    histograms: Any, inputs: int, fit_share: float = 1.0, *, slice_ports: int = 0, shares: Any = None
+) -> SlackNeed:
+    """Return the least silicon in which `fit_share` of the neurons fit.
+
+    `histograms` are counts (regions, neurons), or (regions, clusters, neurons), for `inputs` inputs each.
+    `slice_ports` 0: fixed regions of inputs x share x (1 + slack) ports, shares (regions,) being the mean ones unless
+    given. Otherwise: slices of so many ports that any region may take. Raises `InputError` for an empty histogram, a
+    share outside (0, 1], or weights in a region whose given share is 0.
+    """
+    counts = _checked(histograms)
+    n, s = count("inputs", inputs), int(count("slice_ports", slice_ports, low=0))
+    share = float(number("fit_share", fit_share, above=0.0, high=1.0))
+    expected = region_shares(counts, n) if shares is None else np.asarray(shares, dtype=float)
+    if expected.shape != (len(counts),):
+        raise InputError(f"shares have shape {expected.shape}: expected ({len(counts)},), one for each region")
+    if s:
+        slices = (-(-counts // s)).sum(axis=0)
+        silicon = NeuronSilicon((0,) * len(counts), int(_quantile(slices, share)), s)
+    else:
+        ports = n * expected.reshape(-1, *([1] * (counts.ndim - 1)))
+        if np.any((ports <= 0.0) & (counts > 0)):
+            raise InputError("shares: expected more than 0 for every region that has weights")
+        ratio = np.where(ports > 0.0, counts / np.where(ports > 0.0, ports, 1.0), 0.0).max(axis=0)
+        silicon = fixed_silicon(n, expected, max(_quantile(ratio, share) - 1.0, 0.0))
+    # Measured against the neurons themselves, rounding to whole ports and slices included.
+    used = n * region_shares(counts, n).sum()
+    return SlackNeed(int(n), s, share, silicon.slack(used), silicon)
+
+
+def slack_table(
+    histograms: Any,
+    inputs: int,
+    weights: WeightFormat,
+    technology: Technology,
+    *,
+    slice_ports: Sequence[int] = (0, 4, 8, 16),
+    fit_shares: Sequence[float] = FIT_SHARES,
+    neuron_inputs: int | None = None,
+    outputs: int = 1024,
+) -> pd.DataFrame:
+    """Return a row per kind of silicon and fit share, with what the slack costs.
+
+    Columns: inputs, slice_ports (0: fixed regions), fit_share, slack, ports, transistors_per_weight,
+    area_um2_per_weight and area_ratio (over no slack). Costs come from `hwsim.metal_embedding` for `outputs` neurons of
+    `neuron_inputs` inputs (`inputs` where there are no clusters) in the measured format `weights`: the adders that join
+    slices are taken to be as many as one large POPCNT has, and the wires that join them to cost no area (see
+    `hwsim.wiring.tile`).
+    """
+    rows = []
+    size = inputs if neuron_inputs is None else neuron_inputs
+    bare = metal_embedding(size, outputs, weights, technology)
+    for s in slice_ports:
+        for share in fit_shares:
+            need = slack_needed(histograms, inputs, share, slice_ports=s)
+            cost = metal_embedding(size, outputs, weights, technology, slack=max(need.slack, 0.0))
+            rows.append(
+                {
+                    "inputs": need.inputs,
+                    "slice_ports": s,
+                    "fit_share": share,
+                    "slack": need.slack,
+                    "ports": need.silicon.ports,
+                    "transistors_per_weight": float(cost.transistors_per_weight),
+                    "area_um2_per_weight": float(cost.area_mm2 / cost.weights * 1e6),
+                    "area_ratio": float(cost.area_mm2 / bare.area_mm2),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _checked(histograms: Any) -> np.ndarray:
+    counts = np.asarray(histograms)
+    if counts.ndim not in (2, 3) or counts.size == 0 or counts.dtype.kind not in "iu":
+        raise InputError(
+            f"histograms have shape {counts.shape} and type {counts.dtype}: expected whole numbers "
+            "(regions, neurons) or (regions, clusters, neurons)"
+        )
+    return counts
+
+
+def _quantile(need: np.ndarray, share: float) -> float:
+    """Least value that `share` of the neurons (last axis) stay within, every cluster of theirs included."""
+    per_neuron = need if need.ndim == 1 else need.max(axis=0)
+    return float(np.quantile(per_neuron, share, method="inverted_cdf"))

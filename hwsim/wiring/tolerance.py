@@ -1,0 +1,75 @@
+"""How many faults a network bears: any measure of its quality over the rate at which its wiring fails.
+
+The measure is a function of the FP4 codes of all matrices, so that this knows no network: perplexity of a language
+model, error of an operator. HNLPU, ASPLOS '26 (doi 10.1145/3779212.3790169) argues that yield hardly matters to cost.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, unknown_name
+from hwsim.wiring.faults import draw_faults, faulty_codes
+
+#: Kinds of fault whose effect is another set of codes.
+FAULT_KINDS = ("wire", "input", "region_zero", "neuron")
+#: Rates at which a measure is taken.
+FAULT_RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+
+
+def measure_over_faults(
+    measure: Callable[[Mapping[str, np.ndarray]], float],
+    codes: Mapping[str, np.ndarray],
+    kinds: Sequence[str] = FAULT_KINDS,
+    rates: Sequence[float] = FAULT_RATES,
+    seeds: Sequence[int] = (0,),
+) -> pd.DataFrame:
+    """Return the measure of a model whose wires, input nets, regions (stuck at zero) or neurons fail at each rate.
+
+    `measure` takes the codes uint8 (inputs, outputs) of every matrix by name and returns a number > 0, such as a
+    perplexity. Columns: kind, rate, seed, value, ratio (over no faults; rate 0 is the first row of each kind). Raises
+    `InputError` for an unknown kind, a rate outside [0, 1] or a measure that is not > 0 without faults.
+    """
+    for kind in kinds:
+        if kind not in FAULT_KINDS:
+            raise unknown_name("kind of fault", kind, FAULT_KINDS)
+    perfect = float(measure(codes))
+    if not perfect > 0.0:
+        raise InputError(f"measure without faults = {perfect:g}: expected a number > 0")
+    rows = []
+    for kind in kinds:
+        rows.append({"kind": kind, "rate": 0.0, "seed": -1, "value": perfect, "ratio": 1.0})
+        for rate in rates:
+            for seed in seeds:
+                random = np.random.default_rng(seed)
+                broken = {name: _broken(given, random, kind, rate) for name, given in codes.items()}
+                found = float(measure(broken))
+                rows.append({"kind": kind, "rate": rate, "seed": seed, "value": found, "ratio": found / perfect})
+    return pd.DataFrame(rows)
+
+
+def tolerable_rates(frame: pd.DataFrame, allowed_ratio: float = 1.01) -> dict[str, float]:
+    """Return the rate of each kind of fault at which the measure has grown by `allowed_ratio`, from the curve's means.
+
+    The excess over 1 is interpolated between rates on log axes, and taken to be proportional to the rate below the
+    least one; where the whole curve stays below, the greatest rate is returned. Raises `InputError` for a ratio <= 1.
+    """
+    if not allowed_ratio > 1.0:
+        raise InputError(f"allowed_ratio = {allowed_ratio}: expected more than 1")
+    found = {}
+    for kind, rows in frame[frame["rate"] > 0].groupby("kind", sort=False):
+        mean = rows.groupby("rate")["ratio"].mean()
+        rate, excess = mean.index.to_numpy(float), np.maximum.accumulate(np.maximum(mean.to_numpy() - 1.0, 1e-12))
+        wanted = allowed_ratio - 1.0
+        if wanted <= excess[0]:
+            found[str(kind)] = float(rate[0] * wanted / excess[0])
+        else:
+            found[str(kind)] = float(np.exp(np.interp(np.log(wanted), np.log(excess), np.log(rate))))
+    return found
+
+
+def _broken(codes: np.ndarray, random: np.random.Generator, kind: str, rate: float) -> np.ndarray:
+    inputs, outputs = codes.shape
+    rates: dict[str, float] = {kind: rate}
+    return faulty_codes(codes, draw_faults(inputs, outputs, random, **rates))

@@ -1,0 +1,93 @@
+"""Perplexity of a network on a text: how surprised it is by each next token, over windows of bounded length."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import InputError, Record, check
+from models.inference.transformer import Transformer, check_tokens
+
+#: Called with (tokens scored so far, tokens to score).
+Progress = Callable[[int, int], None]
+DEFAULT_WINDOW = 512
+
+
+@dataclass(frozen=True)
+class Perplexity(Record):
+    """Perplexity `value` = exp(`nll`), the mean negative log-likelihood in nats of the `tokens` scored.
+
+    `standard_error` is that of `nll` if tokens were independent; differences between two arithmetics on the same text
+    are far steadier than it suggests.
+    """
+
+    value: float
+    nll: float
+    standard_error: float
+    tokens: int
+    window: int
+    stride: int
+
+
+def perplexity(
+    model: Transformer,
+    tokens: Sequence[int] | np.ndarray,
+    *,
+    window: int = DEFAULT_WINDOW,
+    stride: int | None = None,
+    progress: Progress | None = None,
+) -> Perplexity:
+    """Return the perplexity of token ids (tokens,) read in windows of `window` tokens, each from an empty cache.
+
+    Windows start `stride` tokens apart, by default such that each token is scored once with the least work: the last
+    token of a window is the first of the next. A smaller stride gives tokens more context; those already scored are
+    not scored again. The first token of the text is never scored. Raises `InputError` for fewer than two tokens, a
+    window above the network's context, or a stride that would skip tokens.
+    """
+    losses = token_losses(model, tokens, window=window, stride=stride, progress=progress)
+    nll = float(losses.mean())
+    error = float(losses.std() / np.sqrt(losses.size))
+    apart = window - 1 if stride is None else stride
+    return Perplexity(float(np.exp(nll)), nll, error, losses.size, int(window), int(apart))
+
+
+def token_losses(
+    model: Transformer,
+    tokens: Sequence[int] | np.ndarray,
+    *,
+    window: int = DEFAULT_WINDOW,
+    stride: int | None = None,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Return -log p of every token but the first given those before it in its window, nats, float64 (tokens - 1,).
+
+    Parameters and errors are those of `perplexity`.
+    """
+    ids = check_tokens(tokens, model.config.vocabulary)
+    if len(ids) < 2:
+        raise InputError(f"{len(ids)} token: expected at least 2, the first is not scored")
+    length = int(check.count("window", window, low=2, high=model.config.context))
+    apart = int(check.count("stride", length - 1 if stride is None else stride, high=length - 1))
+    losses = np.empty(len(ids) - 1)
+    for start, scored, stop in _windows(len(ids), length, apart):
+        logits = model.forward(ids[start : stop - 1])[scored - start - 1 :]
+        losses[scored - 1 : stop - 1] = _losses(logits, ids[scored:stop])
+        if progress is not None:
+            progress(stop - 1, len(ids) - 1)
+    return losses
+
+
+def _windows(total: int, length: int, apart: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (first token, first token scored, one past the last) of each window."""
+    scored, start = 1, 0
+    while scored < total:
+        stop = min(start + length, total)
+        yield start, scored, stop
+        scored, start = stop, start + apart
+
+
+def _losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    largest = logits.max(axis=-1, keepdims=True)
+    total = np.log(np.exp(logits - largest).sum(axis=-1, dtype=np.float64))
+    chosen = np.take_along_axis(logits, targets[:, None], axis=-1) - largest
+    return total - chosen[:, 0]
