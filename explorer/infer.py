@@ -8,7 +8,8 @@ Arithmetics (weights W, activations A, bits):
 - mxfp4: W4 in MX blocks of 32 inputs, float activations;
 - hardwired: W4 in MX blocks, A8, by the Hardwired-Neuron's exact integer arithmetic.
 
-All matrices are converted, the head included; the embedding table (a lookup), norms, attention and SwiGLU stay float32.
+All matrices are converted, the head too unless it is asked to stay float; the embedding table (a lookup), norms,
+attention and SwiGLU stay float32.
 """
 
 import time
@@ -28,6 +29,7 @@ from hwsim.simulate import hardwired
 from models.inference import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_MODEL,
+    HEAD,
     FloatLinear,
     Linear,
     QuantisedActivations,
@@ -49,29 +51,51 @@ _EXACT32 = 1 << 24
 
 
 def linear_operator(
-    weights: Weights, arithmetic: str, *, scaling: str = "token", activation_bits: int = 8, sums: BlockMethod = "auto"
+    weights: Weights,
+    arithmetic: str,
+    *,
+    scaling: str = "token",
+    activation_bits: int = 8,
+    float_head: bool = False,
+    sums: BlockMethod = "auto",
 ) -> Linear:
     """Return the linear operator of that arithmetic for a network's weights.
 
     `scaling` (`models.inference.SCALINGS`) and `activation_bits` (2 to 8) are used where activations are integers,
     `sums` by hardwired: "blocks" takes each block of 32 inputs through `hardwired_matvec`, "matmul" is one product of
-    the same integers, "auto" the quicker; all agree bit for bit. Raises `InputError` for unknown names.
+    the same integers, "auto" the quicker; all agree bit for bit. `float_head` leaves the head in float32, as published
+    MXFP4 models do. Raises `InputError` for unknown names.
     """
     check_scaling(scaling, activation_bits)
     if sums not in BLOCK_METHODS:
         raise unknown_name("sums", sums, BLOCK_METHODS)
+    if arithmetic not in ARITHMETICS:
+        raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
     matrices = weights.matrices()
-    if arithmetic == "float":
-        return FloatLinear(matrices)
-    if arithmetic == "int4":
-        return FloatLinear({n: dequantise(quantise(w, "int4", per="channel", axis=0)) for n, w in matrices.items()})
-    if arithmetic == "mxfp4":
-        return FloatLinear({n: dequantise(quantise(w, "mxfp4", axis=-1)) for n, w in matrices.items()})
-    if arithmetic == "int8":
-        return IntegerLinear({n: ChannelMatrix(w) for n, w in matrices.items()}, scaling, activation_bits)
+    head = FloatLinear({HEAD: matrices.pop(HEAD)} if float_head else {})
+    body: Linear
     if arithmetic == "hardwired":
-        return IntegerLinear({n: BlockMatrix(w, sums) for n, w in matrices.items()}, scaling, activation_bits)
-    raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
+        body = IntegerLinear({n: BlockMatrix(w, sums) for n, w in matrices.items()}, scaling, activation_bits)
+    elif arithmetic == "int8":
+        body = IntegerLinear({n: ChannelMatrix(w) for n, w in matrices.items()}, scaling, activation_bits)
+    else:
+        body = FloatLinear({name: _rounded(matrix, arithmetic) for name, matrix in matrices.items()})
+    if not float_head:
+        return body
+
+    def linear(name: str, x: np.ndarray, position: int) -> np.ndarray:
+        return (head if name == HEAD else body)(name, x, position)
+
+    return linear
+
+
+def _rounded(matrix: np.ndarray, arithmetic: str) -> np.ndarray:
+    """Return the matrix as float32 after a stay in a 4-bit format (or untouched for float)."""
+    if arithmetic == "mxfp4":
+        return dequantise(quantise(matrix, "mxfp4", axis=1))
+    if arithmetic == "int4":
+        return dequantise(quantise(matrix, "int4", per="channel", axis=0))
+    return matrix
 
 
 class ChannelMatrix:

@@ -34,12 +34,16 @@ _TOPICS = ("objects", "execmodel", "types")
 
 @dataclass(frozen=True)
 class QualityRow(Record):
-    """Perplexity in one arithmetic; `ratio` is to the table's first row, bits 32 mean float32."""
+    """Perplexity in one arithmetic; `ratio` is to the table's first row, bits 32 mean float32.
+
+    `head` is "same" where the output head has the format of the other matrices, "float" where it stays float32.
+    """
 
     arithmetic: str
     weight_bits: int
     activation_bits: int
     scaling: str
+    head: str
     perplexity: float
     ratio: float
     seconds: float
@@ -71,6 +75,19 @@ class Case:
     arithmetic: str
     scaling: str = "token"
     activation_bits: int = 8
+    float_head: bool = False
+
+
+#: Rows of the table of arithmetics.
+CASES = (
+    Case("float"),
+    Case("mxfp4"),
+    Case("hardwired"),
+    Case("int8"),
+    Case("int4"),
+    Case("mxfp4", float_head=True),
+    Case("hardwired", float_head=True),
+)
 
 
 def real_text() -> tuple[str, str]:
@@ -87,7 +104,7 @@ def real_text() -> tuple[str, str]:
 
 
 def arithmetic_table(
-    arithmetics: Sequence[str] = ("float", "mxfp4", "hardwired", "int8", "int4"),
+    cases: Sequence[Case] = CASES,
     *,
     tokens: int = DEFAULT_TOKENS,
     window: int = DEFAULT_WINDOW,
@@ -95,12 +112,11 @@ def arithmetic_table(
     path: str | Path | None = None,
     report: Report | None = None,
 ) -> QualityTable:
-    """Return the perplexity of SmolLM2-135M in each arithmetic, activations scaled per token.
+    """Return the perplexity of SmolLM2-135M in each arithmetic, activations scaled per token unless a case says so.
 
     `tokens` are scored (of `text`, or of `real_text`), in windows of `window`, each from an empty cache. Raises
     `InputError` for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
     """
-    cases = [Case(name) for name in arithmetics]
     return measure(cases, tokens=tokens, window=window, text=text, path=path, report=report)
 
 
@@ -162,6 +178,7 @@ def measure(
                 weight_bits,
                 case.activation_bits if integers else activation_bits,
                 case.scaling if integers else "",
+                "float" if case.float_head else "same",
                 value,
                 value / rows[0].perplexity if rows else 1.0,
                 time.perf_counter() - start,
@@ -175,6 +192,8 @@ def _under(report: Report, case: Case) -> Callable[[int, int], None]:
     name = case.arithmetic
     if BITS[name][1] < 32:
         name += f" A{case.activation_bits} {case.scaling}"
+    if case.float_head:
+        name += ", head float"
     return lambda done, total: report(name, done, total)
 
 

@@ -10,12 +10,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from hwbase import check, unknown_name
+from hwbase import InputError, check, unknown_name
 
 Scaling = Literal["token", "tensor", "first-scaled", "first-float"]
 #: "token": a scale for each token. "tensor": one for all tokens that are multiplied together. "first-scaled": as
 #: "tensor", but the first token of a sequence has its own. "first-float": as "tensor", but the first token stays float.
 SCALINGS: tuple[str, ...] = get_args(Scaling)
+
+_BITS = frozenset(range(2, 9))
+_LEAST_SCALE = np.finfo(np.float32).smallest_normal
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +37,20 @@ def quantise_activations(x: np.ndarray, position: int, scaling: str = "token", b
     """Return float32 activations (tokens, inputs) as symmetric integers of `bits` bits (2 to 8), nearest even.
 
     `position` is that of the first row in its sequence. A scale is the largest magnitude of its tokens / (2^(bits-1) -
-    1), or 1 when they are all zero. Raises `InputError` for an unknown scaling, or bits out of range.
+    1), or 1 when they are all zero. Raises `InputError` for an unknown scaling, bits out of range, or activations that
+    are not finite.
     """
-    check_scaling(scaling, bits)
+    if scaling not in SCALINGS or bits not in _BITS:
+        check_scaling(scaling, bits)
     highest = np.float32(2 ** (bits - 1) - 1)
     largest = np.abs(x).max(axis=1, keepdims=True)
+    if not np.isfinite(largest).all():
+        raise InputError("activations hold NaN or infinity: expected finite numbers; the arithmetic has overflowed")
     apart = int(position == 0 and scaling in ("first-scaled", "first-float"))
     if scaling != "token" and len(x) > apart:
         largest[apart:] = largest[apart:].max()
-    scales = np.where(largest > 0, largest / highest, np.float32(1.0))
-    # Subnormal magnitudes could divide to more than the highest code.
+    # Subnormal magnitudes would divide to a scale of zero.
+    scales = np.where(largest > 0, np.maximum(largest / highest, _LEAST_SCALE), np.float32(1.0))
     codes = np.clip(np.rint(x / scales), -highest, highest).astype(np.int8)
     floating = apart if scaling == "first-float" else 0
     codes[:floating] = 0

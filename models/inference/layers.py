@@ -9,8 +9,8 @@ def rms_norm(x: np.ndarray, gain: np.ndarray, epsilon: float) -> np.ndarray:
 
     Zhang and Sennrich, "Root Mean Square Layer Normalization", NeurIPS 2019.
     """
-    mean = np.einsum("...i,...i->...", x, x)[..., None] / np.float32(x.shape[-1])
-    return x * (np.float32(1.0) / np.sqrt(mean + np.float32(epsilon))) * gain
+    mean = np.vecdot(x, x)[..., None] / np.float32(x.shape[-1])
+    return x / np.sqrt(mean + np.float32(epsilon)) * gain
 
 
 def rotations(positions: int, head_dim: int, theta: float) -> np.ndarray:

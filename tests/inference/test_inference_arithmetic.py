@@ -5,7 +5,7 @@ import pytest
 from conftest import needs_gguf, needs_tokenizers, write_gguf
 
 from explorer.infer import ARITHMETICS, BlockMatrix, chip_run, infer, linear_operator, load_session
-from explorer.perplexity import BITS, arithmetic_table, measure, real_text, scaling_table
+from explorer.perplexity import BITS, CASES, arithmetic_table, measure, real_text, scaling_table
 from hwbase import InputError
 from hwsim.kernels import codes_to_halves, dequantise, quantise
 from models.inference import Sampling, Transformer, quantise_activations
@@ -78,6 +78,8 @@ def test_activation_scales():
     assert quantise_activations(x[:1], 0, "first-float").floating == 1
     assert np.abs(quantise_activations(x, 0, bits=4).codes).max() == 7
     assert np.isfinite(quantise_activations(np.float32([[1e-45, 0]]), 0).scales).all()
+    with pytest.raises(InputError, match="activations hold NaN"):
+        quantise_activations(np.float32([[1.0, np.inf]]), 0)
     with pytest.raises(InputError, match="did you mean 'tensor'"):
         quantise_activations(x, 0, "tensors")
     with pytest.raises(InputError, match="activation_bits = 9"):
@@ -96,6 +98,15 @@ def test_the_first_token_in_float(weights, arithmetic):
     assert np.abs(shared[1:]).max() == 0.0
     y_later = operator("blk.0.ffn_up", x, 1)
     assert np.abs(y_later[1:]).max() == 0.0
+
+
+def test_the_head_can_stay_float(weights):
+    operator = linear_operator(weights, "hardwired", float_head=True)
+    x = RANDOM.standard_normal((2, 32)).astype(np.float32)
+    np.testing.assert_array_equal(operator("output", x, 0), x @ weights.matrix("output").T)
+    same = linear_operator(weights, "hardwired")
+    np.testing.assert_array_equal(operator("blk.1.attn_q", x, 0), same("blk.1.attn_q", x, 0))
+    assert (operator("output", x, 0) != same("output", x, 0)).any()
 
 
 def test_unknown_names(weights):
@@ -135,7 +146,7 @@ def test_a_file_of_ones_own(tmp_path, weights, vocabulary):
     again = infer(prompt="the", path=file, max_tokens=8, sampling=sampling, chip=False)
     assert again.text == found.text and again.chip is None
     with pytest.raises(InputError, match="is too long: expected fewer than the context of 96"):
-        infer(prompt="the " * 60, path=file)
+        infer(prompt="the " * 100, path=file)
     plain = load_session(path=file)
     assert plain.encode("the", chat=False) == plain.tokenizer.encode("the")
 
@@ -146,10 +157,10 @@ def test_tables_on_a_small_file(tmp_path, weights, vocabulary):
     file = write_gguf(tmp_path / "tiny.gguf", weights, vocabulary)
     seen = []
     table = arithmetic_table(tokens=40, window=20, path=file, report=lambda *step: seen.append(step))
-    assert [row.arithmetic for row in table.rows] == ["float", "mxfp4", "hardwired", "int8", "int4"]
+    assert [row.arithmetic for row in table.rows] == [case.arithmetic for case in CASES]
     assert table.rows[0].ratio == 1.0 and all(row.perplexity > 1 for row in table.rows)
-    assert len(table.to_frame()) == 5 and "hardwired" in table._repr_html_() and "tokens" in table.to_json()
-    assert seen[0] == ("float", 19, 40) and seen[-1] == ("int4", 40, 40)
+    assert len(table.to_frame()) == len(CASES) and "hardwired" in table._repr_html_() and "tokens" in table.to_json()
+    assert seen[0] == ("float", 19, 40) and seen[-1] == ("hardwired A8 token, head float", 40, 40)
     table = scaling_table(tokens=20, window=20, path=file, activation_bits=(8,))
     assert [row.scaling for row in table.rows] == ["", "token", "tensor", "first-scaled", "first-float"]
     with pytest.raises(InputError, match="the text has 3 tokens: expected at least 41"):

@@ -19,7 +19,7 @@ def file(tmp_path, weights, vocabulary):
 @needs_gguf
 def test_a_file_comes_back(file, weights, vocabulary):
     found, words = read_model(file)
-    assert words == dataclasses.replace(vocabulary, begin=None) or words.tokens == vocabulary.tokens
+    assert (words.tokens, words.merges, words.end) == (vocabulary.tokens, vocabulary.merges, vocabulary.end)
     assert found.config.layers == 2 and found.config.tied_head
     for name, tensor in weights.tensors.items():
         np.testing.assert_array_equal(found.tensors[name], tensor)
