@@ -134,8 +134,8 @@ def scaling_table(
     """Return the perplexity under each activation scaling and width; the first row keeps activations in float.
 
     It shows the outlier token: a scale for all tokens follows the first token's massive activations and starves the
-    others; a scale of its own, or float for it alone, restores them. `arithmetic` is "hardwired" or "int8". Parameters
-    and errors are those of `arithmetic_table`.
+    others; a scale of its own, or float for it alone, brings much of that back. `arithmetic` is "hardwired" or "int8".
+    Parameters and errors are those of `arithmetic_table`.
     """
     if arithmetic not in ("hardwired", "int8"):
         raise unknown_name("arithmetic with integer activations:", arithmetic, ("hardwired", "int8"))
@@ -166,7 +166,13 @@ def measure(
     rows: list[QualityRow] = []
     for case in cases:
         start = time.perf_counter()
-        linear = linear_operator(weights, case.arithmetic, scaling=case.scaling, activation_bits=case.activation_bits)
+        linear = linear_operator(
+            weights,
+            case.arithmetic,
+            scaling=case.scaling,
+            activation_bits=case.activation_bits,
+            float_head=case.float_head,
+        )
         model = Transformer(weights, linear)
         progress = None if report is None else _under(report, case)
         value = perplexity(model, ids[:wanted], window=window, progress=progress).value

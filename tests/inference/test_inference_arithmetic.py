@@ -159,6 +159,7 @@ def test_tables_on_a_small_file(tmp_path, weights, vocabulary):
     table = arithmetic_table(tokens=40, window=20, path=file, report=lambda *step: seen.append(step))
     assert [row.arithmetic for row in table.rows] == [case.arithmetic for case in CASES]
     assert table.rows[0].ratio == 1.0 and all(row.perplexity > 1 for row in table.rows)
+    assert len({row.perplexity for row in table.rows}) == len(CASES), "each case must reach the operator"
     assert len(table.to_frame()) == len(CASES) and "hardwired" in table._repr_html_() and "tokens" in table.to_json()
     assert seen[0] == ("float", 19, 40) and seen[-1] == ("hardwired A8 token, head float", 40, 40)
     table = scaling_table(tokens=20, window=20, path=file, activation_bits=(8,))
