@@ -1,0 +1,223 @@
+"""Traffic: which requests come to a machine, when, how long their prompts are and how much they ask for.
+
+Open traffic has arrival times (Poisson, bursty, a trace); closed traffic has users who send their next request some
+time after the answer to their last one. Everything is drawn from a seed, so equal seeds give equal traffic.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, Record
+from hwbase.check import Number, count, non_negative, number, positive
+
+#: More requests, or more tokens in one, than anyone means.
+MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
+#: Column of a trace -> names it goes by (the second ones are those of the Azure LLM inference traces).
+COLUMNS = {
+    "arrival_s": ("arrival_s", "TIMESTAMP"),
+    "prompt_tokens": ("prompt_tokens", "ContextTokens"),
+    "output_tokens": ("output_tokens", "GeneratedTokens"),
+}
+OPTIONAL = {"priority": ("priority",), "cancel_s": ("cancel_s",)}
+
+
+@dataclass(frozen=True, eq=False)
+class Traffic(Record):
+    """Requests by index, in order of arrival.
+
+    `arrival_s` float64 (requests,), never falling; `prompt_tokens`, `output_tokens` int64 (requests,), at least 1;
+    `priority` int64 (requests,), smaller is served first; `cancel_s` float64 (requests,), how long after its arrival
+    the user gives up (inf: never). With `users` > 0 the traffic is closed: that many users take the next request of the
+    list `think_s` after their last one ended, and `arrival_s` is not used.
+    """
+
+    name: str
+    arrival_s: np.ndarray
+    prompt_tokens: np.ndarray
+    output_tokens: np.ndarray
+    priority: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    cancel_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    users: int = 0
+    think_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        n = np.size(self.arrival_s)
+        if n == 0:
+            raise InputError(f"traffic {self.name!r} is empty: expected at least one request")
+        defaults = {"priority": np.zeros(n, dtype=np.int64), "cancel_s": np.full(n, np.inf)}
+        for name, default in defaults.items():
+            if np.size(getattr(self, name)) == 0:
+                object.__setattr__(self, name, default)
+        checked = {
+            "arrival_s": np.asarray(non_negative("arrival_s", self.arrival_s)),
+            "prompt_tokens": _whole("prompt_tokens", self.prompt_tokens),
+            "output_tokens": _whole("output_tokens", self.output_tokens),
+            "priority": np.asarray(number("priority", self.priority, whole=True), dtype=np.int64),
+            "cancel_s": np.asarray(self.cancel_s, dtype=float),
+        }
+        for name, array in checked.items():
+            if array.shape != (n,):
+                raise InputError(f"{name} has shape {array.shape}: expected ({n},), one for each request")
+            object.__setattr__(self, name, array)
+        if not np.all(checked["cancel_s"] > 0.0):
+            raise InputError("cancel_s: expected numbers > 0 (infinity for never)")
+        late = np.flatnonzero(np.diff(checked["arrival_s"]) < 0.0)
+        if late.size:
+            raise InputError(f"arrival_s falls at request {late[0] + 1}: expected times in order")
+        count("users", self.users, low=0, high=1e9)
+        non_negative("think_s", self.think_s)
+
+    def __len__(self) -> int:
+        return int(self.arrival_s.size)
+
+    @property
+    def tokens(self) -> int:
+        """Prompt and output tokens of all requests."""
+        return int(self.prompt_tokens.sum() + self.output_tokens.sum())
+
+    def faster(self, factor: float) -> "Traffic":
+        """Return the same requests `factor` times as dense in time."""
+        scale = float(positive("factor", factor))
+        return replace(self, name=f"{self.name} x {scale:g}", arrival_s=self.arrival_s / scale)
+
+    def first(self, requests: int) -> "Traffic":
+        """Return the first `requests` requests (all, if there are fewer)."""
+        n = int(count("requests", requests, high=MOST_REQUESTS))
+        parts = ("arrival_s", "prompt_tokens", "output_tokens", "priority", "cancel_s")
+        return replace(self, **{name: getattr(self, name)[:n] for name in parts})
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a request, with the columns that `read_trace` reads."""
+        names = [*COLUMNS, *OPTIONAL]
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+
+def poisson(
+    rate_per_s: float, requests: int, *, prompt: Any = 1024, output: Any = 1024, seed: int = 0, name: str = "poisson"
+) -> Traffic:
+    """Return open traffic whose gaps are exponential with mean 1 / `rate_per_s`.
+
+    `prompt` and `output` are token counts: one number, or values to draw from with equal chances (an array such as a
+    trace's column; of equal lengths, they are drawn in pairs). Raises `InputError` for rates and sizes out of range.
+    """
+    return bursty(rate_per_s, requests, 1.0, prompt=prompt, output=output, seed=seed, name=name)
+
+
+def bursty(
+    rate_per_s: float,
+    requests: int,
+    variation: float = 4.0,
+    *,
+    prompt: Any = 1024,
+    output: Any = 1024,
+    seed: int = 0,
+    name: str = "bursty",
+) -> Traffic:
+    """Return open traffic with gamma-distributed gaps of mean 1 / `rate_per_s`.
+
+    `variation` is the gaps' coefficient of variation: 1 is Poisson, above it arrivals come in bursts. Other parameters
+    and errors are those of `poisson`.
+    """
+    n = int(count("requests", requests, high=MOST_REQUESTS))
+    shape = 1.0 / float(positive("variation", variation, high=1e3)) ** 2
+    random = np.random.default_rng(seed)
+    gaps = random.gamma(shape, 1.0 / (float(positive("rate_per_s", rate_per_s)) * shape), n)
+    prompts, outputs = _lengths(prompt, output, n, random)
+    return Traffic(name, np.cumsum(gaps), prompts, outputs)
+
+
+def closed_loop(
+    users: int, requests: int, *, prompt: Any = 1024, output: Any = 1024, think_s: float = 0.0, seed: int = 0
+) -> Traffic:
+    """Return closed traffic: `users` users who work through `requests` requests between them.
+
+    `prompt`, `output` and errors are those of `poisson`.
+    """
+    people = int(count("users", users, high=MOST_REQUESTS))
+    n = int(count("requests", requests, high=MOST_REQUESTS))
+    prompts, outputs = _lengths(prompt, output, n, np.random.default_rng(seed))
+    return Traffic(f"{people} users", np.zeros(n), prompts, outputs, users=people, think_s=think_s)
+
+
+def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None = None) -> Traffic:
+    """Return the traffic of a CSV file with arrival, prompt and output tokens, and maybe priority and cancel_s.
+
+    Columns as in `COLUMNS`; arrival in seconds or as time stamps, counted from the first. Times are multiplied by
+    `time_scale` (0.5: twice as dense). `longest` is the most tokens that a prompt and its output may have together.
+    Raises `InputError` with the line for files that are missing, empty, unsorted, or hold anything else.
+    """
+    scale = float(positive("time_scale", time_scale))
+    where = f"trace {str(path)!r}"
+    try:
+        frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        raise InputError(f"{where}: {str(error).strip()}: expected a CSV file with a header") from None
+    columns = {name: _column(frame, names, where) for name, names in COLUMNS.items()}
+    if frame.empty:
+        raise InputError(f"{where} has no requests: expected at least one line after the header")
+    tokens: dict[str, Any] = {name: _tokens(columns[name], where) for name in ("prompt_tokens", "output_tokens")}
+    arrival = _times(columns["arrival_s"], where)
+    _no_line(np.diff(arrival, prepend=arrival[0]) < 0.0, columns["arrival_s"], where, "times in order")
+    if longest is not None:
+        whole = sum(tokens.values())
+        expected = f"at most {longest:,} tokens with the output, the longest context"
+        _no_line(whole > longest, columns["prompt_tokens"], where, expected)
+    extras: dict[str, Any] = {}
+    for name, names in OPTIONAL.items():
+        if names[0] in frame.columns:
+            values = pd.to_numeric(frame[names[0]], errors="coerce").to_numpy(float)
+            good = np.isfinite(values) & (values == np.floor(values)) if name == "priority" else values > 0.0
+            expected = "a whole number" if name == "priority" else "a number of seconds > 0, inf for never"
+            _no_line(~good, frame[names[0]], where, expected)
+            extras[name] = values
+    return Traffic(Path(path).stem, (arrival - arrival[0]) * scale, **tokens, **extras)
+
+
+def _column(frame: pd.DataFrame, names: tuple[str, ...], where: str) -> pd.Series:
+    for name in names:
+        if name in frame.columns:
+            return frame[name]
+    there = ", ".join(map(str, frame.columns[:8]))
+    raise InputError(f"{where} has no column {' or '.join(names)}: expected one beside {there} (line 1)")
+
+
+def _tokens(column: pd.Series, where: str) -> np.ndarray:
+    values = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    good = (values >= 1.0) & (values <= MOST_TOKENS) & (values == np.floor(values))
+    _no_line(~good, column, where, f"a whole number from 1 to {MOST_TOKENS:,.0f}")
+    return values.astype(np.int64)
+
+
+def _times(column: pd.Series, where: str) -> np.ndarray:
+    seconds = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    if np.isnan(seconds).all():
+        stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
+        gaps = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(float)
+        _no_line(np.isnan(gaps), column, where, "seconds, or a time stamp such as 2023-11-16 18:15:46.68")
+        return gaps
+    _no_line(~(np.isfinite(seconds) & (seconds >= 0.0)), column, where, "a number of seconds >= 0")
+    return seconds
+
+
+def _no_line(bad: np.ndarray, column: pd.Series, where: str, expected: str) -> None:
+    """Raise `InputError` for the first line that is bad; the header is line 1."""
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"{where}, line {row + 2}: {column.name} = {column.iloc[row]!r}: expected {expected}")
+
+
+def _whole(name: str, values: Number) -> np.ndarray:
+    return np.asarray(count(name, values, high=MOST_TOKENS), dtype=np.int64)
+
+
+def _lengths(prompt: Any, output: Any, n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    prompts, outputs = (np.atleast_1d(_whole(f"{k}_tokens", v)) for k, v in (("prompt", prompt), ("output", output)))
+    picks = random.integers(0, prompts.size, n)
+    paired = picks if outputs.size == prompts.size else random.integers(0, outputs.size, n)
+    return prompts[picks], outputs[paired]
