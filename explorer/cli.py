@@ -1,8 +1,7 @@
 """The `hwsim` command. Exit status: 0 success, 1 a comparison failed, 2 bad input."""
 
-import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +14,10 @@ from explorer.audit import audit_neuron
 from explorer.economics import cost
 from explorer.infer import ARITHMETICS, infer
 from explorer.options import parse_count, parse_overrides
+from explorer.output import AsJson, Out, emit
 from explorer.report import write_report
 from explorer.reproduce import reproduce
-from explorer.writing import write_text
-from hwbase import InputError, Record
-from hwbase.record import finite
+from hwbase import InputError
 
 #: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -37,8 +35,6 @@ app = typer.Typer(
 console = Console()
 
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Out = Annotated[str | None, typer.Option("--out", help="Write to this file instead of the terminal.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
 ]
@@ -71,7 +67,7 @@ def report(
     )
     path = write_report(found, out)
     if as_json:
-        _print_json(found.to_dict())
+        emit(found)
         return
     terminal.show_answer(console, found)
     console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
@@ -87,7 +83,7 @@ def reproduce_command(
     """Compare every published figure with ours; exit 1 if a prediction is outside its stated tolerance."""
     board = reproduce(paper, set=parse_overrides(settings))
     if as_json or out:
-        _emit(board, out)
+        emit(board, out)
     else:
         terminal.show_scoreboard(console, board)
     if not board.summary["ok"]:
@@ -127,7 +123,7 @@ def simulate(
         set=parse_overrides(settings),
     )
     if as_json or out:
-        _emit(result, out)
+        emit(result, out)
     else:
         terminal.show_simulation(console, result)
 
@@ -154,7 +150,7 @@ def cost_command(
         effects=True,
     )
     if as_json or out:
-        _emit(found, out)
+        emit(found, out)
     else:
         terminal.show_cost(console, found)
 
@@ -164,7 +160,7 @@ def models_command(as_json: AsJson = False, out: Out = None) -> None:
     """The models that are known by name, with their parameter counts."""
     frame = models.zoo_frame()
     if as_json or out:
-        _emit(frame.to_dict(orient="records"), out)
+        emit(frame.to_dict(orient="records"), out)
     else:
         terminal.show_models(console, frame)
 
@@ -178,7 +174,7 @@ def assumptions(
     """Every constant of an assumption book, with range, unit, year, kind and source."""
     loaded = terminal.find_book(book)
     if as_json or out:
-        _emit(loaded.to_frame().to_dict(orient="records"), out)
+        emit(loaded.to_frame().to_dict(orient="records"), out)
     else:
         terminal.show_book(console, loaded)
 
@@ -201,7 +197,7 @@ def infer_command(
 
     found = infer(model, arithmetic, prompt, max_tokens=_count("tokens", tokens), on_text=None if quiet else write)
     if quiet:
-        _emit(found, out)
+        emit(found, out)
     else:
         terminal.show_inference(console, found)
 
@@ -222,7 +218,7 @@ def audit_neuron_command(
     sizes = [_count("inputs", part) for part in inputs.split(",")]
     found = audit_neuron(sizes, slack=slack, technology=technology)
     if as_json or out:
-        _emit(found, out)
+        emit(found, out)
         return
     terminal.show_audit(console, found)
 
@@ -263,23 +259,6 @@ def _count(name: str, text: str) -> int:
     if value is None:
         raise InputError(f"{name} is missing: expected a whole number")
     return value
-
-
-def _emit(value: Record | Any, out: str | None) -> None:
-    data = value.to_dict() if isinstance(value, Record) else value
-    text = json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
-    if out is None:
-        sys.stdout.write(text + "\n")
-        return
-    write_text(text + "\n", out)
-
-
-def _print_json(data: Any) -> None:
-    _emit(data, None)
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 def _command() -> str:
