@@ -5,7 +5,7 @@ transistors are in one table. Input registers are left out on both sides: a chip
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import hwsim
 from hwbase import InputError, Record
 from hwbase.check import count
 from hwsim import rtl
-from hwsim.circuits import neuron_transistors
+from hwsim.circuits import neuron_cells, neuron_transistors
 from hwsim.rtl.metal import CellPlan
 from hwsim.rtl.synthesis import Adders
 
@@ -39,7 +39,8 @@ class NeuronAudit(Record):
 
     `bit_exact` says whether Icarus found the product right for every vector (None: not simulated); `depths` are
     full-adder delays of each clocked stage as drawn; `pass_transistor_per_weight` counts the same cells drawn with pass
-    transistors (None where the adders were dissolved into static gates).
+    transistors (None where the adders were dissolved into static gates); `per_adder` is what the neuron's transistors
+    without the model's registers come to for each of the model's full adders (ME only).
     """
 
     inputs: int
@@ -55,6 +56,7 @@ class NeuronAudit(Record):
     pass_transistor_per_weight: float | None
     model_per_weight: float
     paper_per_weight: float
+    per_adder: float | None
     depths: tuple[int, ...]
     bit_exact: bool | None
 
@@ -132,6 +134,7 @@ def audit_neuron(
         codes = rtl.quota_codes(n, weights, seed)
         ports = rtl.region_ports(n, weights, slack)
         models = _models(n, weights, process, activation_bits, slack)
+        adders, registers = (float(cells) for cells in neuron_cells(n, weights, activation_bits, slack))
         exact = _bit_exact(codes, ports, activation_bits, vectors, seed, timeout_s, plain=n <= plain_inputs)
         plans: list[tuple[str, CellPlan, tuple[Adders, ...]]] = [
             ("ME", rtl.metal_cells(ports, activation_bits), ("cells", "gates")),
@@ -140,8 +143,12 @@ def audit_neuron(
         if n <= plain_inputs:
             plans.append(("CE plain", rtl.plain_cell_neuron(codes, activation_bits), ("gates",)))
         for circuit, plan, ways in plans:
-            for adders in ways:
-                rows.append(_row(n, circuit, plan, adders, models[circuit], exact.get(circuit), timeout_s))
+            for way in ways:
+                row = _row(n, circuit, plan, way, models[circuit], exact.get(circuit), timeout_s)
+                if circuit == "ME":
+                    logic = row.transistors - registers * process.flip_flop_transistors
+                    row = replace(row, per_adder=logic / adders)
+                rows.append(row)
     ratios = _ratios(rows)
     return AuditResult(tuple(rows), ratios, activation_bits, float(slack), process.name, tuple(_findings(rows, ratios)))
 
@@ -206,6 +213,7 @@ def _row(
         pass_transistor_per_weight=leaner,
         model_per_weight=model,
         paper_per_weight=PAPER_ME_TRANSISTORS if circuit == "ME" else PAPER_CE_TRANSISTORS,
+        per_adder=None,
         depths=plan.depths,
         bit_exact=exact,
     )
@@ -241,6 +249,11 @@ def _findings(rows: list[NeuronAudit], ratios: tuple[DensityRatio, ...]) -> list
             f"{row.model_per_weight:.1f} by the circuit model ({row.model_error:+.0%}); {implied} "
             f"{row.paper_per_weight:.4g}."
         )
+        if row.per_adder is not None:
+            lines.append(
+                f"That is {row.per_adder:.1f} transistors for each full adder of the circuit model, at the density of "
+                "the technology: the book n5-synthesised has what 2,880 inputs give."
+            )
         leaner = [r.pass_transistor_per_weight for r in sized if r.inputs == row.inputs]
         lines += [f"With pass-transistor adders it would be {found:.1f}." for found in leaner if found is not None]
     sized_ratios = [ratio for ratio in ratios if ratio.inputs == largest and ratio.circuit == "CE"]

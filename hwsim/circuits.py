@@ -80,6 +80,14 @@ def neuron_transistors(
     inputs: Number, weights: WeightFormat, technology: Technology, activation_bits: Number, slack: Number
 ) -> Number:
     """Return the transistors of one Hardwired-Neuron with `inputs` weights, without the registers of its inputs."""
+    adders, registers = neuron_cells(inputs, weights, activation_bits, slack)
+    return adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+
+
+def neuron_cells(
+    inputs: Number, weights: WeightFormat, activation_bits: Number, slack: Number
+) -> tuple[Number, Number]:
+    """Return (full adders, flip-flops) of one Hardwired-Neuron with `inputs` weights, its inputs' registers apart."""
     n = np.asarray(inputs, dtype=float) * (1.0 + slack)
     popcnt: Number = 0.0
     constants: Number = 0.0
@@ -94,8 +102,7 @@ def neuron_transistors(
     product_bits = _widest_count(n, weights) + weights.magnitude_bits
     accumulator_bits = product_bits + np.log2(regions) + activation_bits
     adders = popcnt + constants + (regions - 1) * (product_bits + 1.0) + accumulator_bits
-    registers = counters + accumulator_bits
-    return adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+    return adders, counters + accumulator_bits
 
 
 def neuron_levels(inputs: Number, weights: WeightFormat, slack: Number) -> Number:

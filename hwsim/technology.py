@@ -11,7 +11,7 @@ from hwbase.check import Number
 
 BOOKS = Path(__file__).parent / "books"
 #: Books in the folder that describe a process rather than a machine.
-NODES = ("n16", "n7", "n5", "n5-asplos26", "n3", "n2")
+NODES = ("n16", "n7", "n5", "n5-asplos26", "n5-synthesised", "n3", "n2")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Technology(Record):
 
 
 def technology_book(name_or_path: str | Path = "n5-asplos26") -> Book:
-    """Return the technology book of that name (n16, n7, n5, n5-asplos26, n3, n2) or file; raises `InputError`."""
+    """Return the technology book of that name (one of `NODES`) or file; raises `InputError`."""
     return load_book(name_or_path, BOOKS)
 
 

@@ -13,8 +13,9 @@ import hwsim
 import models
 from explorer.papers.cells import read_rows
 from explorer.scoreboard import Row
-from hwbase import Quantity
+from hwbase import Quantity, load_book
 from hwsim.simulate import hardwired
+from hwsim.technology import BOOKS
 
 _CELLS = Path(__file__).with_name("hnlpu_machine.csv")
 #: Contexts of Figure 14 that are compared, by their name there.
@@ -26,11 +27,18 @@ LAYER_INPUTS = 2880
 #: Area of a 300 mm wafer's inscribed square as the first preprint counts it, in mm2.
 INSCRIBED_MM2 = 45_000.0
 _WEIGHT_BITS = 4
+#: What synthesis of the neurons gave: of the operator of Figure 12, and of the widest neurons of a layer.
+_SYNTHESISED = (
+    "operator_me_transistors",
+    "operator_ce_transistors",
+    "layer_me_transistors",
+    "layer_ce_transistors",
+)
 
 
 @dataclass(frozen=True)
 class _Machine:
-    """The paper's machine with the density its Table 1 implies, and the same design from gate counts alone."""
+    """The paper's machine with the density its Table 1 implies, and the same design from gate counts or synthesis."""
 
     spec: models.LLMSpec
     design: hwsim.HardwiredDesign
@@ -38,6 +46,7 @@ class _Machine:
     chip: hwsim.Chip
     gates: hwsim.Technology
     gate_chip: hwsim.Chip
+    synthesised: hwsim.Technology
 
 
 def machine_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], dict[str, Quantity]]:
@@ -46,7 +55,7 @@ def machine_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], dict[
     design, technology, used = hardwired(spec, set=set)
     gates = hwsim.load_technology("n5")
     chip, gate_chip = hwsim.build_chip(spec, design, technology), hwsim.build_chip(spec, design, gates)
-    machine = _Machine(spec, design, technology, chip, gates, gate_chip)
+    machine = _Machine(spec, design, technology, chip, gates, gate_chip, hwsim.load_technology("n5-synthesised"))
     ours = _table_1(machine) | _table_2(machine) | _density(machine) | _operator(machine) | _figure_14(machine)
     return read_rows(_CELLS, ours), used
 
@@ -66,12 +75,14 @@ def _table_1(m: _Machine) -> dict[str, float]:
     return powers | {
         **{f"t1-{short}-area": block.area_mm2 for short, block in blocks.items()},
         "t1-hn-area-gates": m.gate_chip.block("HN array").area_mm2,
+        "t1-hn-area-synthesis": hwsim.hn_array(m.spec, design, m.synthesised)[0],
         "t1-hn-power-leakage": blocks["hn"].area_mm2 * m.technology.leakage_w_per_mm2,
         "t1-link-power-phy": m.gate_chip.block("interconnect engine").power_w,
         "t1-total-area": m.chip.area_mm2,
         "t1-total-power": m.chip.power_w,
         "t1-average-density": m.chip.power_w / m.chip.area_mm2,
         "t1-reticle": hwsim.fit_design(m.spec, design, m.technology).chips,
+        "t1-reticle-synthesis": hwsim.fit_design(m.spec, design, m.synthesised).chips,
         "sys-links": design.chips * design.links_per_chip / 2,
         "sys-buffer": design.buffer_bytes / 1e6,
         "sys-buffer-bandwidth": design.buffer_bandwidth_bytes_per_s / 1e12,
@@ -120,8 +131,12 @@ def _density(m: _Machine) -> dict[str, float]:
     array = m.chip.block("HN array").area_mm2
     neuron = hwsim.metal_embedding(LAYER_INPUTS, LAYER_INPUTS, fmt, m.gates, slack=m.design.popcnt_slack)
     per_weight_um2 = array / m.chip.hn_weights * 1e6
+    measured = {name: load_book("synthesis", BOOKS).value(name, "transistor") for name in _SYNTHESISED}
     return {
         "ce-transistors": layer.transistors_per_weight,
+        "ce-transistors-synthesis": measured["layer_ce_transistors"],
+        "me-hnlpu-transistors-synthesis": measured["layer_me_transistors"],
+        "fig12-density-gain-synthesis": measured["operator_ce_transistors"] / measured["operator_me_transistors"],
         "ce-naive-area": naive_mm2,
         "ce-naive-chips": naive_mm2 / m.gates.reticle_area_mm2,
         "me-per-weight": per_weight_um2,
