@@ -1,0 +1,405 @@
+"""A serving engine on a GPU node: continuous batching with chunked prefill over a paged key-value cache.
+
+Steps follow one another; a request joins or leaves at a step's end. While the batch stays as it is, its steps are
+summed in closed form: time jumps to the first end of a step at which something changes. Sequences are kept as offsets
+to a count of steps, so that a step costs nothing for the sequences in it.
+
+Blocks of the cache are taken as a sequence grows; a prompt is admitted when there are blocks for all of it. Where
+blocks run out, the sequence that would be served last gives up its own and is computed again later (preemption by
+recompute).
+"""
+
+import heapq
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwsim.events.bins import Bins
+from hwsim.events.gpu_step import Chunk, Decoding, ServingNode, StepModel, Stretch
+from hwsim.events.results import STATES
+from hwsim.events.traffic import Traffic
+
+FINISHED, CANCELLED, REJECTED, FAILED, UNFINISHED = range(len(STATES))
+RESOURCES = ("memory bandwidth", "compute", "NVLink", "step")
+#: Columns of the timeline after the resources.
+_LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
+_NEVER = float("inf")
+
+
+class Ledger:
+    """What became of every request of a traffic, (requests,) each; times in s, NaN for what has not happened."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        n = len(traffic)
+        self.prompt = array("q", traffic.prompt_tokens.tolist())
+        self.output = array("q", traffic.output_tokens.tolist())
+        self.priority = array("q", traffic.priority.tolist())
+        self.patience = array("d", traffic.cancel_s.tolist())
+        self.arrival, self.admitted, self.first, self.end = (array("d", [float("nan")]) * n for _ in range(4))
+        self.generated = array("q", [0]) * n
+        self.state = array("b", [UNFINISHED]) * n
+        self.closed = 0
+
+    def close(self, request: int, state: int, now: float) -> None:
+        """Give a request its one end."""
+        if self.state[request] != UNFINISHED:
+            raise RuntimeError(f"request {request} ended twice")
+        self.state[request], self.end[request] = state, now
+        self.closed += 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How an engine schedules: order of waiting requests, prompt tokens in a step, most tokens of a request."""
+
+    shortest_first: bool = False
+    prefill_cap: int = 1 << 60
+    max_context: int = 1 << 60
+
+
+@dataclass
+class _Prefill:
+    request: int
+    total: int
+    done: int = 0
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Steps under way: `steps` of them from `start_s` to `end_s`."""
+
+    start_s: float
+    stretch: Stretch
+    steps: int
+    end_s: float
+    chunks: tuple[tuple[_Prefill, Chunk], ...] = ()
+
+
+class Engine:
+    """One node. `submit` brings a request at a time never before the last; `commit` ends what is under way at `due_s`.
+
+    `outstanding` counts requests that are waiting or running, `on_end(request, time)` is called when one ends.
+    """
+
+    def __init__(
+        self,
+        model: StepModel,
+        node: ServingNode,
+        ledger: Ledger,
+        limits: Limits,
+        on_end: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._model, self._node, self._ledger, self._limits, self._on_end = model, node, ledger, limits, on_end
+        self.now_s, self.jumps, self.steps, self.preemptions = 0.0, 0, 0, 0
+        self.busy_s = dict.fromkeys(RESOURCES, 0.0)
+        self.bins = Bins(len(RESOURCES) + len(_LEVELS))
+        # A queue by key; what left it in another way stays in the heap until its turn, and is gone from the set.
+        self._waiting: list[tuple[int, int, int]] = []
+        self._queued: set[int] = set()
+        self._prefilling: list[_Prefill] = []
+        self._cancels: list[tuple[float, int]] = []
+        self._plan: _Plan | None = None
+        block = node.kv_block_tokens
+        self._block_bytes = block * model.full_bytes
+        # Windowed layers hold a window's worth for every sequence, however short.
+        self._sequence_bytes = -(-model.window // block) * block * model.window_bytes
+        # Sequences that decode attend to offset + count positions in the step to come.
+        self._count, self._offset_sum = 0, 0
+        self._offsets: dict[int, int] = {}
+        self._residues = [0] * block
+        self._inside: dict[int, int] = {}
+        self._inside_sum = 0
+        self._finishing: list[tuple[int, int]] = []
+        self._crossing: list[tuple[int, int]] = []
+
+    # What a router or a driver sees.
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the node."""
+        return self._model.gpus
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that wait or run."""
+        return len(self._queued) + len(self._prefilling) + len(self._offsets)
+
+    @property
+    def due_s(self) -> float:
+        """When what is under way ends; infinity for an idle engine."""
+        return self._plan.end_s if self._plan else _NEVER
+
+    def fits(self, request: int) -> bool:
+        """Return whether the node could ever hold the request, and its context is allowed."""
+        tokens = self._ledger.prompt[request] + self._ledger.output[request]
+        needed = self._sequence_bytes + self._blocks(tokens) * self._block_bytes
+        return tokens <= self._limits.max_context and needed <= self._model.kv_capacity_bytes
+
+    def submit(self, request: int, now_s: float) -> None:
+        """Let a request arrive now; it is considered at the end of the step under way."""
+        ledger = self._ledger
+        ledger.arrival[request] = now_s
+        if not self.fits(request):
+            self._close(request, REJECTED, now_s)
+            return
+        self._queue(request)
+        if ledger.patience[request] < _NEVER:
+            heapq.heappush(self._cancels, (now_s + ledger.patience[request], request))
+        if self._plan is None:
+            self._idle_until(now_s)
+            self._next()
+        else:
+            self._shorten(min(now_s, self._cancels[0][0]) if self._cancels else now_s)
+
+    def commit(self) -> None:
+        """End the steps under way, let requests leave and join, and begin the next."""
+        plan = self._plan
+        if plan is None:
+            raise RuntimeError("nothing is under way")
+        self._account(plan)
+        self.now_s = plan.end_s
+        self._count += plan.steps
+        self._cross()
+        self._finish()
+        for prefill, chunk in plan.chunks:
+            prefill.done += chunk.tokens
+            if chunk.last:
+                self._prefilling.remove(prefill)
+                self._emit(prefill.request)
+        self._give_up()
+        self._next()
+
+    # Steps.
+
+    def _next(self) -> None:
+        """Plan what follows: one step with prompts in it, or decode steps up to the next change."""
+        self._make_room()
+        chunks = self._chunks()
+        n = len(self._offsets)
+        if not chunks and not n:
+            self._plan = None
+            return
+        decoding = self._decoding()
+        memory_s, compute_s = self._model.work(decoding, tuple(chunk for _, chunk in chunks))
+        links_s, latency_s = self._model.fixed(n + sum(chunk.tokens for _, chunk in chunks))
+        if chunks:
+            stretch = Stretch(memory_s, compute_s, link_s=links_s, latency_s=latency_s)
+            self._plan = _Plan(self.now_s, stretch, 1, self.now_s + stretch.duration(1), chunks)
+        else:
+            stretch = Stretch(memory_s, compute_s, *self._model.growth(decoding), links_s, latency_s)
+            steps = self._unchanged_steps()
+            self._plan = _Plan(self.now_s, stretch, steps, self.now_s + stretch.duration(steps))
+        if self._cancels:
+            self._shorten(self._cancels[0][0])
+
+    def _shorten(self, until_s: float) -> None:
+        """End the plan at the first end of a step at or after `until_s`."""
+        plan = self._plan
+        if plan is None or plan.steps == 1 or plan.end_s <= until_s:
+            return
+        steps = plan.stretch.steps_until(until_s - plan.start_s, plan.steps)
+        self._plan = _Plan(plan.start_s, plan.stretch, steps, plan.start_s + plan.stretch.duration(steps))
+
+    def _unchanged_steps(self) -> int:
+        """Steps until a sequence ends, its context outgrows the window, or blocks may run out."""
+        steps = self._finishing_in()
+        if self._inside:
+            steps = min(steps, self._crossing_in())
+        if self._fits_after(steps):
+            return steps
+        low, high = 1, steps
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._fits_after(middle) else (low, middle - 1)
+        return low
+
+    def _chunks(self) -> tuple[tuple[_Prefill, Chunk], ...]:
+        """Pieces of prompts for the next step: those begun first, then as many as may be admitted."""
+        budget = min(self._node.tokens_per_step - len(self._offsets), self._limits.prefill_cap)
+        pieces = []
+        for prefill in self._prefilling:
+            if budget <= 0:
+                break
+            pieces.append(self._piece(prefill, budget))
+            budget -= pieces[-1][1].tokens
+        while budget > 0 and self._waiting:
+            request = self._waiting[0][2]
+            if request not in self._queued:
+                heapq.heappop(self._waiting)
+                continue
+            prefill = _Prefill(request, self._ledger.prompt[request] + self._ledger.generated[request])
+            if not self._admits(prefill):
+                break
+            heapq.heappop(self._waiting)
+            self._queued.remove(request)
+            self._prefilling.append(prefill)
+            if np.isnan(self._ledger.admitted[request]):
+                self._ledger.admitted[request] = self.now_s
+            pieces.append(self._piece(prefill, budget))
+            budget -= pieces[-1][1].tokens
+        return tuple(pieces)
+
+    @staticmethod
+    def _piece(prefill: _Prefill, budget: int) -> tuple[_Prefill, Chunk]:
+        tokens = min(prefill.total - prefill.done, budget)
+        return prefill, Chunk(prefill.done, tokens, prefill.done + tokens == prefill.total)
+
+    def _account(self, plan: _Plan) -> None:
+        stretch, steps = plan.stretch, plan.steps
+        duration = plan.end_s - plan.start_s
+        busy = (stretch.memory(steps), stretch.compute(steps), stretch.link_s * steps, duration)
+        for name, seconds in zip(RESOURCES, busy, strict=True):
+            self.busy_s[name] += seconds
+        tokens = len(self._offsets) * steps + sum(chunk.tokens for _, chunk in plan.chunks)
+        running = len(self._offsets) + len(self._prefilling)
+        kv_bytes = self._kv_bytes()
+        levels = (running, len(self._queued), kv_bytes, tokens / duration)
+        self.bins.add(plan.start_s, plan.end_s, (*(seconds / duration for seconds in busy), *levels))
+        self.jumps += 1
+        self.steps += steps
+
+    def _idle_until(self, now_s: float) -> None:
+        self.bins.add(self.now_s, now_s, np.zeros(len(RESOURCES) + len(_LEVELS)))
+        self.now_s = max(self.now_s, now_s)
+
+    # Sequences that decode.
+
+    def _emit(self, request: int) -> None:
+        """A prompt is read: its next output token is there, and the sequence decodes on unless that was the last."""
+        ledger = self._ledger
+        ledger.generated[request] += 1
+        if np.isnan(ledger.first[request]):
+            ledger.first[request] = self.now_s
+        left = ledger.output[request] - ledger.generated[request]
+        if not left:
+            self._close(request, FINISHED, self.now_s)
+            return
+        positions = ledger.prompt[request] + ledger.generated[request]
+        offset = positions - self._count
+        self._offsets[request] = offset
+        self._offset_sum += offset
+        self._residues[offset % len(self._residues)] += 1
+        heapq.heappush(self._finishing, (self._count + left, request))
+        if positions < self._model.window:
+            self._inside[request] = offset
+            self._inside_sum += offset
+            heapq.heappush(self._crossing, (self._model.window - offset, request))
+
+    def _drop(self, request: int) -> None:
+        """Take a sequence out of the batch; its entries in the heaps are passed over when their time comes."""
+        ledger, offset = self._ledger, self._offsets.pop(request)
+        ledger.generated[request] = self._count + offset - ledger.prompt[request]
+        self._offset_sum -= offset
+        self._residues[offset % len(self._residues)] -= 1
+        if request in self._inside:
+            self._inside_sum -= self._inside.pop(request)
+
+    def _finishing_in(self) -> int:
+        heap = self._finishing
+        while not self._ends_at(*heap[0]):
+            heapq.heappop(heap)
+        return heap[0][0] - self._count
+
+    def _ends_at(self, at: int, request: int) -> bool:
+        """Whether the sequence runs and has its last token when the count is `at`."""
+        tokens = self._ledger.prompt[request] + self._ledger.output[request]
+        return self._offsets.get(request) == tokens - at
+
+    def _crossing_in(self) -> int:
+        heap = self._crossing
+        while self._inside.get(heap[0][1]) != self._model.window - heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][0] - self._count
+
+    def _cross(self) -> None:
+        while self._crossing and self._crossing[0][0] <= self._count:
+            at, request = heapq.heappop(self._crossing)
+            if self._inside.get(request) == self._model.window - at:
+                self._inside_sum -= self._inside.pop(request)
+
+    def _finish(self) -> None:
+        while self._finishing and self._finishing[0][0] <= self._count:
+            at, request = heapq.heappop(self._finishing)
+            if self._ends_at(at, request):
+                self._drop(request)
+                self._close(request, FINISHED, self.now_s)
+
+    def _decoding(self) -> Decoding:
+        n, inside = len(self._offsets), len(self._inside)
+        windowed = inside * self._count + self._inside_sum + (n - inside) * self._model.window
+        return Decoding(n, n * self._count + self._offset_sum, windowed, inside)
+
+    # The cache.
+
+    def _blocks(self, tokens: int) -> int:
+        return -(-tokens // self._node.kv_block_tokens)
+
+    def _kv_bytes(self, steps: int = 0) -> float:
+        """Bytes taken in the step that comes after `steps` more."""
+        block, n = self._node.kv_block_tokens, len(self._offsets)
+        at = self._count + steps
+        spare = sum(many * (-(at + residue) % block) for residue, many in enumerate(self._residues))
+        blocks = (n * at + self._offset_sum + spare) // block
+        blocks += sum(self._blocks(prefill.total) for prefill in self._prefilling)
+        return blocks * self._block_bytes + (n + len(self._prefilling)) * self._sequence_bytes
+
+    def _fits_after(self, steps: int) -> bool:
+        return self._kv_bytes(steps - 1) <= self._model.kv_capacity_bytes
+
+    def _admits(self, prefill: _Prefill) -> bool:
+        if len(self._offsets) + len(self._prefilling) >= self._node.sequences_per_step:
+            return False
+        # One more token than the prompt, so that it can go on at once.
+        needed = self._sequence_bytes + self._blocks(prefill.total + 1) * self._block_bytes
+        return self._kv_bytes() + needed <= self._model.kv_capacity_bytes
+
+    def _make_room(self) -> None:
+        """Preempt what would be served last until the step to come has its blocks."""
+        while not self._fits_after(1):
+            if self._prefilling:
+                request = self._prefilling.pop().request
+            else:
+                request = max(self._offsets, key=self._key)
+                self._drop(request)
+            self._queue(request)
+            self.preemptions += 1
+
+    # Requests.
+
+    def settle(self) -> None:
+        """Write down what the running sequences have so far, for a simulation that stops before its end."""
+        for request in list(self._offsets):
+            self._drop(request)
+
+    def _queue(self, request: int) -> None:
+        self._queued.add(request)
+        heapq.heappush(self._waiting, self._key(request))
+
+    def _key(self, request: int) -> tuple[int, int, int]:
+        """Order of service: priority, then shortest prompt where so asked, then arrival."""
+        ledger = self._ledger
+        length = ledger.prompt[request] if self._limits.shortest_first else 0
+        return ledger.priority[request], length, request
+
+    def _give_up(self) -> None:
+        """End the requests whose users have left: waiting ones at that time, running ones now."""
+        while self._cancels and self._cancels[0][0] <= self.now_s:
+            at, request = heapq.heappop(self._cancels)
+            if self._ledger.state[request] != UNFINISHED:
+                continue
+            if request in self._offsets:
+                self._drop(request)
+                at = self.now_s
+            elif request in self._queued:
+                self._queued.remove(request)
+            else:
+                self._prefilling = [prefill for prefill in self._prefilling if prefill.request != request]
+                at = self.now_s
+            self._close(request, CANCELLED, at)
+
+    def _close(self, request: int, state: int, now_s: float) -> None:
+        self._ledger.close(request, state, now_s)
+        if self._on_end:
+            self._on_end(request, now_s)
