@@ -12,12 +12,13 @@ from explorer import terminal
 from explorer.answer import answer
 from explorer.audit import audit_neuron
 from explorer.economics import cost
-from explorer.infer import ARITHMETICS, infer
-from explorer.options import parse_count, parse_overrides
+from explorer.inference_commands import infer_command, quality_command
+from explorer.options import need_count, parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.report import write_report
 from explorer.reproduce import reproduce
 from hwbase import InputError
+from hwsim.simulate import DEFAULT_TECHNOLOGY
 
 #: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
@@ -40,6 +41,7 @@ Set = Annotated[
 ]
 UserBook = Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")]
 Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
+Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
 Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
 Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
 
@@ -51,6 +53,7 @@ def report(
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
+    technology: Technology = DEFAULT_TECHNOLOGY,
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
@@ -58,9 +61,10 @@ def report(
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
     found = answer(
         model,
-        context=_count("context", context),
-        volume=_count("volume", volume),
+        context=need_count("context", context),
+        volume=need_count("volume", volume),
         convention=convention,
+        technology=technology,
         set=parse_overrides(settings),
         book=book,
         command=_command(),
@@ -102,7 +106,7 @@ def simulate(
         bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
     ] = None,
     weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
-    technology: Annotated[str, typer.Option("--technology", help="Technology book.")] = "n5-asplos26",
+    technology: Technology = DEFAULT_TECHNOLOGY,
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
@@ -112,7 +116,7 @@ def simulate(
     result = hwsim.simulate(
         model,
         on,
-        context=_count("context", context),
+        context=need_count("context", context),
         batch=parse_count("batch", batch),
         prompt=parse_count("prompt", prompt),
         reading=reading,
@@ -134,6 +138,7 @@ def cost_command(
     volume: Volume = "1",
     convention: Convention = "as-published",
     context: Context = "2048",
+    technology: Technology = DEFAULT_TECHNOLOGY,
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
@@ -142,9 +147,10 @@ def cost_command(
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
     found = cost(
         model,
-        volume=_count("volume", volume),
+        volume=need_count("volume", volume),
         convention=convention,
-        context=_count("context", context),
+        context=need_count("context", context),
+        technology=technology,
         book=book,
         set=parse_overrides(settings),
         effects=True,
@@ -179,28 +185,8 @@ def assumptions(
         terminal.show_book(console, loaded)
 
 
-@app.command("infer")
-def infer_command(
-    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
-    model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = "smollm2-135m",
-    arithmetic: Annotated[str, typer.Option("--arithmetic", help=f"One of {', '.join(ARITHMETICS)}.")] = "float",
-    tokens: Annotated[str, typer.Option("--tokens", help="Most tokens to generate.")] = "64",
-    as_json: AsJson = False,
-    out: Out = None,
-) -> None:
-    """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
-    quiet = as_json or out is not None
-
-    def write(piece: str) -> None:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-
-    found = infer(model, arithmetic, prompt, max_tokens=_count("tokens", tokens), on_text=None if quiet else write)
-    if quiet:
-        emit(found, out)
-    else:
-        terminal.show_inference(console, found)
-
+app.command("infer")(infer_command)
+app.command("quality")(quality_command)
 
 audit_app = typer.Typer(help="Circuit models against synthesis.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(audit_app, name="audit")
@@ -210,12 +196,12 @@ app.add_typer(audit_app, name="audit")
 def audit_neuron_command(
     inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256",
     slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
-    technology: Annotated[str, typer.Option("--technology", help="Technology book.")] = "n5",
+    technology: Technology = "n5",
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
     """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
-    sizes = [_count("inputs", part) for part in inputs.split(",")]
+    sizes = [need_count("inputs", part) for part in inputs.split(",")]
     found = audit_neuron(sizes, slack=slack, technology=technology)
     if as_json or out:
         emit(found, out)
@@ -252,13 +238,6 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(message: str, status: int = BAD_INPUT) -> None:
     sys.stderr.write(f"hwsim: {message}\n")
     sys.exit(status)
-
-
-def _count(name: str, text: str) -> int:
-    value = parse_count(name, text)
-    if value is None:
-        raise InputError(f"{name} is missing: expected a whole number")
-    return value
 
 
 def _command() -> str:

@@ -24,6 +24,14 @@ def parse_count(name: str, text: str | None) -> int | None:
     return int(value)
 
 
+def need_count(name: str, text: str) -> int:
+    """Return what `parse_count` makes of `text`, which must be there; raises `InputError`."""
+    value = parse_count(name, text)
+    if value is None:
+        raise InputError(f"{name} is missing: expected a whole number")
+    return value
+
+
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
     """Return `["a=1", "b=18 kUSD"]` as {"a": "1", "b": "18 kUSD"}; raises `InputError` for anything else."""
     overrides: dict[str, Any] = {}

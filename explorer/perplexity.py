@@ -13,32 +13,47 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from explorer.infer import ARITHMETICS, linear_operator
+from explorer.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS, linear_operator
 from hwbase import InputError, Record, check, unknown_name
-from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, perplexity, read_model
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
 
 #: Tokens scored unless the caller says otherwise.
 DEFAULT_TOKENS = 4096
-#: Bits of weights and activations (32 where they stay float) of each arithmetic.
-BITS = {"float": (32, 32), "int8": (8, 8), "int4": (4, 32), "mxfp4": (4, 32), "hardwired": (4, 8)}
+#: Bits of weights and activations (32 where they stay float) of each arithmetic, in the order of the table.
+BITS = {"float": (32, 32), "mxfp4": (4, 32), "hardwired": (4, 8), "int8": (8, 8), "int4": (4, 32)}
+#: What the rows are called; "A16" is how the field names activations that stay float (here float32).
+_TITLES = {
+    "float": "float32",
+    "mxfp4": "MXFP4 W4A16",
+    "hardwired": "hardwired W4A{bits}",
+    "int8": "INT8 per channel W8A{bits}",
+    "int4": "INT4 per channel W4A16",
+}
 
-#: Called with (what is measured, tokens scored so far, tokens to score).
+HEADS = ("converted", "float")
+
+#: Called with (the row that is measured, tokens scored so far, tokens to score, both over all rows).
 Report = Callable[[str, int, int], None]
 
 _TOPICS = ("objects", "execmodel", "types")
+_MOST_TEXT_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class QualityRow(Record):
-    """Perplexity in one arithmetic; `ratio` is to the table's first row, bits 32 mean float32.
+    """Perplexity in one arithmetic, which `title` says in full; bits 32 mean float32.
 
-    `head` is "same" where the output head has the format of the other matrices, "float" where it stays float32.
+    `head` is "converted" where the output head has the format of the other matrices, "float" where it stays float32.
+    `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences
+    of the losses token by token as if tokens were independent. `seconds` include converting the weights.
     """
 
+    title: str
     arithmetic: str
     weight_bits: int
     activation_bits: int
@@ -46,6 +61,7 @@ class QualityRow(Record):
     head: str
     perplexity: float
     ratio: float
+    ratio_error: float
     seconds: float
 
 
@@ -61,8 +77,9 @@ class QualityTable(Record):
     rows: tuple[QualityRow, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each arithmetic."""
-        return pd.DataFrame([row.to_dict() for row in self.rows])
+        """Return a row for each arithmetic, the measurement's terms beside it."""
+        terms = {"model": self.model, "tokens": self.tokens, "window": self.window, "text_sha256": self.text_sha256}
+        return pd.DataFrame([row.to_dict() | terms for row in self.rows])
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False, escape=True)
@@ -77,17 +94,25 @@ class Case:
     activation_bits: int = 8
     float_head: bool = False
 
+    @property
+    def title(self) -> str:
+        """What the row is called, scaling and head aside."""
+        return _TITLES[self.arithmetic].format(bits=self.activation_bits)
 
-#: Rows of the table of arithmetics.
-CASES = (
-    Case("float"),
-    Case("mxfp4"),
-    Case("hardwired"),
-    Case("int8"),
-    Case("int4"),
-    Case("mxfp4", float_head=True),
-    Case("hardwired", float_head=True),
-)
+
+def arithmetic_cases(arithmetics: Sequence[str] = tuple(BITS), heads: Sequence[str] = HEADS) -> tuple[Case, ...]:
+    """Return the rows of a table: float first, to compare with, then each arithmetic with each kind of head.
+
+    Raises `InputError` for names that are not in `BITS` or `HEADS`.
+    """
+    for name in arithmetics:
+        if name not in ARITHMETICS:
+            raise unknown_name("arithmetic", name, ARITHMETICS)
+    for head in heads:
+        if head not in HEADS:
+            raise unknown_name("head", head, HEADS)
+    others = [name for name in dict.fromkeys(arithmetics) if name != "float"]
+    return (Case("float"), *(Case(name, float_head=head == "float") for head in heads for name in others))
 
 
 def real_text() -> tuple[str, str]:
@@ -103,49 +128,42 @@ def real_text() -> tuple[str, str]:
     return f"pydoc_data.topics {'+'.join(_TOPICS)} of Python {platform.python_version()}", text
 
 
-def arithmetic_table(
-    cases: Sequence[Case] = CASES,
-    *,
-    tokens: int = DEFAULT_TOKENS,
-    window: int = DEFAULT_WINDOW,
-    text: str | None = None,
-    path: str | Path | None = None,
-    report: Report | None = None,
-) -> QualityTable:
-    """Return the perplexity of SmolLM2-135M in each arithmetic, activations scaled per token unless a case says so.
-
-    `tokens` are scored (of `text`, or of `real_text`), in windows of `window`, each from an empty cache. Raises
-    `InputError` for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
-    """
-    return measure(cases, tokens=tokens, window=window, text=text, path=path, report=report)
+def read_text(path: str | Path) -> str:
+    """Return the text of a UTF-8 file; raises `InputError` if there is none, or it is not UTF-8, or endless."""
+    shown = str(path)[:200]
+    try:
+        if "\0" in str(path) or not Path(path).is_file():
+            raise InputError(f"text = {shown!r}: expected a file")
+        if Path(path).stat().st_size > _MOST_TEXT_BYTES:
+            raise InputError(f"text = {shown!r}: expected at most {_MOST_TEXT_BYTES} bytes")
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"text = {shown!r} is not UTF-8 at byte {error.start}: expected UTF-8") from None
+    except OSError as error:
+        raise InputError(f"text = {shown!r} cannot be read: {error.strerror or error}") from None
 
 
-def scaling_table(
+def scaling_cases(
     arithmetic: str = "hardwired",
     scalings: Sequence[str] = SCALINGS,
     activation_bits: Sequence[int] = (8, 6),
     *,
-    tokens: int = DEFAULT_TOKENS,
-    window: int = DEFAULT_WINDOW,
-    text: str | None = None,
-    path: str | Path | None = None,
-    report: Report | None = None,
-) -> QualityTable:
-    """Return the perplexity under each activation scaling and width; the first row keeps activations in float.
+    float_head: bool = False,
+) -> tuple[Case, ...]:
+    """Return the rows of a table of activation scalings and widths; the first keeps activations in float.
 
     It shows the outlier token: a scale for all tokens follows the first token's massive activations and starves the
-    others; a scale of its own, or float for it alone, brings much of that back. `arithmetic` is "hardwired" or "int8".
-    Parameters and errors are those of `arithmetic_table`.
+    others; a scale of its own, or float for it alone, brings much of that back. `arithmetic` is "hardwired" or "int8"
+    (whose first row keeps the weights in float too). Raises `InputError` for another one.
     """
-    if arithmetic not in ("hardwired", "int8"):
-        raise unknown_name("arithmetic with integer activations:", arithmetic, ("hardwired", "int8"))
-    first = Case("mxfp4" if arithmetic == "hardwired" else "float")
-    cases = [first, *(Case(arithmetic, scaling, bits) for bits in activation_bits for scaling in scalings)]
-    return measure(cases, tokens=tokens, window=window, text=text, path=path, report=report)
+    if arithmetic not in INTEGER_ACTIVATIONS:
+        raise unknown_name("arithmetic with integer activations:", arithmetic, INTEGER_ACTIVATIONS)
+    first = Case("mxfp4" if arithmetic == "hardwired" else "float", float_head=float_head)
+    return (first, *(Case(arithmetic, way, bits, float_head) for bits in activation_bits for way in scalings))
 
 
 def measure(
-    cases: Sequence[Case],
+    cases: Sequence[Case] | None = None,
     *,
     tokens: int = DEFAULT_TOKENS,
     window: int = DEFAULT_WINDOW,
@@ -153,19 +171,25 @@ def measure(
     path: str | Path | None = None,
     report: Report | None = None,
 ) -> QualityTable:
-    """Return a table with a row for each case, in order; parameters and errors are those of `arithmetic_table`."""
-    for case in cases:
-        if case.arithmetic not in ARITHMETICS:
-            raise unknown_name("arithmetic", case.arithmetic, ARITHMETICS)
+    """Return the perplexity of SmolLM2-135M in each case, in order (`arithmetic_cases` unless given).
+
+    `tokens` are scored (of `text`, or of `real_text`), in windows of `window`, each from an empty cache; the weights
+    are those of the GGUF file at `path`, or of the package that carries them. Raises `InputError` for unknown names, a
+    text that is too short, and whatever `models.inference.read_model` raises.
+    """
+    cases = arithmetic_cases() if cases is None else cases
     wanted = int(check.count("tokens", tokens, high=1e9)) + 1
+    check.count("window", window, low=2)
     source, content = real_text() if text is None else ("given", text)
     weights, vocabulary = read_model(path)
     ids = Tokenizer(vocabulary).encode(content)
     if len(ids) < wanted:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {wanted}, the first is not scored")
     rows: list[QualityRow] = []
-    for case in cases:
+    reference = np.zeros(wanted - 1)
+    for number, case in enumerate(cases):
         start = time.perf_counter()
+        progress = None if report is None else _beyond(report, case, number * (wanted - 1), len(cases) * (wanted - 1))
         linear = linear_operator(
             weights,
             case.arithmetic,
@@ -173,46 +197,52 @@ def measure(
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        model = Transformer(weights, linear)
-        progress = None if report is None else _under(report, case)
-        value = perplexity(model, ids[:wanted], window=window, progress=progress).value
-        weight_bits, activation_bits = BITS[case.arithmetic]
-        integers = activation_bits < 32
-        rows.append(
-            QualityRow(
-                case.arithmetic,
-                weight_bits,
-                case.activation_bits if integers else activation_bits,
-                case.scaling if integers else "",
-                "float" if case.float_head else "same",
-                value,
-                value / rows[0].perplexity if rows else 1.0,
-                time.perf_counter() - start,
-            )
-        )
+        losses = token_losses(Transformer(weights, linear), ids[:wanted], window=window, progress=progress)
+        reference = losses if number == 0 else reference
+        rows.append(_row(case, losses, reference, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()
-    return QualityTable(DEFAULT_MODEL, source, checksum, wanted - 1, int(window), tuple(rows))
+    name = DEFAULT_MODEL if path is None else Path(path).stem
+    return QualityTable(name, source, checksum, wanted - 1, int(window), tuple(rows))
 
 
-def _under(report: Report, case: Case) -> Callable[[int, int], None]:
-    name = case.arithmetic
-    if BITS[name][1] < 32:
-        name += f" A{case.activation_bits} {case.scaling}"
+def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) -> QualityRow:
+    weight_bits, activation_bits = BITS[case.arithmetic]
+    integers = case.arithmetic in INTEGER_ACTIVATIONS
+    more = losses - reference
+    ratio = float(np.exp(more.mean()))
+    return QualityRow(
+        title=case.title,
+        arithmetic=case.arithmetic,
+        weight_bits=weight_bits,
+        activation_bits=case.activation_bits if integers else activation_bits,
+        scaling=case.scaling if integers else "",
+        head="float" if case.float_head or case.arithmetic == "float" else "converted",
+        perplexity=float(np.exp(losses.mean())),
+        ratio=ratio,
+        ratio_error=ratio * float(more.std() / np.sqrt(more.size)),
+        seconds=seconds,
+    )
+
+
+def _beyond(report: Report, case: Case, before: int, total: int) -> Callable[[int, int], None]:
+    """Return the progress of one row as that of the table, which has scored `before` tokens already."""
+    name = case.title
+    if case.arithmetic in INTEGER_ACTIVATIONS:
+        name += f" {case.scaling}"
     if case.float_head:
         name += ", head float"
-    return lambda done, total: report(name, done, total)
+    report(name, before, total)
+    return lambda done, _: report(name, before + done, total)
 
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[Report]:
-    """Yield a `report` that draws a bar for each row on standard error; nothing stays on the screen afterwards."""
+    """Yield a `report` that draws one bar on standard error; nothing stays on the screen afterwards."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    bars: dict[str, int] = {}
     with Progress(*columns, console=console or Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("reading the model", total=None)
 
         def report(name: str, done: int, total: int) -> None:
-            if name not in bars:
-                bars[name] = progress.add_task(name, total=total)
-            progress.update(bars[name], completed=done)  # type: ignore[arg-type]
+            progress.update(bar, description=name, completed=done, total=total)
 
         yield report

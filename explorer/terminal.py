@@ -16,6 +16,7 @@ from explorer.economics import CostAnswer
 from explorer.figures.numbers import with_unit
 from explorer.figures.theme import machine_name
 from explorer.infer import Inference
+from explorer.perplexity import QualityTable
 from explorer.scoreboard import Scoreboard
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
@@ -174,6 +175,22 @@ def show_inference(console: Console, found: Inference) -> None:
             f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
             highlight=False,
         )
+
+
+def show_quality(console: Console, table: QualityTable) -> None:
+    """Print perplexities, each beside the first row's, and the text that they are of."""
+    frame = table.to_frame()
+    view = frame[["title", "scaling", "head", "perplexity", "ratio"]].rename(
+        columns={"title": "arithmetic", "scaling": "activation scales", "ratio": "x first row"}
+    )
+    view["+-"] = frame["ratio_error"].map("{:.3f}".format)
+    view["s"] = frame["seconds"]
+    show_frame(console, f"Perplexity of {table.model}", view)
+    console.print(
+        f"{table.tokens:,} tokens of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of {table.window}; "
+        "+- is one standard error; A16: activations stay float (float32 here)",
+        highlight=False,
+    )
 
 
 def show_audit(console: Console, found: AuditResult) -> None:

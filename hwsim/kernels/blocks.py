@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from hwsim.kernels.hardwired import EXACT_FLOAT32, EXACT_FLOAT64, ROWS, codes_to_halves, hardwired_matvec
-from hwsim.kernels.planes import check_activations
+from hwsim.kernels.hardwired import EXACT_FLOAT32, EXACT_FLOAT64, ROWS, hardwired_matvec
+from hwsim.kernels.planes import HALVES, check_activations
 from hwsim.kernels.quantised import Quantised
 
 BlockMethod = Literal["auto", "matmul", "blocks"]
@@ -38,21 +38,31 @@ class BlockWeights:
         """What one unit of an integer product stands for, float64 (outputs,)."""
         return np.ldexp(1.0, self.exponents - 1)
 
-    @cached_property
+    @property
     def integers(self) -> np.ndarray:
-        """Weights as integers in units of `unit`, float64 (inputs, outputs), exact."""
-        rows = np.arange(self.codes.shape[0]) // self.block
-        return np.ldexp(codes_to_halves(self.codes).astype(np.float64), self.shifts[rows])
+        """Weights as integers in units of `unit`, float64 (inputs, outputs), exact; made anew each time."""
+        return self._integers(np.float64)
 
     @cached_property
-    def integers_float32(self) -> np.ndarray:
-        """`integers` as float32."""
-        return self.integers.astype(np.float32)
+    def factors(self) -> np.ndarray:
+        """`integers` as float32 if that is exact for products with int8 activations, otherwise as float64; kept."""
+        return self._integers(np.float32 if self.largest_column * 2.0**7 <= EXACT_FLOAT32 else np.float64)
 
     @cached_property
     def largest_column(self) -> float:
         """Largest sum of integer magnitudes of one output: bounds every partial sum of a product."""
-        return float(np.abs(self.integers).sum(axis=0).max(initial=0.0))
+        if self.codes.size == 0:
+            return 0.0
+        starts = np.arange(0, self.codes.shape[0], self.block)
+        sums = np.add.reduceat(np.abs(HALVES)[self.codes], starts, axis=0, dtype=np.float64)
+        return float(np.ldexp(sums, self.shifts).sum(axis=0).max())
+
+    def _integers(self, dtype: type[np.floating]) -> np.ndarray:
+        rows = np.arange(self.codes.shape[0]) // self.block
+        # Indexing keeps the layout of the codes, and a product by a power of two is exact.
+        integers = HALVES.astype(dtype)[self.codes]
+        integers *= np.exp2(self.shifts).astype(dtype)[rows]
+        return integers
 
 
 def prepare_blocks(weights: Quantised) -> BlockWeights:
@@ -102,8 +112,9 @@ def block_matvec(
             part = hardwired_matvec(weights.codes[chosen], vectors[:, chosen], activation_bits)
             product += part << weights.shifts[number]
         return product.reshape(*given.shape[:-1], outputs)
-    narrow = bound <= EXACT_FLOAT32
-    factors = weights.integers_float32 if narrow else weights.integers
+    factors = weights.factors
+    if factors.dtype == np.float32 and bound > EXACT_FLOAT32:
+        factors = weights.integers
     for start in range(0, len(vectors), ROWS):
         rows = slice(start, start + ROWS)
         product[rows] = vectors[rows].astype(factors.dtype) @ factors

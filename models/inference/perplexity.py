@@ -11,6 +11,7 @@ from models.inference.transformer import Transformer, check_tokens
 #: Called with (tokens scored so far, tokens to score).
 Progress = Callable[[int, int], None]
 DEFAULT_WINDOW = 512
+_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ def _windows(total: int, length: int, apart: int) -> Iterator[tuple[int, int, in
 
 
 def _losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    largest = logits.max(axis=-1, keepdims=True)
-    total = np.log(np.exp(logits - largest).sum(axis=-1, dtype=np.float64))
-    chosen = np.take_along_axis(logits, targets[:, None], axis=-1) - largest
-    return total - chosen[:, 0]
+    losses = np.empty(len(targets))
+    # A few rows at a time stay in the cache.
+    for start in range(0, len(targets), _ROWS):
+        rows = logits[start : start + _ROWS]
+        below = rows - rows.max(axis=-1, keepdims=True)
+        chosen = np.take_along_axis(below, targets[start : start + _ROWS, None], axis=-1)[:, 0]
+        losses[start : start + _ROWS] = np.log(np.exp(below, out=below).sum(axis=-1, dtype=np.float64)) - chosen
+    return losses

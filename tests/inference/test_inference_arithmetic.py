@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from conftest import needs_gguf, needs_tokenizers, write_gguf
+from inference_cases import needs_gguf, needs_tokenizers, write_gguf
 
-from explorer.infer import ARITHMETICS, BlockMatrix, chip_run, infer, linear_operator, load_session
-from explorer.perplexity import BITS, CASES, arithmetic_table, measure, real_text, scaling_table
+from explorer.arithmetic import ARITHMETICS, BlockMatrix, linear_operator
+from explorer.infer import chip_run, infer, load_session
+from explorer.perplexity import BITS, arithmetic_cases, measure, real_text, scaling_cases
 from hwbase import InputError
 from hwsim.kernels import codes_to_halves, dequantise, quantise
 from models.inference import Sampling, Transformer, quantise_activations
@@ -123,7 +124,11 @@ def test_unknown_names(weights):
     with pytest.raises(InputError, match="prompt is empty"):
         infer(prompt=" ")
     with pytest.raises(InputError, match="unknown arithmetic with integer activations: 'float'"):
-        scaling_table("float")
+        scaling_cases("float")
+    with pytest.raises(InputError, match="did you mean 'int8'"):
+        arithmetic_cases(["int88"])
+    with pytest.raises(InputError, match="unknown head 'half'"):
+        arithmetic_cases(heads=["half"])
     assert set(BITS) == set(ARITHMETICS)
 
 
@@ -156,14 +161,23 @@ def test_a_file_of_ones_own(tmp_path, weights, vocabulary):
 def test_tables_on_a_small_file(tmp_path, weights, vocabulary):
     file = write_gguf(tmp_path / "tiny.gguf", weights, vocabulary)
     seen = []
-    table = arithmetic_table(tokens=40, window=20, path=file, report=lambda *step: seen.append(step))
-    assert [row.arithmetic for row in table.rows] == [case.arithmetic for case in CASES]
+    cases = arithmetic_cases()
+    table = measure(tokens=40, window=20, path=file, report=lambda *step: seen.append(step))
+    assert [row.arithmetic for row in table.rows] == [case.arithmetic for case in cases]
     assert table.rows[0].ratio == 1.0 and all(row.perplexity > 1 for row in table.rows)
-    assert len({row.perplexity for row in table.rows}) == len(CASES), "each case must reach the operator"
-    assert len(table.to_frame()) == len(CASES) and "hardwired" in table._repr_html_() and "tokens" in table.to_json()
-    assert seen[0] == ("float", 19, 40) and seen[-1] == ("hardwired A8 token, head float", 40, 40)
-    table = scaling_table(tokens=20, window=20, path=file, activation_bits=(8,))
+    assert len({row.perplexity for row in table.rows}) == len(cases) == 9, "each case must reach the operator"
+    assert len({(row.title, row.head) for row in table.rows}) == len(cases)
+    for row in table.rows:
+        assert row.ratio == pytest.approx(row.perplexity / table.rows[0].perplexity)
+        assert (row.ratio_error > 0) == (row.arithmetic != "float")
+    assert len(table.to_frame()) == len(cases) and "hardwired" in table._repr_html_() and "tokens" in table.to_json()
+    assert table.model == "tiny"
+    assert seen[:2] == [("float32", 0, 360), ("float32", 19, 360)]
+    assert seen[-1] == ("INT4 per channel W4A16, head float", 360, 360)
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    table = measure(scaling_cases(activation_bits=(8,)), tokens=20, window=20, path=file)
     assert [row.scaling for row in table.rows] == ["", "token", "tensor", "first-scaled", "first-float"]
+    assert [row.title for row in table.rows] == ["MXFP4 W4A16", *["hardwired W4A8"] * 4]
     with pytest.raises(InputError, match="the text has 3 tokens: expected at least 41"):
         measure([], tokens=40, text="thethethe", path=file)
 

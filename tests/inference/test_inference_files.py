@@ -5,7 +5,15 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import CONTROL, needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
+from inference_cases import (
+    CONTROL,
+    needs_gguf,
+    needs_tokenizers,
+    random_weights,
+    tiny_config,
+    tiny_vocabulary,
+    write_gguf,
+)
 
 from hwbase import InputError
 from models.inference import INSTALL, Tokenizer, Transformer, Weights, find_model, read_model

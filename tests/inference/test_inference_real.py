@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import needs_model
+from inference_cases import needs_model
 from test_inference_arithmetic import integer_linear
 
-from explorer.infer import infer, linear_operator
+from explorer.arithmetic import linear_operator
+from explorer.infer import infer
 from explorer.perplexity import real_text
 from models.inference import Transformer, generate, perplexity
 

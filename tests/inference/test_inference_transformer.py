@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import random_weights, tiny_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inference_cases import random_weights, tiny_config
 
 from hwbase import InputError
 from models.inference import HEAD, FloatLinear, Transformer, multiply, perplexity, token_losses

@@ -1,0 +1,141 @@
+"""The arithmetics that a real language model can run in, as linear operators (W: weights, A: activations, in bits).
+
+- float: float32 throughout, the weights as the file has them;
+- int8: W8 per output channel, A8, exact integer products;
+- int4: W4 per output channel, float activations;
+- mxfp4: W4 in MX blocks of 32 inputs, float activations;
+- hardwired: W4 in MX blocks, A8, by the Hardwired-Neuron's exact integer arithmetic.
+
+All matrices are converted, the head too unless it is asked to stay float; the embedding table (a lookup), norms,
+attention and SwiGLU stay float32. Weights are rounded to nearest and nothing is trained or searched for.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from hwbase import unknown_name
+from hwsim.kernels import block_matvec, dequantise, prepare_blocks, quantise
+from hwsim.kernels.blocks import BLOCK_METHODS, BlockMethod
+from models.inference import HEAD, FloatLinear, Linear, QuantisedActivations, Weights, multiply, quantise_activations
+from models.inference.activations import check_scaling
+
+Arithmetic = Literal["float", "int8", "int4", "mxfp4", "hardwired"]
+ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
+#: Those whose activations are integers too.
+INTEGER_ACTIVATIONS = ("hardwired", "int8")
+#: Sums of magnitudes up to this are exact in float32, in any order.
+_EXACT32 = 1 << 24
+#: Elements of a product that are held in 64 bits at once.
+_WIDE = 1 << 22
+
+
+def linear_operator(
+    weights: Weights,
+    arithmetic: str,
+    *,
+    scaling: str = "token",
+    activation_bits: int = 8,
+    float_head: bool = False,
+    sums: BlockMethod = "auto",
+) -> Linear:
+    """Return the linear operator of that arithmetic for a network's weights.
+
+    `scaling` (`models.inference.SCALINGS`) and `activation_bits` (2 to 8) are used where activations are integers,
+    `sums` by hardwired: "blocks" takes each block of 32 inputs through `hardwired_matvec`, "matmul" is one product of
+    the same integers, "auto" the quicker; all agree bit for bit. `float_head` leaves the head in float32, as published
+    MXFP4 models do. Raises `InputError` for unknown names.
+    """
+    check_scaling(scaling, activation_bits)
+    if sums not in BLOCK_METHODS:
+        raise unknown_name("sums", sums, BLOCK_METHODS)
+    if arithmetic not in ARITHMETICS:
+        raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
+    matrices = weights.matrices()
+    head = FloatLinear({HEAD: matrices.pop(HEAD)} if float_head else {})
+    body: Linear
+    if arithmetic == "hardwired":
+        body = IntegerLinear({n: BlockMatrix(w, sums) for n, w in matrices.items()}, scaling, activation_bits)
+    elif arithmetic == "int8":
+        body = IntegerLinear({n: ChannelMatrix(w) for n, w in matrices.items()}, scaling, activation_bits)
+    else:
+        body = FloatLinear({name: _rounded(matrix, arithmetic) for name, matrix in matrices.items()})
+    if not float_head:
+        return body
+
+    def linear(name: str, x: np.ndarray, position: int) -> np.ndarray:
+        return (head if name == HEAD else body)(name, x, position)
+
+    return linear
+
+
+def _rounded(matrix: np.ndarray, arithmetic: str) -> np.ndarray:
+    """Return the matrix as float32 after a stay in a 4-bit format (or untouched for float)."""
+    if arithmetic == "mxfp4":
+        return dequantise(quantise(matrix, "mxfp4", axis=1))
+    if arithmetic == "int4":
+        return dequantise(quantise(matrix, "int4", per="channel", axis=0))
+    return matrix
+
+
+class ChannelMatrix:
+    """INT8 weights with a scale for each output. `units` float64 (outputs,) is the worth of one integer."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        quantised = quantise(matrix, "int8", per="channel", axis=0)
+        magnitude = int(np.abs(quantised.codes, dtype=np.int16).sum(axis=1, dtype=np.int64).max(initial=0))
+        self._codes: np.ndarray = quantised.codes.astype(np.float32 if magnitude << 7 <= _EXACT32 else np.float64)
+        self.units: np.ndarray = quantised.scales[:, 0].astype(np.float64)
+
+    def product(self, activations: np.ndarray) -> np.ndarray:
+        """Return the exact integer product, float (tokens, outputs), of int8 activations (tokens, inputs)."""
+        return multiply(self._codes, activations.astype(self._codes.dtype))
+
+    def floats(self) -> np.ndarray:
+        """Return the dequantised weights, float32 (outputs, inputs)."""
+        return (self._codes * self.units[:, None]).astype(np.float32)
+
+
+class BlockMatrix:
+    """MXFP4 weights in Hardwired-Neurons, one for each block of 32 inputs of an output.
+
+    Block b of output o has the scale 2^e[b, o]; its neuron's sum over 32 inputs is an exact integer I[b, o], in halves.
+    With m[o] the least exponent, sum_b 2^e[b, o] I[b, o] = 2^m[o] sum_b (I[b, o] << (e[b, o] - m[o])): the shift is
+    wiring, the sum stays an integer, and one multiplication by 2^(m[o] - 1) x (activation scale) ends it. Nothing is
+    rounded before that. `units` float64 (outputs,) is 2^(m[o] - 1). `sums` is the method of `block_matvec`.
+    """
+
+    def __init__(self, matrix: np.ndarray, sums: BlockMethod = "auto") -> None:
+        self._weights, self._sums = prepare_blocks(quantise(matrix.T, "mxfp4", axis=0)), sums
+        self.units: np.ndarray = self._weights.unit
+
+    def product(self, activations: np.ndarray) -> np.ndarray:
+        """Return the exact sums, int64 (tokens, outputs), for int8 activations (tokens, inputs)."""
+        return block_matvec(self._weights, activations, method=self._sums)
+
+    def floats(self) -> np.ndarray:
+        """Return the dequantised weights, float32 (outputs, inputs)."""
+        return np.ascontiguousarray((self._weights.integers * self.units).T, dtype=np.float32)
+
+
+class IntegerLinear:
+    """Activations to integers, an exact product, and one multiplication by the scales (rounded once, to float32)."""
+
+    def __init__(self, matrices: dict[str, ChannelMatrix] | dict[str, BlockMatrix], scaling: str, bits: int) -> None:
+        self._matrices, self._scaling, self._bits = matrices, scaling, bits
+        floating = scaling == "first-float"
+        self._floats = {name: matrix.floats() for name, matrix in matrices.items()} if floating else {}
+
+    def __call__(self, name: str, x: np.ndarray, position: int) -> np.ndarray:
+        """Return float32 (tokens, outputs) for `x` (tokens, inputs) whose first row is at `position`."""
+        matrix = self._matrices[name]
+        quantised: QuantisedActivations = quantise_activations(x, position, self._scaling, self._bits)
+        y = np.empty((len(x), len(matrix.units)), np.float32)
+        # In runs of tokens, so that the wide products of a large head stay small.
+        step = max(1, _WIDE // len(matrix.units))
+        for start in range(0, len(x), step):
+            run = slice(start, start + step)
+            y[run] = matrix.product(quantised.codes[run]) * (matrix.units * quantised.scales[run])
+        if quantised.floating:
+            y[:1] = multiply(self._floats[name], x[:1])
+        return y

@@ -1,0 +1,113 @@
+"""The commands that run a real language model: `hwsim infer` (its text) and `hwsim quality` (its perplexity)."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer import terminal
+from explorer.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS
+from explorer.infer import infer
+from explorer.options import need_count
+from explorer.output import AsJson, Out, emit
+from explorer.perplexity import (
+    BITS,
+    DEFAULT_TOKENS,
+    HEADS,
+    arithmetic_cases,
+    measure,
+    progress_bar,
+    read_text,
+    scaling_cases,
+)
+from hwbase import InputError, unknown_name
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling
+
+WeightsFile = Annotated[str | None, typer.Option("--weights-file", help="A GGUF file of your own (Llama family).")]
+
+
+def infer_command(
+    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
+    model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = DEFAULT_MODEL,
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help=f"One of {', '.join(ARITHMETICS)}.")] = "float",
+    tokens: Annotated[str, typer.Option("--tokens", help="Most tokens to generate.")] = "64",
+    chat: Annotated[bool, typer.Option("--chat/--no-chat", help="Ask as a question, or go on with the text.")] = True,
+    scaling: Annotated[
+        str | None, typer.Option("--scaling", help=f"Of integer activations: {', '.join(SCALINGS)}.")
+    ] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.0,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Sample from the k likeliest tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens to p.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the sampling.")] = None,
+    weights_file: WeightsFile = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
+    for name, value in (("--top-k", top_k), ("--top-p", top_p), ("--seed", seed)):
+        if value is not None and temperature == 0.0:
+            raise InputError(f"{name} {value} has no effect at temperature 0: expected a --temperature above 0")
+    if scaling is not None and arithmetic in ARITHMETICS and arithmetic not in INTEGER_ACTIVATIONS:
+        raise InputError(
+            f"--scaling {scaling} has no effect on {arithmetic}: expected {' or '.join(INTEGER_ACTIVATIONS)}"
+        )
+    quiet = as_json or out is not None
+
+    def write(piece: str) -> None:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+    found = infer(
+        model,
+        arithmetic,
+        prompt,
+        max_tokens=need_count("tokens", tokens),
+        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0),
+        scaling=scaling or "token",
+        chat=chat,
+        path=weights_file,
+        on_text=None if quiet else write,
+    )
+    if quiet:
+        emit(found, out)
+    else:
+        terminal.show_inference(Console(), found)
+
+
+def quality_command(
+    arithmetic: Annotated[
+        list[str] | None, typer.Option("--arithmetic", help=f"Only these rows (repeat it): {', '.join(BITS)}.")
+    ] = None,
+    scalings: Annotated[
+        bool, typer.Option("--scalings", help="Instead, each way to scale activations, in 8 and 6 bits.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", help="The output head: converted, float, or both (converted with --scalings)."),
+    ] = None,
+    tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored.")] = str(DEFAULT_TOKENS),
+    window: Annotated[str, typer.Option("--window", help="Tokens read in a row.")] = str(DEFAULT_WINDOW),
+    text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
+    weights_file: WeightsFile = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """What an arithmetic costs in quality: perplexity of a real language model on real text, in each."""
+    ways = ("both", *HEADS)
+    if head is not None and head not in ways:
+        raise unknown_name("head", head, ways)
+    if scalings:
+        if head == "both" or len(arithmetic or ()) > 1:
+            raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
+        cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
+    else:
+        cases = arithmetic_cases(arithmetic or tuple(BITS), HEADS if head in (None, "both") else (head,))
+    size, length = need_count("tokens", tokens), need_count("window", window)
+    content = None if text is None else read_text(text)
+    with progress_bar() as report:
+        found = measure(cases, tokens=size, window=length, text=content, path=weights_file, report=report)
+    if as_json or out:
+        emit(found, out)
+    else:
+        terminal.show_quality(Console(), found)
