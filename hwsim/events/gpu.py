@@ -13,8 +13,9 @@ from hwbase import Book, InputError, load_book, unknown_name
 from hwbase.check import count
 from hwsim.accelerator import Accelerator
 from hwsim.events.bins import Bins
-from hwsim.events.gpu_engine import Engine, Ledger, Limits
+from hwsim.events.gpu_engine import Engine, Limits
 from hwsim.events.gpu_step import ServingNode, StepModel, load_node
+from hwsim.events.ledger import Ledger
 from hwsim.events.results import ServingResult, Timeline
 from hwsim.events.traffic import Traffic
 from hwsim.technology import BOOKS

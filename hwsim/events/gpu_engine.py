@@ -1,8 +1,7 @@
 """A serving engine on a GPU node: continuous batching with chunked prefill over a paged key-value cache.
 
 Steps follow one another; a request joins or leaves at a step's end. While the batch stays as it is, its steps are
-summed in closed form: time jumps to the first end of a step at which something changes. Sequences are kept as offsets
-to a count of steps, so that a step costs nothing for the sequences in it.
+summed in closed form: time jumps to the first end of a step at which something changes.
 
 Blocks of the cache are taken as a sequence grows; a prompt is admitted when there are blocks for all of it. Where
 blocks run out, the sequence that would be served last gives up its own and is computed again later (preemption by
@@ -10,44 +9,20 @@ recompute).
 """
 
 import heapq
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwsim.events.bins import Bins
-from hwsim.events.gpu_step import Chunk, Decoding, ServingNode, StepModel, Stretch
-from hwsim.events.results import STATES
-from hwsim.events.traffic import Traffic
+from hwsim.events.gpu_batch import Batch
+from hwsim.events.gpu_step import Chunk, ServingNode, StepModel, Stretch
+from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledger
 
-FINISHED, CANCELLED, REJECTED, FAILED, UNFINISHED = range(len(STATES))
 RESOURCES = ("memory bandwidth", "compute", "NVLink", "step")
 #: Columns of the timeline after the resources.
 _LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 _NEVER = float("inf")
-
-
-class Ledger:
-    """What became of every request of a traffic, (requests,) each; times in s, NaN for what has not happened."""
-
-    def __init__(self, traffic: Traffic) -> None:
-        n = len(traffic)
-        self.prompt = array("q", traffic.prompt_tokens.tolist())
-        self.output = array("q", traffic.output_tokens.tolist())
-        self.priority = array("q", traffic.priority.tolist())
-        self.patience = array("d", traffic.cancel_s.tolist())
-        self.arrival, self.admitted, self.first, self.end = (array("d", [float("nan")]) * n for _ in range(4))
-        self.generated = array("q", [0]) * n
-        self.state = array("b", [UNFINISHED]) * n
-        self.closed = 0
-
-    def close(self, request: int, state: int, now: float) -> None:
-        """Give a request its one end."""
-        if self.state[request] != UNFINISHED:
-            raise RuntimeError(f"request {request} ended twice")
-        self.state[request], self.end[request] = state, now
-        self.closed += 1
 
 
 @dataclass(frozen=True)
@@ -105,14 +80,7 @@ class Engine:
         self._block_bytes = block * model.full_bytes
         # Windowed layers hold a window's worth for every sequence, however short.
         self._sequence_bytes = -(-model.window // block) * block * model.window_bytes
-        # Sequences that decode attend to offset + count positions in the step to come.
-        self._count, self._offset_sum = 0, 0
-        self._offsets: dict[int, int] = {}
-        self._residues = [0] * block
-        self._inside: dict[int, int] = {}
-        self._inside_sum = 0
-        self._finishing: list[tuple[int, int]] = []
-        self._crossing: list[tuple[int, int]] = []
+        self._batch = Batch(model.window, block)
 
     # What a router or a driver sees.
 
@@ -124,7 +92,7 @@ class Engine:
     @property
     def outstanding(self) -> int:
         """Requests that wait or run."""
-        return len(self._queued) + len(self._prefilling) + len(self._offsets)
+        return len(self._queued) + len(self._prefilling) + len(self._batch)
 
     @property
     def due_s(self) -> float:
@@ -160,9 +128,9 @@ class Engine:
             raise RuntimeError("nothing is under way")
         self._account(plan)
         self.now_s = plan.end_s
-        self._count += plan.steps
-        self._cross()
-        self._finish()
+        for request in self._batch.advance(plan.steps):
+            self._drop(request)
+            self._close(request, FINISHED, self.now_s)
         for prefill, chunk in plan.chunks:
             prefill.done += chunk.tokens
             if chunk.last:
@@ -177,11 +145,11 @@ class Engine:
         """Plan what follows: one step with prompts in it, or decode steps up to the next change."""
         self._make_room()
         chunks = self._chunks()
-        n = len(self._offsets)
+        n = len(self._batch)
         if not chunks and not n:
             self._plan = None
             return
-        decoding = self._decoding()
+        decoding = self._batch.decoding()
         memory_s, compute_s = self._model.work(decoding, tuple(chunk for _, chunk in chunks))
         links_s, latency_s = self._model.fixed(n + sum(chunk.tokens for _, chunk in chunks))
         if chunks:
@@ -203,10 +171,8 @@ class Engine:
         self._plan = _Plan(plan.start_s, plan.stretch, steps, plan.start_s + plan.stretch.duration(steps))
 
     def _unchanged_steps(self) -> int:
-        """Steps until a sequence ends, its context outgrows the window, or blocks may run out."""
-        steps = self._finishing_in()
-        if self._inside:
-            steps = min(steps, self._crossing_in())
+        """Steps until the batch changes or blocks run out."""
+        steps = self._batch.unchanged_steps()
         if self._fits_after(steps):
             return steps
         low, high = 1, steps
@@ -217,7 +183,7 @@ class Engine:
 
     def _chunks(self) -> tuple[tuple[_Prefill, Chunk], ...]:
         """Pieces of prompts for the next step: those begun first, then as many as may be admitted."""
-        budget = min(self._node.tokens_per_step - len(self._offsets), self._limits.prefill_cap)
+        budget = min(self._node.tokens_per_step - len(self._batch), self._limits.prefill_cap)
         pieces = []
         for prefill in self._prefilling:
             if budget <= 0:
@@ -252,8 +218,8 @@ class Engine:
         busy = (stretch.memory(steps), stretch.compute(steps), stretch.link_s * steps, duration)
         for name, seconds in zip(RESOURCES, busy, strict=True):
             self.busy_s[name] += seconds
-        tokens = len(self._offsets) * steps + sum(chunk.tokens for _, chunk in plan.chunks)
-        running = len(self._offsets) + len(self._prefilling)
+        tokens = len(self._batch) * steps + sum(chunk.tokens for _, chunk in plan.chunks)
+        running = len(self._batch) + len(self._prefilling)
         kv_bytes = self._kv_bytes()
         levels = (running, len(self._queued), kv_bytes, tokens / duration)
         self.bins.add(plan.start_s, plan.end_s, (*(seconds / duration for seconds in busy), *levels))
@@ -264,8 +230,6 @@ class Engine:
         self.bins.add(self.now_s, now_s, np.zeros(len(RESOURCES) + len(_LEVELS)))
         self.now_s = max(self.now_s, now_s)
 
-    # Sequences that decode.
-
     def _emit(self, request: int) -> None:
         """A prompt is read: its next output token is there, and the sequence decodes on unless that was the last."""
         ledger = self._ledger
@@ -273,63 +237,14 @@ class Engine:
         if np.isnan(ledger.first[request]):
             ledger.first[request] = self.now_s
         left = ledger.output[request] - ledger.generated[request]
-        if not left:
+        if left:
+            self._batch.add(request, ledger.prompt[request] + ledger.generated[request], left)
+        else:
             self._close(request, FINISHED, self.now_s)
-            return
-        positions = ledger.prompt[request] + ledger.generated[request]
-        offset = positions - self._count
-        self._offsets[request] = offset
-        self._offset_sum += offset
-        self._residues[offset % len(self._residues)] += 1
-        heapq.heappush(self._finishing, (self._count + left, request))
-        if positions < self._model.window:
-            self._inside[request] = offset
-            self._inside_sum += offset
-            heapq.heappush(self._crossing, (self._model.window - offset, request))
 
     def _drop(self, request: int) -> None:
-        """Take a sequence out of the batch; its entries in the heaps are passed over when their time comes."""
-        ledger, offset = self._ledger, self._offsets.pop(request)
-        ledger.generated[request] = self._count + offset - ledger.prompt[request]
-        self._offset_sum -= offset
-        self._residues[offset % len(self._residues)] -= 1
-        if request in self._inside:
-            self._inside_sum -= self._inside.pop(request)
-
-    def _finishing_in(self) -> int:
-        heap = self._finishing
-        while not self._ends_at(*heap[0]):
-            heapq.heappop(heap)
-        return heap[0][0] - self._count
-
-    def _ends_at(self, at: int, request: int) -> bool:
-        """Whether the sequence runs and has its last token when the count is `at`."""
-        tokens = self._ledger.prompt[request] + self._ledger.output[request]
-        return self._offsets.get(request) == tokens - at
-
-    def _crossing_in(self) -> int:
-        heap = self._crossing
-        while self._inside.get(heap[0][1]) != self._model.window - heap[0][0]:
-            heapq.heappop(heap)
-        return heap[0][0] - self._count
-
-    def _cross(self) -> None:
-        while self._crossing and self._crossing[0][0] <= self._count:
-            at, request = heapq.heappop(self._crossing)
-            if self._inside.get(request) == self._model.window - at:
-                self._inside_sum -= self._inside.pop(request)
-
-    def _finish(self) -> None:
-        while self._finishing and self._finishing[0][0] <= self._count:
-            at, request = heapq.heappop(self._finishing)
-            if self._ends_at(at, request):
-                self._drop(request)
-                self._close(request, FINISHED, self.now_s)
-
-    def _decoding(self) -> Decoding:
-        n, inside = len(self._offsets), len(self._inside)
-        windowed = inside * self._count + self._inside_sum + (n - inside) * self._model.window
-        return Decoding(n, n * self._count + self._offset_sum, windowed, inside)
+        """Take a sequence out of the batch, its tokens counted."""
+        self._ledger.generated[request] = self._batch.drop(request) - self._ledger.prompt[request]
 
     # The cache.
 
@@ -338,18 +253,14 @@ class Engine:
 
     def _kv_bytes(self, steps: int = 0) -> float:
         """Bytes taken in the step that comes after `steps` more."""
-        block, n = self._node.kv_block_tokens, len(self._offsets)
-        at = self._count + steps
-        spare = sum(many * (-(at + residue) % block) for residue, many in enumerate(self._residues))
-        blocks = (n * at + self._offset_sum + spare) // block
-        blocks += sum(self._blocks(prefill.total) for prefill in self._prefilling)
-        return blocks * self._block_bytes + (n + len(self._prefilling)) * self._sequence_bytes
+        blocks = self._batch.blocks(steps) + sum(self._blocks(prefill.total) for prefill in self._prefilling)
+        return blocks * self._block_bytes + (len(self._batch) + len(self._prefilling)) * self._sequence_bytes
 
     def _fits_after(self, steps: int) -> bool:
         return self._kv_bytes(steps - 1) <= self._model.kv_capacity_bytes
 
     def _admits(self, prefill: _Prefill) -> bool:
-        if len(self._offsets) + len(self._prefilling) >= self._node.sequences_per_step:
+        if len(self._batch) + len(self._prefilling) >= self._node.sequences_per_step:
             return False
         # One more token than the prompt, so that it can go on at once.
         needed = self._sequence_bytes + self._blocks(prefill.total + 1) * self._block_bytes
@@ -361,7 +272,7 @@ class Engine:
             if self._prefilling:
                 request = self._prefilling.pop().request
             else:
-                request = max(self._offsets, key=self._key)
+                request = max(self._batch, key=self._key)
                 self._drop(request)
             self._queue(request)
             self.preemptions += 1
@@ -370,7 +281,7 @@ class Engine:
 
     def settle(self) -> None:
         """Write down what the running sequences have so far, for a simulation that stops before its end."""
-        for request in list(self._offsets):
+        for request in list(self._batch):
             self._drop(request)
 
     def _queue(self, request: int) -> None:
@@ -389,7 +300,7 @@ class Engine:
             at, request = heapq.heappop(self._cancels)
             if self._ledger.state[request] != UNFINISHED:
                 continue
-            if request in self._offsets:
+            if request in self._batch:
                 self._drop(request)
                 at = self.now_s
             elif request in self._queued:

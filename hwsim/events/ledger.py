@@ -1,0 +1,30 @@
+"""What becomes of every request while a simulation runs."""
+
+from array import array
+
+from hwsim.events.results import STATES
+from hwsim.events.traffic import Traffic
+
+FINISHED, CANCELLED, REJECTED, FAILED, UNFINISHED = range(len(STATES))
+
+
+class Ledger:
+    """What became of every request of a traffic, (requests,) each; times in s, NaN for what has not happened."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        n = len(traffic)
+        self.prompt = array("q", traffic.prompt_tokens.tolist())
+        self.output = array("q", traffic.output_tokens.tolist())
+        self.priority = array("q", traffic.priority.tolist())
+        self.patience = array("d", traffic.cancel_s.tolist())
+        self.arrival, self.admitted, self.first, self.end = (array("d", [float("nan")]) * n for _ in range(4))
+        self.generated = array("q", [0]) * n
+        self.state = array("b", [UNFINISHED]) * n
+        self.closed = 0
+
+    def close(self, request: int, state: int, now: float) -> None:
+        """Give a request its one end."""
+        if self.state[request] != UNFINISHED:
+            raise RuntimeError(f"request {request} ended twice")
+        self.state[request], self.end[request] = state, now
+        self.closed += 1
