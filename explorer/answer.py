@@ -18,7 +18,7 @@ from explorer.reproduce import reproduce
 from explorer.scoreboard import Scoreboard
 from hwbase import Quantity, Record
 from hwbase.check import count
-from hwsim.simulate import hardwired
+from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 
 #: Contexts over which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])
@@ -74,23 +74,25 @@ def answer(
     context: int = PAPER_CONTEXT,
     volume: int = 50,
     convention: str = "as-published",
+    technology: str = DEFAULT_TECHNOLOGY,
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
     command: str = "",
 ) -> Answer:
     """Return the whole answer for `model`: both readings, both conventions, H100 and WSE-3, scoreboard, findings.
 
-    `set` overrides constants of the machine, technology or cost books by name; `book` is a user's cost book.
+    `technology` names the book of the process, `set` overrides constants of the machine, technology or cost books by
+    name, `book` is a user's cost book. The scoreboard is there for the paper's own model and process.
     Raises `InputError` for whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     costs_book = costmodel.load_book(book or BOOKS[costmodel.conventions.named(convention).name])
     for_costs, for_machine = split_overrides(set or {}, costs_book)
-    design, technology, used = hardwired(spec, set=for_machine)
+    design, process, used = hardwired(spec, technology=technology, set=for_machine)
 
     def run(at: Any, reading: str) -> hwsim.SimResult:
-        return hwsim.simulate_hardwired(spec, design, technology, context=at, reading=reading)
+        return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
     accelerators = {
@@ -102,6 +104,7 @@ def answer(
             volume=volume,
             convention=name,
             context=context,
+            technology=technology,
             book=book,
             set=for_costs,
             machine_set=for_machine,
@@ -109,7 +112,8 @@ def answer(
         )
         for name in (convention, _OTHER[convention])
     }
-    board = reproduce(set=for_machine) if spec.name == PAPER_MODEL else None
+    papers_own = spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY
+    board = reproduce(set=for_machine) if papers_own else None
     read = {**used, **accelerators["h100"].assumptions, **costs[convention].assumptions}
     return Answer(
         model=spec,
@@ -117,9 +121,9 @@ def answer(
         published=published,
         pipelined=pipelined,
         accelerators=accelerators,
-        chip=hwsim.build_chip(spec, design, technology),
-        densities=density_frame(spec.hidden_size, design, technology),
-        relatives=_with_ours(pipelined, hwsim.build_chip(spec, design, technology), technology),
+        chip=hwsim.build_chip(spec, design, process),
+        densities=density_frame(spec.hidden_size, design, process),
+        relatives=_with_ours(pipelined, hwsim.build_chip(spec, design, process), process),
         contexts=CONTEXTS,
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),
@@ -127,7 +131,7 @@ def answer(
         other_cost=costs[_OTHER[convention]],
         scoreboard=board,
         headline=headline(spec, context, published, pipelined, accelerators, costs, board),
-        notes=findings(spec, design, technology, published, pipelined, costs),
+        notes=findings(spec, design, process, published, pipelined, costs),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
         assumptions=read,
@@ -145,7 +149,7 @@ def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technol
         "transistors_per_weight": float(transistors / chip.hn_weights),
         "tokens_per_s_per_user": float(run.tokens_per_s_per_user),
         "power_w": float(run.power_w),
-        "source": "ours, pipelined reading; weights per mm2 of HN array at the density fitted to HNLPU's Table 1",
+        "source": "ours, pipelined reading; weights per mm2 of HN array at the density of the technology book",
     }
     return pd.concat([pd.DataFrame([ours]), hwsim.relatives()], ignore_index=True)
 

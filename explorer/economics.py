@@ -12,7 +12,7 @@ import models
 from explorer.papers.hnlpu_economics import published_design
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.check import count
-from hwsim.simulate import hardwired
+from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
 PAPER_MODEL = "gpt-oss-120b"
@@ -92,6 +92,7 @@ def cost(
     volume: int = 1,
     convention: str = "as-published",
     context: int = 2048,
+    technology: str = DEFAULT_TECHNOLOGY,
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
     machine_set: Mapping[str, Any] | None = None,
@@ -101,15 +102,16 @@ def cost(
 
     `convention` "as-published" reproduces the paper's tables (its die, power and 2 M tokens/s are inputs for
     gpt-oss-120b; any other model brings its simulated machine); "corrected" is what we believe: the simulated machine
-    in the `pipelined` reading at `context`, and the default book. `book` and `set` replace cost assumptions,
-    `machine_set` those of the machine. `effects` adds what each convention is worth. Raises `InputError`.
+    in the `pipelined` reading at `context`, and the default book. `technology` names the book of the process (then the
+    machine is simulated in either convention), `book` and `set` replace cost assumptions, `machine_set` those of the
+    machine. `effects` adds what each convention is worth. Raises `InputError`.
     """
     spec = models.load(model) if isinstance(model, str) else model
     volume = int(count("volume", volume, high=1e6))
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     conventions = costmodel.conventions.named(convention)
     assumptions = costmodel.load_book(book or BOOKS[convention]).override(set or {})
-    inputs, notes, used = machine_inputs(spec, conventions, assumptions, context, machine_set or {})
+    inputs, notes, used = machine_inputs(spec, conventions, assumptions, context, technology, machine_set or {})
     comparison = costmodel.compare(assumptions, volume=volume, conventions=conventions, **inputs)
     table = None
     if effects:
@@ -124,17 +126,18 @@ def machine_inputs(
     conventions: costmodel.Conventions,
     book: Book,
     context: int,
+    technology: str,
     machine_set: Mapping[str, Any],
 ) -> tuple[dict[str, Any], tuple[str, ...], dict[str, Quantity]]:
     """Return (inputs of `costmodel.compare`, notes, constants read) for the machine that holds `spec`."""
     published = conventions.name == "as-published"
-    if published and spec.name == PAPER_MODEL and not machine_set:
+    if published and spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY and not machine_set:
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
         return published_design(book), (note,), {}
-    design, technology, used = hardwired(spec, set=machine_set)
+    design, process, used = hardwired(spec, technology=technology, set=machine_set)
     reading = "as-published" if published else "pipelined"
-    result = hwsim.simulate_hardwired(spec, design, technology, context=context, reading=reading)
-    chip = hwsim.build_chip(spec, design, technology)
+    result = hwsim.simulate_hardwired(spec, design, process, context=context, reading=reading)
+    chip = hwsim.build_chip(spec, design, process)
     inputs = {
         "chips": int(design.chips),
         "die_area_mm2": float(chip.area_mm2),

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import hwsim
 import models
-from explorer.economics import PAPER_MODEL, CostAnswer
+from explorer.economics import PAPER_MODEL, CostAnswer, cost
 from hwbase import Record
 
 #: Contexts of Figure 14 at which the published shares are held against the machine's resources.
 _LONG, _LONGEST = 65536, 262144
 #: Share of the tracks that the paper says its wires stay below.
 _ROUTED = 0.7
+#: The process whose adders are those that synthesis gives.
+_SYNTHESISED = "n5-synthesised"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def findings(
             *notes,
             _contexts(spec, design, technology),
             _economics_throughput(pipelined, costs),
-            _density(spec, design, technology),
+            _density(spec, design, technology, costs),
         ]
     return tuple(notes)
 
@@ -112,20 +114,32 @@ def _economics(costs: Mapping[str, CostAnswer]) -> Note:
     )
 
 
-def _density(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology) -> Note:
-    gates = hwsim.load_technology("n5")
+def _density(
+    spec: models.LLMSpec,
+    design: hwsim.HardwiredDesign,
+    technology: hwsim.Technology,
+    costs: Mapping[str, CostAnswer],
+) -> Note:
+    """What the machine would be if the density that the paper's tables imply did not hold."""
+    mapped = hwsim.load_technology(_SYNTHESISED)
     chip = hwsim.build_chip(spec, design, technology)
-    fitted, counted = chip.block("HN array").area_mm2, hwsim.hn_array(spec, design, gates)[0]
-    grid = hwsim.fit_design(spec, design, gates)
-    fmt = hwsim.weight_format(design.weight_format, gates)
+    fitted, counted = chip.block("HN array").area_mm2, hwsim.hn_array(spec, design, mapped)[0]
+    fmt = hwsim.weight_format(design.weight_format, mapped)
     size = spec.hidden_size
-    neuron = hwsim.metal_embedding(size, size, fmt, gates, slack=design.popcnt_slack)
-    gain = hwsim.cell_embedding(size, size, fmt, gates).area_mm2 / neuron.area_mm2
+    neuron = hwsim.metal_embedding(size, size, fmt, mapped, slack=design.popcnt_slack)
+    gain = hwsim.cell_embedding(size, size, fmt, mapped).area_mm2 / neuron.area_mm2
+    ours = costs["corrected"]
+    larger = cost(spec, volume=ours.volume, convention="corrected", technology=_SYNTHESISED)
     slice_inputs = hwsim.largest_slice(_ROUTED, fitted / chip.hn_weights * 1e6, technology)
     return Note(
-        "How dense the wires are",
-        f"Gate counts make Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 15), and one full "
-        f"adder an input at 138 MTr/mm2 makes the HN array {counted:,.0f} mm2 instead of {fitted:,.0f}, the machine "
-        f"{grid.chips} chips instead of {design.chips}. Below 70 % of the tracks of M8 to M11 the regions of a neuron "
+        "How dense the wires are, and what if they are not",
+        f"Synthesis confirms the gate counts: {neuron.transistors_per_weight:.1f} transistors a weight, "
+        f"Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 11, and 15). At "
+        f"{mapped.logic_density_mtr_per_mm2:.0f} MTr/mm2 the HN array takes {counted:,.0f} mm2 a chip instead of "
+        f"{fitted:,.0f}, so the machine has {larger.inputs['chips']} chips instead of {design.chips}, and with "
+        f"corrected conventions GPUs cost {larger.comparison.nominal.tco_ratio:,.3g} times as much as it "
+        f"({ours.comparison.nominal.tco_ratio:,.3g} at the published density) and emit "
+        f"{larger.comparison.nominal.carbon_ratio:,.3g} times the carbon "
+        f"({ours.comparison.nominal.carbon_ratio:,.3g}). Below 70 % of the tracks of M8 to M11 the regions of a neuron "
         f"must repeat in slices of about {slice_inputs:.0f} inputs.",
     )

@@ -17,6 +17,8 @@ from hwsim.technology import BOOKS, Technology, load_technology, technology_book
 
 #: Machines by name; a user's book goes in by `book`.
 MACHINES = ("hnlpu", "h100", "wse3")
+#: The process of the HNLPU paper, with the density that its tables imply.
+DEFAULT_TECHNOLOGY = "n5-asplos26"
 
 
 def simulate(
@@ -29,7 +31,7 @@ def simulate(
     reading: str = "as-published",
     sliding_window: bool | None = None,
     weights: str = "fp4",
-    technology: str | Path = "n5-asplos26",
+    technology: str | Path = DEFAULT_TECHNOLOGY,
     book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> SimResult:
@@ -70,7 +72,7 @@ def hardwired(
     spec: models.LLMSpec,
     *,
     weights: str = "fp4",
-    technology: str | Path | Book = "n5-asplos26",
+    technology: str | Path | Book = DEFAULT_TECHNOLOGY,
     book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> tuple[HardwiredDesign, Technology, dict[str, Quantity]]:
