@@ -85,6 +85,7 @@ def load_session(
     *,
     scaling: str = "token",
     activation_bits: int = 8,
+    float_head: bool = False,
     path: str | Path | None = None,
 ) -> Session:
     """Return a session for a model by name, its weights from `path` or from the package that carries them.
@@ -100,7 +101,9 @@ def load_session(
     start = time.perf_counter()
     weights, vocabulary = read_model(path)
     tokenizer = Tokenizer(vocabulary)
-    linear = linear_operator(weights, arithmetic, scaling=scaling, activation_bits=activation_bits)
+    linear = linear_operator(
+        weights, arithmetic, scaling=scaling, activation_bits=activation_bits, float_head=float_head
+    )
     spec = models.load(DEFAULT_MODEL) if path is None else _spec(weights.config, Path(path).stem)
     return Session(spec, arithmetic, Transformer(weights, linear), tokenizer, time.perf_counter() - start)
 
@@ -128,6 +131,7 @@ def infer(
     max_tokens: int = DEFAULT_MAX_TOKENS,
     sampling: Sampling | None = None,
     scaling: str = "token",
+    float_head: bool = False,
     chat: bool = True,
     chip: bool = True,
     path: str | Path | None = None,
@@ -137,13 +141,14 @@ def infer(
     """Return the answer of a real model to `prompt`, and what the same run would take on the simulated chip.
 
     `on_text` receives the text piece by piece while it is generated. `chat` asks the prompt as a question; without it
-    the text goes on where the prompt ends. `scaling` is that of integer activations (`models.inference.SCALINGS`).
-    `session` saves loading again (then `model`, `arithmetic`, `scaling` and `path` are not used). Raises `InputError`
-    for an empty prompt, one that leaves no room for `max_tokens`, and whatever `load_session` raises.
+    the text goes on where the prompt ends. `scaling` is that of integer activations (`models.inference.SCALINGS`),
+    `float_head` leaves the output head in float32. `session` saves loading again (then what it was loaded with is not
+    used). Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and whatever
+    `load_session` raises.
     """
     if not prompt.strip():
         raise InputError("prompt is empty: expected some text")
-    ready = load_session(model, arithmetic, scaling=scaling, path=path) if session is None else session
+    ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, path=path)
     tokens = ready.encode(prompt, chat)
     stop = () if ready.tokenizer.end is None else (ready.tokenizer.end,)
     arriving = generate(ready.model, tokens, max_tokens=max_tokens, sampling=sampling, stop=stop)

@@ -1,6 +1,7 @@
 """The commands that run a real language model: `hwsim infer` (its text) and `hwsim quality` (its perplexity)."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,6 +37,7 @@ def infer_command(
     scaling: Annotated[
         str | None, typer.Option("--scaling", help=f"Of integer activations: {', '.join(SCALINGS)}.")
     ] = None,
+    head: Annotated[str, typer.Option("--head", help="The output head: converted like the rest, or float.")] = HEADS[0],
     temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.0,
     top_k: Annotated[int | None, typer.Option("--top-k", help="Sample from the k likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens to p.")] = None,
@@ -52,6 +54,8 @@ def infer_command(
         raise InputError(
             f"--scaling {scaling} has no effect on {arithmetic}: expected {' or '.join(INTEGER_ACTIVATIONS)}"
         )
+    if head not in HEADS:
+        raise unknown_name("head", head, HEADS)
     quiet = as_json or out is not None
 
     def write(piece: str) -> None:
@@ -65,6 +69,7 @@ def infer_command(
         max_tokens=need_count("tokens", tokens),
         sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0),
         scaling=scaling or "token",
+        float_head=head == "float",
         chat=chat,
         path=weights_file,
         on_text=None if quiet else write,
@@ -103,10 +108,15 @@ def quality_command(
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
     else:
         cases = arithmetic_cases(arithmetic or tuple(BITS), HEADS if head in (None, "both") else (head,))
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists")
     size, length = need_count("tokens", tokens), need_count("window", window)
     content = None if text is None else read_text(text)
     with progress_bar() as report:
-        found = measure(cases, tokens=size, window=length, text=content, path=weights_file, report=report)
+        source = Path(text or "").name
+        found = measure(
+            cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
+        )
     if as_json or out:
         emit(found, out)
     else:

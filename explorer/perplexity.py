@@ -168,19 +168,20 @@ def measure(
     tokens: int = DEFAULT_TOKENS,
     window: int = DEFAULT_WINDOW,
     text: str | None = None,
+    source: str = "given",
     path: str | Path | None = None,
     report: Report | None = None,
 ) -> QualityTable:
     """Return the perplexity of SmolLM2-135M in each case, in order (`arithmetic_cases` unless given).
 
-    `tokens` are scored (of `text`, or of `real_text`), in windows of `window`, each from an empty cache; the weights
-    are those of the GGUF file at `path`, or of the package that carries them. Raises `InputError` for unknown names, a
-    text that is too short, and whatever `models.inference.read_model` raises.
+    `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
+    cache; the weights are those of the GGUF file at `path`, or of the package that carries them. Raises `InputError`
+    for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
     """
     cases = arithmetic_cases() if cases is None else cases
     wanted = int(check.count("tokens", tokens, high=1e9)) + 1
     check.count("window", window, low=2)
-    source, content = real_text() if text is None else ("given", text)
+    source, content = real_text() if text is None else (source, text)
     weights, vocabulary = read_model(path)
     ids = Tokenizer(vocabulary).encode(content)
     if len(ids) < wanted:
