@@ -70,6 +70,23 @@ _RELATIVES = {
 
 def render(answer: "Answer") -> str:
     """Return the report of `answer` as one HTML page."""
+    return render_page(
+        "report.html.j2",
+        answer=answer,
+        brief=brief(answer),
+        figures={figure.id: figure for figure in (*machine_figures(answer), *fleet_figures(answer))},
+        tables=_tables(answer),
+        machines=_machines(answer),
+        scoreboard=_scoreboard_groups(answer),
+        constants=_fitted(answer),
+    )
+
+
+def render_page(template: str, **content: Any) -> str:
+    """Return a template that extends `page.html.j2` as one HTML page: style and scripts inside, nothing from outside.
+
+    `content` is what the template shows; everything but `Markup` is escaped.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -92,18 +109,9 @@ def render(answer: "Answer") -> str:
     }
     library, script = _script(get_plotlyjs()), _script((TEMPLATES / "report.js").read_text(encoding="utf-8"))
     policy = _POLICY.format(scripts=" ".join(_hash(code) for code in (library, script)))
-    return environment.get_template("report.html.j2").render(
-        answer=answer,
-        policy=policy,
-        library=library,
-        script=script,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        brief=brief(answer),
-        figures={figure.id: figure for figure in (*machine_figures(answer), *fleet_figures(answer))},
-        tables=_tables(answer),
-        machines=_machines(answer),
-        scoreboard=_scoreboard_groups(answer),
-        constants=_fitted(answer),
+    style = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))
+    return environment.get_template(template).render(
+        policy=policy, library=library, script=script, style=style, **content
     )
 
 

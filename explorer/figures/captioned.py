@@ -52,7 +52,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         },
         {"share": percent},
     )
-    yield _figure("floorplan", floorplan(answer.chip), "The die to scale, areas in mm²", floor, 1)
+    yield captioned_figure("floorplan", floorplan(answer.chip), "The die to scale, areas in mm²", floor, 1)
 
     table = frame_table(
         "Transistors per weight over weight format",
@@ -66,7 +66,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         {"gain": times},
     )
     caption = f"Transistors per weight over weight format, {answer.model.hidden_size:,} inputs"
-    yield _figure("density", density_over_bits(answer.densities), caption, table, 1)
+    yield captioned_figure("density", density_over_bits(answer.densities), caption, table, 1)
 
     occupancy = occupancy_frame(answer.pipelined)
     table = frame_table(
@@ -81,7 +81,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent, "resource": words},
     )
     caption = f"Time of each resource per token, pipelined reading: bound by {words(answer.pipelined.bound_by)}"
-    yield _figure("occupancy", occupancy_bars(answer.pipelined), caption, table, 1)
+    yield captioned_figure("occupancy", occupancy_bars(answer.pipelined), caption, table, 1)
 
     for key, result in (("published", answer.published_by_context), ("pipelined", answer.pipelined_by_context)):
         frame = breakdown_frame(result)
@@ -90,7 +90,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         formats = dict.fromkeys(columns, percent) | {"context": context_label}
         caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
         table = frame_table(caption, frame, columns, formats)
-        yield _figure(f"breakdown-{key}", breakdown_over_context(result), caption, table, 1)
+        yield captioned_figure(f"breakdown-{key}", breakdown_over_context(result), caption, table, 1)
 
     speed = speed_frame(answer.published_by_context, answer.pipelined_by_context)
     table = frame_table(
@@ -110,7 +110,7 @@ def machine_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     drawn = speed_over_context(
         answer.published_by_context, answer.pipelined_by_context, rooflines, published_speeds(answer)
     )
-    yield _figure("speed", drawn, "System tokens per second over context, log axes", table, 1)
+    yield captioned_figure("speed", drawn, "System tokens per second over context, log axes", table, 1)
 
 
 def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
@@ -124,7 +124,7 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         caption = f"From masks to TCO, {level} case"
         table = frame_table(caption, frame, columns, {"usd": money})
         drawn = cost_waterfall(pair.bill, pair.hardwired, most_usd=most)
-        yield _figure(f"waterfall-{level}", drawn, caption, table, 2)
+        yield captioned_figure(f"waterfall-{level}", drawn, caption, table, 2)
 
     tco = tco_frame(comparison, levels)
     columns = {
@@ -138,7 +138,7 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
     }
     formats = {key: money for key in columns if key.endswith("usd")} | {"ratio": times}
     table = frame_table("Total cost of ownership", tco, columns, formats)
-    yield _figure("tco", tco_bars(comparison, levels), "Total cost of ownership of both fleets, M$", table, 5)
+    yield captioned_figure("tco", tco_bars(comparison, levels), "Total cost of ownership of both fleets, M$", table, 5)
 
     carbon = carbon_frame(comparison, levels)
     columns = {
@@ -149,7 +149,9 @@ def fleet_figures(answer: "Answer") -> Iterator[CaptionedFigure]:
         "total_t": Column("total", "t CO₂e"),
     }
     table = frame_table("Carbon over the life", carbon, columns)
-    yield _figure("carbon", carbon_bars(comparison, levels), "Carbon of both fleets by scope, log axis", table, 4)
+    yield captioned_figure(
+        "carbon", carbon_bars(comparison, levels), "Carbon of both fleets by scope, log axis", table, 4
+    )
 
 
 def published_speeds(answer: "Answer") -> dict[str, float]:
@@ -160,8 +162,11 @@ def published_speeds(answer: "Answer") -> dict[str, float]:
     return {}
 
 
-def _figure(name: str, drawn: go.Figure, caption: str, table: Table, say: int) -> CaptionedFigure:
-    """A figure without its title (the page has captions); column `say` of its table is read out as what it shows."""
+def captioned_figure(name: str, drawn: go.Figure, caption: str, table: Table, say: int) -> CaptionedFigure:
+    """Return a figure without its title (the page has captions), with the table behind it.
+
+    Column `say` of the table is read out as what the figure shows.
+    """
     bare = drawn.layout.showlegend is False
     drawn.update_layout(title_text="", margin_t=_TOP_MARGIN_BARE_PX if bare else _TOP_MARGIN_PX)
     column = table.columns[say]

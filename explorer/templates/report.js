@@ -125,7 +125,7 @@
   const scores = document.getElementById("score-filters");
   if (scores) scoreboard(scores);
   const constants = document.getElementById("assumption-filter");
-  filterRows(constants, [...document.querySelectorAll("#assumption-table tbody tr")], (row, { text }) => holds(row, text.value));
+  if (constants) filterRows(constants, [...document.querySelectorAll("#assumption-table tbody tr")], (row, { text }) => holds(row, text.value));
 
   // Paper shows everything: open what is folded, and fit figures to the sheet.
   let folded = [];
