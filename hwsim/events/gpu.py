@@ -1,10 +1,6 @@
-"""H100 nodes that serve a model: tensor parallelism over their GPUs, a paged cache, continuous batching.
+"""H100 nodes that serve a model: tensor parallelism over their GPUs, a paged cache, continuous batching."""
 
-`serve_accelerator` runs one node; `drive` is the loop behind it.
-"""
-
-import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +9,11 @@ from hwbase import Book, InputError, load_book, unknown_name
 from hwbase.check import count
 from hwsim.accelerator import Accelerator
 from hwsim.events.bins import Bins
+from hwsim.events.fleet import MOST_MACHINES, router
 from hwsim.events.gpu_engine import Engine, Limits
 from hwsim.events.gpu_step import ServingNode, StepModel, load_node
 from hwsim.events.ledger import Ledger
+from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult, Timeline
 from hwsim.events.traffic import Traffic
 from hwsim.technology import BOOKS
@@ -25,10 +23,6 @@ from models import LLMSpec
 POLICIES = ("first-come", "shortest-prompt")
 #: GPUs of a node.
 NODE_GPUS = 8
-#: Calls between two reports of progress.
-_REPORT_EVERY = 256
-
-Progress = Callable[[int, int, float], None]
 
 
 def serve_accelerator(
@@ -36,6 +30,8 @@ def serve_accelerator(
     traffic: Traffic,
     *,
     gpus: int = NODE_GPUS,
+    machines: int = 1,
+    route: str = "least-loaded",
     policy: str = "first-come",
     prefill_cap: int | None = None,
     max_context: int | None = None,
@@ -43,24 +39,28 @@ def serve_accelerator(
     set: Any = None,
     progress: Progress | None = None,
 ) -> ServingResult:
-    """Return what `traffic` comes to on a node of `gpus` GPUs that share every matrix of `spec`.
+    """Return what `traffic` comes to on `machines` nodes of `gpus` GPUs that share every matrix of `spec`.
 
     A step takes the slower of memory and arithmetic (as `hwsim.simulate_accelerator` counts them), the all-reduces,
     and a latency of every layer and of the step. Prompts are read in pieces beside the sequences that decode, at most
-    `prefill_cap` prompt tokens a step; the rest is `gpu_engine`'s. Requests beyond `max_context` tokens, or larger than
-    the cache, are rejected. An interrupt ends the simulation early, with `interrupted` set.
+    `prefill_cap` prompt tokens a step; the rest is `gpu_engine`'s. `route` names the router of several nodes
+    (`fleet.ROUTERS`). Requests beyond `max_context` tokens, or larger than the cache, are rejected. An interrupt ends
+    the simulation early, with `interrupted` set.
     Raises `InputError` for a policy, number or book that cannot be used, and a model that the GPUs do not hold.
     """
     model, node, device, used = build_node(spec, gpus, book, set)
-    ledger = Ledger(traffic)
-    pending: list[tuple[float, int]] = []
-    engine = Engine(model, node, ledger, limits_of(policy, prefill_cap, max_context), _again(traffic, pending))
+    limits = limits_of(policy, prefill_cap, max_context)
+    ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
+    engines = [
+        Engine(model, node, ledger, limits, users.answered)
+        for _ in range(int(count("machines", machines, high=MOST_MACHINES)))
+    ]
     interrupted = False
     try:
-        drive([engine], traffic, ledger, pending, lambda engines: 0, progress)
+        drive(engines, users, ledger, choose, progress)
     except KeyboardInterrupt:
         interrupted = True
-    return result_of([engine], traffic, ledger, spec, device, node, interrupted, used)
+    return result_of(engines, traffic, ledger, spec, device, node, interrupted, used)
 
 
 def build_node(
@@ -88,53 +88,6 @@ def limits_of(policy: str, prefill_cap: int | None, max_context: int | None) -> 
     given = {"prefill_cap": prefill_cap, "max_context": max_context}
     whole = {name: int(count(name, value)) for name, value in given.items() if value is not None}
     return Limits(shortest_first=policy == "shortest-prompt", **whole)
-
-
-def drive(
-    engines: Sequence[Engine],
-    traffic: Traffic,
-    ledger: Ledger,
-    pending: list[tuple[float, int]],
-    choose: Callable[[Sequence[Engine]], int],
-    progress: Progress | None = None,
-) -> None:
-    """Bring every request of `traffic` to the engine that `choose` names, and run until all have ended.
-
-    `pending` is a heap of (time, order) of the users of closed traffic that are about to send their next request.
-    """
-    n, sent, calls = len(traffic), 0, 0
-    arrivals = traffic.arrival_s
-    if traffic.users:
-        pending.extend((0.0, user) for user in range(min(traffic.users, n)))
-    # Engines by when their steps end; an entry counts while its engine still says so.
-    due: list[tuple[float, int]] = []
-    while True:
-        if sent == n:
-            arrival = float("inf")
-        elif traffic.users:
-            arrival = pending[0][0] if pending else float("inf")
-        else:
-            arrival = float(arrivals[sent])
-        while due and engines[due[0][1]].due_s != due[0][0]:
-            heapq.heappop(due)
-        if due and due[0][0] < arrival:
-            _, index = heapq.heappop(due)
-            engines[index].commit()
-        elif sent < n and arrival < float("inf"):
-            if traffic.users:
-                heapq.heappop(pending)
-            index = choose(engines)
-            engines[index].submit(sent, arrival)
-            sent += 1
-        else:
-            break
-        if engines[index].due_s < float("inf"):
-            heapq.heappush(due, (engines[index].due_s, index))
-        calls += 1
-        if progress and calls % _REPORT_EVERY == 0:
-            progress(ledger.closed, n, engines[index].now_s)
-    if progress:
-        progress(ledger.closed, n, max(engine.now_s for engine in engines))
 
 
 def result_of(
@@ -197,14 +150,3 @@ def _timeline(engines: Sequence[Engine], resources: list[str]) -> Timeline:
     running, waiting, kv_bytes, tokens_per_s = means[:, len(resources) :].T
     utilisation = {name: means[:, i] / len(engines) for i, name in enumerate(resources)}
     return Timeline(times, utilisation, running, waiting, kv_bytes, tokens_per_s)
-
-
-def _again(traffic: Traffic, pending: list[tuple[float, int]]) -> Callable[[int, float], None] | None:
-    """A user of closed traffic thinks, then sends the next request."""
-    if not traffic.users:
-        return None
-
-    def send(request: int, now_s: float) -> None:
-        heapq.heappush(pending, (now_s + traffic.think_s, request))
-
-    return send
