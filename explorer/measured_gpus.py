@@ -55,9 +55,7 @@ def measured_points(model: str = "gpt-oss-120b") -> pd.DataFrame:
     return points.sort_values(["prompt_tokens", "output_tokens", "gpus", "users"], ignore_index=True)
 
 
-def against_measured(
-    model: str = "gpt-oss-120b", points: pd.DataFrame | None = None, **options: Any
-) -> pd.DataFrame:
+def against_measured(model: str = "gpt-oss-120b", points: pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
     """Return `points` (all of `measured_points` by default) with `ours_...` and `ratio_...` columns.
 
     Ours are means over requests; `options` are those of `serve_accelerator`. Raises `InputError` as those two do.

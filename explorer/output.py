@@ -27,11 +27,15 @@ def emit(value: Record | Any, out: str | None = None) -> None:
         frame = value.to_frame() if isinstance(value, Record) else pd.DataFrame(data)
         write_text(frame.to_csv(index=False), out)
         return
-    text = json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(json_text(data))
     else:
-        write_text(text, out)
+        write_text(json_text(data), out)
+
+
+def json_text(data: Any) -> str:
+    """Return `data` as strict JSON; numbers that are not finite become null."""
+    return json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -28,9 +28,7 @@ def write_text(text: str, path: str | Path) -> Path:
             temporary = Path(file.name)
             file.write(text)
         # Temporary files are private; the result is an ordinary file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(ordinary_mode(0o666))
         temporary.replace(target)
     except OSError as error:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror}") from None
@@ -41,3 +39,10 @@ def write_text(text: str, path: str | Path) -> Path:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return Path(path)
+
+
+def ordinary_mode(mode: int) -> int:
+    """Return the permissions that a new file (0o666) or folder (0o777) gets here."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mode & ~mask
