@@ -10,13 +10,14 @@ import hwsim
 import models
 from explorer import terminal
 from explorer.answer import answer
-from explorer.audit import audit_neuron
+from explorer.audit_commands import audit_app
 from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.report import write_report
 from explorer.reproduce import reproduce
+from explorer.wiring_command import wiring_command
 from hwbase import InputError
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 
@@ -187,26 +188,8 @@ def assumptions(
 
 app.command("infer")(infer_command)
 app.command("quality")(quality_command)
-
-audit_app = typer.Typer(help="Circuit models against synthesis.", no_args_is_help=True, rich_markup_mode=None)
+app.command("wiring")(wiring_command)
 app.add_typer(audit_app, name="audit")
-
-
-@audit_app.command("neuron")
-def audit_neuron_command(
-    inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256",
-    slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
-    technology: Technology = "n5",
-    as_json: AsJson = False,
-    out: Out = None,
-) -> None:
-    """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
-    sizes = [need_count("inputs", part) for part in inputs.split(",")]
-    found = audit_neuron(sizes, slack=slack, technology=technology)
-    if as_json or out:
-        emit(found, out)
-        return
-    terminal.show_audit(console, found)
 
 
 @app.callback(invoke_without_command=True)

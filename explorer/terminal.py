@@ -18,6 +18,7 @@ from explorer.figures.theme import machine_name
 from explorer.infer import Inference
 from explorer.perplexity import QualityTable
 from explorer.scoreboard import Scoreboard
+from explorer.switching import SwitchingStudy
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 
@@ -207,6 +208,26 @@ def show_audit(console: Console, found: AuditResult) -> None:
     }
     show_frame(console, "Transistors of one neuron", found.to_frame()[list(shown)].rename(columns=shown))
     show_frame(console, "CE : ME", found.ratio_frame())
+    for line in found.findings:
+        console.print(line, highlight=False)
+
+
+def show_switching(console: Console, found: SwitchingStudy) -> None:
+    """Print toggles and energy by kind of matrix, the neurons simulated cell by cell, and what follows."""
+    frame = found.to_frame()
+    view = pd.DataFrame(
+        {
+            "kind": frame["kind"],
+            "matrices": frame["matrices"],
+            "weights (M)": frame["weights"] / 1e6,
+            **{name: frame[f"{name}_toggles"] for name in ("inputs", "counts", "sums")},
+            "toggles (nJ)": frame["toggles_j"] * 1e9,
+            "model (nJ)": frame["model_j"] * 1e9,
+        }
+    )
+    show_frame(console, f"Toggles of a wire and clock: {found.model}", view)
+    if found.neurons:
+        show_frame(console, "Neurons cell by cell: capacitance charged a clock", found.neuron_frame())
     for line in found.findings:
         console.print(line, highlight=False)
 

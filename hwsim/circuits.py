@@ -18,7 +18,10 @@ from hwsim.weights import WeightFormat, signed_digits
 
 @dataclass(frozen=True)
 class Circuit(Record):
-    """Size, speed and energy of one operator. `energy_j` is for one product; leakage is over its `cycles`."""
+    """Size, speed and energy of one operator. `energy_j` is for one product; leakage is over its `cycles`.
+
+    `switching_j` is that of the logic and of moving operands: SRAM reads of MA, the wires of CE and ME.
+    """
 
     kind: str
     transistors: Number
@@ -69,11 +72,12 @@ def metal_embedding(
     non_negative("slack", slack, high=100.0)
     # Each input is a shift register of a bits, shared by all neurons.
     transistors = m * neuron_transistors(n, weights, technology, a, slack) + n * a * technology.flip_flop_transistors
-    # The bit-serial adders work once a bit plane, the shift registers likewise.
+    # The bit-serial adders work once a bit plane, the shift registers likewise, and every wire to a port.
     evaluations = transistors * a
+    wires_j = _wires_j(n * m, weights, a, technology)
     drain = pipeline_cycles(neuron_levels(n, weights, slack), technology, clock_hz)
     cycles = np.maximum(operand_cycles(n, a, technology), a) + drain
-    return _circuit("ME", n * m, transistors, 0.0, cycles, a, evaluations, 0.0, technology, clock_hz)
+    return _circuit("ME", n * m, transistors, 0.0, cycles, a, evaluations, wires_j, technology, clock_hz)
 
 
 def neuron_transistors(
@@ -157,7 +161,9 @@ def cell_embedding(
     transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
     levels = carry_save_levels(used) + sum_bits + a
     cycles = operand_cycles(n, a, technology) + pipeline_cycles(levels, technology, clock_hz)
-    return _circuit("CE", n * m, transistors, 0.0, cycles, 1.0, transistors, 0.0, technology, clock_hz)
+    # A bit a clock on one wire, or all bits at once on as many: the operands are as long on the way in either.
+    wires_j = _wires_j(n * m, weights, a, technology)
+    return _circuit("CE", n * m, transistors, 0.0, cycles, 1.0, transistors, wires_j, technology, clock_hz)
 
 
 def mac_array(
@@ -205,6 +211,11 @@ def pipeline_cycles(levels: Number, technology: Technology, clock_hz: Number) ->
     return np.ceil(levels / per_cycle)
 
 
+def _wires_j(connections: Number, weights: WeightFormat, activation_bits: Number, technology: Technology) -> Number:
+    """Energy of bringing an operand to every weight that is not zero, in J a product."""
+    return connections * (1.0 - weights.zero_fraction) * activation_bits * technology.wire_j_per_bit
+
+
 def _sizes(inputs: Number, outputs: Number, activation_bits: Number) -> tuple[Number, Number, Number]:
     n, m = positive("inputs", inputs, high=1e9), positive("outputs", outputs, high=1e9)
     return n, m, count("activation_bits", activation_bits, high=64)
@@ -218,7 +229,7 @@ def _circuit(
     cycles: Number,
     interval: Number,
     evaluations: Number,
-    reads_j: Number,
+    moving_j: Number,
     technology: Technology,
     clock_hz: Number,
 ) -> Circuit:
@@ -233,7 +244,7 @@ def _circuit(
         logic_area_mm2=logic,
         cycles=cycles,
         initiation_interval=interval,
-        switching_j=evaluations * technology.switching_j_per_transistor + reads_j,
+        switching_j=evaluations * technology.switching_j_per_transistor + moving_j,
         leakage_w=leakage_w,
         leakage_j=leakage_w * cycles / positive("clock_hz", clock_hz, high=1e12),
         weights=weights,

@@ -29,6 +29,8 @@ class Technology(Record):
     full_adder_delay_s: Number = sourced("s", above=0.0)
     switched_capacitance_f_per_transistor: Number = sourced("F")
     switching_activity: Number = sourced("1", low=0.0, high=1.0)
+    input_toggles: Number = sourced("1", low=0.0, high=1.0)
+    embedding_wire_f: Number = sourced("F")
     leakage_w_per_mm2: Number = sourced("W/mm**2")
     hn_static_w_per_mm2: Number = sourced("W/mm**2")
     supply_v: Number = sourced("V", above=0.0, high=10.0)
@@ -62,6 +64,11 @@ class Technology(Record):
     def switching_j_per_transistor(self) -> Number:
         """Mean energy of one evaluation per transistor: activity x capacitance x supply squared, in J."""
         return self.switching_activity * self.switched_capacitance_f_per_transistor * np.square(self.supply_v)
+
+    @property
+    def wire_j_per_bit(self) -> Number:
+        """Mean energy of an embedding wire while a bit passes, toggles x half of capacitance x supply squared, in J."""
+        return 0.5 * self.input_toggles * self.embedding_wire_f * np.square(self.supply_v)
 
     def logic_area_mm2(self, transistors: Number) -> Number:
         """Area of `transistors` at the logic density, in mm2."""

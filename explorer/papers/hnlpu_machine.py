@@ -151,7 +151,7 @@ def _operator(m: _Machine) -> dict[str, float]:
     slack: dict[str, Any] = {"slack": m.design.popcnt_slack}
     ma, ce = hwsim.mac_array(**OPERATOR, **shared), hwsim.cell_embedding(**OPERATOR, **shared)
     me = hwsim.metal_embedding(**OPERATOR, **shared, **slack)
-    sram_mm2 = m.technology.sram_area_mm2(ma.sram_bits)
+    sram_mm2, wire_j = m.technology.sram_area_mm2(ma.sram_bits), m.technology.wire_j_per_bit
     return {
         "fig12-ce-sram": ce.area_mm2 / sram_mm2,
         "fig12-me-sram": me.area_mm2 / sram_mm2,
@@ -159,6 +159,7 @@ def _operator(m: _Machine) -> dict[str, float]:
         "fig12-area-cut": 1.0 - me.area_mm2 / ce.area_mm2,
         **{f"fig13-{c.kind.lower()}-cycles": c.cycles for c in (ma, ce, me)},
         **{f"fig13-{c.kind.lower()}-energy": c.energy_j * 1e9 for c in (ma, ce, me)},
+        "fig13-me-energy-wires": me.weights * (1.0 - fmt.zero_fraction) * m.design.activation_bits * wire_j * 1e9,
         "fig13-ce-over-me": ce.energy_j / me.energy_j,
         "fig13-leakage": ce.leakage_j / ce.energy_j,
     }

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Record
-from hwbase.check import Number, non_negative
+from hwbase.check import Number
 from hwsim.kernels.hardwired import HardwiredWeights, prepare
 from hwsim.kernels.planes import (
     CACHE_BYTES,
@@ -35,8 +35,6 @@ from hwsim.kernels.planes import (
 from hwsim.kernels.trace import Clock
 from hwsim.technology import Technology
 
-#: Average capacitance of an input's wire through the metal layers, F ("Hardwired-Neuron Language Processing Units").
-PAPER_WIRE_F = 7.8e-15
 #: Bytes of counts that are held at once.
 BLOCK_BYTES = 1 << 26
 
@@ -160,21 +158,20 @@ def register_widths(inputs: int, activation_bits: int) -> tuple[int, int]:
     return sum_bits, sum_bits + activation_bits
 
 
-def switching_energy_j(activity: Activity, technology: Technology, *, wire_f: Number = PAPER_WIRE_F) -> Number:
+def switching_energy_j(activity: Activity, technology: Technology) -> Number:
     """Return the energy of the toggles, in J: half C V^2 each, C being that of the cell that drives the wire.
 
-    A port drives its wire (`wire_f`, farad) and a full adder of the POPCNT; inputs leave a flip-flop; counts too;
+    A port drives its wire (`embedding_wire_f`) and a full adder of the POPCNT; inputs leave a flip-flop; counts too;
     products and sums leave a full adder; the accumulator has a full adder and a flip-flop. The capacitance of a cell is
     its transistors x `switched_capacitance_f_per_transistor`. Leaves out what `measure_activity` does not count, so it
-    is a lower bound. Raises `InputError` for a negative capacitance.
+    is a lower bound.
     """
-    wire = non_negative("wire_f", wire_f, high=1e-9)
     cell = technology.switched_capacitance_f_per_transistor
     adder, register = cell * technology.full_adder_transistors, cell * technology.flip_flop_transistors
     toggles = activity.toggles
     switched = (
         toggles.inputs * register
-        + toggles.ports * (wire + adder)
+        + toggles.ports * (technology.embedding_wire_f + adder)
         + toggles.counts * register
         + (toggles.products + toggles.sums) * adder
         + toggles.accumulator * (adder + register)

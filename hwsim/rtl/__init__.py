@@ -5,6 +5,7 @@ from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, p
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
 from hwsim.rtl.simulation import SimulatedProducts, simulate_cell, simulate_metal, testbench_text
 from hwsim.rtl.synthesis import Synthesis, synthesise
+from hwsim.rtl.toggles import CellToggles, measure_toggles
 from hwsim.rtl.tools import find_tool, has_tools
 from hwsim.rtl.transistors import PASS_TRANSISTOR, STATIC_CMOS, TransistorCount, count_transistors
 
@@ -12,6 +13,7 @@ __all__ = [
     "PASS_TRANSISTOR",
     "STATIC_CMOS",
     "CellPlan",
+    "CellToggles",
     "SimulatedProducts",
     "Synthesis",
     "TransistorCount",
@@ -20,6 +22,7 @@ __all__ = [
     "count_transistors",
     "find_tool",
     "has_tools",
+    "measure_toggles",
     "metal_cells",
     "metal_neuron",
     "metal_wiring",

@@ -32,8 +32,8 @@ module tb;
 
   task tick;
     begin
-      #1 clk = 1;
-      #1 clk = 0;
+      #{half_clock} clk = 1;
+      #{half_clock} clk = 0;
     end
   endtask
 
@@ -133,12 +133,12 @@ def simulate_cell(
     return _simulate("CE", verilog, array, activations, activation_bits, plan.output_bits, timeout_s)
 
 
-def testbench_text(circuit: str, vectors: int, inputs: int, width: int, out: int) -> str:
+def testbench_text(circuit: str, vectors: int, inputs: int, width: int, out: int, half_clock: int = 1) -> str:
     """Return the self-checking testbench for a neuron "ME" or "CE" with `out` output bits.
 
-    It reads `vectors` lines of `inputs` x `width` bits and as many expected products.
+    It reads `vectors` lines of `inputs` x `width` bits and as many expected products. `half_clock` is in delay units.
     """
-    head = _HEAD.format(vectors=vectors, inputs=inputs, width=width, out=out)
+    head = _HEAD.format(vectors=vectors, inputs=inputs, width=width, out=out, half_clock=half_clock)
     return head + {"ME": _METAL, "CE": _CELL}[circuit] + _TAIL
 
 
@@ -170,19 +170,32 @@ def _simulate(
     out: int,
     timeout_s: float,
 ) -> SimulatedProducts:
-    array = check_activations(activations, codes.size, activation_bits)
-    expected = array @ CODE_HALVES[codes]
-    files = {
-        "design.v": verilog,
-        "tb.v": testbench_text(circuit, len(array), codes.size, activation_bits, out),
-        "vectors.hex": "".join(f"{_packed(row, activation_bits):x}\n" for row in array.tolist()),
-        "expected.hex": "".join(f"{value & (1 << out) - 1:x}\n" for value in expected.tolist()),
-    }
+    files = testbench_files(circuit, verilog, codes, activations, activation_bits, out)
     with workspace(files) as folder:
         run_tool("iverilog", ["-g2005", "-s", "tb", "-o", "tb.vvp", "design.v", "tb.v"], folder, timeout_s)
         printed = run_tool("vvp", ["-N", "tb.vvp"], folder, timeout_s).splitlines()
     products = [int(line.split()[1]) for line in printed if line.startswith("RESULT ") and "x" not in line]
     return SimulatedProducts(circuit, np.array(products, dtype=np.int64), "PASS" in printed)
+
+
+def testbench_files(
+    circuit: str,
+    verilog: str,
+    codes: np.ndarray,
+    activations: np.ndarray,
+    activation_bits: int,
+    out: int,
+    half_clock: int = 1,
+) -> dict[str, str]:
+    """Return the files (name: text) of a simulation: the design, its testbench, the vectors and what is expected."""
+    array = check_activations(activations, codes.size, activation_bits)
+    expected = array @ CODE_HALVES[codes]
+    return {
+        "design.v": verilog,
+        "tb.v": testbench_text(circuit, len(array), codes.size, activation_bits, out, half_clock),
+        "vectors.hex": "".join(f"{_packed(row, activation_bits):x}\n" for row in array.tolist()),
+        "expected.hex": "".join(f"{value & (1 << out) - 1:x}\n" for value in expected.tolist()),
+    }
 
 
 def _packed(values: list[int], width: int) -> int:

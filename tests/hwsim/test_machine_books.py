@@ -27,6 +27,8 @@ MAY_BE_ZERO = {
     "sram_read_energy_j_per_bit",
     "switched_capacitance_f_per_transistor",
     "switching_activity",
+    "input_toggles",
+    "embedding_wire_f",
     "leakage_w_per_mm2",
     "hn_static_w_per_mm2",
     "wire_capacitance_f_per_um",

@@ -78,11 +78,11 @@ def test_energy_grows_with_supply_and_wire(rng):
     energy = kernels.switching_energy_j(seen, technology)
     doubled = dataclasses.replace(technology, supply_v=2 * technology.supply_v)
     assert kernels.switching_energy_j(seen, doubled) == pytest.approx(4 * energy)
-    without = kernels.switching_energy_j(seen, technology, wire_f=0.0)
+    without = kernels.switching_energy_j(seen, dataclasses.replace(technology, embedding_wire_f=0.0))
     port = 0.5 * seen.toggles.ports * 7.8e-15 * technology.supply_v**2
     assert energy - without == pytest.approx(port)
-    with pytest.raises(InputError, match="wire_f"):
-        kernels.switching_energy_j(seen, technology, wire_f=-1.0)
+    with pytest.raises(InputError, match="embedding_wire_f"):
+        dataclasses.replace(technology, embedding_wire_f=-1.0)
 
 
 def test_tree_adds_neighbours():
