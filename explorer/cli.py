@@ -13,10 +13,11 @@ from explorer.answer import answer
 from explorer.audit_commands import audit_app
 from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
-from explorer.options import need_count, parse_count, parse_overrides
+from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.report import write_report
 from explorer.reproduce import reproduce
+from explorer.serving_command import simulate_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
 from hwsim.simulate import DEFAULT_TECHNOLOGY
@@ -95,42 +96,7 @@ def reproduce_command(
         raise typer.Exit(FAILED)
 
 
-@app.command()
-def simulate(
-    model: Model,
-    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join(hwsim.MACHINES)}.")] = "hnlpu",
-    context: Context = "2048",
-    batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
-    reading: Annotated[str, typer.Option("--reading", help="as-published or pipelined.")] = "as-published",
-    window: Annotated[
-        bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
-    ] = None,
-    weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
-    technology: Technology = DEFAULT_TECHNOLOGY,
-    settings: Set = None,
-    book: UserBook = None,
-    as_json: AsJson = False,
-    out: Out = None,
-) -> None:
-    """Speed, latency, energy, size and what binds, for a model on a machine."""
-    result = hwsim.simulate(
-        model,
-        on,
-        context=need_count("context", context),
-        batch=parse_count("batch", batch),
-        prompt=parse_count("prompt", prompt),
-        reading=reading,
-        sliding_window=window,
-        weights=weights,
-        technology=technology,
-        book=book,
-        set=parse_overrides(settings),
-    )
-    if as_json or out:
-        emit(result, out)
-    else:
-        terminal.show_simulation(console, result)
+app.command("simulate")(simulate_command)
 
 
 @app.command("cost")

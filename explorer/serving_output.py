@@ -5,11 +5,26 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from explorer.figures.serving import timeline_frame
+from explorer.output import json_text
+from explorer.serving_page import render_serving
 from explorer.writing import ordinary_mode
 from hwbase import InputError
+from hwsim.events.results import ServingResult
 
 #: What a folder of ours may hold; only such a folder is replaced.
 FILES = ("result.json", "requests.csv", "timeline.csv", "trace.json", "page.html", "comparison.json", "comparison.csv")
+
+
+def serving_files(result: ServingResult, command: str) -> dict[str, str]:
+    """Return the files of one simulation by name: summary, requests, timeline and page."""
+    constants = {name: quantity.__dict__ for name, quantity in result.assumptions.items()}
+    return {
+        "result.json": json_text(result.summary() | {"assumptions": constants}),
+        "requests.csv": result.to_frame().to_csv(index=False),
+        "timeline.csv": timeline_frame(result).to_csv(index=False),
+        "page.html": render_serving(result, command),
+    }
 
 
 def check_folder(path: str | Path) -> Path:

@@ -105,7 +105,6 @@ def brief_table(results: dict[str, ServingResult]) -> Table:
         ("tokens/s, prompts included", lambda r: plain(r.tokens_per_s)),
         *((f"requests {state}", lambda r, state=state: plain(r.states[state])) for state in _states(results)),
         ("energy per output token", lambda r: si(r.energy_j_per_output_token, "J")),
-        ("busiest resource", _busiest),
     )
     rows = tuple((what, *(get(result) for result in results.values())) for what, get in lines)
     heads = (Column(name, numeric=False) for name in results)
@@ -165,8 +164,3 @@ def _states(results: dict[str, ServingResult]) -> list[str]:
     """States that some request ended in; finished always."""
     found = next(iter(results.values())).states
     return [name for name in found if name == "finished" or any(r.states[name] for r in results.values())]
-
-
-def _busiest(result: ServingResult) -> str:
-    name, share = max(result.utilisation.items(), key=lambda item: item[1])
-    return f"{words(name)}, {percent(share)}"

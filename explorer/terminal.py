@@ -20,6 +20,7 @@ from explorer.perplexity import QualityTable
 from explorer.scoreboard import Scoreboard
 from explorer.switching import SwitchingStudy
 from hwbase import Book, InputError, book_names, load_book, unknown_name
+from hwsim.events.results import PERCENTILES, ServingResult
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 
 _STYLES = {
@@ -286,6 +287,29 @@ def show_answer(console: Console, found: Answer) -> None:
             f"{score['misfit_explained']} miss and say why (`hwsim reproduce hnlpu`).",
             highlight=False,
         )
+
+
+def show_serving(console: Console, result: ServingResult) -> None:
+    """Print one serving simulation: rates, how requests ended, latencies, and what was busy."""
+    table = Table(title=f"{result.model} on {result.machine.upper()}, {result.traffic}, {result.grain} grain")
+    for name in ("latency [s]", *(f"p{p}" for p in PERCENTILES)):
+        table.add_column(name, justify="left" if name.startswith("l") else "right")
+    for name, *values in result.percentiles().itertuples(name=None):
+        table.add_row(name, *("-" if value != value else figure(value) for value in values))
+    console.print(table)
+    ended = ", ".join(f"{count:,} {state}" for state, count in result.states.items() if count)
+    console.print(
+        f"{result.state.size:,} requests over {figure(result.duration_s)} s on {result.chips:,} chips: {ended}\n"
+        f"{figure(result.output_tokens_per_s)} output tokens/s ({figure(result.tokens_per_s)} with prompts), "
+        f"{figure(result.energy_j_per_output_token)} J an output token",
+        highlight=False,
+    )
+    busy = sorted(result.utilisation.items(), key=lambda item: -item[1])
+    console.print("busy: " + ", ".join(f"{name} {share:.1%}" for name, share in busy), highlight=False)
+    if result.interrupted:
+        console.print(Text("interrupted: the part that was simulated", style="bold yellow"))
+    for note in result.notes:
+        console.print(f"note: {note}", highlight=False)
 
 
 def show_frame(console: Console, title: str, frame: pd.DataFrame) -> None:

@@ -107,7 +107,7 @@ def result_of(
     duration_s = max(engine.now_s for engine in engines)
     busy = {name: sum(engine.busy_s[name] for engine in engines) for name in engines[0].busy_s}
     idle_w = device.power_w * node.idle_power_share
-    working_s = sum(engine.busy_s["step"] * engine.gpus for engine in engines)
+    working_s = sum(engine.busy_s["steps under way"] * engine.gpus for engine in engines)
     preempted = sum(engine.preemptions for engine in engines)
     return ServingResult(
         machine=device.name,

@@ -19,7 +19,7 @@ from hwsim.events.gpu_batch import Batch
 from hwsim.events.gpu_step import Chunk, ServingNode, StepModel, Stretch
 from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledger
 
-RESOURCES = ("memory bandwidth", "compute", "NVLink", "step")
+RESOURCES = ("memory bandwidth", "compute", "NVLink", "steps under way")
 #: Columns of the timeline after the resources.
 _LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 _NEVER = float("inf")

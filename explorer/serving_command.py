@@ -1,0 +1,149 @@
+"""`hwsim simulate`: a model on a machine, in closed form or, with `--events`, under traffic."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import hwsim
+from explorer import terminal
+from explorer.options import need_count, parse_count, parse_overrides
+from explorer.output import AsJson, Out, emit
+from explorer.perplexity import progress_bar
+from explorer.serving_output import check_folder, serving_files, write_folder
+from explorer.serving_run import GRAINS, serve_on
+from explorer.serving_traffic import traffic_from
+from hwbase import InputError, unknown_name
+from hwsim.events.fleet import ROUTERS
+from hwsim.events.gpu import NODE_GPUS, POLICIES
+from hwsim.simulate import DEFAULT_TECHNOLOGY
+
+#: Exit status after an interrupt, as shells have it.
+INTERRUPTED = 130
+
+
+def simulate_command(
+    model: Annotated[
+        str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
+    ],
+    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join(hwsim.MACHINES)}.")] = "hnlpu",
+    context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
+    batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
+    reading: Annotated[str, typer.Option("--reading", help="as-published or pipelined.")] = "as-published",
+    window: Annotated[
+        bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
+    ] = None,
+    weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
+    technology: Annotated[
+        str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")
+    ] = DEFAULT_TECHNOLOGY,
+    events: Annotated[
+        str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
+    ] = None,
+    traffic: Annotated[
+        str | None, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
+    ] = None,
+    time_scale: Annotated[float, typer.Option("--time-scale", help="Times of the file are multiplied by it.")] = 1.0,
+    limit: Annotated[str | None, typer.Option("--limit", help="Only the file's first requests.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second, without a file.")] = None,
+    burstiness: Annotated[
+        float, typer.Option("--burstiness", help="Variation of the gaps: 1 is Poisson, more is bursts.")
+    ] = 1.0,
+    users: Annotated[
+        str | None, typer.Option("--users", help="So many users, each sending when answered, without a rate.")
+    ] = None,
+    think_s: Annotated[float, typer.Option("--think", help="Seconds a user takes to send again.")] = 0.0,
+    requests: Annotated[str, typer.Option("--requests", help="Requests, without a file.")] = "1000",
+    prompt_tokens: Annotated[str, typer.Option("--prompt-tokens", help="Of every request, without a file.")] = "1024",
+    output_tokens: Annotated[str, typer.Option("--output-tokens", help="Of every request, without a file.")] = "1024",
+    seed: Annotated[int, typer.Option("--seed", help="Of drawn arrivals.")] = 0,
+    policy: Annotated[str, typer.Option("--policy", help=f"Order of waiting: {' or '.join(POLICIES)}.")] = POLICIES[0],
+    prefill_cap: Annotated[
+        str | None, typer.Option("--prefill-cap", help="Most prompt tokens read beside decoding.")
+    ] = None,
+    max_context: Annotated[
+        str | None, typer.Option("--max-context", help="Requests with more tokens are rejected.")
+    ] = None,
+    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (h100).")] = str(NODE_GPUS),
+    machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
+    router: Annotated[str, typer.Option("--router", help=f"{' or '.join(ROUTERS)}.")] = ROUTERS[0],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
+    ] = None,
+    book: Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")] = (
+        None
+    ),
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Speed, latency, energy, size and what binds; with --events what users feel under traffic (--out: a folder)."""
+    overrides = parse_overrides(settings)
+    if events is None:
+        if traffic is not None or rate is not None or users is not None:
+            raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
+        result = hwsim.simulate(
+            model,
+            on,
+            context=need_count("context", context),
+            batch=parse_count("batch", batch),
+            prompt=parse_count("prompt", prompt),
+            reading=reading,
+            sliding_window=window,
+            weights=weights,
+            technology=technology,
+            book=book,
+            set=overrides,
+        )
+        if as_json or out:
+            emit(result, out)
+        else:
+            terminal.show_simulation(Console(), result)
+        return
+    if events not in GRAINS:
+        raise unknown_name("--events", events, GRAINS)
+    if out is not None:
+        # Said now, not after the simulation.
+        check_folder(out)
+    longest = parse_count("max_context", max_context)
+    sent = traffic_from(
+        traffic,
+        time_scale=time_scale,
+        limit=parse_count("limit", limit),
+        rate_per_s=rate,
+        burstiness=burstiness,
+        users=parse_count("users", users),
+        think_s=think_s,
+        requests=need_count("requests", requests),
+        prompt_tokens=need_count("prompt_tokens", prompt_tokens),
+        output_tokens=need_count("output_tokens", output_tokens),
+        seed=seed,
+        max_context=longest,
+    )
+    with progress_bar() as report:
+        served = serve_on(
+            model,
+            sent,
+            on,
+            grain=events,
+            gpus=need_count("gpus", gpus),
+            machines=need_count("machines", machines),
+            route=router,
+            policy=policy,
+            prefill_cap=parse_count("prefill_cap", prefill_cap),
+            max_context=longest,
+            book=book,
+            set=overrides,
+            progress=lambda done, total, now_s: report(f"{now_s:,.0f} s simulated", done, total),
+        )
+    if out is not None:
+        write_folder(out, serving_files(served, command=" ".join(["hwsim", *sys.argv[1:]])))
+    if as_json:
+        emit(served.summary())
+    else:
+        terminal.show_serving(Console(), served)
+        if out is not None:
+            Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    if served.interrupted:
+        raise typer.Exit(INTERRUPTED)
