@@ -2,8 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/inference.py [--tokens 60] [--arithmetic float ...]
 
-Every token reads all matrices once, so the bound on float32 decoding is bandwidth / (4 bytes x parameters). The best of
-five runs is shown: whatever else the machine does only slows it down.
+Every token reads all matrices once, so the bound on float32 decoding is bandwidth / (4 bytes x parameters): 45 tokens/s
+of 134.5 M parameters ask for 24.2 GB/s from one core. The best of five runs is shown: whatever else the machine does
+only slows it down.
 """
 
 import argparse
