@@ -1,0 +1,150 @@
+"""`hwsim simulate --events` as a process: files, bad input, interrupts, equal bytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+TRACE = "arrival_s,prompt_tokens,output_tokens\n0,100,20\n0.5,2000,50\n0.5,30,1\n1.5,800,200\n"
+H100 = ("--on", "h100", "--gpus", "2")
+
+
+def command(*arguments):
+    return [sys.executable, "-c", "from explorer.cli import main; main()", "simulate", "gpt-oss-120b", *arguments]
+
+
+def run(*arguments, **env):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=os.environ | env, timeout=120)
+
+
+@pytest.fixture
+def trace(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text(TRACE)
+    return path
+
+
+def test_a_trace_becomes_a_folder(trace, tmp_path):
+    out = tmp_path / "served"
+    done = run("--events", "service", *H100, "--traffic", str(trace), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "time to first token" in done.stdout
+    assert {path.name for path in out.iterdir()} >= {"result.json", "requests.csv", "timeline.csv", "page.html"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["served", "trace.csv"], "nothing else is left"
+    result = json.loads((out / "result.json").read_text())
+    assert result["states"]["finished"] == result["requests"] == 4
+    assert result["assumptions"]["layer_latency_s"]["source"]
+    requests = pd.read_csv(out / "requests.csv")
+    assert requests.generated_tokens.tolist() == [20, 50, 1, 200]
+    assert requests.arrival_s.tolist() == [0.0, 0.5, 0.5, 1.5]
+    assert pd.read_csv(out / "timeline.csv").time_s.is_monotonic_increasing
+    page = (out / "page.html").read_text()
+    assert "What users felt" in page and 'http-equiv="Content-Security-Policy"' in page
+
+
+def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed(tmp_path):
+    options = ("--events", "service", *H100, "--rate", "20", "--requests", "200", "--burstiness", "3")
+    for name, hash_seed, seed in (("a", "1", "7"), ("b", "2", "7"), ("c", "1", "8")):
+        done = run(*options, "--seed", seed, "--out", str(tmp_path / name), PYTHONHASHSEED=hash_seed)
+        assert done.returncode == 0, done.stderr
+    for name in ("result.json", "requests.csv", "timeline.csv"):
+        first, again, other = ((tmp_path / run_name / name).read_bytes() for run_name in "abc")
+        assert first == again
+        assert first != other
+
+
+def test_users_and_scaled_files(trace):
+    closed = run("--events", "service", *H100, "--users", "4", "--requests", "12", "--output-tokens", "8", "--json")
+    assert json.loads(closed.stdout)["states"]["finished"] == 12
+    dense = run("--events", "service", *H100, "--traffic", str(trace), "--time-scale", "0.1", "--limit", "3", "--json")
+    assert json.loads(dense.stdout)["requests"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "header"),
+        ("arrival_s,prompt_tokens\n0,1\n", "no column output_tokens"),
+        ("arrival_s,prompt_tokens,output_tokens\n", "no requests"),
+        ("arrival_s,prompt_tokens,output_tokens\n0,5,5\n1,-3,5\n", "line 3"),
+        ("arrival_s,prompt_tokens,output_tokens\n0,5,5\n1,5,0\n", "line 3"),
+        ("arrival_s,prompt_tokens,output_tokens\n5,5,5\n1,5,5\n", "line 3"),
+        ("arrival_s,prompt_tokens,output_tokens\n0,5,5\n1,1000000,5\n", "line 3"),
+        ("arrival_s,prompt_tokens,output_tokens\n0,5,nan\n", "line 2"),
+        ("arrival_s,prompt_tokens,output_tokens\ninf,5,5\n", "line 2"),
+        ("arrival_s,prompt_tokens,output_tokens\n0,5.5,5\n", "line 2"),
+    ],
+)
+def test_bad_traffic_files_name_their_line(tmp_path, text, said):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    done = run("--events", "service", *H100, "--traffic", str(path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--rate", "5"), "--events"),
+        (("--events", "servise", "--rate", "5"), "service"),
+        (("--events", "service", *H100), "--traffic, --rate, --users"),
+        (("--events", "service", *H100, "--rate", "5", "--users", "3"), "expected one of"),
+        (("--events", "service", *H100, "--rate", "0"), "rate_per_s"),
+        (("--events", "service", *H100, "--rate", "nan"), "rate_per_s"),
+        (("--events", "service", *H100, "--rate", "1", "--requests", "0"), "requests"),
+        (("--events", "service", *H100, "--rate", "1", "--time-scale", "2"), "--time-scale"),
+        (("--events", "service", *H100, "--rate", "1", "--prompt-tokens", "1000000"), "--max-context"),
+        (("--events", "service", *H100, "--rate", "1", "--policy", "fifo"), "first-come"),
+        (("--events", "service", *H100, "--rate", "1", "--router", "random"), "least-loaded"),
+        (("--events", "service", *H100, "--rate", "1", "--machines", "0"), "machines"),
+        (("--events", "service", "--on", "wse3", "--rate", "1"), "wse3"),
+        (("--events", "detailed", *H100, "--rate", "1"), "--events service"),
+        (("--events", "service", *H100, "--traffic", "absent.csv"), "absent.csv"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_sentence(arguments, said, tmp_path):
+    done = run(*arguments, "--out", str(tmp_path / "out"))
+    assert done.returncode == 2, done.stdout
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_folders_of_our_own_are_replaced(trace, tmp_path):
+    options = ("--events", "service", *H100, "--traffic", str(trace))
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    done = run(*options, "--out", str(mine))
+    assert done.returncode == 2 and "thesis.txt" in done.stderr
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    again = tmp_path / "served"
+    assert run(*options, "--out", str(again)).returncode == 0
+    (again / "requests.csv").write_text("old")
+    assert run(*options, "--out", str(again)).returncode == 0
+    assert (again / "requests.csv").read_text() != "old"
+    for wrong in (trace, tmp_path / "absent" / "out"):
+        assert run(*options, "--out", str(wrong)).returncode == 2
+
+
+@pytest.mark.slow
+def test_an_interrupt_writes_what_there_is(tmp_path):
+    out = tmp_path / "served"
+    options = ("--events", "service", *H100, "--rate", "5", "--requests", "2000000", "--out", str(out))
+    with subprocess.Popen(command(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=100)
+    assert process.returncode == 130
+    result = json.loads((out / "result.json").read_text())
+    assert result["interrupted"] is True
+    assert 0 < result["states"]["finished"] < 2_000_000
+    assert result["states"]["finished"] + result["states"]["unfinished"] == 2_000_000
+    assert "Interrupted" in (out / "page.html").read_text()
