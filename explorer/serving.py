@@ -91,7 +91,8 @@ def serving_cost(
         tco, carbon = _systems(priced.at(level), inputs, made, rate / machines, conventions)
         units, share = machines, machines / made
     load = mean_w / full_w
-    tokens = float(tco.million_tokens) * share
+    # Money is discounted where the book says so, and so are the tokens it is divided by; carbon is not.
+    worth, tokens = float(tco.million_tokens) * share, float(carbon.million_tokens) * share
     electricity, scope2 = float(tco.electricity_usd) * share * load, float(carbon.scope2_t) * share * load
     capex, maintenance, respins = (
         float(value) * share for value in (tco.capex_usd, tco.maintenance_usd, tco.respins_usd)
@@ -113,7 +114,7 @@ def serving_cost(
         scope2_t=scope2,
         scope3_t=scope3,
         million_output_tokens=tokens,
-        usd_per_million_output_tokens=total / tokens,
+        usd_per_million_output_tokens=total / worth,
         kg_per_million_output_tokens=(scope2 + scope3) * _KG_PER_T / tokens,
         assumptions={**tco.assumptions, **carbon.assumptions},
     )

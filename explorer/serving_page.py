@@ -120,8 +120,8 @@ def percentile_table(results: dict[str, ServingResult]) -> Table:
     return frame_table("Percentiles over requests", frame, columns, formats)
 
 
-def cdf_figure(results: dict[str, ServingResult], latency: str) -> CaptionedFigure:
-    """Return the distribution of one latency, with its percentiles as the table."""
+def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> CaptionedFigure:
+    """Return the distribution of one latency, with its percentiles as the table; `place` begins its anchor."""
     drawn = latency_cdf(results, latency)
     frame = latency_frame(results)
     frame = frame[frame["latency"] == words(drawn.layout.xaxis.title.text)]
@@ -129,7 +129,7 @@ def cdf_figure(results: dict[str, ServingResult], latency: str) -> CaptionedFigu
     formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
     caption = f"Share of requests over {drawn.layout.xaxis.title.text}, log axis"
     table = frame_table(caption, frame, columns, formats)
-    return captioned_figure(f"cdf-{latency.replace('_', '-')}", drawn, caption, table, 2)
+    return captioned_figure(f"{place}-{latency.replace('_', '-')}", drawn, caption, table, 2)
 
 
 def _utilisation(result: ServingResult) -> CaptionedFigure:

@@ -5,7 +5,7 @@ from typing import Any
 
 import models
 from hwbase import InputError, unknown_name
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu import NODE_GPUS, serve_accelerator
 from hwsim.events.machine import Progress
 from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
@@ -20,7 +20,7 @@ def serve_on(
     on: str = "hnlpu",
     *,
     grain: str = "service",
-    gpus: int,
+    gpus: int = NODE_GPUS,
     machines: int = 1,
     route: str = "least-loaded",
     policy: str = "first-come",
