@@ -14,6 +14,8 @@ from hwsim.events.results import ServingResult
 
 #: What a folder of ours may hold; only such a folder is replaced.
 FILES = ("result.json", "requests.csv", "timeline.csv", "trace.json", "page.html", "comparison.json", "comparison.csv")
+#: Characters of a path that a message shows.
+_SHOWN = 200
 
 
 def serving_files(result: ServingResult, command: str) -> dict[str, str]:
@@ -29,9 +31,9 @@ def serving_files(result: ServingResult, command: str) -> dict[str, str]:
 
 def check_folder(path: str | Path) -> Path:
     """Return the folder that `path` names, after checking that results can go there; raises `InputError`."""
-    folder = Path(path).resolve()
-    where = f"--out {str(path)!r}"
+    where = f"--out {str(path)[:_SHOWN]!r}"
     try:
+        folder = Path(path).resolve()
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{where} is a file: expected a folder to write")
         if folder.is_dir() and (others := sorted(p.name for p in folder.iterdir() if p.name not in FILES)):
