@@ -1,54 +1,99 @@
-"""Studies of the wiring of a real model: histograms, slack, tracks, and how many defects a chip of it bears.
+"""Surveys of the wiring of a real model: what its neurons ask of regions, slices and tracks, as data frames.
 
-A study takes weights as an iterable of (name, float array (outputs, inputs)), so that any model will do, and returns
-data frames. Weights are quantised to MXFP4, as the HNLPU paper's model is (ASPLOS '26, doi 10.1145/3779212.3790169).
+A survey takes weights as an iterable of (name, float array (outputs, inputs)), so that any model will do. Weights are
+quantised to MXFP4, as the HNLPU paper's model is (ASPLOS '26, doi 10.1145/3779212.3790169). A model with narrower
+neurons than the chip's lends its weights to stand-ins: neurons of other lengths, cut from its own laid end to end.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 
 import hwsim
-from costmodel import yields
 from hwbase import InputError
+from hwbase.check import count
 from hwsim import wiring
 from hwsim.kernels.planes import HALVES
 from hwsim.kernels.quantised import quantise
-from hwsim.mapping import matrices as mapped_matrices
-from models import inference
 
 Weights = Iterable[tuple[str, np.ndarray]]
+#: Called with (what is measured, done so far, to do).
+Report = Callable[[str, int, int], None]
+
+#: Inputs of gpt-oss-120b's neurons (its hidden size, model card), which the HNLPU paper hardwires.
+STAND_IN_INPUTS = 2880
+#: Stand-ins of each matrix whose codes a survey keeps, so that their wires can be routed.
+_SAMPLED = 1
+#: Ports of a slice that tables compare; 0 stands for regions that are fixed.
+SLICE_PORTS = (0, 4, 8, 16)
+#: Inputs of the clusters that a neuron is split into, for shorter wires; whole blocks of 32.
+CLUSTERS = (2880, 1440, 960, 576, 480, 320, 256, 224, 192, 160, 128, 96, 64)
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Survey:
-    """What wiring needs to know of each matrix: region counts int32 (14, outputs), also by cluster, and scales.
+    """What wiring needs to know of each matrix, by name, in blocks of 32 inputs; a last, shorter block counts as one.
 
-    `clusters[size][name]` is (14, clusters, outputs); `octaves[name]` (outputs,) is what the block scales of a neuron
-    span.
+    `blocks` uint8 (14, blocks, outputs): inputs per region. `exponents` int16 (blocks, outputs): log2 of scales, a
+    block of zeros taking its neuron's least. `inputs`: of each neuron. `sample` uint8 (inputs, neurons): the codes of
+    a few stand-ins of `stand_in_inputs` inputs from every matrix.
     """
 
-    histograms: dict[str, np.ndarray] = field(default_factory=dict)
-    inputs: dict[str, int] = field(default_factory=dict)
-    octaves: dict[str, np.ndarray] = field(default_factory=dict)
-    clusters: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
-
-    def of_size(self, inputs: int, cluster: int | None = None) -> np.ndarray:
-        """Return the counts of all neurons with `inputs` inputs side by side; raises `InputError` if there are none."""
-        source = self.histograms if cluster is None else self.clusters.get(cluster, {})
-        found = [source[name] for name, n in self.inputs.items() if n == inputs and name in source]
-        if not found:
-            raise InputError(f"no neurons of {inputs} inputs with cluster {cluster}: expected one of {self.sizes}")
-        return np.concatenate(found, axis=-1)
+    blocks: dict[str, np.ndarray]
+    exponents: dict[str, np.ndarray]
+    inputs: dict[str, int]
+    sample: np.ndarray
+    stand_in_inputs: int
 
     @property
     def sizes(self) -> list[int]:
         """Inputs of the neurons there are, ascending."""
         return sorted(set(self.inputs.values()))
+
+    @property
+    def weights(self) -> int:
+        """Weights in all matrices."""
+        return sum(self.inputs[name] * blocks.shape[2] for name, blocks in self.blocks.items())
+
+    def of_size(self, inputs: int) -> np.ndarray:
+        """Return the counts (14, outputs) of all neurons with `inputs` inputs; raises `InputError` if there are none.
+
+        Neurons of all matrices lie side by side.
+        """
+        found = [self.histogram(name) for name, n in self.inputs.items() if n == inputs]
+        if not found:
+            raise InputError(f"no neurons of {inputs} inputs: expected one of {self.sizes}")
+        return np.concatenate(found, axis=1)
+
+    def histogram(self, name: str) -> np.ndarray:
+        """Return the counts (14, outputs) of one matrix."""
+        return self.blocks[name].sum(axis=1, dtype=np.int32)
+
+    def stand_ins(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (counts (14, blocks, neurons), exponents (blocks, neurons)) of all stand-ins.
+
+        Raises `InputError` where no matrix holds enough weights in whole blocks.
+        """
+        length = self.stand_in_inputs // wiring.BLOCK
+        names = [name for name, n in self.inputs.items() if n % wiring.BLOCK == 0]
+        counts = [wiring.join_neurons(self.blocks[name], length) for name in names]
+        exponents = [wiring.join_neurons(self.exponents[name], length) for name in names]
+        if not any(found.shape[-1] for found in counts):
+            raise InputError(
+                f"no matrix makes a neuron of {self.stand_in_inputs:,} inputs: expected at least as many weights in one"
+            )
+        return np.concatenate(counts, axis=2), np.concatenate(exponents, axis=1)
+
+    def alike(self) -> np.ndarray:
+        """Return the counts (14, neurons) of stand-ins made of one real neuron over and over.
+
+        In these nothing averages out: the other end of what a model with wider neurons may be like.
+        """
+        parts = [self.of_size(n) * (self.stand_in_inputs / n) for n in self.sizes]
+        return np.rint(np.concatenate(parts, axis=1)).astype(np.int64)
 
 
 def mxfp4_codes(weights: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -68,161 +113,115 @@ def weights_from_codes(codes: Any, exponents: Any) -> np.ndarray:
     return np.ascontiguousarray((halves * np.repeat(scales, wiring.BLOCK, axis=0)[: len(halves)]).T)
 
 
-def perplexity_over_faults(
-    weights: inference.Weights,
-    tokens: Sequence[int] | np.ndarray,
-    window: int = inference.DEFAULT_WINDOW,
-    **options: Any,
-) -> pd.DataFrame:
-    """Return `hwsim.wiring.measure_over_faults` of a network's perplexity on a text of token ids (tokens,).
+def survey(weights: Weights, stand_in_inputs: int = STAND_IN_INPUTS) -> Survey:
+    """Return the region histograms and scales of every matrix, block by block, and the codes of a few stand-ins.
 
-    All matrices, head included, are MXFP4 codes on faulty neurons; activations are float32, embedding and norms intact.
-    `options` (kinds, rates, seeds) go to it. Raises `InputError` for tokens that the network cannot read.
+    Raises `InputError` if there are no weights, or for a length that is not whole blocks of 32.
     """
-    coded = {name: mxfp4_codes(weights.matrix(name)) for name in weights.config.linear_shapes()}
-
-    def measure(codes: Mapping[str, np.ndarray]) -> float:
-        matrices = {name: weights_from_codes(given, coded[name][1]) for name, given in codes.items()}
-        machine = inference.Transformer(weights, inference.FloatLinear(matrices))
-        return inference.perplexity(machine, tokens, window=window).value
-
-    return wiring.measure_over_faults(measure, {name: codes for name, (codes, _) in coded.items()}, **options)
-
-
-def survey(weights: Weights, clusters: Sequence[int] = ()) -> Survey:
-    """Return the region histograms of every matrix, whole and in `clusters` of so many inputs."""
-    result = Survey(clusters={size: {} for size in clusters})
+    length = int(count("stand_in_inputs", stand_in_inputs))
+    if length % wiring.BLOCK:
+        raise InputError(f"stand_in_inputs = {length}: expected a multiple of {wiring.BLOCK}")
+    blocks, exponents, inputs, sample = {}, {}, {}, []
     for name, matrix in weights:
-        codes, exponents = mxfp4_codes(matrix)
-        result.histograms[name] = wiring.region_histogram(codes)
-        result.inputs[name] = codes.shape[0]
-        result.octaves[name] = wiring.scale_octaves(exponents)
-        for size in clusters:
-            result.clusters[size][name] = wiring.cluster_histogram(codes, size)
-    if not result.histograms:
+        codes, scales = mxfp4_codes(matrix)
+        blocks[name] = wiring.cluster_histogram(codes, wiring.BLOCK).astype(np.uint8)
+        weightless = blocks[name].sum(axis=0) == 0
+        least = np.where(weightless, np.iinfo(np.int16).max, scales).min(axis=0)
+        exponents[name] = np.where(weightless, np.where(weightless.all(axis=0), 0, least), scales).astype(np.int16)
+        inputs[name] = codes.shape[0]
+        if codes.shape[0] % wiring.BLOCK == 0:
+            sample.append(_spread(wiring.join_neurons(codes, length), _SAMPLED))
+    if not blocks:
         raise InputError("no weights: expected at least one matrix")
-    return result
+    codes = np.concatenate(sample, axis=1) if sample else np.zeros((length, 0), np.uint8)
+    return Survey(blocks, exponents, inputs, codes, length)
 
 
 def histogram_frame(found: Survey) -> pd.DataFrame:
     """Return a row per matrix: matrix, inputs, outputs, zero_share, the mean share of each region by its weight,
     widest_dispersion (of the region whose counts vary most, over chance), and octaves_median and octaves_max."""
     rows = []
-    for name, counts in found.histograms.items():
-        shares = wiring.region_shares(counts, found.inputs[name])
-        row: dict[str, Any] = {"matrix": name, "inputs": found.inputs[name], "outputs": counts.shape[1]}
+    for name, n in found.inputs.items():
+        counts = found.histogram(name)
+        shares, octaves = wiring.region_shares(counts, n), wiring.scale_octaves(found.exponents[name])
+        row: dict[str, Any] = {"matrix": name, "inputs": n, "outputs": counts.shape[1]}
         row["zero_share"] = 1.0 - shares.sum()
         row |= {wiring.region_name(r): shares[r] for r in range(wiring.REGIONS)}
-        row["widest_dispersion"] = wiring.overdispersion(counts, found.inputs[name]).max()
-        row["octaves_median"] = float(np.median(found.octaves[name]))
-        row["octaves_max"] = int(found.octaves[name].max())
+        row["widest_dispersion"] = wiring.overdispersion(counts, n).max()
+        row["octaves_median"] = float(np.median(octaves))
+        row["octaves_max"] = int(octaves.max())
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def slack_frame(
-    found: Survey, technology: hwsim.Technology, slice_ports: Sequence[int] = (0, 4, 8, 16), **options: Any
-) -> pd.DataFrame:
-    """Return `hwsim.wiring.slack_table` for every size of neuron, one below the other; `options` go to it."""
-    tables = []
+def neuron_sets(found: Survey) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield (what the neurons are, inputs of each, counts (14, neurons)): real ones by size, then both stand-ins."""
     for n in found.sizes:
-        counts = found.of_size(n)
+        yield "real", n, found.of_size(n)
+    yield "joined", found.stand_in_inputs, found.stand_ins()[0].sum(axis=1, dtype=np.int32)
+    yield "alike", found.stand_in_inputs, found.alike()
+
+
+def slack_frame(
+    found: Survey, technology: hwsim.Technology, slice_ports: Sequence[int] = SLICE_PORTS, **options: Any
+) -> pd.DataFrame:
+    """Return `hwsim.wiring.slack_table` for every one of `neuron_sets`, one below the other; `options` go to it.
+
+    The first column, neurons, is "real", "joined" (stand-ins of neighbours) or "alike" (one neuron repeated).
+    """
+    tables = []
+    for kind, n, counts in neuron_sets(found):
         fmt = wiring.measured_format(wiring.region_shares(counts, n))
-        tables.append(wiring.slack_table(counts, n, fmt, technology, slice_ports=slice_ports, **options))
+        table = wiring.slack_table(counts, n, fmt, technology, slice_ports=slice_ports, **options)
+        table.insert(0, "neurons", kind)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def routing_frame(
-    codes: Any,
-    technology: hwsim.Technology,
-    designs: Sequence[tuple[int, int]] = ((0, 0), (0, 8), (96, 0), (96, 8)),
-    fit_share: float = 1.0,
-    area_um2_per_weight: float | None = None,
-) -> pd.DataFrame:
-    """Return a row per design: what its wires take of the tracks of M8 to M11 on actual plans of `codes`.
+def scales_frame(found: Survey, technology: hwsim.Technology, slice_ports: int = 8) -> pd.DataFrame:
+    """Return a row per set of neurons: the regions that block scales ask for, if each scaled value has its own.
 
-    A design is (cluster, slice_ports), 0 for a whole neuron and for fixed regions; its silicon is the least in which
-    `fit_share` of the clusters fit, and those neurons alone are routed. The area of a weight is that of
-    `hwsim.metal_embedding` at this slack, unless given. Columns: inputs (of a cluster), slice_ports, slack,
-    area_um2_per_weight, tile_width_um, tile_height_um, wire_um_per_weight, branch_um_per_weight, count_um_per_weight,
-    steiner_um_per_weight and steiner_utilisation (`hwsim.routing_demand` at the same area), wires_per_mm2_per_layer,
-    utilisation (1: every track full), average_wire_ff (pin to port, wire alone).
+    Columns: neurons, inputs, octaves_median, octaves_max (what the scales of a neuron span), regions (14 + 4 an octave,
+    the same for all), slack (all neurons fit in slices of `slice_ports`), slack_unscaled (with 14 regions),
+    transistors_per_weight and transistors_unscaled (at those slacks, by `hwsim.metal_embedding`).
     """
-    whole = np.asarray(codes)
+    joined, joined_exponents = found.stand_ins()
+    sets = [("real", n, *_side_by_side(found, n)) for n in found.sizes]
     rows = []
-    for cluster, slice_ports in designs:
-        size = cluster or whole.shape[0]
-        parts = wiring.split_clusters(whole, size)
-        counts = wiring.region_histogram(parts)
-        need = wiring.slack_needed(counts, size, fit_share, slice_ports=slice_ports)
-        fmt = wiring.measured_format(wiring.region_shares(counts, size))
-        cost = hwsim.metal_embedding(whole.shape[0], 1024, fmt, technology, slack=max(need.slack, 0.0))
-        area = float(cost.area_mm2 / cost.weights * 1e6) if area_um2_per_weight is None else area_um2_per_weight
-        plan = wiring.embed(parts[:, need.silicon.fits(counts)], need.silicon)
-        tile = wiring.balanced_tile(plan, size * area)
-        routed = wiring.tile_routing(plan, tile, technology)
-        steiner = hwsim.routing_demand(size, area, technology)
+    for kind, n, counts, exponents in [*sets, ("joined", found.stand_in_inputs, joined, joined_exponents)]:
+        octaves = wiring.scale_octaves(exponents)
+        most = int(octaves.max())
+        scaled, bare = wiring.scaled_counts(counts, exponents, most), counts.sum(axis=1, dtype=np.int32)
+        shares = wiring.region_shares(scaled, n)
+        formats = wiring.scaled_format(shares, most), wiring.measured_format(wiring.region_shares(bare, n))
+        slacks = [wiring.slack_needed(given, n, slice_ports=slice_ports).slack for given in (scaled, bare)]
+        transistors = [
+            float(hwsim.metal_embedding(n, wiring.OUTPUTS, fmt, technology, slack=slack).transistors_per_weight)
+            for fmt, slack in zip(formats, slacks, strict=True)
+        ]
         rows.append(
             {
-                "inputs": size,
-                "slice_ports": slice_ports,
-                "slack": need.slack,
-                "area_um2_per_weight": area,
-                "tile_width_um": tile.width_um,
-                "tile_height_um": tile.height_um,
-                "wire_um_per_weight": routed.wire_um_per_weight,
-                "branch_um_per_weight": routed.branch_um_per_weight,
-                "count_um_per_weight": routed.count_um_per_weight,
-                "steiner_um_per_weight": float(steiner.wire_um_per_weight),
-                "steiner_utilisation": float(steiner.utilisation),
-                "wires_per_mm2_per_layer": routed.wires_per_mm2_per_layer,
-                "utilisation": routed.utilisation,
-                "average_wire_ff": float(routed.pin_to_port_um * technology.wire_capacitance_f_per_um * 1e15),
+                "neurons": kind,
+                "inputs": n,
+                "octaves_median": float(np.median(octaves)),
+                "octaves_max": most,
+                "regions": len(scaled),
+                "slack": slacks[0],
+                "slack_unscaled": slacks[1],
+                "transistors_per_weight": transistors[0],
+                "transistors_unscaled": transistors[1],
             }
         )
     return pd.DataFrame(rows)
 
 
-def tolerable_defects(
-    rates: Mapping[str, float],
-    model: Any,
-    design: hwsim.HardwiredDesign,
-    technology: hwsim.Technology,
-    d0_per_cm2: float = 0.11,
-) -> pd.DataFrame:
-    """Return what tolerated faults mean for a chip: a row per kind, every defect in the HN array being of this kind.
+def _side_by_side(found: Survey, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    names = [name for name, n in found.inputs.items() if n == inputs]
+    counts = np.concatenate([found.blocks[name] for name in names], axis=2)
+    return counts, np.concatenate([found.exponents[name] for name in names], axis=1)
 
-    Columns: kind, tolerable_rate, units_per_chip (wires, input nets, regions or neurons), tolerable_faults (per chip),
-    d0_tolerable_per_cm2 (at which the HN array has so many defects), expected_faults (at `d0_per_cm2`), yield_all
-    (every block must be perfect), yield_rest (the HN array may have defects, the rest may not), d0_at_1_percent (where
-    yield_all is 1 %) and rest_at_1_percent (yield_rest there). Yields by Murphy, as the paper's.
-    """
-    chip = hwsim.build_chip(model, design, technology)
-    area, array = float(chip.area_mm2), float(chip.block("HN array").area_mm2)
-    rest = area - array
-    worst = brentq(lambda d0: float(yields.murphy(area, d0)) - 0.01, 1e-6, 1e3)
-    units = dict.fromkeys(wiring.FAULT_KINDS, 0.0)
-    for matrix in mapped_matrices(model, design.rows, design.columns):
-        each = float(matrix.copies * matrix.layers)
-        units["wire"] += each * float(matrix.inputs * matrix.outputs)
-        units["input"] += each * float(matrix.inputs)
-        units["neuron"] += each * float(matrix.outputs)
-    units["region_zero"] = units["neuron"] * wiring.REGIONS
-    rows = []
-    for kind, rate in rates.items():
-        faults = rate * units[kind]
-        rows.append(
-            {
-                "kind": kind,
-                "tolerable_rate": rate,
-                "units_per_chip": units[kind],
-                "tolerable_faults": faults,
-                "d0_tolerable_per_cm2": faults / (array / 100.0),
-                "expected_faults": array / 100.0 * d0_per_cm2,
-                "yield_all": float(yields.murphy(area, d0_per_cm2)),
-                "yield_rest": float(yields.murphy(rest, d0_per_cm2)),
-                "d0_at_1_percent": worst,
-                "rest_at_1_percent": float(yields.murphy(rest, worst)),
-            }
-        )
-    return pd.DataFrame(rows)
+
+def _spread(codes: np.ndarray, most: int) -> np.ndarray:
+    """At most so many columns, evenly spread."""
+    chosen = min(most, codes.shape[1])
+    return codes[:, ((np.arange(chosen) + 0.5) * codes.shape[1] / max(chosen, 1)).astype(int)]

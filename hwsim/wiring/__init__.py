@@ -15,13 +15,14 @@ from hwsim.wiring.regions import (
     cluster_histogram,
     join_neurons,
     measured_format,
+    merge_clusters,
     region_histogram,
     region_map,
     split_clusters,
 )
-from hwsim.wiring.scales import BLOCK, scale_octaves, scaled_format, scaled_histogram, scaled_magnitudes
+from hwsim.wiring.scales import BLOCK, scale_octaves, scaled_counts, scaled_format, scaled_histogram, scaled_magnitudes
 from hwsim.wiring.silicon import NeuronSilicon, fixed_silicon, region_name, slice_silicon, smallest_slices
-from hwsim.wiring.slack import SlackNeed, overdispersion, region_shares, slack_needed, slack_table
+from hwsim.wiring.slack import OUTPUTS, SlackNeed, overdispersion, region_shares, slack_needed, slack_table
 from hwsim.wiring.tile import Tile, TileRouting, balanced_tile, heat_map, tile_routing, wire_lengths
 from hwsim.wiring.tolerance import FAULT_KINDS, FAULT_RATES, measure_over_faults, tolerable_rates
 
@@ -29,6 +30,7 @@ __all__ = [
     "BLOCK",
     "FAULT_KINDS",
     "FAULT_RATES",
+    "OUTPUTS",
     "REGIONS",
     "UNWIRED",
     "Faults",
@@ -50,6 +52,7 @@ __all__ = [
     "join_neurons",
     "measure_over_faults",
     "measured_format",
+    "merge_clusters",
     "no_faults",
     "overdispersion",
     "region_histogram",
@@ -58,6 +61,7 @@ __all__ = [
     "region_shares",
     "rewire",
     "scale_octaves",
+    "scaled_counts",
     "scaled_format",
     "scaled_histogram",
     "scaled_magnitudes",

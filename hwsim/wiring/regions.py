@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
+from hwbase.check import count
 from hwsim.kernels.planes import HALVES, REGION_CODES, REGION_HALVES, check_codes
 from hwsim.weights import WeightFormat
 
@@ -67,13 +68,32 @@ def split_clusters(codes: Any, cluster: int) -> np.ndarray:
     return np.ascontiguousarray(parts.transpose(1, 0, 2).reshape(cluster, -1))
 
 
-def join_neurons(histogram: np.ndarray, times: int) -> np.ndarray:
-    """Return the counts (regions, neurons / times) of larger neurons, each made of `times` successive ones.
+def join_neurons(parts: Any, length: int) -> np.ndarray:
+    """Return larger (or smaller) neurons, (..., length, n): those of `parts` (..., parts, neurons) end to end, cut.
 
-    A stand-in for a model whose neurons have more inputs than those at hand: what neighbours share is kept.
+    A part is an input's code, or the counts or the scale of a cluster. A stand-in for a model whose neurons have other
+    lengths: what neighbours share is kept; what is left over at the end is not. Raises `InputError` for a length below
+    1 or fewer than two axes.
     """
-    keep = histogram.shape[1] // times * times
-    return histogram[:, :keep].reshape(len(histogram), -1, times).sum(axis=2)
+    given, size = np.asarray(parts), int(count("length", length))
+    if given.ndim < 2:
+        raise InputError(f"parts have shape {given.shape}: expected (..., parts, neurons)")
+    line = np.swapaxes(given, -1, -2).reshape(*given.shape[:-2], -1)
+    whole = line.shape[-1] // size
+    return np.swapaxes(line[..., : whole * size].reshape(*given.shape[:-2], whole, size), -1, -2)
+
+
+def merge_clusters(counts: np.ndarray, times: int) -> np.ndarray:
+    """Return the counts (regions, clusters // times, neurons) of clusters `times` as large, from (regions, ...) ones.
+
+    Clusters behind the last whole larger one are left out. Raises `InputError` unless `times` is 1 to the clusters.
+    """
+    regions, clusters, neurons = counts.shape
+    if not 1 <= times <= clusters:
+        raise InputError(f"times = {times}: expected 1 to {clusters} clusters")
+    whole = clusters // times
+    parts = counts[:, : whole * times].reshape(regions, whole, times, neurons)
+    return parts.sum(axis=2, dtype=np.int32)
 
 
 def measured_format(shares: Any) -> WeightFormat:
@@ -105,6 +125,7 @@ __all__ = [
     "cluster_histogram",
     "join_neurons",
     "measured_format",
+    "merge_clusters",
     "region_histogram",
     "region_map",
     "split_clusters",

@@ -12,8 +12,8 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import count
-from hwsim.kernels.planes import check_codes
 from hwsim.weights import FP4_HALVES, WeightFormat
+from hwsim.wiring.regions import REGION_HALVES, cluster_histogram
 
 #: Weights that share a scale (OCP MX v1.0, section 5.2).
 BLOCK = 32
@@ -38,26 +38,33 @@ def scaled_magnitudes(octaves: int) -> np.ndarray:
 def scaled_histogram(codes: Any, exponents: Any, octaves: int, block: int = BLOCK) -> np.ndarray:
     """Return the inputs of each neuron per region of scaled value, int32 (regions, outputs).
 
-    Regions are the ascending `scaled_magnitudes(octaves)`, positive ones first, then negative ones; scales are relative
-    to the least of their neuron. Raises `InputError` for codes and exponents whose shapes do not match, or a neuron
-    whose scales span more than `octaves`.
+    `scaled_counts` of the blocks' histograms. Raises `InputError` for codes and exponents whose shapes do not match, or
+    a neuron whose scales span more than `octaves`.
     """
-    checked, scales = check_codes(codes), _exponents(exponents)
-    blocks = -(-checked.shape[0] // block)
-    if scales.shape != (blocks, checked.shape[1]):
-        raise InputError(f"exponents have shape {scales.shape}: expected {(blocks, checked.shape[1])}")
+    return scaled_counts(cluster_histogram(codes, block), exponents, octaves)
+
+
+def scaled_counts(counts: np.ndarray, exponents: Any, octaves: int) -> np.ndarray:
+    """Return the inputs of each neuron per region of scaled value, int32 (regions, outputs), from its blocks.
+
+    `counts` (14, blocks, outputs) are the inputs per region in each block, `exponents` (blocks, outputs) log2 of the
+    blocks' scales. Regions are the ascending `scaled_magnitudes(octaves)`, positive ones first, then negative ones;
+    scales are relative to the least of their neuron. Raises `InputError` as `scaled_histogram` does.
+    """
+    scales = _exponents(exponents)
+    if scales.shape != counts.shape[1:]:
+        raise InputError(f"exponents have shape {scales.shape}: expected {counts.shape[1:]}")
     relative = scales - scales.min(axis=0)
     if relative.max(initial=0) > octaves:
         raise InputError(f"scales of a neuron span {relative.max()} octaves: expected at most {octaves}")
     magnitudes = scaled_magnitudes(octaves)
-    table = np.full((octaves + 1, 16), 255, dtype=np.uint8)
+    regions = np.zeros((2 * len(magnitudes), counts.shape[2]), dtype=np.int32)
     for shift in range(octaves + 1):
-        for index, halves in enumerate(FP4_HALVES[1:], start=1):
-            region = int(np.searchsorted(magnitudes, halves << shift))
-            table[shift, index], table[shift, index + 8] = region, region + len(magnitudes)
-    flat = (np.repeat(relative, block, axis=0)[: len(checked)] * 16 + checked).astype(np.intp)
-    regions = table.reshape(-1).take(flat)
-    return np.stack([np.count_nonzero(regions == r, axis=0) for r in range(2 * len(magnitudes))]).astype(np.int32)
+        at_shift = np.where(relative == shift, counts, 0).sum(axis=1, dtype=np.int32)
+        places = np.searchsorted(magnitudes, np.abs(REGION_HALVES) << shift)
+        places += np.where(REGION_HALVES < 0, len(magnitudes), 0)
+        regions[places] += at_shift  # a shift sends no two regions to one place
+    return regions
 
 
 def scaled_format(shares: Any, octaves: int) -> WeightFormat:

@@ -21,6 +21,8 @@ from hwsim.wiring.silicon import NeuronSilicon, fixed_silicon
 
 #: Shares of neurons that a table asks for.
 FIT_SHARES = (1.0, 0.999, 0.99)
+#: Neurons that share the registers of their inputs where areas are compared: a chip's part of HNLPU's query projection.
+OUTPUTS = 1024
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,26 @@ def slack_needed(
     counts = _checked(histograms)
     n, s = count("inputs", inputs), int(count("slice_ports", slice_ports, low=0))
     share = float(number("fit_share", fit_share, above=0.0, high=1.0))
-    expected = region_shares(counts, n) if shares is None else np.asarray(shares, dtype=float)
+    found = region_shares(counts, n)
+    expected = found if shares is None else np.asarray(shares, dtype=float)
     if expected.shape != (len(counts),):
         raise InputError(f"shares have shape {expected.shape}: expected ({len(counts)},), one for each region")
+    # Region by region, so that the work stays in the processor's cache.
     if s:
-        slices = (-(-counts // s)).sum(axis=0)
+        slices = np.zeros(counts.shape[1:], dtype=np.int64)
+        for region in counts:
+            slices += -(-region.astype(np.int64) // s)
         silicon = NeuronSilicon((0,) * len(counts), int(_quantile(slices, share)), s)
     else:
-        ports = n * expected.reshape(-1, *([1] * (counts.ndim - 1)))
-        if np.any((ports <= 0.0) & (counts > 0)):
-            raise InputError("shares: expected more than 0 for every region that has weights")
-        ratio = np.where(ports > 0.0, counts / np.where(ports > 0.0, ports, 1.0), 0.0).max(axis=0)
+        ratio = np.zeros(counts.shape[1:])
+        for region, ports in zip(counts, n * expected, strict=True):
+            if ports > 0.0:
+                np.maximum(ratio, region / ports, out=ratio)
+            elif np.any(region):
+                raise InputError("shares: expected more than 0 for every region that has weights")
         silicon = fixed_silicon(n, expected, max(_quantile(ratio, share) - 1.0, 0.0))
     # Measured against the neurons themselves, rounding to whole ports and slices included.
-    used = n * region_shares(counts, n).sum()
+    used = n * found.sum()
     return SlackNeed(int(n), s, share, silicon.slack(used), silicon)
 
 
@@ -98,7 +106,7 @@ def slack_table(
     slice_ports: Sequence[int] = (0, 4, 8, 16),
     fit_shares: Sequence[float] = FIT_SHARES,
     neuron_inputs: int | None = None,
-    outputs: int = 1024,
+    outputs: int = OUTPUTS,
 ) -> pd.DataFrame:
     """Return a row per kind of silicon and fit share, with what the slack costs.
 

@@ -172,7 +172,7 @@ def heat_map(
 ) -> np.ndarray:
     """Return the share of the tracks taken in each bin of one neuron's tile, float (rows, columns) = `bins`.
 
-    The sum over both directions; 1 is full. A count's wires run in the column of bins where most of its region lies.
+    The sum over both directions; 1 is full. A count's wires run down the columns of bins as its region's ports lie.
     Raises `InputError` for a neuron that the plan does not have.
     """
     if not 0 <= neuron < plan.outputs:
@@ -192,8 +192,9 @@ def heat_map(
             if mine.any() and plan.slices[region, neuron]:
                 span = y[ports[wired[mine]]]
                 width = max(np.ceil(np.log2(plan.histogram[region, neuron] + 1.0)) - 1.0, 1.0)
-                home = np.bincount(column[mine]).argmax()
-                _add_vertical(length, edges, *np.atleast_1d(span.min(), span.max(), home, width))
+                share = np.bincount(column[mine], minlength=columns) / np.count_nonzero(mine)
+                ends = np.full(columns, span.min()), np.full(columns, span.max())
+                _add_vertical(length, edges, *ends, np.arange(columns), width * share)
     tracks_um = technology.routing_layers * tile.area_um2 / (technology.routing_pitch_nm * 1e-3)
     return length / (tracks_um / (rows * columns))
 

@@ -15,7 +15,9 @@ from hwsim.wiring.faults import draw_faults, faulty_codes
 #: Kinds of fault whose effect is another set of codes.
 FAULT_KINDS = ("wire", "input", "region_zero", "neuron")
 #: Rates at which a measure is taken.
-FAULT_RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+FAULT_RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+#: Called with (measures taken so far, measures to take).
+Progress = Callable[[int, int], None]
 
 
 def measure_over_faults(
@@ -24,6 +26,7 @@ def measure_over_faults(
     kinds: Sequence[str] = FAULT_KINDS,
     rates: Sequence[float] = FAULT_RATES,
     seeds: Sequence[int] = (0,),
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Return the measure of a model whose wires, input nets, regions (stuck at zero) or neurons fail at each rate.
 
@@ -34,10 +37,14 @@ def measure_over_faults(
     for kind in kinds:
         if kind not in FAULT_KINDS:
             raise unknown_name("kind of fault", kind, FAULT_KINDS)
+    total = 1 + len(kinds) * len(rates) * len(seeds)
+    tell = progress or (lambda done, of: None)
     perfect = float(measure(codes))
+    tell(1, total)
     if not perfect > 0.0:
         raise InputError(f"measure without faults = {perfect:g}: expected a number > 0")
-    rows = []
+    rows: list[dict[str, str | float]] = []
+    taken = 1
     for kind in kinds:
         rows.append({"kind": kind, "rate": 0.0, "seed": -1, "value": perfect, "ratio": 1.0})
         for rate in rates:
@@ -46,26 +53,25 @@ def measure_over_faults(
                 broken = {name: _broken(given, random, kind, rate) for name, given in codes.items()}
                 found = float(measure(broken))
                 rows.append({"kind": kind, "rate": rate, "seed": seed, "value": found, "ratio": found / perfect})
+                taken += 1
+                tell(taken, total)
     return pd.DataFrame(rows)
 
 
 def tolerable_rates(frame: pd.DataFrame, allowed_ratio: float = 1.01) -> dict[str, float]:
     """Return the rate of each kind of fault at which the measure has grown by `allowed_ratio`, from the curve's means.
 
-    The excess over 1 is interpolated between rates on log axes, and taken to be proportional to the rate below the
-    least one; where the whole curve stays below, the greatest rate is returned. Raises `InputError` for a ratio <= 1.
+    The excess over 1 is interpolated linearly between rates, from 0 at rate 0 on; where the whole curve stays below,
+    the greatest rate is returned. Raises `InputError` for a ratio <= 1.
     """
     if not allowed_ratio > 1.0:
         raise InputError(f"allowed_ratio = {allowed_ratio}: expected more than 1")
     found = {}
     for kind, rows in frame[frame["rate"] > 0].groupby("kind", sort=False):
         mean = rows.groupby("rate")["ratio"].mean()
-        rate, excess = mean.index.to_numpy(float), np.maximum.accumulate(np.maximum(mean.to_numpy() - 1.0, 1e-12))
-        wanted = allowed_ratio - 1.0
-        if wanted <= excess[0]:
-            found[str(kind)] = float(rate[0] * wanted / excess[0])
-        else:
-            found[str(kind)] = float(np.exp(np.interp(np.log(wanted), np.log(excess), np.log(rate))))
+        # Chance may bring a ratio below 1 where faults are few: more faults are never taken to be better.
+        excess = np.maximum.accumulate([0.0, *(mean.to_numpy() - 1.0)])
+        found[str(kind)] = float(np.interp(allowed_ratio - 1.0, excess, [0.0, *mean.index.to_numpy(float)]))
     return found
 
 
