@@ -15,6 +15,7 @@ from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
+from explorer.precision.commands import sensitivity_command
 from explorer.report import write_report
 from explorer.reproduce import reproduce
 from explorer.serving_command import simulate_command
@@ -155,6 +156,7 @@ def assumptions(
 app.command("infer")(infer_command)
 app.command("quality")(quality_command)
 app.command("wiring")(wiring_command)
+app.command("sensitivity")(sensitivity_command)
 app.add_typer(audit_app, name="audit")
 
 

@@ -115,25 +115,53 @@ class Transformer:
             return self._linear(HEAD, hidden[-1:], cache.length - 1)
         return found[0] if len(found) == 1 else np.concatenate(found)
 
+    def states(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return what enters each layer, and last what leaves them all, float32 (layers + 1, tokens, hidden).
+
+        `tokens` are a whole sequence. Raises `InputError` as `forward` does.
+        """
+        ids = check_tokens(tokens, self.config.vocabulary)
+        cache = self.cache(len(ids))
+        found = [self.weights.tensors[EMBEDDING][ids]]
+        for i in range(self.config.layers):
+            found.append(self._layer(i, found[-1], cache))
+        return np.stack(found)
+
+    def resume(self, state: np.ndarray, layer: int) -> np.ndarray:
+        """Return the logits of a whole sequence from what enters `layer` (one of `states`), float32 (tokens,
+        vocabulary); the layers before it are not run. Raises `InputError` for a layer that there is not.
+        """
+        x, cache = state, self.cache(len(state))
+        for i in range(int(check.count("layer", layer, low=0, high=self.config.layers)), self.config.layers):
+            x = self._layer(i, x, cache)
+        return self._linear(HEAD, self._last_norm(x), 0)
+
     def _layers(self, ids: np.ndarray, cache: Cache) -> np.ndarray:
+        x = self.weights.tensors[EMBEDDING][ids]
+        for i in range(self.config.layers):
+            x = self._layer(i, x, cache)
+        cache.length += len(ids)
+        return self._last_norm(x)
+
+    def _layer(self, i: int, x: np.ndarray, cache: Cache) -> np.ndarray:
+        """Return what layer `i` makes of `x` (tokens, hidden), the positions that follow those in `cache`."""
         config, tensors, linear = self.config, self.weights.tensors, self._linear
-        start, stop = cache.length, cache.length + len(ids)
+        start, stop = cache.length, cache.length + len(x)
         turn = self._rotations[start:stop]
-        x = tensors[EMBEDDING][ids]
-        for i in range(config.layers):
-            layer = f"blk.{i}."
-            keys, values = cache.keys[i, :, :stop], cache.values[i, :, :stop]
-            normed = rms_norm(x, tensors[layer + "attn_norm"], config.norm_epsilon)
-            queries = self._heads(linear(layer + "attn_q", normed, start))
-            keys[:, start:] = rotate(self._heads(linear(layer + "attn_k", normed, start)), turn).transpose(1, 0, 2)
-            values[:, start:] = self._heads(linear(layer + "attn_v", normed, start)).transpose(1, 0, 2)
-            mixed = attend(rotate(queries, turn), keys, values)
-            x = x + linear(layer + "attn_output", mixed, start)
-            normed = rms_norm(x, tensors[layer + "ffn_norm"], config.norm_epsilon)
-            gate, up = linear(layer + "ffn_gate", normed, start), linear(layer + "ffn_up", normed, start)
-            x = x + linear(layer + "ffn_down", swiglu(gate, up), start)
-        cache.length = stop
-        return rms_norm(x, tensors["output_norm"], config.norm_epsilon)
+        layer = f"blk.{i}."
+        keys, values = cache.keys[i, :, :stop], cache.values[i, :, :stop]
+        normed = rms_norm(x, tensors[layer + "attn_norm"], config.norm_epsilon)
+        queries = self._heads(linear(layer + "attn_q", normed, start))
+        keys[:, start:] = rotate(self._heads(linear(layer + "attn_k", normed, start)), turn).transpose(1, 0, 2)
+        values[:, start:] = self._heads(linear(layer + "attn_v", normed, start)).transpose(1, 0, 2)
+        mixed = attend(rotate(queries, turn), keys, values)
+        x = x + linear(layer + "attn_output", mixed, start)
+        normed = rms_norm(x, tensors[layer + "ffn_norm"], config.norm_epsilon)
+        gate, up = linear(layer + "ffn_gate", normed, start), linear(layer + "ffn_up", normed, start)
+        return x + linear(layer + "ffn_down", swiglu(gate, up), start)
+
+    def _last_norm(self, x: np.ndarray) -> np.ndarray:
+        return rms_norm(x, self.weights.tensors["output_norm"], self.config.norm_epsilon)
 
     def _heads(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), -1, self.config.head_dim)

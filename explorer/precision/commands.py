@@ -1,0 +1,111 @@
+"""The commands `hwsim sensitivity` and `hwsim fronts`."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer.options import need_count
+from explorer.output import AsJson, Out, emit
+from explorer.perplexity import progress_bar
+from explorer.precision.models import MAKERS, maker
+from explorer.precision.networks import Layer, grouped
+from explorer.precision.sensitivity import WHAT, sensitivity
+from explorer.terminal import show_frame
+from hwbase import InputError
+from models.quantise import METHODS, SHARINGS
+
+_SHOWN_ROWS = 12
+
+
+def sensitivity_command(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MAKERS)}.")],
+    bits: Annotated[str, typer.Option("--bits", help="Widths, such as 2,4,8.")] = "2,4,8",
+    what: Annotated[str, typer.Option("--what", help=f"One of {', '.join(WHAT)}.")] = "weights",
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="A loss, or one for each group: attention=recall,feed-forward=kl.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="Layers of a group by name: content=*ffn*,*attn2*. Repeat it.")
+    ] = None,
+    per: Annotated[str, typer.Option("--per", help=f"Weights that share a range: {', '.join(SHARINGS)}.")] = "channel",
+    block: Annotated[str | None, typer.Option("--block", help="Length of a group with --per group.")] = None,
+    ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
+    asymmetric: Annotated[bool, typer.Option("--asymmetric", help="Weights with a zero point.")] = False,
+    cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure.")] = "1",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """What rounding each layer of a real network alone costs it, measured; `hwsim allocate` reads the CSV."""
+    widths = tuple(need_count("bits", text) for text in bits.split(","))
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    rounding = {"per": per, "method": ranges, "symmetric": not asymmetric}
+    if block is not None:
+        rounding["block"] = need_count("block", block)
+    rule = _assignments("--group", group)
+    with said_warnings(), progress_bar() as report:
+        found = sensitivity(
+            maker(model, rounding=rounding),
+            bits=widths,
+            what=what,
+            metrics=_metrics(metrics),
+            regroup=partial(_regrouped, rule=rule) if rule else None,
+            cache=cache,
+            jobs=need_count("jobs", jobs),
+            report=report,
+        )
+    if as_json or out:
+        emit(found, out)
+        return
+    worst = found.table.sort_values("loss", ascending=False)
+    columns = [
+        c for c in ("layer", "group", "what", "bits", "act_bits", "size", "metric", "loss", "loss_db") if c in worst
+    ]
+    title = f"The {min(_SHOWN_ROWS, len(worst))} most sensitive of {len(worst)} roundings of {found.network}"
+    show_frame(Console(), title, worst[columns].head(_SHOWN_ROWS))
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """Print each warning as one line on standard error, where a traceback's line would say nothing to a user."""
+    console = Console(stderr=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: console.print(
+            f"hwsim: {message}", highlight=False, soft_wrap=True, markup=False
+        )
+        yield
+
+
+def _regrouped(layers: Sequence[Layer], rule: Mapping[str, Sequence[str]]) -> tuple[Layer, ...]:
+    return grouped(layers, rule)
+
+
+def _metrics(text: str | None) -> list[str] | dict[str, str] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not any("=" in part for part in parts):
+        return parts
+    pairs = [part.partition("=") for part in parts]
+    if not all(group and metric for group, _, metric in pairs):
+        raise InputError(f"--metrics {text!r}: expected a loss, or GROUP=LOSS for each group")
+    return {group: metric for group, _, metric in pairs}
+
+
+def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in texts or ():
+        name, _, patterns = text.partition("=")
+        several = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+        if not name.strip() or not several:
+            raise InputError(f"{option} {text!r}: expected NAME=PATTERN,PATTERN")
+        found.setdefault(name.strip(), []).extend(several)
+    return found

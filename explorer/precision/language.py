@@ -1,0 +1,215 @@
+"""A language model on windows of text, its matrices and activations rounded layer by layer.
+
+Every window begins with the model's begin token, as its training sequences did; that token carries the massive
+activations, and since it comes first it is the same in every window. The ways to treat it: "shared" has one scale for
+all tokens of a window, it included; "float" keeps it float and scales the others by themselves; "precomputed" also puts
+the float products of that token in place of the rounded ones.
+"""
+
+import hashlib
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from explorer.perplexity import real_text
+from explorer.precision.metrics import divergence, log_softmax, noise
+from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, check_choice
+from hwbase import InputError, check, unknown_name
+from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model
+from models.quantise import RoundedLinear, dynamic, first_products, rounded
+
+OUTLIERS = ("shared", "float", "precomputed")
+_SCALINGS = {"shared": "tensor", "float": "first-float", "precomputed": "first-float"}
+_METRICS = {
+    "kl": "divergence of the next token's distribution from that in float, nats",
+    "perplexity": "growth of the negative log-likelihood of the text, nats",
+    "recall": "as kl, over the tokens that the window has had before: what attention can fetch",
+    "noise": "noise of the logits over their power",
+}
+#: Attention fetches what the window has had; the rest is judged by every token.
+_GROUP_METRICS = {"attention": "recall", "feed-forward": "kl"}
+#: Windows that sensitivities are measured on, and how long they are, the begin token included.
+DEFAULT_WINDOWS, DEFAULT_LENGTH = 2, 128
+
+
+class LanguageNetwork:
+    """SmolLM2-135M, or another network of its family, on windows of text."""
+
+    metrics: Mapping[str, str] = _METRICS
+    group_metrics: Mapping[str, str] = _GROUP_METRICS
+
+    def __init__(
+        self,
+        weights: Weights,
+        windows: np.ndarray,
+        *,
+        name: str = DEFAULT_MODEL,
+        outlier: str = "precomputed",
+        rounding: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run the network in float on `windows`, token ids (windows, tokens) that all begin with one token.
+
+        `rounding` is how weights are rounded (`models.quantise.rounded`; min-max per channel unless given), `outlier`
+        one of `OUTLIERS`. Raises `InputError` for windows of fewer than two tokens or an unknown name.
+        """
+        if outlier not in OUTLIERS:
+            raise unknown_name("treatment of the outlier token", outlier, OUTLIERS)
+        if windows.ndim != 2 or windows.shape[1] < 3 or len(np.unique(windows[:, 0])) != 1:
+            raise InputError(f"windows have shape {windows.shape}: expected rows of 3 tokens or more, one begin token")
+        self.name, self._weights, self._windows = name, weights, windows
+        self._outlier, self._rounding = outlier, DEFAULT_ROUNDING | dict(rounding or {})
+        self._matrices = weights.matrices()
+        model = Transformer(weights)
+        #: What enters each layer, of each window: a layer that is rounded leaves those before it as they are.
+        self._states = [model.states(window) for window in windows]
+        self._exact = [self._log_probabilities(model, i, weights.config.layers) for i in range(len(windows))]
+        self._first = first_products(model, int(windows[0, 0])) if outlier == "precomputed" else {}
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every matrix in the order of use; inputs and macs are those of one token."""
+        shapes = self._weights.config.linear_shapes()
+        return tuple(
+            Layer(name, "attention" if ".attn_" in name else "feed-forward", outputs * inputs, inputs, outputs * inputs)
+            for name, (outputs, inputs) in shapes.items()
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of tensors, windows and the way of rounding."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, tensor in sorted(self._weights.tensors.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor).view(np.uint8).data)
+        settings = sorted(self._rounding.items()), self._outlier, self._windows.shape
+        digest.update(repr((self._weights.config, settings)).encode())
+        digest.update(np.ascontiguousarray(self._windows, np.int64).tobytes())
+        return digest.hexdigest()
+
+    def losses(self, choice: Choice) -> dict[str, np.ndarray]:
+        """Return each loss of each window, float64 (windows,), with the layers of `choice` rounded.
+
+        Raises `InputError` for an unknown layer or bits out of range.
+        """
+        chosen = check_choice(choice, self.layers)
+        matrices = ChainMap(
+            {name: rounded(self._matrices[name], bits.weights, **self._rounding) for name, bits in chosen.items()},
+            self._matrices,
+        )
+        roundings = {name: dynamic(bits.activations, _SCALINGS[self._outlier]) for name, bits in chosen.items()}
+        first = {name: self._first[name] for name in chosen if name in self._first}
+        operator = RoundedLinear(matrices, {name: r for name, r in roundings.items() if r is not None}, first)
+        return self._losses(Transformer(self._weights, operator), self._first_layer(chosen))
+
+    def disturbed(self, seed: int) -> dict[str, np.ndarray]:
+        """Return the losses when every product is off by about one float32 rounding."""
+        random = np.random.default_rng(seed)
+        inner = RoundedLinear(self._matrices)
+        one = np.float32(np.finfo(np.float32).eps)
+
+        def operator(name: str, x: np.ndarray, position: int) -> np.ndarray:
+            y = inner(name, x, position)
+            return y + y * (one * random.uniform(-0.5, 0.5, y.shape).astype(np.float32))
+
+        return self._losses(Transformer(self._weights, operator), 0)
+
+    def perplexity(self, losses: Mapping[str, np.ndarray]) -> float:
+        """Return the perplexity that goes with the losses of all windows."""
+        return float(np.exp(self._nll.mean() + losses["perplexity"].mean()))
+
+    def second_moments(self) -> dict[str, np.ndarray]:
+        """Return the mean square of each input of each layer over all windows, float64 (inputs,) by name.
+
+        The begin token is left out where it is treated apart.
+        """
+        start = 0 if self._outlier == "shared" else 1
+        found: dict[str, np.ndarray] = {}
+        inner = RoundedLinear(self._matrices)
+
+        def watching(name: str, x: np.ndarray, position: int) -> np.ndarray:
+            found[name] = found.get(name, 0.0) + np.square(x[start:], dtype=np.float64).mean(axis=0)
+            return inner(name, x, position)
+
+        for states in self._states:
+            Transformer(self._weights, watching).resume(states[0], 0)
+        return {name: total / len(self._states) for name, total in found.items()}
+
+    def matrix(self, name: str) -> np.ndarray:
+        """Return the matrix (outputs, inputs) of a layer."""
+        return self._matrices[name]
+
+    def _losses(self, model: Transformer, first: int) -> dict[str, np.ndarray]:
+        rows = [self._window_losses(model, i, first) for i in range(len(self._windows))]
+        return {metric: np.array([row[metric] for row in rows]) for metric in self.metrics}
+
+    def _window_losses(self, model: Transformer, i: int, first: int) -> dict[str, float]:
+        try:
+            logits = model.resume(self._states[i][first], first)[:-1]
+        except InputError:
+            # Activations that overflowed on the way: there is no loss to tell.
+            return dict.fromkeys(self.metrics, float("nan"))
+        found, (exact_logits, exact) = log_softmax(logits), self._exact[i]
+        per_token = divergence(found, exact)
+        targets = self._windows[i, 1:, None]
+        off = np.take_along_axis(exact, targets, 1) - np.take_along_axis(found, targets, 1)
+        # The first token follows nothing, so what is said after it is no measure of the text.
+        return {
+            "kl": float(per_token[1:].mean()),
+            "perplexity": float(off[1:].mean(dtype=np.float64)),
+            "recall": float(per_token[self._seen[i]].mean()) if self._seen[i].any() else float("nan"),
+            "noise": float(noise(logits[None, 1:], exact_logits[None, 1:])[0]),
+        }
+
+    def _log_probabilities(self, model: Transformer, i: int, layer: int) -> tuple[np.ndarray, np.ndarray]:
+        logits = model.resume(self._states[i][layer], layer)[:-1]
+        return logits, log_softmax(logits)
+
+    def _first_layer(self, chosen: Mapping[str, Bits]) -> int:
+        layers = self._weights.config.layers
+        return min((layers if name == HEAD else int(name.split(".")[1]) for name in chosen), default=layers)
+
+    @cached_property
+    def _nll(self) -> np.ndarray:
+        found = zip(self._exact, self._windows, strict=True)
+        return np.array([-np.take_along_axis(e, w[1:, None], 1)[1:].mean(dtype=np.float64) for (_, e), w in found])
+
+    @cached_property
+    def _seen(self) -> list[np.ndarray]:
+        """Which positions are followed by a token that the window has had, the first position left out."""
+        return [np.array([False] + [w[t] in w[:t] for t in range(2, len(w))]) for w in self._windows]
+
+
+def language_network(
+    windows: int = DEFAULT_WINDOWS,
+    length: int = DEFAULT_LENGTH,
+    *,
+    held_out: bool = False,
+    path: str | None = None,
+    text: str | None = None,
+    outlier: str = "precomputed",
+    rounding: Mapping[str, Any] | None = None,
+) -> LanguageNetwork:
+    """Return the network of a GGUF file (SmolLM2-135M unless given) on windows of `text` (`real_text` unless given).
+
+    Windows of `length` tokens, begin token included, are taken from the start of the text, or with `held_out` from its
+    end backwards. Raises `InputError` for a text too short for as many, and as `models.inference.read_model` does.
+    """
+    weights, vocabulary = read_model(path)
+    if vocabulary.begin is None:
+        raise InputError("the model has no begin token: expected one, every window starts with it")
+    ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
+    name = DEFAULT_MODEL if path is None else path
+    cut = text_windows(ids, vocabulary.begin, windows, length, held_out=held_out)
+    return LanguageNetwork(weights, cut, name=name, outlier=outlier, rounding=rounding)
+
+
+def text_windows(ids: Sequence[int], begin: int, windows: int, length: int, *, held_out: bool = False) -> np.ndarray:
+    """Return token ids (windows, length), each row the begin token and then text of its own; raises `InputError`."""
+    count, each = int(check.count("windows", windows, high=1e6)), int(check.count("length", length, low=3)) - 1
+    if len(ids) < count * each:
+        raise InputError(f"the text has {len(ids)} tokens: expected at least {count * each}")
+    chosen = np.asarray(ids[-count * each :] if held_out else ids[: count * each], np.int64).reshape(count, each)
+    return np.concatenate([np.full((count, 1), begin, np.int64), chosen], axis=1)

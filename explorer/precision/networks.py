@@ -1,0 +1,108 @@
+"""What a measurement asks of a network: its layers, and what rounding some of them costs on its inputs.
+
+Losses are additive: 0 for the network in float, larger is worse, one value for each unit of the input (a window of
+text, an image), so that a mean, a confidence interval and a sum over layers all mean something.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from hwbase import InputError, Record, unknown_name
+from models.quantise import check_bits
+
+
+class Bits(NamedTuple):
+    """Bits of a layer's weights and of the activations that enter it; 32 (or 16) leave them in float32."""
+
+    weights: int = 32
+    activations: int = 32
+
+
+#: How weights are rounded unless a network is told otherwise (parameters of `models.quantise.rounded`).
+DEFAULT_ROUNDING: dict[str, Any] = {"per": "channel", "block": None, "symmetric": True, "method": "min-max"}
+
+#: Bits of the layers that are rounded, by name; the others stay float.
+Choice = Mapping[str, Bits]
+
+
+@dataclass(frozen=True)
+class Layer(Record):
+    """A layer with a matrix: how many weights, activations that enter and multiplications, for one unit of input."""
+
+    name: str
+    group: str
+    weights: int
+    inputs: int
+    macs: int
+
+
+class Network(Protocol):
+    """A network on fixed inputs, its float result known."""
+
+    @property
+    def name(self) -> str:
+        """What the network is called."""
+        ...
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """Layers in the order in which they are computed."""
+        ...
+
+    @property
+    def metrics(self) -> Mapping[str, str]:
+        """Names of the losses, and what each says; the first is the usual one."""
+        ...
+
+    @property
+    def group_metrics(self) -> Mapping[str, str]:
+        """The loss that each group of layers is judged by when groups are decoupled."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the losses depend on: weights, inputs, way of rounding."""
+        ...
+
+    def losses(self, choice: Choice) -> dict[str, np.ndarray]:
+        """Return the losses, float64 (units,) each, with the layers of `choice` rounded; NaN where there is none."""
+        ...
+
+    def disturbed(self, seed: int) -> dict[str, np.ndarray]:
+        """Return the losses when every product is off by about one float32 rounding: what cannot be told from none."""
+        ...
+
+
+def check_choice(choice: Choice, layers: Sequence[Layer]) -> dict[str, Bits]:
+    """Return `choice` checked; raises `InputError` for an unknown layer (nearest suggested) or bits out of range."""
+    known = {layer.name for layer in layers}
+    for name, bits in choice.items():
+        if name not in known:
+            raise unknown_name("layer", name, known)
+        check_bits(f"weight bits of {name}", bits.weights)
+        check_bits(f"activation bits of {name}", bits.activations)
+    return dict(choice)
+
+
+def grouped(layers: Sequence[Layer], rule: Mapping[str, Sequence[str]] | Callable[[Layer], str]) -> tuple[Layer, ...]:
+    """Return the layers in the groups that `rule` puts them: a function, or name patterns (`*`, `?`) for each group.
+
+    Of patterns the first that fits decides; a layer that none fits keeps its group. Raises `InputError` for a pattern
+    that no layer's name fits.
+    """
+    if callable(rule):
+        return tuple(replace(layer, group=rule(layer)) for layer in layers)
+    patterns = [(group, pattern) for group, several in rule.items() for pattern in several]
+    for group, pattern in patterns:
+        if not any(fnmatchcase(layer.name, pattern) for layer in layers):
+            error = unknown_name("layer pattern", pattern, (layer.name for layer in layers))
+            raise InputError(f"group {group!r}: {error}")
+
+    def group_of(layer: Layer) -> str:
+        return next((group for group, pattern in patterns if fnmatchcase(layer.name, pattern)), layer.group)
+
+    return tuple(replace(layer, group=group_of(layer)) for layer in layers)

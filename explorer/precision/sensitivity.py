@@ -1,0 +1,262 @@
+"""What rounding one layer alone costs a network, for every layer and width: the input of a bit allocation.
+
+Measured losses are kept in a folder as they are made, so a run that was killed goes on, and one that asks for more
+widths measures those only. Layers are spread over processes, each with a network of its own.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.precision.metrics import decibels
+from explorer.precision.networks import Bits, Layer, Network
+from explorer.precision.store import Store
+from hwbase import InputError, Record, check, unknown_name
+from models.quantise import UNROUNDED, check_bits
+
+WHAT = ("weights", "activations", "both")
+#: Makes the network that is measured, in this process or another; what it is made of must be picklable.
+Maker = Callable[[], Network]
+#: Called with (what is measured, how many are known, how many there are).
+Report = Callable[[str, int, int], None]
+_FLOOR_SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Sensitivity(Record):
+    """Losses of a network with one layer rounded, for each layer and width.
+
+    `table` has a row for each layer, width and (weights or activations): `layer`, `group`, `what`, `bits`, `act_bits`,
+    `size` (weights, or activations that enter), `macs`, `metric`, `loss` and every metric's loss as `loss_NAME`.
+    `floors` are the losses that rounding of float32 products alone brings about, all layers together: a loss at or
+    below it is put at it, and `at_floor` says so. `measured` of the losses were not in the cache.
+    """
+
+    network: str
+    fingerprint: str
+    floors: dict[str, float]
+    measured: int
+    table: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the losses."""
+        return tuple(self.floors)
+
+
+def sensitivity(
+    make: Maker,
+    *,
+    bits: Sequence[int] = (2, 4, 8),
+    what: str = "weights",
+    metrics: Sequence[str] | Mapping[str, str] | None = None,
+    regroup: Callable[[Sequence[Layer]], Sequence[Layer]] | None = None,
+    layers: Sequence[str] | None = None,
+    cache: str | Path | None = None,
+    jobs: int = 1,
+    report: Report | None = None,
+) -> Sensitivity:
+    """Return the losses of the network that `make` returns, one layer rounded at a time, to each of `bits`.
+
+    `what`: "weights", "activations", or "both", whose rows are all pairs of widths and whose losses are sums of the
+    two (rounding errors of weights and activations add when they are small). `metrics` names the loss of every layer
+    (its first name) or of each group. `layers` are those measured, all unless given; `regroup` puts them in other
+    groups. `cache` is a folder for what is measured. With `jobs` above 1, so many processes measure; `make` must then
+    be picklable. Raises `InputError` for unknown names, bits out of range, or a cache that cannot be written.
+    """
+    widths = _checked(bits, what)
+    network = make()
+    known = _chosen(network.layers, layers)
+    known = tuple(known if regroup is None else regroup(known))
+    by_group = _metric_of_groups(network, known, metrics)
+    store = Store(cache, network.fingerprint)
+    cases = [(layer.name, kind, width) for layer in known for kind in _kinds(what) for width in widths]
+    missing = [case for case in cases if case[2] not in UNROUNDED and not _complete(store, _key(*case), network)]
+    measured = _measure(make, network, missing, store, int(check.count("jobs", jobs, high=4096)), len(cases), report)
+    floors = _floors(network, store)
+    table = _table(network, known, cases, store, floors, by_group)
+    if what == "both":
+        table = _pairs(table)
+    return Sensitivity(network.name, network.fingerprint, floors, measured, table)
+
+
+def _checked(bits: Sequence[int], what: str) -> tuple[int, ...]:
+    if what not in WHAT:
+        raise unknown_name("part to round", what, WHAT)
+    widths = tuple(dict.fromkeys(check_bits("bits", width) for width in bits))
+    if not widths:
+        raise InputError("bits is empty: expected widths such as 2, 4 and 8")
+    return widths
+
+
+def _kinds(what: str) -> tuple[str, ...]:
+    return ("weights", "activations") if what == "both" else (what,)
+
+
+def _chosen(layers: Sequence[Layer], names: Sequence[str] | None) -> tuple[Layer, ...]:
+    by_name = {layer.name: layer for layer in layers}
+    for name in names or ():
+        if name not in by_name:
+            raise unknown_name("layer", name, by_name)
+    return tuple(layers if names is None else (layer for layer in layers if layer.name in set(names)))
+
+
+def _metric_of_groups(
+    network: Network, layers: Sequence[Layer], metrics: Sequence[str] | Mapping[str, str] | None
+) -> dict[str, str]:
+    groups = list(dict.fromkeys(layer.group for layer in layers))
+    first = next(iter(network.metrics))
+    if isinstance(metrics, Mapping):
+        for group in metrics:
+            if group not in groups:
+                raise unknown_name("group", group, groups)
+        found = {group: metrics.get(group, first) for group in groups}
+    else:
+        found = dict.fromkeys(groups, metrics[0] if metrics else first)
+    for name in [*found.values(), *(() if isinstance(metrics, Mapping) else metrics or ())]:
+        if name not in network.metrics:
+            raise unknown_name("metric", name, network.metrics)
+    return found
+
+
+def _key(layer: str, kind: str, width: int) -> str:
+    return json.dumps([layer, kind, width])
+
+
+def _complete(store: Store, key: str, network: Network) -> bool:
+    found = store.get(key)
+    return found is not None and set(network.metrics) <= set(found)
+
+
+def _measure(
+    make: Maker,
+    network: Network,
+    cases: Sequence[tuple[str, str, int]],
+    store: Store,
+    jobs: int,
+    total: int,
+    report: Report | None,
+) -> int:
+    done = total - len(cases)
+    for case, losses in _results(make, network, cases, jobs):
+        bad = [name for name, loss in losses.items() if not np.isfinite(loss)]
+        if bad:
+            warnings.warn(f"{case[0]}, {case[1]} in {case[2]} bits: no finite {', '.join(bad)}", stacklevel=3)
+        store.add(_key(*case), losses)
+        done += 1
+        if report is not None:
+            report(f"{case[0]}, {case[1]}", done, total)
+    return len(cases)
+
+
+def _results(
+    make: Maker, network: Network, cases: Sequence[tuple[str, str, int]], jobs: int
+) -> Iterator[tuple[tuple[str, str, int], dict[str, float]]]:
+    if jobs == 1 or len(cases) < 2:
+        for case in cases:
+            yield case, _losses(network, *case)
+        return
+    # Fresh processes: a fork would copy the threads' locks of the numerical libraries.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
+        waiting = {pool.submit(_losses_there, *case): case for case in cases}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_there: list[Network] = []
+
+
+def _start(make: Maker) -> None:
+    _there[:] = [make()]
+
+
+def _losses_there(layer: str, kind: str, width: int) -> dict[str, float]:
+    return _losses(_there[0], layer, kind, width)
+
+
+def _losses(network: Network, layer: str, kind: str, width: int) -> dict[str, float]:
+    """Return the mean of each loss over units, with one layer rounded; NaN where any unit has none."""
+    found = network.losses({layer: Bits(width) if kind == "weights" else Bits(activations=width)})
+    return {name: float(np.mean(losses)) for name, losses in found.items()}
+
+
+def _floors(network: Network, store: Store) -> dict[str, float]:
+    """Return the largest mean loss of each metric over a few disturbances of all layers at once."""
+    found = []
+    for seed in _FLOOR_SEEDS:
+        key = json.dumps(["disturbed", seed])
+        if not _complete(store, key, network):
+            store.add(key, {name: float(np.mean(losses)) for name, losses in network.disturbed(seed).items()})
+        found.append(store.get(key) or {})
+    return {name: max(abs(losses[name]) for losses in found) for name in network.metrics}
+
+
+def _table(
+    network: Network,
+    layers: Sequence[Layer],
+    cases: Sequence[tuple[str, str, int]],
+    store: Store,
+    floors: Mapping[str, float],
+    by_group: Mapping[str, str],
+) -> pd.DataFrame:
+    by_name = {layer.name: layer for layer in layers}
+    rows = []
+    for name, kind, width in cases:
+        layer = by_name[name]
+        raw = dict.fromkeys(network.metrics, 0.0) if width in UNROUNDED else store.get(_key(name, kind, width)) or {}
+        metric = by_group[layer.group]
+        # NaN stays NaN: it is no floor.
+        losses = {m: max(raw[m], floors[m]) if np.isfinite(raw[m]) else raw[m] for m in network.metrics}
+        rows.append(
+            {
+                "layer": name,
+                "group": layer.group,
+                "what": kind,
+                "bits": width,
+                "size": layer.weights if kind == "weights" else layer.inputs,
+                "macs": layer.macs,
+                "metric": metric,
+                "loss": losses[metric],
+                "loss_db": float(decibels(losses[metric])),
+                "at_floor": bool(losses[metric] <= floors[metric]),
+            }
+            | {f"loss_{m}": losses[m] for m in network.metrics}
+        )
+    return pd.DataFrame(rows)
+
+
+def _pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each layer and pair of widths, losses added, sizes those of the weights."""
+    sides = {kind: table[table["what"] == kind].drop(columns="what") for kind in ("weights", "activations")}
+    losses = [
+        column for column in table if column == "loss" or (str(column).startswith("loss_") and column != "loss_db")
+    ]
+    acts = sides["activations"][["layer", "bits", "size", "at_floor", *losses]]
+    acts = acts.rename(columns={"bits": "act_bits", "size": "act_size"})
+    joined = sides["weights"].merge(acts, on="layer", suffixes=("", "_act"), sort=False)
+    for column in losses:
+        joined[column] += joined.pop(f"{column}_act")
+    joined["at_floor"] &= joined.pop("at_floor_act")
+    joined["loss_db"] = decibels(joined["loss"].to_numpy())
+    return joined.assign(what="both")
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """Return a hash of a table's content, for what is derived from it."""
+    return hashlib.blake2b(table.to_csv(index=False).encode(), digest_size=16).hexdigest()

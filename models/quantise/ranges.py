@@ -1,0 +1,98 @@
+"""Ranges of a tensor that is at hand: from end to end, or clipped where that makes the squared error least.
+
+Values that share a range are laid out as a row: all of a tensor, those of one channel or token, or a group of
+neighbours. Short last groups are filled up with zeros, which every grid holds, so that they change nothing.
+"""
+
+import math
+from typing import Literal, get_args
+
+import numpy as np
+
+from hwbase import InputError, check, unknown_name
+from models.quantise.grid import UNROUNDED, check_bits, grid, round_to
+
+Sharing = Literal["tensor", "channel", "token", "group"]
+#: Who shares a range: all values, those of one output channel or one token (both lie along the first axis), or `block`
+#: neighbours within a channel.
+SHARINGS: tuple[str, ...] = get_args(Sharing)
+Method = Literal["min-max", "mse"]
+METHODS: tuple[str, ...] = get_args(Method)
+#: Ranges tried by the search for the least squared error, evenly from the whole range down to `_LEAST_SHARE` of it.
+STEPS = 24
+_LEAST_SHARE = 0.25
+
+
+def rounded(
+    values: np.ndarray,
+    bits: int,
+    *,
+    per: str = "channel",
+    block: int | None = None,
+    symmetric: bool = True,
+    method: str = "min-max",
+) -> np.ndarray:
+    """Return `values` (channels or tokens first) as float32 of the same shape, rounded to grids of `bits` bits.
+
+    `per` is one of `SHARINGS`, with `block` the length of a group. `method` "min-max" spans all values of a row, "mse"
+    takes the range with the least squared error. 16 or 32 bits leave the values as they are. Raises `InputError` for
+    unknown names, other bits, or values that are none or not finite.
+    """
+    array = _checked(values)
+    if method not in METHODS:
+        raise unknown_name("range method", method, METHODS)
+    laid = rows(array, per, block)
+    if check_bits("bits", bits) in UNROUNDED:
+        return array
+    low, high = least_error(laid, bits, symmetric=symmetric) if method == "mse" else min_max(laid)
+    found = round_to(laid, grid(low, high, bits, symmetric=symmetric))
+    if per != "group":
+        return found.reshape(array.shape)
+    inputs = math.prod(array.shape[1:])
+    return np.ascontiguousarray(found.reshape(len(array), -1)[:, :inputs]).reshape(array.shape)
+
+
+def rows(values: np.ndarray, per: str, block: int | None = None) -> np.ndarray:
+    """Return values that share a range as the rows of a matrix; raises `InputError` for an unknown `per` or `block`."""
+    if per not in SHARINGS:
+        raise unknown_name("sharing of ranges", per, SHARINGS)
+    if (block is None) == (per == "group"):
+        raise InputError(f"block = {block}: expected the length of a group with per='group', otherwise none")
+    if per == "tensor":
+        return values.reshape(1, -1)
+    laid = values.reshape(len(values), -1)
+    if block is None:
+        return laid
+    length = int(check.count("block", block))
+    short = -laid.shape[1] % length
+    return np.pad(laid, ((0, 0), (0, short))).reshape(-1, length)
+
+
+def min_max(laid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the greatest value of each row, (rows, 1)."""
+    return laid.min(axis=1, keepdims=True), laid.max(axis=1, keepdims=True)
+
+
+def least_error(laid: np.ndarray, bits: int, *, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the range of each row, (rows, 1), whose grid of `bits` bits has the least squared error.
+
+    Tried are `STEPS` shares of the whole range, both ends alike; the whole range is one of them, so the error is never
+    above that of `min_max`.
+    """
+    low, high = min_max(laid)
+    best, chosen = np.full(low.shape, np.inf), np.ones(low.shape)
+    for share in np.linspace(1.0, _LEAST_SHARE, STEPS):
+        difference = round_to(laid, grid(low * share, high * share, bits, symmetric=symmetric)) - laid
+        error = np.vecdot(difference, difference)[:, None]
+        better = error < best
+        best, chosen = np.where(better, error, best), np.where(better, share, chosen)
+    return low * chosen, high * chosen
+
+
+def _checked(values: np.ndarray) -> np.ndarray:
+    array = np.asarray(values, np.float32)
+    if array.ndim == 0 or array.size == 0:
+        raise InputError(f"values have shape {array.shape}: expected at least one channel and one value")
+    if not np.isfinite(array).all():
+        raise InputError("values hold NaN or infinity: expected finite numbers")
+    return array
