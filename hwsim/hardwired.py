@@ -118,7 +118,7 @@ def resource_checks(
     slots = design.stages_per_layer * model.layers
     per_token = occupancy(model, design, context, batch, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    embedding = _embedding_bytes(model)
+    embedding = embedding_bytes(model)
     bandwidths = {
         "link bandwidth": (per_token.links, design.link_bandwidth_bytes_per_s, "B/s per link"),
         "buffer bandwidth": (per_token.buffer, design.buffer_bandwidth_bytes_per_s, "B/s per chip"),
@@ -140,12 +140,12 @@ def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, wi
     One at least: the checks say if even that is too much.
     """
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    room = (design.hbm_bytes + design.buffer_bytes) * design.chips - _embedding_bytes(model)
+    room = (design.hbm_bytes + design.buffer_bytes) * design.chips - embedding_bytes(model)
     return np.maximum(np.floor(room / kv), 1.0)
 
 
-def _embedding_bytes(model: LLMSpec) -> float:
-    """The table that stays in memory, at its 16 bits an element."""
+def embedding_bytes(model: LLMSpec) -> float:
+    """Return the bytes of the embedding table, which stays in memory at 16 bits an element."""
     return embedding_table_elements(model) * 2.0
 
 

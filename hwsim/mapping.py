@@ -95,12 +95,20 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
     ]
 
 
-def link_elements(exchanges: list[Collective], rows: Number, columns: Number, algorithm: str) -> dict[str, Number]:
-    """Return elements over the busiest link of a "column" and of a "row" of one layer, its "steps" and their "path"."""
+def link_elements(
+    exchanges: list[Collective], rows: Number, columns: Number, algorithm: str, rotating: bool = False
+) -> dict[str, Number]:
+    """Return elements over the busiest link of a "column" and of a "row" of one layer, its "steps" and their "path".
+
+    A reduce ends on the chip that keeps the position, which changes from position to position: `rotating` counts what
+    a link carries on average over them, otherwise what it carries for one of its own.
+    """
     totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0, "path": 0.0}
     for exchange in exchanges:
-        load = link_load(exchange.kind, exchange.elements, rows if exchange.axis == "column" else columns, algorithm)
-        totals[exchange.axis] = totals[exchange.axis] + load.elements
+        group = rows if exchange.axis == "column" else columns
+        load = link_load(exchange.kind, exchange.elements, group, algorithm)
+        share = group if rotating and exchange.kind == "reduce" else 1.0
+        totals[exchange.axis] = totals[exchange.axis] + load.elements / share
         totals["steps"] = totals["steps"] + load.steps
         totals["path"] = totals["path"] + load.path
     return totals

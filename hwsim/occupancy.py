@@ -55,13 +55,13 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
 def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
     """Return what one token takes of each resource, nothing fitted.
 
-    Links: elements over the busiest link of a row or column. HN: bit-serial passes of one array (each layer has its
-    own). VEX: score and value products over its multipliers, element operations over its lanes; one VEX a chip serves
-    all layers. Buffer and HBM: keys and values read; of what `sequences` hold, the share that does not fit
-    the buffers comes from HBM.
+    Links: elements over the busiest link of a row or column, positions taking turns at the chips that keep them. HN:
+    bit-serial passes of one array (each layer has its own). VEX: score and value products over its multipliers, element
+    operations over its lanes; one VEX a chip serves all layers. Buffer and HBM: keys and values read; of what
+    `sequences` hold, the share that does not fit the buffers comes from HBM.
     """
     exchanges = collectives(model, design.rows, design.columns)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    elements = link_elements(exchanges, design.rows, design.columns, design.collective, rotating=True)
     busiest = np.maximum(elements["column"], elements["row"])
     links = model.layers * busiest * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     hn = design.activation_bits / design.clock_hz
