@@ -10,7 +10,7 @@ from test_inference_arithmetic import integer_linear
 
 from explorer.arithmetic import linear_operator
 from explorer.infer import infer
-from explorer.perplexity import real_text
+from explorer.perplexity import Case, measure, real_text
 from models.inference import Transformer, generate, perplexity
 
 pytestmark = [pytest.mark.slow, needs_model]
@@ -64,6 +64,31 @@ def test_the_outlier_token_and_its_cure(real):
     exact, token, tensor, apart = quality("float"), *(quality("int8", s) for s in ("token", "tensor", "first-scaled"))
     assert exact < token < 1.15 * exact
     assert tensor > 1.4 * apart > 1.4 * token
+
+
+def test_what_each_arithmetic_costs():
+    cases = {
+        "float": Case("float"),
+        "int8": Case("int8"),
+        "mxfp4": Case("mxfp4"),
+        "hardwired": Case("hardwired"),
+        "hardwired, head float": Case("hardwired", float_head=True),
+        "hardwired, tensor": Case("hardwired", "tensor"),
+        "hardwired, first apart": Case("hardwired", "first-float"),
+    }
+    table = measure(list(cases.values()), tokens=255, window=256)
+    found = {name: row.perplexity for name, row in zip(cases, table.rows, strict=True)}
+    assert found["float"] < found["int8"] < 1.1 * found["float"]
+    assert 1.3 * found["float"] < found["hardwired, head float"] < found["mxfp4"]
+    assert found["mxfp4"] < found["hardwired"] < 1.2 * found["mxfp4"]
+    assert found["hardwired, tensor"] > 1.3 * found["hardwired, first apart"] > 1.3 * found["hardwired"]
+
+
+def test_hardwired_arithmetic_still_knows_paris():
+    found = infer(
+        arithmetic="hardwired", prompt="What is the capital of France, and what is it known for?", max_tokens=8
+    )
+    assert "Paris" in found.text
 
 
 def test_a_question_is_answered(real):
