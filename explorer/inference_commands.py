@@ -7,21 +7,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer import terminal
 from explorer.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS
-from explorer.infer import infer
+from explorer.infer import Inference, infer
 from explorer.options import need_count
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import (
     BITS,
     DEFAULT_TOKENS,
     HEADS,
+    QualityTable,
     arithmetic_cases,
     measure,
     progress_bar,
     read_text,
     scaling_cases,
 )
+from explorer.terminal import show_frame
 from hwbase import InputError, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling
 
@@ -77,7 +78,7 @@ def infer_command(
     if quiet:
         emit(found, out)
     else:
-        terminal.show_inference(Console(), found)
+        show_inference(Console(), found)
 
 
 def quality_command(
@@ -120,4 +121,34 @@ def quality_command(
     if as_json or out:
         emit(found, out)
     else:
-        terminal.show_quality(Console(), found)
+        show_quality(Console(), found)
+
+
+def show_inference(console: Console, found: Inference) -> None:
+    """Print how fast a run was here, and what it would take on the chip."""
+    rate = "-" if found.decode_tokens_per_s is None else f"{found.decode_tokens_per_s:.1f}"
+    console.print(f"\n\n{found.tokens} tokens, {found.arithmetic}, {rate} tokens/s here", highlight=False)
+    chip = found.chip
+    if chip is not None:
+        console.print(
+            f"on the hardwired machine, {chip.chips} x {chip.area_mm2 / chip.chips:,.0f} mm2, {chip.weights}: "
+            f"{chip.cycles:,.0f} cycles, {chip.seconds * 1e3:.3g} ms, {chip.energy_j * 1e3:.3g} mJ alone; "
+            f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
+            highlight=False,
+        )
+
+
+def show_quality(console: Console, table: QualityTable) -> None:
+    """Print perplexities, each beside the first row's, and the text that they are of."""
+    frame = table.to_frame()
+    view = frame[["title", "scaling", "head", "perplexity", "ratio"]].rename(
+        columns={"title": "arithmetic", "scaling": "activation scales", "ratio": "x first row"}
+    )
+    view["+-"] = frame["ratio_error"].map("{:.3f}".format)
+    view["s"] = frame["seconds"]
+    show_frame(console, f"Perplexity of {table.model}", view)
+    console.print(
+        f"{table.tokens:,} tokens of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of {table.window}; "
+        "+- is one standard error; A16: activations stay float (float32 here)",
+        highlight=False,
+    )

@@ -15,8 +15,6 @@ from explorer.audit import AuditResult
 from explorer.economics import CostAnswer
 from explorer.figures.numbers import with_unit
 from explorer.figures.theme import machine_name
-from explorer.infer import Inference
-from explorer.perplexity import QualityTable
 from explorer.scoreboard import Scoreboard
 from explorer.switching import SwitchingStudy
 from hwbase import Book, InputError, book_names, load_book, unknown_name
@@ -162,36 +160,6 @@ def effects_view(effects: pd.DataFrame) -> pd.DataFrame:
             "ratio, high": effects["ratio_high"],
             "carbon ratio": effects["carbon_ratio"],
         }
-    )
-
-
-def show_inference(console: Console, found: Inference) -> None:
-    """Print how fast a run was here, and what it would take on the chip."""
-    rate = "-" if found.decode_tokens_per_s is None else f"{found.decode_tokens_per_s:.1f}"
-    console.print(f"\n\n{found.tokens} tokens, {found.arithmetic}, {rate} tokens/s here", highlight=False)
-    chip = found.chip
-    if chip is not None:
-        console.print(
-            f"on the hardwired machine, {chip.chips} x {chip.area_mm2 / chip.chips:,.0f} mm2, {chip.weights}: "
-            f"{chip.cycles:,.0f} cycles, {chip.seconds * 1e3:.3g} ms, {chip.energy_j * 1e3:.3g} mJ alone; "
-            f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
-            highlight=False,
-        )
-
-
-def show_quality(console: Console, table: QualityTable) -> None:
-    """Print perplexities, each beside the first row's, and the text that they are of."""
-    frame = table.to_frame()
-    view = frame[["title", "scaling", "head", "perplexity", "ratio"]].rename(
-        columns={"title": "arithmetic", "scaling": "activation scales", "ratio": "x first row"}
-    )
-    view["+-"] = frame["ratio_error"].map("{:.3f}".format)
-    view["s"] = frame["seconds"]
-    show_frame(console, f"Perplexity of {table.model}", view)
-    console.print(
-        f"{table.tokens:,} tokens of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of {table.window}; "
-        "+- is one standard error; A16: activations stay float (float32 here)",
-        highlight=False,
     )
 
 
