@@ -9,6 +9,7 @@ from rich.console import Console
 import hwsim
 import models
 from explorer import terminal
+from explorer.allocate_command import allocate_command
 from explorer.answer import answer
 from explorer.audit_commands import audit_app
 from explorer.economics import cost
@@ -154,6 +155,7 @@ def assumptions(
 
 
 app.command("infer")(infer_command)
+app.command("allocate")(allocate_command)
 app.command("quality")(quality_command)
 app.command("wiring")(wiring_command)
 app.command("sensitivity")(sensitivity_command)

@@ -1,0 +1,203 @@
+"""Tables of layers and their options: read from CSV, checked line by line.
+
+Long form, a line for each option of each layer: `layer`, `bits`, and as needed `act_bits`, `group`, `size` (elements of
+the layer's weights), `act_size` (elements of its activations), `tie`, `loss`, and any other column of numbers. Commas,
+semicolons and tabs separate columns, whichever the first line has most of; with semicolons a decimal comma is
+understood. A byte-order mark is skipped. Messages name the line of the file, or the row of a frame.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, unknown_name
+from hwbase.check import ABSURD
+
+#: Columns that hold names; all others hold numbers.
+NAMES = ("layer", "group", "tie")
+#: Bits of a double: no format is wider.
+_MOST_BITS = 64.0
+_DELIMITERS = ",;\t"
+_EXAMPLE = "layer,group,bits,size,loss"
+#: Lines or names that a message lists.
+_LISTED = 5
+
+
+def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Return the options as a frame indexed by "line" (of a file) or "row" (of a frame), names checked, cells as given.
+
+    Raises `InputError` for what is not such a table, a layer without a name, bits out of range, or an option given
+    twice.
+    """
+    frame = _from_frame(source) if isinstance(source, pd.DataFrame) else _from_csv(Path(source))
+    for name in ("layer", "bits"):
+        if name not in frame:
+            if len(frame.columns) == 1:
+                raise InputError(
+                    f"the first line {str(frame.columns[0])[:80]!r} is one column: expected columns such as "
+                    f"{_EXAMPLE}, separated by commas, semicolons or tabs"
+                )
+            raise unknown_name("columns: no column", name, [str(column) for column in frame.columns])
+    if frame.empty:
+        raise InputError(f"the table has no rows: expected lines under {','.join(map(str, frame.columns))!r}")
+    for name in NAMES:
+        if name in frame:
+            frame[name] = frame[name].fillna("").astype(str).str.strip()
+    unnamed = frame["layer"] == ""
+    if unnamed.any():
+        raise InputError(f"{place(frame, unnamed)}: layer has no name")
+    keys = ["layer", "bits", *(["act_bits"] if "act_bits" in frame else [])]
+    for name in keys[1:]:
+        frame[name] = numbers(frame, name, low=0.0, high=_MOST_BITS)
+    twice = frame.duplicated(keys)
+    if twice.any():
+        which = frame[twice].iloc[0]
+        first = place(frame, (frame[keys] == which[keys]).all(axis=1))
+        raise InputError(
+            f"{place(frame, twice)}: layer {which['layer']!r} at {_choice(which)} is given twice, first in {first}"
+        )
+    return frame
+
+
+def numbers(
+    frame: pd.DataFrame, name: str, *, low: float = -ABSURD, high: float = ABSURD, gaps: bool = False
+) -> pd.Series:
+    """Return a column as floats; `gaps` lets cells be empty or not finite (NaN then).
+
+    Raises `InputError` for an unknown column (nearest name suggested) or a cell that is not a number from `low` to
+    `high`, with its line.
+    """
+    if name not in frame:
+        raise unknown_name("column", name, [str(column) for column in frame.columns])
+    given = frame[name]
+    values = pd.to_numeric(given, errors="coerce").astype(float)
+    infinite = ~np.isfinite(values)
+    words = infinite & ~given.astype(str).str.strip().str.lower().isin(
+        ("", "nan", "none", "null", "na", "<na>", "inf", "-inf", "+inf")
+    )
+    bad = words | (~infinite & ~values.between(low, high)) | (infinite & (not gaps))
+    if bad.any():
+        at_least = "" if low == -ABSURD else f" >= {low:g}"
+        raise InputError(
+            f"{place(frame, bad)}: {name} = {str(given[bad].iloc[0])[:80]!r}: "
+            f"expected a finite number{at_least}{' and' if at_least else ''} <= {high:g}"
+        )
+    return values.mask(infinite)
+
+
+def place(frame: pd.DataFrame, where: pd.Series | np.ndarray) -> str:
+    """Return "line 7" for the first row that `where` marks."""
+    return f"{frame.index.name} {frame.index[np.asarray(where)][0]}"
+
+
+def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return (rows whose `needed` columns are all there, notes on what was dropped).
+
+    Raises `InputError` for a layer of which nothing is left.
+    """
+    gone = pd.Series(False, index=frame.index)
+    for values in needed.values():
+        gone |= values.isna()
+    if not gone.any():
+        return frame, ()
+    left = frame[~gone]
+    lost = frame.loc[~frame["layer"].isin(left["layer"])]
+    if len(lost):
+        names = " or ".join(needed)
+        layer = lost["layer"].iloc[0]
+        lines = ", ".join(str(line) for line in lost.index[lost["layer"] == layer][:_LISTED])
+        raise InputError(f"layer {layer!r} has no candidate: no {names} that is a number ({frame.index.name} {lines})")
+    dropped = frame[gone]
+    shown = "; ".join(
+        f"{frame.index.name} {i}: {row['layer']} at {_choice(row)}" for i, row in dropped.head(_LISTED).iterrows()
+    )
+    more = f"; and {len(dropped) - _LISTED} more" if len(dropped) > _LISTED else ""
+    return left, (f"options without a number in {' or '.join(needed)} are left out: {shown}{more}",)
+
+
+def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.DataFrame:
+    """Return the rows whose bits their layer may have: `allowed` maps layers, or patterns such as "*.ff.*", to bits.
+
+    A layer that several match may have what all of them allow. Raises `InputError` for a name that matches none, or
+    a layer of which nothing is left.
+    """
+    keep = pd.Series(True, index=frame.index)
+    for pattern, bits in allowed.items():
+        matched = frame["layer"].isin(matching(frame, pattern))
+        keep &= ~matched | frame["bits"].isin([float(b) for b in bits])
+    left = frame[keep]
+    lost = frame.loc[~frame["layer"].isin(left["layer"])]
+    if len(lost):
+        layer = lost["layer"].iloc[0]
+        has = ", ".join(f"{b:g}" for b in lost.loc[lost["layer"] == layer, "bits"])
+        raise InputError(f"layer {layer!r} has no candidate among the bits allowed: it has {has}")
+    return left
+
+
+def matching(frame: pd.DataFrame, pattern: str) -> list[str]:
+    """Return the layers called `pattern`, or matching it as a shell pattern; raises `InputError` if none does."""
+    layers = list(dict.fromkeys(frame["layer"]))
+    if pattern in layers:
+        return [pattern]
+    found = [layer for layer in layers if fnmatchcase(layer, pattern)]
+    if not found:
+        raise unknown_name("layer", pattern, layers)
+    return found
+
+
+def _choice(row: pd.Series) -> str:
+    activations = f" and {float(row['act_bits']):g} activation bits" if "act_bits" in row else ""
+    return f"{float(row['bits']):g} bits{activations}"
+
+
+def _from_frame(given: pd.DataFrame) -> pd.DataFrame:
+    frame = given.reset_index(drop=True)
+    frame.index.name = "row"
+    if not frame.columns.is_unique:
+        raise InputError(f"column {frame.columns[frame.columns.duplicated()][0]!r} is there twice: expected once")
+    return frame
+
+
+def _from_csv(path: Path) -> pd.DataFrame:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path.name} is not UTF-8 text: expected CSV") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or 'not a path'}") from None
+    if not text.strip():
+        raise InputError(f"{path.name} is empty: expected a first line such as {_EXAMPLE}")
+    head = text.lstrip("\n").partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=head.count)
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    try:
+        header: list[str] | None = None
+        lines, rows = [], []
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                continue
+            if len(cells) != len(header):
+                raise InputError(
+                    f"line {reader.line_num}: {len(cells)} cells: expected {len(header)}, as in the header"
+                )
+            lines.append(reader.line_num)
+            rows.append(cells)
+    except csv.Error as error:
+        raise InputError(f"{path.name}, line {reader.line_num}: {error}") from None
+    if header is None:
+        raise InputError(f"{path.name} is empty: expected a first line such as {_EXAMPLE}")
+    if len(set(header)) < len(header):
+        raise InputError(f"column {next(n for n in header if header.count(n) > 1)!r} is there twice: expected once")
+    frame = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=object)
+    if delimiter == ";":
+        for name in frame.columns.difference(list(NAMES)):
+            frame[name] = frame[name].str.replace(",", ".", n=1)
+    return frame

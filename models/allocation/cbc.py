@@ -1,0 +1,41 @@
+"""The whole problem handed to CBC through PuLP, as HAWQ and other allocators do; no bound comes back."""
+
+import time
+
+import numpy as np
+
+from hwbase import InputError
+from models.allocation.errors import NoAllocationError
+from models.allocation.integers import Row, keeps
+from models.allocation.problem import Problem
+
+#: Losses above each unit's least are scaled to this sum: unscaled, CBC calls allocations optimal that are not.
+_SCALED_SUM = 1e6
+
+
+def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> np.ndarray:
+    """Return CBC's choice, checked against the limits; raises `NoAllocationError`, or `InputError` without PuLP."""
+    try:
+        import pulp
+    except ImportError:
+        raise InputError("solver 'cbc' needs PuLP: pip install 'hwsim[solvers]'") from None
+    units, starts = problem.units, problem.starts
+    above = problem.losses - np.minimum.reduceat(problem.losses, starts)[units]
+    scaled = above * (_SCALED_SUM / max(float(above.sum()), np.finfo(float).tiny))
+    programme = pulp.LpProblem("allocation", pulp.LpMinimize)
+    chosen = [pulp.LpVariable(f"x{i}", cat="Binary") for i in range(units.size)]
+    programme += pulp.lpSum(loss * x for loss, x in zip(scaled.tolist(), chosen, strict=True))
+    for options in np.split(np.arange(units.size), starts[1:]):
+        programme += pulp.lpSum(chosen[i] for i in options) == 1
+    for row in rows:
+        programme += pulp.lpSum(cost * x for cost, x in zip(row.costs.tolist(), chosen, strict=True)) <= row.limit
+    left = max(deadline - time.monotonic(), 1.0)
+    programme.solve(pulp.PULP_CBC_CMD(msg=False, timeLimit=left, gapRel=0.0))
+    # `status` says "optimal" after a time-out too; only `sol_status` tells.
+    if programme.sol_status in (pulp.LpSolutionInfeasible, pulp.LpSolutionNoSolutionFound):
+        raise NoAllocationError(proven=programme.sol_status == pulp.LpSolutionInfeasible)
+    shares = np.array([x.value() or 0.0 for x in chosen])
+    pick = np.lexsort((-shares, units))[starts]
+    if not keeps(rows, pick):
+        raise NoAllocationError(proven=False)
+    return pick

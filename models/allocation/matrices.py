@@ -1,0 +1,21 @@
+"""The matrices that linear and integer programmes are given."""
+
+import numpy as np
+from scipy import sparse
+
+from models.allocation.integers import Row
+
+#: Costs of a row are scaled to at most this.
+_SCALED_COST = 1e5
+
+
+def one_each(units: np.ndarray) -> sparse.csr_matrix:
+    """Return the matrix (units, N) whose rows sum the shares of each unit's options."""
+    return sparse.csr_matrix((np.ones(units.size), (units, np.arange(units.size))))
+
+
+def scaled_rows(rows: list[Row]) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Return (costs, limits, what one is worth) of the rows with their costs scaled for a solver."""
+    steps = np.array([max(float(row.costs.max()) / _SCALED_COST, 1.0) for row in rows])
+    limits = np.array([float(row.limit) for row in rows]) / steps
+    return sparse.csr_matrix(np.stack([row.costs for row in rows]) / steps[:, None]), limits, steps
