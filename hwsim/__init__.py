@@ -9,6 +9,11 @@ from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerato
 from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for, hn_array  # noqa: E402
 from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  # noqa: E402
 from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
+from hwsim.events.faults import Fault  # noqa: E402
+from hwsim.events.results import ServingResult  # noqa: E402
+from hwsim.events.scheduling import Scheduling  # noqa: E402
+from hwsim.events.serve import serve  # noqa: E402
+from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson, read_trace  # noqa: E402
 from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
 from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired  # noqa: E402
 from hwsim.relatives import relatives  # noqa: E402
@@ -29,15 +34,21 @@ __all__ = [
     "Check",
     "Chip",
     "Circuit",
+    "Fault",
     "HardwiredDesign",
     "InputError",
     "Message",
+    "Scheduling",
+    "ServingResult",
     "SimResult",
     "Technology",
+    "Traffic",
     "WeightFormat",
     "build_chip",
+    "bursty",
     "busiest_link",
     "cell_embedding",
+    "closed_loop",
     "design_book",
     "fit_design",
     "grid_for",
@@ -50,8 +61,11 @@ __all__ = [
     "mac_array",
     "messages",
     "metal_embedding",
+    "poisson",
+    "read_trace",
     "relatives",
     "routing_demand",
+    "serve",
     "simulate",
     "simulate_accelerator",
     "simulate_hardwired",

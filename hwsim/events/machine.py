@@ -41,9 +41,14 @@ class Users:
         self._thinking = [0.0] * min(traffic.users, len(traffic))
 
     @property
+    def all_sent(self) -> bool:
+        """Whether there is no request left to send."""
+        return self._sent == len(self._traffic)
+
+    @property
     def next_s(self) -> float:
         """When the next request arrives; infinity for none (yet)."""
-        if self._sent == len(self._traffic):
+        if self.all_sent:
             return _NEVER
         if not self._traffic.users:
             return float(self._traffic.arrival_s[self._sent])

@@ -1,0 +1,339 @@
+"""The detailed grain: every token in flight visits every stage of every layer, in SimPy.
+
+Servers are first come first served with known service times, so one is the time at which it is free again: exact, as
+visits happen in order of time. The chips of a machine work in step; what differs between them is the row (which
+positions it holds) and, after a failure, the links.
+"""
+
+from collections.abc import Callable, Generator
+from collections.abc import Sequence as Many
+from functools import partial
+from typing import Any
+
+import simpy
+
+from hwsim.events.bins import Bins
+from hwsim.events.faults import Fault
+from hwsim.events.ledger import Ledger
+from hwsim.events.links import LinkClasses, Pair, Unreachable
+from hwsim.events.machine import Progress, Users
+from hwsim.events.memory import Memory
+from hwsim.events.outcome import LEVELS, RESOURCES
+from hwsim.events.recording import Recording, Span
+from hwsim.events.slots import Sequence, Slots, Work
+from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, round_means
+
+_NEVER = float("inf")
+#: Requests that end between two reports of progress.
+_REPORT_EVERY = 16
+#: What a stage is called, and the request, position and layer it is for.
+Label = tuple[str, int, int, int]
+
+
+class DetailedMachine:
+    """One machine under traffic. `run` simulates to the end; the rest is what it came to."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        memory: Memory,
+        ledger: Ledger,
+        users: Users,
+        slots: Slots,
+        faults: Many[Fault],
+        recording: Recording | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._timing, self._memory, self._ledger, self._users, self.slots = timing, memory, ledger, users, slots
+        self._faults, self._recording, self._progress = faults, recording, progress
+        slots.on_end = self._ended
+        self._env = simpy.Environment()
+        self._done = self._env.event()
+        self._answered: simpy.Event | None = None
+        rows = timing.rows
+        self._classes = LinkClasses()
+        self._failed: list[Pair] = []
+        self._compile()
+        self._vex, self._buffer, self._hbm = [0.0] * rows, [0.0] * rows, [0.0] * rows
+        self._hbm_speed = [1.0] * rows
+        self._arrays = [[0.0] * timing.layers for _ in timing.passes]
+        self._last_array = 0.0
+        # What is known per finished token, until time has passed since the last account.
+        self._pending, self._last_s = [0.0] * (len(RESOURCES) + 1), 0.0
+        self.busy_s = dict.fromkeys(RESOURCES, 0.0)
+        self.stalled_s = 0.0
+        self.bins = Bins(len(RESOURCES) + len(LEVELS))
+        self.events = self.messages = 0
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time."""
+        return float(self._env.now)
+
+    def run(self) -> None:
+        """Bring all requests of the traffic to their end."""
+        env = self._env
+        env.process(self._arrivals())
+        for fault in self._faults:
+            _at(env, fault.at_s, partial(self._break, fault))
+        try:
+            env.run(until=self._done)
+        finally:
+            # Every event has a number, given in order; those still to come have not been simulated.
+            self.events = next(env._eid) - len(env._queue)
+            self._account()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences on what was simulated: tokens, messages, waits for prefetch."""
+        slots = self.slots
+        told = [f"{slots.tokens:,} tokens, {self.messages:,} messages between chips"]
+        if self.stalled_s:
+            told.append(f"tokens waited {self.stalled_s:.3g} s in all for keys and values from HBM")
+        if slots.dropped:
+            told.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
+        return tuple(told)
+
+    # Requests.
+
+    def _arrivals(self) -> Generator[simpy.Event, None, None]:
+        env, users = self._env, self._users
+        while not users.all_sent:
+            at = users.next_s
+            if at == _NEVER:
+                self._answered = env.event()
+                yield self._answered
+                continue
+            if at > env.now:
+                yield env.timeout(at - env.now)
+            self._account()
+            request = users.send()
+            self.slots.arrive(request, at)
+            patience = self._ledger.patience[request]
+            if patience < _NEVER:
+                _at(env, patience, partial(self._cancel, request))
+            self._fill()
+
+    def _ended(self, request: int, now_s: float) -> None:
+        ledger = self._ledger
+        self._users.answered(request, now_s)
+        if self._answered is not None and not self._answered.triggered:
+            self._answered.succeed()
+        if self._progress and ledger.closed % _REPORT_EVERY == 0:
+            self._progress(ledger.closed, len(ledger.state), now_s)
+        if ledger.closed == len(ledger.state):
+            self._done.succeed()
+
+    def _cancel(self, request: int) -> None:
+        self._account()
+        self.slots.cancel(request, self.now_s)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Send tokens into slots that nothing is in."""
+        while (work := self.slots.enter(self.now_s)) is not None:
+            self._env.process(self._walk(work))
+
+    # Tokens.
+
+    def _walk(self, work: Work | None) -> Generator[simpy.Event, None, None]:
+        """The way of one token through the layers, then of the next that takes its slot."""
+        env, timeout, timing, memory = self._env, self._env.timeout, self._timing, self._memory
+        free, vex, buffer = self._classes.free_s, self._vex, self._buffer
+        arrays, interval, latencies = self._arrays, timing.pass_interval_s, [p.latency_s for p in timing.passes]
+        each_row, layers, windowed, recording = range(timing.rows), timing.layers, timing.windowed, self._recording
+        fetched = None
+        while work is not None:
+            sequence, position = work
+            stored = sequence.stored
+            row = position % timing.rows
+            whole = self._attending(position, 0)
+            recent = self._attending(position, max(position + 1 - timing.window, 0)) if timing.window else whole
+            spilled = memory.spilled_share(self.slots.held_bytes)
+            ready = 0.0
+            if spilled:
+                # The first layer's keys and values, unless the token before has asked for them already.
+                ready = self._fetch(recent if windowed[0] else whole, spilled) if fetched is None else fetched
+                fetched = None
+            for layer in range(layers):
+                if sequence.gone:
+                    break
+                attending = recent if windowed[layer] else whole
+                if spilled:
+                    here = ready
+                    if layer + 1 < layers:
+                        ready = self._fetch(recent if windowed[layer + 1] else whole, spilled)
+                    elif sequence.prompt <= position + 1 < sequence.prompt + sequence.output - 1:
+                        fetched = self._fetch(recent if windowed[0] else whole, spilled)
+                for kind, todo, latency, passes, what in self._programs[row]:
+                    now = end = env.now
+                    if kind <= STORE:
+                        for link, seconds in todo:
+                            t = free[link]
+                            free[link] = t = (t if t > now else now) + seconds
+                            if t > end:
+                                end = t
+                        end += latency
+                        if kind == STORE:
+                            if stored[layer] > end:
+                                end = stored[layer]
+                            stored[layer] = end
+                    elif kind == VEX:
+                        for r in each_row:
+                            t = vex[r]
+                            vex[r] = t = (t if t > now else now) + todo
+                            if t > end:
+                                end = t
+                    elif kind == ATTENTION:
+                        if spilled and here > now:
+                            self.stalled_s += here - now
+                            yield timeout(here - now)
+                            now = end = env.now
+                        todo = attending
+                        for r, (work_s, read_s) in enumerate(attending):
+                            t = vex[r]
+                            vex[r] = t = (t if t > now else now) + work_s
+                            if t > end:
+                                end = t
+                            t = buffer[r]
+                            buffer[r] = t = (t if t > now else now) + read_s
+                            if t > end:
+                                end = t
+                    for which in passes:
+                        array = arrays[which]
+                        t = array[layer]
+                        if t < end:
+                            t = end
+                        array[layer] = t + interval
+                        end = t + latencies[which]
+                    if recording is not None and recording.covers(now):
+                        self._record(recording, (what, sequence.request, position, layer), kind, todo, passes)
+                    yield timeout(end - now)
+            if position >= sequence.prompt - 1 and not sequence.gone:
+                now = env.now
+                start = max(self._last_array, now)
+                self._last_array = start + interval
+                yield timeout(start + timing.last_pass.latency_s - now)
+            work = self._leave(sequence, position, row, spilled)
+
+    def _attending(self, position: int, first: int) -> list[tuple[float, float]]:
+        """(VEX, buffer) seconds of each row for the positions from `first` to `position`, dealt out in turn."""
+        timing = self._timing
+        rows = timing.rows
+        counts = [(position - row) // rows - (first - 1 - row) // rows for row in range(rows)]
+        return [(count * timing.attention_s, count * timing.buffer_s) for count in counts]
+
+    def _fetch(self, attending: list[tuple[float, float]], spilled: float) -> float:
+        """Ask HBM for what the buffers do not hold of a layer's keys and values; return when they are there."""
+        timing, hbm, now = self._timing, self._hbm, self._env.now
+        per_read = timing.hbm_s / timing.buffer_s * spilled
+        end = now
+        for row, (_, read_s) in enumerate(attending):
+            hbm[row] = t = max(hbm[row], now) + read_s * per_read / self._hbm_speed[row]
+            end = max(end, t)
+        return end
+
+    def _leave(self, sequence: Sequence, position: int, row: int, spilled: float) -> Work | None:
+        """Account for a token that left the last layer, and return what takes its slot."""
+        timing, pending = self._timing, self._pending
+        context = position + 1
+        attended = timing.full_layers * context + timing.windowed_layers * min(context, timing.window)
+        held = attended / timing.rows
+        column_s, row_s, sent = self._link_means[row]
+        layers = timing.layers
+        used = (
+            timing.pass_interval_s,
+            held * timing.attention_s + layers * timing.nonlinear_s,
+            held * timing.buffer_s,
+            held * timing.hbm_s * spilled,
+            layers * column_s,
+            layers * row_s,
+            1.0,
+        )
+        for index, seconds in enumerate(used):
+            pending[index] += seconds
+        self.messages += layers * sent
+        self._account()
+        work = self.slots.leave(sequence, position, self.now_s)
+        # What ended may have made room for more than one.
+        self._fill()
+        return work
+
+    def _account(self) -> None:
+        """Write down what tokens took since the last account, and the levels that held since then."""
+        now, last = self.now_s, self._last_s
+        if now <= last:
+            return
+        slots, pending = self.slots, self._pending
+        for name, seconds in zip(RESOURCES, pending, strict=False):
+            self.busy_s[name] += seconds
+        levels = (len(slots.running), len(slots.waiting), slots.held_bytes, pending[-1] / (now - last))
+        self.bins.add(last, now, (*(seconds / (now - last) for seconds in pending[:-1]), *levels))
+        self._pending, self._last_s = [0.0] * len(pending), now
+
+    def _record(self, recording: Recording, label: Label, kind: int, todo: Any, passes: tuple[int, ...]) -> None:
+        """Write down what a stage's servers have just been given: each is free again when it has done it."""
+        timing = self._timing
+        what, request, position, layer = label
+        token = (request, position, layer)
+        if kind <= STORE:
+            for link, seconds in todo:
+                end = self._classes.free_s[link]
+                recording.add(
+                    Span(end - seconds, end, source, f"link to chip {target}", what, *token)
+                    for source, target in self._pairs[link]
+                )
+        for row in range(timing.rows) if kind > STORE else ():
+            work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
+            for chip in range(row * timing.columns, (row + 1) * timing.columns):
+                end, read = self._vex[row], self._buffer[row]
+                recording.add((Span(end - work_s, end, chip, "VEX", what, *token),))
+                recording.add((Span(read - read_s, read, chip, "attention buffer", what, *token),))
+        for index in passes:
+            end = self._arrays[index][layer]
+            names = timing.passes[index].names
+            recording.add(
+                Span(end - timing.pass_interval_s, end, chip, f"HN arrays, layer {layer}: {names}", names, *token)
+                for chip in range(timing.rows * timing.columns)
+            )
+
+    # Failures.
+
+    def _compile(self) -> None:
+        timing = self._timing
+        fabric = timing.fabric(tuple(self._failed))
+        rows, self._programs = compile_stages(timing, fabric, self._classes)
+        self._link_means = [round_means(stages, fabric) for stages in rows]
+        self._pairs: dict[int, list[Pair]] = {}
+        for link, number in self._classes.number.items():
+            self._pairs.setdefault(number, []).extend(fabric.members(link))
+
+    def _break(self, fault: Fault) -> None:
+        self._account()
+        stop = fault.stop
+        if fault.kind == "hbm" and not stop:
+            row = fault.chip // self._timing.columns
+            self._hbm_speed[row] = min(self._hbm_speed[row], fault.speed)
+        elif fault.kind == "link" and not stop:
+            self._failed.append(fault.pair)
+            try:
+                self._compile()
+            except Unreachable:
+                stop = True
+        elif not stop:
+            stop = fault.repair_s == _NEVER
+            self.slots.open = False
+            self.slots.fail(self.now_s, waiting=False)
+            if not stop:
+                _at(self._env, fault.repair_s, self._reopen)
+        if stop:
+            self.slots.open, self.slots.broken = False, True
+            self.slots.fail(self.now_s, waiting=True)
+
+    def _reopen(self) -> None:
+        self.slots.open = not self.slots.broken
+        self._fill()
+
+
+def _at(env: simpy.Environment, delay_s: float, action: Callable[[], None]) -> None:
+    """Do something in `delay_s`."""
+    env.timeout(delay_s).callbacks.append(lambda _: action())

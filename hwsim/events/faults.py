@@ -1,0 +1,65 @@
+"""What breaks, when, and what is done about it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hwbase import InputError, Record, unknown_name
+from hwbase.check import count, non_negative, number, positive
+
+#: What can fail: a link (both directions), a chip, one HBM stack of a chip.
+KINDS = ("link", "chip", "hbm")
+
+
+@dataclass(frozen=True)
+class Fault(Record):
+    """A failure at `at_s`.
+
+    "link": the link between `chip` and `peer` (numbers: row x columns + column) is gone for good; messages take two
+    hops. "chip": its share of every matrix is gone, so all that runs fails, and nothing is served until a spare takes
+    over after `repair_s` (infinity: never, and what waits fails too). "hbm": one stack of `chip` goes on at
+    `speed` of its bandwidth; as data are striped over a chip's stacks, all of the chip's wait for it.
+    With `stop` the machine stops for good at any of them.
+    """
+
+    kind: str
+    at_s: float
+    chip: int
+    peer: int | None = None
+    speed: float = 0.5
+    repair_s: float = float("inf")
+    stop: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise unknown_name("fault", self.kind, KINDS)
+        non_negative("at_s", self.at_s)
+        count("chip", self.chip, low=0)
+        number("speed", self.speed, above=0.0, high=1.0)
+        if self.repair_s != float("inf"):
+            positive("repair_s", self.repair_s)
+        if (self.kind == "link") != (self.peer is not None):
+            raise InputError(f"peer = {self.peer!r}: expected a chip for a link, and none for a {self.kind!r} fault")
+        if self.peer is not None:
+            count("peer", self.peer, low=0)
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        """The two chips of a link, the smaller number first."""
+        peer = self.chip if self.peer is None else self.peer
+        return min(self.chip, peer), max(self.chip, peer)
+
+
+def check_faults(faults: Iterable[Fault], rows: int, columns: int) -> list[Fault]:
+    """Return `faults` in order of time; raises `InputError` for chips and links that the grid lacks."""
+    ordered = sorted(faults, key=lambda fault: fault.at_s)
+    for fault in ordered:
+        for name, chip in (("chip", fault.chip), ("peer", fault.peer)):
+            if chip is not None and chip >= rows * columns:
+                raise InputError(f"{name} = {chip}: expected a chip from 0 to {rows * columns - 1}")
+        if fault.kind == "link":
+            (row, column), (to_row, to_column) = divmod(fault.pair[0], columns), divmod(fault.pair[1], columns)
+            if fault.chip == fault.peer or (row != to_row and column != to_column):
+                raise InputError(
+                    f"no link joins chips {fault.chip} and {fault.peer}: expected two chips of one row or column"
+                )
+    return ordered

@@ -1,0 +1,188 @@
+"""Sequences in flight as a flow, counted in turns: a turn is the time in which every token goes through once.
+
+A sequence that decodes makes one token a turn. A prompt has a width, the tokens it keeps in flight; it moves on by so
+many tokens a turn, and takes one turn at least. Sums over sequences follow from the count of turns, so that nothing is
+done for a sequence while it runs.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+from hwsim.events.timing import Timing
+
+#: Turns, and tokens, nearer than this to what ends them are over.
+_NEAR = 1e-7
+
+
+@dataclass
+class Prompt:
+    """A prompt that is read: tokens out of the last layer (`done`), tokens in flight (`width`), since which turn."""
+
+    request: int
+    tokens: int
+    since: float
+    done: float = 0.0
+    width: float = 0.0
+    most: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Tokens that have not left the last layer."""
+        return self.tokens - self.done
+
+    @property
+    def sent(self) -> bool:
+        """Whether its last token is in flight."""
+        return self.width > 0.0 and self.left <= self.width * (1.0 + _NEAR)
+
+    @property
+    def over(self) -> bool:
+        """Whether its last token has left the last layer."""
+        return self.left <= _NEAR * self.tokens
+
+
+@dataclass
+class _Decoding:
+    context: float
+    since: float
+    inside: bool
+
+
+class Flow:
+    """All sequences in flight. `turns` have passed; `prompts` are in the order of their admission."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self.turns = 0.0
+        self.prompts: list[Prompt] = []
+        self._decoding: dict[int, _Decoding] = {}
+        # Heaps of (turn, request); entries of sequences that have left are passed over when their turn comes.
+        self._ends: list[tuple[float, int]] = []
+        self._leaves_window: list[tuple[float, int]] = []
+        # Context less turns, summed; those inside the window apart.
+        self._offset = self._inside_offset = 0.0
+        self._inside = 0
+
+    def __contains__(self, request: int) -> bool:
+        return request in self._decoding
+
+    @property
+    def decoding(self) -> int:
+        """Sequences that decode."""
+        return len(self._decoding)
+
+    @property
+    def running(self) -> int:
+        """Sequences that decode or whose prompts are read."""
+        return len(self._decoding) + len(self.prompts)
+
+    @property
+    def requests(self) -> list[int]:
+        """Their requests."""
+        return [*self._decoding, *(prompt.request for prompt in self.prompts)]
+
+    @property
+    def tokens(self) -> float:
+        """Tokens in flight."""
+        return len(self._decoding) + sum(prompt.width for prompt in self.prompts)
+
+    def share(self, slots: int) -> None:
+        """Give the prompts `slots` token slots between them, the first as many as it can use."""
+        left = float(slots)
+        for prompt in self.prompts:
+            if not prompt.most and left >= 1.0:
+                # One that has waited for its turn follows the one before without a gap.
+                waited = self.turns - prompt.since
+                prompt.most = prompt.tokens / max(1.0 - waited, prompt.tokens / slots)
+            prompt.width = min(prompt.most, left)
+            left -= prompt.width
+
+    def attended(self, later: float) -> tuple[float, float]:
+        """Return (positions attended to by the tokens in flight, positions held), over all layers, in `later` turns."""
+        timing = self._timing
+        window, turns = timing.window, self.turns + later
+        n, inside = len(self._decoding), self._inside
+        whole = self._offset + n * turns
+        recent = (n - inside) * window + self._inside_offset + inside * turns if window else 0.0
+        full_layers, windowed_layers = timing.full_layers, timing.windowed_layers
+        attended = held = full_layers * whole + windowed_layers * recent
+        for prompt in self.prompts:
+            # A token attends to itself too: half a position more than have been done, on average.
+            positions = timing.attended(min(prompt.done + prompt.width * later, prompt.tokens) + 0.5)
+            attended += prompt.width * positions
+            held += positions
+        return attended, held
+
+    def unchanged(self) -> float:
+        """Return the turns until something ends, leaves its window, or has sent its last token; infinity for never."""
+        turns = float("inf")
+        for heap in (self._ends, self._leaves_window):
+            while heap and heap[0][1] not in self._decoding:
+                heapq.heappop(heap)
+            if heap:
+                turns = min(turns, heap[0][0] - self.turns)
+        window = self._timing.window
+        for prompt in self.prompts:
+            if prompt.width:
+                left = prompt.left if prompt.sent else prompt.left - prompt.width
+                turns = min(turns, left / prompt.width)
+                if prompt.done + _NEAR < window:
+                    turns = min(turns, (window - prompt.done) / prompt.width)
+        return max(turns, 0.0)
+
+    def advance(self, turns: float) -> None:
+        """Let turns pass, no more than `unchanged` says."""
+        self.turns += turns
+        for prompt in self.prompts:
+            prompt.done += prompt.width * turns
+
+    def read(self) -> list[Prompt]:
+        """Take out the prompts that are over."""
+        over = [prompt for prompt in self.prompts if prompt.over]
+        if over:
+            self.prompts = [prompt for prompt in self.prompts if not prompt.over]
+        return over
+
+    def ended(self) -> list[int]:
+        """Return the sequences that have made their last token (they are still to be dropped), in order."""
+        over = []
+        while self._ends and self._ends[0][0] <= self.turns + _NEAR:
+            request = heapq.heappop(self._ends)[1]
+            if request in self._decoding:
+                over.append(request)
+        self._leave_window()
+        return over
+
+    def add(self, request: int, prompt: int, left: int) -> None:
+        """Let a sequence decode `left` more tokens behind its `prompt`."""
+        # The first one attends to the prompt and itself, half a turn from now on average.
+        context = prompt + 0.5
+        window = self._timing.window
+        one = self._decoding[request] = _Decoding(context, self.turns, context < window)
+        self._offset += context - self.turns
+        if one.inside:
+            self._inside += 1
+            self._inside_offset += context - self.turns
+            heapq.heappush(self._leaves_window, (self.turns + window - context, request))
+        heapq.heappush(self._ends, (self.turns + left, request))
+
+    def drop(self, request: int) -> int:
+        """Take a sequence out; return the tokens it has made since `add`."""
+        one = self._decoding.pop(request)
+        self._offset -= one.context - one.since
+        self._outside(one)
+        if not self._decoding:
+            self._offset = self._inside_offset = 0.0
+        return int(self.turns - one.since + _NEAR)
+
+    def _leave_window(self) -> None:
+        while self._leaves_window and self._leaves_window[0][0] <= self.turns + _NEAR:
+            one = self._decoding.get(heapq.heappop(self._leaves_window)[1])
+            if one:
+                self._outside(one)
+
+    def _outside(self, one: _Decoding) -> None:
+        if one.inside:
+            one.inside = False
+            self._inside -= 1
+            self._inside_offset -= one.context - one.since

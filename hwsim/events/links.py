@@ -1,0 +1,141 @@
+"""Collectives as rounds of messages on directed links, rerouted where links have failed.
+
+The chips of a machine work in step, so links with the same loads have the same history and are kept as one: all
+columns (or rows) without a failure share theirs, and links that carry the same in every round form a class.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from hwsim.fabric import messages
+from hwsim.mapping import Collective
+
+#: Axis ("column" or "row"), group on it (`ALIKE` for all without a failure), source and target in the group.
+Link = tuple[str, int, int, int]
+#: Seconds by directed link; the messages of a round start together, and the next round waits for all of them.
+Round = dict[Link, float]
+#: A link that has failed, as the two chips it joined.
+Pair = tuple[int, int]
+#: Stands for every group that has no failure.
+ALIKE = -1
+
+
+class Unreachable(Exception):
+    """Two chips have to exchange messages and no way is left."""
+
+
+class Fabric:
+    """A grid of `rows` x `columns` chips (number: row x columns + column), the time of an element, what has failed."""
+
+    def __init__(self, rows: int, columns: int, algorithm: str, element_s: float, failed: Iterable[Pair] = ()) -> None:
+        self.rows, self.columns, self._algorithm, self._element_s = rows, columns, algorithm, element_s
+        self._failed: dict[tuple[str, int], set[Pair]] = {}
+        for one, other in failed:
+            (row, column), (to_row, to_column) = divmod(one, columns), divmod(other, columns)
+            group, ends = (
+                (("column", column), (row, to_row)) if column == to_column else (("row", row), (column, to_column))
+            )
+            self._failed.setdefault(group, set()).update({ends, ends[::-1]})
+
+    def size(self, axis: str) -> int:
+        """Chips of a group on an axis."""
+        return self.rows if axis == "column" else self.columns
+
+    def groups(self, axis: str) -> list[int]:
+        """Groups to tell apart on an axis: the broken ones, and `ALIKE` if there are others."""
+        broken = [group for (on, group) in self._failed if on == axis]
+        count = self.columns if axis == "column" else self.rows
+        return ([ALIKE] if len(broken) < count else []) + sorted(broken)
+
+    def members(self, link: Link) -> list[Pair]:
+        """Chips (source, target) of every directed link that `link` stands for."""
+        axis, group, source, target = link
+        count = self.columns if axis == "column" else self.rows
+        broken = {index for (on, index) in self._failed if on == axis}
+        indices = [index for index in range(count) if index not in broken] if group == ALIKE else [group]
+        if axis == "column":
+            return [(source * self.columns + index, target * self.columns + index) for index in indices]
+        return [(index * self.columns + source, index * self.columns + target) for index in indices]
+
+    def links(self) -> list[Link]:
+        """Every directed link, alike ones once."""
+        return [
+            (axis, group, source, target)
+            for axis in ("column", "row")
+            for group in self.groups(axis)
+            for source in range(self.size(axis))
+            for target in range(self.size(axis))
+            if source != target
+        ]
+
+    def rounds(self, exchange: Collective, root: int) -> list[Round]:
+        """Return the rounds of a collective; a reduce ends on place `root` of every group.
+
+        A message whose link has failed takes two hops through the peer that has the least to do, the second a round
+        later. Raises `Unreachable` where no peer is left.
+        """
+        size = self.size(exchange.axis)
+        sent = messages(exchange.kind, float(exchange.elements), size, self._algorithm) if exchange.elements else []
+        shift = root if exchange.kind == "reduce" else 0
+        rounds: list[Round] = []
+        for step in sorted({message.step for message in sent}):
+            first: Round = {}
+            second: Round = {}
+            for group in self.groups(exchange.axis):
+                failed = self._failed.get((exchange.axis, group), set())
+                detours = []
+                for message in sent:
+                    if message.step != step:
+                        continue
+                    ends = ((message.source + shift) % size, (message.target + shift) % size)
+                    seconds = message.elements * self._element_s
+                    if ends in failed:
+                        detours.append((ends, seconds))
+                    else:
+                        _add(first, (exchange.axis, group, *ends), seconds)
+                for (source, target), seconds in detours:
+                    peers = [
+                        p for p in range(size) if p not in (source, target) and not {(source, p), (p, target)} & failed
+                    ]
+                    if not peers:
+                        raise Unreachable
+                    ways = [((exchange.axis, group, source, p), (exchange.axis, group, p, target)) for p in peers]
+                    one, two = min(ways, key=lambda way: first.get(way[0], 0.0) + second.get(way[1], 0.0))
+                    _add(first, one, seconds)
+                    _add(second, two, seconds)
+            rounds += [part for part in (first, second) if part]
+        return rounds
+
+
+def _add(loads: Round, link: Link, seconds: float) -> None:
+    loads[link] = loads.get(link, 0.0) + seconds
+
+
+class LinkClasses:
+    """Links with the same history, by number: `free_s` is when each is free again."""
+
+    def __init__(self) -> None:
+        self.free_s: list[float] = []
+        self.number: dict[Link, int] = {}
+
+    def refine(self, fabric: Fabric, programs: Sequence[Sequence[Round]]) -> None:
+        """Part the links by what they carry in every round of `programs`; known numbers go on with their history."""
+        before, taken = self.number, set()
+        blocks: dict[tuple[object, ...], int] = {}
+        self.number = {}
+        for link in fabric.links():
+            axis, _, source, target = link
+            old = before.get(link, before.get((axis, ALIKE, source, target), None))
+            loads = tuple(part.get(link, 0.0) for program in programs for part in program)
+            key = (old, axis, loads)
+            if key not in blocks:
+                if old is not None and old not in taken:
+                    blocks[key] = old
+                    taken.add(old)
+                else:
+                    blocks[key] = len(self.free_s)
+                    self.free_s.append(0.0 if old is None else self.free_s[old])
+            self.number[link] = blocks[key]
+
+    def work(self, part: Round) -> tuple[tuple[int, float], ...]:
+        """Return a round as (class, seconds) pairs."""
+        return tuple(sorted({(self.number[link], seconds) for link, seconds in part.items()}))

@@ -1,0 +1,103 @@
+"""From what a simulated hardwired machine did to a `ServingResult`, the same for both grains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hwbase import Quantity
+from hwsim.chip import build_chip
+from hwsim.design import HardwiredDesign
+from hwsim.events.bins import Bins
+from hwsim.events.ledger import Ledger
+from hwsim.events.results import ServingResult, Timeline
+from hwsim.events.traffic import Traffic
+from hwsim.technology import Technology
+from models import LLMSpec
+
+#: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
+RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links")
+#: Columns of the timeline after the resources.
+LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
+#: Block of a chip -> resources whose use drives its dynamic power, apart from the links.
+_DRIVEN = {"vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
+
+
+def energies(
+    model: LLMSpec, design: HardwiredDesign, technology: Technology, busy_s: Mapping[str, float], duration_s: float
+) -> dict[str, float]:
+    """Return the energy in J of one machine by resource: static power under "standing", dynamic power while busy.
+
+    Powers are those of the chip's blocks times the overhead of the system, as in the closed form. The interconnect
+    engine is as busy as its links are on average.
+    """
+    columns, rows = float(design.rows) - 1.0, float(design.columns) - 1.0
+    share = columns / max(columns + rows, 1.0)
+    links_s = share * busy_s["column links"] + (1.0 - share) * busy_s["row links"]
+    scale = float(design.chips * design.power_overhead)
+    found = {"standing": 0.0}
+    for block in build_chip(model, design, technology).blocks:
+        found["standing"] += float(block.static_w) * scale * duration_s
+        if block.dynamic_w:
+            seconds = links_s if block.resource == "links" else busy_s[_DRIVEN[block.resource]]
+            found[block.name] = float(block.dynamic_w) * scale * seconds
+    return found
+
+
+def outcome(
+    model: LLMSpec,
+    design: HardwiredDesign,
+    technology: Technology,
+    traffic: Traffic,
+    ledger: Ledger,
+    *,
+    grain: str,
+    duration_s: float,
+    busy_s: Sequence[Mapping[str, float]],
+    bins: Sequence[Bins],
+    events: int,
+    interrupted: bool,
+    notes: tuple[str, ...],
+    assumptions: dict[str, Quantity],
+) -> ServingResult:
+    """Return the result of the machines whose `busy_s` and `bins` are given, and who served `traffic` together."""
+    machines = len(busy_s)
+    energy: dict[str, float] = {}
+    for busy in busy_s:
+        for name, joules in energies(model, design, technology, busy, duration_s).items():
+            energy[name] = energy.get(name, 0.0) + joules
+    return ServingResult(
+        machine=design.name,
+        model=model.name,
+        grain=grain,
+        traffic=traffic.name,
+        chips=machines * int(design.chips),
+        arrival_s=np.array(ledger.arrival),
+        admitted_s=np.array(ledger.admitted),
+        first_token_s=np.array(ledger.first),
+        end_s=np.array(ledger.end),
+        prompt_tokens=np.array(ledger.prompt),
+        output_tokens=np.array(ledger.output),
+        generated_tokens=np.array(ledger.generated),
+        state=np.array(ledger.state, dtype=np.int64),
+        duration_s=duration_s,
+        busy_s={name: sum(busy[name] for busy in busy_s) for name in RESOURCES},
+        capacity=dict.fromkeys(RESOURCES, float(machines)),
+        energy_j=energy,
+        timeline=_timeline(bins, machines),
+        events=events,
+        interrupted=interrupted,
+        notes=notes,
+        assumptions=assumptions,
+    )
+
+
+def _timeline(parts: Sequence[Bins], machines: int) -> Timeline:
+    """Means over time: utilisations over the machines, levels added up."""
+    whole = Bins(len(RESOURCES) + len(LEVELS))
+    for part in parts:
+        whole.include(part)
+    times, means = whole.means()
+    levels: dict[str, Any] = dict(zip(LEVELS, means[:, len(RESOURCES) :].T, strict=True))
+    utilisation = {name: means[:, index] / machines for index, name in enumerate(RESOURCES)}
+    return Timeline(time_s=times, utilisation=utilisation, **levels)

@@ -1,0 +1,288 @@
+"""The service grain: a hardwired machine request by request, at the closed form's rates.
+
+Between two changes of what is in flight the length of a turn grows steadily with the contexts, and time passes in one
+jump. It knows nothing of single tokens; `detailed` does.
+"""
+
+import heapq
+from collections.abc import Callable, Sequence
+
+from hwsim.events.bins import Bins
+from hwsim.events.faults import Fault
+from hwsim.events.flow import Flow, Prompt
+from hwsim.events.ledger import CANCELLED, FAILED, FINISHED, REJECTED, UNFINISHED, Ledger
+from hwsim.events.links import Pair, Unreachable
+from hwsim.events.memory import Memory
+from hwsim.events.outcome import LEVELS, RESOURCES
+from hwsim.events.pace import Load, Pace
+from hwsim.events.scheduling import Scheduling, Waiting
+from hwsim.events.timing import Timing, layer_stages, round_means
+
+_NEVER = float("inf")
+#: A turn may grow by this share in one jump.
+_GROWTH = 0.05
+
+
+class ServiceMachine:
+    """One machine (see `machine.Machine`); `on_end(request, time)` is called when a request ends."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        memory: Memory,
+        ledger: Ledger,
+        scheduling: Scheduling,
+        faults: Sequence[Fault],
+        on_end: Callable[[int, float], None],
+    ) -> None:
+        self._timing, self._memory, self._ledger, self._on_end = timing, memory, ledger, on_end
+        self._prefill_slots = scheduling.prefill_slots(timing.slots)
+        self._most_running = scheduling.running(timing.slots)
+        self._longest = scheduling.max_context
+        self._faults = list(faults)
+        self._failed: list[Pair] = []
+        self._hbm_speed = 1.0
+        self._open, self._broken, self._repair_s = True, False, _NEVER
+        self._set_links()
+        self._waiting = Waiting(ledger, scheduling)
+        self._flow = Flow(timing)
+        self._cancels: list[tuple[float, int]] = []
+        self.now_s, self.jumps, self.tokens = 0.0, 0, 0.0
+        self.busy_s = dict.fromkeys(RESOURCES, 0.0)
+        self.bins = Bins(len(RESOURCES) + len(LEVELS))
+        # The jump under way: turns, their length at both ends, and what is asked for at both ends.
+        self._turns, self._first_s, self._last_s = 0.0, 0.0, 0.0
+        self._loads = (Load(1.0, 0.0, 0.0, 0.0),) * 2
+        self._held = (0.0, 0.0)
+        self._end_s = _NEVER
+
+    # What a router or a driver sees.
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that wait or run."""
+        return len(self._waiting) + self._flow.running
+
+    @property
+    def due_s(self) -> float:
+        """When something is to be done; infinity for an idle machine."""
+        if not self.outstanding:
+            return _NEVER
+        due = min(self._end_s, self._repair_s)
+        if self._cancels:
+            due = min(due, self._cancels[0][0])
+        if self._faults:
+            due = min(due, self._faults[0].at_s)
+        return due
+
+    def submit(self, request: int, now_s: float) -> None:
+        """Let a request arrive now."""
+        while self._faults and self._faults[0].at_s <= now_s:
+            self._pass(max(self._faults[0].at_s, self.now_s))
+            self._break(self._faults.pop(0))
+        self._pass(now_s)
+        self._reopen()
+        ledger = self._ledger
+        ledger.arrival[request] = now_s
+        context = ledger.prompt[request] + ledger.output[request]
+        if (self._longest is not None and context > self._longest) or not self._memory.could_fit(context):
+            self._close(request, REJECTED)
+        elif self._broken:
+            self._close(request, FAILED)
+        else:
+            self._waiting.push(request)
+            if ledger.patience[request] < _NEVER:
+                heapq.heappush(self._cancels, (now_s + ledger.patience[request], request))
+        self._plan()
+
+    def commit(self) -> None:
+        """Let time pass until something is due, and do it."""
+        self._pass(self.due_s)
+        while self._cancels and self._cancels[0][0] <= self.now_s:
+            self._cancel(heapq.heappop(self._cancels)[1])
+        while self._faults and self._faults[0].at_s <= self.now_s:
+            self._break(self._faults.pop(0))
+        self._reopen()
+        self._plan()
+
+    def settle(self) -> None:
+        """Write down what running sequences have made so far, for a simulation that stops before its end."""
+        for request in self._flow.requests:
+            self._drop(request)
+
+    # Time.
+
+    def _plan(self) -> None:
+        """Admit what may be admitted, and find out how long nothing changes."""
+        self._admit()
+        flow = self._flow
+        flow.share(min(self._prefill_slots, self._timing.slots - flow.decoding))
+        self.jumps += 1
+        if not flow.running:
+            self._end_s = _NEVER
+            return
+        turns = flow.unchanged()
+        first, held_first = self._load(0.0)
+        last, held_last = self._load(turns)
+        first_s, last_s = self._pace.cycle_s(first), self._pace.cycle_s(last)
+        if last_s > first_s * (1.0 + _GROWTH):
+            turns *= _GROWTH * first_s / (last_s - first_s)
+            last, held_last = self._load(turns)
+            last_s = self._pace.cycle_s(last)
+        self._turns, self._first_s, self._last_s = turns, first_s, last_s
+        self._loads, self._held = (first, last), (held_first, held_last)
+        self._end_s = self.now_s + turns * (first_s + last_s) / 2.0
+
+    def _load(self, later: float) -> tuple[Load, float]:
+        """What is asked for in `later` turns, and the bytes held then."""
+        timing = self._timing
+        attended, positions = self._flow.attended(later)
+        held_bytes = positions * timing.kv_layer_bytes
+        spilled = self._memory.spilled_share(held_bytes)
+        per_row = attended / timing.rows
+        hbm_s = per_row * timing.hbm_s * spilled / self._hbm_speed
+        return Load(self._flow.tokens, per_row * timing.attention_s, per_row * timing.buffer_s, hbm_s), held_bytes
+
+    def _pass(self, until_s: float) -> None:
+        """Let time pass, up to the end of the jump at most, and what ends with it."""
+        elapsed_s = until_s - self.now_s
+        if not self._flow.running:
+            if elapsed_s > 0.0:
+                self._account(until_s, 0.0, 0.0)
+            self.now_s = max(self.now_s, until_s)
+            return
+        if until_s >= self._end_s:
+            turns = self._turns
+        else:
+            # A turn grows steadily from its first length to its last.
+            growth_s = (self._last_s - self._first_s) / self._turns if self._turns else 0.0
+            root = self._first_s**2 + 2.0 * growth_s * elapsed_s
+            turns = 2.0 * elapsed_s / (self._first_s + max(root, 0.0) ** 0.5)
+        if elapsed_s > 0.0:
+            self._account(until_s, turns, turns / self._turns if self._turns else 0.0)
+        self._flow.advance(turns)
+        self.now_s = max(self.now_s, until_s)
+        for prompt in self._flow.read():
+            self._emit(prompt)
+        for request in self._flow.ended():
+            self._end(request, FINISHED)
+
+    def _account(self, until_s: float, turns: float, part: float) -> None:
+        """Write down what was used from now until then, in so many turns, the first `part` of the jump."""
+        timing, (first, last) = self._timing, self._loads
+        elapsed_s, tokens = until_s - self.now_s, first.tokens * turns
+        half = part / 2.0
+        column_s, row_s = self._link_means
+        used = (
+            tokens * timing.pass_interval_s,
+            turns * (first.attention_s + half * (last.attention_s - first.attention_s))
+            + tokens * self._pace.nonlinear_s,
+            turns * (first.buffer_s + half * (last.buffer_s - first.buffer_s)),
+            turns * (first.hbm_s + half * (last.hbm_s - first.hbm_s)) * self._hbm_speed,
+            tokens * column_s,
+            tokens * row_s,
+        )
+        self.tokens += tokens
+        for name, seconds in zip(RESOURCES, used, strict=True):
+            self.busy_s[name] += seconds
+        held = self._held[0] + half * (self._held[1] - self._held[0]) if turns else 0.0
+        levels = (self._flow.running, len(self._waiting), held, tokens / elapsed_s)
+        self.bins.add(self.now_s, until_s, (*(seconds / elapsed_s for seconds in used), *levels))
+
+    # Requests.
+
+    def _admit(self) -> None:
+        """Take up waiting requests while there is a sequence's place, room, and no prompt with tokens to send."""
+        flow, ledger = self._flow, self._ledger
+        while self._open and flow.running < self._most_running:
+            slots = min(self._prefill_slots, self._timing.slots - flow.decoding)
+            flow.share(slots)
+            if any(not prompt.sent for prompt in flow.prompts):
+                return
+            request = self._waiting.first()
+            if request is None:
+                return
+            context = ledger.prompt[request] + ledger.output[request]
+            if not self._memory.fits(context):
+                return
+            self._waiting.pop()
+            self._memory.reserve(context)
+            ledger.admitted[request] = self.now_s
+            flow.prompts.append(Prompt(request, ledger.prompt[request], flow.turns))
+
+    def _emit(self, prompt: Prompt) -> None:
+        """A prompt is read: its first token is there."""
+        request, ledger = prompt.request, self._ledger
+        ledger.generated[request], ledger.first[request] = 1, self.now_s
+        if ledger.output[request] == 1:
+            self._release(request)
+            self._close(request, FINISHED)
+        else:
+            self._flow.add(request, prompt.tokens, ledger.output[request] - 1)
+
+    def _drop(self, request: int) -> None:
+        """Take a request out of what runs, its tokens counted."""
+        flow = self._flow
+        if request in flow:
+            self._ledger.generated[request] = 1 + flow.drop(request)
+        else:
+            flow.prompts = [prompt for prompt in flow.prompts if prompt.request != request]
+
+    def _release(self, request: int) -> None:
+        self._memory.release(self._ledger.prompt[request] + self._ledger.output[request])
+
+    def _end(self, request: int, state: int) -> None:
+        self._drop(request)
+        self._release(request)
+        self._close(request, state)
+
+    def _cancel(self, request: int) -> None:
+        if self._ledger.state[request] != UNFINISHED:
+            return
+        if request in self._waiting:
+            self._waiting.remove(request)
+            self._close(request, CANCELLED)
+        else:
+            self._end(request, CANCELLED)
+
+    def _close(self, request: int, state: int) -> None:
+        self._ledger.close(request, state, self.now_s)
+        self._on_end(request, self.now_s)
+
+    # Failures.
+
+    def _set_links(self) -> None:
+        fabric = self._timing.fabric(self._failed)
+        self._pace = Pace(self._timing, fabric)
+        rows = range(self._timing.rows)
+        means = [round_means(layer_stages(self._timing, fabric, root), fabric) for root in rows]
+        layers = self._timing.layers / len(means)
+        self._link_means = layers * sum(mean[0] for mean in means), layers * sum(mean[1] for mean in means)
+
+    def _break(self, fault: Fault) -> None:
+        stop = fault.stop
+        if fault.kind == "hbm" and not stop:
+            self._hbm_speed = min(self._hbm_speed, fault.speed)
+        elif fault.kind == "link" and not stop:
+            self._failed.append(fault.pair)
+            try:
+                self._set_links()
+            except Unreachable:
+                stop = True
+        elif not stop:
+            stop = fault.repair_s == _NEVER
+            self._open, self._repair_s = False, self.now_s + fault.repair_s
+            self._fail_running()
+        if stop:
+            self._open, self._broken, self._repair_s = False, True, _NEVER
+            self._fail_running()
+            for request in self._waiting.drain():
+                self._close(request, FAILED)
+
+    def _fail_running(self) -> None:
+        for request in self._flow.requests:
+            self._end(request, FAILED)
+
+    def _reopen(self) -> None:
+        if self._repair_s <= self.now_s:
+            self._open, self._repair_s = not self._broken, _NEVER

@@ -1,0 +1,214 @@
+"""What one token takes of a hardwired machine, stage by stage: the closed form's rates, laid out along its way.
+
+A layer is a list of stages. Each is a visit of the links (one round of a collective), of the vector units (VEX) or of
+the memories, and is followed by passes of the HN arrays that nothing else can delay.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwbase import InputError, Record
+from hwsim.circuits import neuron_levels, pipeline_cycles
+from hwsim.design import HardwiredDesign
+from hwsim.events.links import Fabric, LinkClasses, Pair, Round
+from hwsim.mapping import Collective, attention_macs_per_position, collectives, matrices, nonlinear_elements
+from hwsim.technology import Technology
+from hwsim.weights import weight_format
+from models import LLMSpec, kv_elements_per_token_per_layer
+
+#: Kinds of stages: arrays alone, a round of messages, the round that brings keys and values to their place, vector
+#: work of fixed length, and attention.
+START, LINKS, STORE, VEX, ATTENTION = range(5)
+#: A stage for the engine: kind, seconds or (link class, seconds) pairs, latency on top, passes behind, what it is.
+Step = tuple[int, Any, float, tuple[int, ...], str]
+
+
+@dataclass(frozen=True)
+class Pass(Record):
+    """One pass of a layer's arrays: `latency_s` from the first bit in to the last bit out, `names` those that work."""
+
+    latency_s: float
+    names: str
+
+
+@dataclass(frozen=True)
+class Stage(Record):
+    """One stop on a token's way through a layer, and the `passes` (places in `Timing.passes`) right behind it."""
+
+    kind: int
+    what: str
+    seconds: float = 0.0
+    part: Round | None = None
+    passes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timing(Record):
+    """The rates of a machine with one model in it, all numbers.
+
+    `attention_s`, `buffer_s` and `hbm_s` are those of one chip for one cached position of one layer; `nonlinear_s` is
+    a layer's, of which gating takes `gating_share`.
+    """
+
+    layers: int
+    rows: int
+    columns: int
+    slots: int
+    pass_interval_s: float
+    passes: tuple[Pass, ...]
+    last_pass: Pass
+    link_latency_s: float
+    element_s: float
+    algorithm: str
+    nonlinear_s: float
+    gating_share: float
+    attention_s: float
+    buffer_s: float
+    hbm_s: float
+    kv_layer_bytes: float
+    window: int
+    windowed: tuple[bool, ...]
+    exchanges: tuple[Collective, ...]
+
+    @property
+    def windowed_layers(self) -> int:
+        """Layers that keep a window only."""
+        return sum(self.windowed)
+
+    @property
+    def full_layers(self) -> int:
+        """Layers that keep the whole context."""
+        return self.layers - self.windowed_layers
+
+    def attended(self, context: float) -> float:
+        """Return the cached positions that a token with `context` attends to, all layers together."""
+        return self.full_layers * context + self.windowed_layers * min(context, self.window)
+
+    def fabric(self, failed: Sequence[Pair] = ()) -> Fabric:
+        """Return the links of the machine, those between the pairs of chips in `failed` gone."""
+        return Fabric(self.rows, self.columns, self.algorithm, self.element_s, failed)
+
+
+def build_timing(
+    model: LLMSpec, design: HardwiredDesign, technology: Technology, sliding_window: bool | None = None
+) -> Timing:
+    """Return the rates of `model` on `design`; `sliding_window` False lets every layer attend to everything.
+
+    Raises `InputError` for designs whose fields are arrays: events need one machine.
+    """
+    for name, value in {**vars(design), **vars(technology)}.items():
+        if np.ndim(value):
+            raise InputError(f"{name} is an array: expected one number, events simulate one machine at a time")
+    windows = sliding_window is not False and bool(model.windowed_layers)
+    chain, last = _passes(model, design, technology)
+    elements = float(nonlinear_elements(model, design.chips))
+    # Two norms of two passes each and two residuals, as `nonlinear_elements` counts them; the rest is gating.
+    hidden = (2 * 2 + 2) * model.hidden_size
+    kv_bytes = float(kv_elements_per_token_per_layer(model) * design.kv_element_bytes)
+    layers, windowed = model.layers, model.windowed_layers if windows else 0
+    columns = int(design.columns)
+    macs_s = 1.0 / (design.vex_macs * design.clock_hz)
+    return Timing(
+        layers=layers,
+        rows=int(design.rows),
+        columns=columns,
+        slots=int(design.stages_per_layer) * layers,
+        pass_interval_s=design.activation_bits / design.clock_hz,
+        passes=chain,
+        last_pass=last,
+        link_latency_s=float(design.link_latency_s),
+        element_s=design.link_element_bytes / design.link_bandwidth_bytes_per_s,
+        algorithm=design.collective,
+        nonlinear_s=float(np.ceil(elements / design.vex_lanes)) / design.clock_hz,
+        gating_share=1.0 - hidden / elements,
+        attention_s=attention_macs_per_position(model) / columns * macs_s,
+        buffer_s=kv_bytes / columns / design.buffer_bandwidth_bytes_per_s,
+        hbm_s=kv_bytes / columns / max(float(design.hbm_bandwidth_bytes_per_s), 1.0),
+        kv_layer_bytes=kv_bytes,
+        window=int(model.sliding_window) if windows else 0,
+        # Spread evenly: every second layer where half of them are windowed.
+        windowed=tuple((layer + 1) * windowed // layers > layer * windowed // layers for layer in range(layers)),
+        exchanges=tuple(collectives(model, int(design.rows), columns)),
+    )
+
+
+def layer_stages(timing: Timing, fabric: Fabric, root: int) -> list[Stage]:
+    """Return the stages of a layer for a token whose keys and values go to row `root` of the grid.
+
+    The order is the closed form's: attention, then its softmax statistics, gating between the two projections of the
+    feed-forward. Raises `Unreachable` where failures cut chips off.
+    """
+    names = [exchange.name for exchange in timing.exchanges]
+    attend, output, end = names.index("softmax statistics"), names.index("output projection"), len(names) - 2
+    # Passes in their order: before attention (one, or two where latents are expanded), output, a router, up, down.
+    before = 2 if "latents" in names else 1
+    stages = [Stage(START, "layer", passes=(0,))]
+    stages += _rounds(timing, fabric, root, 0, attend)
+    stages[-1] = replace(stages[-1], passes=stages[-1].passes + tuple(range(1, before)))
+    if stages[-1].kind == LINKS:
+        stages[-1] = replace(stages[-1], kind=STORE)
+    stages.append(Stage(ATTENTION, "attention"))
+    stages += _rounds(timing, fabric, root, attend, output)
+    stages[-1] = replace(stages[-1], passes=(before,))
+    stages += _rounds(timing, fabric, root, output, end)
+    norms_s = timing.nonlinear_s * (1.0 - timing.gating_share)
+    last = len(timing.passes) - 1
+    stages.append(Stage(VEX, "norms and residuals", norms_s, passes=tuple(range(before + 1, last))))
+    stages.append(Stage(VEX, "gating", timing.nonlinear_s - norms_s, passes=(last,)))
+    return stages + _rounds(timing, fabric, root, end, len(names))
+
+
+def compile_stages(timing: Timing, fabric: Fabric, classes: LinkClasses) -> tuple[list[list[Stage]], list[list[Step]]]:
+    """Return (stages, steps) of a layer by row of the token's keys and values.
+
+    Links are parted anew, going on with the history of `classes`.
+    """
+    stages = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
+    classes.refine(fabric, [[stage.part for stage in row if stage.part] for row in stages])
+    return stages, [[_step(stage, timing, classes) for stage in row] for row in stages]
+
+
+def round_means(stages: list[Stage], fabric: Fabric) -> tuple[float, float, int]:
+    """Return (seconds of a column link, of a row link, messages) of one layer, means over the links of an axis."""
+    seconds, messages = {"column": 0.0, "row": 0.0}, 0
+    for stage in stages:
+        for link, busy in (stage.part or {}).items():
+            alike = len(fabric.members(link))
+            seconds[link[0]] += alike * busy
+            messages += alike
+    rows, columns = fabric.rows, fabric.columns
+    links = {"column": columns * rows * (rows - 1), "row": rows * columns * (columns - 1)}
+    column, row = (seconds[axis] / max(links[axis], 1) for axis in ("column", "row"))
+    return column, row, messages
+
+
+def _step(stage: Stage, timing: Timing, classes: LinkClasses) -> Step:
+    if stage.part:
+        return stage.kind, classes.work(stage.part), timing.link_latency_s, stage.passes, stage.what
+    return stage.kind, () if stage.kind == START else stage.seconds, 0.0, stage.passes, stage.what
+
+
+def _passes(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[tuple[Pass, ...], Pass]:
+    """The passes of a layer, and that of the unembedding; those of one depth work side by side."""
+    fmt = weight_format(design.weight_format, technology)
+    slowest: dict[int, Pass] = {}
+    for matrix in matrices(model, design.rows, design.columns):
+        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
+        cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
+        one = Pass(float(cycles) / design.clock_hz, matrix.name)
+        beside = slowest.get(matrix.depth, Pass(0.0, ""))
+        names = f"{beside.names}, {one.names}" if beside.names else one.names
+        slowest[matrix.depth] = Pass(max(one.latency_s, beside.latency_s), names)
+    *chain, last = (slowest[depth] for depth in sorted(slowest))
+    return tuple(chain), last
+
+
+def _rounds(timing: Timing, fabric: Fabric, root: int, start: int, stop: int) -> list[Stage]:
+    return [
+        Stage(LINKS, exchange.name, part=part)
+        for exchange in timing.exchanges[start:stop]
+        for part in fabric.rounds(exchange, root)
+    ]
