@@ -1,7 +1,7 @@
 """What a wiring study says, in sentences computed from its numbers."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -65,7 +65,7 @@ def _routing(study: "WiringStudy") -> str:
     if nominal.cluster_inputs is None:
         return text + "No cluster that was tried is small enough for that."
     small = rows.loc[nominal.cluster_inputs]
-    area, least = (float(row["area_um2_per_weight"]) for row in (small, whole))
+    area, least = small["area_um2_per_weight"], whole["area_um2_per_weight"]
     return text + (
         f"It takes clusters of {nominal.cluster_inputs} inputs to get there ({percent(small['utilisation'], 0)}), and "
         f"those need {percent(nominal.high)} spare ports and "
@@ -132,5 +132,5 @@ def _row(slack: pd.DataFrame, neurons: str, slice_ports: int) -> pd.Series:
     return slack[chosen].iloc[0]
 
 
-def _more(ratio: float) -> str:
+def _more(ratio: Any) -> str:
     return f"+{percent(ratio - 1.0)}"
