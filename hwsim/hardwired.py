@@ -70,11 +70,12 @@ def simulate_hardwired(
     latency_s = interval_s * running
     tokens_per_s = 1.0 / interval_s
     power_w = _power(chip, design, per_token, interval_s, reading)
-    if prompt is None:
-        first_s = _total(path_s) + _prefill_s(model, design, context, windows, reading)
-    else:
-        path_of_prompt = unloaded_path(model, design, technology, prompt, windows)
-        first_s = _total(path_of_prompt) + _prefill_s(model, design, prompt, windows, reading)
+    asked = context if prompt is None else prompt
+    alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
+    # While its last tokens walk, the pipe drains: no path is added to the time that the tokens take of what is busiest.
+    first_s = np.maximum(
+        _prefill_s(model, design, asked, windows, reading), _total(alone_s) * np.maximum(asked / slots, 1.0)
+    )
     checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s)
     return SimResult(
         machine=design.name,
@@ -150,7 +151,7 @@ def embedding_bytes(model: LLMSpec) -> float:
 
 
 def _prefill_s(model: LLMSpec, design: HardwiredDesign, prompt: Number, windows: bool, reading: str) -> Number:
-    """Seconds between the first and the last token of a prompt in an otherwise empty machine.
+    """Seconds that the slowest resource takes for a prompt in an otherwise empty machine.
 
     The prompt's tokens follow each other through the slots; attention grows along it and is taken at its middle.
     """

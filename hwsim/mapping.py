@@ -54,15 +54,15 @@ def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
         e = model.expert_intermediate_size
         used = model.experts_per_token / model.experts
         placed += [
-            Matrix("router", h, model.experts, 1.0, moe_layers, 1.0, 3),
-            Matrix("expert up and gate", h, gates * e, model.experts / chips, moe_layers, used, 4),
-            Matrix("expert down", e, h, model.experts / chips, moe_layers, used, 5),
+            Matrix("router", h, model.experts, 1.0, moe_layers, 1.0, 4),
+            Matrix("expert up and gate", h, gates * e, model.experts / chips, moe_layers, used, 5),
+            Matrix("expert down", e, h, model.experts / chips, moe_layers, used, 6),
         ]
         if model.shared_experts:
             placed += _split("shared expert", h, _shared_width(model), gates, chips, moe_layers)
     if dense_layers:
         placed += _split("feed-forward", h, model.intermediate_size, gates, chips, dense_layers)
-    return [*placed, Matrix("unembedding", h, model.vocab_size / chips, 1.0, 1, 1.0, 6)]
+    return [*placed, Matrix("unembedding", h, model.vocab_size / chips, 1.0, 1, 1.0, 7)]
 
 
 def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool = True) -> list[Collective]:
@@ -71,8 +71,10 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
     if model.attention == "mla":
         latent = model.kv_lora_rank + model.qk_rope_head_dim
         attended = model.query_heads * model.v_head_dim
+        rank = model.q_lora_rank
+        queries = rank or model.query_heads * model.qk_dim
         first = [
-            Collective("query latent", "all-reduce", "column", (model.q_lora_rank or 0) / columns),
+            Collective("query latent" if rank else "query", "all-reduce", "column", queries / columns),
             Collective("key-value latent", "all-reduce", "column", latent / columns),
             Collective("latents", "all-gather", "row", ((model.q_lora_rank or 0) + latent) / columns),
         ]
@@ -172,6 +174,6 @@ def _shared_width(model: LLMSpec) -> int:
 def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: int) -> list[Matrix]:
     """A dense feed-forward, its inner vector spread over the chips."""
     return [
-        Matrix(f"{name} up", hidden, gates * width / chips, 1.0, layers, 1.0, 4),
-        Matrix(f"{name} down", width / chips, hidden, 1.0, layers, 1.0, 5),
+        Matrix(f"{name} up", hidden, gates * width / chips, 1.0, layers, 1.0, 5),
+        Matrix(f"{name} down", width / chips, hidden, 1.0, layers, 1.0, 6),
     ]

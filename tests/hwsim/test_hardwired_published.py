@@ -60,15 +60,15 @@ def test_array_buffer_and_hbm_time_by_hand(run):
 
 
 @pytest.mark.parametrize("reading", hwsim.READINGS)
-def test_first_token_is_the_prompt_in_a_row_and_one_path(run, reading):
-    # Tokens follow each other at the pace of the prompt's middle; the last one walks the path alone.
+def test_first_token_is_the_prompt_in_a_row_or_one_path(run, reading):
+    # Tokens follow each other at the pace of the prompt's middle; the last one cannot be faster than its path alone.
     for prompt in (2, 1000, 131_072):
         given = {"reading": reading, "sliding_window": True}
         path = run(context=prompt, batch=1, reading="pipelined", sliding_window=True).latency_s
         middle = run(context=prompt // 2, **given)
         pace = max(middle.occupancy_s.values()) if reading == "pipelined" else sum(middle.occupancy_s.values())
         first = run(context=2048, prompt=prompt, **given).time_to_first_token_s
-        assert first == pytest.approx(path + prompt * pace, rel=1e-9, abs=0)
+        assert first == pytest.approx(max(path * max(prompt / 216, 1), prompt * pace), rel=1e-9, abs=0)
 
 
 def test_communication_to_projection_is_constant_over_contexts(run):
