@@ -120,7 +120,7 @@ def test_grids_may_be_given():
 
 
 def test_the_grid_follows_the_density():
-    density = np.array([40.0, 138.0, 397.4, 800.0])
+    density = np.array([40.0, 138.0, 384.0, 800.0])
     frame = evaluate(MODEL, {"logic_density_mtr_per_mm2": density})
     assert frame["chips"].is_monotonic_decreasing and frame["chips"][2] == 16
     assert (frame["die_area_mm2"] <= 858).all()

@@ -39,7 +39,7 @@ def test_hn_array_by_hand(gpt, design, gates):
     fmt = hwsim.weight_format("fp4", gates)
 
     def neurons(inputs, outputs, copies, layers):
-        one = neuron_transistors(inputs, fmt, gates, 8, 0.1)
+        one = neuron_transistors(inputs, fmt, gates, 8, 0.065)
         return (outputs * one + inputs * 8 * 24) * copies * layers
 
     layer = [(720, 1024, 1), (720, 256, 1), (1024, 720, 1), (2880, 128, 1), (2880, 5760, 8), (2880, 2880, 8)]
