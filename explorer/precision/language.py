@@ -16,7 +16,7 @@ import numpy as np
 
 from explorer.perplexity import real_text
 from explorer.precision.metrics import divergence, log_softmax, noise
-from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, check_choice
+from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, Moments, check_choice
 from hwbase import InputError, check, unknown_name
 from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model
 from models.quantise import RoundedLinear, dynamic, first_products, rounded
@@ -60,7 +60,7 @@ class LanguageNetwork:
         if windows.ndim != 2 or windows.shape[1] < 3 or len(np.unique(windows[:, 0])) != 1:
             raise InputError(f"windows have shape {windows.shape}: expected rows of 3 tokens or more, one begin token")
         self.name, self._weights, self._windows = name, weights, windows
-        self._outlier, self._rounding = outlier, DEFAULT_ROUNDING | dict(rounding or {})
+        self._outlier, self.rounding = outlier, DEFAULT_ROUNDING | dict(rounding or {})
         self._matrices = weights.matrices()
         model = Transformer(weights)
         #: What enters each layer, of each window: a layer that is rounded leaves those before it as they are.
@@ -84,7 +84,7 @@ class LanguageNetwork:
         for name, tensor in sorted(self._weights.tensors.items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(tensor).view(np.uint8).data)
-        settings = sorted(self._rounding.items()), self._outlier, self._windows.shape
+        settings = sorted(self.rounding.items()), self._outlier, self._windows.shape
         digest.update(repr((self._weights.config, settings)).encode())
         digest.update(np.ascontiguousarray(self._windows, np.int64).tobytes())
         return digest.hexdigest()
@@ -96,7 +96,7 @@ class LanguageNetwork:
         """
         chosen = check_choice(choice, self.layers)
         matrices = ChainMap(
-            {name: rounded(self._matrices[name], bits.weights, **self._rounding) for name, bits in chosen.items()},
+            {name: rounded(self._matrices[name], bits.weights, **self.rounding) for name, bits in chosen.items()},
             self._matrices,
         )
         roundings = {name: dynamic(bits.activations, _SCALINGS[self._outlier]) for name, bits in chosen.items()}
@@ -120,26 +120,31 @@ class LanguageNetwork:
         """Return the perplexity that goes with the losses of all windows."""
         return float(np.exp(self._nll.mean() + losses["perplexity"].mean()))
 
-    def second_moments(self) -> dict[str, np.ndarray]:
-        """Return the mean square of each input of each layer over all windows, float64 (inputs,) by name.
+    def weight(self, name: str) -> np.ndarray:
+        """Return the matrix (outputs, inputs) of a layer."""
+        return self._matrices[name]
+
+    def moments(self) -> dict[str, Moments]:
+        """Return mean squares of what enters and leaves each matrix over all windows.
 
         The begin token is left out where it is treated apart.
         """
         start = 0 if self._outlier == "shared" else 1
-        found: dict[str, np.ndarray] = {}
+        seen: dict[str, list[Moments]] = {}
         inner = RoundedLinear(self._matrices)
 
         def watching(name: str, x: np.ndarray, position: int) -> np.ndarray:
-            found[name] = found.get(name, 0.0) + np.square(x[start:], dtype=np.float64).mean(axis=0)
-            return inner(name, x, position)
+            y = inner(name, x, position)
+            squares = np.square(x[start:], dtype=np.float64).mean(axis=0)
+            seen.setdefault(name, []).append(Moments(squares, float(np.square(y[start:]).mean())))
+            return y
 
         for states in self._states:
             Transformer(self._weights, watching).resume(states[0], 0)
-        return {name: total / len(self._states) for name, total in found.items()}
-
-    def matrix(self, name: str) -> np.ndarray:
-        """Return the matrix (outputs, inputs) of a layer."""
-        return self._matrices[name]
+        return {
+            name: Moments(np.mean([m.inputs for m in several], axis=0), float(np.mean([m.output for m in several])))
+            for name, several in seen.items()
+        }
 
     def _losses(self, model: Transformer, first: int) -> dict[str, np.ndarray]:
         rows = [self._window_losses(model, i, first) for i in range(len(self._windows))]

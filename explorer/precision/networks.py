@@ -29,6 +29,13 @@ DEFAULT_ROUNDING: dict[str, Any] = {"per": "channel", "block": None, "symmetric"
 Choice = Mapping[str, Bits]
 
 
+class Moments(NamedTuple):
+    """Mean squares: of each input (or input channel) of a layer, float64 (inputs,), and of all its outputs."""
+
+    inputs: np.ndarray
+    output: float
+
+
 @dataclass(frozen=True)
 class Layer(Record):
     """A layer with a matrix: how many weights, activations that enter and multiplications, for one unit of input."""
@@ -64,12 +71,25 @@ class Network(Protocol):
         ...
 
     @property
+    def rounding(self) -> Mapping[str, Any]:
+        """How weights are rounded, as `models.quantise.rounded` takes it."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all that the losses depend on: weights, inputs, way of rounding."""
         ...
 
     def losses(self, choice: Choice) -> dict[str, np.ndarray]:
         """Return the losses, float64 (units,) each, with the layers of `choice` rounded; NaN where there is none."""
+        ...
+
+    def weight(self, name: str) -> np.ndarray:
+        """Return the weights of a layer, float32, outputs first, inputs second."""
+        ...
+
+    def moments(self) -> dict[str, Moments]:
+        """Return the mean squares of what enters and leaves each layer in float, by name."""
         ...
 
     def disturbed(self, seed: int) -> dict[str, np.ndarray]:

@@ -17,13 +17,16 @@ from hwbase import InputError
 #: Raised when lines change their meaning, so that older files are not taken for current ones.
 _VERSION = 1
 
+#: A number for each metric, or one for each unit of the input.
+Losses = Mapping[str, Any]
+
 
 class Store:
     """Losses by key, in memory or also in a folder."""
 
     def __init__(self, folder: str | Path | None, fingerprint: str) -> None:
         """Read what the folder (made if missing) has; raises `InputError` if it cannot be made, read or written to."""
-        self._known: dict[str, dict[str, float]] = {}
+        self._known: dict[str, Losses] = {}
         self._path: Path | None = None
         if folder is None:
             return
@@ -44,11 +47,11 @@ class Store:
     def __len__(self) -> int:
         return len(self._known)
 
-    def get(self, key: str) -> dict[str, float] | None:
+    def get(self, key: str) -> Losses | None:
         """Return the losses of `key` (NaN where there were none), or None if they have not been measured."""
         return self._known.get(key)
 
-    def add(self, key: str, losses: Mapping[str, float]) -> None:
+    def add(self, key: str, losses: Losses) -> None:
         """Keep the losses of `key`; on return they are on the disk. Raises `InputError` if they cannot be written."""
         self._known[key] = dict(losses)
         if self._path is None:
@@ -81,12 +84,16 @@ class Store:
             warnings.warn(f"{where}: not a measurement, it is made again", stacklevel=3)
 
 
-def _parse(line: bytes) -> tuple[str, dict[str, float]] | None:
+def _parse(line: bytes) -> tuple[str, Losses] | None:
     """Return the key and losses of a line; None for one that is something else (a blank line is no harm either)."""
     try:
         data: Any = json.loads(line)
         if data["version"] != _VERSION or not isinstance(data["key"], str):
             return None
-        return data["key"], {str(name): float(value) for name, value in data["losses"].items()}
+        return data["key"], {str(name): _numbers(value) for name, value in data["losses"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _numbers(value: Any) -> float | list[float]:
+    return [float(one) for one in value] if isinstance(value, list) else float(value)
