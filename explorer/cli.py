@@ -12,6 +12,7 @@ from explorer import terminal
 from explorer.allocate_command import allocate_command
 from explorer.answer import answer
 from explorer.audit_commands import audit_app
+from explorer.comparison_command import compare_serving_command
 from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_overrides
@@ -99,6 +100,7 @@ def reproduce_command(
 
 
 app.command("simulate")(simulate_command)
+app.command("compare-serving")(compare_serving_command)
 
 
 @app.command("cost")

@@ -74,7 +74,7 @@ def serving_cost(
     priced = costmodel.load_book(book or BOOKS[convention]).override({"use.utilisation": 1.0} | dict(set or {}))
     machines = int(count("machines", machines, high=1e6))
     mean_w = sum(result.energy_j.values()) / result.duration_s
-    if result.machine == "h100":
+    if is_gpu(result):
         full_w = result.chips * float(result.assumptions["power_w"].nominal)
         tco, carbon = _gpus(priced.at(level), result.chips, rate, conventions)
         units, made, share = result.chips, result.chips, 1.0
@@ -84,7 +84,8 @@ def serving_cost(
         inputs, _, _ = machine_inputs(
             spec, costmodel.CORRECTED, priced, _CONTEXT, technology, {} if machine_set is None else machine_set
         )
-        full_w = machines * inputs["chips"] * inputs["chip_power_w"]
+        overhead = float(result.assumptions["power_overhead"].nominal)
+        full_w = machines * inputs["chips"] * inputs["chip_power_w"] * overhead
         made = machines if built is None else int(count("built", built, high=1e6))
         if made < machines:
             raise InputError(f"built = {made}: expected at least the {machines} systems that serve")
@@ -118,6 +119,11 @@ def serving_cost(
         kg_per_million_output_tokens=(scope2 + scope3) * _KG_PER_T / tokens,
         assumptions={**tco.assumptions, **carbon.assumptions},
     )
+
+
+def is_gpu(result: ServingResult) -> bool:
+    """Return whether a result is of GPUs (whatever their book is called)."""
+    return "nvlink_bandwidth_bytes_per_s" in result.assumptions
 
 
 def _gpus(

@@ -12,11 +12,13 @@ from explorer.options import need_count, parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
 from explorer.serving_output import check_folder, serving_files, write_folder
-from explorer.serving_run import GRAINS, serve_on
+from explorer.serving_run import parse_fault, serve_on
 from explorer.serving_traffic import traffic_from
 from hwbase import InputError, unknown_name
 from hwsim.events.fleet import ROUTERS
-from hwsim.events.gpu import NODE_GPUS, POLICIES
+from hwsim.events.gpu import NODE_GPUS
+from hwsim.events.scheduling import POLICIES, Scheduling
+from hwsim.events.serve import GRAINS
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 
 #: Exit status after an interrupt, as shells have it.
@@ -65,6 +67,9 @@ def simulate_command(
     ] = None,
     max_context: Annotated[
         str | None, typer.Option("--max-context", help="Requests with more tokens are rejected.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="What breaks (hnlpu): link,at_s=10,chip=0,peer=1.")
     ] = None,
     gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (h100).")] = str(NODE_GPUS),
     machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
@@ -130,9 +135,11 @@ def simulate_command(
             gpus=need_count("gpus", gpus),
             machines=need_count("machines", machines),
             route=router,
-            policy=policy,
-            prefill_cap=parse_count("prefill_cap", prefill_cap),
-            max_context=longest,
+            scheduling=Scheduling(policy, parse_count("prefill_cap", prefill_cap), longest),
+            faults=[parse_fault(each) for each in fault or ()],
+            sliding_window=window,
+            weights=weights,
+            technology=technology,
             book=book,
             set=overrides,
             progress=lambda done, total, now_s: report(f"{now_s:,.0f} s simulated", done, total),

@@ -5,22 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from hwbase import Book, InputError, load_book, unknown_name
+from hwbase import Book, InputError, load_book
 from hwbase.check import count
 from hwsim.accelerator import Accelerator
 from hwsim.events.bins import Bins
 from hwsim.events.fleet import MOST_MACHINES, router
-from hwsim.events.gpu_engine import Engine, Limits
+from hwsim.events.gpu_engine import Engine
 from hwsim.events.gpu_step import ServingNode, StepModel, load_node
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult, Timeline
+from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
 from hwsim.technology import BOOKS
 from models import LLMSpec
 
-#: Orders of waiting requests.
-POLICIES = ("first-come", "shortest-prompt")
 #: GPUs of a node.
 NODE_GPUS = 8
 
@@ -32,9 +31,7 @@ def serve_accelerator(
     gpus: int = NODE_GPUS,
     machines: int = 1,
     route: str = "least-loaded",
-    policy: str = "first-come",
-    prefill_cap: int | None = None,
-    max_context: int | None = None,
+    scheduling: Scheduling = Scheduling(),
     book: Book | str = "h100",
     set: Any = None,
     progress: Progress | None = None,
@@ -43,16 +40,15 @@ def serve_accelerator(
 
     A step takes the slower of memory and arithmetic (as `hwsim.simulate_accelerator` counts them), the all-reduces,
     and a latency of every layer and of the step. Prompts are read in pieces beside the sequences that decode, at most
-    `prefill_cap` prompt tokens a step; the rest is `gpu_engine`'s. `route` names the router of several nodes
-    (`fleet.ROUTERS`). Requests beyond `max_context` tokens, or larger than the cache, are rejected. An interrupt ends
-    the simulation early, with `interrupted` set.
-    Raises `InputError` for a policy, number or book that cannot be used, and a model that the GPUs do not hold.
+    `scheduling.prefill_cap` prompt tokens a step; the rest is `gpu_engine`'s. `route` names the router of several nodes
+    (`fleet.ROUTERS`). Requests beyond `scheduling.max_context` tokens, or larger than the cache, are rejected. An
+    interrupt ends the simulation early, with `interrupted` set.
+    Raises `InputError` for a number or book that cannot be used, and a model that the GPUs do not hold.
     """
     model, node, device, used = build_node(spec, gpus, book, set)
-    limits = limits_of(policy, prefill_cap, max_context)
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
     engines = [
-        Engine(model, node, ledger, limits, users.answered)
+        Engine(model, node, ledger, scheduling, users.answered)
         for _ in range(int(count("machines", machines, high=MOST_MACHINES)))
     ]
     interrupted = False
@@ -79,15 +75,6 @@ def build_node(
             "expected more GPUs"
         )
     return model, node, device, dict(reader.used)
-
-
-def limits_of(policy: str, prefill_cap: int | None, max_context: int | None) -> Limits:
-    """Return the engine's limits; raises `InputError` for an unknown policy and numbers below 1."""
-    if policy not in POLICIES:
-        raise unknown_name("policy", policy, POLICIES)
-    given = {"prefill_cap": prefill_cap, "max_context": max_context}
-    whole = {name: int(count(name, value)) for name, value in given.items() if value is not None}
-    return Limits(shortest_first=policy == "shortest-prompt", **whole)
 
 
 def result_of(

@@ -18,20 +18,12 @@ from hwsim.events.bins import Bins
 from hwsim.events.gpu_batch import Batch
 from hwsim.events.gpu_step import Chunk, ServingNode, StepModel, Stretch
 from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledger
+from hwsim.events.scheduling import Scheduling, Waiting
 
 RESOURCES = ("memory bandwidth", "compute", "NVLink", "steps under way")
 #: Columns of the timeline after the resources.
 _LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 _NEVER = float("inf")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How an engine schedules: order of waiting requests, prompt tokens in a step, most tokens of a request."""
-
-    shortest_first: bool = False
-    prefill_cap: int = 1 << 60
-    max_context: int = 1 << 60
 
 
 @dataclass
@@ -63,16 +55,15 @@ class Engine:
         model: StepModel,
         node: ServingNode,
         ledger: Ledger,
-        limits: Limits,
+        scheduling: Scheduling,
         on_end: Callable[[int, float], None] | None = None,
     ) -> None:
-        self._model, self._node, self._ledger, self._limits, self._on_end = model, node, ledger, limits, on_end
+        self._model, self._node, self._ledger, self._scheduling, self._on_end = model, node, ledger, scheduling, on_end
         self.now_s, self.jumps, self.steps, self.preemptions = 0.0, 0, 0, 0
         self.busy_s = dict.fromkeys(RESOURCES, 0.0)
         self.bins = Bins(len(RESOURCES) + len(_LEVELS))
-        # A queue by key; what left it in another way stays in the heap until its turn, and is gone from the set.
-        self._waiting: list[tuple[int, int, int]] = []
-        self._queued: set[int] = set()
+        self._waiting = Waiting(ledger, scheduling)
+        self._most_running = scheduling.running(node.sequences_per_step)
         self._prefilling: list[_Prefill] = []
         self._cancels: list[tuple[float, int]] = []
         self._plan: _Plan | None = None
@@ -92,7 +83,7 @@ class Engine:
     @property
     def outstanding(self) -> int:
         """Requests that wait or run."""
-        return len(self._queued) + len(self._prefilling) + len(self._batch)
+        return len(self._waiting) + len(self._prefilling) + len(self._batch)
 
     @property
     def due_s(self) -> float:
@@ -103,7 +94,8 @@ class Engine:
         """Return whether the node could ever hold the request, and its context is allowed."""
         tokens = self._ledger.prompt[request] + self._ledger.output[request]
         needed = self._sequence_bytes + self._blocks(tokens) * self._block_bytes
-        return tokens <= self._limits.max_context and needed <= self._model.kv_capacity_bytes
+        longest = self._scheduling.max_context
+        return (longest is None or tokens <= longest) and needed <= self._model.kv_capacity_bytes
 
     def submit(self, request: int, now_s: float) -> None:
         """Let a request arrive now; it is considered at the end of the step under way."""
@@ -112,7 +104,7 @@ class Engine:
         if not self.fits(request):
             self._close(request, REJECTED, now_s)
             return
-        self._queue(request)
+        self._waiting.push(request)
         if ledger.patience[request] < _NEVER:
             heapq.heappush(self._cancels, (now_s + ledger.patience[request], request))
         if self._plan is None:
@@ -183,23 +175,18 @@ class Engine:
 
     def _chunks(self) -> tuple[tuple[_Prefill, Chunk], ...]:
         """Pieces of prompts for the next step: those begun first, then as many as may be admitted."""
-        budget = min(self._node.tokens_per_step - len(self._batch), self._limits.prefill_cap)
+        budget = self._scheduling.prefill_slots(self._node.tokens_per_step - len(self._batch))
         pieces = []
         for prefill in self._prefilling:
             if budget <= 0:
                 break
             pieces.append(self._piece(prefill, budget))
             budget -= pieces[-1][1].tokens
-        while budget > 0 and self._waiting:
-            request = self._waiting[0][2]
-            if request not in self._queued:
-                heapq.heappop(self._waiting)
-                continue
+        while budget > 0 and (request := self._waiting.first()) is not None:
             prefill = _Prefill(request, self._ledger.prompt[request] + self._ledger.generated[request])
             if not self._admits(prefill):
                 break
-            heapq.heappop(self._waiting)
-            self._queued.remove(request)
+            self._waiting.pop()
             self._prefilling.append(prefill)
             if np.isnan(self._ledger.admitted[request]):
                 self._ledger.admitted[request] = self.now_s
@@ -221,7 +208,7 @@ class Engine:
         tokens = len(self._batch) * steps + sum(chunk.tokens for _, chunk in plan.chunks)
         running = len(self._batch) + len(self._prefilling)
         kv_bytes = self._kv_bytes()
-        levels = (running, len(self._queued), kv_bytes, tokens / duration)
+        levels = (running, len(self._waiting), kv_bytes, tokens / duration)
         self.bins.add(plan.start_s, plan.end_s, (*(seconds / duration for seconds in busy), *levels))
         self.jumps += 1
         self.steps += steps
@@ -260,7 +247,7 @@ class Engine:
         return self._kv_bytes(steps - 1) <= self._model.kv_capacity_bytes
 
     def _admits(self, prefill: _Prefill) -> bool:
-        if len(self._batch) + len(self._prefilling) >= self._node.sequences_per_step:
+        if len(self._batch) + len(self._prefilling) >= self._most_running:
             return False
         # One more token than the prompt, so that it can go on at once.
         needed = self._sequence_bytes + self._blocks(prefill.total + 1) * self._block_bytes
@@ -272,9 +259,9 @@ class Engine:
             if self._prefilling:
                 request = self._prefilling.pop().request
             else:
-                request = max(self._batch, key=self._key)
+                request = max(self._batch, key=self._waiting.key)
                 self._drop(request)
-            self._queue(request)
+            self._waiting.push(request)
             self.preemptions += 1
 
     # Requests.
@@ -283,16 +270,6 @@ class Engine:
         """Write down what the running sequences have so far, for a simulation that stops before its end."""
         for request in list(self._batch):
             self._drop(request)
-
-    def _queue(self, request: int) -> None:
-        self._queued.add(request)
-        heapq.heappush(self._waiting, self._key(request))
-
-    def _key(self, request: int) -> tuple[int, int, int]:
-        """Order of service: priority, then shortest prompt where so asked, then arrival."""
-        ledger = self._ledger
-        length = ledger.prompt[request] if self._limits.shortest_first else 0
-        return ledger.priority[request], length, request
 
     def _give_up(self) -> None:
         """End the requests whose users have left: waiting ones at that time, running ones now."""
@@ -303,8 +280,8 @@ class Engine:
             if request in self._batch:
                 self._drop(request)
                 at = self.now_s
-            elif request in self._queued:
-                self._queued.remove(request)
+            elif request in self._waiting:
+                self._waiting.remove(request)
             else:
                 self._prefilling = [prefill for prefill in self._prefilling if prefill.request != request]
                 at = self.now_s

@@ -10,6 +10,7 @@ from hwbase import InputError
 from hwsim.events.fleet import ROUTERS, Target, router, smallest_fleet
 from hwsim.events.gpu import serve_accelerator
 from hwsim.events.results import STATES
+from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson
 
 SPEC = models.load("gpt-oss-120b")
@@ -131,6 +132,6 @@ def test_targets_that_promise_nothing(wrong):
 
 
 def test_an_unserved_target_is_not_met():
-    result = serve(poisson(1.0, 3), max_context=10)
+    result = serve(poisson(1.0, 3), scheduling=Scheduling(max_context=10))
     assert result.states["rejected"] == 3 and STATES[2] == "rejected"
     assert not Target(time_to_first_token_s=1.0).met(result)

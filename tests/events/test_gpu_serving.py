@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.events.gpu import POLICIES, serve_accelerator
+from hwsim.events.gpu import serve_accelerator
 from hwsim.events.gpu_engine import Engine
 from hwsim.events.results import STATES
+from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson
 
 SPEC = models.load("gpt-oss-120b")
@@ -80,7 +81,7 @@ def test_jumps_end_where_single_steps_do(monkeypatch, set, seed):
 def test_no_request_and_no_token_is_lost(seed, policy, cap, tight, rate):
     traffic = requests(40, rate, seed, cancel=True, priorities=True)
     result = serve_accelerator(
-        SPEC, traffic, gpus=1, policy=policy, prefill_cap=cap, set=TIGHT if tight else {}, max_context=3200
+        SPEC, traffic, gpus=1, scheduling=Scheduling(policy, cap, 3200), set=TIGHT if tight else {}
     )
     check_conserved(result, traffic)
 
@@ -105,13 +106,13 @@ def test_what_never_fits_is_rejected():
     traffic = Traffic("long", np.array([0.0, 0.0]), np.array([10_000_000, 10]), np.array([1, 1]))
     result = serve_accelerator(SPEC, traffic, gpus=1)
     assert result.states == {"finished": 1, "cancelled": 0, "rejected": 1, "failed": 0, "unfinished": 0}
-    assert serve_accelerator(SPEC, traffic, max_context=10).states["rejected"] == 2
+    assert serve_accelerator(SPEC, traffic, scheduling=Scheduling(max_context=10)).states["rejected"] == 2
 
 
 def test_priority_and_prompt_length_set_the_order():
     n = 40
     long = Traffic("mixed", np.zeros(n), np.tile([8000, 50], n // 2), np.full(n, 5))
-    first_come, shortest = (serve_accelerator(SPEC, long, policy=policy) for policy in POLICIES)
+    first_come, shortest = (serve_accelerator(SPEC, long, scheduling=Scheduling(policy)) for policy in POLICIES)
     short = long.prompt_tokens == 50
     assert shortest.time_to_first_token_s[short].mean() < 0.2 * first_come.time_to_first_token_s[short].mean()
     ranked = Traffic("ranked", np.zeros(n), np.full(n, 8000), np.full(n, 5), priority=np.arange(n) % 2)
@@ -122,7 +123,7 @@ def test_priority_and_prompt_length_set_the_order():
 def test_a_prefill_cap_spares_those_who_decode():
     prompts = np.array([100] * 8 + [60_000] * 4)
     traffic = Traffic("interfering", np.array([0.0] * 8 + [0.2] * 4), prompts, np.array([400] * 8 + [2] * 4))
-    free, capped = (serve_accelerator(SPEC, traffic, prefill_cap=cap) for cap in (None, 512))
+    free, capped = (serve_accelerator(SPEC, traffic, scheduling=Scheduling(prefill_cap=cap)) for cap in (None, 512))
     assert np.nanmax(capped.time_per_output_token_s[:8]) < np.nanmax(free.time_per_output_token_s[:8])
     assert np.nanmax(capped.time_to_first_token_s) > np.nanmax(free.time_to_first_token_s)
 
@@ -164,11 +165,8 @@ def test_an_interrupt_keeps_what_there_is():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"policy": "firstcome"}, "first-come"),
         ({"gpus": 0}, "gpus"),
         ({"gpus": 1.5}, "gpus"),
-        ({"prefill_cap": 0}, "prefill_cap"),
-        ({"max_context": -1}, "max_context"),
         ({"set": {"memory_share": 0.5}, "gpus": 1}, "65 GB of weights"),
         ({"set": {"step_latncy_s": 1}}, "step_latency_s"),
         ({"book": "wse3"}, "nvlink"),

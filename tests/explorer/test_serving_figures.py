@@ -20,6 +20,7 @@ from explorer.serving_output import check_folder, serving_files, write_folder
 from explorer.serving_page import render_serving
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
+from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic, poisson
 
 SPEC = models.load("gpt-oss-120b")
@@ -80,7 +81,7 @@ def test_the_page_holds_its_numbers_and_escapes_names():
 
 
 def test_a_result_in_which_nothing_happened_still_has_a_page():
-    refused = serve_accelerator(SPEC, poisson(1.0, 3), max_context=10)
+    refused = serve_accelerator(SPEC, poisson(1.0, 3), scheduling=Scheduling(max_context=10))
     assert "rejected" in render_serving(refused, "hwsim")
     assert json.loads(serving_files(refused, "hwsim")["result.json"])["states"]["rejected"] == 3
 
