@@ -3,7 +3,9 @@
 # hwsim first: it notices when a user's own file hides one of our packages.
 import hwsim  # noqa: F401  # isort: skip
 
+from explorer.allocate import Allocation, allocate, allocation_front
 from explorer.answer import Answer, answer
+from explorer.cost_table import cost_table, hardwired_silicon
 from explorer.economics import CostAnswer, cost
 from explorer.evaluate import evaluate
 from explorer.report import render, write_report
@@ -11,13 +13,18 @@ from explorer.reproduce import reproduce
 from explorer.scoreboard import Row, Scoreboard
 
 __all__ = [
+    "Allocation",
     "Answer",
     "CostAnswer",
     "Row",
     "Scoreboard",
+    "allocate",
+    "allocation_front",
     "answer",
     "cost",
+    "cost_table",
     "evaluate",
+    "hardwired_silicon",
     "render",
     "reproduce",
     "write_report",

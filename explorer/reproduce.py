@@ -1,16 +1,16 @@
 """Published papers recomputed: `reproduce("hnlpu")` gives the scoreboard."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import models
 from explorer.papers.hnlpu_economics import economics_rows
 from explorer.papers.hnlpu_machine import machine_rows
+from explorer.papers.mixdq import mixdq_rows
 from explorer.scoreboard import Row, Scoreboard
 from hwbase import unknown_name
 
-PAPERS = ("hnlpu",)
 #: Parameter counts agree within this, or to the digits that are published.
 COUNT_TOLERANCE = 0.001
 
@@ -18,14 +18,20 @@ COUNT_TOLERANCE = 0.001
 def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> Scoreboard:
     """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
 
-    `set` overrides constants of the machine's books (and so may break agreement). Raises `InputError` for a paper
+    `set` overrides constants of the paper's machines (and so may break agreement). Raises `InputError` for a paper
     that is not here, or a constant that does not exist.
     """
     if paper not in PAPERS:
         raise unknown_name("paper", paper, PAPERS)
+    rows, fitted = PAPERS[paper](set)
+    return Scoreboard(paper, tuple(rows), fitted)
+
+
+def hnlpu_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
+    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts."""
     machine, used = machine_rows(set)
     fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
-    return Scoreboard(paper, (*machine, *_economics(), *model_rows()), fitted)
+    return [*machine, *_economics(), *model_rows()], fitted
 
 
 def model_rows() -> list[Row]:
@@ -77,3 +83,10 @@ def _economics() -> list[Row]:
         )
         for cell in economics_rows()
     ]
+
+
+#: The papers that are recomputed: rows and fitted constants, given overrides of constants.
+PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
+    "hnlpu": hnlpu_rows,
+    "mixdq": mixdq_rows,
+}

@@ -1,0 +1,194 @@
+"""What each option of each layer costs on a machine: columns that `allocate` takes as budgets or objectives.
+
+`layers` is a long table (see `explorer.allocation_table`) with, for each layer, `inputs` (weights of one output),
+`outputs`, `tokens` (vectors or pixels that pass in one run), and for GPUs `in_elements` and `out_elements` where they
+are not inputs x tokens and outputs x tokens, as in a convolution.
+
+| hardware | ms, mJ of one run | mm2 | nre_usd, kg_co2e |
+|---|---|---|---|
+| rtx4080, rtx3090, a100, a book | roofline on the kernels that exist; at full power | | |
+| mac-array | one array of `macs` at its clock, all weights in SRAM | the SRAM that holds the weights | |
+| hardwired | Hardwired-Neurons, all layers at once | the neurons, a region a weight value | share of a full reticle's |
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+from explorer.allocation_table import numbers, read_layers
+from hwbase import InputError, Record, unknown_name
+from hwbase.check import number, positive
+from hwsim.network_roofline import layer_seconds, load_gpu
+from hwsim.weights import MAX_WEIGHT_BITS
+
+#: Activations where the table has no act_bits: what GPUs compute in unquantised, and what circuits are built for.
+_GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
+_MS_PER_S = _MJ_PER_J = 1e3
+_GPUS = ("rtx4080", "rtx3090", "a100")
+HARDWARE = (*_GPUS, "mac-array", "hardwired")
+#: The process and cost book of hardwired silicon, and its node's name in cost books.
+_TECHNOLOGY, _BOOK, _NODE = "n5", "default", "n5"
+
+
+@dataclass(frozen=True)
+class HardwiredSilicon(Record):
+    """Chips that hold `area_mm2` of neurons, what their masks and design cost, and what making one set emits."""
+
+    area_mm2: float
+    chips: int
+    die_area_mm2: float
+    masks_usd: float
+    nre_usd: float
+    recurring_usd: float
+    kg_co2e: float
+
+
+def cost_table(
+    layers: str | Path | pd.DataFrame,
+    hardware: str,
+    *,
+    technology: str = _TECHNOLOGY,
+    clock_hz: float = 1e9,
+    macs: int = 4096,
+    slack: float = 0.0,
+) -> pd.DataFrame:
+    """Return `layers` with the costs of each option on `hardware`, one of `HARDWARE` or the file of a GPU's book.
+
+    `technology` names the process of circuits, `macs` the array's units, `slack` the spare share of POPCNT ports.
+    Raises `InputError` for an unknown machine, a missing column, or widths that the machine cannot have.
+    """
+    table = read_layers(layers)
+    for name in ("inputs", "outputs", "tokens"):
+        table[name] = positive(name, numbers(table, name))
+    if hardware in _GPUS or hardware.endswith(".toml"):
+        return table.assign(**_on_gpu(table, hardware))
+    if hardware not in HARDWARE:
+        raise unknown_name("hardware", hardware, HARDWARE)
+    process = hwsim.load_technology(technology)
+    if hardware == "mac-array":
+        return table.assign(**_on_mac_array(table, process, clock_hz, macs))
+    return table.assign(**_hardwired(table, process, clock_hz, slack))
+
+
+def hardwired_silicon(area_mm2: float, *, technology: str = _TECHNOLOGY, book: str = _BOOK) -> HardwiredSilicon:
+    """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: as few equal dies as reticles hold.
+
+    Neurons alone: what stands beside them on a chip is not counted. Raises `InputError`.
+    """
+    area = float(positive("area_mm2", area_mm2))
+    reticle = float(hwsim.load_technology(technology).reticle_area_mm2)
+    chips = int(np.ceil(area / reticle))
+    costs = costmodel.load_book(book)
+    bill = costmodel.hardwired_bill(
+        costs,
+        chips=chips,
+        die_area_mm2=area / chips,
+        hbm_gb_per_chip=0.0,
+        node=_NODE,
+        conventions=costmodel.CORRECTED,
+    )
+    made = costmodel.module_carbon(
+        costs, die_area_mm2=area / chips, hbm_gb=0.0, node=_NODE, conventions=costmodel.CORRECTED
+    )
+    return HardwiredSilicon(
+        area_mm2=area,
+        chips=chips,
+        die_area_mm2=area / chips,
+        masks_usd=float(bill.masks_usd),
+        nre_usd=float(bill.nre_usd),
+        recurring_usd=float(bill.system_usd),
+        kg_co2e=chips * float(made.total_kg),
+    )
+
+
+def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
+    gpu = load_gpu(book)
+    products = table["inputs"] * table["outputs"]
+    moved = {
+        name: numbers(table, name, low=0.0) if name in table else table[side] * table["tokens"]
+        for name, side in (("in_elements", "inputs"), ("out_elements", "outputs"))
+    }
+    parts = layer_seconds(
+        gpu,
+        macs=(products * table["tokens"]).to_numpy(),
+        weights=products.to_numpy(),
+        weight_bits=table["bits"].to_numpy(),
+        activation_bits=_activation_bits(table, _GPU_ACTIVATION_BITS),
+        **{name: values.to_numpy() for name, values in moved.items()},
+    )
+    seconds = sum(parts)
+    return {"ms": seconds * _MS_PER_S, "mJ": seconds * gpu.power_w * _MJ_PER_J}
+
+
+def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, macs: int) -> dict[str, Any]:
+    def build(part: pd.DataFrame, weights: hwsim.WeightFormat, bits: int) -> hwsim.Circuit:
+        return hwsim.mac_array(
+            part["inputs"].to_numpy(),
+            part["outputs"].to_numpy(),
+            weights,
+            process,
+            macs=macs,
+            activation_bits=bits,
+            clock_hz=clock_hz,
+        )
+
+    # The array is one for all layers; what a layer adds is the SRAM of its weights.
+    return _circuits(table, process, clock_hz, build, lambda circuit: circuit.area_mm2 - circuit.logic_area_mm2)
+
+
+def _hardwired(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float) -> dict[str, Any]:
+    def build(part: pd.DataFrame, weights: hwsim.WeightFormat, bits: int) -> hwsim.Circuit:
+        return hwsim.metal_embedding(
+            part["inputs"].to_numpy(),
+            part["outputs"].to_numpy(),
+            weights,
+            process,
+            activation_bits=bits,
+            slack=slack,
+            clock_hz=clock_hz,
+        )
+
+    costs = _circuits(table, process, clock_hz, build, lambda circuit: circuit.area_mm2)
+    reticle = float(process.reticle_area_mm2)
+    full = hardwired_silicon(reticle)
+    # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
+    own_masks_usd = hardwired_silicon(2.0 * reticle).masks_usd - full.masks_usd
+    share = costs["mm2"] / reticle
+    return costs | {"nre_usd": share * own_masks_usd, "kg_co2e": share * full.kg_co2e}
+
+
+def _circuits(
+    table: pd.DataFrame,
+    process: hwsim.Technology,
+    clock_hz: float,
+    build: Callable[[pd.DataFrame, hwsim.WeightFormat, int], hwsim.Circuit],
+    area: Callable[[hwsim.Circuit], Any],
+) -> dict[str, Any]:
+    """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once."""
+    number("clock_hz", clock_hz, above=0.0)
+    activations = _activation_bits(table, _CIRCUIT_ACTIVATION_BITS)
+    columns = {name: np.empty(len(table)) for name in ("ms", "mJ", "mm2")}
+    pairs = np.stack([table["bits"].to_numpy(float), activations], axis=1)
+    for pair in np.unique(pairs, axis=0):
+        bits, activation_bits = pair.tolist()
+        if bits != int(bits) or not 1 <= bits <= MAX_WEIGHT_BITS or activation_bits != int(activation_bits):
+            widths = f"bits = {bits:g}, act_bits = {activation_bits:g}"
+            raise InputError(f"{widths}: expected whole bits, weights from 1 to {MAX_WEIGHT_BITS}")
+        where = (pairs == pair).all(axis=1)
+        part = table[where]
+        circuit = build(part, hwsim.weight_format(f"int{bits:g}", process), int(activation_bits))
+        tokens = part["tokens"].to_numpy()
+        columns["ms"][where] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
+        columns["mJ"][where] = circuit.energy_j * tokens * _MJ_PER_J
+        columns["mm2"][where] = area(circuit)
+    return columns
+
+
+def _activation_bits(table: pd.DataFrame, otherwise: int) -> np.ndarray:
+    return table["act_bits"].to_numpy(float) if "act_bits" in table else np.full(len(table), float(otherwise))
