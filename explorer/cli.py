@@ -19,7 +19,7 @@ from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.precision.commands import sensitivity_command
 from explorer.report import write_report
-from explorer.reproduce import reproduce
+from explorer.reproduce import PAPERS, reproduce
 from explorer.serving_command import simulate_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
@@ -84,7 +84,7 @@ def report(
 
 @app.command("reproduce")
 def reproduce_command(
-    paper: Annotated[str, typer.Argument(help="hnlpu.")] = "hnlpu",
+    paper: Annotated[str, typer.Argument(help=f"One of {', '.join(PAPERS)}.")] = "hnlpu",
     settings: Set = None,
     as_json: AsJson = False,
     out: Out = None,

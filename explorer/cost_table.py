@@ -110,8 +110,8 @@ def hardwired_silicon(area_mm2: float, *, technology: str = _TECHNOLOGY, book: s
 def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
     gpu = load_gpu(book)
     products = table["inputs"] * table["outputs"]
-    moved = {
-        name: numbers(table, name, low=0.0) if name in table else table[side] * table["tokens"]
+    moved: dict[str, Any] = {
+        name: (numbers(table, name, low=0.0) if name in table else table[side] * table["tokens"]).to_numpy()
         for name, side in (("in_elements", "inputs"), ("out_elements", "outputs"))
     }
     parts = layer_seconds(
@@ -120,7 +120,7 @@ def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
         weights=products.to_numpy(),
         weight_bits=table["bits"].to_numpy(),
         activation_bits=_activation_bits(table, _GPU_ACTIVATION_BITS),
-        **{name: values.to_numpy() for name, values in moved.items()},
+        **moved,
     )
     seconds = sum(parts)
     return {"ms": seconds * _MS_PER_S, "mJ": seconds * gpu.power_w * _MJ_PER_J}
