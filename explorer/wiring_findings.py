@@ -88,7 +88,7 @@ def fault_findings(faults: "FaultStudy") -> Iterator[str]:
     """Yield what a fault study says: how many faults are borne, which place kills, and the yield a chip needs."""
     table = faults.tolerance
     borne = ", ".join(
-        f"{plain(row['tolerable_faults'])} {_KINDS[row['kind']]} ({plain(row['tolerable_rate'])} of them)"
+        f"{plain(row['tolerable_faults'], 2)} {_KINDS[row['kind']]} ({plain(row['tolerable_rate'], 2)} of them)"
         for _, row in table.iterrows()
     )
     growth = percent(faults.allowed_ratio - 1.0, 0)
@@ -96,9 +96,10 @@ def fault_findings(faults: "FaultStudy") -> Iterator[str]:
     worst = table.sort_values("tolerable_faults").iloc[0]
     yield (
         f"If a defect in the HN array is one fault of one kind, {_KINDS[worst['kind']]} weigh most: the array bears "
-        f"{plain(worst['d0_tolerable_per_cm2'])} defects per cm². On the whole array {plain(worst['expected_faults'])} "
-        f"are expected at the usual density, {plain(worst['faults_at_1_percent'])} where one die in a hundred is "
-        f"perfect, and {plain(worst['tolerable_faults'])} are borne."
+        f"{plain(worst['d0_tolerable_per_cm2'], 2)} defects per cm². On the whole array "
+        f"{plain(worst['expected_faults'], 2)} are expected at the usual density, "
+        f"{plain(worst['faults_at_1_percent'], 2)} where one die in a hundred is perfect, and "
+        f"{plain(worst['tolerable_faults'], 2)} are borne."
     )
     yield _place(faults.critical)
     rest, all_, at_worst = (percent(worst[name]) for name in ("yield_rest", "yield_all", "rest_at_1_percent"))

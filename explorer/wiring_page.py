@@ -80,7 +80,7 @@ def _figures(study: "WiringStudy") -> Iterator[CaptionedFigure]:
 def _heat_maps(study: "WiringStudy") -> Iterator[CaptionedFigure]:
     """The tiles of the examples, on one scale of colours."""
     places = [(example.plan, 0, example.tile, example.technology) for example in study.examples]
-    most = max(float(heat_map(*place, drawn.BINS).max()) for place in places)
+    most = max(float(heat_map(*place, drawn.heat_bins(place[0], place[2])).max()) for place in places)
     columns = {
         "from_um": Column("from", "µm"),
         "to_um": Column("to", "µm"),

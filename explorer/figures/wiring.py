@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, fill, text
 from hwbase import InputError, unknown_name
 from hwsim.wiring import REGIONS, heat_map, region_name
+from hwsim.wiring.tile import port_positions
 
 if TYPE_CHECKING:
     from hwsim import Technology
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 _HEIGHT_PX = 320
 _HEAT_HEIGHT_PX = 420
-#: Bins of a heat map, down and across the tile.
-BINS = (40, 8)
+#: Bins of a heat map down the tile.
+_BANDS = 40
 #: One colour, marker and dash for each line of a figure.
 _LINES = (
     (BLUE, "circle", "solid"),
@@ -44,15 +45,16 @@ def tile_heat(
     neuron: int,
     tile: "Tile",
     technology: "Technology",
-    bins: tuple[int, int] = BINS,
+    bins: tuple[int, int] | None = None,
     most: float | None = None,
 ) -> go.Figure:
     """Return the heat map of one neuron's tile: the share of the tracks of M8 to M11 taken in each of `bins`.
 
-    Axes in um; inputs enter from the left in order, the first one on top. Colours run from 0 to `most`, so that maps
-    compare (by default to this map's greatest share, 1 at least). Raises `InputError` as `heat_map` does.
+    `bins` are down and across the tile, `heat_bins` unless given. Axes in um; inputs enter from the left in order, the
+    first one on top. Colours run from 0 to `most`, so that maps compare (by default to this map's greatest share, 1 at
+    least). Raises `InputError` as `heat_map` does.
     """
-    share = heat_map(plan, neuron, tile, technology, bins)
+    share = heat_map(plan, neuron, tile, technology, bins or heat_bins(plan, tile))
     rows, columns = share.shape
     name = f"{plan.matrix}, " if plan.matrix else ""
     drawn = figure(f"Tracks taken in the tile of {text(name)}neuron {neuron}", _HEAT_HEIGHT_PX)
@@ -73,9 +75,14 @@ def tile_heat(
     return drawn
 
 
+def heat_bins(plan: "WiringPlan", tile: "Tile") -> tuple[int, int]:
+    """Return the bins of a heat map, down and across: one across for each column of ports, so that none stands out."""
+    return _BANDS, max(np.unique(port_positions(plan.silicon, tile)[0]).size, 1)
+
+
 def heat_frame(plan: "WiringPlan", neuron: int, tile: "Tile", technology: "Technology", bands: int = 8) -> pd.DataFrame:
     """Return a row per band down the tile: from_um, to_um, mean and greatest share of the tracks taken in it."""
-    share = heat_map(plan, neuron, tile, technology, (bands, BINS[1]))
+    share = heat_map(plan, neuron, tile, technology, (bands, heat_bins(plan, tile)[1]))
     edges = np.linspace(0.0, tile.height_um, bands + 1)
     columns = {"from_um": edges[:-1], "to_um": edges[1:], "mean": share.mean(axis=1), "greatest": share.max(axis=1)}
     return pd.DataFrame(columns)
@@ -138,7 +145,8 @@ def region_shares_of_matrices(frame: pd.DataFrame) -> go.Figure:
                 hovertemplate="%{text}: %{y:.2%}<extra></extra>",
             )
         )
-    drawn.update_xaxes(title_text="weight of the region", type="category")
+    # Plotly turns the labels where they would touch.
+    drawn.update_xaxes(title_text="weight of the region", type="category", tickangle=None)
     drawn.update_yaxes(title_text="share of weights", tickformat=".0%", rangemode="tozero")
     return drawn
 
