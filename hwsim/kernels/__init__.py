@@ -1,4 +1,4 @@
-"""The NumPy kernel core: low-bit formats and the exact arithmetic of hardwired neurons, down to the wires."""
+"""The NumPy kernel core: low-bit formats, the exact arithmetic of hardwired neurons, and search of packed codes."""
 
 from hwsim.kernels.activity import (
     Activity,
@@ -9,46 +9,67 @@ from hwsim.kernels.activity import (
     trace_toggles,
 )
 from hwsim.kernels.blocks import BlockWeights, block_matvec, prepare_blocks
+from hwsim.kernels.codes import (
+    Codes,
+    code_values,
+    codes_from_bytes,
+    codes_to_bytes,
+    join_codes,
+    pack_codes,
+    unpack_codes,
+)
 from hwsim.kernels.formats import FORMATS, NumberFormat, decode, encode, number_format, round_to_format
 from hwsim.kernels.hardwired import HardwiredWeights, codes_to_halves, hardwired_matvec, prepare
 from hwsim.kernels.packing import pack, unpack
 from hwsim.kernels.planes import HALVES, REGION_CODES, REGION_HALVES
 from hwsim.kernels.quantised import MX_BLOCK, Quantised, dequantise, quantise, requantise
 from hwsim.kernels.references import cell_embedding_matvec, mac_array_matvec
+from hwsim.kernels.search import BACKENDS, METHODS, Hits, search
 from hwsim.kernels.trace import Clock, trace
 
 __all__ = [
+    "BACKENDS",
     "FORMATS",
     "HALVES",
+    "METHODS",
     "MX_BLOCK",
     "REGION_CODES",
     "REGION_HALVES",
     "Activity",
     "BlockWeights",
     "Clock",
+    "Codes",
     "HardwiredWeights",
+    "Hits",
     "NumberFormat",
     "Quantised",
     "Wires",
     "block_matvec",
     "cell_embedding_matvec",
+    "code_values",
+    "codes_from_bytes",
+    "codes_to_bytes",
     "codes_to_halves",
     "count_wires",
     "decode",
     "dequantise",
     "encode",
     "hardwired_matvec",
+    "join_codes",
     "mac_array_matvec",
     "measure_activity",
     "number_format",
     "pack",
+    "pack_codes",
     "prepare",
     "prepare_blocks",
     "quantise",
     "requantise",
     "round_to_format",
+    "search",
     "switching_energy_j",
     "trace",
     "trace_toggles",
     "unpack",
+    "unpack_codes",
 ]

@@ -1,0 +1,143 @@
+"""The scans of `hwsim.kernels.scan` compiled by numba (extra [numba]): the same keys, the same answer.
+
+Documents are taken some thousand at a time and all queries pass over them, so memory is read once for a batch. Words
+are read as contiguous slices, without which LLVM would not use the vector popcount.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+
+from hwsim.kernels.codes import Codes
+from hwsim.kernels.scan import squared_norms
+
+#: Documents a pass: distances of 8 bytes stay in the first cache with four rows of words.
+_BLOCK = 1024
+#: Distances that share one comparison with the limit.
+_GROUP = 64
+#: Documents whose norms are worked out at a time.
+_NORMS_BLOCK = 1 << 16
+
+
+@intrinsic
+def _population(context, word):  # type: ignore[no-untyped-def]
+    """LLVM's population count of a uint64."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+#: Called inside compiled functions with the word alone.
+_ones: Any = _population
+
+
+def compiled_scan(
+    codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (ids, keys) as `Nearest.result` would after `popcount_scan` of the same arguments."""
+    ids = np.full((len(query), k), -1, np.int64)
+    if hamming:
+        distances = np.full((len(query), k), np.iinfo(np.int64).max, np.int64)
+        _hamming(codes.planes[0], np.ascontiguousarray(query[:, 0]), ids, distances)
+        keys = distances.astype(float)
+    else:
+        keys = np.full((len(query), k), np.inf)
+        pairs = np.multiply.outer(worth, codes.weights).astype(np.int64)
+        for start in range(0, codes.size, _NORMS_BLOCK):
+            part = slice(start, min(start + _NORMS_BLOCK, codes.size))
+            squares = squared_norms(codes, part).astype(float)
+            _weighted(codes.planes[:, :, part], query, pairs, codes.bits, squares, start, ids, keys)
+    order = np.lexsort((ids, keys), axis=1)
+    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(keys, order, axis=1)
+
+
+@numba.njit(cache=True, inline="always")
+def _before(key, number, other_key, other):  # type: ignore[no-untyped-def]
+    return key > other_key or (key == other_key and number > other)
+
+
+@numba.njit(cache=True)
+def _replace(ids, keys, number, key):  # type: ignore[no-untyped-def]
+    """Put (key, number) in place of the worst, which lies at the root of the heap."""
+    place, size = 0, ids.size
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and _before(keys[child + 1], ids[child + 1], keys[child], ids[child]):
+            child += 1
+        if not _before(keys[child], ids[child], key, number):
+            break
+        ids[place], keys[place] = ids[child], keys[child]
+        place = child
+    ids[place], keys[place] = number, key
+
+
+@numba.njit(cache=True)
+def _offer(block, length, start, ids, keys):  # type: ignore[no-untyped-def]
+    """Offer `block[:length]`, the keys of documents from `start` on; equal keys of later documents change nothing."""
+    for first in range(0, length, _GROUP):
+        last = min(first + _GROUP, length)
+        limit, any_below = keys[0], False
+        for i in range(first, last):
+            any_below |= block[i] < limit
+        if any_below:
+            for i in range(first, last):
+                if block[i] < keys[0]:
+                    _replace(ids, keys, start + i, block[i])
+
+
+@numba.njit(cache=True)
+def _add_distances(planes, query, start, length, total):  # type: ignore[no-untyped-def]
+    """Write the Hamming distances of `length` documents from `start` on into `total`, four words to a pass."""
+    words = planes.shape[0]
+    total[:length] = 0
+    word = 0
+    while word + 4 <= words:
+        a, b = planes[word, start : start + length], planes[word + 1, start : start + length]
+        c, d = planes[word + 2, start : start + length], planes[word + 3, start : start + length]
+        p, q, r, s = query[word], query[word + 1], query[word + 2], query[word + 3]
+        for i in range(length):
+            total[i] += np.int64(_ones(a[i] ^ p) + _ones(b[i] ^ q) + _ones(c[i] ^ r) + _ones(d[i] ^ s))
+        word += 4
+    while word < words:
+        a, p = planes[word, start : start + length], query[word]
+        for i in range(length):
+            total[i] += np.int64(_ones(a[i] ^ p))
+        word += 1
+
+
+@numba.njit(cache=True)
+def _hamming(planes, queries, ids, keys):  # type: ignore[no-untyped-def]
+    total = np.empty(_BLOCK, np.int64)
+    for start in range(0, planes.shape[1], _BLOCK):
+        length = min(_BLOCK, planes.shape[1] - start)
+        for query in range(queries.shape[0]):
+            _add_distances(planes, queries[query], start, length, total)
+            _offer(total, length, start, ids[query], keys[query])
+
+
+@numba.njit(cache=True)
+def _weighted(planes, queries, pairs, bits, squares, offset, ids, keys):  # type: ignore[no-untyped-def]
+    distance, product = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    block = np.empty(_BLOCK, np.float64)
+    most = pairs.sum() * bits
+    for start in range(0, planes.shape[2], _BLOCK):
+        length = min(_BLOCK, planes.shape[2] - start)
+        for query in range(queries.shape[0]):
+            product[:length] = most
+            for i in range(pairs.shape[0]):
+                for j in range(pairs.shape[1]):
+                    _add_distances(planes[j], queries[query, i], start, length, distance)
+                    twice = 2 * pairs[i, j]
+                    for n in range(length):
+                        product[n] -= twice * distance[n]
+            for n in range(length):
+                exact = np.float64(product[n])
+                block[n] = -(exact * abs(exact)) / squares[start + n]
+            _offer(block, length, offset + start, ids[query], keys[query])

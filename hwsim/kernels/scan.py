@@ -1,0 +1,187 @@
+"""Exact scans of packed codes in NumPy, in three formulations that give the same integers.
+
+With H_ij = popcount(c_i(q) xor c_j(d)) over m bits, 2^(u+v) <b_q, b_d> = sum_ij 2^(u-i) 2^(v-j) (m - 2 H_ij): symmetric
+distance calculation (SDC, arXiv 2302.08714) by popcounts alone. One plane on both sides is the Hamming distance. The
+squared norm of a document is the same sum with itself, so it need not be stored.
+
+- `popcount_scan`: XOR and popcount, a few thousand documents at a time so that all stays in the cache. Few queries.
+- `product_scan`: codes as odd integers, one matrix product. Many queries, or queries that are not codes.
+- `packed_scan`: Hamming only. H = popcount(q) + d . (1 - 2 q) with d of 0 and 1; several documents lie in one float32
+  as digits of base m + 1, so one product gives several exact distances while sums stay below 2^24.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from hwsim.kernels.codes import WORD_BITS, Codes, code_values, unpack_codes
+from hwsim.kernels.nearest import Nearest
+
+#: Integers up to here are exact in float32, whatever the order of a sum.
+_EXACT_FLOAT32 = 2**24
+#: Most documents in one number: a fourth digit would fit only codes of fewer than 64 bits.
+_MOST_DIGITS = 3
+#: Documents that one pass takes: XORs of 8 bytes each stay in a cache of the second level.
+_POPCOUNT_BLOCK = 1 << 15
+_PRODUCT_BLOCK = 1 << 12
+#: Popcounts of 64-bit words that one byte holds.
+_WORDS_PER_BYTE = 255 // WORD_BITS
+
+
+def blocks(size: int, step: int) -> Iterator[slice]:
+    """Yield slices of at most `step` that cover `size`."""
+    for start in range(0, size, step):
+        yield slice(start, min(start + step, size))
+
+
+class Scratch:
+    """Arrays that one block's distances are worked out in; fresh ones would cost as much as the work."""
+
+    def __init__(self, size: int) -> None:
+        self.differing = np.empty(size, np.uint64)
+        self.ones = np.empty(size, np.uint8)
+        self.few = np.empty(size, np.uint8)
+        self.distance = np.empty(size, np.uint16)
+
+
+def hamming_distances(planes: np.ndarray, query: np.ndarray, scratch: Scratch, out: np.ndarray) -> np.ndarray:
+    """Write popcount(planes xor query) into `out` uint16 (n,); `planes` uint64 (words, n), `query` (words,)."""
+    size = planes.shape[1]
+    differing, ones, few = scratch.differing[:size], scratch.ones[:size], scratch.few[:size]
+    for first in range(0, len(planes), _WORDS_PER_BYTE):
+        for word in range(first, min(first + _WORDS_PER_BYTE, len(planes))):
+            np.bitwise_xor(planes[word], query[word], out=differing)
+            if word == first:
+                np.bitwise_count(differing, out=few)
+            else:
+                np.bitwise_count(differing, out=ones)
+                np.add(few, ones, out=few)
+        if first == 0:
+            np.copyto(out, few)
+        else:
+            np.add(out, few, out=out)
+    return out
+
+
+def weighted_products(
+    planes: np.ndarray, pairs: np.ndarray, query: np.ndarray, bits: int, scratch: Scratch
+) -> np.ndarray:
+    """Return sum_ij pairs_ij (bits - 2 H_ij) as int64 (n,), H_ij between plane i of the query and j of the documents.
+
+    `planes` uint64 (planes, words, n), `query` (query planes, words).
+    """
+    total = np.full(planes.shape[2], int(pairs.sum()) * bits, np.int64)
+    for row, words in zip(pairs, query, strict=True):
+        for weight, plane in zip(row, planes, strict=True):
+            distance = hamming_distances(plane, words, scratch, scratch.distance[: plane.shape[1]])
+            total -= np.int64(2 * weight) * distance
+    return total
+
+
+def squared_norms(codes: Codes, part: slice = slice(None)) -> np.ndarray:
+    """Return 4^u |b|^2 of each vector of `part`, int64, by popcounts of planes against each other."""
+    planes, weights = codes.planes[:, :, part], codes.weights
+    total = np.full(planes.shape[2], int((weights**2).sum()) * codes.bits, np.int64)
+    for i in range(len(planes)):
+        for j in range(i):
+            ones = np.bitwise_count(planes[i] ^ planes[j]).sum(axis=0, dtype=np.int64)
+            total += 2 * weights[i] * weights[j] * (codes.bits - 2 * ones)
+    return total
+
+
+def cosine_keys(products: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Return float64 keys that sort integer products by cosine: -S |S| / D, each the nearest to an exact fraction.
+
+    Equal cosines get equal keys and different ones different keys, which S / sqrt(D) would not promise.
+    """
+    exact = products.astype(float)
+    return -(exact * np.abs(exact)) / squares
+
+
+def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool) -> Nearest:
+    """Return the nearest of query planes uint64 (queries, planes, words) that are worth `worth` (planes,) each."""
+    found, scratch = Nearest(len(query), k), Scratch(_POPCOUNT_BLOCK)
+    pairs = np.multiply.outer(worth, codes.weights)
+    keys = np.empty((len(query), _POPCOUNT_BLOCK), np.uint16 if hamming else float)
+    for part in blocks(codes.size, _POPCOUNT_BLOCK):
+        planes, block = codes.planes[:, :, part], keys[:, : part.stop - part.start]
+        if hamming:
+            for row, words in zip(block, query, strict=True):
+                hamming_distances(planes[0], words[0], scratch, row)
+        else:
+            squares = squared_norms(codes, part)
+            for row, words in zip(block, query, strict=True):
+                row[:] = cosine_keys(weighted_products(planes, pairs, words, codes.bits, scratch), squares)
+        found.offer(block, part.start)
+    return found
+
+
+def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool) -> Nearest:
+    """Return the nearest of queries (queries, bits), whole numbers or float32, with one product a block.
+
+    Sums of whole numbers are exact: float32 where all of them stay below 2^24, otherwise float64.
+    """
+    found = Nearest(len(query), k)
+    whole = query.dtype.kind in "iu"
+    most = int(np.abs(query.astype(np.int64)).sum(axis=1).max(initial=0)) * codes.top if whole else 0
+    rows = query.astype(np.float64 if most >= _EXACT_FLOAT32 else np.float32)
+    for part in blocks(codes.size, _PRODUCT_BLOCK):
+        products = rows @ code_values(codes.take(part)).astype(rows.dtype).T
+        if hamming:
+            keys = np.subtract(codes.bits, products) * 0.5
+        else:
+            squares = squared_norms(codes, part)
+            keys = cosine_keys(products, squares) if whole else np.negative(products / np.sqrt(squares, dtype="f4"))
+        found.offer(keys, part.start)
+    return found
+
+
+def digits_that_fit(bits: int, ones: np.ndarray) -> int:
+    """Return how many documents share one float32 in `packed_scan` for queries of `ones` set bits each: 1 to 3."""
+    largest = int(np.maximum(ones, bits - ones).max(initial=1))
+    base = bits + 1
+    fitting = (n for n in range(_MOST_DIGITS, 1, -1) if largest * sum(base**i for i in range(n)) < _EXACT_FLOAT32)
+    return next(fitting, 1)
+
+
+def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
+    """Return the nearest by Hamming distance of sign codes `query` uint64 (queries, 1, words), many to a float32."""
+    found = Nearest(len(query), k)
+    ones = np.bitwise_count(query[:, 0]).sum(axis=1, dtype=np.int64)
+    digits, base = digits_that_fit(codes.bits, ones), codes.bits + 1
+    queries = Codes(np.ascontiguousarray(query.transpose(1, 2, 0)), codes.bits)
+    rows = np.where(unpack_codes(queries)[0], np.float32(-1), np.float32(1))
+    # A product lacks popcount(q) in each digit; with it every digit is a distance, 0 to bits.
+    lacking = (ones * sum(base**i for i in range(digits))).astype(np.float32)[:, None]
+    table = np.array([sum(base**i for i in range(digits) if n >> i & 1) for n in range(2**digits)], np.float32)
+    step = _PRODUCT_BLOCK // 2
+    operands, products = np.empty((step, codes.bits), np.float32), np.empty((len(query), step), np.float32)
+    left, higher, distances = (np.empty((len(query), step), np.int32) for _ in range(3))
+    for part in blocks(codes.size, digits * step):
+        planes = codes.planes[0, :, part]
+        np.take(table, _patterns(planes, codes.bits, digits, step), out=operands, mode="clip")
+        np.matmul(rows, operands.T, out=products)
+        np.add(products, lacking, out=products)
+        np.copyto(left, products, casting="unsafe")
+        for digit in range(digits):
+            held = min(step, planes.shape[1] - digit * step)
+            if held <= 0:
+                break
+            np.floor_divide(left, base, out=higher)
+            np.multiply(higher, -base, out=distances)
+            np.add(distances, left, out=distances)
+            left, higher = higher, left
+            found.offer(distances[:, :held], part.start + digit * step)
+    return found
+
+
+def _patterns(planes: np.ndarray, bits: int, digits: int, step: int) -> np.ndarray:
+    """Return uint8 (step, bits): bit i of an element is that bit of document i * step + row."""
+    padded = np.zeros((digits * step, planes.shape[0]), np.uint64)
+    padded[: planes.shape[1]] = planes.T
+    rows = padded.astype("<u8", copy=False).view(np.uint8).reshape(digits, step, -1)
+    unpacked = np.unpackbits(rows, axis=2, count=bits, bitorder="little")
+    patterns = unpacked[0]
+    for digit in range(1, digits):
+        patterns |= unpacked[digit] << np.uint8(digit)
+    return patterns
