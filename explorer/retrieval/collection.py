@@ -1,0 +1,143 @@
+"""A collection to search: documents, queries and which document answers which query, from files or from packages.
+
+Files are JSON lines with `id` and `text` (others are ignored), and judgements `qid docid grade` a line, separated by
+spaces or tabs; the four columns of TREC (`qid 0 docid grade`) and a first line of names are understood too.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwbase import InputError
+
+_BOM = "\ufeff"
+_MOST_SHOWN = 80
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts with distinct ids, in the order of their file."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Documents and queries with `grades`: for each query the documents (by position) that answer it, grade above 0.
+
+    Every query has at least one. `name` says what it is.
+    """
+
+    name: str
+    documents: Texts
+    queries: Texts
+    grades: tuple[dict[int, float], ...]
+
+
+def read_texts(path: str | Path, what: str) -> Texts:
+    """Return the texts of a JSON-lines file; `what` names them in messages ("documents").
+
+    Raises `InputError` with the line number for what is no JSON object, a missing or empty id, a text that is no
+    string, or an id given twice; and for a file that is missing, empty or not UTF-8.
+    """
+    seen: dict[str, int] = {}
+    texts = []
+    for number, line in _lines(path):
+        where = f"{Path(path).name}, line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{where}: not JSON ({str(error)[:_MOST_SHOWN]}): expected id and text") from None
+        if not isinstance(record, dict):
+            raise InputError(f"{where}: {line[:_MOST_SHOWN]!r}: expected an object with id and text")
+        name = record.get("id", record.get("_id"))
+        name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"{where}: id = {name!r}: expected a name or a whole number")
+        text = record.get("text")
+        if not isinstance(text, str):
+            raise InputError(f"{where}: text = {str(text)[:_MOST_SHOWN]!r}: expected a string")
+        if name in seen:
+            raise InputError(f"{where}: id {name!r} is given twice, first in line {seen[name]}")
+        seen[name] = number
+        texts.append(text)
+    if not texts:
+        raise InputError(f"{Path(path).name} is empty: expected {what}, a JSON object a line")
+    return Texts(tuple(seen), tuple(texts))
+
+
+def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: str = "") -> Collection:
+    """Return the collection of those texts judged in the file `qrels`.
+
+    Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line of
+    another form, a grade that is no number, an unknown query or document, or a pair judged twice; and for a file
+    without any judgement above 0.
+    """
+    positions = {key: place for place, key in enumerate(documents.ids)}
+    rows = {key: place for place, key in enumerate(queries.ids)}
+    grades: list[dict[int, float]] = [{} for _ in queries.ids]
+    judged: dict[tuple[int, int], int] = {}
+    first = True
+    for number, line in _lines(qrels):
+        where = f"{Path(qrels).name}, line {number}"
+        parts = line.split("\t") if "\t" in line else line.split()
+        parts = [part.strip() for part in parts]
+        if len(parts) not in (3, 4):
+            raise InputError(f"{where}: {line[:_MOST_SHOWN]!r}: expected query, document and grade")
+        query, document, grade = parts[0], parts[-2], _grade(parts[-1])
+        header, first = first and grade is None and query not in rows, False
+        if header:
+            continue
+        if grade is None:
+            raise InputError(f"{where}: grade {parts[-1]!r}: expected a finite number")
+        if query not in rows:
+            raise InputError(f"{where}: query {query!r} is not among the {len(rows)} queries")
+        if document not in positions:
+            raise InputError(f"{where}: document {document!r} is not among the {len(positions)} documents")
+        pair = rows[query], positions[document]
+        if pair in judged:
+            raise InputError(f"{where}: {query!r} and {document!r} are judged twice, first in line {judged[pair]}")
+        judged[pair] = number
+        if grade > 0:
+            grades[pair[0]][pair[1]] = grade
+    kept = [row for row, found in enumerate(grades) if found]
+    if not kept:
+        raise InputError(f"{Path(qrels).name} has no judgement above 0: expected query, document and grade a line")
+    return Collection(
+        name,
+        documents,
+        Texts(tuple(queries.ids[row] for row in kept), tuple(queries.texts[row] for row in kept)),
+        tuple(grades[row] for row in kept),
+    )
+
+
+def kept_queries(collection: Collection, all_ids: Sequence[str]) -> list[int]:
+    """Return the positions in `all_ids` of the queries that `read_collection` kept, in their order."""
+    rows = {key: place for place, key in enumerate(all_ids)}
+    return [rows[key] for key in collection.queries.ids]
+
+
+def _grade(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value - value == 0 else None
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, line) of those that are not blank."""
+    try:
+        with Path(path).open(encoding="utf-8", newline=None) as file:
+            for number, line in enumerate(file, start=1):
+                text = line.removeprefix(_BOM).strip("\r\n")
+                if text.strip():
+                    yield number, text
+    except UnicodeDecodeError:
+        raise InputError(f"{str(path)!r} is not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+    except ValueError:
+        raise InputError(f"cannot read {str(path)!r}: expected the path of a file") from None

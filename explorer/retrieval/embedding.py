@@ -1,0 +1,91 @@
+"""Embeddings of texts, kept on disk by what they are of: a second run reads them, a killed run goes on where it ended."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hwbase import InputError
+from models.embedding import SentenceEncoder, read_encoder
+
+#: Texts of one file of the cache: what a killed run loses at most.
+_BLOCK = 4096
+
+Report = Callable[[str, int, int], None]
+
+
+def cache_folder() -> Path:
+    """Return where embeddings are kept: HWSIM_CACHE, or hwsim in the user's cache folder."""
+    given = os.environ.get("HWSIM_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim"
+
+
+def embed(
+    texts: Sequence[str],
+    *,
+    encoder: SentenceEncoder | None = None,
+    cache: str | Path | None = None,
+    report: Report | None = None,
+) -> np.ndarray:
+    """Return unit vectors float32 (len(texts), dims) of MiniLM-L6, or of `encoder`.
+
+    `cache` is a folder (by default `cache_folder()`); the name of a file in it is the hash of the model and the texts.
+    A file that is broken is made again. Raises `InputError` when the model is not installed or the folder cannot be
+    written.
+    """
+    model = encoder or SentenceEncoder(read_encoder())
+    folder = Path(cache) if cache is not None else cache_folder() / "embeddings"
+    parts = [np.empty((0, model.dims), np.float32)]
+    for start in range(0, len(texts), _BLOCK):
+        block = list(texts[start : start + _BLOCK])
+        path = folder / f"{_fingerprint(model.fingerprint, block)}.npy"
+        found = _read(path, (len(block), model.dims))
+        if found is None:
+            found = model.embed(block, _shifted(report, start, len(texts)))
+            _write(path, found)
+        if report is not None:
+            report("embedding", start + len(block), len(texts))
+        parts.append(found)
+    return np.concatenate(parts)
+
+
+def _shifted(report: Report | None, start: int, total: int) -> Report | None:
+    if report is None:
+        return None
+    return lambda name, done, _: report(name, start + done, total)
+
+
+def _fingerprint(model: str, texts: Sequence[str]) -> str:
+    digest = hashlib.sha256(model.encode())
+    for text in texts:
+        data = text.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape and found.dtype == np.float32 and np.isfinite(found).all() else None
+
+
+def _write(path: Path, values: np.ndarray) -> None:
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".npy", delete=False) as file:
+            temporary = Path(file.name)
+            np.save(file, values)
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"the cache {str(path.parent)!r} cannot be written: {error.strerror or error}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,13 @@
+"""models.embedding: sentences as vectors - the forward pass of MiniLM-L6 in NumPy, with weights that a package brings."""
+
+from models.embedding.encoder import SentenceEncoder
+from models.embedding.weights import EMBEDDING_MODEL, INSTALL, EncoderWeights, find_encoder, read_encoder
+
+__all__ = [
+    "EMBEDDING_MODEL",
+    "INSTALL",
+    "EncoderWeights",
+    "SentenceEncoder",
+    "find_encoder",
+    "read_encoder",
+]

@@ -1,0 +1,111 @@
+"""Sentences to unit vectors: a BERT encoder's forward pass in NumPy, in batches of about the same length.
+
+Devlin et al., "BERT", NAACL 2019; token vectors averaged over the sentence and scaled to length 1 as in Reimers and
+Gurevych, "Sentence-BERT", EMNLP 2019.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.special import erf
+
+from hwbase import InputError
+from models.embedding.weights import EncoderWeights
+
+#: Tokens of a batch, padding included: enough for full speed of the matrix products, small enough for the cache.
+_BATCH_TOKENS = 2048
+_MASKED = np.float32(-1e9)
+
+Report = Callable[[str, int, int], None]
+
+
+class SentenceEncoder:
+    """Embeds text with the weights of `read_encoder`."""
+
+    def __init__(self, weights: EncoderWeights) -> None:
+        self._weights = weights
+        self.dims = weights.hidden
+        self.fingerprint = weights.fingerprint
+        tensors = weights.tensors
+        self._positions = (
+            tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
+        )
+        joined = []
+        for layer in range(weights.layers):
+            names = [f"encoder.layer.{layer}.attention.self.{part}" for part in ("query", "key", "value")]
+            joined.append(
+                (
+                    np.ascontiguousarray(np.concatenate([tensors[f"{name}.weight"] for name in names]).T),
+                    np.concatenate([tensors[f"{name}.bias"] for name in names]),
+                )
+            )
+        self._attention_inputs = joined
+
+    def embed(self, texts: Sequence[str], report: Report | None = None) -> np.ndarray:
+        """Return unit vectors float32 (len(texts), dims); a text is cut at 256 tokens.
+
+        `report` receives (what, done, total) after each batch. Raises `InputError` for what is not text.
+        """
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"text {number} is of type {type(text).__name__}: expected str")
+        encoded = [item.ids for item in self._weights.tokenizer.encode_batch(list(texts))]
+        found = np.empty((len(encoded), self.dims), np.float32)
+        order, done = np.argsort([len(ids) for ids in encoded], kind="stable"), 0
+        while done < len(order):
+            batch = self._batch(encoded, order, done)
+            found[batch] = self._forward([encoded[i] for i in batch])
+            done += len(batch)
+            if report is not None:
+                report("embedding", done, len(order))
+        return found
+
+    @staticmethod
+    def _batch(encoded: Sequence[Sequence[int]], order: np.ndarray, start: int) -> np.ndarray:
+        """Return the next texts in order of length that fit one batch when padded to its longest."""
+        end = start + 1
+        while end < len(order) and (end + 1 - start) * len(encoded[order[end]]) <= _BATCH_TOKENS:
+            end += 1
+        return order[start:end]
+
+    def _forward(self, batch: Sequence[Sequence[int]]) -> np.ndarray:
+        longest = max(len(ids) for ids in batch)
+        tokens, real = np.zeros((len(batch), longest), np.int64), np.zeros((len(batch), longest), bool)
+        for row, ids in enumerate(batch):
+            tokens[row, : len(ids)], real[row, : len(ids)] = ids, True
+        hidden = self._weights.tensors["embeddings.word_embeddings.weight"][tokens] + self._positions[:longest]
+        state = self._normalise("embeddings.LayerNorm", hidden.reshape(-1, self.dims))
+        mask = None if real.all() else np.where(real, np.float32(0), _MASKED)[:, None, None, :]
+        for layer in range(self._weights.layers):
+            state = self._layer(layer, state, tokens.shape, mask)
+        kept = state.reshape(*tokens.shape, self.dims) * real[:, :, None]
+        mean = kept.sum(axis=1) / real.sum(axis=1, dtype=np.float32)[:, None]
+        return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+
+    def _layer(self, layer: int, state: np.ndarray, shape: tuple[int, ...], mask: np.ndarray | None) -> np.ndarray:
+        name = f"encoder.layer.{layer}"
+        weight, bias = self._attention_inputs[layer]
+        parts = (state @ weight + bias).reshape(*shape, 3, self._weights.heads, -1)
+        query, key, value = (parts[:, :, i].transpose(0, 2, 1, 3) for i in range(3))
+        scores = query @ key.transpose(0, 1, 3, 2) / np.sqrt(np.float32(query.shape[-1]))
+        if mask is not None:
+            scores += mask
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        scores /= scores.sum(axis=-1, keepdims=True)
+        mixed = (scores @ value).transpose(0, 2, 1, 3).reshape(-1, self.dims)
+        state = self._normalise(
+            f"{name}.attention.output.LayerNorm", state + self._linear(f"{name}.attention.output.dense", mixed)
+        )
+        inner = self._linear(f"{name}.intermediate.dense", state)
+        inner *= np.float32(0.5) * (1 + erf(inner / np.sqrt(np.float32(2))))
+        return self._normalise(f"{name}.output.LayerNorm", state + self._linear(f"{name}.output.dense", inner))
+
+    def _linear(self, name: str, state: np.ndarray) -> np.ndarray:
+        tensors = self._weights.tensors
+        return state @ tensors[f"{name}.weight"].T + tensors[f"{name}.bias"]
+
+    def _normalise(self, name: str, state: np.ndarray) -> np.ndarray:
+        tensors = self._weights.tensors
+        centred = state - state.mean(axis=1, keepdims=True)
+        spread = np.sqrt((centred**2).mean(axis=1, keepdims=True) + np.float32(self._weights.epsilon))
+        return centred / spread * tensors[f"{name}.weight"] + tensors[f"{name}.bias"]
