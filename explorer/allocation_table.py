@@ -105,10 +105,10 @@ def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.
         gone |= values.isna()
     if not gone.any():
         return frame, ()
+    names = " or ".join(name for name, values in needed.items() if values.isna().any())
     left = frame[~gone]
     lost = frame.loc[~frame["layer"].isin(left["layer"])]
     if len(lost):
-        names = " or ".join(needed)
         layer = lost["layer"].iloc[0]
         lines = ", ".join(str(line) for line in lost.index[lost["layer"] == layer][:_LISTED])
         raise InputError(f"layer {layer!r} has no candidate: no {names} that is a number ({frame.index.name} {lines})")
@@ -117,7 +117,7 @@ def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.
         f"{frame.index.name} {i}: {row['layer']} at {_choice(row)}" for i, row in dropped.head(_LISTED).iterrows()
     )
     more = f"; and {len(dropped) - _LISTED} more" if len(dropped) > _LISTED else ""
-    return left, (f"options without a number in {' or '.join(needed)} are left out: {shown}{more}",)
+    return left, (f"options without a number in {names} are left out: {shown}{more}",)
 
 
 def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.allocation.exchange import exchange
 from models.allocation.hull import Relaxation
 from models.allocation.problem import unit_starts
 
@@ -33,6 +34,16 @@ class _Layer:
     reduced: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a search starts from: the best `pick` so far, `best` above the bound, and how far to go."""
+
+    pick: np.ndarray
+    best: float
+    tolerance: float
+    deadline: float
+
+
 def improve(
     units: np.ndarray,
     costs: np.ndarray,
@@ -51,14 +62,17 @@ def improve(
     charged = losses + relaxation.price * costs
     least = np.minimum.reduceat(charged, starts)
     reduced = charged - least[units]
-    best = float(losses[relaxation.pick].sum()) - relaxation.bound
     rounding = _ROUNDING * float(np.abs(least).sum() + abs(relaxation.price) * limit)
-    if best <= tolerance + rounding:
-        return relaxation.pick, relaxation.bound
-    open_options = reduced <= best + rounding
+    tolerance = max(tolerance, rounding)
     base = _base(units, reduced, costs)
-    layers = _layers(units, reduced, costs, open_options, base)
-    return _search(layers, base, limit - int(costs[base].sum()), relaxation, best, max(tolerance, rounding), deadline)
+    room = limit - int(costs[base].sum())
+    # The better the allocation that is known, the fewer options are left to look at.
+    pick = exchange(units, costs, losses, limit, relaxation.pick)
+    best = float(losses[pick].sum()) - relaxation.bound
+    if best <= tolerance:
+        return pick, relaxation.bound
+    layers = _layers(units, reduced, costs, reduced <= best + rounding, base)
+    return _search(layers, base, room, relaxation, _Known(pick, best, tolerance, deadline))
 
 
 def _base(units: np.ndarray, reduced: np.ndarray, costs: np.ndarray) -> np.ndarray:
@@ -83,19 +97,13 @@ def _layers(
 
 
 def _search(
-    layers: list[_Layer],
-    base: np.ndarray,
-    room: int,
-    relaxation: Relaxation,
-    best: float,
-    tolerance: float,
-    deadline: float,
+    layers: list[_Layer], base: np.ndarray, room: int, relaxation: Relaxation, known: _Known
 ) -> tuple[np.ndarray, float]:
     """Everything is counted from the base and the bound: a state has spent `cost` of `room`, and lost `reduced`.
 
     A finished state's objective is bound + reduced + price x (room - cost).
     """
-    price = relaxation.price
+    price, best, tolerance = relaxation.price, known.best, known.tolerance
     # The least and the most that later layers can still add to the cost.
     low = np.cumsum([0, *(int(layer.extra.min()) for layer in reversed(layers))])[::-1]
     high = np.cumsum([0, *(int(layer.extra.max()) for layer in reversed(layers))])[::-1]
@@ -106,7 +114,7 @@ def _search(
     if room >= 0 and price * room < best:
         best, winner = price * room, (0, 0)
     for depth, layer in enumerate(layers, start=1):
-        if time.monotonic() > deadline:
+        if time.monotonic() > known.deadline:
             dropped = min(dropped, float(reduced.min()))
             break
         width = layer.extra.size
@@ -130,7 +138,7 @@ def _search(
         if value.min() < best:
             # Later units keep their base.
             best, winner = float(value.min()), (depth, int(value.argmin()))
-    pick = relaxation.pick if winner is None else _trace(layers, base, trail, *winner)
+    pick = known.pick if winner is None else _trace(layers, base, trail, *winner)
     return pick, relaxation.bound + max(min(best, dropped), 0.0)
 
 
