@@ -17,10 +17,13 @@ from explorer.serving_traffic import traffic_from
 from hwbase import InputError, unknown_name
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.gpu import NODE_GPUS
+from hwsim.events.recording import Recording
 from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.serve import GRAINS
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 
+#: What is recorded of a detailed simulation: long enough for a token alone to pass all layers.
+_RECORDED_S = 40e-6
 #: Exit status after an interrupt, as shells have it.
 INTERRUPTED = 130
 
@@ -70,6 +73,9 @@ def simulate_command(
     ] = None,
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="What breaks (hnlpu): link,at_s=10,chip=0,peer=1.")
+    ] = None,
+    record_at: Annotated[
+        float | None, typer.Option("--record-at", help="Second from which the detailed grain is recorded for --out.")
     ] = None,
     gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (h100).")] = str(NODE_GPUS),
     machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
@@ -126,6 +132,13 @@ def simulate_command(
         seed=seed,
         max_context=longest,
     )
+    recording = None
+    if record_at is not None and (events != "detailed" or out is None):
+        raise InputError("--record-at needs --events detailed and a folder to write (--out)")
+    if events == "detailed" and out is not None and on != "h100":
+        # By default when the middle request comes: the machine is at work by then.
+        start_s = float(sent.arrival_s[len(sent) // 2]) if record_at is None else record_at
+        recording = Recording(start_s, start_s + _RECORDED_S)
     with progress_bar() as report:
         served = serve_on(
             model,
@@ -137,6 +150,7 @@ def simulate_command(
             route=router,
             scheduling=Scheduling(policy, parse_count("prefill_cap", prefill_cap), longest),
             faults=[parse_fault(each) for each in fault or ()],
+            record=recording,
             sliding_window=window,
             weights=weights,
             technology=technology,
@@ -145,7 +159,7 @@ def simulate_command(
             progress=lambda done, total, now_s: report(f"{now_s:,.0f} s simulated", done, total),
         )
     if out is not None:
-        write_folder(out, serving_files(served, command=" ".join(["hwsim", *sys.argv[1:]])))
+        write_folder(out, serving_files(served, " ".join(["hwsim", *sys.argv[1:]]), recording))
     if as_json:
         emit(served.summary())
     else:
