@@ -1,0 +1,93 @@
+"""The front door: an index on an engine, a server or a GPU by name, with the constants that were read."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hwbase import Book, Reader, load_book, unknown_name
+from hwbase.check import Number, count
+from hwsim.retrieval.device import ScanDevice
+from hwsim.retrieval.engine import ENGINE_BOOK, ScanEngine, engine_device, load_engine
+from hwsim.retrieval.index import ScanIndex
+from hwsim.retrieval.processors import (
+    CPU_BOOK,
+    GPU_BOOK,
+    GPU_SCAN_BOOK,
+    gpu_device,
+    load_gpu_scan,
+    load_server,
+    server_device,
+)
+from hwsim.retrieval.scan import MOST_K, ScanResult, simulate_scan
+from hwsim.technology import BOOKS, load_technology, technology_book
+
+SCANNERS = ("engine", "cpu", "gpu")
+#: Gate counts, not the density fitted to one paper's layout.
+TECHNOLOGY = "n5"
+
+
+def scan_device(
+    index: ScanIndex,
+    on: str = "engine",
+    *,
+    memory: str = "hbm3",
+    unit: str = "popcount",
+    k: Number = 100,
+    technology: str = TECHNOLOGY,
+    set: Mapping[str, Any] | None = None,
+    engine: ScanEngine | None = None,
+) -> tuple[ScanDevice, Reader]:
+    """Return one of `SCANNERS` as rates for `index`, and the reader of its constants.
+
+    `set` overrides constants of its books (an engine's: `hbm3.channels`, `engine.slots`, or of the technology);
+    `engine` brings a design of one's own. Raises `InputError` for unknown names and numbers out of range.
+    """
+    if on not in SCANNERS:
+        raise unknown_name("--on", on, SCANNERS)
+    given = dict(set or {})
+    if on == "cpu":
+        read = load_book(CPU_BOOK, BOOKS).override(given).reader()
+        return server_device(load_server(reader=read), index), read
+    if on == "gpu":
+        sheet, scan = _overridden((load_book(GPU_BOOK, BOOKS), load_book(GPU_SCAN_BOOK, BOOKS)), given)
+        gpu, how = load_gpu_scan((sheet, scan))
+        device = gpu_device(gpu, how, index)
+        return device, Reader(sheet.book, sheet.used | scan.used)
+    book, process = _overridden((load_book(ENGINE_BOOK, BOOKS), technology_book(technology)), given)
+    design = load_engine(memory, unit=unit, reader=book) if engine is None else engine
+    device = engine_device(design, index, load_technology(reader=process), k=k)
+    return device, Reader(book.book, book.used | process.used)
+
+
+def scan_index(
+    index: ScanIndex,
+    on: str = "engine",
+    *,
+    batch: Number = 1,
+    k: Number = 100,
+    candidates: Number = 0,
+    shards: Number | None = None,
+    **how: Any,
+) -> ScanResult:
+    """Return `simulate_scan` of `index` on one of `SCANNERS`, with its assumptions; `how` is `scan_device`'s.
+
+    Raises `InputError` as `scan_device` and `simulate_scan` do.
+    """
+    kept = np.maximum(count("k", k, high=MOST_K), count("candidates", candidates, low=0, high=MOST_K))
+    device, read = scan_device(index, on, k=kept, **how)
+    result = simulate_scan(index, device, batch=batch, k=k, candidates=candidates, shards=shards)
+    return replace(result, assumptions=read.used)
+
+
+def _overridden(books: tuple[Book, Book], given: Mapping[str, Any]) -> tuple[Reader, Reader]:
+    """Return readers of both books, each with the overrides whose names it has; raises `InputError` for others."""
+    first, second = books
+    for name in given:
+        if name not in first and name not in second:
+            raise unknown_name("assumption", name, [*first, *second])
+    return (
+        first.override({name: value for name, value in given.items() if name in first}).reader(),
+        second.override({name: value for name, value in given.items() if name in second}).reader(),
+    )
