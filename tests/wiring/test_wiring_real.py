@@ -10,6 +10,7 @@ import hwsim
 from explorer import wiring as study
 from explorer import wiring_faults as faults
 from explorer import wiring_routing as routing
+from hwbase import load_book
 from hwsim import InputError, wiring
 from hwsim.kernels.hardwired import hardwired_matvec
 from models import inference
@@ -57,6 +58,14 @@ def test_slack_for_the_circuit_model(found, technology, ports, low, nominal, hig
     measured = routing.measured_slack(found, hwsim.load_technology(technology), ports)
     assert (measured.low, measured.nominal, measured.high) == pytest.approx((low, nominal, high), abs=1e-4)
     assert measured.cluster_inputs == cluster and measured.utilisation <= 0.70
+
+
+def test_the_machine_book_takes_what_is_measured(found):
+    quantity = load_book("hnlpu", hwsim.technology.BOOKS)["popcnt_slack"]
+    measured = routing.measured_slack(found, hwsim.load_technology())
+    assert quantity.kind == "measured"
+    stated = [quantity.at(level) for level in ("low", "nominal", "high")]
+    assert stated == pytest.approx([measured.low, measured.nominal, measured.high], abs=5e-4)
 
 
 def test_regions_anywhere_in_a_neuron_overflow_the_tracks(found):
