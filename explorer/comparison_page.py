@@ -53,13 +53,13 @@ def render_comparison(found: ServingComparison, command: str) -> str:
     """Return the comparison as one HTML page."""
     parts = []
     for number, served in enumerate(found.loads, start=1):
-        results = _results(served)
+        results = machines_of(served)
         place = f"load-{number}"
         parts.append(
             Section(
                 place,
-                f"The trace {times(served.speedup)} as dense" if served.speedup != 1.0 else "The trace as it is",
-                (_said(served, found.target),),
+                load_title(served),
+                (load_text(served, found.target),),
                 tuple(
                     cdf_figure(results, latency, place)
                     for latency in ("time_to_first_token_s", "time_per_output_token_s")
@@ -111,12 +111,19 @@ def cost_table(served: Served) -> Table:
     )
 
 
-def _results(served: Served) -> dict[str, ServingResult]:
+def load_title(served: Served) -> str:
+    """Return how dense the trace is."""
+    return f"The trace {times(served.speedup)} as dense" if served.speedup != 1.0 else "The trace as it is"
+
+
+def machines_of(served: Served) -> dict[str, ServingResult]:
+    """Return the two results by what served them."""
     nodes = counted(served.fleet.machines, "node")
     return {"1 HNLPU": served.hardwired, f"{served.gpus} H100 in {nodes}": served.fleet.result}
 
 
-def _said(served: Served, target: Target) -> str:
+def load_text(served: Served, target: Target) -> str:
+    """Return how busy the machine is, whether it keeps the target, and the fleet that does."""
     keeps = "keeps the promise" if served.kept else "does not keep the promise"
     return (
         f"The HNLPU is {percent(served.load)} busy ({served.binding}) and {keeps}. The fleet needs "

@@ -15,8 +15,9 @@ from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
 
-#: What a chat should feel like: words faster than anyone reads, an answer that begins at once.
-CHAT = Target(percentile=99.0, time_to_first_token_s=0.5, time_per_output_token_s=0.025)
+#: What a chat should feel like: the first token within what MLPerf Inference allows a server (llama2-70b, 2 s), then words
+#: faster than anyone reads.
+CHAT = Target(percentile=99.0, time_to_first_token_s=2.0, time_per_output_token_s=0.025)
 #: GPUs that share the model, of which the cheapest fleet is taken.
 GPUS_TOGETHER = (1, 2, 4, 8)
 #: Systems that share masks and design: one alone, and the volume of the paper's tables.
