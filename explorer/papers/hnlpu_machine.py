@@ -12,6 +12,7 @@ from typing import Any
 import hwsim
 import models
 from explorer.papers.cells import read_rows
+from explorer.papers.hnlpu_serving import serving_figures
 from explorer.scoreboard import Row
 from hwbase import Quantity, load_book
 from hwsim.simulate import hardwired
@@ -57,6 +58,7 @@ def machine_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], dict[
     chip, gate_chip = hwsim.build_chip(spec, design, technology), hwsim.build_chip(spec, design, gates)
     machine = _Machine(spec, design, technology, chip, gates, gate_chip, hwsim.load_technology("n5-synthesised"))
     ours = _table_1(machine) | _table_2(machine) | _density(machine) | _operator(machine) | _figure_14(machine)
+    ours |= serving_figures(spec, design, technology)
     return read_rows(_CELLS, ours), used
 
 
