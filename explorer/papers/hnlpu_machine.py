@@ -143,6 +143,7 @@ def _density(m: _Machine) -> dict[str, float]:
         "ce-naive-chips": naive_mm2 / m.gates.reticle_area_mm2,
         "me-per-weight": per_weight_um2,
         "me-hnlpu-transistors": neuron.transistors_per_weight,
+        "fig12-routing-plans": load_book("wiring", BOOKS).value("routing_utilisation", "1"),
         "fig12-routing": hwsim.routing_demand(LAYER_INPUTS, per_weight_um2, m.technology).utilisation,
     }
 
