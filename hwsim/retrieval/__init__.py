@@ -17,6 +17,8 @@ from hwsim.retrieval.front import SCANNERS, scan_device, scan_index
 from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.processors import Gpu, GpuScan, Server, gpu_device, load_gpu_scan, load_server, server_device
 from hwsim.retrieval.scan import RESOURCES, ScanResult, expected_insertions, simulate_scan
+from hwsim.retrieval.service import LostShard, ScanService, serve_scan
+from hwsim.retrieval.validate import ScanValidation, validate_cpu
 
 __all__ = [
     "MEMORIES",
@@ -25,11 +27,14 @@ __all__ = [
     "UNITS",
     "Gpu",
     "GpuScan",
+    "LostShard",
     "Memory",
     "ScanDevice",
     "ScanEngine",
     "ScanIndex",
     "ScanResult",
+    "ScanService",
+    "ScanValidation",
     "Server",
     "document_cycles",
     "engine_areas_mm2",
@@ -43,6 +48,8 @@ __all__ = [
     "matching_lanes",
     "scan_device",
     "scan_index",
+    "serve_scan",
     "server_device",
     "simulate_scan",
+    "validate_cpu",
 ]

@@ -169,7 +169,7 @@ def test_arrays_give_what_their_elements_give() -> None:
     assert len(found.to_frame()) == 6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     documents=st.integers(1, 10**12),
     bits=st.sampled_from([64, 256, 1024]),
