@@ -102,8 +102,8 @@ def _entries() -> Iterator[tuple[str, str | None]]:
         word, start, length = line.split("\t")
         if not word.startswith("00-database"):
             places.add((_number(start), _number(length)))
-    for start, length in sorted(places):
-        entry = text[start : start + length].decode("utf-8", "replace")
+    for first, size in sorted(places):
+        entry = text[first : first + size].decode("utf-8", "replace")
         head = entry.partition("\\")[0].strip()
         if head and "\n" not in head:
             yield head.lower(), _definition(entry)

@@ -1,4 +1,4 @@
-"""models.embedding: sentences as vectors - the forward pass of MiniLM-L6 in NumPy, with weights that a package brings."""
+"""models.embedding: sentences as vectors - MiniLM-L6's forward pass in NumPy, with weights that a package brings."""
 
 from models.embedding.encoder import SentenceEncoder
 from models.embedding.weights import EMBEDDING_MODEL, INSTALL, EncoderWeights, find_encoder, read_encoder

@@ -1,0 +1,149 @@
+"""Codecs by name: a linear map, then a store. What the field compares, and what recurrent binarisation adds.
+
+A name is `[map:dims+]store`: maps centre, pca, matryoshka, rotation, itq; stores float32, float16, float8, int8, int4,
+sign, recurrent:PLANES (untrained) and bebr:PLANESxDIMS (trained). Examples: int8, pca:128+float8, matryoshka:256,
+centre+sign, rotation:512, itq:256, rotation:384+recurrent:2, bebr:2x256. A map alone has the store that it is used
+with most.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwbase import InputError, unknown_name
+from models.binarize.linear import (
+    LinearMap,
+    centring,
+    embeddings,
+    principal,
+    quantising_rotation,
+    rotation,
+    truncation,
+    unit,
+)
+from models.binarize.recurrent import RecurrentBinarizer
+from models.binarize.stores import FLOATS, INTEGERS, PlaneStore, Store, fit_store
+from models.binarize.training import Report
+
+#: Maps that take a number of dimensions, and the store of each where none is named.
+_SIZED: dict[str, tuple[Callable[[np.ndarray, int], LinearMap], str]] = {
+    "pca": (principal, "float32"),
+    "matryoshka": (truncation, "float32"),
+    "rotation": (rotation, "sign"),
+    "itq": (quantising_rotation, "sign"),
+}
+MAPS = ("centre", *_SIZED)
+STORES = (*FLOATS, *INTEGERS, "sign", "recurrent", "bebr")
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """One way to keep embeddings of `inputs` dimensions: `prepare` (or nothing), then `store`."""
+
+    name: str
+    inputs: int
+    prepare: LinearMap | None
+    store: Store | RecurrentBinarizer
+
+    @property
+    def bits_per_vector(self) -> int:
+        """Bits stored for a vector."""
+        return self.store.bits_per_vector
+
+    @property
+    def planes(self) -> int:
+        """Bit planes of the codes, 0 where the store is not made of bits."""
+        return self.store.planes if isinstance(self.store, PlaneStore | RecurrentBinarizer) else 0
+
+    @property
+    def dims(self) -> int:
+        """Dimensions of what is stored."""
+        return self.store.dims
+
+    def encode(self, x: Any) -> np.ndarray:
+        """Return rows uint8 (N, bytes); raises `InputError` for another shape, NaN or infinity."""
+        return self.store.encode(self._prepared(x))
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        """Return what the rows stand for, float32 (N, dims), up to a factor: directions are what counts."""
+        return self.store.decode(rows)
+
+    def query(self, x: Any) -> np.ndarray:
+        """Return queries in the decoded space, not rounded: float32 (N, dims) of length 1."""
+        rows = self._prepared(x)
+        return unit(self.store.before_sign(rows) if isinstance(self.store, RecurrentBinarizer) else rows)
+
+    def _prepared(self, x: Any) -> np.ndarray:
+        rows = unit(embeddings(x, self.inputs))
+        return rows if self.prepare is None else self.prepare.apply(rows)
+
+
+def parse_codec(name: str) -> tuple[str, int, str, tuple[int, ...]]:
+    """Return (map or "", its dimensions or 0, store, the store's sizes) of a codec's name; raises `InputError`."""
+    text = name.strip().lower().replace("centred", "centre")
+    first, plus, second = text.partition("+")
+    head, sizes = _sizes(name, first)
+    if not plus and head in MAPS:
+        default = "sign" if head == "centre" else _SIZED[head][1]
+        first, second = first, default
+    elif not plus:
+        first, second = "", first
+    mapped, dims = "", 0
+    if first:
+        mapped, sizes = _sizes(name, first)
+        if mapped not in MAPS:
+            raise unknown_name("map of a codec", mapped, MAPS)
+        if len(sizes) != (mapped != "centre"):
+            raise InputError(f"codec {name!r}: expected {'centre' if mapped == 'centre' else mapped + ':DIMENSIONS'}")
+        dims = sizes[0] if sizes else 0
+    store, sizes = _sizes(name, second)
+    if store not in STORES:
+        raise unknown_name("store of a codec", store, (*STORES, *MAPS))
+    expected = {"recurrent": 1, "bebr": 2}.get(store, 0)
+    if len(sizes) != expected:
+        shape = {0: store, 1: f"{store}:PLANES", 2: f"{store}:PLANESxDIMENSIONS"}[expected]
+        raise InputError(f"codec {name!r}: expected {shape}")
+    if store == "bebr" and mapped:
+        raise InputError(f"codec {name!r}: expected no map before bebr, which learns its own")
+    return mapped, dims, store, sizes
+
+
+def fit_codec(
+    name: str,
+    x: Any,
+    pairs: Any = None,
+    *,
+    compatible_with: RecurrentBinarizer | None = None,
+    trained: RecurrentBinarizer | None = None,
+    report: Report | None = None,
+) -> Codec:
+    """Return the codec of that name, fitted to embeddings `x` (N, inputs); only bebr needs `pairs` (P, 2) of rows.
+
+    `trained` gives bebr's settings other than its sizes. Raises `InputError` for an unknown name, sizes that do not
+    fit, or embeddings that are no finite numbers.
+    """
+    mapped, dims, kind, sizes = parse_codec(name)
+    rows = unit(embeddings(x))
+    if not len(rows):
+        raise InputError("embeddings are empty: expected some to fit a codec to")
+    if kind == "bebr":
+        base = trained or RecurrentBinarizer()
+        sized = RecurrentBinarizer(sizes[0], sizes[1], base.hidden, base.training)
+        return Codec(name, rows.shape[1], None, sized.fit(rows, pairs, compatible_with=compatible_with, report=report))
+    prepare = None
+    if mapped:
+        prepare = centring(rows) if mapped == "centre" else _SIZED[mapped][0](rows, dims)
+    store = fit_store(kind, rows if prepare is None else prepare.apply(rows), *sizes)
+    return Codec(name, rows.shape[1], prepare, store)
+
+
+def _sizes(name: str, text: str) -> tuple[str, tuple[int, ...]]:
+    head, colon, rest = text.partition(":")
+    if not colon:
+        return head, ()
+    parts = rest.split("x")
+    if not all(part.isascii() and part.isdigit() and len(part) < 8 for part in parts):
+        raise InputError(f"codec {name!r}: {rest!r}: expected whole numbers, such as 256 or 2x256")
+    return head, tuple(int(part) for part in parts)
