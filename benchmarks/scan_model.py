@@ -19,7 +19,7 @@ def main() -> None:
     print(f"{found.processor}, backend {found.backend}, {found.documents:,} documents, top {found.k}")
     print(f"{found.compared_bits_per_s / 1e9:,.0f} Gbit/s compared in the cache")
     print(
-        f"{'bits':>5s} {'batch':>5s} {'read GB/s':>9s} {'predicted ms':>13s} {'measured ms':>12s} {'ratio':>6s}  bound by"
+        f"{'bits':>5s} {'batch':>5s} {'read GB/s':>9s} {'predicted ms':>13s} {'measured ms':>12s} {'ratio':>6s}  bound"
     )
     for row in found.to_frame().itertuples():
         print(

@@ -16,6 +16,7 @@ from hwsim.retrieval.engine import (
 from hwsim.retrieval.front import SCANNERS, scan_device, scan_index
 from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.processors import Gpu, GpuScan, Server, gpu_device, load_gpu_scan, load_server, server_device
+from hwsim.retrieval.published import published_scanners
 from hwsim.retrieval.scan import RESOURCES, ScanResult, expected_insertions, simulate_scan
 from hwsim.retrieval.service import LostShard, ScanService, serve_scan
 from hwsim.retrieval.validate import ScanValidation, validate_cpu
@@ -46,6 +47,7 @@ __all__ = [
     "load_gpu_scan",
     "load_server",
     "matching_lanes",
+    "published_scanners",
     "scan_device",
     "scan_index",
     "serve_scan",
