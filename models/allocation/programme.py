@@ -16,14 +16,17 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from models.allocation.cbc import by_cbc
 from models.allocation.errors import NoAllocationError
+from models.allocation.hull import relax
 from models.allocation.integers import Row, keeps
 from models.allocation.matrices import one_each, scaled_rows
 from models.allocation.problem import Problem, relative_gap, unit_starts
 
 #: Losses are scaled so that the gap is this; solvers tell differences down to about 1e-6.
 _SCALED_GAP = 1e6
-#: Reduced losses, as a share of all: what the first small programme takes in.
-_FIRST_SHARE = 0.02
+#: Losses of the linear programme are scaled to this sum, and its seconds kept within what its solver takes.
+_SCALED_SUM, _LEAST_S, _MOST_S = 1e6, 1e-3, 1e6
+#: Units that the first small programme leaves open, for each row.
+_FIRST_UNITS = 50
 #: How often a row that a solver's rounding broke is tightened.
 _TIGHTENED = 5
 #: What HiGHS's dual tolerance may be wrong by for each unit, in scaled losses.
@@ -41,26 +44,34 @@ class Prices:
     reduced: np.ndarray
 
 
-def price(problem: Problem, rows: list[Row]) -> Prices:
-    """Return the prices at which the linear relaxation is bound; raises `NoAllocationError` if that has no solution."""
+def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Prices:
+    """Return the prices at which the linear relaxation is bound; raises `NoAllocationError` if that has no solution.
+
+    One row is priced by its hulls. Prices that a solver could not find in time are zero, and bound all the same.
+    """
     units, losses = problem.units, problem.losses
-    scale = max(float(np.ptp(losses)), np.finfo(float).tiny)
-    matrix, limits, steps = scaled_rows(rows)
-    found = linprog(
-        losses / scale,
-        A_ub=matrix,
-        b_ub=limits,
-        A_eq=one_each(units),
-        b_eq=np.ones(problem.starts.size),
-        bounds=(0, None),
-        method="highs",
-    )
-    if found.status == 2:
-        raise NoAllocationError(proven=True)
-    prices = np.zeros(len(rows))
-    if found.status == 0:
-        prices = np.maximum(-found.ineqlin.marginals, 0.0) * scale / steps
     costs = np.stack([row.costs for row in rows])
+    if len(rows) == 1:
+        prices = np.array([relax(units, rows[0].costs, losses, rows[0].limit).price])
+    else:
+        above = losses - np.minimum.reduceat(losses, problem.starts)[units]
+        scale = _SCALED_SUM / max(float(above.sum()), np.finfo(float).tiny)
+        matrix, limits, steps = scaled_rows(rows)
+        found = linprog(
+            above * scale,
+            A_ub=matrix,
+            b_ub=limits,
+            A_eq=one_each(units),
+            b_eq=np.ones(problem.starts.size),
+            bounds=(0, None),
+            # Interior points: the simplex method takes minutes where these take seconds.
+            method="highs-ipm",
+            options={"time_limit": min(max(deadline - time.monotonic(), _LEAST_S), _MOST_S)},
+        )
+        if found.status == 2:
+            raise NoAllocationError(proven=True)
+        solved = found.status == 0
+        prices = np.maximum(-found.ineqlin.marginals, 0.0) / steps / scale if solved else np.zeros(len(rows))
     charged = losses + prices @ costs
     least = np.minimum.reduceat(charged, problem.starts)
     allowed = math.fsum(p * row.limit for p, row in zip(prices, rows, strict=True))
@@ -71,11 +82,12 @@ def by_programme(
     problem: Problem, rows: list[Row], tolerance: float, deadline: float, solver: str
 ) -> tuple[np.ndarray, float]:
     """Return (pick, bound) by HiGHS on the open options, or by CBC on all; raises `NoAllocationError`."""
-    priced = price(problem, rows)
+    priced = price(problem, rows, deadline)
     if solver == "cbc":
         return by_cbc(problem, rows, deadline), priced.bound
-    width = _FIRST_SHARE * max(float(priced.reduced.max()), float(np.ptp(problem.losses))) or 1.0
-    best: np.ndarray | None = None
+    width = _first_width(problem, priced, _FIRST_UNITS * len(rows))
+    # One budget always has an allocation to start from.
+    best = relax(problem.units, rows[0].costs, problem.losses, rows[0].limit).pick if len(rows) == 1 else None
     while True:
         within = priced.reduced <= width
         everything = bool(within.all())
@@ -96,6 +108,15 @@ def by_programme(
             return best, bound
         # The width that leaves nothing out; where it was wider, narrower makes the solver's tolerances finer.
         width = needed
+
+
+def _first_width(problem: Problem, priced: Prices, wanted: int) -> float:
+    """Reduced loss within which `wanted` units have a second option."""
+    order = np.lexsort((priced.reduced, problem.units))
+    several = problem.starts[np.bincount(problem.units) > 1]
+    seconds = np.append(np.sort(priced.reduced[order[several + 1]]), 1.0)
+    # Where so many cost nothing, the first that costs something.
+    return float(next(s for s in seconds[min(wanted, seconds.size - 1) :] if s > 0.0))
 
 
 def _core(
