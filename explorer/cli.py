@@ -17,7 +17,7 @@ from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
-from explorer.precision.commands import sensitivity_command
+from explorer.precision.commands import fronts_command, sensitivity_command
 from explorer.report import write_report
 from explorer.reproduce import PAPERS, reproduce
 from explorer.serving_command import simulate_command
@@ -161,6 +161,7 @@ app.command("allocate")(allocate_command)
 app.command("quality")(quality_command)
 app.command("wiring")(wiring_command)
 app.command("sensitivity")(sensitivity_command)
+app.command("fronts")(fronts_command)
 app.add_typer(audit_app, name="audit")
 
 

@@ -41,19 +41,20 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What `serving.html.j2` shows."""
+    """What `serving.html.j2` shows; a page that read no constants has no `assumptions`."""
 
     title: str
     lead: str
     parts: tuple[Section, ...]
-    assumptions: Table
+    assumptions: Table | None
     command: str
     version: str = field(default_factory=lambda: hwsim.__version__)
 
     @property
     def sections(self) -> list[tuple[str, str]]:
         """Anchors and titles of the sections."""
-        return [(part.id, part.title) for part in self.parts] + [("assumptions", "Assumptions")]
+        last = [("assumptions", "Assumptions")] if self.assumptions else []
+        return [(part.id, part.title) for part in self.parts] + last
 
 
 def render_serving(result: ServingResult, command: str, extra: tuple[Section, ...] = ()) -> str:

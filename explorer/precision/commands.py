@@ -1,5 +1,6 @@
 """The commands `hwsim sensitivity` and `hwsim fronts`."""
 
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,14 +14,22 @@ from rich.console import Console
 from explorer.options import need_count
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
+from explorer.precision.findings import findings
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
+from explorer.precision.page import STUDY_FILES, study_files, summary
 from explorer.precision.sensitivity import WHAT, sensitivity
+from explorer.precision.study import front_study
+from explorer.serving_output import FILES, check_folder, write_folder
 from explorer.terminal import show_frame
 from hwbase import InputError
 from models.quantise import METHODS, SHARINGS
 
 _SHOWN_ROWS = 12
+
+WeightsFile = Annotated[
+    str | None, typer.Option("--weights-file", help="A network file of your own: GGUF (Llama family), or ONNX.")
+]
 
 
 def sensitivity_command(
@@ -37,6 +46,7 @@ def sensitivity_command(
     block: Annotated[str | None, typer.Option("--block", help="Length of a group with --per group.")] = None,
     ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
     asymmetric: Annotated[bool, typer.Option("--asymmetric", help="Weights with a zero point.")] = False,
+    weights_file: WeightsFile = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure.")] = "1",
     as_json: AsJson = False,
@@ -52,7 +62,7 @@ def sensitivity_command(
     rule = _assignments("--group", group)
     with said_warnings(), progress_bar() as report:
         found = sensitivity(
-            maker(model, rounding=rounding),
+            maker(model, path=weights_file, rounding=rounding),
             bits=widths,
             what=what,
             metrics=_metrics(metrics),
@@ -70,6 +80,44 @@ def sensitivity_command(
     ]
     title = f"The {min(_SHOWN_ROWS, len(worst))} most sensitive of {len(worst)} roundings of {found.network}"
     show_frame(Console(), title, worst[columns].head(_SHOWN_ROWS))
+
+
+def fronts_command(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MAKERS)}.")],
+    out: Annotated[str, typer.Option("--out", help="The folder to write: tables, a summary and a page.")],
+    weights_file: WeightsFile = None,
+    cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
+    as_json: AsJson = False,
+) -> None:
+    """Spend budgets of bits on a real network by several schemes, and measure each allocation on held-out inputs.
+
+    Takes an hour or more on one core; with --cache a run that was ended goes on where it was.
+    """
+    check_folder(out, (*FILES, *STUDY_FILES))
+    with said_warnings(), progress_bar() as report:
+        found = front_study(
+            model,
+            cache=cache,
+            jobs=need_count("jobs", jobs),
+            command=" ".join(["hwsim", *sys.argv[1:]]),
+            report=report,
+            path=weights_file,
+        )
+    path = write_folder(out, study_files(found))
+    if as_json:
+        emit(summary(found))
+        return
+    console = Console()
+    for title, part in found.fronts.items():
+        column = f"loss_{part.metric}"
+        shown = part.table[["scheme", "mean_bits", column, f"{column}_low", f"{column}_high", f"{column}_predicted"]]
+        show_frame(console, f"{found.network}, {title}", shown.rename(columns=lambda name: name.replace("_", " ")))
+        for sentence in findings(part):
+            console.print(sentence, highlight=False)
+    if len(found.ranks):
+        show_frame(console, "Rank correlation of estimates with measured losses", found.ranks)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

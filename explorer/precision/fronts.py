@@ -32,7 +32,7 @@ SCHEMES = {
     "decoupled power": "losses of each group's own metric, a budget for each group",
 }
 #: Ratios of the first group's mean bits to the second's that decoupled schemes try.
-RATIOS = (0.7, 0.85, 1.0, 1.2, 1.5, 2.0)
+RATIOS = (0.8, 1.0, 1.25, 1.6)
 _RESAMPLES, _LEVEL = 2000, 0.95
 
 
@@ -69,6 +69,7 @@ def fronts(
     make: Maker,
     make_held_out: Maker,
     *,
+    network: Network | None = None,
     bits: Sequence[int],
     budgets: Sequence[float],
     what: str = "weights",
@@ -82,8 +83,8 @@ def fronts(
 
     `make` returns the network on the inputs that sensitivities are measured on, `make_held_out` on others; `bits` are
     the widths to choose from, `what` "weights" or "activations". `variant` names what the makers were told. Everything
-    measured is kept in the folder `cache`. Raises `InputError` for unknown schemes, budgets outside the widths, and as
-    `sensitivity` does.
+    measured is kept in the folder `cache`; `network` is what `make` returned, where it was called already. Raises
+    `InputError` for unknown schemes, budgets outside the widths, and as `sensitivity` does.
     """
     for scheme in schemes:
         if scheme not in SCHEMES:
@@ -91,8 +92,9 @@ def fronts(
     if what not in ("weights", "activations"):
         raise unknown_name("part to round", what, ("weights", "activations"))
     asked = np.atleast_1d(check.number("budgets", budgets, low=min(bits), high=max(bits)))
-    found = sensitivity(make, bits=bits, what=what, cache=cache, jobs=jobs, report=report)
-    at_hand, held_out = _Runs(make(), what, cache), _Runs(make_held_out(), what, cache)
+    network = make() if network is None else network
+    found = sensitivity(make, network=network, bits=bits, what=what, cache=cache, jobs=jobs, report=report)
+    at_hand, held_out = _Runs(network, what, cache), _Runs(make_held_out(), what, cache)
     planner = _Planner(found, at_hand)
     plans = [(scheme, budget) for scheme in schemes for budget in _budgets_of(scheme, bits, asked)]
     rows, choices = [], []
@@ -105,7 +107,6 @@ def fronts(
             | planner.losses(chosen, held_out.losses(chosen))
         )
         choices.append({"scheme": scheme, "budget": float(budget)} | chosen)
-    network = at_hand.network
     return Fronts(
         network=network.name,
         what=what,

@@ -10,13 +10,14 @@ import hashlib
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from explorer.perplexity import real_text
 from explorer.precision.metrics import divergence, log_softmax, noise
-from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, Moments, check_choice
+from explorer.precision.networks import Bits, Choice, Layer, Moments, check_choice, check_rounding
 from hwbase import InputError, check, unknown_name
 from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model
 from models.quantise import RoundedLinear, dynamic, first_products, rounded
@@ -60,7 +61,7 @@ class LanguageNetwork:
         if windows.ndim != 2 or windows.shape[1] < 3 or len(np.unique(windows[:, 0])) != 1:
             raise InputError(f"windows have shape {windows.shape}: expected rows of 3 tokens or more, one begin token")
         self.name, self._weights, self._windows = name, weights, windows
-        self._outlier, self.rounding = outlier, DEFAULT_ROUNDING | dict(rounding or {})
+        self._outlier, self.rounding = outlier, check_rounding(rounding)
         self._matrices = weights.matrices()
         model = Transformer(weights)
         #: What enters each layer, of each window: a layer that is rounded leaves those before it as they are.
@@ -206,7 +207,7 @@ def language_network(
     if vocabulary.begin is None:
         raise InputError("the model has no begin token: expected one, every window starts with it")
     ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
-    name = DEFAULT_MODEL if path is None else path
+    name = DEFAULT_MODEL if path is None else Path(path).stem
     cut = text_windows(ids, vocabulary.begin, windows, length, held_out=held_out)
     return LanguageNetwork(weights, cut, name=name, outlier=outlier, rounding=rounding)
 

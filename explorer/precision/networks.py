@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from hwbase import InputError, Record, unknown_name
-from models.quantise import check_bits
+from models.quantise import MOST_BITS, check_bits, rounded
 
 
 class Bits(NamedTuple):
@@ -95,6 +95,16 @@ class Network(Protocol):
     def disturbed(self, seed: int) -> dict[str, np.ndarray]:
         """Return the losses when every product is off by about one float32 rounding: what cannot be told from none."""
         ...
+
+
+def check_rounding(rounding: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return all parameters of rounding weights, those not given from `DEFAULT_ROUNDING`; raises `InputError`."""
+    whole = DEFAULT_ROUNDING | dict(rounding or {})
+    for name in whole:
+        if name not in DEFAULT_ROUNDING:
+            raise unknown_name("parameter of rounding", name, DEFAULT_ROUNDING)
+    rounded(np.ones((1, 1), np.float32), MOST_BITS, **whole)
+    return whole
 
 
 def check_choice(choice: Choice, layers: Sequence[Layer]) -> dict[str, Bits]:

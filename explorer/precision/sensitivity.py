@@ -60,6 +60,7 @@ class Sensitivity(Record):
 def sensitivity(
     make: Maker,
     *,
+    network: Network | None = None,
     bits: Sequence[int] = (2, 4, 8),
     what: str = "weights",
     metrics: Sequence[str] | Mapping[str, str] | None = None,
@@ -75,10 +76,11 @@ def sensitivity(
     two (rounding errors of weights and activations add when they are small). `metrics` names the loss of every layer
     (its first name) or of each group. `layers` are those measured, all unless given; `regroup` puts them in other
     groups. `cache` is a folder for what is measured. With `jobs` above 1, so many processes measure; `make` must then
-    be picklable. Raises `InputError` for unknown names, bits out of range, or a cache that cannot be written.
+    be picklable. `network` is what `make` returned, where it was called already. Raises `InputError` for unknown names,
+    bits out of range, or a cache that cannot be written.
     """
     widths = _checked(bits, what)
-    network = make()
+    network = make() if network is None else network
     known = _chosen(network.layers, layers)
     known = tuple(known if regroup is None else regroup(known))
     by_group = _metric_of_groups(network, known, metrics)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from explorer.precision.metrics import dissimilarity, noise, slope_error, spectrum_distance
-from explorer.precision.networks import DEFAULT_ROUNDING, Choice, Layer, Moments, check_choice
+from explorer.precision.networks import Choice, Layer, Moments, check_choice, check_rounding
 from hwbase import check
 from models.diffusion import TERRAIN_MODEL, MatrixLayer, Products, TerrainModel, heights, inputs, read_terrain
 from models.diffusion.running import Values, advance, begin
@@ -55,7 +55,7 @@ class TerrainNetwork:
         """
         self._model, self._feeds, self._calibration = model, feeds, calibration
         self._split, self._observe = split, observe
-        self.rounding = DEFAULT_ROUNDING | dict(rounding or {})
+        self.rounding = check_rounding(rounding)
         self._by_name = {layer.name: layer for layer in model.layers}
         self._start = begin(model.graph, feeds)
         #: A node and the values before it, in float: a run that rounds later layers only begins there.

@@ -1,0 +1,114 @@
+"""Pictures of mixed precision: sensitivities layer by layer, fronts of loss over bits, predicted against measured."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.serving import style
+from explorer.figures.theme import NEUTRAL_LINE, figure, text
+
+if TYPE_CHECKING:
+    from explorer.precision.fronts import Fronts
+
+_HEIGHT_PX = 430
+_MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
+_DOT_PX = 8
+
+
+def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> go.Figure:
+    """Return the loss of rounding each layer alone, layers in order of use, a set of dots a width (log axis)."""
+    drawn = figure("Loss with one layer rounded", _HEIGHT_PX)
+    order = {name: number for number, name in enumerate(dict.fromkeys(table["layer"]), start=1)}
+    for index, (width, rows) in enumerate(table.groupby("bits")):
+        colour, _, _ = style(index)
+        drawn.add_scatter(
+            x=rows["layer"].map(order),
+            y=rows[f"loss_{loss}"],
+            mode="markers",
+            name=f"{width} bits",
+            marker={"color": colour, "symbol": _MARKERS[index % len(_MARKERS)], "size": 6},
+            text=[text(f"{layer} ({group})") for layer, group in zip(rows["layer"], rows["group"], strict=True)],
+            hovertemplate="%{text}<br>%{y:.3g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text="layer, in order of use")
+    drawn.update_yaxes(title_text=text(label), type="log", exponentformat="power")
+    return drawn
+
+
+def loss_over_bits(found: "Fronts", loss: str, label: str) -> go.Figure:
+    """Return the measured loss of each scheme over mean bits on held-out inputs, with 95 % intervals (log axis)."""
+    drawn = figure("Loss over bits", _HEIGHT_PX)
+    column = f"loss_{loss}"
+    for index, (scheme, rows) in enumerate(found.table.groupby("scheme", sort=False)):
+        colour, dash, _ = style(index)
+        rows = rows.sort_values("mean_bits")
+        drawn.add_scatter(
+            x=rows["mean_bits"],
+            y=rows[column],
+            mode="lines+markers",
+            name=str(scheme),
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": rows[f"{column}_high"] - rows[column],
+                "arrayminus": rows[column] - rows[f"{column}_low"],
+                "thickness": 1,
+                "width": 3,
+            },
+            hovertemplate="%{x:.2f} bits: %{y:.3g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text=f"bits of a {'weight' if found.what == 'weights' else 'activation'} on average")
+    drawn.update_yaxes(title_text=text(label), type="log", exponentformat="power")
+    return drawn
+
+
+def predicted_and_measured(found: "Fronts", loss: str, label: str) -> go.Figure:
+    """Return measured losses of allocations over those predicted, the sum of their layers' own (log axes)."""
+    drawn = figure("Predicted and measured loss", _HEIGHT_PX)
+    column = f"loss_{loss}"
+    table = found.table[found.table["scheme"] != "uniform"]
+    positive = table[[column, f"{column}_predicted"]].to_numpy()
+    positive = positive[np.isfinite(positive) & (positive > 0)]
+    ends = [float(positive.min()), float(positive.max())] if positive.size else [0.1, 1.0]
+    drawn.add_scatter(
+        x=ends, y=ends, mode="lines", name="as predicted", line={"color": NEUTRAL_LINE, "dash": "dot"}, hoverinfo="skip"
+    )
+    for index, (scheme, rows) in enumerate(table.groupby("scheme", sort=False), start=1):
+        colour, _, _ = style(index)
+        drawn.add_scatter(
+            x=rows[f"{column}_predicted"],
+            y=rows[column],
+            mode="markers",
+            name=str(scheme),
+            marker={"color": colour, "symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
+            text=[f"{bits:.2f} bits" for bits in rows["mean_bits"]],
+            hovertemplate="%{text}: predicted %{x:.3g}, measured %{y:.3g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text=text(f"predicted {label}"), type="log", exponentformat="power")
+    drawn.update_yaxes(title_text=text(f"measured {label}"), type="log", exponentformat="power")
+    return drawn
+
+
+def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
+    """Return the bits that a scheme gives each layer at a budget, layers in order of use."""
+    drawn = figure(f"Bits of each layer, {scheme}, {budget:g} bits", _HEIGHT_PX, showlegend=True)
+    row = found.choices[(found.choices["scheme"] == scheme) & (found.choices["budget"] == budget)].iloc[0]
+    layers = found.measured.table.drop_duplicates("layer").reset_index(drop=True)
+    for index, (group, rows) in enumerate(layers.groupby("group", sort=False)):
+        colour, _, _ = style(index)
+        drawn.add_scatter(
+            x=rows.index + 1,
+            y=[row[name] for name in rows["layer"]],
+            mode="markers",
+            name=text(group),
+            marker={"color": colour, "symbol": _MARKERS[index], "size": 6},
+            text=[text(name) for name in rows["layer"]],
+            hovertemplate="%{text}: %{y} bits<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text="layer, in order of use")
+    drawn.update_yaxes(title_text="bits", dtick=1)
+    return drawn

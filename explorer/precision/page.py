@@ -1,0 +1,162 @@
+"""The folder of a front study: tables as CSV, a summary as JSON, and a page with pictures."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from explorer.figures.captioned import CaptionedFigure, captioned_figure
+from explorer.figures.precision import bits_of_layers, loss_over_bits, predicted_and_measured, sensitivity_by_layer
+from explorer.figures.tables import Column, Table, frame_table
+from explorer.output import json_text
+from explorer.precision.estimate import ESTIMATORS
+from explorer.precision.findings import findings
+from explorer.precision.fronts import SCHEMES, Fronts
+from explorer.precision.study import FrontStudy
+from explorer.report import render_page
+from explorer.serving_page import Page, Section
+
+_METRIC_NAMES = {
+    "kl": "divergence [nats]",
+    "perplexity": "growth of log-likelihood loss [nats]",
+    "recall": "divergence where the window repeats itself [nats]",
+    "noise": "noise over signal",
+    "ssim": "1 - SSIM",
+    "slope": "error of the mean slope, ln",
+    "spectrum": "distance of spectra [nats]",
+}
+_MOST_ROWS = 20
+_MOST_PARTS = 3
+#: What a study's folder may hold.
+STUDY_FILES = (
+    *("fronts.csv", "estimates.csv", "summary.json", "page.html"),
+    *(f"{name}-{number}.csv" for name in ("sensitivity", "choices") for number in range(1, _MOST_PARTS + 1)),
+)
+
+
+def study_files(study: FrontStudy) -> dict[str, str]:
+    """Return the files of a study by name: fronts, choices and sensitivities as CSV, a summary and the page."""
+    files = {
+        "fronts.csv": study.to_frame().to_csv(index=False),
+        "estimates.csv": study.estimated.to_csv(index=False),
+        "summary.json": json_text(summary(study)),
+        "page.html": render_study(study),
+    }
+    for number, found in enumerate(study.fronts.values(), start=1):
+        files[f"sensitivity-{number}.csv"] = found.measured.table.to_csv(index=False)
+        files[f"choices-{number}.csv"] = found.choices.to_csv(index=False)
+    return files
+
+
+def summary(study: FrontStudy) -> dict[str, object]:
+    """Return what a study found, layers left out."""
+    return {
+        "network": study.network,
+        "command": study.command,
+        "findings": [sentence for found in study.fronts.values() for sentence in findings(found)],
+        "ranks": study.ranks.to_dict(orient="records"),
+        "fronts": {title: found.table.to_dict(orient="records") for title, found in study.fronts.items()},
+        "floors": {title: found.measured.floors for title, found in study.fronts.items()},
+    }
+
+
+def render_study(study: FrontStudy) -> str:
+    """Return a study as one HTML page that asks the network for nothing."""
+    parts = [_section(number, title, found) for number, (title, found) in enumerate(study.fronts.items(), start=1)]
+    if len(study.ranks):
+        parts.append(_estimates(study))
+    units = next(iter(study.fronts.values())).units
+    page = Page(
+        title=f"How few bits {study.network} bears",
+        lead=(
+            "Every layer rounded alone and measured, bits spent by what was measured, and every allocation run for "
+            f"real on {units} held-out inputs."
+        ),
+        parts=tuple(parts),
+        assumptions=None,
+        command=study.command,
+    )
+    return render_page("serving.html.j2", page=page)
+
+
+def _section(number: int, title: str, found: Fronts) -> Section:
+    return Section(
+        f"part-{number}",
+        title[:1].upper() + title[1:],
+        (*findings(found), _schemes_said(found)),
+        tuple(_figures(number, found)),
+        (_front_table(found, found.metric),),
+    )
+
+
+def _figures(number: int, found: Fronts) -> Iterator[CaptionedFigure]:
+    metrics = dict.fromkeys([found.metric, *found.group_metrics.values()])
+    for metric in metrics:
+        name = _METRIC_NAMES.get(metric, metric)
+        caption = f"{name}, over bits, on held-out inputs, with 95 % intervals, log axis"
+        drawn = loss_over_bits(found, metric, name)
+        yield captioned_figure(f"front-{number}-{metric}", drawn, caption, _front_table(found, metric), 2)
+    name = _METRIC_NAMES.get(found.metric, found.metric)
+    caption = f"{name}: what the sum of the layers' losses predicts, and what was measured, log axes"
+    drawn = predicted_and_measured(found, found.metric, name)
+    yield captioned_figure(f"predicted-{number}", drawn, caption, _front_table(found, found.metric), 3)
+    caption = f"{name} with one layer rounded, log axis"
+    drawn = sensitivity_by_layer(found.measured.table, found.metric, name)
+    yield captioned_figure(f"sensitivity-{number}", drawn, caption, _worst_table(found), 4)
+    budgets = found.choices[found.choices["scheme"] == "power"]["budget"]
+    if len(budgets):
+        middle = float(sorted(budgets)[len(budgets) // 2])
+        caption = f"Bits of each layer where losses are added, {middle:g} bits on average"
+        yield captioned_figure(f"bits-{number}", bits_of_layers(found, "power", middle), caption, _bits_table(found), 1)
+
+
+def _front_table(found: Fronts, metric: str) -> Table:
+    column = f"loss_{metric}"
+    columns = {
+        "scheme": Column("scheme", numeric=False),
+        "mean_bits": Column("bits"),
+        column: Column("measured"),
+        f"{column}_predicted": Column("predicted"),
+        f"{column}_low": Column("95 % from"),
+        f"{column}_high": Column("to"),
+        "ratio": Column("bits of the first group over those of the second"),
+    }
+    return frame_table(f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits", found.table, columns)
+
+
+def _worst_table(found: Fronts) -> Table:
+    worst = found.measured.table.sort_values(f"loss_{found.metric}", ascending=False).head(_MOST_ROWS)
+    columns = {"layer": Column("layer", numeric=False), "group": Column("group", numeric=False)}
+    columns |= {"bits": Column("bits"), "size": Column("elements"), f"loss_{found.metric}": Column("loss")}
+    return frame_table(f"The {len(worst)} roundings that cost most", worst, columns)
+
+
+def _bits_table(found: Fronts) -> Table:
+    names = list(found.measured.table["layer"].unique())
+    rows = []
+    for _, choice in found.choices.iterrows():
+        counts = pd.Series([choice[name] for name in names]).value_counts()
+        rows.append(
+            {"choice": f"{choice['scheme']}, {choice['budget']:g} bits"} | {str(b): n for b, n in counts.items()}
+        )
+    frame = pd.DataFrame(rows).fillna(0)
+    widths = sorted((name for name in map(str, frame) if name != "choice"), key=float)
+    columns = {"choice": Column("allocation", numeric=False)} | {w: Column(f"{w} bits") for w in widths}
+    return frame_table("Layers of each width", frame, columns)
+
+
+def _estimates(study: FrontStudy) -> Section:
+    columns = {"bits": Column("bits", numeric=False), "layers": Column("roundings")}
+    columns |= {name: Column(name) for name in ESTIMATORS}
+    text = (
+        "Spearman's rank correlation of estimates with the measured losses of weights. “Weight error” runs the network "
+        "once for all layers; “one width” runs it once for each layer, in 4 bits, and needs no run for other widths."
+    )
+    return Section("estimates", "Estimates", (text,), (), (frame_table("Rank correlations", study.ranks, columns),))
+
+
+def _schemes_said(found: Fronts) -> str:
+    used = [name for name in SCHEMES if name in set(found.table["scheme"])]
+    groups = ", ".join(f"{group} by {metric}" for group, metric in found.group_metrics.items())
+    said = "; ".join(f"{name}: {SCHEMES[name]}" for name in used)
+    decoupled = any(name.startswith("decoupled") for name in used)
+    return f"What each scheme makes least. {said}.{f' Groups: {groups}.' if decoupled else ''}"

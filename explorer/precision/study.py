@@ -1,0 +1,139 @@
+"""The whole question for one network: sensitivities, estimates, and fronts of weights and of activations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from explorer.precision.estimate import estimates, rank_correlations, weight_errors
+from explorer.precision.fronts import SCHEMES, Fronts, fronts
+from explorer.precision.models import maker
+from explorer.precision.networks import Network
+from explorer.precision.sensitivity import Report
+from hwbase import Record, unknown_name
+from models.diffusion import TERRAIN_MODEL
+from models.inference import DEFAULT_MODEL
+
+_WITHOUT_GROUPS = ("uniform", "power", "decibels")
+#: The width that the estimator "one width" measures.
+_MEASURED_BITS = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """One set of fronts: what is rounded, how the network is told to treat it, widths to choose from, budgets."""
+
+    title: str
+    what: str
+    bits: tuple[int, ...]
+    budgets: tuple[float, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    schemes: Sequence[str] = tuple(SCHEMES)
+
+
+_LANGUAGE_INPUTS: dict[str, Any] = {
+    "what": "activations",
+    "bits": (4, 6, 8, 16),
+    "budgets": (5.0, 6.0, 7.0, 8.0, 9.0),
+    "schemes": _WITHOUT_GROUPS,
+}
+PARTS: dict[str, tuple[Part, ...]] = {
+    DEFAULT_MODEL: (
+        Part("weights", "weights", (3, 4, 6, 8), (3.5, 4.0, 4.5, 5.0, 6.0, 7.0)),
+        Part(
+            "activations, first token apart",
+            settings={"outlier": "precomputed", "windows": 1, "length": 64},
+            **_LANGUAGE_INPUTS,
+        ),
+        Part(
+            "activations, first token among the others",
+            settings={"outlier": "shared", "windows": 1, "length": 64},
+            **_LANGUAGE_INPUTS,
+        ),
+    ),
+    TERRAIN_MODEL: (
+        Part("weights", "weights", (4, 6, 8), (4.5, 5.0, 5.5, 6.0, 6.5, 7.0)),
+        Part("activations", "activations", (6, 8, 16), (7.0, 8.0, 9.0, 10.0, 12.0, 14.0), schemes=_WITHOUT_GROUPS),
+    ),
+}
+#: How much of held-out input allocations are judged by.
+HELD_OUT: dict[str, dict[str, int]] = {DEFAULT_MODEL: {"windows": 8}, TERRAIN_MODEL: {"images": 8}}
+
+
+@dataclass(frozen=True)
+class FrontStudy(Record):
+    """Fronts of one network by part, and how well estimates rank the sensitivities of its weights.
+
+    `estimated` has a row for each layer and width, `ranks` Spearman's correlations (see `explorer.precision.estimate`).
+    """
+
+    network: str
+    fronts: dict[str, Fronts]
+    estimated: pd.DataFrame
+    ranks: pd.DataFrame
+    command: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the fronts of all parts one below the other, `part` first."""
+        parts = [found.table.assign(part=title) for title, found in self.fronts.items()]
+        whole = pd.concat(parts, ignore_index=True)
+        return whole[["part", *(column for column in whole if column != "part")]]
+
+
+def front_study(
+    model: str,
+    *,
+    parts: Sequence[Part] | None = None,
+    held_out: Mapping[str, Any] | None = None,
+    cache: str | Path | None = None,
+    jobs: int = 1,
+    command: str = "",
+    report: Report | None = None,
+    **settings: Any,
+) -> FrontStudy:
+    """Return the fronts of a network of `explorer.precision.MAKERS`, run for real.
+
+    `parts` (those of `PARTS` unless given) are measured one after the other; what is measured stays in the folder
+    `cache`, so that a run that was ended goes on. `held_out` overrides how much held-out input there is, `settings` go
+    to the network's maker. Raises `InputError` for an unknown network, and as `fronts` does.
+    """
+    chosen = PARTS.get(model, ()) if parts is None else parts
+    if not chosen:
+        raise unknown_name("network", model, PARTS)
+    amount = dict(HELD_OUT.get(model, {}) if held_out is None else held_out)
+    found: dict[str, Fronts] = {}
+    estimated = pd.DataFrame()
+    for part in chosen:
+
+        def titled(name: str, done: int, total: int, title: str = part.title) -> None:
+            if report is not None:
+                report(f"{title}: {name}", done, total)
+
+        told = settings | dict(part.settings)
+        make = maker(model, **told)
+        network = make()
+        found[part.title] = fronts(
+            make,
+            maker(model, **told | amount, held_out=True),
+            network=network,
+            bits=part.bits,
+            budgets=part.budgets,
+            what=part.what,
+            schemes=part.schemes,
+            variant=part.title,
+            cache=cache,
+            jobs=jobs,
+            report=titled,
+        )
+        if part.what == "weights" and estimated.empty:
+            estimated = _estimated(network, found[part.title])
+    ranks = rank_correlations(estimated) if len(estimated) else pd.DataFrame()
+    return FrontStudy(next(iter(found.values())).network, found, estimated, ranks, command)
+
+
+def _estimated(network: Network, found: Fronts) -> pd.DataFrame:
+    widths = sorted(set(found.measured.table["bits"]))
+    measured_bits = _MEASURED_BITS if _MEASURED_BITS in widths else widths[0]
+    return estimates(found.measured.table, weight_errors(network, widths), measured_bits, f"loss_{found.metric}")
