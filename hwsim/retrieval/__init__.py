@@ -13,7 +13,7 @@ from hwsim.retrieval.engine import (
     load_engine,
     matching_lanes,
 )
-from hwsim.retrieval.front import SCANNERS, scan_device, scan_index
+from hwsim.retrieval.front import SCANNERS, TECHNOLOGY, read_engine, scan_device, scan_index
 from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.processors import Gpu, GpuScan, Server, gpu_device, load_gpu_scan, load_server, server_device
 from hwsim.retrieval.published import published_scanners
@@ -25,6 +25,7 @@ __all__ = [
     "MEMORIES",
     "RESOURCES",
     "SCANNERS",
+    "TECHNOLOGY",
     "UNITS",
     "Gpu",
     "GpuScan",
@@ -48,6 +49,7 @@ __all__ = [
     "load_server",
     "matching_lanes",
     "published_scanners",
+    "read_engine",
     "scan_device",
     "scan_index",
     "serve_scan",

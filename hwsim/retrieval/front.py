@@ -21,7 +21,7 @@ from hwsim.retrieval.processors import (
     server_device,
 )
 from hwsim.retrieval.scan import MOST_K, ScanResult, simulate_scan
-from hwsim.technology import BOOKS, load_technology, technology_book
+from hwsim.technology import BOOKS, Technology, load_technology, technology_book
 
 SCANNERS = ("engine", "cpu", "gpu")
 #: Gate counts, not the density fitted to one paper's layout.
@@ -55,10 +55,24 @@ def scan_device(
         gpu, how = load_gpu_scan((sheet, scan))
         device = gpu_device(gpu, how, index)
         return device, Reader(sheet.book, sheet.used | scan.used)
-    book, process = _overridden((load_book(ENGINE_BOOK, BOOKS), technology_book(technology)), given)
-    design = load_engine(memory, unit=unit, reader=book) if engine is None else engine
-    device = engine_device(design, index, load_technology(reader=process), k=k)
-    return device, Reader(book.book, book.used | process.used)
+    design, process, read = read_engine(memory, unit=unit, technology=technology, set=given)
+    return engine_device(engine or design, index, process, k=k), read
+
+
+def read_engine(
+    memory: str = "hbm3",
+    *,
+    unit: str = "popcount",
+    technology: str = TECHNOLOGY,
+    set: Mapping[str, Any] | None = None,
+) -> tuple[ScanEngine, Technology, Reader]:
+    """Return the engine of the book, its technology, both with the constants of `set`, and what was read.
+
+    Raises `InputError` for unknown names and numbers out of range.
+    """
+    book, process = _overridden((load_book(ENGINE_BOOK, BOOKS), technology_book(technology)), set or {})
+    design, built_in = load_engine(memory, unit=unit, reader=book), load_technology(reader=process)
+    return design, built_in, Reader(book.book, book.used | process.used)
 
 
 def scan_index(

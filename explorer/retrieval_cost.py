@@ -1,0 +1,207 @@
+"""Dollars and carbon of the fleet that scans an index: `hwsim.retrieval`'s devices put into `costmodel`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+import costmodel
+from costmodel.tco import Upkeep, fleet_tco
+from hwbase import Book, Quantity, Reader, Record
+from hwbase.check import positive
+from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
+
+_GB = 1e9
+_HOURS_PER_YEAR = 8760.0
+_W_PER_MW = 1e6
+
+
+@dataclass(frozen=True)
+class ScanFleet(Record):
+    """Enough copies of an index for a rate of queries, over the life of the book: dollars, watts and tonnes.
+
+    `scan` is one copy; `devices` are its shards times `copies`. `nre_usd` are the masks and the design of an engine, in
+    full; `memory_usd` what the memory costs to buy. Power is at `queries_per_s`, yearly figures are the life's over its
+    years.
+    """
+
+    machine: str
+    scan: ScanResult
+    queries_per_s: float
+    copies: int
+    devices: int
+    busy_share: float
+    it_power_w: float
+    facility_power_w: float
+    hardware_usd: float
+    memory_usd: float
+    nre_usd: float
+    electricity_usd: float
+    maintenance_usd: float
+    construction_usd: float
+    total_usd: float
+    usd_per_year: float
+    usd_per_year_without_nre: float
+    memory_usd_per_year: float
+    usd_per_million_queries: float
+    operational_t: float
+    embodied_t: float
+    t_per_year: float
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, the scan's without its own assumptions, and every constant read."""
+        scan = self.scan.to_dict()
+        scan.pop("assumptions")
+        return super().to_dict() | {"scan": scan}
+
+
+def scan_fleet(
+    index: ScanIndex,
+    on: str = "engine",
+    *,
+    queries_per_s: float = 1000.0,
+    memory: str = "hbm3",
+    unit: str = "popcount",
+    batch: int = 256,
+    k: int = 100,
+    candidates: int = 0,
+    technology: str = TECHNOLOGY,
+    region: str = "us",
+    book: Book | None = None,
+    set: Mapping[str, Any] | None = None,
+    engine: ScanEngine | None = None,
+) -> ScanFleet:
+    """Return the fleet of engines, servers ("cpu") or GPUs ("gpu") that answers `queries_per_s` over `index`.
+
+    Copies are added until batches of `batch` keep up. Dollars are `costmodel.fleet_tco`'s under the corrected
+    conventions, an engine's die, package, memory, masks and design `costmodel.hardwired_bill`'s at the technology's
+    node; tonnes are `costmodel.carbon`'s. `set` overrides constants of the machine, `book` brings other costs.
+    Raises `InputError` as those and `hwsim.retrieval.scan_index` do.
+    """
+    demand = float(positive("queries_per_s", queries_per_s, high=1e12))
+    device, used = scan_device(
+        index,
+        on,
+        memory=memory,
+        unit=unit,
+        k=max(k, candidates),
+        technology=technology,
+        set=set,
+        engine=engine,
+    )
+    scan = replace(simulate_scan(index, device, batch=batch, k=k, candidates=candidates), assumptions=used.used)
+    copies = int(np.ceil(demand / scan.queries_per_s))
+    devices = copies * int(scan.shards)
+    dynamic_j = scan.energy_j_per_query - scan.energy_parts_j["standing"]
+    power_w = copies * scan.standing_w + demand * dynamic_j
+
+    read = (book or costmodel.load_book()).reader()
+    if on == "engine":
+        design = engine or read_engine(memory, unit=unit, technology=technology, set=set)[0]
+        each = _engine(read, design, float(scan.area_mm2 / scan.shards), technology)
+        power_w *= read("server.power_factor", "1")
+    elif on == "cpu":
+        each = _server(read, float(used("memory_bytes", "B")) / _GB)
+    else:
+        each = _gpu(read)
+    hardware = devices * each.usd
+    tco = fleet_tco(
+        read,
+        units=devices,
+        hardware_usd=hardware + each.nre_usd,
+        network_nodes=devices * each.network_nodes,
+        it_power_w=power_w,
+        tokens_per_s=demand,
+        upkeep=Upkeep(base_usd=hardware, upfront_usd=0.0, yearly_usd=0.0),
+        conventions=costmodel.CORRECTED,
+    )
+    carbon = costmodel.carbon(
+        read,
+        modules=devices,
+        module_kg=each.kg,
+        it_power_w=power_w,
+        tokens_per_s=demand,
+        region=region,
+        conventions=costmodel.CORRECTED,
+    )
+    years = float(read("use.lifetime_hours", "hour")) / _HOURS_PER_YEAR
+    return ScanFleet(
+        machine=device.name,
+        scan=scan,
+        queries_per_s=demand,
+        copies=copies,
+        devices=devices,
+        busy_share=demand / float(copies * scan.queries_per_s),
+        it_power_w=float(power_w),
+        facility_power_w=float(tco.facility_power_mw) * _W_PER_MW,
+        hardware_usd=hardware,
+        memory_usd=devices * each.memory_usd,
+        nre_usd=each.nre_usd,
+        electricity_usd=float(tco.electricity_usd),
+        maintenance_usd=float(tco.maintenance_usd),
+        construction_usd=float(tco.infrastructure_usd),
+        total_usd=float(tco.total_usd),
+        usd_per_year=float(tco.total_usd) / years,
+        usd_per_year_without_nre=(float(tco.total_usd) - each.nre_usd) / years,
+        memory_usd_per_year=devices * each.memory_usd / years,
+        usd_per_million_queries=float(tco.usd_per_million_tokens),
+        operational_t=float(carbon.operational_t),
+        embodied_t=float(carbon.embodied_t),
+        t_per_year=float(carbon.total_t) / years,
+        assumptions=used.used | read.used,
+    )
+
+
+@dataclass(frozen=True)
+class Device:
+    """What one device costs to buy, in USD and kg; `nre_usd` is once for all of them."""
+
+    usd: float
+    memory_usd: float
+    kg: float
+    nre_usd: float = 0.0
+    network_nodes: float = 0.0
+
+
+def _engine(read: Reader, engine: ScanEngine, die_area_mm2: float, technology: str) -> Device:
+    """A die in its package, memory, board and port; masks and design of one chip."""
+    node = technology.partition("-")[0]
+    gigabytes = float(engine.memory_bytes) / _GB
+    stacked = gigabytes if engine.memory.name == "hbm3" else 0.0
+    bill = costmodel.hardwired_bill(
+        read.book,
+        chips=1,
+        die_area_mm2=die_area_mm2,
+        hbm_gb_per_chip=stacked,
+        node=node,
+        conventions=costmodel.CORRECTED,
+    )
+    module = costmodel.module_carbon(
+        read, die_area_mm2=die_area_mm2, hbm_gb=stacked, node=node, conventions=costmodel.CORRECTED
+    )
+    read.used.update(bill.assumptions)
+    memory, kg = float(bill.hbm_usd), float(module.total_kg)
+    if not stacked:
+        kind = "dram" if engine.memory.name == "ddr5" else "flash"
+        memory = gigabytes * float(read(f"{kind}.price_usd_per_gb", "USD/GB"))
+        kg += gigabytes * float(read(f"{kind}.carbon_kg_per_gb", "kgCO2e/GB"))
+    usd = float(bill.wafer_usd + bill.package_usd) + memory
+    usd += float(read("scan_card.board_usd", "USD") + read("scan_network.port_usd", "USD"))
+    return Device(usd, memory, kg, nre_usd=float(bill.nre_usd))
+
+
+def _server(read: Reader, gigabytes: float) -> Device:
+    memory = gigabytes * float(read("dram.price_usd_per_gb", "USD/GB"))
+    usd = float(read("scan_server.price_usd", "USD") + read("scan_network.port_usd", "USD")) + memory
+    kg = float(read("scan_server.carbon_kg", "kgCO2e")) + gigabytes * float(read("dram.carbon_kg_per_gb", "kgCO2e/GB"))
+    return Device(usd, memory, kg)
+
+
+def _gpu(read: Reader) -> Device:
+    """A GPU's share of its node and network; its memory at the price of HBM."""
+    memory = float(read("h100.hbm_gb", "GB") * read("hbm.price_usd_per_gb", "USD/GB"))
+    usd = float(read("h100.node_price_usd", "USD") / read("h100.gpus_per_node", "1"))
+    kg = float(read("h100.module_carbon_kg", "kgCO2e") + read("h100.host_carbon_kg", "kgCO2e"))
+    return Device(usd, memory, kg, network_nodes=1.0 / float(read("network.chips_per_node", "1")))

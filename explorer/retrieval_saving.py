@@ -1,0 +1,147 @@
+"""What codes save of an index's cost against floats or hashes, by which assumptions, and which give 30 to 50 %."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+import costmodel
+from costmodel.tco import Upkeep, fleet_tco
+from hwbase import Book, Quantity, Reader, Record
+from hwbase.check import Number, fraction, positive
+from hwsim.retrieval import load_server
+
+#: What "Binary Embedding-based Retrieval at Tencent" (KDD '23, abstract) states.
+PUBLISHED = (0.30, 0.50)
+_GB = 1e9
+_KEPT = ("id_bytes", "link_bytes", "other_bytes")
+
+
+@dataclass(frozen=True)
+class IndexSaving(Record):
+    """The saving of an index's cost, and what leads to it; any number may be an array.
+
+    `memory_share` is the share of a server's cost that is its memory. `traffic_bound` is the saving where servers stay
+    and only memory shrinks, `capacity_bound` where servers go with the bytes, `saving` the mixture of the two.
+    `share_for` maps each published saving to the share of servers that must be there for their memory (below 0: any
+    share gives more, above 1: none gives as much).
+    """
+
+    bytes_before: Number
+    bytes_after: Number
+    memory_share: Number
+    traffic_bound: Number
+    capacity_bound: Number
+    saving: Number
+    share_for: dict[str, Number]
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+
+def index_saving(book: Book | None = None, **given: Number) -> IndexSaving:
+    """Return what codes save against floats: (1 - r) (f + (1 - f) s).
+
+    r is bytes after over bytes before, each with ids, links and attributes, s the memory's share of a server's cost, f
+    the share of servers that are there for their memory (they go with the bytes; the others keep all but the memory
+    saved). Replicas cancel. `given` replaces quantities of the book's [index] by name, such as `link_bytes=0`.
+    Raises `InputError` for unknown names and numbers out of range.
+    """
+    costs = (book or costmodel.load_book()).override({f"index.{name}": value for name, value in given.items()})
+    read = costs.reader()
+    kept = sum(read(f"index.{name}", "B") for name in _KEPT)
+    before = read("index.float_bytes", "B") + kept
+    after = read("index.code_bytes", "B") + read("index.rescoring_bytes", "B") + kept
+    share = fraction("index.capacity_bound_share", read("index.capacity_bound_share", "1"))
+    memory = memory_share(read)
+    smaller = 1.0 - after / positive("index.float_bytes", before)
+    return IndexSaving(
+        bytes_before=before,
+        bytes_after=after,
+        memory_share=memory,
+        traffic_bound=smaller * memory,
+        capacity_bound=smaller,
+        saving=smaller * (share + (1.0 - share) * memory),
+        share_for={f"{target:.0%}": (target / smaller - memory) / (1.0 - memory) for target in PUBLISHED},
+        assumptions=read.used,
+    )
+
+
+def memory_share(read: Reader) -> Number:
+    """Return the share of a scanning server's total cost of ownership that buying and upkeep of its memory is."""
+    server = load_server()
+    memory = float(server.memory_bytes) / _GB * read("dram.price_usd_per_gb", "USD/GB")
+    rest = read("scan_server.price_usd", "USD") + read("scan_network.port_usd", "USD")
+
+    def total(hardware: Number) -> Number:
+        return fleet_tco(
+            read,
+            units=1,
+            hardware_usd=hardware,
+            network_nodes=0.0,
+            it_power_w=server.power_w,
+            tokens_per_s=1.0,
+            upkeep=Upkeep(base_usd=hardware, upfront_usd=0.0, yearly_usd=0.0),
+            conventions=costmodel.CORRECTED,
+        ).total_usd
+
+    return 1.0 - total(rest) / total(rest + memory)
+
+
+def saving_tornado(book: Book | None = None) -> pd.DataFrame:
+    """Return the saving with each assumption alone at its low and high end: name, low, high, saving_low, saving_high,
+    span, source; the widest first."""
+    costs = book or costmodel.load_book()
+    rows: list[dict[str, Any]] = []
+    for name, quantity in index_saving(costs).assumptions.items():
+        low, high = quantity.at("low"), quantity.at("high")
+        if low == high:
+            continue
+        ends = [float(index_saving(costs.override({name: value})).saving) for value in (low, high)]
+        rows.append(
+            {
+                "name": name,
+                "low": low,
+                "high": high,
+                "unit": quantity.unit,
+                "saving_low": ends[0],
+                "saving_high": ends[1],
+                "span": abs(ends[1] - ends[0]),
+                "source": quantity.source,
+            }
+        )
+    moving = [row for row in rows if row["span"] > 0.0]
+    return pd.DataFrame(moving).sort_values("span", ascending=False, ignore_index=True)
+
+
+#: Readings of the published sentence: a name, and what it sets of [index].
+SCENARIOS: dict[str, dict[str, float]] = {
+    "float32 of 256 dimensions, graph": {},
+    "float32 of 512 dimensions, graph (the published example)": {"float_bytes": 2048},
+    "float32 of 256 dimensions, inverted file": {"link_bytes": 0},
+    "int8 vectors kept for rescoring": {"rescoring_bytes": 256},
+    "attributes of 256 bytes beside": {"other_bytes": 256},
+    "hash codes of twice the bits before": {"float_bytes": 256},
+    "hash codes of twice the bits before, inverted file": {"float_bytes": 256, "link_bytes": 0},
+    "hash codes of four times the bits before, inverted file": {"float_bytes": 512, "link_bytes": 0},
+    "codes of 256 bits": {"code_bytes": 32},
+}
+
+
+def saving_scenarios(book: Book | None = None) -> pd.DataFrame:
+    """Return a row a reading of "index cost": bytes before and after, the saving where servers stay and where they go
+    with the bytes, the share of servers that gives 30 and 50 %, and whether the two enclose the published range."""
+    rows = []
+    for name, given in SCENARIOS.items():
+        found = index_saving(book, **given)
+        reach = found.traffic_bound <= PUBLISHED[0] and found.capacity_bound >= PUBLISHED[1]
+        rows.append(
+            {
+                "reading": name,
+                "bytes_before": found.bytes_before,
+                "bytes_after": found.bytes_after,
+                "traffic_bound": found.traffic_bound,
+                "capacity_bound": found.capacity_bound,
+                **{f"share_for_{target}": share for target, share in found.share_for.items()},
+                "encloses_published": bool(reach),
+            }
+        )
+    return pd.DataFrame(rows)
