@@ -1,7 +1,7 @@
 """Sequences in flight as a flow, counted in turns: a turn is the time in which every token goes through once.
 
-A sequence that decodes makes one token a turn. A prompt has a width, the tokens it keeps in flight; it moves on by so
-many tokens a turn, and takes one turn at least. Sums over sequences follow from the count of turns, so that nothing is
+A sequence that decodes makes one token a turn. A prompt has a width, the tokens it keeps in flight, and moves on by so
+many tokens a turn. Sums over sequences follow from the count of turns, so that nothing is
 done for a sequence while it runs.
 """
 
@@ -16,14 +16,19 @@ _NEAR = 1e-7
 
 @dataclass
 class Prompt:
-    """A prompt that is read: tokens out of the last layer (`done`), tokens in flight (`width`), since which turn."""
+    """A prompt that is read: tokens out of the last layer (`done`), and in flight (`width`).
+
+    Its tokens go through in companies that enter together, as many as there are `slots` for, and a last one of what
+    remains; until that one is in, `bulk` tokens have to be done.
+    """
 
     request: int
     tokens: int
-    since: float
     done: float = 0.0
     width: float = 0.0
-    most: float = 0.0
+    slots: float = 0.0
+    bulk: float = 0.0
+    last: float = 0.0
 
     @property
     def left(self) -> float:
@@ -31,14 +36,26 @@ class Prompt:
         return self.tokens - self.done
 
     @property
-    def sent(self) -> bool:
-        """Whether its last token is in flight."""
-        return self.width > 0.0 and self.left <= self.width * (1.0 + _NEAR)
-
-    @property
     def over(self) -> bool:
         """Whether its last token has left the last layer."""
         return self.left <= _NEAR * self.tokens
+
+    def share(self, slots: float) -> None:
+        """Take of `slots` what can be used."""
+        slots = slots if slots >= 1.0 else 0.0
+        if not self.last and slots:
+            if slots != self.slots:
+                remains = self.left % slots
+                self.slots, self.bulk = slots, self.tokens - (remains if remains > _NEAR else min(slots, self.left))
+            if self.done >= self.bulk - _NEAR:
+                self.last = self.left
+        self.width = min(self.last or slots, slots)
+
+    def turns(self) -> float:
+        """Turns until the last company is in, or out; infinity for a prompt that has no slots."""
+        if not self.width:
+            return float("inf")
+        return (self.left if self.last else self.bulk - self.done) / self.width
 
 
 @dataclass
@@ -90,12 +107,13 @@ class Flow:
         """Give the prompts `slots` token slots between them, the first as many as it can use."""
         left = float(slots)
         for prompt in self.prompts:
-            if not prompt.most and left >= 1.0:
-                # One that has waited for its turn follows the one before without a gap.
-                waited = self.turns - prompt.since
-                prompt.most = prompt.tokens / max(1.0 - waited, prompt.tokens / slots)
-            prompt.width = min(prompt.most, left)
+            prompt.share(left)
             left -= prompt.width
+
+    @property
+    def sending(self) -> bool:
+        """Whether a prompt has tokens that are not in flight yet."""
+        return any(not prompt.last for prompt in self.prompts)
 
     def attended(self, later: float) -> tuple[float, float]:
         """Return (positions attended to by the tokens in flight, positions held), over all layers, in `later` turns."""
@@ -123,11 +141,9 @@ class Flow:
                 turns = min(turns, heap[0][0] - self.turns)
         window = self._timing.window
         for prompt in self.prompts:
-            if prompt.width:
-                left = prompt.left if prompt.sent else prompt.left - prompt.width
-                turns = min(turns, left / prompt.width)
-                if prompt.done + _NEAR < window:
-                    turns = min(turns, (window - prompt.done) / prompt.width)
+            turns = min(turns, prompt.turns())
+            if prompt.width and prompt.done + _NEAR < window:
+                turns = min(turns, (window - prompt.done) / prompt.width)
         return max(turns, 0.0)
 
     def advance(self, turns: float) -> None:

@@ -1,26 +1,31 @@
 """How long a token takes when others are in flight: the closed form's bounds, and what queues add between them.
 
 Alone, a token takes its path; with many, the busiest resource sets the pace: N tokens take N times its time. Around
-the point where the two meet, tokens wait for each other although no resource is always busy. Mean value analysis of
-the closed queueing network gives that wait, with the residual of a fixed service time in place of an exponential one:
-Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks", J. ACM 27(2), 1980; Reiser, "A
-Queueing Network Analysis of Computer Communication Networks with Window Flow Control", IEEE Trans. Comm. 27(8), 1979.
+the point where the two meet, tokens wait for each other although nothing is always busy.
+
+On the links, mean value analysis of the closed queueing network gives that wait, with the residual of a fixed service
+time in place of an exponential one: Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks",
+J. ACM 27(2), 1980; Reiser, "A Queueing Network Analysis of Computer Communication Networks with Window Flow Control",
+IEEE Trans. Comm. 27(8), 1979. At the VEX tokens bunch (`Pace._convoy_s`).
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
 from hwbase import Record
 from hwsim.events.links import Fabric
-from hwsim.events.timing import Stage, Timing, layer_stages
+from hwsim.events.timing import ATTENTION, VEX, Stage, Timing, layer_stages
 
-#: Contexts within this ratio share one analysis; it only scales what queues add.
-_STEP = 1.05
+#: Paths within this ratio share one analysis; it only scales what queues add.
+_STEP = 1.02
+#: With so many times the tokens that fill the links, nothing is added.
+_FULL = 4.0
 
 
 @dataclass(frozen=True)
 class Station(Record):
-    """A resource that every token visits: `demand_s` in `visits`, and what is left of a service that is met."""
+    """A link that every token visits: `demand_s` in `visits`, and what is left of a service that is met."""
 
     demand_s: float
     visits: float
@@ -43,99 +48,105 @@ class Pace:
     def __init__(self, timing: Timing, fabric: Fabric) -> None:
         self._timing = timing
         rows = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
-        layers = timing.layers
-        self._links = [_busiest(rows, axis, layers) for axis in ("column", "row")]
-        #: A token's way without attention and without others, with the pass of the unembedding.
-        self.path_s = layers * sum(_path_s(stages, timing) for stages in rows) / len(rows) + timing.last_pass.latency_s
-        self.nonlinear_s = layers * timing.nonlinear_s
-        self._paced_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
-        self._excess: dict[int, list[float]] = {}
+        self._links = [_busiest(rows, axis, timing.layers) for axis in ("column", "row")]
+        self._linked_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
+        layer_s = sum(_path_s(stages, timing) for stages in rows) / len(rows)
+        self._path_s = timing.layers * layer_s + timing.last_pass.latency_s
+        self._returns_s = [sum(s) / len(rows) for s in zip(*(_returns_s(row, timing) for row in rows), strict=True)]
+        self._factors: dict[int, list[float]] = {}
 
     def cycle_s(self, load: Load) -> float:
         """Return the seconds in which each of `load.tokens` tokens in flight goes through the machine once."""
         n = load.tokens
-        alone_s = self.path_s + load.attention_s / n
-        full_s = max(n * self._paced_s, load.attention_s + n * self.nonlinear_s, load.buffer_s)
-        return max(max(alone_s, full_s) * self._waiting(n, load.attention_s / n, alone_s, full_s / n), load.hbm_s)
+        # Attention is over when its data are read and worked on; both take their time for every position.
+        alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
+        convoy_s = self._convoy_s(n, load.attention_s / n)
+        return max(self._linked_cycle_s(n, alone_s), convoy_s, load.buffer_s, load.hbm_s)
 
-    def _waiting(self, tokens: float, attention_s: float, alone_s: float, paced_s: float) -> float:
-        """By what factor queues lengthen the larger of the two bounds."""
-        # Far from where they meet, nothing: fewer tokens than two, or four times as many as fill the machine.
-        if tokens <= 1.0 or tokens * paced_s > 4.0 * alone_s:
-            return 1.0
-        key = round(math.log(attention_s + self.nonlinear_s) / math.log(_STEP))
-        known = self._excess.setdefault(key, [])
+    def _linked_cycle_s(self, tokens: float, alone_s: float) -> float:
+        """The cycle when tokens wait for the links only."""
+        bound_s = max(alone_s, tokens * self._linked_s)
+        if tokens <= 1.0 or tokens * self._linked_s > _FULL * alone_s:
+            return bound_s
+        key = round(math.log(alone_s) / math.log(_STEP))
+        known = self._factors.setdefault(key, [])
         below = int(tokens)
         if len(known) <= below:
-            known[:] = self._analyse(_STEP**key - self.nonlinear_s, below + 1)
-        return known[below - 1] + (known[below] - known[below - 1]) * (tokens - below)
+            known[:] = self._analyse(_STEP**key, below + 1)
+        return bound_s * (known[below - 1] + (known[below] - known[below - 1]) * (tokens - below))
 
-    def _analyse(self, attention_s: float, most: int) -> list[float]:
-        """Factors for 1, 2, ... tokens, at the least up to `most`, at a mean attention time a token."""
-        timing = self._timing
-        attention_s = max(attention_s, 0.0)
-        each_s = attention_s / timing.layers
-        parts = [timing.nonlinear_s * share for share in (1.0 - timing.gating_share, timing.gating_share)] + [each_s]
-        stations = [*self._links, _station([parts], timing.layers)]
-        stations = [station for station in stations if station.demand_s > 0.0]
-        path_s = self.path_s + attention_s
-        paced_s = max(self._paced_s, attention_s + self.nonlinear_s)
+    def _analyse(self, alone_s: float, most: int) -> list[float]:
+        """By what factor queues lengthen the larger of the two bounds, for 1, 2, ..., `most` tokens."""
+        stations = [station for station in self._links if station.demand_s > 0.0]
         queued, busy = [0.0] * len(stations), [0.0] * len(stations)
         factors = []
         for n in range(1, most + 1):
             waits = [
-                station.visits
-                * (max(there - share, 0.0) * station.demand_s / station.visits + share * station.residual_s)
+                max(there - share, 0.0) * station.demand_s + share * station.residual_s * station.visits
                 for station, there, share in zip(stations, queued, busy, strict=True)
             ]
-            cycle_s = max(path_s + sum(waits), n * paced_s)
-            factors.append(cycle_s / max(path_s, n * paced_s))
+            cycle_s = max(alone_s + sum(waits), n * self._linked_s)
+            factors.append(cycle_s / max(alone_s, n * self._linked_s))
             rate = n / cycle_s
             queued = [rate * (station.demand_s + wait) for station, wait in zip(stations, waits, strict=True)]
             busy = [min(rate * station.demand_s, 1.0) for station in stations]
         return factors
 
-    @property
-    def column_s(self) -> float:
-        """Seconds of the busiest column link that a token takes."""
-        return self._links[0].demand_s
+    def _convoy_s(self, tokens: float, attention_s: float) -> float:
+        """The cycle when tokens go from one visit of the VEX to the next all together.
 
-    @property
-    def row_s(self) -> float:
-        """Seconds of the busiest row link that a token takes."""
-        return self._links[1].demand_s
+        First come, first served, the short visits wait behind the long ones of attention; so tokens bunch, and the VEX
+        stands still where its last one is through before the first one is back.
+        """
+        timing = self._timing
+        gating_s = timing.nonlinear_s * timing.gating_share
+        others = ((timing.nonlinear_s - gating_s, self._returns_s[1]), (gating_s, self._returns_s[2]))
+        shared_s = sum(max(tokens * visit_s, visit_s + back_s) for visit_s, back_s in others)
+        whole_s, recent_s = _attention_of_layers(timing, attention_s)
+        back_s = self._returns_s[0]
+        return (
+            timing.full_layers * max(tokens * whole_s, whole_s + back_s)
+            + timing.windowed_layers * max(tokens * recent_s, recent_s + back_s)
+            + timing.layers * shared_s
+        )
 
 
 def _busiest(rows: list[list[Stage]], axis: str, layers: int) -> Station:
     """The link of an axis with the most to do, tokens of all rows taken together."""
-    by_link: dict[object, list[list[float]]] = {}
-    for root, stages in enumerate(rows):
+    by_link: dict[object, list[float]] = {}
+    for stages in rows:
         for stage in stages:
             for link, seconds in (stage.part or {}).items():
-                if link[0] == axis:
-                    by_link.setdefault(link, [[] for _ in rows])[root].append(seconds)
-    return max(
-        (_station(times, layers) for times in by_link.values()),
-        key=lambda station: station.demand_s,
-        default=Station(0.0, 1.0, 0.0),
-    )
-
-
-def _station(services: list[list[float]], layers: int) -> Station:
-    """A station from the service times of a layer, one list for each kind of token."""
-    flat = [seconds for times in services for seconds in times if seconds > 0.0]
-    total = sum(flat)
-    if not total:
+                if link[0] == axis and seconds > 0.0:
+                    by_link.setdefault(link, []).append(seconds)
+    services = max(by_link.values(), key=sum, default=[])
+    if not services:
         return Station(0.0, 1.0, 0.0)
-    each = layers / len(services)
-    return Station(each * total, each * len(flat), sum(s * s for s in flat) / (2.0 * total))
+    each, total = layers / len(rows), sum(services)
+    return Station(each * total, each * len(services), sum(s * s for s in services) / (2.0 * total))
 
 
 def _path_s(stages: list[Stage], timing: Timing) -> float:
-    """Seconds of a layer's stages without attention."""
+    """Seconds of stages without attention."""
     return sum(
         stage.seconds
         + (max(stage.part.values()) + timing.link_latency_s if stage.part else 0.0)
         + sum(timing.passes[index].latency_s for index in stage.passes)
         for stage in stages
     )
+
+
+def _returns_s(stages: list[Stage], timing: Timing) -> list[float]:
+    """Seconds from the end of a visit of the VEX to the next: behind attention, norms, gating (into the next layer)."""
+    attention, norms, gating = (index for index, stage in enumerate(stages) if stage.kind in (ATTENTION, VEX))
+    turned = stages[attention:] + stages[:attention]
+    visits = (0, norms - attention, gating - attention, len(stages))
+    return [_path_s(turned[a:b], timing) - turned[a].seconds for a, b in itertools.pairwise(visits)]
+
+
+def _attention_of_layers(timing: Timing, attention_s: float) -> tuple[float, float]:
+    """Attention time of a layer that sees everything, and of a windowed one, when all layers take `attention_s`."""
+    recent_s = timing.window * timing.attention_s / timing.rows
+    if attention_s <= timing.layers * recent_s or not timing.full_layers:
+        return attention_s / timing.layers, attention_s / timing.layers
+    return (attention_s - timing.windowed_layers * recent_s) / timing.full_layers, recent_s

@@ -176,7 +176,7 @@ class ServiceMachine:
         used = (
             tokens * timing.pass_interval_s,
             turns * (first.attention_s + half * (last.attention_s - first.attention_s))
-            + tokens * self._pace.nonlinear_s,
+            + tokens * timing.layers * timing.nonlinear_s,
             turns * (first.buffer_s + half * (last.buffer_s - first.buffer_s)),
             turns * (first.hbm_s + half * (last.hbm_s - first.hbm_s)) * self._hbm_speed,
             tokens * column_s,
@@ -197,7 +197,7 @@ class ServiceMachine:
         while self._open and flow.running < self._most_running:
             slots = min(self._prefill_slots, self._timing.slots - flow.decoding)
             flow.share(slots)
-            if any(not prompt.sent for prompt in flow.prompts):
+            if flow.sending:
                 return
             request = self._waiting.first()
             if request is None:
@@ -208,7 +208,7 @@ class ServiceMachine:
             self._waiting.pop()
             self._memory.reserve(context)
             ledger.admitted[request] = self.now_s
-            flow.prompts.append(Prompt(request, ledger.prompt[request], flow.turns))
+            flow.prompts.append(Prompt(request, ledger.prompt[request]))
 
     def _emit(self, prompt: Prompt) -> None:
         """A prompt is read: its first token is there."""
