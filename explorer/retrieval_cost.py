@@ -9,7 +9,7 @@ import numpy as np
 import costmodel
 from costmodel.tco import Upkeep, fleet_tco
 from hwbase import Book, Quantity, Reader, Record
-from hwbase.check import positive
+from hwbase.check import Number, positive
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
 
 _GB = 1e9
@@ -100,13 +100,13 @@ def scan_fleet(
     read = (book or costmodel.load_book()).reader()
     if on == "engine":
         design = engine or read_engine(memory, unit=unit, technology=technology, set=set)[0]
-        each = _engine(read, design, float(scan.area_mm2 / scan.shards), technology)
+        each = engine_card(read, design, float(scan.area_mm2 / scan.shards), technology)
         power_w *= read("server.power_factor", "1")
     elif on == "cpu":
         each = _server(read, float(used("memory_bytes", "B")) / _GB)
     else:
         each = _gpu(read)
-    hardware = devices * each.usd
+    hardware = devices * float(each.usd)
     tco = fleet_tco(
         read,
         units=devices,
@@ -137,7 +137,7 @@ def scan_fleet(
         it_power_w=float(power_w),
         facility_power_w=float(tco.facility_power_mw) * _W_PER_MW,
         hardware_usd=hardware,
-        memory_usd=devices * each.memory_usd,
+        memory_usd=devices * float(each.memory_usd),
         nre_usd=each.nre_usd,
         electricity_usd=float(tco.electricity_usd),
         maintenance_usd=float(tco.maintenance_usd),
@@ -145,7 +145,7 @@ def scan_fleet(
         total_usd=float(tco.total_usd),
         usd_per_year=float(tco.total_usd) / years,
         usd_per_year_without_nre=(float(tco.total_usd) - each.nre_usd) / years,
-        memory_usd_per_year=devices * each.memory_usd / years,
+        memory_usd_per_year=devices * float(each.memory_usd) / years,
         usd_per_million_queries=float(tco.usd_per_million_tokens),
         operational_t=float(carbon.operational_t),
         embodied_t=float(carbon.embodied_t),
@@ -158,18 +158,21 @@ def scan_fleet(
 class Device:
     """What one device costs to buy, in USD and kg; `nre_usd` is once for all of them."""
 
-    usd: float
-    memory_usd: float
-    kg: float
+    usd: Number
+    memory_usd: Number
+    kg: Number
     nre_usd: float = 0.0
     network_nodes: float = 0.0
 
 
-def _engine(read: Reader, engine: ScanEngine, die_area_mm2: float, technology: str) -> Device:
-    """A die in its package, memory, board and port; masks and design of one chip."""
+def engine_card(read: Reader, engine: ScanEngine, die_area_mm2: Number, technology: str) -> Device:
+    """Return an engine's card: a die in its package, memory, board and port; masks and design of one chip.
+
+    Broadcasts over the engine and the area; the node is the technology's. Raises `InputError` as `hardwired_bill` does.
+    """
     node = technology.partition("-")[0]
-    gigabytes = float(engine.memory_bytes) / _GB
-    stacked = gigabytes if engine.memory.name == "hbm3" else 0.0
+    gigabytes = engine.memory_bytes / _GB
+    stacked = gigabytes if engine.memory.name == "hbm3" else 0.0 * gigabytes
     bill = costmodel.hardwired_bill(
         read.book,
         chips=1,
@@ -182,13 +185,13 @@ def _engine(read: Reader, engine: ScanEngine, die_area_mm2: float, technology: s
         read, die_area_mm2=die_area_mm2, hbm_gb=stacked, node=node, conventions=costmodel.CORRECTED
     )
     read.used.update(bill.assumptions)
-    memory, kg = float(bill.hbm_usd), float(module.total_kg)
-    if not stacked:
+    memory, kg = bill.hbm_usd, module.total_kg
+    if engine.memory.name != "hbm3":
         kind = "dram" if engine.memory.name == "ddr5" else "flash"
-        memory = gigabytes * float(read(f"{kind}.price_usd_per_gb", "USD/GB"))
-        kg += gigabytes * float(read(f"{kind}.carbon_kg_per_gb", "kgCO2e/GB"))
-    usd = float(bill.wafer_usd + bill.package_usd) + memory
-    usd += float(read("scan_card.board_usd", "USD") + read("scan_network.port_usd", "USD"))
+        memory = gigabytes * read(f"{kind}.price_usd_per_gb", "USD/GB")
+        kg = kg + gigabytes * read(f"{kind}.carbon_kg_per_gb", "kgCO2e/GB")
+    usd = bill.wafer_usd + bill.package_usd + memory
+    usd = usd + read("scan_card.board_usd", "USD") + read("scan_network.port_usd", "USD")
     return Device(usd, memory, kg, nre_usd=float(bill.nre_usd))
 
 
