@@ -20,6 +20,7 @@ from explorer.output import AsJson, Out, emit
 from explorer.precision.commands import fronts_command, sensitivity_command
 from explorer.report import write_report
 from explorer.reproduce import PAPERS, reproduce
+from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
 from explorer.serving_command import simulate_command
 from explorer.wiring_command import wiring_command
@@ -165,6 +166,7 @@ app.command("sensitivity")(sensitivity_command)
 app.command("fronts")(fronts_command)
 app.command("scan")(scan_command)
 app.add_typer(audit_app, name="audit")
+app.add_typer(retrieve_app, name="retrieve")
 
 
 @app.callback(invoke_without_command=True)

@@ -71,8 +71,8 @@ def read_texts(path: str | Path, what: str) -> Texts:
 def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: str = "") -> Collection:
     """Return the collection of those texts judged in the file `qrels`.
 
-    Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line of
-    another form, a grade that is no number, an unknown query or document, or a pair judged twice; and for a file
+    Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line
+    of another form, a grade that is no number, an unknown query or document, or a pair judged twice; and for a file
     without any judgement above 0.
     """
     positions = {key: place for place, key in enumerate(documents.ids)}

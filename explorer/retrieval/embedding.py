@@ -1,4 +1,4 @@
-"""Embeddings of texts, kept on disk by what they are of: a second run reads them, a killed run goes on where it ended."""
+"""Embeddings of texts, kept on disk by what they are of: a second run reads them, a killed one goes on where it was."""
 
 import hashlib
 import os

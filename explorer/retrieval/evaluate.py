@@ -1,0 +1,136 @@
+"""What a codec costs in quality on a collection: fit, code, search everything, and score against the judgements."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from explorer.retrieval.collection import Collection
+from explorer.retrieval.index import Index
+from explorer.retrieval.lists import fit_lists
+from explorer.retrieval.metrics import CUTS, Estimate, estimates, query_metrics
+from hwbase import InputError, Record
+from models.binarize import Codec, embeddings, fit_codec
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Search(Record):
+    """How an index is asked: see `Index.search`. `rescore_with` names the finer codec; `lists` 0 scans everything."""
+
+    asymmetric: bool = False
+    rescore: int = 0
+    rescore_with: str = "int8"
+    lists: int = 0
+    probes: int | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation(Record):
+    """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include what rescoring reads.
+
+    `metrics` by name, each with its mean and 95 % interval over queries. `queries_per_s` is of one search of all
+    queries at once on this machine, coding included.
+    """
+
+    collection: str
+    codec: str
+    search: Search
+    documents: int
+    queries: int
+    dims: int
+    bits_per_vector: int
+    index_bytes: int
+    metrics: dict[str, Estimate]
+    queries_per_s: float
+    fit_s: float
+    encode_s: float
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a metric."""
+        rows = [
+            {"codec": self.codec, "bits": self.bits_per_vector, "metric": name, **estimate.to_dict()}
+            for name, estimate in self.metrics.items()
+        ]
+        return pd.DataFrame(rows)
+
+
+def build(
+    ids: tuple[str, ...],
+    documents: np.ndarray,
+    codec: Codec,
+    search: Search,
+) -> Index:
+    """Return the index of `documents` (N, inputs) that `search` asks for; raises `InputError` as `Index.add` does."""
+    lists = fit_lists(documents, search.lists) if search.lists else None
+    fine = fit_codec(search.rescore_with, documents) if search.rescore else None
+    return Index(lists=lists).add(ids, documents, codec, rescore=fine)
+
+
+def evaluate(
+    collection: Collection,
+    documents: np.ndarray,
+    queries: np.ndarray,
+    codec: str | Codec,
+    *,
+    search: Search | None = None,
+    training: tuple[np.ndarray, np.ndarray] | None = None,
+    report: Report | None = None,
+) -> Evaluation:
+    """Return how well `codec` finds the answers of a collection, from embeddings of its documents and queries.
+
+    `training` = (queries, documents), embeddings (pairs, inputs) each, is what a trained codec learns from instead of
+    neighbours among the documents. Raises `InputError` for counts or dimensions that differ, NaN, and what `fit_codec`
+    and `Index.search` refuse.
+    """
+    how = search or Search()
+    rows = embeddings(documents, name="document embeddings")
+    asked = embeddings(queries, rows.shape[1], "query embeddings")
+    for name, found, expected in (
+        ("documents", len(rows), len(collection.documents.ids)),
+        ("queries", len(asked), len(collection.queries.ids)),
+    ):
+        if found != expected:
+            raise InputError(f"{found} embeddings of {name}: expected {expected}, one for each")
+    start = time.perf_counter()
+    ready = codec if isinstance(codec, Codec) else _fit(codec, rows, training, report)
+    fitted = time.perf_counter()
+    index = build(collection.documents.ids, rows, ready, how)
+    built = time.perf_counter()
+    found_ = index.search(
+        asked,
+        min(max(CUTS), index.size),
+        asymmetric=how.asymmetric,
+        rescore=min(how.rescore, index.size),
+        probes=how.probes,
+    )
+    searched = time.perf_counter()
+    return Evaluation(
+        collection=collection.name,
+        codec=ready.name,
+        search=how,
+        documents=len(rows),
+        queries=len(asked),
+        dims=rows.shape[1],
+        bits_per_vector=ready.bits_per_vector,
+        index_bytes=index.bytes,
+        metrics=estimates(query_metrics(found_.positions, collection.grades)),
+        queries_per_s=len(asked) / (searched - built),
+        fit_s=fitted - start,
+        encode_s=built - fitted,
+    )
+
+
+def _fit(name: str, rows: np.ndarray, training: tuple[np.ndarray, np.ndarray] | None, report: Report | None) -> Codec:
+    if training is None or not name.strip().lower().startswith("bebr"):
+        return fit_codec(name, rows, report=report)
+    left, right = (embeddings(part, rows.shape[1], "training embeddings") for part in training)
+    if len(left) != len(right):
+        raise InputError(f"{len(left)} training queries and {len(right)} documents: expected as many of each")
+    # Which rows are the same thing: equal vectors share a number, so that they are no negatives of each other.
+    vectors, numbers = np.unique(np.concatenate([left, right]), axis=0, return_inverse=True)
+    pairs = numbers.reshape(2, -1).T
+    return fit_codec(name, vectors, pairs, report=report)

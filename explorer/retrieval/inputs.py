@@ -1,0 +1,87 @@
+"""What the retrieval commands read: texts or embeddings, or both, checked before anything slow begins."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from explorer.retrieval.collection import Collection, Texts, kept_queries, read_collection, read_texts
+from explorer.retrieval.embedding import embed
+from hwbase import InputError
+from models.binarize import embeddings
+
+Report = Callable[[str, int, int], None]
+
+
+def read_embeddings(path: str, size: int, what: str) -> np.ndarray:
+    """Return the rows of a .npy file, float32 (size, dims), checked; `what` names them in messages.
+
+    Raises `InputError` for a file that is missing, truncated or no array, another number of rows, NaN or infinity.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path!r} is not a whole .npy file of numbers: {str(error)[:120]}") from None
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{path!r} holds several arrays: expected one, a .npy file")
+    rows = embeddings(found, name=f"embeddings of {what} in {Path(path).name}")
+    if len(rows) != size:
+        raise InputError(f"{Path(path).name} has {len(rows)} rows: expected {size}, one for each of the {what}")
+    return rows
+
+
+def vectors(
+    texts: Texts, path: str | None, what: str, cache: str | None = None, report: Report | None = None
+) -> np.ndarray:
+    """Return embeddings of `texts`: those of the file `path`, or the model's."""
+    if path is not None:
+        return read_embeddings(path, len(texts.ids), what)
+    return embed(texts.texts, cache=cache, report=report)
+
+
+def split_paths(text: str | None, names: Sequence[str]) -> list[str | None]:
+    """Return the paths of an option such as `docs.npy,queries.npy`, Nones without it; raises `InputError`."""
+    if text is None:
+        return [None] * len(names)
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != len(names) or not all(parts):
+        raise InputError(f"--embeddings {text!r}: expected {','.join(f'{name}.npy' for name in names)}")
+    return list(parts)
+
+
+def judged(
+    corpus: str, queries: str, qrels: str, embedded: str | None, cache: str | None, report: Report | None
+) -> tuple[Collection, np.ndarray, np.ndarray]:
+    """Return (collection, document embeddings, query embeddings) of three files; raises `InputError`."""
+    of_documents, of_queries = split_paths(embedded, ("documents", "queries"))
+    collection, rows = _asked(read_texts(corpus, "documents"), queries, qrels, of_queries, cache, report, corpus)
+    return collection, vectors(collection.documents, of_documents, "documents", cache, report), rows
+
+
+def training_pairs(
+    documents: Texts, rows: np.ndarray, queries: str, qrels: str, cache: str | None, report: Report | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (queries, documents), embeddings (pairs, dims) each, of what `qrels` judges above 0 among `documents`."""
+    collection, asked = _asked(documents, queries, qrels, None, cache, report, queries)
+    pairs = [(row, place) for row, graded in enumerate(collection.grades) for place in graded]
+    return asked[[row for row, _ in pairs]], rows[[place for _, place in pairs]]
+
+
+def _asked(
+    documents: Texts,
+    queries: str,
+    qrels: str,
+    embedded: str | None,
+    cache: str | None,
+    report: Report | None,
+    name: str,
+) -> tuple[Collection, np.ndarray]:
+    asked = read_texts(queries, "queries")
+    collection = read_collection(documents, asked, qrels, Path(name).stem)
+    if embedded is not None:
+        kept = kept_queries(collection, asked.ids)
+        return collection, read_embeddings(embedded, len(asked.ids), "queries")[kept]
+    return collection, embed(collection.queries.texts, cache=cache, report=report)

@@ -1,0 +1,194 @@
+"""Documents of one codec inside an index: their codes, what rescoring reads, ids, tags, and the lists they are in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from explorer.retrieval.lists import Lists
+from hwbase import InputError
+from hwsim.kernels import Codes, codes_from_bytes, search
+from hwsim.kernels.nearest import Nearest
+from hwsim.kernels.scan import blocks
+from models.binarize import Codec, unit
+
+_BLOCK = 1 << 13
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """`data` is uint64 bit planes (planes, words, N) where the codec stores bits, otherwise rows uint8 (N, bytes).
+
+    `fine` are rows of the codec `fine_codec`; `places` int32 (N,) the list that each document is in.
+    """
+
+    version: str
+    codec: Codec
+    ids: tuple[str, ...]
+    tags: tuple[tuple[str, ...], ...]
+    data: np.ndarray
+    fine_codec: Codec | None = None
+    fine: np.ndarray | None = None
+    places: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` unless everything is of as many documents."""
+        size = len(self.ids)
+        held = self.data.shape[2] if self.codec.planes and self.data.ndim == 3 else len(self.data)
+        sizes = {held, len(self.tags)} | {len(a) for a in (self.fine, self.places) if a is not None}
+        if sizes != {size}:
+            raise InputError(f"version {self.version!r} has {size} ids but parts of {sorted(sizes)} documents")
+        if self.codec.planes:
+            _ = self.codes
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The packed codes; only where the codec stores bits."""
+        return Codes(self.data, self.codec.dims)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of codes and of what rescoring reads."""
+        return int(self.data.nbytes) + (0 if self.fine is None else int(self.fine.nbytes))
+
+    def take(self, positions: np.ndarray) -> "Segment":
+        """Return the documents at `positions`, in that order."""
+        chosen = positions.tolist()
+        return Segment(
+            self.version,
+            self.codec,
+            tuple(self.ids[i] for i in chosen),
+            tuple(self.tags[i] for i in chosen),
+            self._part(positions),
+            self.fine_codec,
+            None if self.fine is None else self.fine[positions],
+            None if self.places is None else self.places[positions],
+        )
+
+    def search(
+        self,
+        rows: np.ndarray,
+        k: int,
+        coder: Codec,
+        asymmetric: bool,
+        inside: np.ndarray | None,
+        chosen: np.ndarray | None,
+        backend: str,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (positions, cosines), both (queries, n), -1 and -inf where there are no more.
+
+        `coder` makes the query codes; `inside` are positions to look at; `chosen` int (queries, probes) lists to look
+        into.
+        """
+        if chosen is None or self.places is None:
+            return _within(
+                self.data if inside is None else self._part(inside), self, rows, k, coder, asymmetric, inside, backend
+            )
+        allowed = np.arange(len(self.ids)) if inside is None else inside
+        parts = []
+        for place in np.unique(chosen):
+            asking = np.flatnonzero((chosen == place).any(axis=1))
+            members = allowed[self.places[allowed] == place]
+            positions = np.full((len(rows), min(k, members.size)), -1, np.int64)
+            scores = np.full(positions.shape, -np.inf)
+            if members.size:
+                positions[asking], scores[asking] = _within(
+                    self._part(members), self, rows[asking], k, coder, asymmetric, members, backend
+                )
+            parts.append((positions, scores))
+        return merge(parts, k)
+
+    def fine_scores(self, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        """Return the cosines of queries with their own candidates in the finer form; -inf where there is none."""
+        assert self.fine is not None and self.fine_codec is not None
+        scores = np.full(positions.shape, -np.inf)
+        for row, (query, candidates) in enumerate(zip(self.fine_codec.query(rows), positions, strict=True)):
+            real = candidates >= 0
+            scores[row, real] = unit(self.fine_codec.decode(self.fine[candidates[real]])) @ query
+        return scores
+
+    def _part(self, positions: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.data[:, :, positions]) if self.codec.planes else self.data[positions]
+
+
+def new_segment(
+    ids: Sequence[str],
+    rows: np.ndarray,
+    codec: Codec,
+    version: str,
+    rescore: Codec | None,
+    tags: Sequence[Sequence[str]] | None,
+    lists: Lists | None,
+) -> Segment:
+    """Return documents coded; raises `InputError` for ids that are no names or come twice, or counts that differ."""
+    names = tuple(ids)
+    if len(names) != len(rows) or (tags is not None and len(tags) != len(names)):
+        raise InputError(
+            f"{len(names)} ids, {len(rows)} embeddings"
+            + ("" if tags is None else f" and {len(tags)} tags")
+            + ": expected as many of each"
+        )
+    seen: set[str] = set()
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"id = {name!r}: expected a name")
+        if name in seen:
+            raise InputError(f"id {name!r} is given twice")
+        seen.add(name)
+    data = codec.encode(rows)
+    if codec.planes:
+        data = codes_from_bytes(data.reshape(len(names), codec.planes, -1), codec.dims).planes
+    return Segment(
+        version,
+        codec,
+        names,
+        tuple(tuple(str(tag) for tag in own) for own in tags) if tags is not None else ((),) * len(names),
+        data,
+        rescore,
+        None if rescore is None else rescore.encode(rows),
+        None if lists is None else lists.nearest(rows, 1)[:, 0].astype(np.int32),
+    )
+
+
+def _within(
+    data: np.ndarray,
+    segment: Segment,
+    rows: np.ndarray,
+    k: int,
+    coder: Codec,
+    asymmetric: bool,
+    inside: np.ndarray | None,
+    backend: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    if segment.codec.planes:
+        codes = segment.codes if inside is None else Codes(data, segment.codec.dims)
+        hits = search(codes, _ask(coder, rows, asymmetric), k, backend=backend)
+        positions, scores = hits.ids, hits.scores.astype(float)
+        if hits.measure == "hamming":
+            scores = 1.0 - 2.0 * scores / codes.bits
+    else:
+        found = Nearest(len(rows), min(k, len(data)))
+        asked = coder.query(rows)
+        for part in blocks(len(data), _BLOCK):
+            found.offer(-(asked @ unit(segment.codec.decode(data[part])).T), part.start)
+        positions, keys = found.result()
+        scores = -keys
+    return positions if inside is None else inside[positions], scores
+
+
+def _ask(coder: Codec, rows: np.ndarray, asymmetric: bool) -> Any:
+    if asymmetric:
+        return coder.query(rows)
+    if not coder.planes:
+        raise InputError(f"{coder.name} makes no codes: expected asymmetric search, or a codec of bits")
+    return codes_from_bytes(coder.encode(rows).reshape(len(rows), coder.planes, -1), coder.dims)
+
+
+def merge(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the `k` best of (positions, scores) of several searches, among equals the lower position."""
+    positions = np.concatenate([part for part, _ in parts], axis=1)
+    scores = np.concatenate([part for _, part in parts], axis=1)
+    order = np.lexsort((np.where(positions < 0, np.iinfo(np.int64).max, positions), -scores), axis=1)[:, :k]
+    return np.take_along_axis(positions, order, axis=1), np.take_along_axis(scores, order, axis=1)

@@ -1,0 +1,186 @@
+"""Indexes on disk: a folder of arrays named by their hash, and one manifest that says which of them are the index.
+
+Arrays are .npy files without pickle; the manifest is JSON with the size and SHA-256 of each, and of itself. Arrays are
+written and forced to the disk first; then the manifest is replaced in one step, so a writer that is killed leaves the
+old index as it was; then files that no manifest names are removed. Loading checks every file and maps it into memory.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explorer.retrieval.index import Index
+from explorer.retrieval.lists import Lists
+from explorer.retrieval.segment import Segment
+from explorer.writing import write_text
+from hwbase import InputError
+from models.binarize import Codec, codec_from_state, codec_state
+
+MANIFEST = "manifest.json"
+_FORMAT = "hwsim index"
+_VERSION = 1
+_CHUNK = 1 << 20
+
+
+def save_index(index: Index, folder: str | Path) -> Path:
+    """Write the index to `folder` (made if missing), in place of an older index there; returns the folder.
+
+    Raises `InputError` if it cannot be written or holds something else; then an older index stays as it was.
+    """
+    target = Path(folder)
+    try:
+        if target.exists() and not target.is_dir():
+            raise InputError(f"cannot write {str(folder)!r}: expected a folder")
+        if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+            raise InputError(f"cannot write {str(folder)!r}: it holds files but no index")
+        made = not target.exists()
+        target.mkdir(parents=False, exist_ok=True)
+        files: dict[str, dict[str, Any]] = {}
+        try:
+            body = {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "lists": None if index.lists is None else _put(target, files, index.lists.centroids),
+                "segments": [_segment_body(target, files, segment) for segment in index.segments],
+                "files": files,
+            }
+            body["sha256"] = _own_hash(body)
+            write_text(json.dumps(body, indent=1), target / MANIFEST)
+        except BaseException:
+            if made:
+                # Nothing was there before: leave nothing behind.
+                for file in target.iterdir():
+                    file.unlink()
+                target.rmdir()
+            raise
+    except OSError as error:
+        raise InputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from None
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot write {str(folder)!r}: expected the path of a folder") from None
+    for file in target.glob("*.npy"):
+        # An older index that is still mapped keeps its files until it is let go.
+        if file.name not in files:
+            with contextlib.suppress(OSError):
+                file.unlink()
+    return target
+
+
+def load_index(folder: str | Path) -> Index:
+    """Return the index in `folder`, its arrays mapped into memory.
+
+    Raises `InputError` for a folder without an index, a manifest or array that is missing, truncated or changed, or
+    parts that do not fit each other.
+    """
+    place = Path(folder)
+    try:
+        body = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{str(folder)!r} has no whole {MANIFEST}: expected the folder of an index") from None
+    if not isinstance(body, dict) or body.get("format") != _FORMAT or body.get("version") != _VERSION:
+        raise InputError(f"{str(folder)!r}: {MANIFEST} is not of an index, version {_VERSION}")
+    if body.pop("sha256", None) != _own_hash(body):
+        raise InputError(f"{str(folder)!r}: {MANIFEST} has been changed or cut: its SHA-256 differs")
+    try:
+        arrays = {name: _get(place / name, facts) for name, facts in body["files"].items()}
+        codecs: dict[str, Codec] = {}
+        segments = tuple(_segment(part, arrays, codecs) for part in body["segments"])
+        lists = None if body["lists"] is None else Lists(arrays[body["lists"]])
+        return Index(segments, lists)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{str(folder)!r}: {MANIFEST} lacks {error}: expected a whole index") from None
+
+
+def _segment_body(target: Path, files: dict[str, dict[str, Any]], segment: Segment) -> dict[str, Any]:
+    return {
+        "version": segment.version,
+        "ids": list(segment.ids),
+        "tags": [list(own) for own in segment.tags] if any(segment.tags) else None,
+        "codec": _codec_body(target, files, segment.codec),
+        "data": _put(target, files, segment.data),
+        "fine_codec": None if segment.fine_codec is None else _codec_body(target, files, segment.fine_codec),
+        "fine": None if segment.fine is None else _put(target, files, segment.fine),
+        "places": None if segment.places is None else _put(target, files, segment.places),
+    }
+
+
+def _codec_body(target: Path, files: dict[str, dict[str, Any]], codec: Codec) -> dict[str, Any]:
+    settings, arrays = codec_state(codec)
+    return {"settings": settings, "arrays": {name: _put(target, files, value) for name, value in arrays.items()}}
+
+
+def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[str, Codec]) -> Segment:
+    ids = tuple(part["ids"])
+
+    def codec(body: dict[str, Any]) -> Codec:
+        key = json.dumps(body, sort_keys=True)
+        # One codec for all segments that it coded.
+        if key not in codecs:
+            codecs[key] = codec_from_state(
+                body["settings"], {name: arrays[file] for name, file in body["arrays"].items()}
+            )
+        return codecs[key]
+
+    return Segment(
+        part["version"],
+        codec(part["codec"]),
+        ids,
+        tuple(tuple(own) for own in part["tags"]) if part["tags"] is not None else ((),) * len(ids),
+        arrays[part["data"]],
+        None if part["fine_codec"] is None else codec(part["fine_codec"]),
+        None if part["fine"] is None else arrays[part["fine"]],
+        None if part["places"] is None else arrays[part["places"]],
+    )
+
+
+def _own_hash(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> str:
+    """Write an array under its hash, if it is not there already, note it in `files`, and return the name."""
+    with tempfile.NamedTemporaryFile(dir=target, prefix=".", suffix=".part", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+            size, digest = _digest(temporary)
+            name = f"{digest[:32]}.npy"
+            if name not in files:
+                temporary.replace(target / name)
+            files[name] = {"bytes": size, "sha256": digest}
+        finally:
+            temporary.unlink(missing_ok=True)
+    return name
+
+
+def _get(path: Path, facts: dict[str, Any]) -> np.ndarray:
+    try:
+        size, digest = _digest(path)
+        if size != facts["bytes"]:
+            raise InputError(f"{path.name} has {size} bytes, expected {facts['bytes']}: the index is truncated")
+        if digest != facts["sha256"]:
+            raise InputError(f"{path.name} has been changed: its SHA-256 differs from the manifest's")
+        # The plain view of the mapping: compiled scans know no other.
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else InputError(f"{path.name} is no array: {error}") from None
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
