@@ -6,6 +6,7 @@ from explorer.figures.captioned import captioned_figure
 from explorer.figures.numbers import mass, money, percent, si
 from explorer.figures.retrieval import cost_over_load, designs_and_front, saving_bars
 from explorer.figures.tables import Column, Table, assumption_table, frame_table
+from explorer.figures.theme import machine_name
 from explorer.report import render_page
 from explorer.retrieval_saving import PUBLISHED, index_saving, saving_scenarios, saving_tornado
 from explorer.scan import ScanComparison, fleets_over_load
@@ -69,8 +70,11 @@ def render_scan(found: ScanComparison, command: str) -> str:
     return render_page(
         "serving.html.j2",
         page=Page(
-            title=f"{index.documents:,.0f} documents of {bits} bits, scanned exactly",
-            lead=f"Machines that answer {found.queries_per_s:,.0f} queries per second, best {found.k}, side by side.",
+            title=f"{index.documents:,.0f} documents of {bits} bits",
+            lead=(
+                f"Machines that answer {found.queries_per_s:,.0f} queries per second with the best {found.k}, side by "
+                f"side; a query is compared with {percent(index.scanned_share)} of the documents."
+            ),
             parts=parts,
             assumptions=assumption_table(found.assumptions),
             command=command,
@@ -172,7 +176,8 @@ def _published() -> Table:
 
 def _say(found: ScanComparison) -> str:
     cheapest = min(found.fleets, key=lambda fleet: fleet.usd_per_year)
+    size = si(float(found.index.stored_bytes), "B")
     return (
-        f"The index takes {si(float(found.index.stored_bytes), 'B')}. At this load {cheapest.machine} costs least, "
+        f"The index takes {size}. At this load {machine_name(cheapest.machine)} costs least, "
         f"{money(cheapest.usd_per_year)} a year with everything."
     )
