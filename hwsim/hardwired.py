@@ -219,10 +219,10 @@ def _breakdown(
 
 
 def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s: Number, reading: str) -> Number:
-    """System power: blocks always busy (as published), or busy as much as their resource is, times the overhead."""
+    """System power: blocks always busy (as published), or as busy as what drives them, times the overhead."""
     if reading == "as-published":
         return chip.power_w * design.chips * design.power_overhead
-    busy = {"links": per_token.links, "vex": per_token.vex, "buffer": per_token.buffer, "hbm": per_token.hbm}
+    busy = {"links": per_token.links_mean, "vex": per_token.vex, "buffer": per_token.buffer, "hbm": per_token.hbm}
     watts = sum(
         block.static_w + block.dynamic_w * np.minimum(busy.get(block.resource, 0.0) / interval_s, 1.0)
         for block in chip.blocks

@@ -20,9 +20,10 @@ from models import LLMSpec, attended_positions, kv_bytes_per_sequence
 
 @dataclass(frozen=True)
 class Occupancy(Record):
-    """Seconds that one token takes of each resource, all layers together."""
+    """Seconds that one token takes of each resource, all layers together; of links the busiest, and their mean."""
 
     links: Number
+    links_mean: Number
     hn: Number
     vex_attention: Number
     vex_nonlinear: Number
@@ -49,7 +50,7 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
     nonlinear = model.layers * model.hidden_size / design.published_nonlinear_lanes / design.clock_hz
     attention = _attention_s(model, design, context, windows) / design.published_vex_speedup
-    return Occupancy(links, projection, attention, nonlinear, 0.0, 0.0)
+    return Occupancy(links, links, projection, attention, nonlinear, 0.0, 0.0)
 
 
 def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
@@ -63,14 +64,19 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     exchanges = collectives(model, design.rows, design.columns)
     elements = link_elements(exchanges, design.rows, design.columns, design.collective, rotating=True)
     busiest = np.maximum(elements["column"], elements["row"])
-    links = model.layers * busiest * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    # A chip has a link to every other chip of its column and of its row.
+    on_column, on_row = np.subtract(design.rows, 1.0), np.subtract(design.columns, 1.0)
+    every = np.maximum(on_column + on_row, 1.0)
+    mean = (on_column * elements["column"] + on_row * elements["row"]) / every
+    element_s = model.layers * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     hn = design.activation_bits / design.clock_hz
     nonlinear = model.layers * np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes) / design.clock_hz
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
     per_chip = kv / design.chips
     return Occupancy(
-        links=links,
+        links=busiest * element_s,
+        links_mean=mean * element_s,
         hn=hn,
         vex_attention=_attention_s(model, design, context, windows),
         vex_nonlinear=nonlinear,
@@ -84,7 +90,8 @@ def unloaded_path(
 ) -> dict[str, Number]:
     """Return the seconds of one token through an empty machine: communication, projection, nonlinear, attention.
 
-    Collectives pay link latency a step plus their bytes; projections pay bits plus pipeline depth a pass.
+    Collectives pay link latency a step plus their bytes; projections pay bits plus pipeline depth a pass; attention
+    reads the buffers while it works, and takes as long as the slower of the two.
     """
     exchanges = collectives(model, design.rows, design.columns)
     elements = link_elements(exchanges, design.rows, design.columns, design.collective)
@@ -99,11 +106,13 @@ def unloaded_path(
     last = max(passes)
     chain = sum(cycles for depth, cycles in passes.items() if depth != last)
     nonlinear = np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes)
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    read_s = kv / design.chips / design.buffer_bandwidth_bytes_per_s
     return {
         "communication": model.layers * (elements["steps"] * design.link_latency_s + sent),
         "projection": (model.layers * chain + passes[last]) / design.clock_hz,
         "nonlinear": model.layers * nonlinear / design.clock_hz,
-        "attention": _attention_s(model, design, context, windows),
+        "attention": np.maximum(_attention_s(model, design, context, windows), read_s),
     }
 
 

@@ -42,10 +42,6 @@ class Scheduling(Record):
         return slots if self.most_running is None else min(self.most_running, slots)
 
 
-#: What is done unless told otherwise.
-DEFAULT = Scheduling()
-
-
 class Waiting:
     """Requests that wait, in the order of `scheduling`; the first is served first, whether or not others would fit."""
 

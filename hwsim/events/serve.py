@@ -10,13 +10,14 @@ from hwbase.check import count
 from hwsim.design import HardwiredDesign
 from hwsim.events.faults import Fault, check_faults
 from hwsim.events.fleet import MOST_MACHINES, router
+from hwsim.events.gpu import NODE_GPUS, serve_accelerator
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.memory import Memory
 from hwsim.events.outcome import outcome
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
-from hwsim.events.scheduling import DEFAULT, Scheduling
+from hwsim.events.scheduling import Scheduling
 from hwsim.events.timing import build_timing
 from hwsim.events.traffic import Traffic
 from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
@@ -34,7 +35,8 @@ def serve(
     on: str = "hnlpu",
     *,
     grain: str = "service",
-    scheduling: Scheduling = DEFAULT,
+    scheduling: Scheduling = Scheduling(),
+    gpus: int = NODE_GPUS,
     machines: int = 1,
     route: str = "least-loaded",
     faults: Iterable[Fault] = (),
@@ -51,8 +53,8 @@ def serve(
     On "hnlpu" `grain` is "service" (request by request, at the closed form's rates) or "detailed" (every token through
     every stage, in SimPy); `machines` equal ones behind the router `route` are for the service grain, `record` for the
     detailed one. Windowed layers keep their window unless `sliding_window` is False. `weights`, `technology`, `book`
-    and `set` are those of `hwsim.simulate`. "h100" is a node of eight GPUs, with its own numbers from `book` and `set`;
-    faults and recordings are not for it. An interrupt ends a simulation early, with `interrupted` set.
+    and `set` are those of `hwsim.simulate`. "h100" is a node of `gpus` GPUs, with numbers of its own from `book` and
+    `set`; faults and recordings are not for it. An interrupt ends a simulation early, with `interrupted` set.
     All randomness is in the traffic. Raises `InputError` for whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
@@ -61,13 +63,12 @@ def serve(
     if grain not in GRAINS:
         raise unknown_name("grain", grain, GRAINS)
     if on == "h100":
-        from hwsim.events.gpu import serve_accelerator
-
         if grain != "service" or list(faults) or record is not None:
             raise InputError("h100 knows the service grain alone, without faults and recordings")
         return serve_accelerator(
             spec,
             traffic,
+            gpus=gpus,
             machines=machines,
             route=route,
             scheduling=scheduling,
@@ -100,7 +101,7 @@ def serve_hardwired(
     *,
     machines: int = 1,
     route: str = "least-loaded",
-    scheduling: Scheduling = DEFAULT,
+    scheduling: Scheduling = Scheduling(),
     faults: Iterable[Fault] = (),
     sliding_window: bool | None = None,
     progress: Progress | None = None,
@@ -152,7 +153,7 @@ def serve_in_detail(
     technology: Technology,
     traffic: Traffic,
     *,
-    scheduling: Scheduling = DEFAULT,
+    scheduling: Scheduling = Scheduling(),
     faults: Iterable[Fault] = (),
     sliding_window: bool | None = None,
     record: Recording | None = None,
