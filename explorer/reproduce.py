@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import models
+from explorer.papers.bebr import bebr_rows
 from explorer.papers.hnlpu_economics import economics_rows
 from explorer.papers.hnlpu_machine import machine_rows
 from explorer.papers.mixdq import mixdq_rows
@@ -89,4 +90,5 @@ def _economics() -> list[Row]:
 PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
     "hnlpu": hnlpu_rows,
     "mixdq": mixdq_rows,
+    "bebr": bebr_rows,
 }
