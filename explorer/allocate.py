@@ -170,7 +170,8 @@ def _state(
     frame = frame.iloc[np.argsort(units, kind="stable")]
     units = np.sort(units)
     names = list(dict.fromkeys(frame["layer"]))
-    losses = quantity(frame, objective).values.to_numpy()
+    least = quantity(frame, objective)
+    losses = least.values.to_numpy() / least.scale
     stated = [_limit(frame, limit) for limit in limits]
     choices = ["bits", *(["act_bits"] if "act_bits" in frame else [])]
     labels = frame.groupby(choices, sort=True).ngroup().to_numpy()

@@ -42,7 +42,8 @@ def allocate_command(
         str, typer.Option("--objective", help="What is least: a column or unit, score:COLUMN or noise:COLUMN [dB].")
     ] = "loss",
     ties: Annotated[
-        list[str] | None, typer.Option("--ties", help="Layers that share a choice, comma-separated (repeatable).")
+        list[str] | None,
+        typer.Option("--ties", help="Layers that share a choice: a,b (repeatable), or a file of such lines."),
     ] = None,
     allow: Annotated[
         list[str] | None, typer.Option("--allow", help="Bits that a layer or pattern may have: '*.ff.*=4,8'.")
@@ -63,7 +64,7 @@ def allocate_command(
         "unit": unit,
         "constraints": constraint or [],
         "objective": objective,
-        "ties": [[name.strip() for name in text.split(",")] for text in ties or []],
+        "ties": [tie for text in ties or [] for tie in _ties(text)],
         "allow": {name: [_number("--allow", b) for b in bits.split(",")] for name, bits in _pairs("--allow", allow)},
         "tolerance": gap,
         "time_limit_s": time_limit,
@@ -133,6 +134,16 @@ def _budgets(text: str) -> np.ndarray | None:
     if points != int(points) or not 1 <= points <= 1e5:
         raise InputError(f"--front {text!r}: expected a whole number of points from 1 to 100,000")
     return np.linspace(low, high, int(points))
+
+
+def _ties(text: str) -> list[list[str]]:
+    """The ties of one option: its own, or those of the lines of the file that it names."""
+    path = Path(text)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else [text]
+    except (OSError, ValueError):
+        raise InputError(f"--ties: cannot read {text!r}") from None
+    return [[name.strip() for name in line.split(",")] for line in lines if line.strip()]
 
 
 def _pairs(option: str, texts: list[str] | None) -> list[tuple[str, str]]:

@@ -127,34 +127,13 @@ def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
 
 
 def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, macs: int) -> dict[str, Any]:
-    def build(part: pd.DataFrame, weights: hwsim.WeightFormat, bits: int) -> hwsim.Circuit:
-        return hwsim.mac_array(
-            part["inputs"].to_numpy(),
-            part["outputs"].to_numpy(),
-            weights,
-            process,
-            macs=macs,
-            activation_bits=bits,
-            clock_hz=clock_hz,
-        )
-
+    columns, logic_mm2 = _circuits(table, process, clock_hz, hwsim.mac_array, macs=macs)
     # The array is one for all layers; what a layer adds is the SRAM of its weights.
-    return _circuits(table, process, clock_hz, build, lambda circuit: circuit.area_mm2 - circuit.logic_area_mm2)
+    return columns | {"mm2": columns["mm2"] - logic_mm2}
 
 
 def _hardwired(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float) -> dict[str, Any]:
-    def build(part: pd.DataFrame, weights: hwsim.WeightFormat, bits: int) -> hwsim.Circuit:
-        return hwsim.metal_embedding(
-            part["inputs"].to_numpy(),
-            part["outputs"].to_numpy(),
-            weights,
-            process,
-            activation_bits=bits,
-            slack=slack,
-            clock_hz=clock_hz,
-        )
-
-    costs = _circuits(table, process, clock_hz, build, lambda circuit: circuit.area_mm2)
+    costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, slack=slack)
     reticle = float(process.reticle_area_mm2)
     full = hardwired_silicon(reticle)
     # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
@@ -167,13 +146,14 @@ def _circuits(
     table: pd.DataFrame,
     process: hwsim.Technology,
     clock_hz: float,
-    build: Callable[[pd.DataFrame, hwsim.WeightFormat, int], hwsim.Circuit],
-    area: Callable[[hwsim.Circuit], Any],
-) -> dict[str, Any]:
-    """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once."""
+    build: Callable[..., hwsim.Circuit],
+    **options: Any,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once; logic in mm2."""
     number("clock_hz", clock_hz, above=0.0)
     activations = _activation_bits(table, _CIRCUIT_ACTIVATION_BITS)
     columns = {name: np.empty(len(table)) for name in ("ms", "mJ", "mm2")}
+    logic_mm2 = np.empty(len(table))
     pairs = np.stack([table["bits"].to_numpy(float), activations], axis=1)
     for pair in np.unique(pairs, axis=0):
         bits, activation_bits = pair.tolist()
@@ -181,13 +161,15 @@ def _circuits(
             widths = f"bits = {bits:g}, act_bits = {activation_bits:g}"
             raise InputError(f"{widths}: expected whole bits, weights from 1 to {MAX_WEIGHT_BITS}")
         where = (pairs == pair).all(axis=1)
-        part = table[where]
-        circuit = build(part, hwsim.weight_format(f"int{bits:g}", process), int(activation_bits))
-        tokens = part["tokens"].to_numpy()
+        inputs, outputs, tokens = (table[name].to_numpy()[where] for name in ("inputs", "outputs", "tokens"))
+        weights = hwsim.weight_format(f"int{bits:g}", process)
+        given = {"activation_bits": int(activation_bits), "clock_hz": clock_hz, **options}
+        circuit = build(inputs, outputs, weights, process, **given)
         columns["ms"][where] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
         columns["mJ"][where] = circuit.energy_j * tokens * _MJ_PER_J
-        columns["mm2"][where] = area(circuit)
-    return columns
+        columns["mm2"][where] = circuit.area_mm2
+        logic_mm2[where] = circuit.logic_area_mm2
+    return columns, logic_mm2
 
 
 def _activation_bits(table: pd.DataFrame, otherwise: int) -> np.ndarray:

@@ -7,10 +7,8 @@ import numpy as np
 from hwbase import InputError
 from models.allocation.errors import NoAllocationError
 from models.allocation.integers import Row, keeps
+from models.allocation.matrices import scaled_losses
 from models.allocation.problem import Problem
-
-#: Losses above each unit's least are scaled to this sum: unscaled, CBC calls allocations optimal that are not.
-_SCALED_SUM = 1e6
 
 
 def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> np.ndarray:
@@ -20,8 +18,7 @@ def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> np.ndarray:
     except ImportError:
         raise InputError("solver 'cbc' needs PuLP: pip install 'hwsim[solvers]'") from None
     units, starts = problem.units, problem.starts
-    above = problem.losses - np.minimum.reduceat(problem.losses, starts)[units]
-    scaled = above * (_SCALED_SUM / max(float(above.sum()), np.finfo(float).tiny))
+    scaled, _ = scaled_losses(problem)
     programme = pulp.LpProblem("allocation", pulp.LpMinimize)
     chosen = [pulp.LpVariable(f"x{i}", cat="Binary") for i in range(units.size)]
     programme += pulp.lpSum(loss * x for loss, x in zip(scaled.tolist(), chosen, strict=True))

@@ -18,13 +18,13 @@ from models.allocation.cbc import by_cbc
 from models.allocation.errors import NoAllocationError
 from models.allocation.hull import relax
 from models.allocation.integers import Row, keeps
-from models.allocation.matrices import one_each, scaled_rows
+from models.allocation.matrices import one_each, scaled_losses, scaled_rows
 from models.allocation.problem import Problem, relative_gap, unit_starts
 
 #: Losses are scaled so that the gap is this; solvers tell differences down to about 1e-6.
 _SCALED_GAP = 1e6
-#: Losses of the linear programme are scaled to this sum, and its seconds kept within what its solver takes.
-_SCALED_SUM, _LEAST_S, _MOST_S = 1e6, 1e-3, 1e6
+#: Seconds for the linear programme, within what its solver takes.
+_LEAST_S, _MOST_S = 1e-3, 1e6
 #: Units that the first small programme leaves open, for each row.
 _FIRST_UNITS = 50
 #: How often a row that a solver's rounding broke is tightened.
@@ -54,11 +54,10 @@ def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Pric
     if len(rows) == 1:
         prices = np.array([relax(units, rows[0].costs, losses, rows[0].limit).price])
     else:
-        above = losses - np.minimum.reduceat(losses, problem.starts)[units]
-        scale = _SCALED_SUM / max(float(above.sum()), np.finfo(float).tiny)
+        above, scale = scaled_losses(problem)
         matrix, limits, steps = scaled_rows(rows)
         found = linprog(
-            above * scale,
+            above,
             A_ub=matrix,
             b_ub=limits,
             A_eq=one_each(units),

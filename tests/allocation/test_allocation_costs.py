@@ -7,6 +7,7 @@ import pytest
 import explorer
 import hwsim
 from explorer.cost_table import HARDWARE
+from explorer.papers import mixdq_data
 from hwbase import InputError
 from hwsim.network_roofline import Gpu, attention_seconds, kernel_widths, layer_seconds, load_gpu, network_time
 
@@ -155,3 +156,19 @@ def test_bad_costs(layers):
     for area in (0.0, float("nan"), -1.0):
         with pytest.raises(InputError, match="area_mm2"):
             explorer.hardwired_silicon(area)
+
+
+def test_bits_are_not_silicon():
+    """What docs/allocation.md says: at one quality, the least mean bits is not the least silicon."""
+    table = explorer.cost_table(mixdq_data.sdxl_options(), "hardwired")
+    by_bits = explorer.allocate(table, 4.56, objective="noise:sqnr")
+    by_silicon = explorer.allocate(table, objective="noise:sqnr", constraints=["mm2<=855"])
+    area = float(by_bits.to_frame()["mm2"].sum())
+    assert -10 * np.log10(by_bits.objective) == pytest.approx(31.6, abs=0.05) and area == pytest.approx(932, abs=1)
+    assert -10 * np.log10(by_silicon.objective) == pytest.approx(31.5, abs=0.05)
+    assert (explorer.hardwired_silicon(area).chips, explorer.hardwired_silicon(855).chips) == (2, 1)
+    least = explorer.allocate(table, objective="mm2", constraints=["noise:sqnr<=1e-3"])
+    assert least.objective == pytest.approx(737, abs=1) and least.spent["noise:sqnr"] <= 1e-3
+    four = table[table["bits"] == 4]
+    better = explorer.allocate(table, objective="noise:sqnr", constraints=[f"mm2<={float(four['mm2'].sum())!r}"])
+    assert better.objective < float((10 ** (-four["sqnr"] / 10)).sum()) / 2

@@ -74,7 +74,7 @@ def check(problem, found, best):
         assert found.objective - best <= 1e-9 * max(abs(best), 1e-3 * problem.spread) + dust
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(problems())
 def test_own_solver_is_never_wrong(problem):
     allocations = every(problem)

@@ -50,6 +50,11 @@ def test_a_column_is_a_budget_and_an_objective(table):
     assert least.objective_name == "ms" and least.status == "optimal"
 
 
+def test_a_unit_is_an_objective_in_itself(table):
+    assert explorer.allocate(table, 8.0, objective="mean-bits").objective == 2.0
+    assert explorer.allocate(table, 8.0, objective="bytes").objective == 450 * 2 / 8
+
+
 def test_constraints_hold_together(table):
     found = explorer.allocate(table, 6.0, constraints=["ms<=2.2", "loss >= 0.5"])
     assert found.mean_bits <= 6 and found.spent["ms"] <= 2.2 and found.spent["loss"] >= 0.5
