@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -58,6 +56,27 @@ def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed(tmp_path):
         assert first != other
 
 
+@pytest.mark.parametrize(
+    ("grain", "requests", "extra"),
+    [("service", "300", ("--machines", "2")), ("detailed", "20", ("--fault", "link,at_s=0.001,chip=0,peer=1"))],
+)
+def test_the_hardwired_machine_in_both_grains(tmp_path, grain, requests, extra):
+    out = tmp_path / "served"
+    sizes = ("--prompt-tokens", "20", "--output-tokens", "6", "--requests", requests)
+    done = run("--events", grain, "--rate", "2000", *sizes, *extra, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    result = json.loads((out / "result.json").read_text())
+    assert result["grain"] == grain and result["states"]["finished"] == int(requests)
+    assert (out / "trace.json").exists() == (grain == "detailed")
+    if grain == "detailed":
+        trace = json.loads((out / "trace.json").read_text())
+        spans = [event for event in trace["traceEvents"] if event["ph"] == "X"]
+        assert {event["pid"] for event in spans} == set(range(16))
+        assert min(event["dur"] for event in spans) > 0.0
+        page = (out / "page.html").read_text()
+        assert "Inside the machine" in page and "Busy share of each chip" in page
+
+
 def test_users_and_scaled_files(trace):
     closed = run("--events", "service", *H100, "--users", "4", "--requests", "12", "--output-tokens", "8", "--json")
     assert json.loads(closed.stdout)["states"]["finished"] == 12
@@ -107,6 +126,13 @@ def test_bad_traffic_files_name_their_line(tmp_path, text, said):
         (("--events", "service", *H100, "--rate", "1", "--machines", "0"), "machines"),
         (("--events", "service", "--on", "wse3", "--rate", "1"), "wse3"),
         (("--events", "detailed", *H100, "--rate", "1"), "--events service"),
+        (("--events", "service", "--rate", "1", "--fault", "lnk,at_s=1,chip=0"), "link"),
+        (("--events", "service", "--rate", "1", "--fault", "chip,at_s=1"), "chip is missing"),
+        (("--events", "service", "--rate", "1", "--fault", "chip,at_s=x,chip=0"), "at_s"),
+        (("--events", "service", "--rate", "1", "--fault", "chip,at_s=1,chip=99"), "99"),
+        (("--events", "service", "--rate", "1", "--fault", "chip,at=1,chip=9"), "at_s"),
+        (("--events", "service", *H100, "--rate", "1", "--fault", "chip,at_s=1,chip=0"), "--fault"),
+        (("--events", "service", "--rate", "1", "--record-at", "1"), "--record-at"),
         (("--events", "service", *H100, "--traffic", "absent.csv"), "absent.csv"),
     ],
 )
@@ -134,17 +160,35 @@ def test_only_folders_of_our_own_are_replaced(trace, tmp_path):
         assert run(*options, "--out", str(wrong)).returncode == 2
 
 
-@pytest.mark.slow
-def test_an_interrupt_writes_what_there_is(tmp_path):
+#: The command, interrupting itself once so many requests have ended.
+INTERRUPTED = """
+import os, signal
+from explorer import cli, serving_command
+
+serve_on = serving_command.serve_on
+
+def interrupted(*given, progress, **options):
+    def report(done, total, now_s):
+        progress(done, total, now_s)
+        if done > 300:
+            os.kill(os.getpid(), signal.SIGINT)
+    return serve_on(*given, progress=report, **options)
+
+serving_command.serve_on = interrupted
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("machine", [H100, ("--on", "hnlpu")])
+def test_an_interrupt_writes_what_there_is(tmp_path, machine):
     out = tmp_path / "served"
-    options = ("--events", "service", *H100, "--rate", "5", "--requests", "2000000", "--out", str(out))
-    with subprocess.Popen(command(*options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=100)
-    assert process.returncode == 130
+    options = ("--events", "service", *machine, "--rate", "20", "--requests", "5000", "--out", str(out))
+    arguments = [sys.executable, "-c", INTERRUPTED, "simulate", "gpt-oss-120b", *options]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr and "interrupted" in done.stdout
     result = json.loads((out / "result.json").read_text())
     assert result["interrupted"] is True
-    assert 0 < result["states"]["finished"] < 2_000_000
-    assert result["states"]["finished"] + result["states"]["unfinished"] == 2_000_000
+    assert 300 < result["states"]["finished"] < 5000
+    assert result["states"]["finished"] + result["states"]["unfinished"] == 5000
     assert "Interrupted" in (out / "page.html").read_text()
