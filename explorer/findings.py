@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import hwsim
 import models
 from explorer.economics import PAPER_MODEL, CostAnswer, cost
+from explorer.papers.hnlpu_serving import SEQUENCES, one_k_in_and_out, sequences_at
 from hwbase import Record
 
 #: Contexts of Figure 14 at which the published shares are held against the machine's resources.
-_LONG, _LONGEST = 65536, 262144
+_SHORT, _LONG, _LONGEST = 2048, 65536, 262144
 #: Share of the tracks that the paper says its wires stay below.
 _ROUTED = 0.7
 #: The process whose adders are those that synthesis gives.
@@ -40,6 +41,7 @@ def findings(
             *notes,
             _contexts(spec, design, technology),
             _economics_throughput(pipelined, costs),
+            _served(spec, design, technology),
             _density(spec, design, technology, costs),
         ]
     return tuple(notes)
@@ -99,6 +101,26 @@ def _economics_throughput(pipelined: hwsim.SimResult, costs: Mapping[str, CostAn
         f"As published, a system generates {used:,.0f} tokens/s (1K/1K in the paper). Every token, prefill included, "
         f"crosses the links, which pass {1.0 / links_s:,.0f} a second: {used * links_s:.1f} times that are asked for.",
     )
+
+
+def _served(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology) -> Note:
+    at_2k = sequences_at(spec, design, technology, _SHORT)
+    at_64k = sequences_at(spec, design, technology, _LONG)
+    economics = one_k_in_and_out(spec, design, technology)
+    middle, tail = at_2k.percentiles((50, 99)).loc["time per output token"].to_numpy()
+    return Note(
+        "What the claims come to request by request",
+        f"By events, {SEQUENCES} sequences that decode about 2K get {at_2k.output_tokens_per_s:,.0f} tokens/s, "
+        f"{_busiest(at_2k)}, with {middle * 1e6:,.0f} us between the tokens of one (99 %: {tail * 1e6:,.0f} us); about "
+        f"64K {at_64k.output_tokens_per_s:,.0f} tokens/s, {_busiest(at_64k)}. At 1K/1K with a user for every slot the "
+        f"machine moves {economics.tokens_per_s:,.0f} tokens/s, prompts counted, of which "
+        f"{economics.output_tokens_per_s:,.0f} are output; {_busiest(economics)}.",
+    )
+
+
+def _busiest(run: hwsim.ServingResult) -> str:
+    name, share = max(run.utilisation.items(), key=lambda item: item[1])
+    return f"{name} busy {share:.0%} of the time"
 
 
 def _economics(costs: Mapping[str, CostAnswer]) -> Note:

@@ -11,8 +11,8 @@ from explorer import terminal
 from explorer.options import need_count, parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
+from explorer.serving_faults import parse_fault
 from explorer.serving_output import check_folder, serving_files, write_folder
-from explorer.serving_run import parse_fault, serve_on
 from explorer.serving_traffic import traffic_from
 from hwbase import InputError, unknown_name
 from hwsim.events.fleet import ROUTERS
@@ -140,7 +140,7 @@ def simulate_command(
         start_s = float(sent.arrival_s[len(sent) // 2]) if record_at is None else record_at
         recording = Recording(start_s, start_s + _RECORDED_S)
     with progress_bar() as report:
-        served = serve_on(
+        served = hwsim.serve(
             model,
             sent,
             on,

@@ -6,17 +6,17 @@ from typing import Any
 
 import pandas as pd
 
+import hwsim
 import models
 from explorer.serving import ServingCost, serving_cost
-from explorer.serving_run import serve_on
 from hwbase import InputError, Record
 from hwbase.check import count, number
 from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
 
-#: What a chat should feel like: the first token within what MLPerf Inference allows a server (llama2-70b, 2 s), then words
-#: faster than anyone reads.
+#: What a chat should feel like: the first token within the 2 s that MLPerf Inference allows a server (llama2-70b), then
+#: words faster than anyone reads.
 CHAT = Target(percentile=99.0, time_to_first_token_s=2.0, time_per_output_token_s=0.025)
 #: GPUs that share the model, of which the cheapest fleet is taken.
 GPUS_TOGETHER = (1, 2, 4, 8)
@@ -137,7 +137,7 @@ def _hardwired(
         if report:
             report("HNLPU", done, total)
 
-    result = serve_on(spec, traffic, "hnlpu", set=set, progress=progress)
+    result = hwsim.serve(spec, traffic, "hnlpu", set=set, progress=progress)
     if result.interrupted:
         raise KeyboardInterrupt
     return result
@@ -161,7 +161,7 @@ def _smallest(
                 if report:
                     report(f"{machines} x {each} H100", done, total)
 
-            return serve_on(spec, traffic, "h100", gpus=each, machines=machines, set=set, progress=progress)
+            return hwsim.serve(spec, traffic, "h100", gpus=each, machines=machines, set=set, progress=progress)
 
         # A fleet that needs as many GPUs as the best so far is no better.
         most = None if best is None else (best[0].machines * best[1] - 1) // each

@@ -125,13 +125,13 @@ def test_bad_traffic_files_name_their_line(tmp_path, text, said):
         (("--events", "service", *H100, "--rate", "1", "--router", "random"), "least-loaded"),
         (("--events", "service", *H100, "--rate", "1", "--machines", "0"), "machines"),
         (("--events", "service", "--on", "wse3", "--rate", "1"), "wse3"),
-        (("--events", "detailed", *H100, "--rate", "1"), "--events service"),
+        (("--events", "detailed", *H100, "--rate", "1"), "service grain alone"),
         (("--events", "service", "--rate", "1", "--fault", "lnk,at_s=1,chip=0"), "link"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at_s=1"), "chip is missing"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at_s=x,chip=0"), "at_s"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at_s=1,chip=99"), "99"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at=1,chip=9"), "at_s"),
-        (("--events", "service", *H100, "--rate", "1", "--fault", "chip,at_s=1,chip=0"), "--fault"),
+        (("--events", "service", *H100, "--rate", "1", "--fault", "chip,at_s=1,chip=0"), "without faults"),
         (("--events", "service", "--rate", "1", "--record-at", "1"), "--record-at"),
         (("--events", "service", *H100, "--traffic", "absent.csv"), "absent.csv"),
     ],
@@ -163,18 +163,19 @@ def test_only_folders_of_our_own_are_replaced(trace, tmp_path):
 #: The command, interrupting itself once so many requests have ended.
 INTERRUPTED = """
 import os, signal
-from explorer import cli, serving_command
+import hwsim
+from explorer import cli
 
-serve_on = serving_command.serve_on
+serve = hwsim.serve
 
 def interrupted(*given, progress, **options):
     def report(done, total, now_s):
         progress(done, total, now_s)
         if done > 300:
             os.kill(os.getpid(), signal.SIGINT)
-    return serve_on(*given, progress=report, **options)
+    return serve(*given, progress=report, **options)
 
-serving_command.serve_on = interrupted
+hwsim.serve = interrupted
 cli.main()
 """
 
