@@ -145,14 +145,14 @@ class DetailedMachine:
         while work is not None:
             sequence, position = work
             stored = sequence.stored
-            row = position % timing.rows
+            row, token = position % timing.rows, (sequence.request, position)
             whole = self._attending(position, 0)
             recent = self._attending(position, max(position + 1 - timing.window, 0)) if timing.window else whole
             spilled = memory.spilled_share(self.slots.held_bytes)
             ready = 0.0
             if spilled:
                 # The first layer's keys and values, unless the token before has asked for them already.
-                ready = self._fetch(recent if windowed[0] else whole, spilled) if fetched is None else fetched
+                ready = self._fetch(recent if windowed[0] else whole, spilled, *token) if fetched is None else fetched
                 fetched = None
             for layer in range(layers):
                 if sequence.gone:
@@ -161,9 +161,9 @@ class DetailedMachine:
                 if spilled:
                     here = ready
                     if layer + 1 < layers:
-                        ready = self._fetch(recent if windowed[layer + 1] else whole, spilled)
+                        ready = self._fetch(recent if windowed[layer + 1] else whole, spilled, *token)
                     elif sequence.prompt <= position + 1 < sequence.prompt + sequence.output - 1:
-                        fetched = self._fetch(recent if windowed[0] else whole, spilled)
+                        fetched = self._fetch(recent if windowed[0] else whole, spilled, *token)
                 for kind, todo, latency, passes, what in self._programs[row]:
                     now = end = env.now
                     if kind <= STORE:
@@ -206,7 +206,7 @@ class DetailedMachine:
                         array[layer] = t + interval
                         end = t + latencies[which]
                     if recording is not None and recording.covers(now):
-                        self._record(recording, (what, sequence.request, position, layer), kind, todo, passes)
+                        self._record(recording, (what, *token, layer), kind, todo, passes)
                     yield timeout(end - now)
             if position >= sequence.prompt - 1 and not sequence.gone:
                 now = env.now
@@ -222,14 +222,18 @@ class DetailedMachine:
         counts = [(position - row) // rows - (first - 1 - row) // rows for row in range(rows)]
         return [(count * timing.attention_s, count * timing.buffer_s) for count in counts]
 
-    def _fetch(self, attending: list[tuple[float, float]], spilled: float) -> float:
+    def _fetch(self, attending: list[tuple[float, float]], spilled: float, request: int, position: int) -> float:
         """Ask HBM for what the buffers do not hold of a layer's keys and values; return when they are there."""
-        timing, hbm, now = self._timing, self._hbm, self._env.now
+        timing, hbm, now, recording = self._timing, self._hbm, self._env.now, self._recording
         per_read = timing.hbm_s / timing.buffer_s * spilled
         end = now
         for row, (_, read_s) in enumerate(attending):
-            hbm[row] = t = max(hbm[row], now) + read_s * per_read / self._hbm_speed[row]
+            start = max(hbm[row], now)
+            hbm[row] = t = start + read_s * per_read / self._hbm_speed[row]
             end = max(end, t)
+            if recording is not None:
+                chips = range(row * timing.columns, (row + 1) * timing.columns)
+                recording.add(Span(start, t, chip, "HBM", "keys and values", request, position, -1) for chip in chips)
         return end
 
     def _leave(self, sequence: Sequence, position: int, row: int, spilled: float) -> Work | None:

@@ -12,7 +12,10 @@ MOST_SPANS = 200_000
 
 
 class Span(NamedTuple):
-    """A resource of a chip at work from `start_s` to `end_s` on `what`, for a token of a request in a layer."""
+    """A resource of a chip at work from `start_s` to `end_s` on `what`, for a token of a request in a layer.
+
+    HBM brings keys and values for a layer to come: there `layer` is -1.
+    """
 
     start_s: float
     end_s: float

@@ -21,6 +21,8 @@ from hwsim.events.timing import Timing, layer_stages, round_means
 _NEVER = float("inf")
 #: A turn may grow by this share in one jump.
 _GROWTH = 0.05
+#: Bytes within this share of the buffers fill them.
+_NEAR = 1e-6
 
 
 class ServiceMachine:
@@ -80,6 +82,7 @@ class ServiceMachine:
         while self._faults and self._faults[0].at_s <= now_s:
             self._pass(max(self._faults[0].at_s, self.now_s))
             self._break(self._faults.pop(0))
+            self._plan()
         self._pass(now_s)
         self._reopen()
         ledger = self._ledger
@@ -115,6 +118,8 @@ class ServiceMachine:
     def _plan(self) -> None:
         """Admit what may be admitted, and find out how long nothing changes."""
         self._admit()
+        while self._cancels and self._ledger.state[self._cancels[0][1]] != UNFINISHED:
+            heapq.heappop(self._cancels)
         flow = self._flow
         flow.share(min(self._prefill_slots, self._timing.slots - flow.decoding))
         self.jumps += 1
@@ -124,6 +129,10 @@ class ServiceMachine:
         turns = flow.unchanged()
         first, held_first = self._load(0.0)
         last, held_last = self._load(turns)
+        if held_first < self._memory.buffer_bytes * (1.0 - _NEAR) and held_last > self._memory.buffer_bytes:
+            # Here the spill begins: what HBM is asked for grows steadily only from there on.
+            turns *= (self._memory.buffer_bytes - held_first) / (held_last - held_first)
+            last, held_last = self._load(turns)
         first_s, last_s = self._pace.cycle_s(first), self._pace.cycle_s(last)
         if last_s > first_s * (1.0 + _GROWTH):
             turns *= _GROWTH * first_s / (last_s - first_s)
