@@ -62,6 +62,9 @@ class ScanComparison(Record):
             rows.append({name: getattr(fleet, name) for name in _COLUMNS} | scan)
         return pd.DataFrame(rows)
 
+    def _repr_html_(self) -> str:
+        return self.to_frame().T.to_html(header=False, escape=True)
+
 
 def compare_scans(
     index: ScanIndex,

@@ -20,7 +20,7 @@ from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.scan import ScanResult, simulate_scan
 
 #: More devices than one simulation follows.
-_MOST_DEVICES = 1e6
+_MOST_DEVICES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def serve_scan(
     number("jitter", jitter, low=0.0, high=10.0)
     closed = simulate_scan(index, device, batch=np.arange(1, width + 1), k=k, candidates=candidates, shards=shards)
     units = int(np.max(closed.shards))
-    copies = int(count("replicas", replicas, high=max(_MOST_DEVICES / units, 1)))
+    copies = int(count("replicas", replicas, high=max(_MOST_DEVICES // units, 1)))
     if lost is not None:
         _check(lost, units, copies)
     interval_s, tail_s, work_j = _tables(closed)

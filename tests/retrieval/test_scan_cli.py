@@ -43,6 +43,7 @@ def test_json_is_what_python_gives() -> None:
     assert given["assumptions"]["ddr5.energy_j_per_bit"]["source"]
 
 
+@pytest.mark.slow
 def test_all_machines_on_the_terminal_and_in_a_table(tmp_path: Path) -> None:
     done = run("--documents", "1e8", "--out", "scan.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -63,6 +64,7 @@ def test_events_say_what_is_felt() -> None:
     assert felt["worst_answered_share"] == pytest.approx(1 - 1 / felt["shards"])
 
 
+@pytest.mark.slow
 def test_the_page_holds_figures_and_sources(tmp_path: Path) -> None:
     done = run("--documents", "1e9", "--out", "scan.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
