@@ -11,6 +11,8 @@ from explorer.evaluate import evaluate
 from explorer.report import render, write_report
 from explorer.reproduce import reproduce
 from explorer.scoreboard import Row, Scoreboard
+from explorer.serving import ServingCost, serving_cost
+from explorer.serving_comparison import ServingComparison, serve_comparison
 
 __all__ = [
     "Allocation",
@@ -18,6 +20,8 @@ __all__ = [
     "CostAnswer",
     "Row",
     "Scoreboard",
+    "ServingComparison",
+    "ServingCost",
     "allocate",
     "allocation_front",
     "answer",
@@ -27,5 +31,7 @@ __all__ = [
     "hardwired_silicon",
     "render",
     "reproduce",
+    "serve_comparison",
+    "serving_cost",
     "write_report",
 ]
