@@ -19,7 +19,7 @@ from hwsim.events.links import LinkClasses, Pair, Unreachable
 from hwsim.events.machine import Progress, Users
 from hwsim.events.memory import Memory
 from hwsim.events.outcome import LEVELS, RESOURCES
-from hwsim.events.recording import Recording, Span
+from hwsim.events.recording import Recording
 from hwsim.events.slots import Sequence, Slots, Work
 from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, round_means
 
@@ -146,16 +146,17 @@ class DetailedMachine:
             sequence, position = work
             stored = sequence.stored
             row, token = position % timing.rows, (sequence.request, position)
-            whole = self._attending(position, 0)
-            recent = self._attending(position, max(position + 1 - timing.window, 0)) if timing.window else whole
+            whole = timing.dealt(0, position)
+            recent = timing.dealt(max(position + 1 - timing.window, 0), position) if timing.window else whole
             spilled = memory.spilled_share(self.slots.held_bytes)
             ready = 0.0
             if spilled:
                 # The first layer's keys and values, unless the token before has asked for them already.
                 ready = self._fetch(recent if windowed[0] else whole, spilled, *token) if fetched is None else fetched
-                fetched = None
+            fetched, through = None, 1.0
             for layer in range(layers):
                 if sequence.gone:
+                    through = layer / layers
                     break
                 attending = recent if windowed[layer] else whole
                 if spilled:
@@ -213,14 +214,9 @@ class DetailedMachine:
                 start = max(self._last_array, now)
                 self._last_array = start + interval
                 yield timeout(start + timing.last_pass.latency_s - now)
-            work = self._leave(sequence, position, row, spilled)
-
-    def _attending(self, position: int, first: int) -> list[tuple[float, float]]:
-        """(VEX, buffer) seconds of each row for the positions from `first` to `position`, dealt out in turn."""
-        timing = self._timing
-        rows = timing.rows
-        counts = [(position - row) // rows - (first - 1 - row) // rows for row in range(rows)]
-        return [(count * timing.attention_s, count * timing.buffer_s) for count in counts]
+            work = self._leave(sequence, position, spilled, through)
+            if work is None or work[0] is not sequence:
+                fetched = None
 
     def _fetch(self, attending: list[tuple[float, float]], spilled: float, request: int, position: int) -> float:
         """Ask HBM for what the buffers do not hold of a layer's keys and values; return when they are there."""
@@ -232,30 +228,16 @@ class DetailedMachine:
             hbm[row] = t = start + read_s * per_read / self._hbm_speed[row]
             end = max(end, t)
             if recording is not None:
-                chips = range(row * timing.columns, (row + 1) * timing.columns)
-                recording.add(Span(start, t, chip, "HBM", "keys and values", request, position, -1) for chip in chips)
+                for chip in range(row * timing.columns, (row + 1) * timing.columns):
+                    recording.add(t, t - start, chip, "HBM", "keys and values", (request, position, -1))
         return end
 
-    def _leave(self, sequence: Sequence, position: int, row: int, spilled: float) -> Work | None:
-        """Account for a token that left the last layer, and return what takes its slot."""
-        timing, pending = self._timing, self._pending
-        context = position + 1
-        attended = timing.full_layers * context + timing.windowed_layers * min(context, timing.window)
-        held = attended / timing.rows
-        column_s, row_s, sent = self._link_means[row]
-        layers = timing.layers
-        used = (
-            timing.pass_interval_s,
-            held * timing.attention_s + layers * timing.nonlinear_s,
-            held * timing.buffer_s,
-            held * timing.hbm_s * spilled,
-            layers * column_s,
-            layers * row_s,
-            1.0,
-        )
-        for index, seconds in enumerate(used):
-            pending[index] += seconds
-        self.messages += layers * sent
+    def _leave(self, sequence: Sequence, position: int, spilled: float, through: float) -> Work | None:
+        """Account for a token that leaves, `through` the layers or a share of them; return what takes its slot."""
+        column_s, row_s, sent = self._link_means[position % self._timing.rows]
+        used = (*self._timing.used(position + 1, spilled, column_s, row_s), 1.0)
+        self._pending = [before + seconds * through for before, seconds in zip(self._pending, used, strict=True)]
+        self.messages += round(self._timing.layers * sent * through)
         self._account()
         work = self.slots.leave(sequence, position, self.now_s)
         # What ended may have made room for more than one.
@@ -276,29 +258,24 @@ class DetailedMachine:
 
     def _record(self, recording: Recording, label: Label, kind: int, todo: Any, passes: tuple[int, ...]) -> None:
         """Write down what a stage's servers have just been given: each is free again when it has done it."""
-        timing = self._timing
-        what, request, position, layer = label
-        token = (request, position, layer)
+        what, *token = label
+        chips, columns = range(self._timing.rows * self._timing.columns), self._timing.columns
         if kind <= STORE:
             for link, seconds in todo:
                 end = self._classes.free_s[link]
-                recording.add(
-                    Span(end - seconds, end, source, f"link to chip {target}", what, *token)
-                    for source, target in self._pairs[link]
-                )
-        for row in range(timing.rows) if kind > STORE else ():
-            work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
-            for chip in range(row * timing.columns, (row + 1) * timing.columns):
-                end, read = self._vex[row], self._buffer[row]
-                recording.add((Span(end - work_s, end, chip, "VEX", what, *token),))
-                recording.add((Span(read - read_s, read, chip, "attention buffer", what, *token),))
+                for source, target in self._pairs[link]:
+                    recording.add(end, seconds, source, f"link to chip {target}", what, token)
+        else:
+            for chip in chips:
+                row = chip // columns
+                work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
+                recording.add(self._vex[row], work_s, chip, "VEX", what, token)
+                recording.add(self._buffer[row], read_s, chip, "attention buffer", what, token)
         for index in passes:
-            end = self._arrays[index][layer]
-            names = timing.passes[index].names
-            recording.add(
-                Span(end - timing.pass_interval_s, end, chip, f"HN arrays, layer {layer}: {names}", names, *token)
-                for chip in range(timing.rows * timing.columns)
-            )
+            names, end = self._timing.passes[index].names, self._arrays[index][label[-1]]
+            for chip in chips:
+                array = f"HN arrays, layer {label[-1]}: {names}"
+                recording.add(end, self._timing.pass_interval_s, chip, array, names, token)
 
     # Failures.
 

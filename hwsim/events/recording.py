@@ -1,6 +1,6 @@
 """What every resource did in a stretch of simulated time: for Perfetto, and for one token's way through a layer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -45,14 +45,16 @@ class Recording:
         """Whether what begins now is recorded."""
         return self.start_s <= now_s < self.end_s
 
-    def add(self, spans: Iterable[Span]) -> None:
-        """Keep spans that take time and begin in the window, while there is room."""
-        for span in spans:
-            if span.end_s > span.start_s and self.covers(span.start_s):
-                if len(self.spans) < self.most:
-                    self.spans.append(span)
-                else:
-                    self.dropped += 1
+    def add(self, end_s: float, seconds: float, chip: int, resource: str, what: str, token: Sequence[int]) -> None:
+        """Keep what a resource did in the `seconds` before `end_s` for a token (request, position, layer).
+
+        Only if it takes time, begins in the window, and there is room.
+        """
+        if seconds > 0.0 and self.covers(end_s - seconds):
+            if len(self.spans) < self.most:
+                self.spans.append(Span(end_s - seconds, end_s, chip, resource, what, *token))
+            else:
+                self.dropped += 1
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a span, in order of their starts."""

@@ -87,6 +87,27 @@ class Timing(Record):
         """Return the cached positions that a token with `context` attends to, all layers together."""
         return self.full_layers * context + self.windowed_layers * min(context, self.window)
 
+    def dealt(self, first: int, last: int) -> list[tuple[float, float]]:
+        """Return (VEX, buffer) seconds of each row for the positions from `first` to `last`, dealt out in turn."""
+        rows = self.rows
+        counts = [(last - row) // rows - (first - 1 - row) // rows for row in range(rows)]
+        return [(count * self.attention_s, count * self.buffer_s) for count in counts]
+
+    def used(self, context: int, spilled: float, column_s: float, row_s: float) -> tuple[float, ...]:
+        """Return the seconds of each of `outcome.RESOURCES` that a token with `context` takes.
+
+        `spilled` is the share of keys and values in HBM, `column_s` and `row_s` a layer's time of the links.
+        """
+        per_row = self.attended(context) / self.rows
+        return (
+            self.pass_interval_s,
+            per_row * self.attention_s + self.layers * self.nonlinear_s,
+            per_row * self.buffer_s,
+            per_row * self.hbm_s * spilled,
+            self.layers * column_s,
+            self.layers * row_s,
+        )
+
     def fabric(self, failed: Sequence[Pair] = ()) -> Fabric:
         """Return the links of the machine, those between the pairs of chips in `failed` gone."""
         return Fabric(self.rows, self.columns, self.algorithm, self.element_s, failed)
