@@ -238,9 +238,10 @@ def _beyond(report: Report, case: Case, before: int, total: int) -> Callable[[in
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[Report]:
-    """Yield a `report` that draws one bar on standard error; nothing stays on the screen afterwards."""
+    """Yield a `report` that draws one bar on standard error, if that is a terminal; nothing stays on the screen."""
+    screen = console or Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console or Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         bar = progress.add_task("reading the model", total=None)
 
         def report(name: str, done: int, total: int) -> None:
