@@ -8,12 +8,14 @@ from explorer.precision.fronts import Fronts
 
 #: Two measured losses closer than this are called alike.
 _ALIKE = 0.02
+#: Bits on average that are too few to speak of.
+_SAME_BITS = 0.05
 
 
 def findings(found: Fronts) -> tuple[str, ...]:
     """Return sentences that compare the schemes of a set of fronts, on held-out inputs, and predictions with them."""
     column = f"loss_{found.metric}"
-    said = [_mixed_against_uniform(found, column)]
+    said = [_mixed_against_uniform(found, column), _at_equal_bits(found, column)]
     said += [
         sentence
         for first, second, about in (
@@ -34,12 +36,20 @@ def _mixed_against_uniform(found: Fronts, column: str) -> str:
     saved = []
     for _, row in uniform.iterrows():
         as_good = mixed[mixed[column] <= row[column]]
-        if len(as_good) and (least := float(as_good["mean_bits"].min())) < row["mean_bits"]:
+        if len(as_good) and (least := float(as_good["mean_bits"].min())) < row["mean_bits"] - _SAME_BITS:
             best = as_good.loc[as_good["mean_bits"].idxmin()]
             saved.append(f"{plain(row['mean_bits'])} with {plain(least)} ({best['scheme']})")
     if not saved:
         return "No mixed allocation is as good as a uniform one with fewer bits."
     return f"Mixed bits reach the loss of as many uniform ones with fewer: {', '.join(saved)}."
+
+
+def _at_equal_bits(found: Fronts, column: str) -> str:
+    """What adding losses gains over one width for all, at that width."""
+    sides = [found.table[found.table["scheme"] == name].set_index("budget")[column] for name in ("uniform", "power")]
+    both = pd.concat(sides, axis=1, keys=["uniform", "power"]).dropna()
+    pairs = [f"{plain(row['power'])} for {plain(row['uniform'])} at {bits:g} bits" for bits, row in both.iterrows()]
+    return f"Adding losses, against one width for all: {', '.join(pairs)}." if pairs else ""
 
 
 def _compared(table: pd.DataFrame, first: str, second: str, about: str, column: str) -> str:

@@ -73,6 +73,7 @@ def fronts(
     bits: Sequence[int],
     budgets: Sequence[float],
     what: str = "weights",
+    metric: str | None = None,
     schemes: Sequence[str] = tuple(SCHEMES),
     variant: str = "",
     cache: str | Path | None = None,
@@ -82,7 +83,8 @@ def fronts(
     """Return the losses of allocations of mean bits `budgets` by each of `schemes`, on calibration and held-out inputs.
 
     `make` returns the network on the inputs that sensitivities are measured on, `make_held_out` on others; `bits` are
-    the widths to choose from, `what` "weights" or "activations". `variant` names what the makers were told. Everything
+    the widths to choose from, `what` "weights" or "activations", `metric` the loss that schemes without groups make
+    little of (the network's first unless given). `variant` names what the makers were told. Everything
     measured is kept in the folder `cache`; `network` is what `make` returned, where it was called already. Raises
     `InputError` for unknown schemes, budgets outside the widths, and as `sensitivity` does.
     """
@@ -93,9 +95,12 @@ def fronts(
         raise unknown_name("part to round", what, ("weights", "activations"))
     asked = np.atleast_1d(check.number("budgets", budgets, low=min(bits), high=max(bits)))
     network = make() if network is None else network
+    metric = next(iter(network.metrics)) if metric is None else metric
+    if metric not in network.metrics:
+        raise unknown_name("metric", metric, network.metrics)
     found = sensitivity(make, network=network, bits=bits, what=what, cache=cache, jobs=jobs, report=report)
     at_hand, held_out = _Runs(network, what, cache), _Runs(make_held_out(), what, cache)
-    planner = _Planner(found, at_hand)
+    planner = _Planner(found, at_hand, metric)
     plans = [(scheme, budget) for scheme in schemes for budget in _budgets_of(scheme, bits, asked)]
     rows, choices = [], []
     for number, (scheme, budget) in enumerate(plans):
@@ -111,7 +116,7 @@ def fronts(
         network=network.name,
         what=what,
         variant=variant,
-        metric=planner.metric,
+        metric=metric,
         group_metrics=dict(network.group_metrics),
         units=len(next(iter(held_out.losses({}).values()))),
         measured=found,
@@ -155,10 +160,9 @@ class _Runs:
 class _Planner:
     """Allocations by scheme, and what they are predicted to cost."""
 
-    def __init__(self, found: Sensitivity, at_hand: _Runs) -> None:
-        self._table, self._at_hand = found.table, at_hand
-        network = at_hand.network
-        self.metric, self._group_metrics = next(iter(network.metrics)), dict(network.group_metrics)
+    def __init__(self, found: Sensitivity, at_hand: _Runs, metric: str) -> None:
+        self._table, self._at_hand, self.metric = found.table, at_hand, metric
+        self._group_metrics = dict(at_hand.network.group_metrics)
         self._bits = sorted(set(self._table["bits"]))
         self._sizes = self._table.drop_duplicates("layer").set_index("layer")["size"]
         self._by_choice = self._table.set_index(["layer", "bits"])

@@ -4,7 +4,6 @@ Measured losses are kept in a folder as they are made, so a run that was killed 
 widths measures those only. Layers are spread over processes, each with a network of its own.
 """
 
-import hashlib
 import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,8 +256,3 @@ def _pairs(table: pd.DataFrame) -> pd.DataFrame:
     joined["at_floor"] &= joined.pop("at_floor_act")
     joined["loss_db"] = decibels(joined["loss"].to_numpy())
     return joined.assign(what="both")
-
-
-def table_digest(table: pd.DataFrame) -> str:
-    """Return a hash of a table's content, for what is derived from it."""
-    return hashlib.blake2b(table.to_csv(index=False).encode(), digest_size=16).hexdigest()

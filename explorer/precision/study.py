@@ -23,7 +23,10 @@ _MEASURED_BITS = 4
 
 @dataclass(frozen=True)
 class Part:
-    """One set of fronts: what is rounded, how the network is told to treat it, widths to choose from, budgets."""
+    """One set of fronts: what is rounded, how the network is told to treat it, widths to choose from, budgets.
+
+    `metric` is the loss that they are judged by, the network's first unless given.
+    """
 
     title: str
     what: str
@@ -31,12 +34,13 @@ class Part:
     budgets: tuple[float, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     schemes: Sequence[str] = tuple(SCHEMES)
+    metric: str | None = None
 
 
 _LANGUAGE_INPUTS: dict[str, Any] = {
     "what": "activations",
-    "bits": (4, 6, 8, 16),
-    "budgets": (5.0, 6.0, 7.0, 8.0, 9.0),
+    "bits": (4, 6, 8),
+    "budgets": (5.0, 5.5, 6.0, 6.5, 7.0, 7.5),
     "schemes": _WITHOUT_GROUPS,
 }
 PARTS: dict[str, tuple[Part, ...]] = {
@@ -55,7 +59,15 @@ PARTS: dict[str, tuple[Part, ...]] = {
     ),
     TERRAIN_MODEL: (
         Part("weights", "weights", (4, 6, 8), (4.5, 5.0, 5.5, 6.0, 6.5, 7.0)),
-        Part("activations", "activations", (6, 8, 16), (7.0, 8.0, 9.0, 10.0, 12.0, 14.0), schemes=_WITHOUT_GROUPS),
+        Part(
+            "weights, judged by structure",
+            "weights",
+            (4, 6, 8),
+            (4.5, 5.0, 5.5, 6.0, 6.5, 7.0),
+            schemes=_WITHOUT_GROUPS,
+            metric="ssim",
+        ),
+        Part("activations", "activations", (8, 16), (8.25, 8.5, 9.0, 10.0, 12.0), schemes=_WITHOUT_GROUPS),
     ),
 }
 #: How much of held-out input allocations are judged by.
@@ -121,6 +133,7 @@ def front_study(
             bits=part.bits,
             budgets=part.budgets,
             what=part.what,
+            metric=part.metric,
             schemes=part.schemes,
             variant=part.title,
             cache=cache,

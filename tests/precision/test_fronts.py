@@ -50,6 +50,13 @@ def test_each_scheme_is_best_at_what_it_adds(found):
         assert predicted["power"] == pytest.approx(table.loc[chosen["power"]].sum())
 
 
+def test_fronts_may_be_judged_by_another_metric(found):
+    other = fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS, metric="noise", schemes=("power",))
+    first = found.table[found.table["scheme"] == "power"].set_index("budget")["loss_noise_predicted"]
+    by_noise = other.table.set_index("budget")["loss_noise_predicted"]
+    assert other.metric == "noise" and (by_noise <= first + 1e-12).all()
+
+
 def test_measured_losses_are_those_of_the_network(found):
     from explorer.precision import Bits
 
@@ -136,6 +143,7 @@ def test_a_weight_error_is_that_of_the_layers_own_output():
     [
         ({"schemes": ("powr",)}, "did you mean 'power'"),
         ({"what": "both"}, "part to round"),
+        ({"metric": "niose"}, "did you mean 'noise'"),
         ({"budgets": (2.0,)}, "budgets = 2"),
         ({"budgets": (float("nan"),)}, "budgets"),
         ({"budgets": ()}, "budgets is empty"),

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer import cli
 from explorer.allocate import allocate
 
 pytestmark = [needs_gguf, needs_tokenizers]
@@ -27,18 +26,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def call(capsys, folder, monkeypatch):
+def call(command, folder, monkeypatch):
     """Run the command in the folder; returns (exit status, standard output, standard error)."""
     monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hwsim", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
+    return command
 
 
 def test_the_table_is_what_allocation_reads(call, folder):
