@@ -1,5 +1,7 @@
 """The commands `hwsim retrieve build`, `query` and `eval`."""
 
+import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +14,7 @@ from explorer.options import need_count, parse_count
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
 from explorer.retrieval.collection import read_texts
-from explorer.retrieval.embedding import embed
+from explorer.retrieval.embedding import Report, embed
 from explorer.retrieval.evaluate import Evaluation, Search, build, evaluate
 from explorer.retrieval.inputs import judged, read_embeddings, training_pairs, vectors
 from explorer.retrieval.storage import load_index, save_index
@@ -57,7 +59,7 @@ def build_command(
     )
     if rescore_with is not None:
         parse_codec(rescore_with)
-    with progress_bar() as report:
+    with _progress() as report:
         rows = vectors(documents, embedded, "documents", cache, report)
         index = build(documents.ids, rows, fit_codec(codec, rows, report=report), search)
     save_index(index, out)
@@ -147,7 +149,7 @@ def eval_command(
         lists=parse_count("lists", lists) or 0,
         probes=parse_count("probes", probes),
     )
-    with progress_bar() as report:
+    with _progress() as report:
         collection, documents, asked = judged(corpus, queries, qrels, embedded, cache, report)
         training = None
         if train_queries is not None and train_qrels is not None:
@@ -166,18 +168,27 @@ def eval_command(
 
 
 def show_evaluations(console: Console, results: list[Evaluation]) -> None:
-    """Print a row for each codec, means with half the width of their intervals."""
+    """Print a row for each codec; +- is half the width of the widest of its intervals."""
     rows = []
     for found in results:
-        row: dict[str, Any] = {"codec": found.codec, "bits": found.bits_per_vector, "MB": found.index_bytes / 1e6}
-        for name, estimate in found.metrics.items():
-            if not name.startswith("hit"):
-                row[name] = f"{estimate.mean:.3f} +- {(estimate.high - estimate.low) / 2:.3f}"
-        row["queries/s"] = found.queries_per_s
+        row: dict[str, Any] = {
+            "codec": found.codec,
+            "bits": found.bits_per_vector,
+            "MB": f"{found.index_bytes / 1e6:.4g}",
+        }
+        shown = {name: e for name, e in found.metrics.items() if not name.startswith("hit")}
+        row |= {name.replace("recall@", "R@"): f"{estimate.mean:.3f}" for name, estimate in shown.items()}
+        row["+-"] = f"{max((e.high - e.low) / 2 for e in shown.values()):.3f}"
+        row["q/s"] = f"{found.queries_per_s:,.0f}"
         rows.append(row)
     first = results[0]
     title = f"{first.collection}: {first.documents:,} documents, {first.queries:,} queries, 95 % intervals"
     show_frame(console, title, pd.DataFrame(rows))
+
+
+def _progress() -> AbstractContextManager[Report | None]:
+    # A bar is for eyes; in a file it would leave an empty line.
+    return progress_bar() if sys.stderr.isatty() else nullcontext()
 
 
 def _any_rows(path: str) -> np.ndarray:

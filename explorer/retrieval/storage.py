@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MANIFEST = "manifest.json"
 _FORMAT = "hwsim index"
 _VERSION = 1
 _CHUNK = 1 << 20
+#: What a folder of an index may hold, what a killed writer left included.
+_OURS = re.compile(r"manifest\.json|[0-9a-f]{32}\.npy|\.manifest\.json\..*|\..*\.part")
 
 
 def save_index(index: Index, folder: str | Path) -> Path:
@@ -37,8 +40,8 @@ def save_index(index: Index, folder: str | Path) -> Path:
     try:
         if target.exists() and not target.is_dir():
             raise InputError(f"cannot write {str(folder)!r}: expected a folder")
-        if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-            raise InputError(f"cannot write {str(folder)!r}: it holds files but no index")
+        if target.is_dir() and any(not _OURS.fullmatch(file.name) for file in target.iterdir()):
+            raise InputError(f"cannot write {str(folder)!r}: it holds files that are of no index")
         made = not target.exists()
         target.mkdir(parents=False, exist_ok=True)
         files: dict[str, dict[str, Any]] = {}
@@ -65,9 +68,9 @@ def save_index(index: Index, folder: str | Path) -> Path:
         if isinstance(error, InputError):
             raise
         raise InputError(f"cannot write {str(folder)!r}: expected the path of a folder") from None
-    for file in target.glob("*.npy"):
+    for file in target.iterdir():
         # An older index that is still mapped keeps its files until it is let go.
-        if file.name not in files:
+        if file.name not in files and file.name != MANIFEST:
             with contextlib.suppress(OSError):
                 file.unlink()
     return target
