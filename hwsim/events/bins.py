@@ -21,6 +21,8 @@ class Bins:
         self._width_s = _FIRST_S
         self._sums = np.zeros((bins, columns))
         self._end_s = 0.0
+        # Sums of the bin that was added to last, as plain numbers: most additions go where the one before went.
+        self._latest, self._latest_sums = 0, [0.0] * columns
 
     @property
     def columns(self) -> int:
@@ -35,17 +37,23 @@ class Bins:
         while end_s > self._width_s * bins:
             self._widen()
         self._end_s = max(self._end_s, end_s)
-        rates = np.asarray(rates)
         first, last = int(start_s / self._width_s), min(int(end_s / self._width_s), bins - 1)
+        if first != self._latest:
+            self._settle()
+            self._latest = first
         if first == last:
-            self._sums[first] += rates * (end_s - start_s)
+            elapsed_s = end_s - start_s
+            self._latest_sums = [total + rate * elapsed_s for total, rate in zip(self._latest_sums, rates, strict=True)]
             return
+        rates = np.asarray(rates)
         self._sums[first] += rates * ((first + 1) * self._width_s - start_s)
         self._sums[first + 1 : last] += rates * self._width_s
         self._sums[last] += rates * (end_s - last * self._width_s)
 
     def include(self, other: "Bins") -> None:
         """Add what another set of bins of the same shape holds."""
+        self._settle()
+        other._settle()
         while self._width_s < other._width_s:
             self._widen()
         while other._width_s < self._width_s:
@@ -55,13 +63,20 @@ class Bins:
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (ends of the bins in seconds, means (bins, columns)) up to the last time that was added."""
+        self._settle()
         used = int(np.ceil(self._end_s / self._width_s))
         ends = np.minimum(np.arange(1, used + 1) * self._width_s, self._end_s)
         starts = np.arange(used) * self._width_s
         return ends, self._sums[:used] / np.maximum(ends - starts, np.finfo(float).tiny)[:, None]
 
+    def _settle(self) -> None:
+        self._sums[self._latest] += self._latest_sums
+        self._latest_sums = [0.0] * self.columns
+
     def _widen(self) -> None:
+        self._settle()
         half = len(self._sums) // 2
         self._sums[:half] = self._sums[0::2] + self._sums[1::2]
         self._sums[half:] = 0.0
         self._width_s *= 2.0
+        self._latest //= 2

@@ -12,6 +12,7 @@ IEEE Trans. Comm. 27(8), 1979. At the VEX tokens bunch (`Pace._convoy_s`).
 import itertools
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hwbase import Record
 from hwsim.events.links import Fabric
@@ -32,8 +33,7 @@ class Station(Record):
     residual_s: float
 
 
-@dataclass(frozen=True)
-class Load(Record):
+class Load(NamedTuple):
     """What the tokens in flight ask for while each goes once through the machine: seconds of each resource."""
 
     tokens: float

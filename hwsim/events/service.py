@@ -50,13 +50,20 @@ class ServiceMachine:
         self._flow = Flow(timing)
         self._cancels: list[tuple[float, int]] = []
         self.now_s, self.jumps, self.tokens = 0.0, 0, 0.0
-        self.busy_s = dict.fromkeys(RESOURCES, 0.0)
+        self._busy_s = [0.0] * len(RESOURCES)
         self.bins = Bins(len(RESOURCES) + len(LEVELS))
         # The jump under way: turns, their length at both ends, and what is asked for at both ends.
         self._turns, self._first_s, self._last_s = 0.0, 0.0, 0.0
         self._loads = (Load(1.0, 0.0, 0.0, 0.0),) * 2
         self._held = (0.0, 0.0)
         self._end_s = _NEVER
+        #: When something is to be done; infinity for an idle machine.
+        self.due_s = _NEVER
+
+    @property
+    def busy_s(self) -> dict[str, float]:
+        """Seconds that each resource was busy."""
+        return dict(zip(RESOURCES, self._busy_s, strict=True))
 
     # What a router or a driver sees.
 
@@ -64,18 +71,6 @@ class ServiceMachine:
     def outstanding(self) -> int:
         """Requests that wait or run."""
         return len(self._waiting) + self._flow.running
-
-    @property
-    def due_s(self) -> float:
-        """When something is to be done; infinity for an idle machine."""
-        if not self.outstanding:
-            return _NEVER
-        due = min(self._end_s, self._repair_s)
-        if self._cancels:
-            due = min(due, self._cancels[0][0])
-        if self._faults:
-            due = min(due, self._faults[0].at_s)
-        return due
 
     def submit(self, request: int, now_s: float) -> None:
         """Let a request arrive now."""
@@ -125,6 +120,7 @@ class ServiceMachine:
         self.jumps += 1
         if not flow.running:
             self._end_s = _NEVER
+            self._set_due()
             return
         turns = flow.unchanged()
         first, held_first = self._load(0.0)
@@ -141,6 +137,14 @@ class ServiceMachine:
         self._turns, self._first_s, self._last_s = turns, first_s, last_s
         self._loads, self._held = (first, last), (held_first, held_last)
         self._end_s = self.now_s + turns * (first_s + last_s) / 2.0
+        self._set_due()
+
+    def _set_due(self) -> None:
+        self.due_s = min(self._end_s, self._repair_s) if self.outstanding else _NEVER
+        if self.outstanding and self._cancels:
+            self.due_s = min(self.due_s, self._cancels[0][0])
+        if self.outstanding and self._faults:
+            self.due_s = min(self.due_s, self._faults[0].at_s)
 
     def _load(self, later: float) -> tuple[Load, float]:
         """What is asked for in `later` turns, and the bytes held then."""
@@ -192,8 +196,7 @@ class ServiceMachine:
             tokens * row_s,
         )
         self.tokens += tokens
-        for name, seconds in zip(RESOURCES, used, strict=True):
-            self.busy_s[name] += seconds
+        self._busy_s = [before + seconds for before, seconds in zip(self._busy_s, used, strict=True)]
         held = self._held[0] + half * (self._held[1] - self._held[0]) if turns else 0.0
         levels = (self._flow.running, len(self._waiting), held, tokens / elapsed_s)
         self.bins.add(self.now_s, until_s, (*(seconds / elapsed_s for seconds in used), *levels))

@@ -49,8 +49,9 @@ class Stage(Record):
 class Timing(Record):
     """The rates of a machine with one model in it, all numbers.
 
-    `attention_s`, `buffer_s` and `hbm_s` are those of one chip for one cached position of one layer; `nonlinear_s` is
-    a layer's, of which gating takes `gating_share`.
+    `windowed` says which layers keep a window only; the others keep all. `attention_s`, `buffer_s` and `hbm_s` are
+    those of one chip for one cached position of one layer; `nonlinear_s` is a layer's, of which gating takes
+    `gating_share`.
     """
 
     layers: int
@@ -71,17 +72,9 @@ class Timing(Record):
     kv_layer_bytes: float
     window: int
     windowed: tuple[bool, ...]
+    windowed_layers: int
+    full_layers: int
     exchanges: tuple[Collective, ...]
-
-    @property
-    def windowed_layers(self) -> int:
-        """Layers that keep a window only."""
-        return sum(self.windowed)
-
-    @property
-    def full_layers(self) -> int:
-        """Layers that keep the whole context."""
-        return self.layers - self.windowed_layers
 
     def attended(self, context: float) -> float:
         """Return the cached positions that a token with `context` attends to, all layers together."""
@@ -152,6 +145,8 @@ def build_timing(
         window=int(model.sliding_window) if windows else 0,
         # Spread evenly: every second layer where half of them are windowed.
         windowed=tuple((layer + 1) * windowed // layers > layer * windowed // layers for layer in range(layers)),
+        windowed_layers=windowed,
+        full_layers=layers - windowed,
         exchanges=tuple(collectives(model, int(design.rows), columns)),
     )
 
