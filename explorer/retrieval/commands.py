@@ -17,8 +17,11 @@ from explorer.retrieval.collection import read_texts
 from explorer.retrieval.embedding import Report, embed
 from explorer.retrieval.evaluate import Evaluation, Search, build, evaluate
 from explorer.retrieval.inputs import judged, read_embeddings, training_pairs, vectors
+from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
+from explorer.retrieval.study import study, study_figure
 from explorer.terminal import show_frame
+from explorer.writing import write_text
 from hwbase import InputError
 from models.binarize import fit_codec, parse_codec
 
@@ -167,19 +170,39 @@ def eval_command(
         show_evaluations(Console(), results)
 
 
+@retrieve_app.command("study")
+def study_command(
+    collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
+    queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",
+    page: Annotated[str | None, typer.Option("--figure", help="Write the figure as a page.")] = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Quality against bits: every codec on a collection of real text (about half an hour the first time)."""
+    for path in (out, page):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise InputError(f"cannot write {path!r}: expected a folder that exists")
+    with _progress() as report:
+        found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
+    if page is not None:
+        write_text(study_figure(found).to_html(include_plotlyjs=True), page)
+    if as_json or out:
+        emit(found, out)
+    elif page is None:
+        show_evaluations(Console(), list(found.results))
+
+
 def show_evaluations(console: Console, results: list[Evaluation]) -> None:
     """Print a row for each codec; +- is half the width of the widest of its intervals."""
     rows = []
     for found in results:
-        row: dict[str, Any] = {
-            "codec": found.codec,
-            "bits": found.bits_per_vector,
-            "MB": f"{found.index_bytes / 1e6:.4g}",
-        }
+        row: dict[str, Any] = {"codec": found.codec, "bits": str(found.bits_per_vector)}
         shown = {name: e for name, e in found.metrics.items() if not name.startswith("hit")}
-        row |= {name.replace("recall@", "R@"): f"{estimate.mean:.3f}" for name, estimate in shown.items()}
+        row |= {
+            name.replace("recall@", "R").replace("@10", ""): f"{estimate.mean:.3f}" for name, estimate in shown.items()
+        }
         row["+-"] = f"{max((e.high - e.low) / 2 for e in shown.values()):.3f}"
-        row["q/s"] = f"{found.queries_per_s:,.0f}"
         rows.append(row)
     first = results[0]
     title = f"{first.collection}: {first.documents:,} documents, {first.queries:,} queries, 95 % intervals"

@@ -1,0 +1,168 @@
+"""Quality against bits on real text: every codec on one collection, with intervals, as a table and a figure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure
+from explorer.retrieval.collection import Collection
+from explorer.retrieval.embedding import embed
+from explorer.retrieval.evaluate import Evaluation, Search, evaluate
+from explorer.retrieval.sources import SOURCES, source
+from hwbase import Record, unknown_name
+
+Report = Callable[[str, int, int], None]
+
+#: (family, codec, how it is searched), each family a line of the figure.
+CASES: tuple[tuple[str, str, Search], ...] = (
+    ("floats and integers", "float32", Search()),
+    ("floats and integers", "float16", Search()),
+    ("floats and integers", "float8", Search()),
+    ("floats and integers", "int8", Search()),
+    ("floats and integers", "int4", Search()),
+    ("truncated", "pca:256+float8", Search()),
+    ("truncated", "pca:128+float8", Search()),
+    ("truncated", "pca:64+float8", Search()),
+    ("truncated", "pca:128+int4", Search()),
+    ("truncated", "matryoshka:128+float8", Search()),
+    ("signs", "sign", Search()),
+    ("signs", "centre+sign", Search()),
+    ("signs", "itq:128", Search()),
+    ("signs", "itq:256", Search()),
+    ("signs", "itq:384", Search()),
+    ("signs", "rotation:768", Search()),
+    ("signs", "rotation:1152", Search()),
+    ("signs, query in floats", "sign", Search(asymmetric=True)),
+    ("signs, query in floats", "itq:256", Search(asymmetric=True)),
+    ("signs, best 400 again by int8", "sign", Search(rescore=400)),
+    ("recurrent, untrained", "recurrent:2", Search()),
+    ("recurrent, untrained", "recurrent:3", Search()),
+    ("recurrent, untrained", "itq:256+recurrent:2", Search()),
+    ("recurrent, untrained", "itq:128+recurrent:2", Search()),
+    ("trained hash", "bebr:1x256", Search()),
+    ("trained hash", "bebr:1x512", Search()),
+    ("recurrent, trained", "bebr:2x128", Search()),
+    ("recurrent, trained", "bebr:2x256", Search()),
+)
+_STYLES = {
+    "floats and integers": (GREY, "circle"),
+    "truncated": (YELLOW, "square"),
+    "signs": (BLUE, "diamond"),
+    "signs, query in floats": (CYAN, "diamond-open"),
+    "signs, best 400 again by int8": (PURPLE, "star"),
+    "recurrent, untrained": (GREEN, "triangle-up"),
+    "trained hash": (RED, "cross"),
+    "recurrent, trained": (RED, "triangle-down"),
+}
+#: Pairs of a word and its definition that trained codecs learn from: words that are not asked, nor share an answer.
+_TRAINING_PAIRS = 15_000
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Study(Record):
+    """Evaluations and the family of each; `training_pairs` is 0 where codecs learned from neighbours."""
+
+    collection: str
+    training_pairs: int
+    families: tuple[str, ...]
+    results: tuple[Evaluation, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a codec: bits, and mean, low and high of each metric."""
+        rows = []
+        for family, found in zip(self.families, self.results, strict=True):
+            row: dict[str, object] = {"family": family, "codec": found.codec, "bits": found.bits_per_vector}
+            for name, estimate in found.metrics.items():
+                row |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def study(
+    name: str,
+    *,
+    queries: int | None = 4000,
+    cases: Sequence[tuple[str, str, Search]] = CASES,
+    cache: str | None = None,
+    report: Report | None = None,
+) -> Study:
+    """Return every case on the collection `name` of `SOURCES`, with `queries` of its queries (None: all).
+
+    Raises `InputError` for another name, or with what to install when the collection or the model is missing.
+    """
+    if name not in SOURCES:
+        raise unknown_name("collection", name, SOURCES)
+    collection = source(name, queries)
+    asked = embed(collection.queries.texts, cache=cache, report=report)
+    documents = embed(collection.documents.texts, cache=cache, report=report)
+    training = None
+    if any(codec.startswith("bebr") for _, codec, _ in cases):
+        training = _training(name, collection, documents, cache, report)
+    results = []
+    for number, (_, codec, search) in enumerate(cases):
+        if report is not None:
+            report(codec, number, len(cases))
+        results.append(evaluate(collection, documents, asked, codec, search=search, training=training))
+    pairs = 0 if training is None else len(training[0])
+    return Study(collection.name, pairs, tuple(family for family, _, _ in cases), tuple(results))
+
+
+def study_figure(found: Study, metric: str = "recall@10") -> go.Figure:
+    """Return the metric of every codec against bits, with intervals and names; a line for each family."""
+    frame = found.to_frame()
+    drawn = figure(
+        f"{found.collection}: {metric} against bits of a document",
+        520,
+        xaxis={"type": "log", "title": {"text": "bits of a document that are scanned"}},
+        yaxis={"title": {"text": f"{metric}, 95 % intervals"}},
+        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
+        margin={"l": 12, "r": 24, "t": 44, "b": 12},
+    )
+    for family, rows in frame.groupby("family", sort=False):
+        colour, symbol = _STYLES[str(family)]
+        ordered = rows.sort_values("bits")
+        drawn.add_trace(
+            go.Scatter(
+                x=ordered["bits"],
+                y=ordered[metric],
+                name=str(family),
+                mode="markers",
+                text=ordered["codec"],
+                hovertemplate="%{text}: %{x} bits, %{y:.3f}<extra></extra>",
+                marker={"color": colour, "symbol": symbol, "size": 10},
+                error_y={
+                    "array": ordered[f"{metric} high"] - ordered[metric],
+                    "arrayminus": ordered[metric] - ordered[f"{metric} low"],
+                    "color": colour,
+                    "thickness": 1,
+                    "width": 3,
+                },
+            )
+        )
+    return drawn
+
+
+def _training(
+    name: str, collection: Collection, documents: np.ndarray, cache: str | None, report: Report | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return (queries, documents) of words that are not asked and whose answers no asked word has; None if too few."""
+    asked = set(collection.queries.ids)
+    answers = {document for graded in collection.grades for document in graded}
+    everything = source(name, None)
+    free = [
+        row
+        for row, (key, graded) in enumerate(zip(everything.queries.ids, everything.grades, strict=True))
+        if key not in asked and not answers & graded.keys()
+    ]
+    fewest = 1000
+    if len(free) < fewest:
+        return None
+    rng = np.random.default_rng(_SEED)
+    chosen = np.sort(rng.permutation(free)[:_TRAINING_PAIRS]).tolist()
+    left = embed([everything.queries.texts[row] for row in chosen], cache=cache, report=report)
+    right = [int(rng.choice(list(everything.grades[row]))) for row in chosen]
+    return left, documents[right]
