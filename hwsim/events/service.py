@@ -21,6 +21,8 @@ from hwsim.events.timing import Timing, layer_stages, round_means
 _NEVER = float("inf")
 #: A turn may grow by this share in one jump.
 _GROWTH = 0.05
+#: And what is held by this share where it takes more turns than that, for the timeline's sake.
+_HELD, _LONG = 0.1, 100.0
 #: Bytes within this share of the buffers fill them.
 _NEAR = 1e-6
 
@@ -130,8 +132,11 @@ class ServiceMachine:
             turns *= (self._memory.buffer_bytes - held_first) / (held_last - held_first)
             last, held_last = self._load(turns)
         first_s, last_s = self._pace.cycle_s(first), self._pace.cycle_s(last)
-        if last_s > first_s * (1.0 + _GROWTH):
-            turns *= _GROWTH * first_s / (last_s - first_s)
+        if last_s > first_s * (1.0 + _GROWTH) or (turns > _LONG and held_last > held_first * (1.0 + _HELD)):
+            turns = min(
+                turns * _GROWTH * first_s / max(last_s - first_s, _GROWTH * first_s),
+                max(turns * _HELD * held_first / max(held_last - held_first, _HELD * held_first), _LONG),
+            )
             last, held_last = self._load(turns)
             last_s = self._pace.cycle_s(last)
         self._turns, self._first_s, self._last_s = turns, first_s, last_s

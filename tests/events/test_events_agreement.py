@@ -1,11 +1,16 @@
 """The detailed grain, the service grain and the closed form, where they have to say the same."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from event_cases import BINDING, DENSE, GRID, LATENT, TINY, serve
 
 import hwsim
+import models
+from hwsim.events.serve import serve_hardwired, serve_in_detail
 from hwsim.events.traffic import Traffic, closed_loop, poisson
+from hwsim.simulate import hardwired
 
 GPT = "gpt-oss-120b"
 MACHINES = {
@@ -24,11 +29,6 @@ MACHINES = {
 
 def closed_form(spec, set, collective="direct", **given):
     """`hwsim.simulate` takes no collective: the same through the design."""
-    import dataclasses
-
-    import models
-    from hwsim.simulate import hardwired
-
     loaded = models.load(spec) if isinstance(spec, str) else spec
     design, technology, _ = hardwired(loaded, set=set)
     design = dataclasses.replace(design, collective=collective)
@@ -57,8 +57,6 @@ def test_a_lone_token_takes_the_closed_forms_path(name):
 @pytest.mark.parametrize("collective", ["direct", "ring", "tree"])
 @pytest.mark.parametrize("grid", [(2, 2), (4, 2), (3, 3)])
 def test_any_collective_takes_the_closed_forms_path(collective, grid):
-    from hwsim.events.serve import serve_hardwired, serve_in_detail
-
     set = {"rows": grid[0], "columns": grid[1]}
     spec, design, technology, alone = closed_form(TINY, set, collective, context=1, batch=1)
     for run in (serve_in_detail, serve_hardwired):
@@ -91,6 +89,11 @@ def decoding(sequences, output, seed=0):
     return Traffic(f"{sequences} decode", np.zeros(sequences), prompts, np.full(sequences, output), users=sequences)
 
 
+def passes_per_s(served):
+    """Tokens through the machine per second: the last one that a sequence makes does not go in again."""
+    return (served.prompt_tokens + served.output_tokens - 1).sum() / served.duration_s
+
+
 @pytest.mark.parametrize("grain", ["detailed", "service"])
 @pytest.mark.parametrize(("name", "tolerance"), [("slow links", 0.02), ("slow VEX", 0.06), ("slow buffers", 0.02)])
 def test_a_full_machine_keeps_the_closed_forms_pace(name, tolerance, grain):
@@ -100,18 +103,18 @@ def test_a_full_machine_keeps_the_closed_forms_pace(name, tolerance, grain):
     # The pace changes with the context: the mean over it.
     contexts = np.arange(5, 5 + output)
     known = hwsim.simulate(spec, set=set, context=contexts, reading="pipelined")
-    assert served.tokens_per_s == pytest.approx(1.0 / np.mean(known.interval_s), rel=tolerance)
+    assert passes_per_s(served) == pytest.approx(1.0 / np.mean(known.interval_s), rel=tolerance)
 
 
 @pytest.mark.slow
 def test_the_published_machine_keeps_the_closed_forms_pace_when_positions_are_mixed():
     known = hwsim.simulate(GPT, context=20, reading="pipelined").tokens_per_s
-    together = serve(closed_loop(216, 216, prompt=1, output=12), "detailed", GPT, {}).tokens_per_s
+    together = serve(closed_loop(216, 216, prompt=1, output=12), "detailed", GPT, {})
     traffic = Traffic("mixed", np.zeros(216), np.arange(216) % 4 + 1, np.full(216, 24), users=216)
-    mixed = serve(traffic, "detailed", GPT, {}).tokens_per_s
-    assert mixed == pytest.approx(known, rel=0.02)
+    mixed = serve(traffic, "detailed", GPT, {})
+    assert passes_per_s(mixed) == pytest.approx(known, rel=0.02)
     # In step, all keys and values of a moment go to one row, over the same links: 3 % slower, and no closed form says.
-    assert 0.96 < together / known < 0.98
+    assert 0.96 < passes_per_s(together) / known < 0.98
 
 
 TRAFFIC = {
