@@ -9,24 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from explorer import cli
-
 MODEL = "gpt-oss-120b"
 
 
 @pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
+def call(command, tmp_path, monkeypatch):
     """Run the command in an empty folder; returns (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hwsim", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
+    return command
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, write_gguf
 
-from explorer import cli
 from models.inference import INSTALL
 
 pytestmark = [needs_gguf, needs_tokenizers]
@@ -33,18 +32,10 @@ def folder(tmp_path_factory, weights, vocabulary):
 
 
 @pytest.fixture
-def call(capsys, folder, monkeypatch):
+def call(command, folder, monkeypatch):
     """Run the command in the folder; returns (exit status, standard output, standard error)."""
     monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hwsim", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return run
+    return command
 
 
 INFER = ("infer", "--weights-file", "tiny.gguf", "--prompt", "the")

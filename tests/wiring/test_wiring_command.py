@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer import cli
 from explorer.wiring_page import render_wiring
 from explorer.wiring_study import wiring_study
 from hwsim import InputError
@@ -30,19 +29,10 @@ def study(file):
 
 
 @pytest.fixture
-def call(capsys, tmp_path, monkeypatch):
+def call(command, tmp_path, monkeypatch):
     """Run the command in an empty folder; returns (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["hwsim", "wiring", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["wiring", *map(str, arguments)])
-        captured = capsys.readouterr()
-        # A bar that ends leaves an empty line where standard error is no terminal.
-        return ended.value.code, captured.out, captured.err.lstrip("\n")
-
-    return run
+    return lambda *arguments: command("wiring", *map(str, arguments))
 
 
 def test_a_study_counts_its_model(study):
