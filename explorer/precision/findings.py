@@ -54,28 +54,31 @@ def _at_equal_bits(found: Fronts, column: str) -> str:
 
 def _compared(table: pd.DataFrame, first: str, second: str, about: str, column: str) -> str:
     """In how many budgets `first` has less measured loss than `second`, and by what factor (geometric mean)."""
-    sides = [table[table["scheme"] == name].set_index("budget")[column] for name in (first, second)]
-    both = pd.concat(sides, axis=1, keys=["first", "second"]).dropna()
-    both = both[(both > 0).all(axis=1)]
-    if both.empty:
+    sides = [table[table["scheme"] == name].set_index("budget") for name in (first, second)]
+    one, other = (side[side[column] > 0] for side in sides)
+    budgets = one.index.intersection(other.index)
+    if budgets.empty:
         return ""
-    ratios = np.log(both["first"] / both["second"])
+    one, other = one.loc[budgets], other.loc[budgets]
+    ratios = np.log(one[column] / other[column])
     better, worse = int((ratios < -_ALIKE).sum()), int((ratios > _ALIKE).sum())
-    factor = float(np.exp(ratios.mean()))
+    apart = (one[f"{column}_high"] < other[f"{column}_low"]) | (other[f"{column}_high"] < one[f"{column}_low"])
     return (
-        f"{about} is better in {better} and worse in {worse} of {len(both)} budgets; the measured loss is "
-        f"{plain(factor)} times that of {second} (geometric mean)."
+        f"{about} is better in {better} and worse in {worse} of {len(budgets)} budgets, their 95 % intervals apart in "
+        f"{int(apart.sum())}; the measured loss is {plain(float(np.exp(ratios.mean())))} times that of {second} "
+        "(geometric mean)."
     )
 
 
 def _predictions(found: Fronts, column: str) -> str:
-    """How far sums of the layers' losses are from what was measured."""
-    mixed = found.table[(found.table["scheme"] != "uniform") & (found.table[column] > 0)]
-    ratios = mixed[column] / mixed[f"{column}_predicted"]
-    ratios = ratios[np.isfinite(ratios)]
-    if ratios.empty:
-        return ""
-    return (
-        f"Measured losses of mixed allocations are {plain(float(ratios.min()))} to {plain(float(ratios.max()))} times "
-        f"the sum of their layers' own, {plain(float(ratios.median()))} in the median."
-    )
+    """How far sums of the layers' losses are from what was measured, on the same inputs and on held-out ones."""
+    mixed = found.table[found.table["scheme"] != "uniform"]
+    said = []
+    for where, measured in (("held-out", column), ("the same", f"{column}_calibration")):
+        ratios = mixed[measured] / mixed[f"{column}_predicted"]
+        ratios = ratios[np.isfinite(ratios) & (ratios > 0)]
+        if ratios.empty:
+            return ""
+        ends = f"{plain(float(ratios.min()))} to {plain(float(ratios.max()))}"
+        said.append(f"{ends} times (median {plain(float(ratios.median()))}) on {where} inputs")
+    return f"Measured losses of mixed allocations over the sum of their layers' own: {' and '.join(said)}."

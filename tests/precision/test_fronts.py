@@ -1,5 +1,6 @@
 """Fronts of a tiny network: budgets kept, predictions, schemes, intervals, estimates, the folder and its page."""
 
+import dataclasses
 import json
 from functools import partial
 
@@ -191,7 +192,18 @@ def test_the_folder_holds_what_was_measured(study):
 def test_sentences_follow_the_numbers(study):
     said = " ".join(findings(study.fronts["weights"]))
     assert "Adding losses instead of decibels is better in" in said and "of 2 budgets" in said
-    assert "times the sum of their layers' own" in said
+    assert "over the sum of their layers' own" in said and "on the same inputs" in said
+
+
+def test_sentences_count_better_and_worse_budgets(found):
+    column = "loss_kl"
+    table = found.table.copy()
+    power, decibels = (table["scheme"] == name for name in ("power", "decibels"))
+    table.loc[power, [column, f"{column}_low", f"{column}_high"]] = [0.1, 0.09, 0.11]
+    table.loc[decibels, [column, f"{column}_low", f"{column}_high"]] = [0.2, 0.10, 0.30]
+    said = " ".join(findings(dataclasses.replace(found, table=table)))
+    assert "Adding losses instead of decibels is better in 2 and worse in 0 of 2 budgets" in said
+    assert "intervals apart in 0; the measured loss is 0.5 times that of decibels" in said
 
 
 def test_an_unknown_network_is_refused():
