@@ -15,7 +15,7 @@ from hwsim.kernels.codes import Codes
 from hwsim.kernels.scan import squared_norms
 
 #: Documents a pass: distances of 8 bytes stay in the first cache with four rows of words.
-_BLOCK = 1024
+_BLOCK = 512
 #: Distances that share one comparison with the limit.
 _GROUP = 64
 #: Documents whose norms are worked out at a time.
@@ -79,14 +79,21 @@ def _replace(ids, keys, number, key):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
+def _least(block, first, last):  # type: ignore[no-untyped-def]
+    least = block[first]
+    for i in range(first, last):
+        least = min(least, block[i])
+    return least
+
+
+@numba.njit(cache=True)
 def _offer(block, length, start, ids, keys):  # type: ignore[no-untyped-def]
     """Offer `block[:length]`, the keys of documents from `start` on; equal keys of later documents change nothing."""
+    if _least(block, 0, length) >= keys[0]:
+        return
     for first in range(0, length, _GROUP):
         last = min(first + _GROUP, length)
-        limit, any_below = keys[0], False
-        for i in range(first, last):
-            any_below |= block[i] < limit
-        if any_below:
+        if _least(block, first, last) < keys[0]:
             for i in range(first, last):
                 if block[i] < keys[0]:
                     _replace(ids, keys, start + i, block[i])
@@ -96,20 +103,24 @@ def _offer(block, length, start, ids, keys):  # type: ignore[no-untyped-def]
 def _add_distances(planes, query, start, length, total):  # type: ignore[no-untyped-def]
     """Write the Hamming distances of `length` documents from `start` on into `total`, four words to a pass."""
     words = planes.shape[0]
-    total[:length] = 0
-    word = 0
-    while word + 4 <= words:
-        a, b = planes[word, start : start + length], planes[word + 1, start : start + length]
-        c, d = planes[word + 2, start : start + length], planes[word + 3, start : start + length]
-        p, q, r, s = query[word], query[word + 1], query[word + 2], query[word + 3]
-        for i in range(length):
-            total[i] += np.int64(_ones(a[i] ^ p) + _ones(b[i] ^ q) + _ones(c[i] ^ r) + _ones(d[i] ^ s))
-        word += 4
-    while word < words:
+    odd = words % 4
+    if odd or words == 0:
+        total[:length] = 0
+    for word in range(odd):
         a, p = planes[word, start : start + length], query[word]
         for i in range(length):
             total[i] += np.int64(_ones(a[i] ^ p))
-        word += 1
+    for word in range(odd, words, 4):
+        a, b = planes[word, start : start + length], planes[word + 1, start : start + length]
+        c, d = planes[word + 2, start : start + length], planes[word + 3, start : start + length]
+        p, q, r, s = query[word], query[word + 1], query[word + 2], query[word + 3]
+        # Two loops: the first pass writes, so that nothing need be zeroed and read again.
+        if word == 0:
+            for i in range(length):
+                total[i] = np.int64(_ones(a[i] ^ p) + _ones(b[i] ^ q) + _ones(c[i] ^ r) + _ones(d[i] ^ s))
+        else:
+            for i in range(length):
+                total[i] += np.int64(_ones(a[i] ^ p) + _ones(b[i] ^ q) + _ones(c[i] ^ r) + _ones(d[i] ^ s))
 
 
 @numba.njit(cache=True)
