@@ -31,7 +31,10 @@ Label = tuple[str, int, int, int]
 
 
 class DetailedMachine:
-    """One machine under traffic. `run` simulates to the end; the rest is what it came to."""
+    """One machine under traffic. `run` simulates to the end; the rest is what it came to.
+
+    `stalled_s` adds up what tokens waited for keys and values from HBM, `messages` those between chips.
+    """
 
     def __init__(
         self,
@@ -82,16 +85,6 @@ class DetailedMachine:
             # Every event has a number, given in order; those still to come have not been simulated.
             self.events = next(env._eid) - len(env._queue)
             self._account()
-
-    def notes(self) -> tuple[str, ...]:
-        """Return sentences on what was simulated: tokens, messages, waits for prefetch."""
-        slots = self.slots
-        told = [f"{slots.tokens:,} tokens, {self.messages:,} messages between chips"]
-        if self.stalled_s:
-            told.append(f"tokens waited {self.stalled_s:.3g} s in all for keys and values from HBM")
-        if slots.dropped:
-            told.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
-        return tuple(told)
 
     # Requests.
 

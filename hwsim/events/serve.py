@@ -8,6 +8,7 @@ import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.check import count
 from hwsim.design import HardwiredDesign
+from hwsim.events.detailed import DetailedMachine
 from hwsim.events.faults import Fault, check_faults
 from hwsim.events.fleet import MOST_MACHINES, router
 from hwsim.events.gpu import NODE_GPUS, serve_accelerator
@@ -18,6 +19,8 @@ from hwsim.events.outcome import outcome
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
+from hwsim.events.service import ServiceMachine
+from hwsim.events.slots import Slots
 from hwsim.events.timing import build_timing
 from hwsim.events.traffic import Traffic
 from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
@@ -111,8 +114,6 @@ def serve_hardwired(
 
     Faults are those of the first machine. Raises `InputError` as `serve_in_detail` does.
     """
-    from hwsim.events.service import ServiceMachine
-
     timing = build_timing(model, design, technology, sliding_window)
     ordered = check_faults(faults, timing.rows, timing.columns)
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
@@ -164,9 +165,6 @@ def serve_in_detail(
 
     Raises `InputError` for a design whose fields are arrays, and faults that it has no place for.
     """
-    from hwsim.events.detailed import DetailedMachine
-    from hwsim.events.slots import Slots
-
     timing = build_timing(model, design, technology, sliding_window)
     ordered = check_faults(faults, timing.rows, timing.columns)
     memory, ledger = Memory(timing, model, design), Ledger(traffic)
@@ -189,6 +187,16 @@ def serve_in_detail(
         bins=[machine.bins],
         events=machine.events,
         interrupted=interrupted,
-        notes=machine.notes(),
+        notes=_notes(machine),
         assumptions=assumptions or {},
     )
+
+
+def _notes(machine: DetailedMachine) -> tuple[str, ...]:
+    slots = machine.slots
+    told = [f"{slots.tokens:,} tokens, {machine.messages:,} messages between chips"]
+    if machine.stalled_s:
+        told.append(f"tokens waited {machine.stalled_s:.3g} s in all for keys and values from HBM")
+    if slots.dropped:
+        told.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
+    return tuple(told)
