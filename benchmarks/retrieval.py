@@ -1,7 +1,8 @@
 """Exact search of packed codes beside faiss-cpu: milliseconds of one core, least of several runs taken in turn.
 
     pip install faiss-cpu 'hwsim[numba]'
-    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OPENBLAS_NUM_THREADS=1 python benchmarks/retrieval.py [runs] [documents]
+    unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+    OPENBLAS_NUM_THREADS=1 python benchmarks/retrieval.py [runs] [documents]
 
 1,000,000 random codes of 256 and 1,024 bits, 1, 16 and 256 queries, the 100 nearest. Every answer is compared with
 faiss: the same distances, and the same documents wherever a distance does not tie with the last one. Time is CPU time

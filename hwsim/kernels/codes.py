@@ -121,13 +121,16 @@ def codes_to_bytes(codes: Codes) -> np.ndarray:
 def unpack_codes(codes: Codes) -> np.ndarray:
     """Return the bits as bool (planes, N, bits): True is +1."""
     rows = codes_to_bytes(codes).transpose(1, 0, 2)
-    return np.unpackbits(rows, axis=2, count=codes.bits, bitorder="little").astype(bool)
+    return np.unpackbits(rows, axis=2, count=codes.bits, bitorder="little").view(bool)
 
 
 def code_values(codes: Codes) -> np.ndarray:
     """Return the vectors as odd integers, int16 (N, bits): 2^u times what the code stands for."""
-    signs = 2 * unpack_codes(codes).astype(np.int16) - 1
-    return np.tensordot(codes.weights.astype(np.int16), signs, axes=1)
+    values = np.full((codes.size, codes.bits), -codes.top, np.int16)
+    for plane, weight in zip(unpack_codes(codes), codes.weights, strict=True):
+        # A set bit is worth +weight where an unset one is worth -weight.
+        values += plane.view(np.uint8) * np.int16(2 * weight)
+    return values
 
 
 def join_codes(parts: Sequence[Codes]) -> Codes:
