@@ -58,7 +58,7 @@ _STYLES = {
     "recurrent, trained": (RED, "triangle-down"),
 }
 #: Pairs of a word and its definition that trained codecs learn from: words that are not asked, nor share an answer.
-_TRAINING_PAIRS = 15_000
+_TRAINING_PAIRS = 30_000
 _SEED = 1
 
 

