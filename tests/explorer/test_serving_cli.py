@@ -163,6 +163,7 @@ def test_only_folders_of_our_own_are_replaced(trace, tmp_path):
 #: The command, interrupting itself once so many requests have ended.
 INTERRUPTED = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may have it ignored
 import hwsim
 from explorer import cli
 
