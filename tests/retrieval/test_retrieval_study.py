@@ -1,4 +1,4 @@
-"""The study of quality against bits on a small made-up collection, its figure, and the real collections if installed."""
+"""Quality against bits on a small made-up collection, its figure, and the real collections where installed."""
 
 from importlib.util import find_spec
 from pathlib import Path
