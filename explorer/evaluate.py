@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.economics import BOOKS
 from explorer.options import split_overrides
-from hwbase import Book, InputError
+from hwbase import Book, InputError, unknown_name
 from hwbase.check import count
 from hwsim.simulate import hardwired
 
@@ -21,6 +21,8 @@ from hwsim.simulate import hardwired
 BLOCK = 65536
 #: More points than this in one call is a study, to be run in pieces.
 MOST_POINTS = 20_000_000
+#: Fleets that may stand beside the hardwired one.
+FLEETS = ("gpu",)
 
 
 def evaluate(
@@ -34,6 +36,7 @@ def evaluate(
     die_formula: str = "de-vries",
     book: str | Book | None = None,
     workers: int = 2,
+    beside: str | None = None,
 ) -> pd.DataFrame:
     """Return a frame with a row per design point: what was varied, then its performance, area, cost and carbon.
 
@@ -42,9 +45,13 @@ def evaluate(
     `die_formula` counts dies on a wafer: "exact" places them one by one and takes as long as all the rest; the default
     is within some percent of it.
     Columns: tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd, nre_usd,
-    tco_usd, usd_per_million_tokens, carbon_t. Blocks of points run on `workers` threads. Raises `InputError` for
-    unknown names, arrays of unequal length, or values out of range.
+    tco_usd, usd_per_million_tokens, carbon_t; `beside` "gpu" adds those of the GPUs that generate as many tokens, at
+    prices of the same book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
+    the hardwired fleet takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. Raises
+    `InputError` for unknown names, arrays of unequal length, or values out of range.
     """
+    if beside not in (None, *FLEETS):
+        raise unknown_name("fleet beside", beside, FLEETS)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
     costs = book if isinstance(book, Book) else costmodel.load_book(book or BOOKS[convention])
@@ -56,7 +63,7 @@ def evaluate(
     def run(start: int) -> dict[str, Any]:
         block = {name: values[start : start + BLOCK] for name, values in columns.items()}
         constant = {name: np.asarray(value).item() for name, value in inputs.items() if np.ndim(value) == 0}
-        return _block(spec, block | constant, reading, conventions, books, min(BLOCK, points - start))
+        return _block(spec, block | constant, reading, conventions, books, min(BLOCK, points - start), beside)
 
     with ThreadPoolExecutor(max_workers=int(count("workers", workers, high=256))) as pool:
         found = list(pool.map(run, range(0, points, BLOCK)))
@@ -87,6 +94,7 @@ def _block(
     conventions: costmodel.Conventions,
     books: tuple[Book, Book, Book],
     points: int,
+    beside: str | None,
 ) -> dict[str, Any]:
     context, volume = inputs.pop("context"), inputs.pop("volume")
     costs, machine_book, technology_book = books
@@ -120,4 +128,34 @@ def _block(
         "usd_per_million_tokens": cost.usd_per_million_tokens,
         "carbon_t": carbon.total_t,
     }
+    if beside == "gpu":
+        figures |= _gpu_fleet(assumptions, bill, cost, carbon, run.tokens_per_s, conventions)
     return {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in figures.items()}
+
+
+def _gpu_fleet(
+    book: Book,
+    bill: costmodel.Bill,
+    cost: costmodel.Tco,
+    carbon: costmodel.Carbon,
+    tokens_per_s: Any,
+    conventions: costmodel.Conventions,
+) -> dict[str, Any]:
+    """Return the columns of the GPUs that match `cost.units` systems of `tokens_per_s` each."""
+    each = book.value("h100.tokens_per_s", "token/s")
+    gpus = costmodel.gpus_to_match(cost.units, tokens_per_s, each, conventions)
+    pair = costmodel.Pair(
+        bill=bill,
+        hardwired=cost,
+        gpu=costmodel.gpu_tco(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
+        hardwired_carbon=carbon,
+        gpu_carbon=costmodel.gpu_carbon(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
+    )
+    return {
+        "gpus": gpus,
+        "gpu_tco_usd": pair.gpu.total_usd,
+        "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
+        "gpu_carbon_t": pair.gpu_carbon.total_t,
+        "tco_ratio": pair.tco_ratio,
+        "carbon_ratio": pair.carbon_ratio,
+    }

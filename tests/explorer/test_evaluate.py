@@ -96,6 +96,52 @@ def test_equals_one_point_after_the_other(name, reading, convention):
             assert found == (expected if column == "bound_by" else pytest.approx(expected, rel=1e-9, abs=0)), column
 
 
+@pytest.mark.parametrize("convention", list(BOOKS))
+def test_the_gpus_beside_are_those_of_the_comparison(convention):
+    """At each point's own prices: the same as `costmodel.compare` with a book that holds them."""
+    random = np.random.default_rng(8)
+    n = 5
+    machine = {"link_bandwidth_bytes_per_s": random.uniform(3e10, 1e12, n)}
+    costs = {
+        "electricity.usd_per_kwh": random.uniform(0.05, 0.2, n),
+        "h100.tokens_per_s": random.uniform(500, 2000, n),
+        "h100.node_price_usd": random.uniform(2e5, 4e5, n),
+        "grid.us_g_per_kwh": random.uniform(20, 600, n),
+    }
+    volumes = random.integers(1, 500, n)
+    frame = evaluate(MODEL, {**machine, **costs}, volume=volumes, convention=convention, beside="gpu")
+    plain = evaluate(MODEL, {**machine, **costs}, volume=volumes, convention=convention)
+    assert frame[plain.columns].equals(plain)
+    conventions = costmodel.conventions.named(convention).switched(die_formula="de-vries")
+    for i in range(n):
+        link = {key: values[i].item() for key, values in machine.items()}
+        run = hwsim.simulate(MODEL, set=link, reading="pipelined")
+        design = hardwired(models.load(MODEL), set=link)[0]
+        book = costmodel.load_book(BOOKS[convention]).override({key: values[i].item() for key, values in costs.items()})
+        expected = costmodel.compare(
+            book,
+            volume=int(volumes[i]),
+            chips=run.chips,
+            die_area_mm2=run.area_mm2 / run.chips,
+            hbm_gb_per_chip=design.hbm_bytes / 1e9,
+            chip_power_w=run.power_w / run.chips / design.power_overhead,
+            tokens_per_s=run.tokens_per_s,
+            conventions=conventions,
+        )
+        pair = expected.nominal
+        figures = {
+            "gpus": expected.gpus,
+            "gpu_tco_usd": pair.gpu.total_usd,
+            "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
+            "gpu_carbon_t": pair.gpu_carbon.total_t,
+            "tco_ratio": pair.tco_ratio,
+            "carbon_ratio": pair.carbon_ratio,
+        }
+        assert {*frame.columns} - {*plain.columns} == {*figures}
+        for name, value in figures.items():
+            assert frame[name][i] == pytest.approx(value, rel=1e-9), name
+
+
 def test_one_point():
     frame = evaluate(MODEL, {})
     assert len(frame) == 1 and list(frame.columns) == COLUMNS and frame["chips"][0] == 16
@@ -210,6 +256,7 @@ def test_bad_designs(varied, said):
         ({"convention": "corrrected"}, "did you mean 'corrected'"),
         ({"die_formula": "exakt"}, "did you mean 'exact'"),
         ({"book": "defalt"}, "did you mean 'default'"),
+        ({"beside": "gpus"}, "did you mean 'gpu'"),
         ({"workers": 0}, "workers"),
         ({"workers": np.nan}, "workers"),
     ],
