@@ -15,7 +15,8 @@ Report = Callable[[str, int, int], None]
 class Training:
     """How a binariser is trained. Temperature as published; the rest trains on one core in a minute or two.
 
-    `patience`: epochs without a better recall on held-out pairs before it stops. `held_out` is their share.
+    `hardest`: negatives that count in each row of the loss, those nearest to it, as the authors' code keeps 5; None
+    keeps all. `patience`: epochs without a better recall on held-out pairs before it stops. `held_out` is their share.
     """
 
     epochs: int = 12
@@ -25,6 +26,7 @@ class Training:
     patience: int = 3
     held_out: float = 0.1
     seed: int = 0
+    hardest: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `InputError` for what cannot be."""
@@ -32,6 +34,8 @@ class Training:
             count(name, getattr(self, name), high=1e5)
         count("batch", self.batch, low=2, high=1e6)
         count("seed", self.seed, low=0)
+        if self.hardest is not None:
+            count("hardest", self.hardest, high=1e6)
         for name in ("learning_rate", "temperature"):
             positive(name, getattr(self, name))
         positive("held_out", self.held_out, high=0.5)
@@ -60,12 +64,13 @@ class Adam:
 
 
 def contrastive(
-    left: np.ndarray, right: np.ndarray, same: np.ndarray, temperature: float
+    left: np.ndarray, right: np.ndarray, same: np.ndarray, temperature: float, hardest: int | None = None
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Return (loss, slope in `left`, slope in `right`): each row's partner against all others, in both directions.
 
     Rows are scaled to length 1; logits are cosines over `temperature`. `same` bool (n, n) marks pairs of the same
-    things, which are no negatives; the diagonal is the positive whatever it says.
+    things, which are no negatives; the diagonal is the positive whatever it says. With `hardest`, so many negatives
+    count, those of the largest cosines, each direction choosing its own.
     """
     norms = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (left, right)]
     one, two = left / norms[0], right / norms[1]
@@ -73,7 +78,8 @@ def contrastive(
     logits = np.where(masked, -np.inf, one @ two.T / temperature)
     loss, slope = 0.0, np.zeros_like(one @ two.T)
     for axis in (0, 1):
-        shifted = logits - logits.max(axis=axis, keepdims=True)
+        seen = logits if hardest is None else _hardest(logits, hardest, axis)
+        shifted = seen - seen.max(axis=axis, keepdims=True)
         chances = np.exp(shifted)
         total = chances.sum(axis=axis, keepdims=True)
         loss += float(np.mean(np.log(total).ravel() - np.diagonal(shifted))) / 2
@@ -84,6 +90,18 @@ def contrastive(
         inner = weight @ other
         outs.append((inner - rows * (inner * rows).sum(axis=1, keepdims=True)) / norm)
     return loss, outs[0], outs[1]
+
+
+def _hardest(logits: np.ndarray, most: int, axis: int) -> np.ndarray:
+    """Return the logits, all but the diagonal and the `most` largest others along `axis` at minus infinity."""
+    if most >= len(logits) - 1:
+        return logits
+    others = logits.copy()
+    np.fill_diagonal(others, -np.inf)
+    places = np.argpartition(-others, most - 1, axis=axis).take(range(most), axis=axis)
+    kept = np.eye(len(logits), dtype=bool)
+    np.put_along_axis(kept, places, True, axis=axis)
+    return np.where(kept, logits, -np.inf)
 
 
 def train(
@@ -113,7 +131,7 @@ def train(
     for epoch in range(settings.epochs):
         for batch in np.array_split(rng.permutation(len(learned)), batches):
             chosen = learned[batch]
-            _step(parameters, planes, x, chosen, settings.temperature, old, adam, names)
+            _step(parameters, planes, x, chosen, settings, old, adam, names)
         found = _recall(parameters, planes, x, tests, old)
         if report is not None:
             report("training", epoch + 1, settings.epochs)
@@ -131,7 +149,7 @@ def _step(
     planes: int,
     x: np.ndarray,
     chosen: np.ndarray,
-    temperature: float,
+    settings: Training,
     old: np.ndarray | None,
     adam: Adam,
     names: list[str],
@@ -141,9 +159,9 @@ def _step(
     value = value_of(outputs)
     left, right = value[:half], value[half:]
     same = (chosen[:, :1] == chosen[:, 0]) | (chosen[:, 1:] == chosen[:, 1])
-    _, left_slope, right_slope = contrastive(left, right, same, temperature)
+    _, left_slope, right_slope = contrastive(left, right, same, settings.temperature, settings.hardest)
     if old is not None:
-        _, more, _ = contrastive(left, old[chosen[:, 1]], same, temperature)
+        _, more, _ = contrastive(left, old[chosen[:, 1]], same, settings.temperature, settings.hardest)
         left_slope = left_slope + more
     slope = np.concatenate([left_slope, right_slope]).astype(x.dtype)
     gradients = backward(parameters, kept, slope)

@@ -64,6 +64,33 @@ def test_the_loss_and_its_slopes():
             assert slope[place] == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
+@pytest.mark.parametrize("hardest", [1, 3, 20])
+def test_only_the_hardest_negatives_count(hardest):
+    rng = np.random.default_rng(7)
+    left, right = rng.standard_normal((2, 9, 4))
+    same = np.eye(9, dtype=bool)
+    same[2, 3] = same[3, 2] = True
+    loss, left_slope, right_slope = contrastive(left, right, same, 0.2, hardest)
+    by_hand = []
+    for table, masked in ((unit(left) @ unit(right).T / 0.2, same), (unit(right) @ unit(left).T / 0.2, same.T)):
+        for i in range(9):
+            others = sorted((table[i, j] for j in range(9) if j != i and not masked[i, j]), reverse=True)[:hardest]
+            by_hand.append(np.logaddexp.reduce([table[i, i], *others]) - table[i, i])
+    assert loss == pytest.approx(np.mean(by_hand), rel=1e-12)
+    for rows, slope in ((left, left_slope), (right, right_slope)):
+        for place in np.ndindex(rows.shape):
+            expected = _difference(lambda: contrastive(left, right, same, 0.2, hardest)[0], rows, place)
+            assert slope[place] == pytest.approx(expected, rel=1e-5, abs=1e-9)
+
+
+def test_few_hard_negatives_teach_too(task):
+    # A quarter of the batch. With the published 5 of 127 nothing is learned from a cold start here.
+    settings = dataclasses.replace(SETTINGS, hardest=30)
+    x, pairs = task
+    found = RecurrentBinarizer(2, 32, hidden=64, training=settings).fit(x, pairs)
+    assert _recall(found, x, pairs) > _found(x[pairs[:, 0]], x[pairs[:, 1]]) + 0.5
+
+
 def test_pairs_of_the_same_thing_are_no_negatives():
     left = right = np.eye(3)
     same = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
@@ -181,6 +208,7 @@ def test_without_pairs_neighbours_are_kept_together(task):
         (lambda x, p: Training(epochs=0), "epochs = 0"),
         (lambda x, p: Training(learning_rate=float("nan")), "learning_rate = nan"),
         (lambda x, p: Training(temperature=-1), "temperature = -1"),
+        (lambda x, p: Training(hardest=0), "hardest = 0"),
     ],
 )
 def test_bad_input_is_named(task, call, message):
