@@ -11,6 +11,7 @@ import re
 import string
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,17 @@ INSTALL_WEBSTER = "apt-get install wordnet-base dict-gcide"
 _WORDNET = Path("/usr/share/wordnet")
 _GCIDE = Path("/usr/share/dictd/gcide.dict.dz")
 _DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+_SPEECH = r"(?:v\. t|v\. i|n\. pl|p\. a|n|a|adv|v|prep|interj|conj)\."
+#: What a paragraph holds beside the definition: pronunciation, part of speech and field before it; quotations and whom
+#: they are of; words made of this one.
+_NO_DEFINITION = (
+    re.compile(rf"^(?:\([^()]*\)[.,;]?\s*|{_SPEECH}(?: & {_SPEECH})*\s+(?=[A-Z(])|[.,;:]\s*)+"),
+    re.compile(r'(?<=[.;,])\s?"[^"]*"'),
+    re.compile(rf"\s--\s?(?:\S*[*\"`]|{_SPEECH} (?:[A-Z]|sing)).*$"),
+    re.compile(r"\s--\s?[A-Z][^;:]*$"),
+)
+#: A sentence without the accents and stars of a spelling, that does not only point to another entry.
+_DEFINITION = re.compile(r"(?!(?:See|Same as|Alt\. of|A contraction of) )[A-Z][^*`]*$")
 #: Fewest words of a definition that can tell one thing from another.
 _FEWEST_WORDS = 4
 _SEED = 0
@@ -121,23 +133,20 @@ def _definition(entry: str) -> str | None:
     # Entries taken from WordNet would give the answer away.
     if tags != {"1913 Webster"}:
         return None
-    body = re.sub(r"\\[^\\]*\\", " ", entry)
+    # What follows the tag is of the next entry.
+    body = re.sub(r"\\[^\\]*\\", " ", entry.partition("[1913 Webster]")[0])
     while re.search(r"\[[^\[\]]*\]", body):
         body = re.sub(r"\[[^\[\]]*\]", " ", body)
     lines = body.splitlines()[1:]
     while lines and not lines[0].strip():
         lines.pop(0)
-    paragraph = []
-    for line in lines:
-        if not line.strip():
-            break
-        paragraph.append(line.strip())
-    found = " ".join(paragraph)
-    if re.search(r"(^|\s)(\d+\.|\(a\))\s", " ".join(lines)):
+    if any(re.search(r"(^|\s)(\d+\.|\(a\))\s", line) for line in lines):
         return None
-    found = re.sub(r"\s--\s?[A-Z][\w .]*$", "", found.replace("{", "").replace("}", ""))
+    found = " ".join(takewhile(str.strip, lines)).replace("{", "").replace("}", "")
     found = re.sub(r"\s+", " ", found).strip()
-    return found if len(found.split()) >= _FEWEST_WORDS else None
+    for pattern in _NO_DEFINITION:
+        found = pattern.sub("", found).strip()
+    return found if len(found.split()) >= _FEWEST_WORDS and _DEFINITION.match(found) else None
 
 
 def source(name: str, queries: int | None = None) -> Collection:
