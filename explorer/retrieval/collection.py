@@ -1,13 +1,15 @@
 """A collection to search: documents, queries and which document answers which query, from files or from packages.
 
-Files are JSON lines with `id` and `text` (others are ignored), and judgements `qid docid grade` a line, separated by
-spaces or tabs; the four columns of TREC (`qid 0 docid grade`) and a first line of names are understood too.
+Files are JSON lines with `id` and `text`, and judgements `qid docid grade` a line, separated by spaces or tabs. BEIR's
+layout (`_id`, a `title` before the text, a first line of names) and the four columns of TREC (`qid 0 docid grade`) are
+understood too. What else a line of JSON has is ignored, but for `tag` or `tags` where an index is built.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwbase import InputError
 
@@ -17,10 +19,11 @@ _MOST_SHOWN = 80
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with distinct ids, in the order of their file."""
+    """Texts with distinct ids, in the order of their file; `tags` of each, or () where none was asked for."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
+    tags: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +39,14 @@ class Collection:
     grades: tuple[dict[int, float], ...]
 
 
-def read_texts(path: str | Path, what: str) -> Texts:
-    """Return the texts of a JSON-lines file; `what` names them in messages ("documents").
+def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
+    """Return the texts of a JSON-lines file; `what` names them in messages ("documents"), `tagged` reads tags too.
 
-    Raises `InputError` with the line number for what is no JSON object, a missing or empty id, a text that is no
-    string, or an id given twice; and for a file that is missing, empty or not UTF-8.
+    Raises `InputError` with the line number for what is no JSON object, a missing or empty id, a title or text that is
+    no string, an id given twice, or tags that are no names; and for a file that is missing, empty or not UTF-8.
     """
     seen: dict[str, int] = {}
-    texts = []
+    texts, tags = [], []
     for number, line in _lines(path):
         where = f"{Path(path).name}, line {number}"
         try:
@@ -56,16 +59,19 @@ def read_texts(path: str | Path, what: str) -> Texts:
         name = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"{where}: id = {name!r}: expected a name or a whole number")
-        text = record.get("text")
-        if not isinstance(text, str):
-            raise InputError(f"{where}: text = {str(text)[:_MOST_SHOWN]!r}: expected a string")
+        parts = record.get("title"), record.get("text")
+        for field, part in zip(("title", "text"), parts, strict=True):
+            if not isinstance(part, str) and (part is not None or field == "text"):
+                raise InputError(f"{where}: {field} = {str(part)[:_MOST_SHOWN]!r}: expected a string")
         if name in seen:
             raise InputError(f"{where}: id {name!r} is given twice, first in line {seen[name]}")
         seen[name] = number
-        texts.append(text)
+        texts.append(" ".join(part for part in parts if part))
+        if tagged:
+            tags.append(_tags(record, where))
     if not texts:
         raise InputError(f"{Path(path).name} is empty: expected {what}, a JSON object a line")
-    return Texts(tuple(seen), tuple(texts))
+    return Texts(tuple(seen), tuple(texts), tuple(tags))
 
 
 def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: str = "") -> Collection:
@@ -117,6 +123,14 @@ def kept_queries(collection: Collection, all_ids: Sequence[str]) -> list[int]:
     """Return the positions in `all_ids` of the queries that `read_collection` kept, in their order."""
     rows = {key: place for place, key in enumerate(all_ids)}
     return [rows[key] for key in collection.queries.ids]
+
+
+def _tags(record: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    given = record.get("tags", record.get("tag"))
+    names = given if isinstance(given, list) else [] if given is None else [given]
+    if not all(isinstance(n, str | int) and not isinstance(n, bool) and str(n).strip() for n in names):
+        raise InputError(f"{where}: tags = {str(given)[:_MOST_SHOWN]!r}: expected a name or a list of names")
+    return tuple(dict.fromkeys(str(name) for name in names))
 
 
 def _grade(text: str) -> float | None:

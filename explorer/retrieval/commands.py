@@ -52,7 +52,7 @@ def build_command(
 ) -> None:
     """Embed documents, code them and write an index; an older one at that place is replaced whole or not at all."""
     parse_codec(codec)
-    documents = read_texts(corpus, "documents")
+    documents = read_texts(corpus, "documents", tagged=True)
     if not Path(out).absolute().parent.is_dir():
         raise InputError(f"cannot write {out!r}: expected a folder that exists around it")
     search = Search(
@@ -64,7 +64,7 @@ def build_command(
         parse_codec(rescore_with)
     with _progress() as report:
         rows = vectors(documents, embedded, "documents", cache, report)
-        index = build(documents.ids, rows, fit_codec(codec, rows, report=report), search)
+        index = build(documents.ids, rows, fit_codec(codec, rows, report=report), search, documents.tags)
     save_index(index, out)
     made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
     if as_json:

@@ -1,7 +1,7 @@
 """What a codec costs in quality on a collection: fit, code, search everything, and score against the judgements."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,11 +63,15 @@ def build(
     documents: np.ndarray,
     codec: Codec,
     search: Search,
+    tags: Sequence[Sequence[str]] = (),
 ) -> Index:
-    """Return the index of `documents` (N, inputs) that `search` asks for; raises `InputError` as `Index.add` does."""
+    """Return the index of `documents` (N, inputs) that `search` asks for, with `tags` of each or none at all.
+
+    Raises `InputError` as `Index.add` does.
+    """
     lists = fit_lists(documents, search.lists) if search.lists else None
     fine = fit_codec(search.rescore_with, documents) if search.rescore else None
-    return Index(lists=lists).add(ids, documents, codec, rescore=fine)
+    return Index(lists=lists).add(ids, documents, codec, rescore=fine, tags=tags or None)
 
 
 def evaluate(

@@ -301,9 +301,49 @@ def test_embeddings_are_kept_by_their_content(tmp_path):
 
 
 def test_readers_take_what_others_write(tmp_path):
-    (tmp_path / "docs.jsonl").write_text('\ufeff{"_id": 3, "title": "x", "text": "a"}\r\n\n{"id": "b", "text": ""}\n')
+    (tmp_path / "docs.jsonl").write_text(
+        '\ufeff{"_id": 3, "title": "x", "text": "a"}\r\n\n{"id": "b", "text": "", "title": null, "tags": {}}\n'
+        '{"id": "c", "text": "t", "title": ""}\n'
+    )
     documents = read_texts(tmp_path / "docs.jsonl", "documents")
-    assert documents.ids == ("3", "b") and documents.texts == ("a", "")
-    (tmp_path / "qrels").write_text("3\tb\t2\nb 3 1.5\n")
-    found = read_collection(documents, documents, tmp_path / "qrels")
-    assert found.grades == ({1: 2.0}, {0: 1.5})
+    assert documents.ids == ("3", "b", "c") and documents.texts == ("x a", "", "t") and documents.tags == ()
+    for layout in (
+        "3\tb\t2\nb 3 1.5\n",
+        "query-id\tcorpus-id\tscore\n3\tb\t2\nb\t3\t1.5\nc\t3\t0\n",
+        "\ufeff3 0 b 2\r\nb Q0 3 1.5\r\nb 0 c -1\r\n",
+    ):
+        (tmp_path / "qrels").write_bytes(layout.encode())
+        found = read_collection(documents, documents, tmp_path / "qrels")
+        assert found.grades == ({1: 2.0}, {0: 1.5}) and found.queries.ids == ("3", "b")
+
+
+def test_tags_narrow_a_search(call, folder, tmp_path):
+    lines = [
+        {"id": f"d{i}", "text": f"text {i}", **tag} for i, tag in zip(range(DOCUMENTS), _tags_in_turn(), strict=False)
+    ]
+    (tmp_path / "tagged.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    place = str(tmp_path / "index")
+    build = ("retrieve", "build", "--corpus", str(tmp_path / "tagged.jsonl"), "--embeddings", "docs.npy")
+    assert call(*build, "--out", place)[0] == 0
+    ask = ("retrieve", "query", "--index", place, "--embeddings", "queries.npy", "--k", "200", "--json")
+
+    def found(*more):
+        status, out, err = call(*ask, *more)
+        assert (status, err) == (0, "")
+        return {int(hit["id"][1:]) for answer in json.loads(out) for hit in answer["found"]}
+
+    assert found() == set(range(DOCUMENTS))
+    assert found("--tag", "red") == {i for i in range(DOCUMENTS) if i % 4 in (0, 1)}
+    assert found("--tag", "blue") == {i for i in range(DOCUMENTS) if i % 4 == 1}
+    assert found("--tag", "7") == {i for i in range(DOCUMENTS) if i % 4 == 2}
+    status, out, err = call(*ask, "--tag", "rde")
+    assert status == 2 and out == "" and "did you mean 'red'" in err
+    (tmp_path / "tagged.jsonl").write_text('{"id": "a", "text": "b", "tags": [{}]}\n')
+    status, _, err = call(*build, "--out", str(tmp_path / "other"))
+    assert status == 2 and "line 1: tags = '[{}]': expected a name or a list of names" in err
+    assert not (tmp_path / "other").exists()
+
+
+def _tags_in_turn():
+    while True:
+        yield from ({"tag": "red"}, {"tags": ["red", "blue", "red"]}, {"tag": 7}, {})
