@@ -4,11 +4,13 @@ It knows nothing of models, chips, money or carbon.
 """
 
 from hwbase.books import Book, Quantity, Reader, book_names, load_book, quantities_frame
+from hwbase.correlations import Correlation
 from hwbase.errors import InputError, unknown_name
 from hwbase.record import Record
 
 __all__ = [
     "Book",
+    "Correlation",
     "InputError",
     "Quantity",
     "Reader",

@@ -3,6 +3,7 @@
 A book is a TOML file. A table that has a `nominal` key is a quantity; its name is the dotted path to it. A book may
 extend another one in the same folder (or beside itself) and then may only override quantities that exist there, in
 a unit that converts. Loading is strict: unknown keys, wrong units, non-finite numbers and low > nominal are errors.
+Which quantities move together, `[[correlations]]` say (see `hwbase.correlations`).
 """
 
 import dataclasses
@@ -17,10 +18,11 @@ from pydantic import TypeAdapter
 
 from hwbase import units
 from hwbase.check import Number, number
+from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
 from hwbase.errors import InputError, unknown_name
+from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, read_toml
 
-Kind = Literal["paper", "vendor", "analyst", "measured", "derived", "assumed", "fitted", "user"]
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
 #: Characters of a wrong name that a message repeats.
@@ -57,6 +59,7 @@ class Book(Mapping[str, Quantity]):
     title: str
     quantities: dict[str, Quantity]
     level: Level = "nominal"
+    correlations: tuple[Correlation, ...] = ()
 
     def __getitem__(self, key: str) -> Quantity:
         try:
@@ -212,18 +215,22 @@ def _load(name_or_path: str | Path, folder: Path, seen: tuple[Path, ...]) -> Boo
     for key in header:
         if key not in ("name", "title", "extends"):
             raise unknown_name(f"key in [book] of {path.name}:", key, ("name", "title", "extends"))
+    correlations = read_correlations(path.name, data.pop("correlations", []))
     own = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
     if not isinstance(header.get("title", ""), str):
         raise InputError(f"{path.name}: title = {header['title']!r}: expected a text")
     if "extends" not in header:
-        return Book(header["name"], header.get("title", ""), own)
+        check_correlations(path.name, correlations, own)
+        return Book(header["name"], header.get("title", ""), own, correlations=correlations)
     base = _load(header["extends"], path.parent if _beside(header["extends"], path) else folder, (*seen, path))
     merged = dict(base.quantities)
     for name, quantity in own.items():
         if name not in merged:
             raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, merged)
         merged[name] = _convert(quantity, merged[name].unit, f"{path.name}: {name}")
-    return Book(header["name"], header.get("title", base.title), merged)
+    correlations = merge_correlations(base.correlations, correlations)
+    check_correlations(path.name, correlations, merged)
+    return Book(header["name"], header.get("title", base.title), merged, correlations=correlations)
 
 
 def _find(name_or_path: str | Path, folder: Path) -> Path:
