@@ -1,6 +1,7 @@
 """Sentence embeddings: the forward pass against a plain one in float64, the real model against published cosines."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,6 +155,19 @@ def test_the_real_model_gives_the_published_cosines():
     long = encoder.embed(["word " * 1000, "", "东京 café 🙂"])
     assert np.isfinite(long).all()
     np.testing.assert_allclose(np.linalg.norm(long, axis=1), 1, atol=1e-6)
+
+
+@needs_model
+@pytest.mark.slow
+def test_the_real_model_is_that_of_torch():
+    # Vectors by transformers on torch, float32: make_embedding_reference.py.
+    with np.load(Path(__file__).parent / "data" / "embeddings.npz", allow_pickle=False) as reference:
+        texts, expected = reference["texts"].tolist(), reference["vectors"]
+    found = SentenceEncoder(read_encoder()).embed(texts)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    # Texts differ from one another by much more.
+    apart = 1 - expected @ expected.T + 2 * np.eye(len(texts))
+    assert np.median(apart) > 0.5
 
 
 @needs_model
