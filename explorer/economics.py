@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,8 @@ from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
 PAPER_MODEL = "gpt-oss-120b"
+#: The process whose prices the paper gives.
+PAPER_NODE = "n5"
 #: The book that goes with a convention unless the caller names one.
 BOOKS = {"as-published": "hnlpu-asplos26", "corrected": "default"}
 #: Choices that the cost sheet shows together, as well as one by one.
@@ -112,13 +115,25 @@ def cost(
     conventions = costmodel.conventions.named(convention)
     assumptions = costmodel.load_book(book or BOOKS[convention]).override(set or {})
     inputs, notes, used = machine_inputs(spec, conventions, assumptions, context, technology, machine_set or {})
-    comparison = costmodel.compare(assumptions, volume=volume, conventions=conventions, **inputs)
+    node = cost_node(Path(technology).stem, assumptions)
+    if not Path(technology).stem.startswith(node):
+        notes += (f"wafers and masks at the prices of {node}: the cost book has no node for {technology}",)
+    comparison = costmodel.compare(assumptions, volume=volume, node=node, conventions=conventions, **inputs)
     table = None
     if effects:
-        table = costmodel.convention_effects(assumptions, groups=GROUPS, volume=volume, **inputs)
+        table = costmodel.convention_effects(assumptions, groups=GROUPS, volume=volume, node=node, **inputs)
     read = {**used, **comparison.low.bill.assumptions, **comparison.low.hardwired.assumptions}
     read |= comparison.low.gpu.assumptions | comparison.low.hardwired_carbon.assumptions
     return CostAnswer(spec.name, volume, convention, comparison, inputs, notes, table, read)
+
+
+def cost_node(technology: str, book: Book) -> str:
+    """Return the node of the cost book that the technology called `technology` is built at.
+
+    A technology is named after its node ("n5-asplos26" is built at n5); for one that is not, the paper's n5.
+    """
+    node = technology.partition("-")[0]
+    return node if node in costmodel.nodes(book) else PAPER_NODE
 
 
 def machine_inputs(

@@ -142,32 +142,46 @@ def grid_for(chips: Number) -> tuple[Number, Number]:
 def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> HardwiredDesign:
     """Return `design` with the smallest nearly square grid whose dies fit the reticle; broadcasts.
 
+    Raises `InputError` if the blocks beside the HN array alone overfill the reticle, or the machine would need more
+    than `MOST_CHIPS`.
+    """
+    grown, fits = fit_grid(model, design, technology)
+    if np.all(fits):
+        return grown
+    chip = build_chip(model, grown, technology)
+    beside, reticle, chips, fits = np.broadcast_arrays(
+        chip.area_mm2 - chip.block("HN array").area_mm2, chip.reticle_area_mm2, grown.chips, fits
+    )
+    # The first that does not fit stands for all.
+    beside, reticle, chips = beside[~fits].flat[0], reticle[~fits].flat[0], chips[~fits].flat[0]
+    if beside < reticle:
+        raise InputError(f"{model.name} needs more than {chips:,.0f} chips: expected at most {MOST_CHIPS:,}")
+    raise InputError(
+        f"{model.name} on {chips:,.0f} chips: the blocks beside the HN array take {beside:,.0f} mm2, "
+        f"expected less than the reticle's {reticle:,.0f} mm2"
+    )
+
+
+def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[HardwiredDesign, Number]:
+    """Return (`design` with the smallest nearly square grid whose dies fit the reticle, whether there is one).
+
     The HN array is shared out over the chips, the other blocks stand on every chip, and a larger grid needs more links
-    on each: grow until it fits. Raises `InputError` if the other blocks alone overfill the reticle, or the machine
-    would need more than `MOST_CHIPS`.
+    on each: grow until it fits. Where nothing fits, the grid is the last that was tried. Broadcasts.
     """
     needed: Number = 1.0
+    hopeless: Number = False
     while True:
         rows, columns = grid_for(needed)
         grown = replace(design, rows=rows, columns=columns)
         chip = build_chip(model, grown, technology)
         fits = chip.fits_reticle
-        if np.all(fits):
-            return grown
         array = chip.block("HN array").area_mm2
-        beside = chip.area_mm2 - array
-        room = chip.reticle_area_mm2 - beside
-        if np.any(np.less_equal(room, 0.0)):
-            raise InputError(
-                f"{model.name} on {np.max(grown.chips):,.0f} chips: the blocks beside the HN array take "
-                f"{np.max(beside):,.0f} mm2, expected less than the reticle's {np.min(chip.reticle_area_mm2):,.0f} mm2"
-            )
+        room = chip.reticle_area_mm2 - (chip.area_mm2 - array)
+        hopeless = hopeless | np.less_equal(room, 0.0)
+        if np.all(fits | hopeless):
+            return grown, fits
         # A larger grid repeats more of the array and has more links beside it: this many chips at least.
-        wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
-        needed = _bounded(model, np.where(fits, grown.chips, wanted)[()])
-
-
-def _bounded(model: LLMSpec, chips: Number) -> Number:
-    if np.any(chips > MOST_CHIPS):
-        raise InputError(f"{model.name} needs {np.max(chips):,.0f} chips: expected at most {MOST_CHIPS:,}")
-    return chips
+        with np.errstate(divide="ignore", over="ignore"):
+            wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
+        hopeless = hopeless | (~np.asarray(fits) & (wanted > MOST_CHIPS))
+        needed = np.where(fits | hopeless, grown.chips, wanted)[()]

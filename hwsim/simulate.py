@@ -1,6 +1,6 @@
 """The front door: a model by name on a machine by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,12 @@ def hardwired(
     technology: str | Path | Book = DEFAULT_TECHNOLOGY,
     book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
+    fit: Callable[[models.LLMSpec, HardwiredDesign, Technology], HardwiredDesign] = fit_design,
 ) -> tuple[HardwiredDesign, Technology, dict[str, Quantity]]:
     """Return (design, technology, constants read) of the HNLPU sized for `spec`, with overrides in place.
 
-    Keys of `set` name constants of the design or of the technology book; the grid grows or shrinks to the model unless
-    rows and columns are among them. Raises `InputError` for a key that neither book has.
+    Keys of `set` name constants of the design or of the technology book; the grid grows or shrinks to the model, by
+    `fit`, unless rows and columns are among them. Raises `InputError` for a key that neither book has.
     """
     machine = book if isinstance(book, Book) else design_book(book or "hnlpu")
     process = technology if isinstance(technology, Book) else technology_book(technology)
@@ -92,7 +93,7 @@ def hardwired(
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
     if not {"rows", "columns"} & for_design.keys():
-        design = fit_design(spec, design, tech)
+        design = fit(spec, design, tech)
     elif not {"rows", "columns"} <= for_design.keys():
         raise InputError("rows and columns of the grid go together: set both or neither")
     return design, tech, {**read_machine.used, **read_process.used}

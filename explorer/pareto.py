@@ -1,0 +1,169 @@
+"""Pareto fronts in any number of objectives: exact, for millions of points; the knee; and who beats whom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from hwbase import InputError, Record, unknown_name
+
+Direction = Literal["min", "max"]
+#: Points compared with the front at once; the comparisons of a block fit a cache.
+_BLOCK = 2048
+#: Good points that are let loose on all others first: they leave little to compare exactly.
+_PIVOTS = 64
+
+
+@dataclass(frozen=True)
+class Dominators(Record):
+    """Why a point is not on the front: each front point that beats it, and by how much in each objective."""
+
+    point: pd.Series
+    better: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a front point that beats it; columns `OBJECTIVE_better_by` are shares of the point's value."""
+        return self.better
+
+
+def front_mask(costs: np.ndarray) -> np.ndarray:
+    """Return which rows of `costs`, shape (points, objectives), no other row beats; less is better.
+
+    A row is beaten by one that is nowhere worse and somewhere better; equal rows stay together. Rows with a NaN are
+    never on the front. Exact: good points strike out what they beat, then the rest is compared in order of its sum,
+    in which no row is beaten by a later one (sort-filter-skyline: Chomicki et al., ICDE 2003). Raises `InputError`
+    unless there are two dimensions and an objective.
+    """
+    costs = np.asarray(costs, dtype=float)
+    if costs.ndim != 2 or costs.shape[1] == 0:
+        raise InputError(f"costs have the shape {costs.shape}: expected (points, objectives)")
+    alive = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    mask = np.zeros(len(costs), dtype=bool)
+    if not alive.size:
+        return mask
+    left = costs[alive]
+    for pivot in _pivots(left):
+        beaten = np.all(left >= pivot, axis=1) & np.any(left > pivot, axis=1)
+        alive, left = alive[~beaten], left[~beaten]
+    ranks = _ranks(left)
+    order = np.argsort(ranks.sum(axis=1), kind="stable")
+    alive, ranks = alive[order], ranks[order]
+    kept = np.empty((0, ranks.shape[1]), dtype=ranks.dtype)
+    for start in range(0, len(ranks), _BLOCK):
+        block = ranks[start : start + _BLOCK]
+        fresh = np.flatnonzero(~_beaten(block, kept))
+        fresh = fresh[~_beaten(block[fresh], block[fresh])]
+        mask[alive[start + fresh]] = True
+        kept = np.concatenate([kept, block[fresh]])
+    return mask
+
+
+def front(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> pd.DataFrame:
+    """Return the rows of `frame` that no other row beats in all `objectives` (column -> "min" or "max").
+
+    Rows keep their order and index. Raises `InputError` for an unknown column or direction, or a column of text.
+    """
+    return frame[front_mask(costs_of(frame, objectives))]
+
+
+def knee(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> Any:
+    """Return the index label of the row of a front that bulges farthest towards the ideal point.
+
+    Each objective is scaled to the front's own range (its logarithm where all are of one sign and span a factor of ten
+    or more), so the extremes lie on the plane of sum 1; the knee is farthest below it (Das, Structural Optimization
+    18, 1999). Raises `InputError` for an empty front, and as `front` does.
+    """
+    costs = costs_of(frame, objectives)
+    usable = ~np.isnan(costs).any(axis=1)
+    if not usable.any():
+        raise InputError("the front is empty: there is no knee")
+    scaled = np.column_stack([_scaled(column, usable) for column in costs.T])
+    return frame.index[np.argmin(np.where(usable, scaled.sum(axis=1), np.inf))]
+
+
+def dominators(frame: pd.DataFrame, objectives: Mapping[str, Direction], label: Any) -> Dominators:
+    """Return the front points of `frame` that beat the row called `label`, those that gain most first.
+
+    Raises `InputError` if there is no such row, and as `front` does.
+    """
+    if label not in frame.index:
+        raise InputError(f"point = {label!r}: expected one of the {len(frame):,} points of the study")
+    best = front(frame, objectives)
+    mine, theirs = costs_of(frame.loc[[label]], objectives)[0], costs_of(best, objectives)
+    if np.isnan(mine).any():
+        raise InputError(f"point {label} has no value in {', '.join(objectives)}: it failed or is not comparable")
+    beats = np.all(theirs <= mine, axis=1) & np.any(theirs < mine, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gains = (mine - theirs[beats]) / np.abs(mine)
+    better = best[beats].copy()
+    for i, name in enumerate(objectives):
+        better.insert(i, f"{name}_better_by", gains[:, i])
+    order = np.argsort(-np.nansum(gains, axis=1), kind="stable")
+    return Dominators(frame.loc[label], better.iloc[order])
+
+
+def costs_of(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> np.ndarray:
+    """Return the objectives' columns as costs, shape (rows, objectives): what is to be maximised changes its sign.
+
+    Infinities are taken as NaN: no value to compare. Raises `InputError` for a name or direction that is not one.
+    """
+    if not objectives:
+        raise InputError("objectives are empty: expected a column and 'min' or 'max'")
+    columns = []
+    for name, direction in objectives.items():
+        if name not in frame.columns:
+            raise unknown_name("objective", name, frame.columns)
+        if direction not in get_args(Direction):
+            raise unknown_name(f"direction of {name}:", direction, get_args(Direction))
+        try:
+            values = frame[name].to_numpy(dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(f"objective {name} is not a number: expected a column of numbers") from None
+        columns.append(np.where(np.isfinite(values), -values if direction == "max" else values, np.nan))
+    return np.column_stack(columns)
+
+
+def _ranks(costs: np.ndarray) -> np.ndarray:
+    """Dense ranks column by column: they compare as the costs do, and their sums neither overflow nor round."""
+    return np.column_stack([np.unique(column, return_inverse=True)[1] for column in costs.T]).astype(np.int64)
+
+
+def _pivots(costs: np.ndarray) -> np.ndarray:
+    """A few rows that are good all round or best in one objective."""
+    low, high = costs.min(axis=0), costs.max(axis=0)
+    # A logarithm where it can be taken, so that one far outlier does not make all others look alike.
+    level = np.log(costs) if np.all(low > 0) else (costs - low) / np.where(high > low, high - low, 1.0)
+    good: Sequence[np.ndarray] = [level.sum(axis=1), level.max(axis=1), *level.T]
+    each = max(_PIVOTS // len(good), 1)
+    chosen = [np.argpartition(score, min(each, len(score) - 1))[:each] for score in good]
+    pivots = np.unique(np.concatenate(chosen))
+    # The best all round first: those after it have fewer left to strike out.
+    return costs[pivots[np.argsort(good[0][pivots])]]
+
+
+def _beaten(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of `rows` one of `others` beats."""
+    beaten = np.zeros(len(rows), dtype=bool)
+    for start in range(0, len(others), _BLOCK):
+        part = others[start : start + _BLOCK]
+        left = np.flatnonzero(~beaten)
+        no_worse = np.ones((left.size, len(part)), dtype=bool)
+        better = np.zeros_like(no_worse)
+        for column in range(rows.shape[1]):
+            mine, theirs = rows[left, column, None], part[None, :, column]
+            no_worse &= theirs <= mine
+            better |= theirs < mine
+        beaten[left] = (no_worse & better).any(axis=1)
+    return beaten
+
+
+def _scaled(column: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    values = column[usable]
+    low, high = values.min(), values.max()
+    if low * high > 0 and max(abs(low), abs(high)) >= 10.0 * min(abs(low), abs(high)):
+        # -log|c| grows with c where costs are negative (an objective that is maximised).
+        column = np.sign(low) * np.log(np.abs(np.where(usable, column, low)))
+        low, high = column[usable].min(), column[usable].max()
+    return (column - low) / (high - low) if high > low else np.zeros_like(column)
