@@ -122,6 +122,11 @@ def module_carbon(
 
     With the published book this method gives 124.86 kg for an H100 (814 mm2, 80 GB), printed as 124.9.
     Raises `InputError` for sizes out of range, or an unknown node, region or allocation.
+
+    >>> from costmodel.books import load_book
+    >>> module = module_carbon(load_book("hnlpu-asplos26"), die_area_mm2=814, hbm_gb=80)
+    >>> round(float(module.total_kg), 2)
+    124.86
     """
     read = book if isinstance(book, Reader) else book.reader()
     fab = grid_kg_per_kwh(read, fab_region)

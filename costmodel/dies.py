@@ -45,6 +45,11 @@ def gross_dies(
         2 tries the four classical alignments.
 
     Raises `InputError` for sizes that are not positive, an edge that leaves no wafer, or an unknown formula.
+
+    >>> gross_dies(827.08, formula="plain", wafer_diameter_mm=300)
+    62.0
+    >>> gross_dies(827.08, formula="exact", wafer_diameter_mm=300, edge_mm=3, scribe_mm=0.1)
+    65.0
     """
     area, aspect = positive("area_mm2", area_mm2), positive("aspect", aspect)
     width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)

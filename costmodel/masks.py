@@ -27,6 +27,10 @@ def mask_split_usd(
 
     With c = set_usd/U per DUV mask: shared = c (U - m), own = c m, for m = `own_duv_masks` of the DUV masks.
     Raises `InputError` for negative inputs and for more own masks than the set has DUV masks.
+
+    >>> shared, own = mask_split_usd(30e6, euv_masks=12, duv_masks=58, euv_weight=6, own_duv_masks=10)
+    >>> round(shared), round(own)
+    (27692308, 2307692)
     """
     price = non_negative("set_usd", set_usd)
     own = non_negative("own_duv_masks", own_duv_masks)

@@ -4,7 +4,11 @@ from hwbase.check import Number, non_negative
 
 
 def nre_usd(shared_masks_usd: Number, own_masks_usd: Number, chips: Number, design_usd: Number) -> Number:
-    """Return shared masks + chips x own masks + design, in USD. Raises `InputError` for negative inputs."""
+    """Return shared masks + chips x own masks + design, in USD. Raises `InputError` for negative inputs.
+
+    >>> nre_usd(27.7e6, 2.3e6, chips=16, design_usd=40e6)
+    104500000.0
+    """
     own = non_negative("own_masks_usd", own_masks_usd) * non_negative("chips", chips)
     return non_negative("shared_masks_usd", shared_masks_usd) + own + non_negative("design_usd", design_usd)
 

@@ -229,7 +229,11 @@ def _utilisation(read: Reader) -> Number:
 
 
 def spread_worth(rate: Number, years: Number) -> Number:
-    """Return the present worth of 1 spread evenly over `years` at a yearly discount `rate`; 1 at a rate of 0."""
+    """Return the present worth of 1 spread evenly over `years` at a yearly discount `rate`; 1 at a rate of 0.
+
+    >>> round(spread_worth(0.1, years=3), 4)
+    0.8697
+    """
     growth = np.log1p(rate) * years
     safe = np.where(growth > 0.0, growth, 1.0)
     worth = np.where(growth > 0.0, -np.expm1(-safe) / safe, 1.0)

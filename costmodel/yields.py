@@ -97,6 +97,9 @@ def die_yield(
     """Return the yield in (0, 1] by the model of that name; `alpha` is for "negative-binomial" alone.
 
     Raises `InputError` for an unknown model, or as the model itself does.
+
+    >>> round(float(die_yield("murphy", 827.08, 0.11)), 3)
+    0.431
     """
     if model == "negative-binomial":
         return negative_binomial(area_mm2, d0_per_cm2, alpha, critical_area_ratio)

@@ -108,6 +108,10 @@ def cost(
     in the `pipelined` reading at `context`, and the default book. `technology` names the book of the process (then the
     machine is simulated in either convention), `book` and `set` replace cost assumptions, `machine_set` those of the
     machine. `effects` adds what each convention is worth. Raises `InputError`.
+
+    >>> comparison = cost("gpt-oss-120b", volume=50).comparison
+    >>> round(float(comparison.high.tco_ratio), 1), round(float(comparison.low.tco_ratio), 1)
+    (41.7, 80.4)
     """
     spec = models.load(model) if isinstance(model, str) else model
     volume = int(count("volume", volume, high=1e6))

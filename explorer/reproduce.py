@@ -21,6 +21,10 @@ def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> 
 
     `set` overrides constants of the paper's machines (and so may break agreement). Raises `InputError` for a paper
     that is not here, or a constant that does not exist.
+
+    >>> board = reproduce("bebr")
+    >>> board.summary["ok"], board.summary["outside_tolerance"]
+    (True, 0)
     """
     if paper not in PAPERS:
         raise unknown_name("paper", paper, PAPERS)

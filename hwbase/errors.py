@@ -12,6 +12,10 @@ def unknown_name(what: str, given: object, valid: Iterable[str]) -> InputError:
     """Return an `InputError` for a name that is not among `valid`, with the nearest valid name suggested.
 
     `what` says what kind of name it is ("model", "field", ...).
+
+    >>> raise unknown_name("machine", "hnpu", ["hnlpu", "h100"])
+    Traceback (most recent call last):
+    hwbase.errors.InputError: unknown machine 'hnpu'; did you mean 'hnlpu'?
     """
     names = sorted(str(name) for name in valid)
     lowered = {name.lower(): name for name in names}

@@ -131,6 +131,9 @@ def grid_for(chips: Number) -> tuple[Number, Number]:
     """Return (rows, columns) of the nearly square grid with at least `chips` chips; rows are a power of two.
 
     Raises `InputError` for what is not a whole number of chips.
+
+    >>> grid_for(16), grid_for(24)
+    ((4, 4), (4, 6))
     """
     n = np.asarray(count("chips", chips), dtype=float)
     # The power of two nearest to the side of the square; half-way goes down, so a grid is wide rather than tall.

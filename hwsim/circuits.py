@@ -67,6 +67,13 @@ def metal_embedding(
     a shift-accumulator; activations arrive bit by bit. `slack` is the spare share of POPCNT ports (0.1 = 10 %), so
     that any histogram near the assumed one can be embedded in metal. Full adders of a POPCNT of c ports:
     c - ceil(log2(c + 1)). Raises `InputError` for sizes that are not positive.
+
+    >>> from hwsim.technology import load_technology
+    >>> from hwsim.weights import weight_format
+    >>> n5 = load_technology("n5")
+    >>> neuron = metal_embedding(2880, 1024, weight_format("fp4", n5), n5)
+    >>> round(float(neuron.transistors_per_weight), 1), int(neuron.initiation_interval)
+    (28.7, 8)
     """
     n, m, a = _sizes(inputs, outputs, activation_bits)
     non_negative("slack", slack, high=100.0)

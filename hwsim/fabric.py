@@ -47,6 +47,10 @@ def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct
     all-reduce: every chip holds a partial sum of the whole vector and ends with the total. reduce: one chip ends with
     it. all-gather: every chip contributes `vector` elements and ends with all of them. A group of one costs nothing.
     Broadcasts over arrays. Raises `InputError` for unknown names and sizes that are negative.
+
+    >>> load = link_load("all-reduce", 2880, group=4, algorithm="ring")
+    >>> float(load.elements), float(load.steps)
+    (4320.0, 6.0)
     """
     _known(kind, algorithm)
     v = non_negative("vector", vector)

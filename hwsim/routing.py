@@ -30,6 +30,11 @@ def routing_demand(slice_inputs: Number, weight_area_um2: Number, technology: Te
     0.76 x side of the slice per weight, the side being sqrt(slice_inputs x weight_area_um2). Tracks per weight: layers
     x weight area / pitch. The larger the slice within which regions may lie anywhere, the longer the wires.
     Raises `InputError` for sizes that are not positive.
+
+    >>> from hwsim.technology import load_technology
+    >>> demand = routing_demand([128, 2880], 0.073, load_technology())
+    >>> demand.utilisation.round(2).tolist()
+    [0.6, 2.87]
     """
     inputs = positive("slice_inputs", slice_inputs, high=1e9)
     area = positive("weight_area_um2", weight_area_um2, high=1e6)

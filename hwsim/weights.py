@@ -69,6 +69,11 @@ def weight_format(name: str, technology: Technology, histogram: np.ndarray | Non
     the ascending distinct values. The Gaussian spread in steps of the grid is `fp4_sigma` of the technology book for
     FP4 and that of the optimal uniform quantiser for integers. Raises `InputError` for an unknown name or a histogram
     that is not a distribution.
+
+    >>> from hwsim.technology import load_technology
+    >>> fp4 = weight_format("fp4", load_technology())
+    >>> fp4.values.tolist()
+    [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12]
     """
     known = ["fp4", *(f"int{b}" for b in range(1, MAX_WEIGHT_BITS + 1))]
     if name not in known:
@@ -96,6 +101,9 @@ def signed_digits(value: int) -> int:
     """Return how many non-zero digits `value` has in canonical signed-digit form.
 
     Multiplying by a constant takes one adder fewer than that (Reitwieser 1960; Hwang, Computer Arithmetic, 1979).
+
+    >>> [signed_digits(value) for value in (4, 6, 7, 12)]
+    [1, 2, 2, 2]
     """
     magnitude = abs(int(value))
     return ((3 * magnitude) ^ magnitude).bit_count()

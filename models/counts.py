@@ -57,6 +57,11 @@ def parameters(spec: LLMSpec) -> ParameterCounts:
     + other. active = total - embedding - routed experts (matrices and biases) that a token does not use. So the
     unembedding is active and the embedding table, of which a token reads one row, is not; a tied table is active.
     This is the convention of OpenAI's gpt-oss model card (arXiv 2508.10925, table 1).
+
+    >>> from models.loading import load
+    >>> counts = parameters(load("gpt-oss-120b"))
+    >>> f"{counts.total:,}", f"{counts.active:,}"
+    ('116,829,156,672', '5,132,849,472')
     """
     table = spec.vocab_size * spec.hidden_size
     expert_biases = _expert_bias_elements(spec)

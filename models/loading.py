@@ -24,6 +24,10 @@ def load(name_or_path: str | Path) -> LLMSpec:
     A zoo name is matched whatever its case. A path ending in .toml is a spec with the fields of `SpecFields`; one
     ending in .json, or a folder with a config.json, is a Hugging Face configuration. Raises `InputError` for an
     unknown name (the nearest is suggested) and for a file that is missing, broken or at odds with itself.
+
+    >>> spec = load("gpt-oss-120b")
+    >>> spec.layers, spec.experts, spec.experts_per_token
+    (36, 128, 4)
     """
     if not isinstance(name_or_path, (str, Path)):
         raise InputError(f"model = {name_or_path!r}: expected a name or a path")

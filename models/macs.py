@@ -54,6 +54,11 @@ def macs_per_token(spec: LLMSpec, context: Number, mla_absorbed: bool = True) ->
     likewise; a windowed layer sees min(context, window) positions. Absorbed MLA has keys of width kv_lora_rank +
     qk_rope_head_dim and values of width kv_lora_rank (DeepSeek-V2, arXiv 2405.04434, section 2.1.2). Norms,
     activations, softmax and biases are not MACs. Raises `InputError` for a context out of range.
+
+    >>> from models.loading import load
+    >>> macs = macs_per_token(load("gpt-oss-120b"), context=[2048, 65536])
+    >>> (macs.total / 1e9).round(2).tolist()
+    [5.45, 14.81]
     """
     positions = attended_positions(spec, context)
     key_width, value_width = spec.qk_dim, spec.value_dim

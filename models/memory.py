@@ -137,6 +137,10 @@ def kv_bytes_per_sequence(
 
     bytes = batch x positions summed over layers x elements per position and layer x bytes per element.
     Raises `InputError` for numbers out of range.
+
+    >>> from models.loading import load
+    >>> round(kv_bytes_per_sequence(load("gpt-oss-120b"), 65536) / 1e9, 2)
+    2.42
     """
     sequences = as_number(check.non_negative("batch", plain_number("batch", batch), high=LARGEST_BATCH))
     positions = attended_positions(spec, context, sliding_window)

@@ -59,6 +59,11 @@ def serve(
     and `set` are those of `hwsim.simulate`. "h100" is a node of `gpus` GPUs, with numbers of its own from `book` and
     `set`; faults and recordings are not for it. An interrupt ends a simulation early, with `interrupted` set.
     All randomness is in the traffic. Raises `InputError` for whatever cannot be used.
+
+    >>> from hwsim.events.traffic import poisson
+    >>> served = serve("gpt-oss-120b", poisson(50, 200))
+    >>> served.time_to_first_token_s.size, served.interrupted
+    (200, False)
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     if on not in SERVERS:

@@ -103,6 +103,10 @@ def poisson(
 
     `prompt` and `output` are token counts: one number, or values to draw from with equal chances (an array such as a
     trace's column; of equal lengths, they are drawn in pairs). Raises `InputError` for rates and sizes out of range.
+
+    >>> traffic = poisson(10, 1000)
+    >>> traffic.arrival_s.size, bool(90 < traffic.arrival_s[-1] < 110)
+    (1000, True)
     """
     return bursty(rate_per_s, requests, 1.0, prompt=prompt, output=output, seed=seed, name=name)
 

@@ -80,6 +80,10 @@ def pack_codes(signs: Any) -> Codes:
     """Return the codes of `signs` (N, bits) or (planes, N, bits): bool, or numbers of which those >= 0 are +1.
 
     Raises `InputError` for NaN, another shape, or no bits.
+
+    >>> codes = pack_codes([[0.3, -0.2, 0.0], [-1.0, 2.0, -3.0]])
+    >>> unpack_codes(codes).astype(int).tolist()
+    [[[1, 0, 1], [0, 1, 0]]]
     """
     given = np.asarray(signs)
     if given.ndim == 2:

@@ -90,6 +90,9 @@ def round_to_format(values: Any, format: str | NumberFormat) -> np.ndarray:
     """Return the nearest values of the format (ties to even, saturating), in float32 or float64 like `values`.
 
     Raises `InputError` for NaN, infinity or an unknown format.
+
+    >>> round_to_format([0.3, 2.4, -7.0], "fp4")
+    array([ 0.5,  2. , -6. ])
     """
     return _round(real_array(values), number_format(format))
 

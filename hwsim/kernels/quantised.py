@@ -83,6 +83,10 @@ def quantise(
     `axis` ("channel") or each run of `block` elements along `axis` ("group"). MXFP4 is always per group; its `block` is
     32 unless given. Errors stay within half a scale for integers. Raises `InputError` for NaN, infinity, magnitudes
     above float32's largest, an unknown format, or an axis that does not exist.
+
+    >>> stored = quantise(np.linspace(0.0, 3.1, 32).reshape(1, 32), "mxfp4")
+    >>> dequantise(stored)[0, ::4].tolist()
+    [0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.0, 3.0]
     """
     array = real_array(values)
     _check_reach(array)

@@ -43,6 +43,11 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
     search). Whole numbers give the same answer in every backend and method; products of floats are float32 sums.
     `method` picks NumPy's formulation. Raises `InputError` for sizes that differ, NaN or infinity, k < 1, unknown
     names, a missing package, or a method that cannot serve the queries.
+
+    >>> codes = pack_codes([[1, 1, -1, -1], [1, -1, -1, 1], [-1, -1, 1, 1]])
+    >>> hits = search(codes, codes.take([0]), k=2)
+    >>> hits.ids.tolist(), hits.scores.tolist(), hits.measure
+    ([[0, 1]], [[0, 2]], 'hamming')
     """
     most = int(count("k", k))
     if backend not in BACKENDS:

@@ -88,6 +88,11 @@ def scan_index(
     """Return `simulate_scan` of `index` on one of `SCANNERS`, with its assumptions; `how` is `scan_device`'s.
 
     Raises `InputError` as `scan_device` and `simulate_scan` do.
+
+    >>> index = ScanIndex(documents=1e9, bits=256)
+    >>> scan = scan_index(index, "engine", batch=64)
+    >>> print(f"{scan.queries_per_s:,.0f} queries/s on {scan.shards:.0f} device, bound by {scan.bound_by}")
+    8,847 queries/s on 1 device, bound by memory
     """
     kept = np.maximum(count("k", k, high=MOST_K), count("candidates", candidates, low=0, high=MOST_K))
     device, read = scan_device(index, on, k=kept, **how)

@@ -45,6 +45,12 @@ def solve(
     through PuLP. `status` is "optimal" only if the gap is proven to be within `tolerance`, otherwise "feasible". Raises
     `InputError` if no allocation keeps the limits (saying which one and what could be reached), or if none was found
     in time.
+
+    >>> units, bits = np.array([0, 0, 1, 1]), np.array([4.0, 8.0, 4.0, 8.0])
+    >>> losses = np.array([0.5, 0.1, 0.9, 0.2])
+    >>> found = solve(Problem(units, losses, (Limit("bits", bits, high=12.0),)))
+    >>> found.pick.tolist(), round(found.objective, 6), found.status
+    ([0, 3], 0.7, 'optimal')
     """
     if solver not in SOLVERS:
         raise unknown_name("solver", solver, SOLVERS)

@@ -123,6 +123,11 @@ def fit_codec(
 
     `trained` gives bebr's settings other than its sizes. Raises `InputError` for an unknown name, sizes that do not
     fit, or embeddings that are no finite numbers.
+
+    >>> x = np.random.default_rng(0).standard_normal((100, 32)).astype(np.float32)
+    >>> codec = fit_codec("itq:16", x)
+    >>> codec.bits_per_vector, codec.encode(x).shape
+    (16, (100, 2))
     """
     mapped, dims, kind, sizes = parse_codec(name)
     rows = unit(embeddings(x))
