@@ -16,10 +16,11 @@ from explorer.perplexity import progress_bar
 from explorer.retrieval.collection import read_texts
 from explorer.retrieval.embedding import Report, embed
 from explorer.retrieval.evaluate import Evaluation, Search, build, evaluate
-from explorer.retrieval.inputs import judged, read_embeddings, training_pairs, vectors
+from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
-from explorer.retrieval.study import study, study_figure
+from explorer.retrieval.study import study
+from explorer.retrieval.study_page import render_study
 from explorer.terminal import show_frame
 from explorer.writing import write_text
 from hwbase import InputError
@@ -174,19 +175,28 @@ def eval_command(
 def study_command(
     collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
     queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",
-    page: Annotated[str | None, typer.Option("--figure", help="Write the figure as a page.")] = None,
+    page: Annotated[str | None, typer.Option("--figure", help="Write a page of pictures, dollars included.")] = None,
+    made: Annotated[str | None, typer.Option("--from", help="Draw a table that --out x.csv wrote.")] = None,
     cache: Cache = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Quality against bits: every codec on a collection of real text (about half an hour the first time)."""
+    """Quality against bits and dollars: every codec on real text (about half an hour the first time)."""
     for path in (out, page):
         if path is not None and not Path(path).absolute().parent.is_dir():
             raise InputError(f"cannot write {path!r}: expected a folder that exists")
+    command = " ".join(["hwsim", *sys.argv[1:]])
+    if made is not None:
+        if page is None or as_json or out is not None:
+            raise InputError(
+                f"--from {made!r} draws what was measured: expected --figure beside it, and no other output"
+            )
+        write_text(render_study(read_table(made), command), page)
+        return
     with _progress() as report:
         found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
     if page is not None:
-        write_text(study_figure(found).to_html(include_plotlyjs=True), page)
+        write_text(render_study(found.to_frame(), command), page)
     if as_json or out:
         emit(found, out)
     elif page is None:

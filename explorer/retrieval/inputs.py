@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from explorer.retrieval.collection import Collection, Texts, kept_queries, read_collection, read_texts
 from explorer.retrieval.embedding import embed
@@ -31,6 +32,20 @@ def read_embeddings(path: str, size: int, what: str) -> np.ndarray:
     if len(rows) != size:
         raise InputError(f"{Path(path).name} has {len(rows)} rows: expected {size}, one for each of the {what}")
     return rows
+
+
+def read_table(path: str) -> pd.DataFrame:
+    """Return the table that a study wrote as CSV; raises `InputError` for what is no such table."""
+    try:
+        found = pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()[:120]}") from None
+    for name in ("collection", "family", "codec", "bits", "bytes", "recall@10", "recall@10 low", "recall@10 high"):
+        if name not in found or found[name].isna().any():
+            raise InputError(f"{path!r} has no whole column {name!r}: expected what hwsim retrieve study --out wrote")
+    return found
 
 
 def vectors(

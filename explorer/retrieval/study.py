@@ -1,13 +1,11 @@
-"""Quality against bits on real text: every codec on one collection, with intervals, as a table and a figure."""
+"""Quality against bits on real text: every codec on one collection, with intervals, as a table."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Evaluation, Search, evaluate
@@ -47,16 +45,6 @@ CASES: tuple[tuple[str, str, Search], ...] = (
     ("recurrent, trained", "bebr:2x128", Search()),
     ("recurrent, trained", "bebr:2x256", Search()),
 )
-_STYLES = {
-    "floats and integers": (GREY, "circle"),
-    "truncated": (YELLOW, "square"),
-    "signs": (BLUE, "diamond"),
-    "signs, query in floats": (CYAN, "diamond-open"),
-    "signs, best 400 again by int8": (PURPLE, "star"),
-    "recurrent, untrained": (GREEN, "triangle-up"),
-    "trained hash": (RED, "cross"),
-    "recurrent, trained": (RED, "triangle-down"),
-}
 #: Pairs of a word and its definition that trained codecs learn from: words that are not asked, nor share an answer.
 _TRAINING_PAIRS = 30_000
 _SEED = 1
@@ -72,10 +60,18 @@ class Study(Record):
     results: tuple[Evaluation, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a codec: bits, and mean, low and high of each metric."""
+        """Return one row a codec: bits that are scanned, bytes held, and mean, low and high of each metric."""
         rows = []
         for family, found in zip(self.families, self.results, strict=True):
-            row: dict[str, object] = {"family": family, "codec": found.codec, "bits": found.bits_per_vector}
+            row: dict[str, object] = {
+                "collection": self.collection,
+                "family": family,
+                "codec": found.codec,
+                "bits": found.bits_per_vector,
+                "bytes": found.index_bytes / found.documents,
+                "asymmetric": found.search.asymmetric,
+                "rescore": found.search.rescore,
+            }
             for name, estimate in found.metrics.items():
                 row |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
             rows.append(row)
@@ -109,41 +105,6 @@ def study(
         results.append(evaluate(collection, documents, asked, codec, search=search, training=training))
     pairs = 0 if training is None else len(training[0])
     return Study(collection.name, pairs, tuple(family for family, _, _ in cases), tuple(results))
-
-
-def study_figure(found: Study, metric: str = "recall@10") -> go.Figure:
-    """Return the metric of every codec against bits, with intervals and names; a line for each family."""
-    frame = found.to_frame()
-    drawn = figure(
-        f"{found.collection}: {metric} against bits of a document",
-        520,
-        xaxis={"type": "log", "title": {"text": "bits of a document that are scanned"}},
-        yaxis={"title": {"text": f"{metric}, 95 % intervals"}},
-        legend={"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"},
-        margin={"l": 12, "r": 24, "t": 44, "b": 12},
-    )
-    for family, rows in frame.groupby("family", sort=False):
-        colour, symbol = _STYLES[str(family)]
-        ordered = rows.sort_values("bits")
-        drawn.add_trace(
-            go.Scatter(
-                x=ordered["bits"],
-                y=ordered[metric],
-                name=str(family),
-                mode="markers",
-                text=ordered["codec"],
-                hovertemplate="%{text}: %{x} bits, %{y:.3f}<extra></extra>",
-                marker={"color": colour, "symbol": symbol, "size": 10},
-                error_y={
-                    "array": ordered[f"{metric} high"] - ordered[metric],
-                    "arrayminus": ordered[metric] - ordered[f"{metric} low"],
-                    "color": colour,
-                    "thickness": 1,
-                    "width": 3,
-                },
-            )
-        )
-    return drawn
 
 
 def _training(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.retrieval import sources
+from explorer.retrieval import sources, study_page
 from explorer.retrieval import study as studies
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.evaluate import Search
@@ -56,14 +56,14 @@ def test_a_study_measures_every_case(small):
     ).all()
     recall = frame["recall@10"]
     assert recall["signs"] < recall["signs, best 400 again by int8"] <= recall["floats and integers"] + 0.02
-    drawn = studies.study_figure(found)
+    drawn = study_page.study_figure(found.to_frame())
     assert [trace.name for trace in drawn.data] == [family for family, _, _ in CASES]
     for trace, (_, row) in zip(drawn.data, frame.iterrows(), strict=True):
         assert list(trace.x) == [row["bits"]] and list(trace.y) == [row["recall@10"]]
 
 
 def test_every_case_of_the_real_study_has_a_style_and_a_name():
-    assert {family for family, _, _ in studies.CASES} == set(studies._STYLES)
+    assert {family for family, _, _ in studies.CASES} == set(study_page.STYLES)
     assert len({(codec, search) for _, codec, search in studies.CASES}) == len(studies.CASES)
 
 

@@ -1,0 +1,199 @@
+"""The pictures of a study, quality against bits and against dollars, and the page that holds them."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.captioned import captioned_figure
+from explorer.figures.numbers import money, plain
+from explorer.figures.tables import Column, Table, frame_table
+from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
+from explorer.report import render_page
+from explorer.retrieval_front import holding_cost, scanning_cost
+from explorer.serving_page import Page, Section
+
+#: Colour and marker of each family of codecs.
+STYLES = {
+    "floats and integers": (GREY, "circle"),
+    "truncated": (YELLOW, "square"),
+    "signs": (BLUE, "diamond"),
+    "signs, query in floats": (CYAN, "diamond-open"),
+    "signs, best 400 again by int8": (PURPLE, "star"),
+    "recurrent, untrained": (GREEN, "triangle-up"),
+    "trained hash": (RED, "cross"),
+    "recurrent, trained": (RED, "triangle-down"),
+}
+_OTHER = (GREY, "circle-open")
+_MACHINES = ((BLUE, "circle", "solid"), (RED, "square", "dash"), (GREEN, "diamond", "dot"))
+_HEIGHT_PX, _DOT_PX, _FAINT_PX, _LABEL_PX = 520, 10, 6, 11
+_HELD, _SCANNED, _QUERIES_PER_S = 1e9, 1e11, 100_000.0
+_LEGEND_BELOW = {"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"}
+
+
+def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+    """Return the metric of every codec against bits, with intervals and names, a colour a family (`Study.to_frame`)."""
+    drawn = figure(
+        f"{text(quality['collection'].iloc[0])}: {metric} against bits of a document",
+        _HEIGHT_PX,
+        xaxis={"type": "log", "title": {"text": "bits of a document that are scanned"}},
+        yaxis={"title": {"text": f"{metric}, 95 % intervals"}},
+        legend=_LEGEND_BELOW,
+        margin={"l": 12, "r": 24, "t": 44, "b": 12},
+    )
+    for family, rows in quality.groupby("family", sort=False):
+        drawn.add_trace(_points(str(family), rows.sort_values("bits"), "bits", metric, "%{x} bits"))
+    return drawn
+
+
+def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+    """Return the metric against dollars a year of `holding_cost`, the front drawn as a line and named."""
+    drawn = figure(
+        f"{text(held['collection'].iloc[0])}: {metric} against dollars to hold the index",
+        _HEIGHT_PX,
+        xaxis={"type": "log", "title": {"text": "dollars a year for a billion documents in servers' memory"}},
+        yaxis={"title": {"text": f"{metric}, 95 % intervals"}},
+        legend=_LEGEND_BELOW,
+        margin={"l": 12, "r": 24, "t": 44, "b": 12},
+    )
+    front = held[held["front"]]
+    drawn.add_scatter(
+        x=front["usd"],
+        y=front[metric],
+        mode="lines+text",
+        name="the front",
+        text=[text(name) for name in front["codec"]],
+        textposition="bottom right",
+        textfont={"size": _LABEL_PX},
+        line={"color": GREY, "dash": "dot", "shape": "hv"},
+        hoverinfo="skip",
+    )
+    for family, rows in held.groupby("family", sort=False):
+        drawn.add_trace(_points(str(family), rows, "usd", metric, "%{x:$,.3s} a year"))
+    return drawn
+
+
+def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+    """Return the metric against dollars per million queries of `scanning_cost`: a line a machine along its front."""
+    drawn = figure(
+        f"{text(scanned['collection'].iloc[0])}: {metric} against dollars to scan the index",
+        _HEIGHT_PX,
+        xaxis={"type": "log", "title": {"text": "dollars per million queries, exact scans of 10¹¹ documents"}},
+        yaxis={"title": {"text": metric}},
+        legend=_LEGEND_BELOW,
+        margin={"l": 12, "r": 24, "t": 44, "b": 12},
+    )
+    for (machine, rows), (colour, symbol, dash) in zip(scanned.groupby("machine", sort=False), _MACHINES, strict=True):
+        for on_front, part in rows.groupby("front"):
+            drawn.add_scatter(
+                x=part["usd"],
+                y=part[metric],
+                mode="lines+markers+text" if on_front else "markers",
+                textposition="bottom right",
+                textfont={"size": _LABEL_PX},
+                name=text(machine),
+                legendgroup=str(machine),
+                showlegend=bool(on_front),
+                line={"color": colour, "dash": dash, "shape": "hv"},
+                marker={
+                    "color": colour,
+                    "symbol": symbol,
+                    "size": _DOT_PX if on_front else _FAINT_PX,
+                    "opacity": 1.0 if on_front else 0.4,
+                },
+                text=[text(name) for name in part["codec"]],
+                hovertemplate="%{text}: %{x:$,.3s}, %{y:.3f}<extra>%{fullData.name}</extra>",
+            )
+    return drawn
+
+
+def render_study(quality: pd.DataFrame, command: str, metric: str = "recall@10") -> str:
+    """Return the page of a study's table: quality, and what it costs to hold and to scan. Raises `InputError`."""
+    held = holding_cost(quality, _HELD, metric=metric)
+    scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric)
+    name = str(quality["collection"].iloc[0])
+    parts = (
+        Section(
+            "quality",
+            "Quality against bits",
+            ("Intervals are of each codec alone; all were asked the same queries.",),
+            (captioned_figure("bits", study_figure(quality, metric), f"{metric} against bits", _quality(quality), 3),),
+        ),
+        Section(
+            "holding",
+            "What holding it costs",
+            (
+                "A billion documents with ids of 8 bytes, and what rescoring reads, in the memory of servers that are "
+                "there for it. The line joins what no other codec beats in recall and dollars.",
+            ),
+            (
+                captioned_figure(
+                    "held", holding_figure(held, metric), "Recall against dollars", _costs(held, metric), 3
+                ),
+            ),
+        ),
+        Section(
+            "scanning",
+            "What scanning it costs",
+            (
+                f"Codes of bits alone: 10¹¹ documents, every one compared with every query, {_QUERIES_PER_S:,.0f} "
+                "queries per second in batches of 256, masks and design of an engine counted.",
+            ),
+            (
+                captioned_figure(
+                    "scanned",
+                    scanning_figure(scanned, metric),
+                    "Recall against dollars per million queries",
+                    _costs(scanned, metric, ("machine",)),
+                    4,
+                ),
+            ),
+        ),
+    )
+    page = Page(
+        title=name,
+        lead="Codecs of few bits on real text: what they find, and what an index of them costs.",
+        parts=parts,
+        assumptions=None,
+        command=command,
+    )
+    return render_page("serving.html.j2", page=page)
+
+
+def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> go.Scatter:
+    colour, symbol = STYLES.get(family, _OTHER)
+    return go.Scatter(
+        x=rows[x],
+        y=rows[metric],
+        name=text(family),
+        mode="markers",
+        text=[text(name) for name in rows["codec"]],
+        hovertemplate="%{text}: " + say + ", %{y:.3f}<extra></extra>",
+        marker={"color": colour, "symbol": symbol, "size": _DOT_PX},
+        error_y={
+            "array": rows[f"{metric} high"] - rows[metric],
+            "arrayminus": rows[metric] - rows[f"{metric} low"],
+            "color": colour,
+            "thickness": 1,
+            "width": 3,
+        },
+    )
+
+
+def _quality(quality: pd.DataFrame) -> Table:
+    columns = {"codec": Column("codec", numeric=False), "family": Column("family", numeric=False)}
+    columns["bits"] = Column("bits")
+    metrics = [name for name in ("recall@10", "recall@1", "recall@100", "mrr@10", "ndcg@10") if name in quality]
+    columns |= {name: Column(name) for name in metrics}
+    return frame_table("Quality", quality, columns, dict.fromkeys(metrics, _digits))
+
+
+def _costs(table: pd.DataFrame, metric: str, more: tuple[str, ...] = ()) -> Table:
+    columns = {"codec": Column("codec", numeric=False), "family": Column("family", numeric=False)}
+    columns |= {name: Column(name, numeric=False) for name in more}
+    columns |= {"usd": Column("dollars"), metric: Column(metric), "front": Column("beaten by none", numeric=False)}
+    said = table.assign(front=np.where(table["front"], "yes", "no"))
+    return frame_table("Recall and dollars", said, columns, {"usd": money, metric: _digits})
+
+
+def _digits(value: float) -> str:
+    return plain(round(float(value), 3))
