@@ -1,0 +1,159 @@
+"""Pages that the program itself writes while the site is built: scoreboards, commands, books of constants."""
+
+import html
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import typer
+from mkdocs.structure.files import File
+
+import costmodel
+import explorer
+from explorer.cli import app
+from explorer.reproduce import PAPERS
+from hwbase import Book, book_names
+from hwbase.books import load_book
+from hwsim.technology import BOOKS
+
+#: Width in characters at which the commands' help is folded.
+_WIDTH = 100
+#: Pages of wide tables do without the column of contents; links above the tables take its place.
+_WIDE = ("---", "hide: [toc]", "---")
+_TITLES = {
+    "hnlpu": ("HNLPU", "Hardwired-Neuron Language Processing Units, ASPLOS '26, doi 10.1145/3779212.3790169"),
+    "mixdq": ("MixDQ", "Memory-Efficient Few-Step Text-to-Image Diffusion Models, ECCV '24, arXiv 2405.17873"),
+    "bebr": ("BEBR", "Binary Embedding-based Retrieval at Tencent, KDD '23, arXiv 2302.08714"),
+}
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the written pages to those of the folder."""
+    for name, text in pages():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield (path, Markdown) of every written page."""
+    for paper in PAPERS:
+        yield f"scoreboard/{paper}.md", scoreboard_page(paper)
+    yield "reference/commands.md", commands_page()
+    yield "reference/books.md", books_page()
+
+
+def scoreboard_page(paper: str) -> str:
+    """Return the scoreboard of one paper as Markdown: the count, what was fitted, and every row with its evidence."""
+    board = explorer.reproduce(paper)
+    title, source = _TITLES.get(paper, (paper.upper(), ""))
+    s = board.summary
+    lines = [
+        *_WIDE,
+        f"# {title}: published beside ours",
+        "",
+        f"*{source}.* Computed while this page was built; `hwsim reproduce {paper}` prints it.",
+        "",
+        f"{s['rows']} published figures. Of {s['predicted']} predictions {s['agree']} agree within their stated "
+        f"tolerance and {s['misfit_explained']} miss, the reason beside them; {s['fitted']} rows are fitted, "
+        f"{s['input']} are inputs, {s['not_derivable']} cannot be derived.",
+        "",
+    ]
+    if board.fitted_constants:
+        lines += ["Fitted constants: " + ", ".join(f"`{name}`" for name in board.fitted_constants) + ".", ""]
+    groups: dict[str, list[Any]] = {}
+    for row in board.rows:
+        groups.setdefault(row.group, []).append(row)
+    lines += _contents(groups)
+    for group, rows in groups.items():
+        lines += [_heading(group), ""]
+        cells = ((r.what, r.unit, r.paper, r.ours, _percent(r), _evidence(r), r.note) for r in rows)
+        lines += table(("figure", "unit", "paper", "ours", "error", "evidence", "note"), cells)
+    return "\n".join(lines)
+
+
+def commands_page() -> str:
+    """Return every command with its own help text as Markdown."""
+    lines = ["# Commands", "", "Every command as `--help` prints it. Exit status: 0 success, 1 a comparison failed, "]
+    lines += ["2 bad input, 130 interrupted.", ""]
+    for name, command, context in _commands(typer.main.get_command(app), "hwsim", None):
+        text = re.sub(r" +$", "", command.get_help(context), flags=re.MULTILINE)
+        lines += [f"## {name}", "", "```text", text, "```", ""]
+    return "\n".join(lines)
+
+
+def _commands(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
+    context = command.context_class(
+        command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
+    )
+    yield context.command_path, command, context
+    for inner, child in getattr(command, "commands", {}).items():
+        yield from _commands(child, inner, context)
+
+
+def books_page() -> str:
+    """Return every constant of every book as Markdown."""
+    books = [costmodel.load_book(name) for name in costmodel.book_names()]
+    books += [load_book(name, BOOKS) for name in book_names(BOOKS)]
+    lines = [
+        "---",
+        "hide: [toc]",
+        "---",
+        "# Constants and their sources",
+        "",
+        "Every constant of every assumption book, as loaded. ",
+    ]
+    lines += ["`hwsim assumptions NAME` prints one; `--set` and `--book` change them "]
+    lines += ["([how](../how-to/constants.md)). A book that extends another is shown whole.", ""]
+    for book in books:
+        lines += [
+            f"## {book.name}",
+            "",
+            *table(("constant", "low", "nominal", "high", "unit", "source"), _constants(book)),
+        ]
+    return "\n".join(lines)
+
+
+def _constants(book: Book) -> Iterator[tuple[Any, ...]]:
+    for name, q in book.items():
+        yield f"`{name}`", q.low, q.nominal, q.high, q.unit, f"{q.source} ({q.kind}, {q.year})"
+
+
+def _contents(names: Iterable[str]) -> list[str]:
+    return [" · ".join(f"[{name}](#{_anchor(name)})" for name in names), ""]
+
+
+def _heading(name: str) -> str:
+    return f"## {name} {{#{_anchor(name)}}}"
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return a Markdown table, numbers to four digits, and an empty line after it."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return ['<div class="figures" markdown="1">', "", *lines, "", "</div>", ""]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if re.fullmatch(r"`[^`]*`", value):
+            return value
+        return re.sub(r"([|*_`\[\]\\])", r"\\\1", html.escape(value, quote=False)).replace("\n", " ")
+    if isinstance(value, float) and abs(value) >= 1e4 and abs(value) < 1e9:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def _evidence(row: Any) -> str:
+    return f"predicted: {row.status}" if row.evidence == "predicted" else str(row.status)
+
+
+def _percent(row: Any) -> str:
+    if row.rel_err is None:
+        return ""
+    return f"{row.rel_err:+.1%}" if row.paper else f"{row.rel_err:+.3g}"
