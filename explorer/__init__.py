@@ -5,6 +5,7 @@ import hwsim  # noqa: F401  # isort: skip
 
 from explorer.allocate import Allocation, allocate, allocation_front
 from explorer.answer import Answer, answer
+from explorer.compare_tools import ToolComparison, compare_tools
 from explorer.cost_table import cost_table, hardwired_silicon
 from explorer.economics import CostAnswer, cost
 from explorer.evaluate import evaluate
@@ -22,9 +23,11 @@ __all__ = [
     "Scoreboard",
     "ServingComparison",
     "ServingCost",
+    "ToolComparison",
     "allocate",
     "allocation_front",
     "answer",
+    "compare_tools",
     "cost",
     "cost_table",
     "evaluate",

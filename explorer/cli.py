@@ -12,6 +12,7 @@ from explorer import terminal
 from explorer.allocate_command import allocate_command
 from explorer.answer import answer
 from explorer.audit_commands import audit_app
+from explorer.compare_tools_command import compare_tools_command
 from explorer.comparison_command import compare_serving_command
 from explorer.economics import cost
 from explorer.inference_commands import infer_command, quality_command
@@ -165,6 +166,7 @@ app.command("wiring")(wiring_command)
 app.command("sensitivity")(sensitivity_command)
 app.command("fronts")(fronts_command)
 app.command("scan")(scan_command)
+app.command("compare-tools")(compare_tools_command)
 app.add_typer(audit_app, name="audit")
 app.add_typer(retrieve_app, name="retrieve")
 
