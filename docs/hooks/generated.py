@@ -17,7 +17,7 @@ from hwbase.books import load_book
 from hwsim.technology import BOOKS
 
 #: Width in characters at which the commands' help is folded.
-_WIDTH = 100
+_WIDTH = 84
 #: Pages of wide tables do without the column of contents; links above the tables take its place.
 _WIDE = ("---", "hide: [toc]", "---")
 _TITLES = {
