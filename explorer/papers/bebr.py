@@ -12,6 +12,7 @@ import numpy as np
 
 import costmodel
 from explorer.options import split_overrides
+from explorer.papers.bebr_lanes import BLOCK, LANES, lane_sums, sdc_table
 from explorer.papers.cells import read_rows
 from explorer.retrieval_saving import index_saving
 from explorer.scoreboard import Row
@@ -41,14 +42,6 @@ def bebr_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[st
     return read_rows(_CELLS, ours), ()
 
 
-def sdc_table() -> np.ndarray:
-    """Return the published table, (16, 16): 9 + 2 <v, v'> of two dimensions of +-1 +- 1/2; bits of a nibble are base
-    and residual of the first dimension, then of the second."""
-    signs = 2.0 * ((np.arange(16)[:, None] >> np.arange(4)) & 1) - 1.0
-    values = signs[:, 0::2] + 0.5 * signs[:, 1::2]
-    return 9.0 + 2.0 * values @ values.T
-
-
 def plane_distances(queries: Codes, documents: Codes) -> np.ndarray:
     """Return H_ij, the Hamming distance of plane i of a query and plane j of a document, (i, j, queries, documents)."""
     differing = queries.planes[:, None, :, :, None] ^ documents.planes[None, :, :, None, :]
@@ -70,7 +63,7 @@ def _codes() -> dict[str, float]:
 
 
 def _table() -> dict[str, float]:
-    bits = ((np.arange(16)[:, None] >> np.arange(4)) & 1).astype(bool)
+    bits = ((np.arange(16)[:, None] >> np.arange(4)[::-1]) & 1).astype(bool)
     nibbles = pack_codes(np.stack([bits[:, 0::2], bits[:, 1::2]]))
     h = plane_distances(nibbles, nibbles)
     identity = 18 - (4 * h[0, 0] + 2 * h[0, 1] + 2 * h[1, 0] + h[1, 1])
@@ -89,8 +82,16 @@ def _identities() -> dict[str, float]:
     return {
         "identity-product": float(np.abs(product - asked @ held.T).max()),
         "identity-norm": float(np.abs(norm - (held**2).sum(axis=1)).max()),
+        "identity-lanes": float(max(_lane_error(queries, documents, start) for start in range(0, _DOCUMENTS, BLOCK))),
         "identity-general": max(_general_error(planes) for planes in range(1, _MOST_PLANES + 1)),
     }
+
+
+def _lane_error(queries: Codes, documents: Codes, start: int) -> int:
+    """Return the largest difference of the published scan's lanes, put in order, and the products of the vectors."""
+    query, block = queries.take([start // BLOCK]), documents.take(slice(start, start + BLOCK))
+    exact = code_values(block).astype(np.int64) @ code_values(query)[0].astype(np.int64)
+    return int(np.abs(lane_sums(query, block) - exact[LANES]).max())
 
 
 def _general_error(planes: int) -> float:
