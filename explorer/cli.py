@@ -24,6 +24,7 @@ from explorer.reproduce import PAPERS, reproduce
 from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
 from explorer.serving_command import simulate_command
+from explorer.uncertainty.commands import break_even_command, uncertainty_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
 from hwsim.simulate import DEFAULT_TECHNOLOGY
@@ -167,6 +168,8 @@ app.command("sensitivity")(sensitivity_command)
 app.command("fronts")(fronts_command)
 app.command("scan")(scan_command)
 app.command("compare-tools")(compare_tools_command)
+app.command("uncertainty")(uncertainty_command)
+app.command("break-even")(break_even_command)
 app.add_typer(audit_app, name="audit")
 app.add_typer(retrieve_app, name="retrieve")
 

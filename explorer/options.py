@@ -32,15 +32,15 @@ def need_count(name: str, text: str) -> int:
     return value
 
 
-def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
+def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
     """Return `["a=1", "b=18 kUSD"]` as {"a": "1", "b": "18 kUSD"}; raises `InputError` for anything else."""
     overrides: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip() or not value.strip():
-            raise InputError(f"--set {pair!r}: expected key=value, such as link_bandwidth_bytes_per_s=256e9")
+            raise InputError(f"{option} {pair!r}: expected key=value, such as link_bandwidth_bytes_per_s=256e9")
         if key.strip() in overrides:
-            raise InputError(f"--set {key.strip()} is given twice: expected once")
+            raise InputError(f"{option} {key.strip()} is given twice: expected once")
         overrides[key.strip()] = value.strip()
     return overrides
 

@@ -1,0 +1,37 @@
+"""Uncertainty: what the ranges of the books do to an answer, what decides it, and where hardwiring breaks even."""
+
+from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS, analyse
+from explorer.uncertainty.axes import AXES, Axis, axis_named
+from explorer.uncertainty.breakeven import BreakEven, Crossing, Curve, break_even, cross
+from explorer.uncertainty.distributions import SHAPES, Distribution, distribution, distributions
+from explorer.uncertainty.factors import Factor, factors_of
+from explorer.uncertainty.indices import sobol_indices
+from explorer.uncertainty.propagate import propagate
+from explorer.uncertainty.results import Probability, Uncertainty, chance
+from explorer.uncertainty.scenario import Scenario
+
+__all__ = [
+    "AXES",
+    "RATIOS",
+    "SHAPES",
+    "VERSUS_RATIOS",
+    "Axis",
+    "BreakEven",
+    "Crossing",
+    "Curve",
+    "Distribution",
+    "Factor",
+    "Probability",
+    "Scenario",
+    "Uncertainty",
+    "analyse",
+    "axis_named",
+    "break_even",
+    "chance",
+    "cross",
+    "distribution",
+    "distributions",
+    "factors_of",
+    "propagate",
+    "sobol_indices",
+]

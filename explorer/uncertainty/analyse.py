@@ -1,0 +1,134 @@
+"""Uncertainty of a hardwired fleet beside the GPUs that match it, over the ranges of every constant that it reads."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from explorer.economics import PAPER_MODEL
+from explorer.uncertainty.propagate import propagate
+from explorer.uncertainty.results import Uncertainty
+from explorer.uncertainty.scenario import Machine, Scenario, chosen
+from hwbase import Correlation, Quantity
+from hwbase.correlations import merge_correlations
+
+#: What the second machine's columns and constants begin with.
+OTHER = "versus."
+#: The GPU fleet's, and the second machine's, figures over the first one's: above 1, the first machine is better.
+RATIOS = ("tco_ratio", "carbon_ratio")
+VERSUS_RATIOS = ("versus_usd_per_token_ratio", "versus_carbon_per_token_ratio")
+
+
+def analyse(
+    model: str | Path | models.LLMSpec = PAPER_MODEL,
+    *,
+    only: Iterable[str] = (),
+    shape: str = "triangular",
+    shapes: Mapping[str, str] | None = None,
+    samples: int = 4096,
+    seed: int = 0,
+    versus: Mapping[str, Any] | None = None,
+    progress: Callable[[float], None] | None = None,
+    **choices: Any,
+) -> Uncertainty:
+    """Return what the ranges of the books do to hardwired machines for `model`, beside the GPUs that match them.
+
+    `choices` are fields of `Scenario`: volume, context, technology, convention, reading, book, and `set`, which pins
+    constants. Every constant of the cost book, the machine's and the technology's that the model reads and that has a
+    range is drawn (see `propagate` for samples, seed and shapes); `only` keeps those that match its patterns ("n5.*"),
+    the others stay nominal. The outputs are the columns of `explorer.evaluate` with `beside="gpu"`.
+
+    `versus` is a second machine that shares all draws: what is different about it, such as {"technology":
+    "n5-synthesised"}, {"model": "qwq-32b"}, {"volume": 10} or a constant. Its outputs begin with "versus."; its dollars
+    and its carbon a token over the first machine's are `VERSUS_RATIOS`.
+    Raises `InputError` as `propagate` and `evaluate` do.
+    """
+    scenario = Scenario(model, **choices)
+    pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
+    quantities = pair.quantities(only)
+    found = propagate(
+        pair,
+        quantities,
+        correlations=pair.correlations,
+        samples=samples,
+        seed=seed,
+        shape=shape,
+        shapes={name: how for name, how in pair.shapes().items() if name in quantities} | dict(shapes or {}),
+        whole=[name for name in pair.whole() if name in quantities],
+        together={own: name for own, name in pair.together.items() if own in quantities and name in quantities},
+        progress=progress,
+    )
+    subject = scenario.described() | ({"versus": dict(versus)} if versus else {})
+    return replace(found, subject=subject, quantities=pair.first.read | quantities)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One machine, or two that share the draws of their constants.
+
+    Where the two differ in what a constant may be, the second's is called "versus.NAME" and moves with the first's.
+    """
+
+    first: Machine
+    second: Machine | None
+
+    @property
+    def own_names(self) -> dict[str, str]:
+        """Return what the second machine's ranged constants are called here."""
+        if self.second is None:
+            return {}
+        ranged = self.second.quantities()
+        return {n: n if self.first.read.get(n) == quantity else OTHER + n for n, quantity in ranged.items()}
+
+    @property
+    def together(self) -> dict[str, str]:
+        """Return the constants of the second machine that move with one of the first in a range of their own."""
+        return {own: name for name, own in self.own_names.items() if own != name}
+
+    @property
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Return those of the first machine's books, then what the second's add."""
+        if self.second is None:
+            return self.first.correlations
+        return merge_correlations(self.second.correlations, self.first.correlations)
+
+    def quantities(self, only: Iterable[str]) -> dict[str, Quantity]:
+        """Return the ranged constants of both that match `only`, a pattern of names as the books have them."""
+        first, second = self.first.quantities(), self.second.quantities() if self.second else {}
+        kept = chosen(second | first, only)
+        own = self.own_names
+        return {n: q for n, q in first.items() if n in kept} | {own[n]: q for n, q in second.items() if n in kept}
+
+    def shapes(self) -> dict[str, str]:
+        """Return the shapes of constants that are not a continuum."""
+        second = self.second.shapes() if self.second else {}
+        own = self.own_names
+        return self.first.shapes() | {own[name]: shape for name, shape in second.items() if name in own}
+
+    def whole(self) -> tuple[str, ...]:
+        """Return the constants that count something."""
+        own = self.own_names
+        second = self.second.whole() if self.second else ()
+        return (*self.first.whole(), *(own[name] for name in second if name in own))
+
+    def __call__(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the first machine's columns, then the second's, and the second's over the first's."""
+        ranged = self.first.quantities()
+        columns = self.first({name: value for name, value in values.items() if name in ranged})
+        if self.second is None:
+            return columns
+        others = self.second({name: values[own] for name, own in self.own_names.items() if own in values})
+        failure = np.where(columns["failure"] != None, columns["failure"], others["failure"])  # noqa: E711
+        cost, carbon = (other / one for one, other in zip(_per_token(columns), _per_token(others), strict=True))
+        beside = {OTHER + name: column for name, column in others.items() if name != "failure"}
+        ratios = dict(zip(VERSUS_RATIOS, (cost, carbon), strict=True))
+        return columns | beside | ratios | {"failure": failure}
+
+
+def _per_token(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return dollars and tonnes for a million tokens."""
+    usd = columns["usd_per_million_tokens"]
+    return usd, columns["carbon_t"] * usd / columns["tco_usd"]

@@ -1,0 +1,96 @@
+"""What a break-even is asked over: volume, lifetime, re-spins, utilisation, electricity, grid carbon, any constant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hwbase import InputError, Quantity, Record, unknown_name
+from hwbase.check import count, number
+
+HOURS_PER_YEAR = 8760.0
+LIFETIME, RESPINS = "use.lifetime_hours", "use.respins"
+#: A re-spin due this close to the end of the life is not made.
+_ROUNDING = 1e-9
+_DECADE = 10.0
+
+
+@dataclass(frozen=True)
+class Axis(Record):
+    """A stretch of one variable. `constant` is what it sets in the books; None for the volume."""
+
+    name: str
+    label: str
+    unit: str
+    low: float
+    high: float
+    constant: str | None
+    log: bool = False
+
+    def values(self, points: int) -> np.ndarray:
+        """Return at most `points` values from low to high: even steps, even ratios (`log`), or whole numbers."""
+        spaced = np.geomspace if self.log else np.linspace
+        found = spaced(self.low, self.high, points)
+        return np.unique(np.rint(found)) if self.constant is None else found
+
+    def put(self, values: Mapping[str, Any], x: np.ndarray, nominal: Mapping[str, Quantity]) -> dict[str, Any]:
+        """Return `values` with this axis at `x`, of the same length; `nominal` has the constants that are not drawn."""
+        if self.constant is None:
+            return {**values}
+        if self.name == "lifetime":
+            return {**values, LIFETIME: x * HOURS_PER_YEAR}
+        if self.name == "respins":
+            years = values.get(LIFETIME, nominal[LIFETIME].nominal) / HOURS_PER_YEAR
+            return {**values, RESPINS: respins_within(years, x)}
+        return {**values, self.constant: x}
+
+
+#: The published question's axes; the ends are what is drawn, not what is likely.
+AXES = {
+    axis.name: axis
+    for axis in (
+        Axis("volume", "systems built", "", 1, 1e5, None, log=True),
+        Axis("lifetime", "lifetime", "years", 1, 10, LIFETIME),
+        Axis("respins", "re-spins a year", "1/year", 0, 6, RESPINS),
+        Axis("utilisation", "utilisation", "1", 0.05, 1, "use.utilisation"),
+        Axis("electricity", "price of electricity", "USD/kWh", 0.02, 0.5, "electricity.usd_per_kwh", log=True),
+        Axis("grid", "carbon of the grid", "gCO2e/kWh", 5, 1000, "grid.us_g_per_kwh", log=True),
+    )
+}
+
+
+def respins_within(years: Any, per_year: Any) -> np.ndarray:
+    """Return how many times weights change in a life of `years` at `per_year`: at 1/r, 2/r, ... but not at the end.
+
+    Once a year over three years is twice, as published.
+    """
+    return np.maximum(np.ceil(np.asarray(years) * per_year - _ROUNDING) - 1.0, 0.0)
+
+
+def axis_named(
+    name: str, quantities: Mapping[str, Quantity], low: float | None = None, high: float | None = None
+) -> Axis:
+    """Return the axis of that name, or of the constant of that name over its range; `low` and `high` replace the ends.
+
+    Raises `InputError` for an unknown name, a constant without a range where no ends are given, and ends that are not
+    in order.
+    """
+    if name in AXES:
+        axis = AXES[name]
+    elif name in quantities:
+        q = quantities[name]
+        axis = Axis(name, name, q.unit, float(q.at("low")), float(q.at("high")), name)
+    else:
+        raise unknown_name("axis", name, [*AXES, *quantities])
+    ends = [
+        float(number(f"{what} of axis {name}", axis_end if given is None else given))
+        for what, given, axis_end in (("low end", low, axis.low), ("high end", high, axis.high))
+    ]
+    if not ends[0] < ends[1]:
+        raise InputError(f"axis {name} from {ends[0]:g} to {ends[1]:g}: expected a low end below the high end")
+    if axis.constant is None:
+        for end in ends:
+            count(f"axis {name}", end)
+    axis = replace(axis, low=ends[0], high=ends[1])
+    return axis if name in AXES and axis.low > 0 else replace(axis, log=ends[0] > 0 and ends[1] / ends[0] >= _DECADE)

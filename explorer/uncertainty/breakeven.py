@@ -1,0 +1,250 @@
+"""Where hardwiring begins to pay: the GPUs' cost and carbon over the hardwired fleet's along one axis, with bands."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import models
+from explorer.economics import PAPER_MODEL
+from explorer.uncertainty.analyse import RATIOS
+from explorer.uncertainty.attempt import attempt
+from explorer.uncertainty.axes import AXES, Axis, axis_named
+from explorer.uncertainty.distributions import distributions
+from explorer.uncertainty.factors import correlated_shares, factors_of
+from explorer.uncertainty.propagate import samples_of, unit_sequence
+from explorer.uncertainty.results import PERCENTILES
+from explorer.uncertainty.scenario import Machine, Scenario, chosen
+from hwbase import Quantity, Record, quantities_frame
+from hwbase.check import count
+
+
+@dataclass(frozen=True)
+class Crossing(Record):
+    """Where a ratio crosses 1 along an axis, over the draws.
+
+    `pays` is "above" where hardwiring pays above the crossing, "below" where it does below, "" where the ratio does not
+    depend on the axis. A draw that pays everywhere (`always`) or nowhere (`never`) on the axis counts as a crossing
+    beyond its ends: percentiles there are infinite. `several`: draws that cross more than once, counted by the first.
+    """
+
+    pays: str
+    p5: float
+    p50: float
+    p95: float
+    nominal: float
+    always: float
+    never: float
+    several: float
+
+
+@dataclass(frozen=True)
+class Curve(Record):
+    """A ratio along an axis: nominal, percentiles over the draws, and the share of draws in which it is above 1."""
+
+    axis: Axis
+    output: str
+    x: np.ndarray
+    nominal: np.ndarray
+    p5: np.ndarray
+    p50: np.ndarray
+    p95: np.ndarray
+    probability: np.ndarray
+    crossing: Crossing
+    infeasible: int
+
+    def says(self) -> str:
+        """Return the break-even in words."""
+        return in_words(self)
+
+
+@dataclass(frozen=True)
+class BreakEven(Record):
+    """Curves of every ratio over every axis that was asked for."""
+
+    curves: tuple[Curve, ...]
+    samples: int
+    seed: int
+    subject: Mapping[str, Any] = field(default_factory=dict)
+    quantities: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a point of a curve: axis, output, x, nominal, p5, p50, p95, probability."""
+        names = ("x", "nominal", "p5", "p50", "p95", "probability")
+        parts = [
+            pd.DataFrame({name: getattr(c, name) for name in names}).assign(axis=c.axis.name, output=c.output)
+            for c in self.curves
+        ]
+        return pd.concat(parts, ignore_index=True)[["axis", "output", *names]]
+
+    def crossings(self) -> pd.DataFrame:
+        """Return a row a curve: axis, unit, output, the fields of its `Crossing`, and what that says."""
+        rows = [
+            {"axis": c.axis.name, "unit": c.axis.unit, "output": c.output} | c.crossing.to_dict() | {"says": c.says()}
+            for c in self.curves
+        ]
+        return pd.DataFrame(rows)
+
+    def curve(self, axis: str, output: str) -> Curve:
+        """Return one curve."""
+        return next(c for c in self.curves if (c.axis.name, c.output) == (axis, output))
+
+    def sources(self) -> pd.DataFrame:
+        """Return one row a constant that was read, with its source."""
+        return quantities_frame(self.quantities)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return crossings and curves as plain values."""
+        curves = [{**c.to_dict(), "says": c.says()} for c in self.curves]
+        return {**self.subject, "samples": self.samples, "seed": self.seed, "curves": curves}
+
+    def _repr_html_(self) -> str:
+        return self.crossings().to_html(index=False, escape=True)
+
+
+def break_even(
+    model: str | Path | models.LLMSpec = PAPER_MODEL,
+    *,
+    axes: Iterable[str] = tuple(AXES),
+    low: float | None = None,
+    high: float | None = None,
+    points: int = 41,
+    only: Iterable[str] = (),
+    shape: str = "triangular",
+    shapes: Mapping[str, str] | None = None,
+    samples: int = 1024,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+    **choices: Any,
+) -> BreakEven:
+    """Return the TCO and carbon ratios (GPUs over hardwired) along each of `axes`, with all other constants drawn.
+
+    An axis is one of `AXES` or a constant that the model reads, over its range; `low` and `high` replace its ends. The
+    draws are the same at every point of an axis, so that each draw has a break-even of its own. Along "respins" the
+    count follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
+    `choices` are fields of `Scenario` (volume, technology, set, ...). Raises `InputError` as `analyse` does.
+    """
+    scenario = Scenario(model, **choices)
+    machine = Machine.of(scenario)
+    made = [axis_named(name, machine.read, low, high) for name in axes]
+    size, steps = samples_of(samples), int(count("points", points, low=2, high=10_000))
+    drawn = chosen(machine.quantities(), only)
+    whole, own = machine.whole(), machine.shapes() | dict(shapes or {})
+    spreads = distributions(
+        drawn,
+        shape,
+        {n: s for n, s in own.items() if n in drawn or n not in machine.shapes()},
+        [name for name in whole if name in drawn],
+    )
+    factors = factors_of(list(spreads), machine.correlations)
+    shares = correlated_shares(factors, unit_sequence(max(len(spreads), 1), size, seed))
+    values = {name: spread.at(shares[name]) for name, spread in spreads.items()}
+    told = progress or (lambda share: None)
+    curves: list[Curve] = []
+    for axis in made:
+        curves += _along(machine, axis, steps, values, size)
+        told(len(curves) / (len(made) * len(RATIOS)))
+    return BreakEven(tuple(curves), size, seed, scenario.described(), machine.read)
+
+
+def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any], size: int) -> list[Curve]:
+    x = axis.values(points)
+    at_nominal, _ = _ratios(machine, axis, x, {}, 1)
+    found, infeasible = _ratios(machine, axis, x, values, size)
+    curves = []
+    for output in RATIOS:
+        ratio = found[output]
+        with np.errstate(invalid="ignore"):
+            bands = np.nanpercentile(ratio, PERCENTILES, axis=1)
+            above = np.where(np.isfinite(ratio), ratio > 1.0, np.nan)
+        crossing = cross(x, ratio, at_nominal[output][:, 0], axis.log)
+        share = np.nanmean(above, axis=1)
+        middle = at_nominal[output][:, 0]
+        curves.append(Curve(axis, output, x, middle, bands[0], bands[1], bands[2], share, crossing, infeasible))
+    return curves
+
+
+def _ratios(
+    machine: Machine, axis: Axis, x: np.ndarray, values: Mapping[str, Any], size: int
+) -> tuple[dict[str, np.ndarray], int]:
+    """Return each ratio, shape (points of the axis, draws), and how many points cannot be."""
+    along = np.repeat(x, size)
+    tiled = {name: np.tile(value, len(x)) for name, value in values.items()}
+    inputs = axis.put(tiled, along, machine.read) | {"": along}
+
+    def function(part: dict[str, Any]) -> dict[str, np.ndarray]:
+        here = part.pop("")
+        return machine(part, **({"volume": here} if axis.constant is None else {}))
+
+    found = attempt(function, inputs, along.size)
+    blank = np.full(along.size, np.nan)
+    shaped = {output: found.columns.get(output, blank).reshape(len(x), size) for output in RATIOS}
+    return shaped, int(np.count_nonzero(found.reasons != ""))
+
+
+def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = False) -> Crossing:
+    """Return where `ratio`, shape (points, draws), crosses 1 along `x` (interpolated in log ratio, and log x if asked).
+
+    Draws with a gap are left out.
+    """
+    whole = ratio[:, np.isfinite(ratio).all(axis=0)]
+    heights, scale = np.log(whole), np.log(x) if log else x
+    rises = float(np.mean(heights[-1] - heights[0])) if heights.size else 0.0
+    pays = "" if np.allclose(heights, heights[0], rtol=0.0, atol=1e-12) else "above" if rises >= 0.0 else "below"
+    places, changes = _places(scale, heights, pays)
+    alone, _ = _places(scale, np.log(nominal)[:, None], pays)
+    back = np.exp if log else (lambda value: value)
+    # Percentiles between the infinities of always and never are of draws, not of means between draws.
+    ranks = np.percentile(places, PERCENTILES, method="inverted_cdf") if places.size else np.full(3, np.nan)
+    p5, p50, p95 = (float(back(rank)) if np.isfinite(rank) else float(rank) for rank in ranks)
+    over = (heights > 0.0) if heights.size else np.zeros((1, 1), dtype=bool)
+    middle = float(back(alone[0])) if np.isfinite(alone[0]) else float(alone[0])
+    return Crossing(
+        pays,
+        p5,
+        p50,
+        p95,
+        middle,
+        always=float(np.mean(over.all(axis=0))),
+        never=float(np.mean(~over.any(axis=0))),
+        several=float(np.mean(changes > 1)) if changes.size else 0.0,
+    )
+
+
+def _places(scale: np.ndarray, heights: np.ndarray, pays: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each draw first crosses 0 (infinite where it does not), and how often it does."""
+    over = heights > 0.0
+    turns = over[1:] != over[:-1]
+    changes = turns.sum(axis=0)
+    first, draws = np.argmax(turns, axis=0), np.arange(heights.shape[1])
+    before, after = heights[first, draws], heights[np.minimum(first + 1, len(scale) - 1), draws]
+    step = np.where(changes > 0, before - after, 1.0)
+    places = scale[first] + np.where(changes > 0, before, 0.0) / step * (scale[first + 1] - scale[first])
+    # Pays everywhere: the crossing lies beyond the end from which paying begins.
+    beyond = np.where(over[0], -np.inf, np.inf) * (-1.0 if pays == "below" else 1.0)
+    return np.where(changes > 0, places, beyond), changes
+
+
+def in_words(curve: Curve) -> str:
+    """Return what a curve's crossing says, in a sentence."""
+    crossing, axis = curve.crossing, curve.axis
+    if crossing.always == 1.0:
+        return "pays everywhere in every draw"
+    if crossing.never == 1.0:
+        return "pays nowhere in any draw"
+    if not crossing.pays:
+        return f"does not depend on it; pays in {crossing.always:.0%} of draws"
+
+    def place(value: float) -> str:
+        if not np.isfinite(value):
+            return f"below {axis.low:,.4g}" if value < 0 else f"above {axis.high:,.4g}"
+        return f"{value:,.3g}"
+
+    ranks = f"{place(crossing.p50)} (5 to 95 %: {place(crossing.p5)} to {place(crossing.p95)})"
+    shares = f"always in {crossing.always:.0%}, never in {crossing.never:.0%} of draws"
+    return f"breaks even at {ranks}, pays {crossing.pays} it; {shares}".replace("at below", "below").replace(
+        "at above", "above"
+    )

@@ -1,0 +1,118 @@
+"""From a range to a distribution. Books give low, nominal and high; how likely what lies between is, is assumed here.
+
+Shapes, all of them ending at low and high:
+
+- "triangular" (the default): most likely at nominal, falling linearly to both ends.
+- "pert": a beta distribution with the same peak and less weight at the ends, mean (low + 4 nominal + high)/6.
+- "uniform": every value as likely as any other, whatever the nominal one.
+- "levels": the three numbers themselves, nominal as likely as both ends together.
+
+A range whose ends differ by a factor of ten or more is taken in logarithms. Whole numbers (masks, re-spins) are those
+that a value of the range, half a unit longer at both ends, rounds to. In a lopsided range the nominal value is not the
+median: half of the draws of a triangle lie beyond it, or nearly all where nominal is an end.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from hwbase import InputError, Quantity, Record, unknown_name
+from hwbase.check import number
+
+SHAPES = ("triangular", "pert", "uniform", "levels")
+#: Units of what comes in whole numbers.
+COUNTED = ("mask", "chip", "lane")
+#: From this ratio of high to low on a range is one of magnitudes.
+_DECADE = 10.0
+#: Weight of the nominal value against both ends in a PERT distribution (Malcolm et al., Operations Research 7, 1959).
+_PERT_WEIGHT = 4.0
+#: Shares of the draws below which "levels" are low, and below which they are at most nominal.
+_LEVELS = (0.25, 0.75)
+
+
+@dataclass(frozen=True)
+class Distribution(Record):
+    """How likely the values of a quantity are; `log`: in logarithms, `whole`: whole numbers only."""
+
+    low: float
+    nominal: float
+    high: float
+    shape: str = "triangular"
+    log: bool = False
+    whole: bool = False
+
+    def at(self, share: Any) -> np.ndarray:
+        """Return the values below which `share` (in [0, 1], any shape) of the draws lie; NaN stands for nominal."""
+        shares = np.asarray(share, dtype=float)
+        centre = np.isnan(shares)
+        shares = np.where(centre, 0.5, shares)
+        if self.shape == "levels":
+            found = np.select([shares < _LEVELS[0], shares < _LEVELS[1]], [self.low, self.nominal], self.high)
+        else:
+            room = 0.5 if self.whole else 0.0
+            low, mode, high = self.low - room, self.nominal, self.high + room
+            if self.log:
+                found = np.exp(_quantile(self.shape, shares, *np.log([low, mode, high])))
+            else:
+                found = _quantile(self.shape, shares, low, mode, high)
+            found = np.rint(found) if self.whole else found
+            # Rounding (of logarithms, of halves) leaves no draw outside of the range.
+            found = np.clip(found, self.low, self.high)
+        return np.where(centre, self.nominal, found)
+
+
+def distribution(quantity: Quantity, shape: str = "triangular", whole: bool = False) -> Distribution:
+    """Return the distribution of a quantity over its range; `whole` (or its unit) makes it a count.
+
+    Raises `InputError` for an unknown shape, an end that is not a finite number, or a count with fractions.
+    """
+    if shape not in SHAPES:
+        raise unknown_name("shape", shape, SHAPES)
+    counted = whole or quantity.unit in COUNTED
+    low, nominal, high = (
+        float(number(level, quantity.at(level), whole=counted)) for level in ("low", "nominal", "high")
+    )
+    if not low <= nominal <= high:
+        raise InputError(f"low = {low:g}, nominal = {nominal:g}, high = {high:g}: expected low <= nominal <= high")
+    return Distribution(low, nominal, high, shape, log=0.0 < low * _DECADE <= high, whole=counted)
+
+
+def distributions(
+    quantities: Mapping[str, Quantity],
+    shape: str = "triangular",
+    shapes: Mapping[str, str] | None = None,
+    whole: Iterable[str] = (),
+) -> dict[str, Distribution]:
+    """Return the distribution of every quantity that has a range; `shapes` are those of single names.
+
+    Raises `InputError` naming the quantity.
+    """
+    own, counted = dict(shapes or {}), set(whole)
+    for name in (*own, *counted):
+        if name not in quantities:
+            raise unknown_name("quantity", name, quantities)
+    found = {}
+    for name, quantity in quantities.items():
+        if np.ndim(quantity.nominal):
+            raise InputError(f"{name} is a list of values: expected one number, with or without a range")
+        try:
+            made = distribution(quantity, own.get(name, shape), name in counted)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+        if made.low < made.high:
+            found[name] = made
+    return found
+
+
+def _quantile(shape: str, shares: np.ndarray, low: float, mode: float, high: float) -> np.ndarray:
+    width = high - low
+    if shape == "uniform":
+        return low + shares * width
+    peak = (mode - low) / width
+    if shape == "pert":
+        return low + width * stats.beta.ppf(shares, 1.0 + _PERT_WEIGHT * peak, 1.0 + _PERT_WEIGHT * (1.0 - peak))
+    rising = low + width * np.sqrt(shares * peak)
+    return np.where(shares < peak, rising, high - width * np.sqrt((1.0 - shares) * (1.0 - peak)))

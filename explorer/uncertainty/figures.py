@@ -1,0 +1,170 @@
+"""Pictures of uncertainty: shares of draws, what decides, one factor at a time, break-even curves, convergence."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.numbers import plain, pretty_unit
+from explorer.figures.serving import style
+from explorer.figures.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, text
+from explorer.uncertainty.breakeven import Curve
+from explorer.uncertainty.results import Uncertainty
+
+_HEIGHT_PX, _ROW_PX, _FRAME_PX = 400, 34, 120
+_LINE_PX, _THIN_PX = 2.5, 1.5
+_LABEL_CHARS = 26
+#: Points of a drawn distribution.
+_DRAWN = np.linspace(0.0, 100.0, 401)
+LABELS = {
+    "tco_ratio": "GPU cost over hardwired",
+    "carbon_ratio": "GPU carbon over hardwired",
+    "versus_usd_per_token_ratio": "second machine's dollars per token over the first's",
+    "versus_carbon_per_token_ratio": "second machine's carbon per token over the first's",
+}
+
+
+def label(name: str) -> str:
+    """Return what an output is called in a picture."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
+    """Return the share of draws in which each output exceeds x, log x axis; outputs must be positive."""
+    drawn = figure("Share of draws in which a ratio exceeds x", _HEIGHT_PX)
+    for number, output in enumerate(outputs):
+        colour, dash, _ = style(number)
+        drawn.add_scatter(
+            x=np.percentile(result.outputs[output].dropna(), _DRAWN),
+            y=1.0 - _DRAWN / 100.0,
+            mode="lines",
+            name=text(label(output)),
+            line={"color": colour, "dash": dash, "width": _LINE_PX},
+            hovertemplate="%{y:.0%} of draws above %{x:,.3~g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.add_vline(x=1.0, line={"color": NEUTRAL_LINE, "dash": "dot"})
+    drawn.update_xaxes(title_text="ratio; above 1 hardwiring pays", type="log", dtick=1)
+    drawn.update_yaxes(title_text="share of draws above", tickformat=".0%", range=[0, 1.02])
+    return drawn
+
+
+def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> go.Figure:
+    """Return first and total order indices of the `most` factors that decide most, with their intervals."""
+    rows = indices.head(most).iloc[::-1]
+    drawn = figure(f"What decides: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
+    for order, colour, shape in (("total", CYAN, "/"), ("first", BLUE, "")):
+        drawn.add_bar(
+            y=[_wrapped(name) for name in rows["name"]],
+            x=rows[order],
+            orientation="h",
+            name=f"{order} order",
+            marker=fill(colour, shape),
+            error_x={
+                "type": "data",
+                "array": rows[f"{order}_high"] - rows[order],
+                "arrayminus": rows[order] - rows[f"{order}_low"],
+                "color": NEUTRAL_LINE,
+                "thickness": _THIN_PX,
+                "width": 3,
+            },
+            hovertemplate="%{x:.1%} of the variance<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_layout(barmode="group", legend_traceorder="reversed", bargap=0.25)
+    drawn.update_xaxes(title_text="share of the variance (bars: 95 % interval)", tickformat=".0%", rangemode="tozero")
+    return drawn
+
+
+def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 12) -> go.Figure:
+    """Return the output with each factor at its low and its high end, everything else nominal; the line is nominal."""
+    rows = table.head(most).iloc[::-1]
+    drawn = figure(f"One factor at a time: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
+    for end, colour, shape in (("low", BLUE, ""), ("high", RED, "/")):
+        drawn.add_bar(
+            y=[_wrapped(name) for name in rows["name"]],
+            x=rows[end] - nominal,
+            base=nominal,
+            orientation="h",
+            name=f"factor at its {end} end",
+            marker=fill(colour, shape),
+            customdata=rows[end],
+            hovertemplate="%{customdata:,.3~g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.add_vline(x=nominal, line={"color": NEUTRAL_LINE, "dash": "dot"})
+    drawn.update_layout(barmode="overlay")
+    drawn.update_xaxes(title_text=f"{label(output)} (line: nominal {plain(nominal)})", rangemode="tozero")
+    return drawn
+
+
+def break_even_curves(curves: Sequence[Curve]) -> go.Figure:
+    """Return ratios along one axis: median, band from 5 to 95 % of draws, nominal (thin, dotted); log y axis."""
+    axis = curves[0].axis
+    drawn = figure(f"Over {axis.label}", _HEIGHT_PX)
+    for number, curve in enumerate(curves):
+        colour, dash, _ = style(number)
+        name = text(label(curve.output))
+        drawn.add_scatter(
+            x=np.concatenate([curve.x, curve.x[::-1]]),
+            y=np.concatenate([curve.p95, curve.p5[::-1]]),
+            fill="toself",
+            fillcolor=colour,
+            opacity=0.22,
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        drawn.add_scatter(
+            x=curve.x,
+            y=curve.p50,
+            mode="lines",
+            name=name,
+            line={"color": colour, "dash": dash, "width": _LINE_PX},
+            customdata=np.stack([curve.p5, curve.p95, curve.probability], axis=1),
+            hovertemplate="%{x:,.4~g}: %{y:,.3~g} (%{customdata[0]:,.3~g} to %{customdata[1]:,.3~g}), "
+            "above 1 in %{customdata[2]:.0%}<extra>%{fullData.name}</extra>",
+        )
+        drawn.add_scatter(
+            x=curve.x,
+            y=curve.nominal,
+            mode="lines",
+            line={"color": colour, "dash": "dot", "width": _THIN_PX},
+            hovertemplate="nominal %{y:,.3~g}<extra></extra>",
+            showlegend=False,
+        )
+    drawn.add_hline(y=1.0, line={"color": GREY, "width": _THIN_PX})
+    unit = pretty_unit(axis.unit)
+    drawn.update_xaxes(
+        title_text=f"{axis.label} [{unit}]" if unit else axis.label, type="log" if axis.log else "linear"
+    )
+    if axis.log:
+        drawn.update_xaxes(dtick=1)
+    drawn.update_yaxes(title_text="GPUs over hardwired", type="log", dtick=1)
+    return drawn
+
+
+def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
+    """Return percentiles of an output over the number of draws that they are taken from."""
+    drawn = figure(f"Percentiles over draws: {label(output)}", _HEIGHT_PX)
+    for number, name in enumerate(column for column in table if column != "samples"):
+        colour, dash, _ = style(number)
+        drawn.add_scatter(
+            x=table["samples"],
+            y=table[name],
+            mode="lines+markers",
+            name=str(name),
+            line={"color": colour, "dash": dash, "width": _LINE_PX},
+            hovertemplate="%{x:,} draws: %{y:,.4~g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text="draws", type="log", tickvals=list(table["samples"])[::2])
+    drawn.update_yaxes(
+        title_text=label(output), type="log" if (table.drop(columns="samples") > 0).all(axis=None) else "linear"
+    )
+    return drawn
+
+
+def _wrapped(name: str) -> str:
+    """Return a factor's name as words, in lines that leave room for the bars."""
+    said = name.replace("_", " ").replace(".*", ", all").replace(".", " ")
+    return "<br>".join(text(line) for line in textwrap.wrap(said, _LABEL_CHARS))

@@ -1,0 +1,202 @@
+"""The page of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
+
+from explorer.figures.captioned import CaptionedFigure, captioned_figure
+from explorer.figures.numbers import percent, plain, pretty_unit, times
+from explorer.figures.tables import Column, Table, frame_table
+from explorer.serving_page import Section
+from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
+from explorer.uncertainty.breakeven import BreakEven
+from explorer.uncertainty.breakeven_page import turning, uncertainty_page
+from explorer.uncertainty.distributions import Distribution
+from explorer.uncertainty.figures import (
+    convergence_lines,
+    exceedance,
+    label,
+    sobol_bars,
+    tornado_bars,
+)
+from explorer.uncertainty.results import Probability, Uncertainty
+
+_MOST_FACTORS = 12
+_ROUND = {
+    "triangular": "most likely at nominal, falling linearly to both ends of its range",
+    "pert": "most likely at nominal, with little weight at the ends of its range",
+    "uniform": "anywhere in its range alike",
+    "levels": "at the low, the nominal or the high end of its range",
+}
+
+
+def render_uncertainty(
+    found: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
+) -> str:
+    """Return the analysis as one HTML page, with break-even curves where there are; `outputs` are shown in detail."""
+    shown = outputs or ratios_of(found)
+    on_log = [name for name in shown if name in found.logs]
+    brief = Section(
+        "brief",
+        "In brief",
+        tuple(said(chance, found) for chance in probabilities(found)),
+        tables=(percentile_table(found, shown),),
+    )
+    spread = Section(
+        "spread",
+        "How likely",
+        (_drawn(found),),
+        (captioned_figure("spread", exceedance(found, on_log), "Share of draws above", _ranks(found, on_log), 2),)
+        if on_log
+        else (),
+    )
+    decides = Section("decides", "What decides", _why(found), tuple(_decides(found, shown)))
+    ends = Section(
+        "ends",
+        "One factor at a time",
+        ("Each factor at both ends of its range, everything else nominal; correlated constants go together.",),
+        tuple(_ends(found, output) for output in shown),
+    )
+    last = Section("method", "Convergence and constants", (), _converges(found, shown), tuple(_constants(found)))
+    parts = (brief, spread, decides, ends, *((turning(turns),) if turns else ()), last)
+    return uncertainty_page(f"How sure is it? {found.subject.get('model', '')}".rstrip(), parts, found, command)
+
+
+def ratios_of(found: Uncertainty) -> tuple[str, ...]:
+    """Return the ratios among the outputs: those against GPUs, then those against a second machine."""
+    return tuple(name for name in (*RATIOS, *VERSUS_RATIOS) if name in found.names)
+
+
+def probabilities(found: Uncertainty) -> list[Probability]:
+    """Return the probability that each ratio is above 1, and that both against GPUs are."""
+    ratios = ratios_of(found)
+    both = [found.all_above(RATIOS)] if set(RATIOS) <= set(ratios) else []
+    return [found.probability(name) for name in ratios] + both
+
+
+def said(chance: Probability, found: Uncertainty) -> str:
+    """Return a probability as a sentence."""
+    asked = {
+        "tco_ratio > 1": "Hardwiring costs less than the GPUs that generate as many tokens",
+        "carbon_ratio > 1": "Hardwiring emits less",
+        "tco_ratio and carbon_ratio > 1": "Both at once",
+        "versus_usd_per_token_ratio > 1": f"A token costs less than with {_other(found)}",
+        "versus_carbon_per_token_ratio > 1": f"A token emits less than with {_other(found)}",
+    }
+    interval = f"{percent(chance.low)} to {percent(chance.high)}"
+    return (
+        f"{asked.get(chance.what, chance.what)} in {percent(chance.probability)} of draws (95 % interval {interval})."
+    )
+
+
+def percentile_table(found: Uncertainty, first: tuple[str, ...] = ()) -> Table:
+    """Return percentiles of every output, those of `first` at the top."""
+    frame = found.percentiles()
+    order = sorted(range(len(frame)), key=lambda row: frame["output"][row] not in first)
+    columns = {"output": Column("output", numeric=False)}
+    columns |= {name: Column(name) for name in frame.columns if name not in ("output", "mean")}
+    return frame_table("Every output over the draws", frame.iloc[order], columns, {"output": label})
+
+
+def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigure]:
+    columns = {
+        "name": Column("factor", numeric=False),
+        "first": Column("first order"),
+        "first_low": Column("from"),
+        "first_high": Column("to"),
+        "total": Column("total order"),
+        "total_low": Column("from"),
+        "total_high": Column("to"),
+    }
+    shares = {name: percent for name in columns if name != "name"}
+    figures = []
+    for output in outputs:
+        indices = found.sobol(output)
+        if not len(indices) or indices["total"].isna().all():
+            continue
+        scale = ", on a logarithmic scale" if output in found.logs else ""
+        caption = f"{label(output).capitalize()}: shares of the variance{scale}"
+        table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares)
+        figures.append(
+            captioned_figure(f"sobol-{output.replace('_', '-')}", sobol_bars(indices, output), caption, table, 4)
+        )
+    return figures
+
+
+def _ends(found: Uncertainty, output: str) -> CaptionedFigure:
+    table, nominal = found.tornado(output), found.nominal[output]
+    columns = {"name": Column("factor", numeric=False), "low": Column("at its low"), "high": Column("at its high")}
+    caption = f"{label(output).capitalize()}, one factor at a time (nominal {plain(nominal)})"
+    behind = frame_table(caption, table.head(_MOST_FACTORS), columns, {})
+    return captioned_figure(
+        f"ends-{output.replace('_', '-')}", tornado_bars(table, nominal, output), caption, behind, 2
+    )
+
+
+def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[CaptionedFigure, ...]:
+    figures = []
+    for output in outputs:
+        table = found.convergence(output)
+        columns = {name: Column(name) for name in table.columns}
+        behind = frame_table("Percentiles over draws", table, columns, {"samples": lambda n: f"{n:,}"})
+        caption = f"{label(output).capitalize()}: percentiles over the number of draws"
+        figures.append(
+            captioned_figure(f"draws-{output.replace('_', '-')}", convergence_lines(table, output), caption, behind, 2)
+        )
+    return tuple(figures)
+
+
+def _constants(found: Uncertainty) -> list[Table]:
+    columns = {
+        "name": Column("constant", numeric=False),
+        "low": Column("low"),
+        "nominal": Column("nominal"),
+        "high": Column("high"),
+        "unit": Column("unit", numeric=False),
+        "shape": Column("shape", numeric=False),
+        "kind": Column("kind", numeric=False),
+    }
+    ranges = found.ranges()
+    ranges["shape"] = [_shape(found.distributions[name]) for name in ranges["name"]]
+    tables = [frame_table("Constants drawn", ranges, columns, {"unit": pretty_unit})]
+    stated = found.stated_correlations()
+    if len(stated):
+        heads = {"between": Column("between", numeric=False), "rho": Column("rho")}
+        heads |= {"kind": Column("kind", numeric=False), "source": Column("source", numeric=False)}
+        tables.append(frame_table("What moves with what", stated, heads, {}))
+    if len(found.reasons):
+        heads = {"reason": Column("why", numeric=False), "samples": Column("draws"), "points": Column("of all points")}
+        tables.append(frame_table("Draws that cannot be", found.reasons, heads, {}))
+    return tables
+
+
+def _shape(spread: Distribution) -> str:
+    return " ".join([spread.shape, *(["in logarithms"] if spread.log else []), *(["whole"] if spread.whole else [])])
+
+
+def _ranks(found: Uncertainty, outputs: list[str]) -> Table:
+    frame = found.percentiles((5, 25, 50, 75, 95))
+    rows = frame[frame["output"].isin(outputs)]
+    columns = {"output": Column("ratio", numeric=False)}
+    columns |= {name: Column(name) for name in ("p5", "p50", "p95", "p25", "p75")}
+    formats = dict.fromkeys(("p5", "p25", "p50", "p75", "p95"), times) | {"output": label}
+    return frame_table("Percentiles of the ratios", rows, columns, formats)
+
+
+def _why(found: Uncertainty) -> tuple[str, ...]:
+    log = " Ratios are taken in logarithms." if found.logs else ""
+    return (
+        "First order: the share of the variance that goes if a factor becomes known. Total order: what stays if all "
+        f"others become known; the difference is interaction.{log} Lines are 95 % intervals from a bootstrap.",
+    )
+
+
+def _drawn(found: Uncertainty) -> str:
+    out = f" {found.infeasible:,} draws cannot be and are left out." if found.infeasible else ""
+    shapes = {spread.shape for spread in found.distributions.values()}
+    usual = next((s for s in ("triangular", "pert", "uniform", "levels") if s in shapes), "triangular")
+    return (
+        f"{len(found.distributions)} constants in {len(found.factors)} independent factors, {found.samples:,} draws. "
+        f"A constant is {_ROUND[usual]}; ranges over a decade are taken in logarithms. The books give ranges, "
+        f"not distributions: these are assumed.{out}"
+    )
+
+
+def _other(found: Uncertainty) -> str:
+    return ", ".join(f"{key} {value}" for key, value in found.subject.get("versus", {}).items())

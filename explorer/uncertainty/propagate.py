@@ -1,0 +1,204 @@
+"""Random constants through any function: quasi-Monte Carlo, factors at their ends, and the rows of Sobol indices."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import qmc
+
+from explorer.uncertainty.attempt import Attempt, Function, attempt
+from explorer.uncertainty.distributions import Distribution, distributions
+from explorer.uncertainty.factors import Factor, correlated_shares, factors_of
+from explorer.uncertainty.results import Uncertainty
+from hwbase import Correlation, InputError, Quantity, unknown_name
+from hwbase.check import count
+
+#: Points handed to the function at once; a factor's whole block where that alone is more.
+CHUNK = 2**17
+LEAST, MOST = 2**4, 2**20
+
+
+def propagate(
+    function: Function,
+    quantities: Mapping[str, Quantity],
+    *,
+    correlations: Iterable[Correlation] = (),
+    samples: int = 4096,
+    seed: int = 0,
+    shape: str = "triangular",
+    shapes: Mapping[str, str] | None = None,
+    whole: Iterable[str] = (),
+    together: Mapping[str, str] | None = None,
+    log: Iterable[str] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Uncertainty:
+    """Return what the ranges of `quantities` do to the outputs of `function`.
+
+    `function` takes a dictionary of all names - arrays of one length for those with a range, numbers for the others -
+    and returns a dictionary of arrays of that length (or numbers). It is called with `samples` x (factors + 2) points
+    and once for every end of every range; points for which it raises `InputError`, returns what is not finite, or says
+    why in a column "failure" are left out and counted.
+
+    `samples` is a power of two, the length of a scrambled Sobol sequence that `seed` fixes. `shape`, `shapes` (of
+    single names) and `whole` choose distributions (see `distributions`); `together` maps a name to another whose draws
+    it shares, each in its own range. `log` names outputs whose variance is shared out on a logarithmic scale: by
+    default those called `..._ratio`. `progress` is told the share done. Raises `InputError` for options out of range,
+    quantities none of which has a range, and a function that fails at the nominal values.
+    """
+    made = distributions(quantities, shape, shapes, whole)
+    shared = _shared(together or {}, quantities, made)
+    factors = factors_of([name for name in made if name not in shared], tuple(correlations))
+    if not factors:
+        raise InputError("none of the quantities has a range: expected at least one with low < high")
+    size = samples_of(samples)
+    fixed = {name: q.nominal for name, q in quantities.items() if name not in made}
+    points = Points(made, shared, fixed)
+
+    ends = points.at(_end_shares(factors))
+    at_ends = attempt(function, ends, 1 + 2 * len(factors))
+    if at_ends.reasons[0]:
+        raise InputError(f"the nominal point cannot be: {at_ends.reasons[0]}")
+    a, b = (points.at(shares) for shares in _sequence(factors, size, seed))
+    told = progress or (lambda share: None)
+    blocks: list[Attempt] = []
+    for chunk, parts in _chunks(points, factors, a, b, size):
+        found = attempt(function, chunk, parts * size)
+        blocks += [_part(found, place, size) for place in range(parts)]
+        told(len(blocks) / (len(factors) + 2))
+    return Uncertainty(
+        factors=factors,
+        distributions=made,
+        quantities=dict(quantities),
+        correlations=tuple(correlations),
+        samples=size,
+        seed=seed,
+        inputs=pd.DataFrame({name: a[name] for name in made}),
+        outputs=pd.DataFrame(blocks[0].columns),
+        reasons=_tally(blocks, size),
+        ends=_ends(factors, at_ends),
+        logs=_logs(log, blocks[0]),
+        rows=_rows(blocks),
+    )
+
+
+class Points:
+    """From shares to the values that a function takes."""
+
+    def __init__(self, made: Mapping[str, Distribution], shared: Mapping[str, str], fixed: Mapping[str, Any]) -> None:
+        self.made, self.shared, self.fixed = made, shared, fixed
+
+    def at(self, shares: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Return values of all names; a name that shares the draws of another needs none of its own."""
+        values = {name: spread.at(shares[self.shared.get(name, name)]) for name, spread in self.made.items()}
+        return {**self.fixed, **values}
+
+    def swapped(self, factor: Factor, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the points `a` with the values of one factor (and what shares its draws) from `b`."""
+        return {name: b[name] if self.shared.get(name, name) in factor.members else a[name] for name in a}
+
+
+def samples_of(samples: Any) -> int:
+    """Return `samples`, checked to be a power of two; raises `InputError` that names the nearest."""
+    size = int(count("samples", samples, low=LEAST, high=MOST))
+    if size & (size - 1):
+        below = 2 ** (size.bit_length() - 1)
+        raise InputError(f"samples = {size}: expected a power of two, such as {below} or {2 * below}")
+    return size
+
+
+def unit_sequence(columns: int, size: int, seed: int) -> np.ndarray:
+    """Return a scrambled Sobol sequence in the unit cube, shape (size, columns); raises `InputError` for the seed."""
+    return qmc.Sobol(columns, scramble=True, rng=np.random.default_rng(int(count("seed", seed, low=0)))).random(size)
+
+
+def _sequence(factors: Sequence[Factor], size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+    """Yield the shares of A and of B, two halves of one sequence of twice the columns."""
+    columns = sum(len(factor.members) for factor in factors)
+    for half in np.split(unit_sequence(2 * columns, size, seed), 2, axis=1):
+        yield correlated_shares(factors, half)
+
+
+def _end_shares(factors: Sequence[Factor]) -> dict[str, np.ndarray]:
+    """Return shares of the nominal point, then of each factor at its low and at its high end."""
+    rows: list[dict[str, float]] = [{}]
+    for factor in factors:
+        rows += [factor.end(high=False), factor.end(high=True)]
+    members = [name for factor in factors for name in factor.members]
+    return {name: np.array([row.get(name, np.nan) for row in rows]) for name in members}
+
+
+def _chunks(
+    points: Points, factors: Sequence[Factor], a: dict[str, Any], b: dict[str, Any], size: int
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield inputs of some blocks at a time, A and B first, then A with one factor from B after the other."""
+    step = max(CHUNK // size, 1)
+    for start in range(0, len(factors) + 2, step):
+        some = [
+            (a, b)[place] if place < 2 else points.swapped(factors[place - 2], a, b)
+            for place in range(start, min(start + step, len(factors) + 2))
+        ]
+        yield (
+            {
+                name: np.concatenate([block[name] for block in some]) if np.ndim(value) else value
+                for name, value in a.items()
+            },
+            len(some),
+        )
+
+
+def _part(found: Attempt, place: int, size: int) -> Attempt:
+    rows = slice(place * size, (place + 1) * size)
+    return Attempt({name: values[rows] for name, values in found.columns.items()}, found.reasons[rows])
+
+
+def _numeric(values: np.ndarray) -> bool:
+    return values.dtype.kind == "f"
+
+
+def _rows(blocks: Sequence[Attempt]) -> dict[str, np.ndarray]:
+    """Return each numeric output at A, at B and at A with each factor from B, shape (factors + 2, samples)."""
+    names = [name for name, values in blocks[0].columns.items() if _numeric(values)]
+    blank = np.full(blocks[0].reasons.size, np.nan)
+    return {name: np.stack([block.columns.get(name, blank) for block in blocks]) for name in names}
+
+
+def _ends(factors: Sequence[Factor], found: Attempt) -> pd.DataFrame:
+    """Return a row the nominal point (factor "") and each end of each factor, with the outputs there."""
+    labels = [("", "nominal"), *((factor.name, end) for factor in factors for end in ("low", "high"))]
+    frame = pd.DataFrame(labels, columns=["factor", "end"])
+    return frame.assign(**{name: values for name, values in found.columns.items() if _numeric(values)})
+
+
+def _tally(blocks: Sequence[Attempt], size: int) -> pd.DataFrame:
+    """Return why points were left out and how many: among the samples, and among all points evaluated."""
+    everywhere = pd.Series(np.concatenate([block.reasons for block in blocks])).value_counts()
+    sampled = pd.Series(blocks[0].reasons).value_counts()
+    said = [reason for reason in everywhere.index if reason]
+    return pd.DataFrame(
+        {
+            "reason": said,
+            "samples": [int(sampled.get(reason, 0)) for reason in said],
+            "points": [int(everywhere[reason]) for reason in said],
+        }
+    )
+
+
+def _logs(log: Iterable[str] | None, block: Attempt) -> tuple[str, ...]:
+    chosen = [name for name in block.columns if name.endswith("_ratio")] if log is None else list(log)
+    numbers = {name: values for name, values in block.columns.items() if _numeric(values)}
+    # An output that is not positive everywhere has no logarithm, and stays on its own scale.
+    return tuple(name for name in chosen if name in numbers and np.nanmin(numbers[name], initial=1.0) > 0.0)
+
+
+def _shared(
+    together: Mapping[str, str], quantities: Mapping[str, Quantity], made: Mapping[str, Distribution]
+) -> dict[str, str]:
+    for name in (*together, *together.values()):
+        if name not in quantities:
+            raise unknown_name("quantity in together:", name, quantities)
+    for name, other in together.items():
+        if other in together:
+            raise InputError(f"together: {name} shares the draws of {other}, which has none of its own")
+    # What would share the draws of a number without a range draws for itself.
+    return {name: other for name, other in together.items() if name in made and other in made}

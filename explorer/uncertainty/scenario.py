@@ -1,0 +1,170 @@
+"""The hardwired machine and its fleet as a function of the constants that it reads."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+import models
+from explorer.economics import BOOKS, PAPER_MODEL
+from explorer.evaluate import evaluate
+from explorer.options import split_overrides
+from hwbase import Book, Correlation, Quantity, Record, unknown_name
+from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
+
+#: Counts that no unit gives away.
+WHOLE = ("use.respins",)
+#: Constants whose low, nominal and high are choices with nothing between them: number formats.
+LEVELS = ("link_element_bytes", "kv_element_bytes")
+#: Constants that shape a circuit and take one number a call, so that they are drawn as levels too.
+ONE_A_CALL = ("fp4_sigma",)
+
+
+@dataclass(frozen=True)
+class Scenario(Record):
+    """A fleet of hardwired machines beside the GPUs that match it: everything that is chosen, not uncertain.
+
+    `set` pins constants of any book (they then have no range); `book` replaces the convention's cost book.
+    """
+
+    model: str | Path | models.LLMSpec = PAPER_MODEL
+    volume: int = 50
+    context: int = 2048
+    technology: str = DEFAULT_TECHNOLOGY
+    convention: str = "corrected"
+    reading: str = "pipelined"
+    die_formula: str = "exact"
+    book: str | None = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+    def changed(self, changes: Mapping[str, Any]) -> "Scenario":
+        """Return this scenario with other choices; a key that is not a field pins a constant."""
+        own = {f.name for f in fields(self)} - {"set"}
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given |= {key: value for key, value in changes.items() if key in own}
+        pinned = {key: value for key, value in changes.items() if key not in own}
+        return Scenario(**(given | {"set": {**self.set, **pinned}}))
+
+    def described(self) -> dict[str, Any]:
+        """Return the choices as plain values."""
+        named = self.model.name if isinstance(self.model, models.LLMSpec) else str(self.model)
+        return {f.name: getattr(self, f.name) for f in fields(self)} | {"model": named, "set": dict(self.set)}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A scenario with its books loaded: which constants it reads, and its figures for any values of them."""
+
+    scenario: Scenario
+    spec: models.LLMSpec
+    costs: Book
+    technology: Book
+    pinned: dict[str, Any]
+    """Constants of the machine's own book that are pinned."""
+    read: dict[str, Quantity]
+    """Every constant read, of all three books."""
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> "Machine":
+        """Return the machine of a scenario; raises `InputError` for unknown names and what cannot be built."""
+        spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
+        costmodel.conventions.named(scenario.convention)
+        costs = costmodel.load_book(scenario.book or BOOKS[scenario.convention])
+        for_costs, others = split_overrides(scenario.set or {}, costs)
+        technology = hwsim.technology_book(scenario.technology)
+        for_technology, for_machine = split_overrides(others, technology)
+        machine = hwsim.design_book()
+        for name in for_machine:
+            if name not in machine:
+                raise unknown_name("constant", name, [*machine, *technology, *costs])
+        costs, technology = costs.override(for_costs), technology.override(for_technology)
+        watched = WatchedBook(costs.name, costs.title, costs.quantities, correlations=costs.correlations)
+        found = cls(scenario, spec, watched, technology, for_machine, {})
+        found({})
+        built = hardwired(spec, technology=technology, book=machine.override(for_machine))[2]
+        read = {name: costs[name] for name in costs if name in watched.asked} | built
+        return cls(scenario, spec, costs, technology, for_machine, read)
+
+    def quantities(self) -> dict[str, Quantity]:
+        """Return the constants read that have a range."""
+        return {n: q for n, q in self.read.items() if np.ndim(q.nominal) == 0 and q.at("low") < q.at("high")}
+
+    @property
+    def correlations(self) -> tuple[Correlation, ...]:
+        """Those that the books state."""
+        return (*self.costs.correlations, *self.technology.correlations, *hwsim.design_book().correlations)
+
+    def shapes(self) -> dict[str, str]:
+        """Return the shapes of constants that are not a continuum."""
+        return {name: "levels" for name in (*LEVELS, *ONE_A_CALL) if name in self.read}
+
+    def whole(self) -> tuple[str, ...]:
+        """Return the constants that count something, whatever their unit."""
+        counts = {f.name for f in fields(hwsim.HardwiredDesign) if f.metadata.get("limits", {}).get("whole")}
+        return tuple(name for name in self.read if name in counts or name in WHOLE)
+
+    def __call__(self, values: Mapping[str, Any], **over: Any) -> dict[str, np.ndarray]:
+        """Return the columns of `evaluate` beside the GPUs; `over` replaces the scenario's volume or context."""
+        varied = {**self.pinned, **values}
+        apart = [name for name in ONE_A_CALL if np.ndim(varied.get(name, 0.0))]
+        if not apart:
+            return self._columns(varied, over)
+        points = len(varied[apart[0]])
+        parts = np.unique(np.stack([varied[name] for name in apart], axis=1), axis=0)
+        joined: dict[str, np.ndarray] = {}
+        for part in parts:
+            chosen = np.all([varied[name] == value for name, value in zip(apart, part, strict=True)], axis=0)
+            one = {n: v[chosen] if np.ndim(v) else v for n, v in varied.items()} | dict(
+                zip(apart, part.tolist(), strict=True)
+            )
+            outer = {n: v[chosen] if np.ndim(v) else v for n, v in over.items()}
+            for name, found in self._columns(one, outer).items():
+                joined.setdefault(name, np.empty(points, dtype=found.dtype))[chosen] = found
+        return joined
+
+    def _columns(self, varied: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        choice = self.scenario
+        options = {"context": choice.context, "volume": choice.volume, **over}
+        frame: pd.DataFrame = evaluate(
+            self.spec,
+            varied,
+            **options,
+            reading=choice.reading,
+            convention=choice.convention,
+            technology=self.technology,
+            die_formula=choice.die_formula,
+            book=self.costs,
+            beside="gpu",
+            strict=False,
+        )
+        arrays = {name for name, value in {**varied, **options}.items() if np.ndim(value)}
+        return {str(name): frame[name].to_numpy() for name in frame if name not in arrays}
+
+
+@dataclass(frozen=True)
+class WatchedBook(Book):
+    """A book that remembers which of its quantities were asked for, in copies with overrides too."""
+
+    asked: set[str] = field(default_factory=set)
+
+    def __getitem__(self, key: str) -> Quantity:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
+def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str, Quantity]:
+    """Return those whose name matches a pattern of `only` (such as "n5.*"), or all without any.
+
+    Raises `InputError` for a pattern that matches none.
+    """
+    patterns = tuple(only)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in quantities):
+            raise unknown_name("constant that is read here and has a range:", pattern, quantities)
+    return {n: q for n, q in quantities.items() if not patterns or any(fnmatchcase(n, p) for p in patterns)}
