@@ -19,7 +19,7 @@ import numpy as np
 from explorer.retrieval.index import Index
 from explorer.retrieval.lists import Lists
 from explorer.retrieval.segment import Segment
-from explorer.writing import write_text
+from explorer.writing import ordinary_mode, write_text
 from hwbase import InputError
 from models.binarize import Codec, codec_from_state, codec_state
 
@@ -158,6 +158,8 @@ def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> 
             size, digest = _digest(temporary)
             name = f"{digest[:32]}.npy"
             if name not in files:
+                # Temporary files are private; an index is for whoever may read the folder.
+                temporary.chmod(ordinary_mode(0o666))
                 temporary.replace(target / name)
             files[name] = {"bytes": size, "sha256": digest}
         finally:

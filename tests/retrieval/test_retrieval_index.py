@@ -189,6 +189,8 @@ def test_an_index_comes_back_as_it_was(index, vectors, queries, ids, tmp_path):
         assert [s.tags for s in again.segments] == [s.tags for s in made.segments]
         # Mapped, not read: the arrays rest on the file and cannot be written to.
         assert not again.segments[0].data.flags.writeable
+    # Whoever may read the manifest may read the arrays.
+    assert len({file.stat().st_mode for file in (tmp_path / "made").iterdir()}) == 1
     names = {file.name for file in (tmp_path / "made").iterdir()}
     assert names == {MANIFEST, *json.loads((tmp_path / "made" / MANIFEST).read_text())["files"]}
     grown = load_index(tmp_path / "made").add(["new"], vectors[:1], codec)
