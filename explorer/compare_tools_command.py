@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table as Shown
 
 from explorer.compare_tools import DIE_MM2, NODE, compare_tools
 from explorer.compare_tools_page import exchange_table, render_tools, spread_text, tool_table
-from explorer.figures.tables import Table
 from explorer.options import parse_overrides
 from explorer.output import AsJson, emit
+from explorer.printing import show_table
 from explorer.writing import write_text
 from hwbase import InputError
 
@@ -53,17 +52,6 @@ def compare_tools_command(
         console.print(spread_text(found, *at), highlight=False)
     for quantity in ("cost", "carbon"):
         show_table(console, exchange_table(found, quantity))
-
-
-def show_table(console: Console, table: Table) -> None:
-    """Print a table of a page."""
-    shown = Shown(title=table.caption)
-    for column in table.columns:
-        head = f"{column.label} {column.unit}".strip()
-        shown.add_column(head, justify="right" if column.numeric else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*map(str, row))
-    console.print(shown)
 
 
 def _number(text: str) -> float:

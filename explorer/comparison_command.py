@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from explorer.comparison_page import comparison_files, cost_table, load_text, load_title, machines_of
 from explorer.options import parse_count, parse_overrides
 from explorer.output import AsJson, emit
 from explorer.perplexity import progress_bar
+from explorer.printing import show_table
 from explorer.serving_comparison import CHAT, GPUS_TOGETHER, VOLUMES, Served, serve_comparison
 from explorer.serving_output import check_folder, write_folder
 from explorer.serving_page import percentile_table
@@ -91,12 +91,7 @@ def print_load(console: Console, served: Served, target: Target) -> None:
     """Print one load: what was found, percentiles side by side, dollars and carbon."""
     console.print(f"\n{load_title(served)}. {load_text(served, target)}", highlight=False)
     for table in (percentile_table(machines_of(served)), cost_table(served)):
-        shown = Table(title=table.caption)
-        for column in table.columns:
-            shown.add_column(column.label, justify="right" if column.numeric else "left", overflow="fold")
-        for row in table.rows:
-            shown.add_row(*map(str, row))
-        console.print(shown)
+        show_table(console, table)
 
 
 def _counts(name: str, text: str) -> list[int]:
