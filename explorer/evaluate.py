@@ -25,6 +25,7 @@ BLOCK = 65536
 MOST_POINTS = 20_000_000
 #: Fleets that may stand beside the hardwired one.
 FLEETS = ("gpu",)
+_KG_PER_T = 1e3
 
 
 def evaluate(
@@ -51,8 +52,8 @@ def evaluate(
     `die_formula` counts dies on a wafer: "exact" places them one by one and takes as long as all the rest; the default
     is within some percent of it.
     Columns: tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd, nre_usd,
-    tco_usd, usd_per_million_tokens, carbon_t; `beside` "gpu" adds those of the GPUs that generate as many tokens, at
-    prices of the same book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
+    tco_usd, usd_per_million_tokens, carbon_t, kg_per_million_tokens; `beside` "gpu" adds those of the GPUs that
+    generate as many tokens, at prices of the same book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
     the hardwired fleet takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. With `strict`
     off, a point that cannot be built has NaN there and says why in the column `failure`, which is None elsewhere.
     Raises `InputError` for unknown names, arrays of unequal length, values out of range, and (`strict`) such points.
@@ -179,6 +180,7 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         "tco_usd": cost.total_usd,
         "usd_per_million_tokens": cost.usd_per_million_tokens,
         "carbon_t": carbon.total_t,
+        "kg_per_million_tokens": carbon.total_t * _KG_PER_T / carbon.million_tokens,
     }
     if setting.beside == "gpu":
         figures |= _gpu_fleet(assumptions, bill, cost, carbon, run.tokens_per_s, setting.conventions)
@@ -195,7 +197,7 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
 def _struck(columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return `columns` with NaN in the figures of points that a reason holds for, and the reason in `failure`."""
     failure = np.full(len(columns["chips"]), None, dtype=object)
-    for reason, holds in reversed(reasons.items()):
+    for reason, holds in reversed(list(reasons.items())):
         failure[holds] = reason
     failed = np.logical_or.reduce(list(reasons.values()))
     if failed.any():

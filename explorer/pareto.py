@@ -80,7 +80,7 @@ def knee(frame: pd.DataFrame, objectives: Mapping[str, Direction]) -> Any:
     if not usable.any():
         raise InputError("the front is empty: there is no knee")
     scaled = np.column_stack([_scaled(column, usable) for column in costs.T])
-    return frame.index[np.argmin(np.where(usable, scaled.sum(axis=1), np.inf))]
+    return frame.index[int(np.argmin(np.where(usable, scaled.sum(axis=1), np.inf)))]
 
 
 def dominators(frame: pd.DataFrame, objectives: Mapping[str, Direction], label: Any) -> Dominators:

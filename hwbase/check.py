@@ -9,6 +9,9 @@ from hwbase.errors import InputError
 #: Larger than any count, price, area or rate a design can have (1e30 is about the bits in 10^18 models).
 ABSURD = 1e30
 
+#: The largest finite float.
+_LARGEST = float(np.finfo(float).max)
+
 #: A scalar or an array: closed forms broadcast over either.
 Number = Any
 
@@ -27,6 +30,13 @@ def number(
     `low` and `high` are inclusive bounds, `above` an exclusive lower one; `whole` asks for integers.
     Raises `InputError` naming `name`, the first offending value and what was expected.
     """
+    if type(value) in (float, int) and _inside(value, low, high, above, whole):
+        # The common case, without arrays.
+        return int(value) if whole else float(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.ndim and value.size and not whole:
+        # The two ends stand for all; a NaN shows up in both.
+        if _inside(value.min(), low, high, above, False) and _inside(value.max(), low, high, above, False):
+            return value.astype(float, copy=False)
     expected = _expectation(low, high, above, whole)
     if isinstance(value, (bool, np.bool_, str, bytes, type(None))):
         raise InputError(f"{name} = {value!r}: expected {expected}")
@@ -52,6 +62,17 @@ def number(
     if array.ndim:
         return array
     return int(array) if whole else float(array)
+
+
+def _inside(value: Any, low: float | None, high: float | None, above: float | None, whole: bool) -> bool:
+    """Whether one number is finite and within the bounds; never for a NaN."""
+    return bool(
+        -_LARGEST <= value <= _LARGEST
+        and (low is None or value >= low)
+        and (above is None or value > above)
+        and (high is None or value <= high)
+        and (not whole or value == int(value))
+    )
 
 
 def positive(name: str, value: Number, *, high: float = ABSURD) -> Number:

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwbase import Record
 from hwbase.check import Number, count, non_negative, positive
+from hwsim.distinct import on_distinct
 from hwsim.technology import Technology
 from hwsim.weights import WeightFormat, signed_digits
 
@@ -91,7 +92,9 @@ def neuron_transistors(
     inputs: Number, weights: WeightFormat, technology: Technology, activation_bits: Number, slack: Number
 ) -> Number:
     """Return the transistors of one Hardwired-Neuron with `inputs` weights, without the registers of its inputs."""
-    adders, registers = neuron_cells(inputs, weights, activation_bits, slack)
+    adders, registers = on_distinct(
+        lambda n, bits, spare: neuron_cells(n, weights, bits, spare), inputs, activation_bits, slack
+    )
     return adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
 
 

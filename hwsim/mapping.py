@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hwbase import Record
 from hwbase.check import Number
+from hwsim.distinct import on_distinct
 from hwsim.fabric import link_load
 from models import LLMSpec
 
@@ -114,6 +115,26 @@ def link_elements(
         totals["steps"] = totals["steps"] + load.steps
         totals["path"] = totals["path"] + load.path
     return totals
+
+
+def layer_links(
+    model: LLMSpec,
+    rows: Number,
+    columns: Number,
+    algorithm: str,
+    *,
+    statistics: bool = True,
+    rotating: bool = False,
+) -> dict[str, Number]:
+    """Return `link_elements` of the model's own `collectives` on a grid; each different grid is looked at once."""
+    names = ("column", "row", "steps", "path")
+
+    def of(rows: Number, columns: Number) -> tuple[Number, ...]:
+        exchanges = collectives(model, rows, columns, statistics)
+        found = link_elements(exchanges, rows, columns, algorithm, rotating)
+        return tuple(found[name] for name in names)
+
+    return dict(zip(names, on_distinct(of, rows, columns), strict=True))
 
 
 def attention_macs_per_position(model: LLMSpec) -> int:

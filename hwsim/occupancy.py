@@ -12,7 +12,7 @@ from hwbase import Record
 from hwbase.check import Number
 from hwsim.circuits import neuron_levels, pipeline_cycles
 from hwsim.design import HardwiredDesign
-from hwsim.mapping import attention_macs_per_position, collectives, link_elements, matrices, nonlinear_elements
+from hwsim.mapping import attention_macs_per_position, layer_links, matrices, nonlinear_elements
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec, attended_positions, kv_bytes_per_sequence
@@ -43,8 +43,7 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     never shows. The projection constant is in bit-serial passes a layer, the attention one the factor by which the VEX
     would have to exceed its stated rate.
     """
-    exchanges = collectives(model, design.rows, design.columns, statistics=False)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    elements = layer_links(model, design.rows, design.columns, design.collective, statistics=False)
     counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
     links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
@@ -61,8 +60,7 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     operations over its lanes; one VEX a chip serves all layers. Buffer and HBM: keys and values read; of what
     `sequences` hold, the share that does not fit the buffers comes from HBM.
     """
-    exchanges = collectives(model, design.rows, design.columns)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective, rotating=True)
+    elements = layer_links(model, design.rows, design.columns, design.collective, rotating=True)
     busiest = np.maximum(elements["column"], elements["row"])
     # A chip has a link to every other chip of its column and of its row.
     on_column, on_row = np.subtract(design.rows, 1.0), np.subtract(design.columns, 1.0)
@@ -93,8 +91,7 @@ def unloaded_path(
     Collectives pay link latency a step plus their bytes; projections pay bits plus pipeline depth a pass; attention
     reads the buffers while it works, and takes as long as the slower of the two.
     """
-    exchanges = collectives(model, design.rows, design.columns)
-    elements = link_elements(exchanges, design.rows, design.columns, design.collective)
+    elements = layer_links(model, design.rows, design.columns, design.collective)
     sent = elements["path"] * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     placed = matrices(model, design.rows, design.columns)
     fmt = weight_format(design.weight_format, technology)

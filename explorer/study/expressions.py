@@ -116,7 +116,7 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
 
     match tree:
         case ast.Constant(value=value):
-            return value if isinstance(value, (bool, str)) else float(value)
+            return float(value) if type(value) in (int, float) else value  # type: ignore[arg-type]
         case ast.Name() | ast.Attribute():
             column = _dotted(tree)
             if column not in columns:
@@ -130,12 +130,9 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
             if isinstance(op, ast.Not):
                 return np.logical_not(value)
             return -np.asarray(value, dtype=float) if isinstance(op, ast.USub) else value
-        case ast.BoolOp(op=op, values=values):
+        case ast.BoolOp(op=op, values=parts):
             join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-            found = of(values[0])
-            for value in values[1:]:
-                found = join(found, of(value))
-            return found
+            return join.reduce(np.broadcast_arrays(*(of(part) for part in parts)))
         case ast.Compare(left=left, ops=ops, comparators=others):
             sides = [of(left), *(of(other) for other in others)]
             pairs = zip(ops, sides[:-1], sides[1:], strict=True)

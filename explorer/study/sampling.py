@@ -66,7 +66,7 @@ def _grid(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     rest = np.arange(start, stop, dtype=np.int64)
     values, places = {}, {}
-    for name, each in reversed(parameters.items()):
+    for name, each in reversed(list(parameters.items())):
         levels = each.grid(name)
         rest, places[name] = np.divmod(rest, len(levels))
         values[name] = levels[places[name]]

@@ -29,6 +29,7 @@ COLUMNS = [
     "tco_usd",
     "usd_per_million_tokens",
     "carbon_t",
+    "kg_per_million_tokens",
 ]
 
 
@@ -59,6 +60,7 @@ def by_hand(spec, settings, cost_settings, *, context, volume, reading, conventi
         "tco_usd": tco.total_usd,
         "usd_per_million_tokens": tco.usd_per_million_tokens,
         "carbon_t": carbon.total_t,
+        "kg_per_million_tokens": carbon.total_t * 1e3 / carbon.million_tokens,
     }
 
 

@@ -1,0 +1,9 @@
+"""Studies: vary anything, see the front, know why a point is not on it; on a laptop or a cluster, resumable."""
+
+from explorer.study.result import StudyResult
+from explorer.study.run import run
+from explorer.study.space import Choice, Integer, Real
+from explorer.study.spec import Study, example_names, load_study
+from explorer.study.store import manifest
+
+__all__ = ["Choice", "Integer", "Real", "Study", "StudyResult", "example_names", "load_study", "manifest", "run"]

@@ -1,0 +1,199 @@
+"""Whole blocks of designs in closed form: rows that share what cannot be an array are evaluated together."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+import models
+from explorer.economics import BOOKS
+from explorer.evaluate import BLOCK, FLEETS, Setting, evaluate_block
+from hwbase import Book, InputError, load_book, unknown_name
+from hwsim.technology import BOOKS as MACHINE_BOOKS
+
+#: What a block of hardwired designs shares, and what it is unless a study says otherwise.
+HARDWIRED = {
+    "model": "gpt-oss-120b",
+    "reading": "pipelined",
+    "convention": "corrected",
+    "technology": "n5-asplos26",
+    "weights": "fp4",
+    "die_formula": "de-vries",
+    "beside": None,
+    "book": None,
+}
+ACCELERATOR = {"model": "gpt-oss-120b", "on": "h100"}
+#: Workload and sizes that stand in no book.
+_WORKLOAD = {"context": 2048, "volume": 50}
+#: One number for all neurons of a block, because it shapes their circuit.
+_SHARED_CONSTANTS = ("fp4_sigma",)
+_ACCELERATORS = ("h100", "wse3")
+_FIELD = "model."
+_ACCELERATOR_WORKLOAD = ("context", "batch", "prompt", "devices")
+
+
+def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
+    """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
+    costs = costmodel.load_book(fixed.get("book") or BOOKS[fixed.get("convention", HARDWIRED["convention"])])
+    technology = hwsim.technology_book(fixed.get("technology", HARDWIRED["technology"]))
+    names = {*HARDWIRED, *_WORKLOAD, "chips", *costs, *hwsim.design_book(), *technology}
+    return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
+
+
+def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
+    """Return the columns of `explorer.evaluate` for `points` designs, with `failure`: why a design is NaN, or None.
+
+    `inputs` are numbers, texts or arrays (points,) by name; "chips" stands for the nearly square grid of at least so
+    many. A constant that is NaN is at its book's nominal value.
+    """
+    return _grouped(_WORKLOAD | dict(inputs), points, {*HARDWIRED, *_SHARED_CONSTANTS}, _hardwired_group)
+
+
+def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
+    """Return the names that a study of accelerators may vary."""
+    book = load_book(fixed.get("on", ACCELERATOR["on"]), MACHINE_BOOKS)
+    fields = {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
+    return {*ACCELERATOR, *_ACCELERATOR_WORKLOAD, *book, *fields}
+
+
+def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
+    """Return the roofline of `hwsim.simulate_accelerator` for `points` cases, with `failure`."""
+    return _grouped(inputs, points, set(ACCELERATOR), _accelerator_group)
+
+
+def _hardwired_group(shared: Mapping[str, Any], varied: dict[str, Any], points: int) -> dict[str, np.ndarray]:
+    setting = _setting(tuple(sorted(shared.items())))
+    varied |= {name: shared[name] for name in _SHARED_CONSTANTS if name in shared}
+    if "chips" in varied:
+        varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop("chips"))
+    for book in (setting.costs, setting.machine, setting.technology):
+        _fill(varied, book)
+    return evaluate_block(setting, varied, points)
+
+
+@lru_cache(maxsize=256)
+def _setting(shared: tuple[tuple[str, Any], ...]) -> Setting:
+    given = HARDWIRED | dict(shared)
+    if given["beside"] not in (None, *FLEETS):
+        raise unknown_name("fleet beside", given["beside"], FLEETS)
+    return Setting.of(
+        _spec(given),
+        given["reading"],
+        given["convention"],
+        given["technology"],
+        given["weights"],
+        given["die_formula"],
+        given["book"],
+        given["beside"],
+    )
+
+
+def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
+    spec = models.load(given["model"])
+    fields = {name.removeprefix(_FIELD): value for name, value in given.items() if name.startswith(_FIELD)}
+    whole = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in fields.items()}
+    return replace(spec, **whole) if fields else spec
+
+
+def _accelerator_group(shared: Mapping[str, Any], varied: dict[str, Any], points: int) -> dict[str, np.ndarray]:
+    given = ACCELERATOR | dict(shared)
+    if given["on"] not in _ACCELERATORS:
+        raise unknown_name("on", given["on"], _ACCELERATORS)
+    book = load_book(given["on"], MACHINE_BOOKS)
+    _fill(varied, book)
+    workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
+    device = hwsim.load_accelerator(reader=book.override(varied).reader())
+    run = hwsim.simulate_accelerator(_spec(given), device, **workload)
+    names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
+    figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}
+    columns = {name: np.broadcast_to(np.asarray(value), (points,)) for name, value in figures.items()}
+    return columns | {"failure": np.full(points, None, dtype=object)}
+
+
+def _fill(varied: dict[str, Any], book: Book) -> None:
+    """Put the book's nominal value where a constant that does not count is NaN."""
+    for name in varied:
+        if name in book and np.ndim(varied[name]) and np.isnan(varied[name]).any():
+            varied[name] = np.where(np.isnan(varied[name]), book[name].nominal, varied[name])
+
+
+def _grouped(
+    inputs: Mapping[str, Any],
+    points: int,
+    shared_names: set[str],
+    evaluate: Callable[[Mapping[str, Any], dict[str, Any], int], dict[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Evaluate rows that agree in all `shared_names` (and model fields) together, in blocks, and put them back."""
+    sharing = {name for name in inputs if name in shared_names or name.startswith(_FIELD)}
+    results: dict[str, np.ndarray] = {}
+    for shared, rows in _groups({name: inputs[name] for name in sharing}, points):
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            varied = {n: v[block] if np.ndim(v) else v for n, v in inputs.items() if n not in sharing}
+            found = _tolerant(evaluate, shared, varied, len(block))
+            for name, values in found.items():
+                if name not in results:
+                    text = values.dtype.kind in "OUS"
+                    results[name] = np.full(points, None if text else np.nan, dtype=object if text else float)
+                results[name][block] = values
+    return results
+
+
+def _groups(shared: Mapping[str, Any], points: int) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Yield (what the rows share, their indices), groups in order of their first row."""
+    constant = {name: value for name, value in shared.items() if not np.ndim(value)}
+    varying = {name: value for name, value in shared.items() if np.ndim(value)}
+    if not varying:
+        yield {n: _plain(v) for n, v in constant.items()}, np.arange(points)
+        return
+    code = np.zeros(points, dtype=np.int64)
+    for values in varying.values():
+        codes, levels = pd.factorize(values, use_na_sentinel=False)
+        code = pd.factorize(code * len(levels) + codes)[0]
+    order = np.argsort(code, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
+        yield {n: _plain(v) for n, v in (constant | {n: v[rows[0]] for n, v in varying.items()}).items()}, rows
+
+
+def _plain(value: Any) -> Hashable:
+    found: Hashable = value.item() if isinstance(value, np.generic) else value
+    return found
+
+
+def _tolerant(
+    evaluate: Callable[[Mapping[str, Any], dict[str, Any], int], dict[str, np.ndarray]],
+    shared: Mapping[str, Any],
+    varied: dict[str, Any],
+    points: int,
+) -> dict[str, np.ndarray]:
+    """Evaluate a block; where it is refused, its halves, down to the rows that are to blame."""
+    try:
+        return evaluate(shared, dict(varied), points)
+    except InputError as error:
+        if points == 1 or not any(np.ndim(value) for value in varied.values()):
+            return {"failure": np.full(points, str(error), dtype=object)}
+    half = points // 2
+    parts = [
+        _tolerant(evaluate, shared, {n: v[cut] if np.ndim(v) else v for n, v in varied.items()}, size)
+        for cut, size in ((slice(half), half), (slice(half, None), points - half))
+    ]
+    return _joined(parts, (half, points - half))
+
+
+def _joined(parts: list[dict[str, np.ndarray]], sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Return the columns of `parts` one after the other; a part without a column has NaN, or None for texts, there."""
+    joined = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        text = any(part[name].dtype.kind in "OUS" for part in parts if name in part)
+        kind, nothing = (object, None) if text else (float, np.nan)
+        columns = [
+            part[name].astype(kind) if name in part else np.full(size, nothing, dtype=kind)
+            for part, size in zip(parts, sizes, strict=True)
+        ]
+        joined[name] = np.concatenate(columns)
+    return joined

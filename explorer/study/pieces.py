@@ -1,0 +1,115 @@
+"""A piece of a study, from its points to a table: sampled, evaluated, derived, judged."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.study.expressions import evaluate_formula, parse
+from explorer.study.sampling import sample
+from explorer.study.spec import Study
+from hwbase import InputError
+
+#: Rows of a piece where a whole piece is one call, and where every point is.
+VECTORISED_ROWS, POINT_ROWS = 262_144, 8
+
+
+def piece_rows(study: Study) -> int:
+    """Return the rows of a piece of `study`: what one task computes and one file keeps."""
+    return VECTORISED_ROWS if study.target.vectorised else POINT_ROWS
+
+
+def evaluate_piece(study: Study, start: int, stop: int) -> pd.DataFrame:
+    """Return rows `start` to `stop` of `study`: "point", the parameters, outputs, derived columns, whether each
+    constraint holds, "feasible" (all do, and nothing failed) and "failure" (the reason, or None).
+
+    Raises `InputError` for formulas that cannot be computed.
+    """
+    columns = sample(study.space, study.sampler, int(study.points or 0), study.seed, start, stop)
+    return evaluate_columns(study, columns)
+
+
+def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return the table of `evaluate_piece` for given columns "point" and parameters."""
+    points = len(columns["point"])
+    varied = {name: values for name, values in columns.items() if name != "point"}
+    inputs = {**study.fixed, **varied}
+    found = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points)
+    failure = found.pop("failure", np.full(points, None, dtype=object))
+    clash = set(found) & set(varied)
+    if clash:
+        # What went in comes out again: one column says it.
+        found = {name: values for name, values in found.items() if name not in clash}
+    table: dict[str, np.ndarray] = {**columns, **{name: _tidy(values) for name, values in found.items()}}
+    failed = np.not_equal(failure, None)
+    return _judged(study, table, failed, failure)
+
+
+def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, failure: np.ndarray) -> pd.DataFrame:
+    points = len(failed)
+    readable = {name: np.asarray(value) for name, value in study.fixed.items()} | table
+    feasible = ~failed
+    # A piece in which all points failed may lack the columns that formulas read: they are NaN, and nothing holds.
+    hopeless = failed.all()
+    for name, text in study.derived.items():
+        value: Any = np.nan if hopeless else evaluate_formula(f"derived {name}", parse(name, text), readable)
+        table[name] = readable[name] = _tidy(np.broadcast_to(np.asarray(value), (points,)))
+    for name, text in study.constraints.items():
+        holds: Any = False if hopeless else evaluate_formula(f"constraint {name}", parse(name, text), readable)
+        if np.asarray(holds).dtype != bool:
+            raise InputError(f"constraint {name} = {text!r}: expected a comparison such as 'die_area_mm2 <= 858'")
+        feasible = feasible & np.broadcast_to(holds, (points,))
+        table[f"meets {name}"] = np.broadcast_to(holds, (points,)) & ~failed
+    # Texts stay objects: looking for a better type in each of them takes as long as the designs.
+    whole = {**table, "feasible": feasible, "failure": failure}
+    return pd.DataFrame({n: pd.Series(v, dtype=v.dtype, copy=False) for n, v in whole.items()}, copy=False)
+
+
+def _in_one_call(study: Study, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
+    try:
+        return dict(study.target.evaluate(inputs, points))
+    except Exception as error:
+        # Of a user's function; the shipped ones say themselves which rows are to blame.
+        if points == 1:
+            return {"failure": np.array([_reason(error)], dtype=object)}
+    half = points // 2
+    cuts = (slice(half), slice(half, points))
+    parts = [
+        _in_one_call(study, {n: v[cut] if np.ndim(v) else v for n, v in inputs.items()}, len(range(points)[cut]))
+        for cut in cuts
+    ]
+    return _stacked(parts, [half, points - half])
+
+
+def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
+    parts = []
+    for i in range(points):
+        one = {name: values[i] if np.ndim(values) else values for name, values in inputs.items()}
+        one = {name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
+        try:
+            parts.append(dict(study.target.evaluate(one, 1)))
+        except Exception as error:  # whatever a simulation or a user's function raises is the row's reason
+            parts.append({"failure": np.array([_reason(error)], dtype=object)})
+    return _stacked(parts, [1] * points)
+
+
+def _stacked(parts: list[dict[str, np.ndarray]], sizes: list[int]) -> dict[str, np.ndarray]:
+    frames = [pd.DataFrame(part, index=range(size)) for part, size in zip(parts, sizes, strict=True)]
+    whole = pd.concat(frames, ignore_index=True)
+    columns = {name: whole[name].to_numpy() for name in whole.columns}
+    if "failure" in columns:
+        columns["failure"] = whole["failure"].astype(object).where(whole["failure"].notna(), None).to_numpy()
+    return columns
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+
+
+def _tidy(values: np.ndarray) -> np.ndarray:
+    """Outputs are floats, flags or texts, whatever a function made of them, so that all pieces have the same types."""
+    values = np.asarray(values)
+    if values.dtype.kind in "iuf":
+        return values.astype(np.float64, copy=False)
+    return values if values.dtype == bool else values.astype(object, copy=False)

@@ -1,0 +1,151 @@
+"""What a study came to: every point, what is best, and why a point is not."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.pareto import Dominators, dominators, front, knee
+from explorer.study.spec import Study
+from explorer.study.store import read_folder
+from hwbase import InputError, Record
+
+#: Rows that a notebook shows of a front.
+_SHOWN = 20
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult(Record):
+    """All points of a study as a frame, a row each, in order of "point", which is its index too."""
+
+    study: Study
+    frame: pd.DataFrame
+    out: str | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every point: "point", parameters, outputs, derived columns, constraints, "feasible", "failure"."""
+        return self.frame
+
+    @property
+    def feasible(self) -> pd.DataFrame:
+        """Points that did not fail and meet all constraints."""
+        found: pd.DataFrame = self.frame[self.frame["feasible"]]
+        return found
+
+    @cached_property
+    def _front(self) -> pd.DataFrame:
+        trouble = self.trouble()
+        if trouble:
+            raise InputError(trouble)
+        return front(self.feasible, self.study.objectives)
+
+    def front(self) -> pd.DataFrame:
+        """Return the feasible points that no other beats in all objectives, in order of the first objective.
+
+        Raises `InputError` if the study has no objectives, or no point can be judged: see `trouble`.
+        """
+        first, direction = next(iter(self.study.objectives.items()), ("point", "min"))
+        return self._front.sort_values([first, "point"], ascending=[direction == "min", True])
+
+    def knee(self) -> pd.Series:
+        """Return the point of the front that bulges farthest towards the ideal; raises `InputError` as `front` does."""
+        best = self.front()
+        return best.loc[knee(best, self.study.objectives)]
+
+    def dominated_by(self, point: int) -> Dominators:
+        """Return the points of the front that beat `point`, and by how much; raises `InputError` as `front` does."""
+        if point not in self.frame.index:
+            raise InputError(f"point = {point!r}: expected one of the {len(self.frame):,} points of the study")
+        row = self.frame.loc[point]
+        if isinstance(row["failure"], str):
+            raise InputError(f"point {point} failed: {row['failure']}")
+        # A point that breaks a constraint may beat the front; it is compared all the same.
+        best = self.front()
+        pool = best if point in best.index else pd.concat([best, self.frame.loc[[point]]])
+        return dominators(pool, self.study.objectives, point)
+
+    def failures(self) -> pd.Series:
+        """Return how many points failed for each reason, the commonest first."""
+        found: pd.Series = self.frame["failure"].value_counts()
+        return found
+
+    def met(self) -> dict[str, int]:
+        """Return how many points meet each constraint."""
+        return {name: int(self.frame[f"meets {name}"].sum()) for name in self.study.constraints}
+
+    def trouble(self) -> str | None:
+        """Return in a sentence why there is no front, or None if there is one."""
+        if not self.study.objectives:
+            return "the study has no objectives: there is no front"
+        failed = int(self.frame["failure"].notna().sum())
+        if failed == len(self.frame):
+            reason = self.failures().index[0]
+            return f"all {failed:,} points failed; the commonest reason: {reason}"
+        for name in self.study.objectives:
+            if not np.isfinite(self.frame[name].to_numpy(dtype=float)).any():
+                return f"objective {name} is NaN or infinite at every point"
+        if not self.frame["feasible"].any():
+            counts = ", ".join(f"{name}: {count:,}" for name, count in self.met().items())
+            return f"no point meets all constraints; of {len(self.frame) - failed:,} that did not fail: {counts}"
+        return None
+
+    def summary(self) -> dict[str, Any]:
+        """Return counts, ranges of the objectives over feasible points, the size of the front and the knee."""
+        trouble = self.trouble()
+        found: dict[str, Any] = {
+            "study": self.study.name,
+            "digest": self.study.digest(),
+            "points": len(self.frame),
+            "feasible": int(self.frame["feasible"].sum()),
+            "failed": int(self.frame["failure"].notna().sum()),
+            "failures": {str(reason): int(n) for reason, n in self.failures().items()},
+            "constraints": self.met(),
+            "trouble": trouble,
+        }
+        if trouble is None:
+            best = self.feasible[[*self.study.objectives]].replace([np.inf, -np.inf], np.nan)
+            found["objectives"] = {
+                name: {"direction": direction, "low": float(best[name].min()), "high": float(best[name].max())}
+                for name, direction in self.study.objectives.items()
+            }
+            found["front"] = len(self._front)
+            found["knee"] = plain_row(self.knee())
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary and the front, row by row; all points are in the frame and the folder."""
+        rows = [] if self.trouble() else [plain_row(row) for _, row in self.front().iterrows()]
+        return {**self.study.to_dict(), "summary": self.summary(), "front": rows}
+
+    def _repr_html_(self) -> str:
+        if self.trouble():
+            return self.frame.head(_SHOWN).to_html(index=False, escape=True)
+        return self.front().head(_SHOWN).to_html(index=False, escape=True)
+
+
+def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
+    """Return the result of pieces by their first point."""
+    pieces = [tables[start] for start in sorted(tables)]
+    frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
+    ends = ["feasible", "failure"]
+    return _indexed(study, frame[[name for name in frame if name not in ends] + ends], None)
+
+
+def on_disk(study: Study, out: str | Path) -> StudyResult:
+    """Return the result in the folder `out`; raises `InputError` if it holds none."""
+    return _indexed(study, read_folder(out), str(out))
+
+
+def plain_row(row: pd.Series) -> dict[str, Any]:
+    """Return a row as what JSON holds."""
+    return {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
+
+
+def _indexed(study: Study, frame: pd.DataFrame, out: str | None) -> StudyResult:
+    frame = frame.set_axis(pd.Index(frame["point"].to_numpy()), axis="index")
+    frame["failure"] = frame["failure"].astype(object).where(frame["failure"].notna(), None)
+    return StudyResult(study, frame, out)

@@ -1,0 +1,186 @@
+"""A study, run: pieces to whatever computes them - threads, processes, a cluster - and each kept as it comes back."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.study.pieces import evaluate_columns, evaluate_piece, piece_rows
+from explorer.study.result import StudyResult, in_memory, on_disk
+from explorer.study.search import Search
+from explorer.study.spec import SEARCH, Study
+from explorer.study.store import INSTALL, Store, opened
+from hwbase import InputError
+from hwbase.check import count
+
+#: Called with each finished piece: rows done, rows in all, the piece (None for those kept from an earlier run).
+Watch = Callable[[int, int, pd.DataFrame | None], None]
+#: Pieces in flight for each worker: the next is there when one ends, and memory stays bounded.
+_AHEAD = 2
+#: How often a cluster tries a piece again whose worker has died.
+_RETRIES = 5
+
+
+def run(
+    study: Study,
+    out: str | Path | None = None,
+    *,
+    workers: int = 2,
+    cluster: str | None = None,
+    watch: Watch | None = None,
+) -> StudyResult:
+    """Return every point of `study`, evaluated, in memory or (`out`) in a folder of Parquet files.
+
+    What a folder holds of the same study is kept, and only the rest is computed: a run that was killed goes on. Blocks
+    of closed forms run on `workers` threads, single points in as many processes; `cluster` is the address of a Dask
+    scheduler (tcp://host:port) that takes their place. Results do not depend on where and in which pieces they were
+    computed. Raises `InputError` for an output that cannot be written, a missing package, or a cluster that is not
+    there.
+    """
+    workers = int(count("workers", workers, high=1024))
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(opened(out, study)) if out is not None else None
+        pool, width = stack.enter_context(_executor(study, workers, cluster))
+        pieces = _searched if study.sampler == SEARCH else _sampled
+        tables: dict[int, pd.DataFrame] = {}
+        for start, table in pieces(study, store, pool, width, watch):
+            if store is None:
+                tables[start] = table
+        if store is not None:
+            store.level()
+    return on_disk(study, out) if out is not None else in_memory(study, tables)
+
+
+def _sampled(
+    study: Study, store: Store | None, pool: Executor | None, width: int, watch: Watch | None
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield (first point, table) of each piece that was not there yet, as they come, already kept."""
+    points, rows = int(study.points or 0), piece_rows(study)
+    kept = store.kept() if store else {}
+    starts = [start for start in range(0, points, rows) if start not in kept]
+    done = points - sum(min(start + rows, points) - start for start in starts)
+    if watch and kept:
+        watch(done, points, None)
+    for start, table in _computed(study, starts, rows, pool, width):
+        if store:
+            store.keep(start, table)
+        done += min(start + rows, points) - start
+        if watch:
+            watch(done, points, table)
+        yield start, table
+
+
+def _computed(
+    study: Study, starts: list[int], rows: int, pool: Executor | None, width: int
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    points = int(study.points or 0)
+    if pool is None:
+        for start in starts:
+            yield start, evaluate_piece(study, start, min(start + rows, points))
+        return
+    waiting = iter(starts)
+    flying: dict[Future[pd.DataFrame], int] = {}
+    while True:
+        while len(flying) < _AHEAD * width and (start := next(waiting, None)) is not None:
+            flying[pool.submit(evaluate_piece, study, start, min(start + rows, points))] = start
+        if not flying:
+            return
+        ready, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in sorted(ready, key=flying.__getitem__):
+            yield flying.pop(future), _result(future)
+
+
+def _searched(
+    study: Study, store: Store | None, pool: Executor | None, width: int, watch: Watch | None
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Yield generation by generation. Those kept are told to the search as they stand: it asks for the same points."""
+    points = int(study.points or 0)
+    kept = store.kept() if store else {}
+    search = Search(study)
+    for start in range(0, points, study.population):
+        stop = min(start + study.population, points)
+        columns = search.ask(start, stop)
+        if store and start in kept:
+            table = store.read(start)
+        else:
+            table = _generation(study, columns, pool, width)
+            if store:
+                store.keep(start, table)
+        search.tell(table)
+        if watch:
+            watch(stop, points, table)
+        yield start, table
+
+
+def _generation(study: Study, columns: dict[str, np.ndarray], pool: Executor | None, width: int) -> pd.DataFrame:
+    if pool is None or study.target.vectorised:
+        return evaluate_columns(study, columns)
+    size = len(columns["point"])
+    cuts = [cut for cut in np.array_split(np.arange(size), min(size, _AHEAD * width)) if cut.size]
+    futures = [pool.submit(evaluate_columns, study, {n: v[cut] for n, v in columns.items()}) for cut in cuts]
+    return pd.concat([_result(future) for future in futures], ignore_index=True)
+
+
+def _result(future: "Future[pd.DataFrame]") -> pd.DataFrame:
+    try:
+        return future.result()
+    except InputError:
+        raise
+    except Exception as error:
+        # A worker that died takes its piece along; every other error is a row of the results already.
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(
+            f"a worker stopped ({reason}); what was written is kept: run the study again to go on"
+        ) from None
+
+
+@contextlib.contextmanager
+def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple[Executor | None, int]]:
+    """Give (what runs tasks, how many at once); none for one worker, which is this process."""
+    if cluster is not None:
+        with _cluster(cluster) as both:
+            yield both
+        return
+    if workers == 1:
+        yield None, 1
+        return
+    pool = ThreadPoolExecutor(workers) if study.target.vectorised else _processes(workers)
+    try:
+        yield pool, workers
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _processes(workers: int) -> Executor:
+    try:
+        from loky import ProcessPoolExecutor
+    except ImportError:
+        raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
+    pool: Executor = ProcessPoolExecutor(max_workers=workers)
+    return pool
+
+
+@contextlib.contextmanager
+def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError("a cluster needs Dask: pip install 'hwsim[dask]'") from None
+    try:
+        client: Any = Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"cluster = {address!r}: no Dask scheduler answers there ({str(error).splitlines()[0]}); "
+            "expected an address such as tcp://host:8786"
+        ) from None
+    with client:
+        threads = sum(client.ncores().values())
+        if not threads:
+            raise InputError(f"cluster = {address!r}: it has no workers")
+        yield client.get_executor(retries=_RETRIES), threads

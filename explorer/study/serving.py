@@ -1,0 +1,93 @@
+"""One serving simulation as one point of a study: traffic and machine in, what users feel and what it costs out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import hwsim
+from explorer.serving import serving_cost
+from explorer.serving_traffic import traffic_from
+from hwbase import InputError, load_book
+from hwsim.technology import BOOKS
+
+#: Parameters of `traffic_from`, of `Scheduling` and of `hwsim.serve` that a study may set or vary.
+TRAFFIC = (
+    "time_scale",
+    "limit",
+    "rate_per_s",
+    "burstiness",
+    "users",
+    "think_s",
+    "requests",
+    "prompt_tokens",
+    "output_tokens",
+    "seed",
+)
+SCHEDULING = ("policy", "prefill_cap", "max_context", "most_running")
+SERVING = ("model", "on", "grain", "gpus", "machines", "route", "weights", "technology")
+COST = ("built", "convention")
+_WHOLE = ("limit", "users", "requests", "prompt_tokens", "output_tokens", "seed", "gpus", "machines", "built")
+#: Percentiles of each latency that become columns.
+_PERCENTILES = (50, 99)
+
+
+def serving_names(fixed: Mapping[str, Any]) -> set[str]:
+    """Return the names that a study of serving may vary: traffic, scheduling, machine, cost, and its constants."""
+    names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
+    if fixed.get("on", "hnlpu") == "h100":
+        return names | set(load_book("h100", BOOKS))
+    technology = hwsim.technology_book(fixed.get("technology", hwsim.simulate.DEFAULT_TECHNOLOGY))
+    return names | set(hwsim.design_book()) | set(technology)
+
+
+def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
+    """Return the outputs of one simulation as columns of length 1: rates, percentiles, states, energy, cost.
+
+    Raises `InputError` as `hwsim.serve` and `explorer.serving_cost` do.
+    """
+    if points != 1:
+        raise InputError(f"serving takes one point at a time, not {points}")
+    given = {name: _plain(name, value) for name, value in inputs.items() if not _missing(value)}
+    path = given.pop("traffic", None)
+    traffic = traffic_from(path, **{name: given.pop(name) for name in TRAFFIC if name in given})
+    scheduling = hwsim.Scheduling(**{name: given.pop(name) for name in SCHEDULING if name in given})
+    costs = {name: given.pop(name) for name in COST if name in given}
+    how = {name: given.pop(name) for name in SERVING if name in given}
+    model, machines = how.pop("model", "gpt-oss-120b"), how.get("machines", 1)
+    result = hwsim.serve(model, traffic, scheduling=scheduling, set=given, **how)
+    figures: dict[str, Any] = {
+        "tokens_per_s": result.tokens_per_s,
+        "output_tokens_per_s": result.output_tokens_per_s,
+        "finished": result.states["finished"],
+        "duration_s": result.duration_s,
+        "energy_j_per_output_token": result.energy_j_per_output_token,
+        "busiest_share": max(result.utilisation.values(), default=np.nan),
+        "events": result.events,
+    }
+    latencies = {
+        "first_token": result.time_to_first_token_s,
+        "per_output_token": result.time_per_output_token_s,
+        "request": result.latency_s,
+    }
+    for name, seconds in latencies.items():
+        known = seconds[np.isfinite(seconds)]
+        for percentile in _PERCENTILES:
+            figures[f"{name}_p{percentile}_s"] = np.percentile(known, percentile) if known.size else np.nan
+    on_hnlpu = how.get("on", "hnlpu") == "hnlpu"
+    technology = {"technology": how["technology"]} if on_hnlpu and "technology" in how else {}
+    cost = serving_cost(
+        result, model=model, machines=machines, machine_set=given if on_hnlpu else None, **technology, **costs
+    )
+    figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
+    figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens
+    return {name: np.array([value], dtype=float) for name, value in figures.items()}
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, (float, np.floating)) and np.isnan(value))
+
+
+def _plain(name: str, value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if name in _WHOLE and isinstance(value, float) and value.is_integer() else value

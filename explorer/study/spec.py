@@ -1,0 +1,229 @@
+"""A study: what is varied, what comes out, what is allowed and what is wanted; from Python or from a TOML file."""
+
+import hashlib
+import importlib.util
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hwsim
+from explorer.pareto import Direction
+from explorer.study.expressions import parse
+from explorer.study.sampling import SAMPLERS, grid_size
+from explorer.study.space import Parameter, check_conditions, parameter
+from explorer.study.targets import Target, target
+from hwbase import InputError, Record, unknown_name
+from hwbase.check import count
+from hwbase.parsing import read_toml
+
+if TYPE_CHECKING:
+    from explorer.study.result import StudyResult
+
+EXAMPLES = Path(__file__).parent / "examples"
+#: Learns from generation to generation instead of sampling blindly.
+SEARCH = "nsga2"
+#: Points unless a study says how many.
+DEFAULT_POINTS = 1024
+#: Points and parameters beyond which something is mistaken.
+MOST_POINTS, MOST_PARAMETERS = 10**9, 1000
+#: Sections of a study file besides [study], which are the fields of the same name.
+_SECTIONS = ("parameters", "fixed", "derived", "constraints", "objectives")
+_HEADER = ("name", "title", "evaluate", "vectorised", "sampler", "points", "seed", "population")
+#: What makes a table of a study file a parameter rather than the first part of a dotted name.
+_PARAMETER_KEYS = {"low", "high", "choices", "levels", "scale", "log", "whole", "when", "otherwise"}
+#: A column that every study has.
+_OWN = ("point", "failure", "feasible")
+
+
+@dataclass(frozen=True)
+class Study(Record):
+    """What to vary and what to look for; `run` evaluates it.
+
+    `parameters` maps names (settings such as "technology", constants of books, "model.layers", ...) to ranges and
+    choices as `explorer.study.parameter` takes them; `fixed` pins others. `evaluate` is "hardwired", "accelerator",
+    "serving", or a function (`vectorised`: of arrays). `derived` adds columns and `constraints` conditions, both as
+    formulas over columns; `objectives` maps columns to "min" or "max". `sampler` is one of "grid", "random",
+    "latin-hypercube", "sobol", "nsga2" (which needs objectives; `population` points a generation).
+    Making one raises `InputError` for whatever does not fit together.
+    """
+
+    parameters: Mapping[str, Any]
+    evaluate: str | Callable[..., Any] = "hardwired"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
+    constraints: Mapping[str, str] = field(default_factory=dict)
+    objectives: Mapping[str, Direction] = field(default_factory=dict)
+    sampler: str = "sobol"
+    points: int | None = None
+    seed: int = 0
+    population: int = 64
+    vectorised: bool | None = None
+    name: str = "study"
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for section in _SECTIONS:
+            if not isinstance(getattr(self, section), Mapping):
+                raise InputError(f"{section} = {getattr(self, section)!r}: expected a mapping from names")
+        if not self.parameters or len(self.parameters) > MOST_PARAMETERS:
+            raise InputError(f"parameters: {len(self.parameters)} given, expected 1 to {MOST_PARAMETERS:,}")
+        space = {str(name): parameter(str(name), given) for name, given in self.parameters.items()}
+        check_conditions(space)
+        object.__setattr__(self, "parameters", space)
+        self._check_names()
+        self._check_formulas()
+        if self.sampler not in (*SAMPLERS, SEARCH):
+            raise unknown_name("sampler", self.sampler, (*SAMPLERS, SEARCH))
+        if self.sampler == SEARCH and not self.objectives:
+            raise InputError("sampler 'nsga2' needs objectives: expected at least one column with 'min' or 'max'")
+        object.__setattr__(self, "seed", int(count("seed", self.seed, low=0, high=2**32 - 1)))
+        object.__setattr__(self, "population", int(count("population", self.population, low=2, high=10_000)))
+        object.__setattr__(self, "points", self._points())
+
+    @property
+    def target(self) -> Target:
+        """What is evaluated."""
+        return target(self.evaluate, self.vectorised)
+
+    @property
+    def space(self) -> Mapping[str, Parameter]:
+        """The parameters, checked."""
+        return self.parameters
+
+    def run(self, out: str | Path | None = None, **how: Any) -> "StudyResult":
+        """Return every point, evaluated; see `explorer.study.run`, which takes the same options."""
+        from explorer.study.run import run  # the runner knows studies, so this arrow closes a circle
+
+        return run(self, out, **how)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the study as a study file has it."""
+        space = {}
+        for name, each in self.space.items():
+            fields = {key: value for key, value in vars(each).items() if value not in (None, False, {})}
+            kind = {"whole": True} if type(each).__name__ == "Integer" else {}
+            space[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()} | kind
+        sections = {section: dict(getattr(self, section)) for section in _SECTIONS if section != "parameters"}
+        header = {key: getattr(self, key) for key in _HEADER}
+        return {"study": header | {"evaluate": self.target.name}, "parameters": space} | sections
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that the results depend on: the study, the version, books, and a function's code.
+
+        Two studies of equal digest have equal results, point by point.
+        """
+        parts = self.to_dict()
+        parts["study"] = {key: value for key, value in parts["study"].items() if key not in ("name", "title")}
+        content = {"version": hwsim.__version__, "books": _books_digest(), **parts, "code": self._code()}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    def _points(self) -> int:
+        if self.sampler == "grid":
+            size = count("points of the grid", grid_size(self.space), high=MOST_POINTS)
+            if self.points is not None and self.points != size:
+                raise InputError(f"points = {self.points}: the grid has {size:,}; leave points out")
+            return int(size)
+        points = DEFAULT_POINTS if self.points is None else self.points
+        return int(count("points", points, high=MOST_POINTS))
+
+    def _check_names(self) -> None:
+        both = set(self.space) & set(self.fixed)
+        if both:
+            raise InputError(f"{min(both)} is both varied and fixed: expected one of the two")
+        known = self.target.known
+        valid = None if known is None else known(self.fixed)
+        for name in (*self.space, *self.fixed):
+            if valid is not None and name not in valid:
+                raise unknown_name(f"field of {self.target.name}:", name, valid)
+            if name in _OWN:
+                raise InputError(f"parameter {name}: this name is a column of every study; choose another")
+        for name, value in self.fixed.items():
+            if isinstance(value, (list, tuple, dict)):
+                raise InputError(f"fixed {name} = {value!r}: expected one value; what varies is a parameter")
+
+    def _check_formulas(self) -> None:
+        for section in ("derived", "constraints"):
+            for name, text in getattr(self, section).items():
+                parse(f"{section[:-1] if section == 'constraints' else section} {name}", text)
+        for name in self.derived:
+            if name in self.space or name in self.fixed or name in _OWN:
+                raise InputError(f"derived {name}: a column of this name is there already; choose another")
+        for name, direction in self.objectives.items():
+            if direction not in ("min", "max"):
+                raise unknown_name(f"direction of {name}:", direction, ("min", "max"))
+
+    def _code(self) -> str:
+        if isinstance(self.evaluate, str) and ":" not in self.evaluate:
+            return ""
+        function = self.evaluate
+        if isinstance(function, str):
+            module = importlib.util.find_spec(function.partition(":")[0])
+            return Path(module.origin).read_text(encoding="utf-8") if module and module.origin else ""
+        try:
+            return inspect.getsource(function)
+        except (OSError, TypeError):
+            return repr(getattr(function, "__code__", None) and function.__code__.co_code)
+
+
+def load_study(name_or_path: str | Path) -> Study:
+    """Return the study of a TOML file, or one of the shipped examples by name.
+
+    Raises `InputError` for a file that cannot be read, unknown keys (the nearest suggested) and all that `Study` does.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = EXAMPLES / f"{name_or_path}.toml"
+        if str(name_or_path) not in example_names():
+            raise unknown_name("study", str(name_or_path), [*example_names(), "STUDY.toml"])
+    data = read_toml(path)
+    header = data.pop("study", {})
+    if not isinstance(header, dict):
+        raise InputError(f"{path.name}: study = {header!r}: expected a table [study]")
+    for key in data:
+        if key not in _SECTIONS:
+            raise unknown_name(f"section in {path.name}:", key, ("study", *_SECTIONS))
+    for key in header:
+        if key not in _HEADER:
+            raise unknown_name(f"key in [study] of {path.name}:", key, _HEADER)
+    sections = {section: data.get(section, {}) for section in _SECTIONS}
+    if isinstance(sections["parameters"], dict):
+        sections["parameters"] = _flat(sections["parameters"], _PARAMETER_KEYS)
+    if isinstance(sections["fixed"], dict):
+        sections["fixed"] = _flat(sections["fixed"], set())
+    try:
+        return Study(**{"name": path.stem} | header, **sections)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+    except TypeError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+def example_names() -> list[str]:
+    """Return the names of the shipped examples."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+
+
+def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str, Any]:
+    """Join the keys of tables in tables by dots, so that n5.wafer_price_usd needs no quotes in a file.
+
+    A table with a key of `leaf` is a value.
+    """
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict) and value and not leaf & value.keys():
+            found |= _flat(value, leaf, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def _books_digest() -> str:
+    """Return the SHA-256 of every book that is shipped: a constant that changes makes another study."""
+    digest = hashlib.sha256()
+    root = Path(hwsim.__file__).parent.parent
+    for path in sorted((*root.glob("hwsim/books/*.toml"), *root.glob("costmodel/books/*.toml"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
