@@ -19,6 +19,7 @@ from hwbase.correlations import merge_correlations
 OTHER = "versus."
 #: The GPU fleet's, and the second machine's, figures over the first one's: above 1, the first machine is better.
 RATIOS = ("tco_ratio", "carbon_ratio")
+_PER_TOKEN = ("usd_per_million_tokens", "kg_per_million_tokens")
 VERSUS_RATIOS = ("versus_usd_per_token_ratio", "versus_carbon_per_token_ratio")
 
 
@@ -122,13 +123,6 @@ class Pair:
             return columns
         others = self.second({name: values[own] for name, own in self.own_names.items() if own in values})
         failure = np.where(columns["failure"] != None, columns["failure"], others["failure"])  # noqa: E711
-        cost, carbon = (other / one for one, other in zip(_per_token(columns), _per_token(others), strict=True))
         beside = {OTHER + name: column for name, column in others.items() if name != "failure"}
-        ratios = dict(zip(VERSUS_RATIOS, (cost, carbon), strict=True))
+        ratios = {ratio: others[name] / columns[name] for ratio, name in zip(VERSUS_RATIOS, _PER_TOKEN, strict=True)}
         return columns | beside | ratios | {"failure": failure}
-
-
-def _per_token(columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return dollars and tonnes for a million tokens."""
-    usd = columns["usd_per_million_tokens"]
-    return usd, columns["carbon_t"] * usd / columns["tco_usd"]

@@ -52,8 +52,8 @@ AXES = {
     for axis in (
         Axis("volume", "systems built", "", 1, 1e5, None, log=True),
         Axis("lifetime", "lifetime", "years", 1, 10, LIFETIME),
-        Axis("respins", "re-spins a year", "1/year", 0, 6, RESPINS),
-        Axis("utilisation", "utilisation", "1", 0.05, 1, "use.utilisation"),
+        Axis("respins", "re-spins a year", "", 0, 6, RESPINS),
+        Axis("utilisation", "utilisation", "", 0.05, 1, "use.utilisation"),
         Axis("electricity", "price of electricity", "USD/kWh", 0.02, 0.5, "electricity.usd_per_kwh", log=True),
         Axis("grid", "carbon of the grid", "gCO2e/kWh", 5, 1000, "grid.us_g_per_kwh", log=True),
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from explorer.economics import PAPER_MODEL
+from explorer.figures.numbers import compact
 from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, emit
 from explorer.terminal import show_frame
@@ -204,23 +205,20 @@ def _show(found: Uncertainty, outputs: tuple[str, ...]) -> None:
     console = Console()
     for chance in probabilities(found):
         console.print(said(chance, found), highlight=False, soft_wrap=True)
-    show_frame(console, f"{found.samples:,} draws of {len(found.distributions)} constants", found.percentiles())
+    ranks = found.percentiles().drop(columns="mean").set_index("output").map(compact).reset_index()
+    show_frame(console, f"{found.samples:,} draws of {len(found.distributions)} constants", ranks)
     for name in outputs:
         indices, ends = found.sobol(name), found.tornado(name).set_index("name")
         top = indices.head(_SHOWN)
-        rows = pd.DataFrame(
-            {
-                "factor": top["name"],
-                "first order": [
-                    f"{row.first:.3f} [{row.first_low:.3f}, {row.first_high:.3f}]" for row in top.itertuples()
-                ],
-                "total order": [
-                    f"{row.total:.3f} [{row.total_low:.3f}, {row.total_high:.3f}]" for row in top.itertuples()
-                ],
-                "at its low": ends.loc[top["name"], "low"].to_numpy(),
-                "at its high": ends.loc[top["name"], "high"].to_numpy(),
-            }
-        )
+        rows = pd.DataFrame({"factor": top["name"]})
+        for order in ("first", "total"):
+            low, high = top[f"{order}_low"], top[f"{order}_high"]
+            rows[f"{order} order [%]"] = [
+                f"{100 * mid:.1f} ({100 * a:.1f} to {100 * b:.1f})"
+                for mid, a, b in zip(top[order], low, high, strict=True)
+            ]
+        for end in ("low", "high"):
+            rows[f"at its {end}"] = ends.loc[top["name"], end].to_numpy()
         scale = ", on a logarithmic scale" if name in found.logs else ""
         show_frame(console, f"What decides {name} (nominal {found.nominal[name]:,.4g}){scale}", rows)
     if found.infeasible:

@@ -1,5 +1,6 @@
 """Pictures of uncertainty: shares of draws, what decides, one factor at a time, break-even curves, convergence."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 
@@ -7,15 +8,17 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import plain, pretty_unit
+from explorer.figures.numbers import pretty_unit
 from explorer.figures.serving import style
 from explorer.figures.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, text
+from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
 from explorer.uncertainty.results import Uncertainty
 
 _HEIGHT_PX, _ROW_PX, _FRAME_PX = 400, 34, 120
 _LINE_PX, _THIN_PX = 2.5, 1.5
 _LABEL_CHARS = 26
+_MANY_DECADES = 1e3
 #: Points of a drawn distribution.
 _DRAWN = np.linspace(0.0, 100.0, 401)
 LABELS = {
@@ -23,12 +26,35 @@ LABELS = {
     "carbon_ratio": "GPU carbon over hardwired",
     "versus_usd_per_token_ratio": "second machine's dollars per token over the first's",
     "versus_carbon_per_token_ratio": "second machine's carbon per token over the first's",
+    "tokens_per_s": "tokens per second",
+    "latency_s": "time of a token [s]",
+    "energy_j_per_token": "energy per token [J]",
+    "die_area_mm2": "die [mm²]",
+    "power_w": "power of a system [W]",
+    "masks_usd": "masks [$]",
+    "nre_usd": "masks and design [$]",
+    "tco_usd": "TCO [$]",
+    "usd_per_million_tokens": "dollars per million tokens",
+    "carbon_t": "carbon [t]",
+    "kg_per_million_tokens": "carbon per million tokens [kg]",
+    "gpus": "GPUs that match",
+    "gpu_tco_usd": "GPU TCO [$]",
+    "gpu_usd_per_million_tokens": "GPU dollars per million tokens",
+    "gpu_carbon_t": "GPU carbon [t]",
 }
 
 
 def label(name: str) -> str:
-    """Return what an output is called in a picture."""
-    return LABELS.get(name, name.replace("_", " "))
+    """Return what an output is called on a page."""
+    own, _, plain_name = name.rpartition(OTHER)
+    said = LABELS.get(plain_name, plain_name.replace("_", " "))
+    return f"second machine: {said}" if own or name.startswith(OTHER) else said
+
+
+def titled(name: str) -> str:
+    """Return the label with a capital."""
+    said = label(name)
+    return said[:1].upper() + said[1:]
 
 
 def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
@@ -72,7 +98,7 @@ def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> go.Figure:
             hovertemplate="%{x:.1%} of the variance<extra>%{fullData.name}</extra>",
         )
     drawn.update_layout(barmode="group", legend_traceorder="reversed", bargap=0.25)
-    drawn.update_xaxes(title_text="share of the variance (bars: 95 % interval)", tickformat=".0%", rangemode="tozero")
+    drawn.update_xaxes(title_text="share of the variance", tickformat=".0%", rangemode="tozero")
     return drawn
 
 
@@ -93,7 +119,7 @@ def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 1
         )
     drawn.add_vline(x=nominal, line={"color": NEUTRAL_LINE, "dash": "dot"})
     drawn.update_layout(barmode="overlay")
-    drawn.update_xaxes(title_text=f"{label(output)} (line: nominal {plain(nominal)})", rangemode="tozero")
+    drawn.update_xaxes(title_text=label(output), rangemode="tozero")
     return drawn
 
 
@@ -139,9 +165,16 @@ def break_even_curves(curves: Sequence[Curve]) -> go.Figure:
         title_text=f"{axis.label} [{unit}]" if unit else axis.label, type="log" if axis.log else "linear"
     )
     if axis.log:
-        drawn.update_xaxes(dtick=1)
+        drawn.update_xaxes(tickvals=_ticks(axis.low, axis.high))
     drawn.update_yaxes(title_text="GPUs over hardwired", type="log", dtick=1)
     return drawn
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return the decades from low to high, with 2 and 5 in each where there are few."""
+    steps = (1.0,) if high / low >= _MANY_DECADES else (1.0, 2.0, 5.0)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [float(f"{step}e{decade}") for decade in decades for step in steps if low <= step * 10.0**decade <= high]
 
 
 def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
@@ -158,9 +191,7 @@ def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
             hovertemplate="%{x:,} draws: %{y:,.4~g}<extra>%{fullData.name}</extra>",
         )
     drawn.update_xaxes(title_text="draws", type="log", tickvals=list(table["samples"])[::2])
-    drawn.update_yaxes(
-        title_text=label(output), type="log" if (table.drop(columns="samples") > 0).all(axis=None) else "linear"
-    )
+    drawn.update_yaxes(title_text=label(output))
     return drawn
 
 

@@ -1,7 +1,9 @@
 """The page of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
 
+from collections.abc import Sequence
+
 from explorer.figures.captioned import CaptionedFigure, captioned_figure
-from explorer.figures.numbers import percent, plain, pretty_unit, times
+from explorer.figures.numbers import compact, percent, plain, pretty_unit, times
 from explorer.figures.tables import Column, Table, frame_table
 from explorer.serving_page import Section
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
@@ -13,6 +15,7 @@ from explorer.uncertainty.figures import (
     exceedance,
     label,
     sobol_bars,
+    titled,
     tornado_bars,
 )
 from explorer.uncertainty.results import Probability, Uncertainty
@@ -36,7 +39,7 @@ def render_uncertainty(
         "brief",
         "In brief",
         tuple(said(chance, found) for chance in probabilities(found)),
-        tables=(percentile_table(found, shown),),
+        tables=(percentile_table("The answer over the draws", found, shown),),
     )
     spread = Section(
         "spread",
@@ -53,7 +56,8 @@ def render_uncertainty(
         ("Each factor at both ends of its range, everything else nominal; correlated constants go together.",),
         tuple(_ends(found, output) for output in shown),
     )
-    last = Section("method", "Convergence and constants", (), _converges(found, shown), tuple(_constants(found)))
+    every = percentile_table("Every output over the draws", found, found.names)
+    last = Section("method", "Convergence and constants", (), _converges(found, shown), (every, *_constants(found)))
     parts = (brief, spread, decides, ends, *((turning(turns),) if turns else ()), last)
     return uncertainty_page(f"How sure is it? {found.subject.get('model', '')}".rstrip(), parts, found, command)
 
@@ -66,8 +70,10 @@ def ratios_of(found: Uncertainty) -> tuple[str, ...]:
 def probabilities(found: Uncertainty) -> list[Probability]:
     """Return the probability that each ratio is above 1, and that both against GPUs are."""
     ratios = ratios_of(found)
-    both = [found.all_above(RATIOS)] if set(RATIOS) <= set(ratios) else []
-    return [found.probability(name) for name in ratios] + both
+    chances = [found.probability(name) for name in ratios]
+    if set(RATIOS) <= set(ratios):
+        chances.insert(len(RATIOS), found.all_above(RATIOS))
+    return chances
 
 
 def said(chance: Probability, found: Uncertainty) -> str:
@@ -85,13 +91,11 @@ def said(chance: Probability, found: Uncertainty) -> str:
     )
 
 
-def percentile_table(found: Uncertainty, first: tuple[str, ...] = ()) -> Table:
-    """Return percentiles of every output, those of `first` at the top."""
-    frame = found.percentiles()
-    order = sorted(range(len(frame)), key=lambda row: frame["output"][row] not in first)
-    columns = {"output": Column("output", numeric=False)}
-    columns |= {name: Column(name) for name in frame.columns if name not in ("output", "mean")}
-    return frame_table("Every output over the draws", frame.iloc[order], columns, {"output": label})
+def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -> Table:
+    """Return nominal values and percentiles of `outputs`."""
+    frame = found.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)].reset_index()
+    columns = {str(name): Column(str(name), numeric=name != "output") for name in frame.columns}
+    return frame_table(caption, frame, columns, dict.fromkeys(columns, compact) | {"output": titled})
 
 
 def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigure]:
@@ -111,7 +115,7 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigu
         if not len(indices) or indices["total"].isna().all():
             continue
         scale = ", on a logarithmic scale" if output in found.logs else ""
-        caption = f"{label(output).capitalize()}: shares of the variance{scale}"
+        caption = f"{titled(output)}: shares of the variance{scale}"
         table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares)
         figures.append(
             captioned_figure(f"sobol-{output.replace('_', '-')}", sobol_bars(indices, output), caption, table, 4)
@@ -122,7 +126,7 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigu
 def _ends(found: Uncertainty, output: str) -> CaptionedFigure:
     table, nominal = found.tornado(output), found.nominal[output]
     columns = {"name": Column("factor", numeric=False), "low": Column("at its low"), "high": Column("at its high")}
-    caption = f"{label(output).capitalize()}, one factor at a time (nominal {plain(nominal)})"
+    caption = f"{titled(output)}, one factor at a time (nominal {plain(nominal)})"
     behind = frame_table(caption, table.head(_MOST_FACTORS), columns, {})
     return captioned_figure(
         f"ends-{output.replace('_', '-')}", tornado_bars(table, nominal, output), caption, behind, 2
@@ -135,7 +139,7 @@ def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[CaptionedF
         table = found.convergence(output)
         columns = {name: Column(name) for name in table.columns}
         behind = frame_table("Percentiles over draws", table, columns, {"samples": lambda n: f"{n:,}"})
-        caption = f"{label(output).capitalize()}: percentiles over the number of draws"
+        caption = f"{titled(output)}: percentiles over the number of draws"
         figures.append(
             captioned_figure(f"draws-{output.replace('_', '-')}", convergence_lines(table, output), caption, behind, 2)
         )
@@ -183,7 +187,7 @@ def _why(found: Uncertainty) -> tuple[str, ...]:
     log = " Ratios are taken in logarithms." if found.logs else ""
     return (
         "First order: the share of the variance that goes if a factor becomes known. Total order: what stays if all "
-        f"others become known; the difference is interaction.{log} Lines are 95 % intervals from a bootstrap.",
+        f"others become known; the difference is interaction.{log} Whiskers are 95 % intervals from a bootstrap.",
     )
 
 
