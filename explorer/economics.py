@@ -44,6 +44,9 @@ class CostAnswer(Record):
     notes: tuple[str, ...] = ()
     effects: pd.DataFrame | None = None
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+    node: str = PAPER_NODE
+    book: Book | None = field(default=None, repr=False, compare=False)
+    """The cost book that it was computed from, overrides in place."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures level by level, the inputs, the ratios and the sources."""
@@ -128,7 +131,8 @@ def cost(
         table = costmodel.convention_effects(assumptions, groups=GROUPS, volume=volume, node=node, **inputs)
     read = {**used, **comparison.low.bill.assumptions, **comparison.low.hardwired.assumptions}
     read |= comparison.low.gpu.assumptions | comparison.low.hardwired_carbon.assumptions
-    return CostAnswer(spec.name, volume, convention, comparison, inputs, notes, table, read)
+    read |= comparison.low.gpu_carbon.assumptions
+    return CostAnswer(spec.name, volume, convention, comparison, inputs, notes, table, read, node, assumptions)
 
 
 def cost_node(technology: str, book: Book) -> str:
