@@ -23,7 +23,7 @@ _TIMEOUT_S = 120
 def execute(path: Path) -> None:
     """Run the notebook and write it with its outputs; an error in a cell stops it and leaves the file as it was."""
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=_TIMEOUT_S, kernel_name="python3", store_widget_state=False).execute()
+    NotebookClient(book, timeout=_TIMEOUT_S, kernel_name="python3").execute()
     for cell in book.cells:
         # When cells ran, and in which order, is another each time.
         cell.metadata.pop("execution", None)

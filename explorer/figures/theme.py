@@ -46,6 +46,8 @@ OTHER_STYLE = (YELLOW, "cross", "longdash")
 
 _TEXT_PX = 13
 _MARGIN = {"l": 12, "r": 16, "t": 44, "b": 12}
+#: Room above for a title and, under it, two lines of legend; pages write captions instead and take their own.
+_TOP_WITH_LEGEND_PX = 80
 _MACHINE_NAMES = {
     "hnlpu": "HNLPU, as published",
     "h100": "H100",
@@ -81,12 +83,15 @@ def fill(colour: str, shape: str) -> dict[str, Any]:
 
 def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
     """Return an empty figure in the shared style; `layout` adds to it or overrides it."""
+    heading: dict[str, Any] = {"text": text(title), "font": {"size": _TEXT_PX + 2}}
+    heading |= {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
+    top = {} if layout.get("showlegend") is False else {"t": _TOP_WITH_LEGEND_PX}
     shared: dict[str, Any] = {
-        "title": {"text": text(title), "font": {"size": _TEXT_PX + 2}, "x": 0, "xref": "container", "xanchor": "left"},
+        "title": heading | {"pad": {"t": 8, "l": 8}},
         "height": height_px,
         "template": "none",
         "autosize": True,
-        "margin": dict(_MARGIN),
+        "margin": _MARGIN | top,
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "font": {"family": FONT, "size": _TEXT_PX, "color": NEUTRAL_TEXT},
