@@ -24,6 +24,7 @@ from explorer.reproduce import PAPERS, reproduce
 from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
 from explorer.serving_command import simulate_command
+from explorer.study.commands import study_app
 from explorer.uncertainty.commands import break_even_command, uncertainty_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
@@ -171,6 +172,7 @@ app.command("compare-tools")(compare_tools_command)
 app.command("uncertainty")(uncertainty_command)
 app.command("break-even")(break_even_command)
 app.add_typer(audit_app, name="audit")
+app.add_typer(study_app, name="study")
 app.add_typer(retrieve_app, name="retrieve")
 
 

@@ -96,7 +96,9 @@ def _setting(shared: tuple[tuple[str, Any], ...]) -> Setting:
 def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
     spec = models.load(given["model"])
     fields = {name.removeprefix(_FIELD): value for name, value in given.items() if name.startswith(_FIELD)}
-    whole = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in fields.items()}
+    whole: dict[str, Any] = {
+        name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in fields.items()
+    }
     return replace(spec, **whole) if fields else spec
 
 

@@ -42,7 +42,7 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
         # What went in comes out again: one column says it.
         found = {name: values for name, values in found.items() if name not in clash}
     table: dict[str, np.ndarray] = {**columns, **{name: _tidy(values) for name, values in found.items()}}
-    failed = np.not_equal(failure, None)
+    failed = np.array([reason is not None for reason in failure], dtype=bool)
     return _judged(study, table, failed, failure)
 
 

@@ -85,7 +85,7 @@ def _computed(
     waiting = iter(starts)
     flying: dict[Future[pd.DataFrame], int] = {}
     while True:
-        while len(flying) < _AHEAD * width and (start := next(waiting, None)) is not None:
+        while len(flying) < _AHEAD * width and (start := next(waiting, -1)) >= 0:
             flying[pool.submit(evaluate_piece, study, start, min(start + rows, points))] = start
         if not flying:
             return

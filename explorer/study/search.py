@@ -3,7 +3,6 @@
 NSGA-II: Deb, Pratap, Agarwal and Meyarivan, IEEE Trans. Evolutionary Computation 6(2), 2002.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from explorer.study.space import Choice, Integer, active
 from explorer.study.spec import Study
 from hwbase import InputError
 
-_BROKEN = "constraints"
 #: What a failed point counts as in each objective: worse than anything that was built.
 _WORST = 1e300
 
@@ -27,9 +25,7 @@ class Search:
         optuna = _optuna()
         self._study = study
         self._dimensions = {name: _distribution(optuna, each) for name, each in study.space.items()}
-        sampler = optuna.samplers.NSGAIISampler(
-            population_size=study.population, seed=study.seed, constraints_func=_violations
-        )
+        sampler = optuna.samplers.NSGAIISampler(population_size=study.population, seed=study.seed)
         self._search = optuna.create_study(directions=["minimize"] * len(study.objectives), sampler=sampler)
         self._asked: list[Any] = []
 
@@ -52,11 +48,12 @@ class Search:
     def tell(self, table: pd.DataFrame) -> None:
         """Take what the points asked for last came to."""
         costs = np.nan_to_num(_costs(self._study, table), nan=_WORST)
-        met = [f"meets {name}" for name in self._study.constraints]
-        broken = (~table[met].to_numpy(dtype=bool)).sum(axis=1) if met else np.zeros(len(table))
-        failed = table["failure"].notna().to_numpy()
-        for trial, values, violations in zip(self._asked, costs, broken + failed * (len(met) + 1), strict=True):
-            trial.set_user_attr(_BROKEN, [float(violations)])
+        # Optuna takes a constraint as met where its value is not above 0.
+        broken = {name: ~table[f"meets {name}"].to_numpy(dtype=bool) for name in self._study.constraints}
+        broken["not to fail"] = table["failure"].notna().to_numpy()
+        for i, (trial, values) in enumerate(zip(self._asked, costs, strict=True)):
+            for name, holds_not in broken.items():
+                trial.set_constraint(name, float(holds_not[i]))
             self._search.tell(trial, values.tolist())
 
 
@@ -64,11 +61,6 @@ def _costs(study: Study, table: pd.DataFrame) -> np.ndarray:
     # Where all points of a generation failed, the objectives' columns are not there.
     whole = table.reindex(columns=[*study.objectives]) if not {*study.objectives} <= {*table.columns} else table
     return costs_of(whole, study.objectives)
-
-
-def _violations(trial: Any) -> Sequence[float]:
-    found: Sequence[float] = trial.user_attrs[_BROKEN]
-    return found
 
 
 def _distribution(optuna: Any, each: Any) -> Any:

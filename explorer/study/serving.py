@@ -9,6 +9,7 @@ import hwsim
 from explorer.serving import serving_cost
 from explorer.serving_traffic import traffic_from
 from hwbase import InputError, load_book
+from hwsim.simulate import DEFAULT_TECHNOLOGY
 from hwsim.technology import BOOKS
 
 #: Parameters of `traffic_from`, of `Scheduling` and of `hwsim.serve` that a study may set or vary.
@@ -37,7 +38,7 @@ def serving_names(fixed: Mapping[str, Any]) -> set[str]:
     names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
     if fixed.get("on", "hnlpu") == "h100":
         return names | set(load_book("h100", BOOKS))
-    technology = hwsim.technology_book(fixed.get("technology", hwsim.simulate.DEFAULT_TECHNOLOGY))
+    technology = hwsim.technology_book(fixed.get("technology", DEFAULT_TECHNOLOGY))
     return names | set(hwsim.design_book()) | set(technology)
 
 

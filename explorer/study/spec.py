@@ -178,32 +178,41 @@ def load_study(name_or_path: str | Path) -> Study:
         path = EXAMPLES / f"{name_or_path}.toml"
         if str(name_or_path) not in example_names():
             raise unknown_name("study", str(name_or_path), [*example_names(), "STUDY.toml"])
-    data = read_toml(path)
-    header = data.pop("study", {})
-    if not isinstance(header, dict):
-        raise InputError(f"{path.name}: study = {header!r}: expected a table [study]")
+    return study_from(_named(read_toml(path), path.stem), path.name)
+
+
+def study_from(data: Mapping[str, Any], where: str) -> Study:
+    """Return the study of a file's content, as TOML or JSON reads it; `where` names the file in messages.
+
+    Raises `InputError` for unknown keys (the nearest suggested) and all that `Study` does.
+    """
+    header = data.get("study", {})
+    if not isinstance(header, Mapping):
+        raise InputError(f"{where}: study = {header!r}: expected a table [study]")
     for key in data:
-        if key not in _SECTIONS:
-            raise unknown_name(f"section in {path.name}:", key, ("study", *_SECTIONS))
+        if key not in ("study", *_SECTIONS):
+            raise unknown_name(f"section in {where}:", key, ("study", *_SECTIONS))
     for key in header:
         if key not in _HEADER:
-            raise unknown_name(f"key in [study] of {path.name}:", key, _HEADER)
+            raise unknown_name(f"key in [study] of {where}:", key, _HEADER)
     sections = {section: data.get(section, {}) for section in _SECTIONS}
-    if isinstance(sections["parameters"], dict):
-        sections["parameters"] = _flat(sections["parameters"], _PARAMETER_KEYS)
-    if isinstance(sections["fixed"], dict):
-        sections["fixed"] = _flat(sections["fixed"], set())
+    for section, leaf in (("parameters", _PARAMETER_KEYS), ("fixed", set())):
+        if isinstance(sections[section], Mapping):
+            sections[section] = _flat(sections[section], leaf)
     try:
-        return Study(**{"name": path.stem} | header, **sections)
-    except InputError as error:
-        raise InputError(f"{path.name}: {error}") from None
-    except TypeError as error:
-        raise InputError(f"{path.name}: {error}") from None
+        return Study(**header, **sections)
+    except (InputError, TypeError) as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def example_names() -> list[str]:
     """Return the names of the shipped examples."""
     return sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+
+
+def _named(data: dict[str, Any], name: str) -> dict[str, Any]:
+    header = data.get("study", {})
+    return data | {"study": {"name": name} | header} if isinstance(header, dict) else data
 
 
 def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str, Any]:

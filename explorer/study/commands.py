@@ -1,0 +1,168 @@
+"""`hwsim study`: run a study file, see its front, and ask why a point is not on it."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+
+from explorer.figures.numbers import counted
+from explorer.options import parse_count, parse_overrides
+from explorer.output import AsJson, Out, emit
+from explorer.study.progress import Live
+from explorer.study.result import StudyResult, on_disk, plain_row
+from explorer.study.spec import Study, example_names, load_study, study_from
+from explorer.study.store import manifest
+from explorer.terminal import show_frame
+
+study_app = typer.Typer(
+    help="Vary anything: sample or search a design space, see the front, resume what was interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+#: What a study without an answer ends with; what was computed is kept.
+NO_ANSWER = 1
+#: Rows of a front that fit a terminal.
+_SHOWN = 12
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML) or a name of `hwsim study list`.")]
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that `hwsim study run` wrote.")]
+
+
+@study_app.command("list")
+def list_command(as_json: AsJson = False, out: Out = None) -> None:
+    """The shipped examples."""
+    found = [
+        {"study": name, "title": study.title, "points": study.points, "parameters": ", ".join(study.space)}
+        for name in example_names()
+        for study in (load_study(name),)
+    ]
+    if as_json or out:
+        emit(found, out)
+    else:
+        show_frame(Console(), "Studies that come with hwsim", pd.DataFrame(found))
+
+
+@study_app.command("run")
+def run_command(
+    name: StudyName,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Folder for the results (Parquet); one begun earlier is gone on with.")
+    ] = None,
+    workers: Annotated[str, typer.Option("--workers", help="Threads for closed forms, processes for the rest.")] = "2",
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Address of a Dask scheduler, such as tcp://10.0.0.1:8786.")
+    ] = None,
+    points: Annotated[str | None, typer.Option("--points", help="Points, in place of the study's own number.")] = None,
+    seed: Annotated[str | None, typer.Option("--seed", help="Seed, in place of the study's own.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="grid, random, latin-hypercube, sobol or nsga2.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Pin a field that the study fixes or leaves alone: key=value.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate every point of a study; exit 1 if there is nothing to choose from (what was computed is kept)."""
+    study = _changed(load_study(name), points, seed, sampler, parse_overrides(settings))
+    with Live(study, Console(stderr=True)) as live:
+        result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
+    _tell(result, as_json)
+
+
+@study_app.command("show")
+def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> None:
+    """What a study came to: counts, failures, the front and its knee (--out front.csv writes the front)."""
+    result = open_result(folder)
+    if out is None:
+        _tell(result, as_json)
+        return
+    if out.lower().endswith(".csv"):
+        emit(result.front(), out)
+    else:
+        emit(result, out)
+
+
+@study_app.command("why")
+def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = None) -> None:
+    """Which points of the front beat a point, and by how much in each objective."""
+    found = open_result(folder).dominated_by(point)
+    better = found.to_frame().reset_index(drop=True)
+    if as_json or out:
+        rows = [plain_row(row) for _, row in better.iterrows()]
+        emit(better if out and out.lower().endswith(".csv") else {"point": plain_row(found.point), "better": rows}, out)
+        return
+    console = Console()
+    if better.empty:
+        console.print(f"point {point} is on the front: no other point beats it", highlight=False)
+        return
+    show_frame(console, f"{len(better):,} points of the front beat point {point}", better.head(_SHOWN))
+
+
+def open_result(folder: str | Path) -> StudyResult:
+    """Return the result in a folder that a study was run into; raises `InputError` if there is none."""
+    return on_disk(study_from(manifest(folder)["study"], str(folder)), folder)
+
+
+def _changed(
+    study: Study, points: str | None, seed: str | None, sampler: str | None, settings: dict[str, Any]
+) -> Study:
+    given = {"points": parse_count("points", points), "seed": parse_count("seed", seed), "sampler": sampler}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if study.sampler == "grid" and sampler is not None and points is None:
+        # The size of the grid is no wish of the user's.
+        changes["points"] = None
+    if settings:
+        changes["fixed"] = {**study.fixed, **{name: _value(value) for name, value in settings.items()}}
+    return dataclasses.replace(study, **changes) if changes else study
+
+
+def _value(text: str) -> Any:
+    """A number where the text is one, a flag for true and false, otherwise the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if number.is_integer() else number
+
+
+def _tell(result: StudyResult, as_json: bool) -> None:
+    summary = result.summary()
+    if as_json:
+        emit(result)
+    else:
+        console = Console()
+        counts = {name: summary[name] for name in ("points", "feasible", "failed")}
+        counts |= {f"meet {name}": count for name, count in summary["constraints"].items()}
+        show_frame(
+            console, result.study.title or result.study.name, pd.DataFrame(counts.items(), columns=["", "number"])
+        )
+        if summary["failures"]:
+            failures = pd.DataFrame(list(summary["failures"].items())[:_SHOWN], columns=["failed because", "points"])
+            show_frame(console, "Failures", failures)
+        if not summary["trouble"]:
+            best, knee = result.front(), result.knee()
+            inputs = pd.DataFrame([(name, knee[name]) for name in _columns(result)], columns=["the knee", "value"])
+            show_frame(console, f"Point {knee['point']}, the knee of the front", inputs)
+            shown = _thinned(best[["point", *result.study.objectives]])
+            show_frame(console, f"Front: {counted(len(best), 'point')}, {len(shown)} shown", shown)
+        if result.out:
+            console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True)
+    if summary["trouble"] and result.study.objectives:
+        typer.echo(f"hwsim: {summary['trouble']}; the results are kept", err=True)
+        raise typer.Exit(NO_ANSWER)
+
+
+def _columns(result: StudyResult) -> list[str]:
+    return [*result.study.objectives, *result.study.space]
+
+
+def _thinned(best: pd.DataFrame) -> pd.DataFrame:
+    """At most `_SHOWN` rows, evenly from the first to the last."""
+    rows = np.unique(np.linspace(0, len(best) - 1, min(len(best), _SHOWN)).astype(int))
+    return best.iloc[rows]
