@@ -99,7 +99,8 @@ class Book(Mapping[str, Quantity]):
             value, unit = split_unit(given, old.unit)
             value = number(key, value) * units.factor(unit, old.unit, key)
             if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
-                raise InputError(f"{key} = {given}: expected a number >= 0 in {old.unit}")
+                shown = np.min(given) if np.ndim(given) else given
+                raise InputError(f"{key} = {shown}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
         return dataclasses.replace(self, quantities=changed)
 

@@ -11,7 +11,7 @@ import models
 from explorer.economics import PAPER_MODEL
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Uncertainty
-from explorer.uncertainty.scenario import Machine, Scenario, chosen
+from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import Correlation, Quantity
 from hwbase.correlations import merge_correlations
 
@@ -50,6 +50,7 @@ def analyse(
     scenario = Scenario(model, **choices)
     pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
     quantities = pair.quantities(only)
+    check_ranges(pair, quantities)
     found = propagate(
         pair,
         quantities,

@@ -17,7 +17,7 @@ from explorer.uncertainty.distributions import distributions
 from explorer.uncertainty.factors import correlated_shares, factors_of
 from explorer.uncertainty.propagate import samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
-from explorer.uncertainty.scenario import Machine, Scenario, chosen
+from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import Quantity, Record, quantities_frame
 from hwbase.check import count
 
@@ -132,6 +132,7 @@ def break_even(
     made = [axis_named(name, machine.read, low, high) for name in axes]
     size, steps = samples_of(samples), int(count("points", points, low=2, high=10_000))
     drawn = chosen(machine.quantities(), only)
+    check_ranges(machine, drawn)
     whole, own = machine.whole(), machine.shapes() | dict(shapes or {})
     spreads = distributions(
         drawn,
@@ -152,6 +153,8 @@ def break_even(
 
 def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any], size: int) -> list[Curve]:
     x = axis.values(points)
+    # Of a value that no machine takes the user hears at once.
+    machine(axis.put({}, x, machine.read), **({"volume": x} if axis.constant is None else {}))
     at_nominal, _ = _ratios(machine, axis, x, {}, 1)
     found, infeasible = _ratios(machine, axis, x, values, size)
     curves = []

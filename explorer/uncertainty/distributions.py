@@ -59,8 +59,9 @@ class Distribution(Record):
             else:
                 found = _quantile(self.shape, shares, low, mode, high)
             found = np.rint(found) if self.whole else found
-            # Rounding (of logarithms, of halves) leaves no draw outside of the range.
+            # Rounding, of logarithms and of halves, leaves no draw outside of the range, and the ends are exact.
             found = np.clip(found, self.low, self.high)
+            found = np.where(shares <= 0.0, self.low, np.where(shares >= 1.0, self.high, found))
         return np.where(centre, self.nominal, found)
 
 
@@ -91,6 +92,9 @@ def distributions(
     Raises `InputError` naming the quantity.
     """
     own, counted = dict(shapes or {}), set(whole)
+    for given in (shape, *own.values()):
+        if given not in SHAPES:
+            raise unknown_name("shape", given, SHAPES)
     for name in (*own, *counted):
         if name not in quantities:
             raise unknown_name("quantity", name, quantities)

@@ -1,6 +1,6 @@
 """The hardwired machine and its fleet as a function of the constants that it reads."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -168,3 +168,14 @@ def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str,
         if not any(fnmatchcase(name, pattern) for name in quantities):
             raise unknown_name("constant that is read here and has a range:", pattern, quantities)
     return {n: q for n, q in quantities.items() if not patterns or any(fnmatchcase(n, p) for p in patterns)}
+
+
+def check_ranges(function: Callable[[dict[str, Any]], Any], quantities: Mapping[str, Quantity]) -> None:
+    """Raise the `InputError` of `function` for an end of a range that it takes from no point, all else nominal.
+
+    What cannot be built is no such end: the function says so in a column, and draws of it are counted.
+    """
+    alone = np.eye(len(quantities), dtype=bool)
+    for level in ("low", "high"):
+        ends = ((name, q.at(level), q.nominal) for name, q in quantities.items())
+        function({name: np.where(at, end, nominal) for at, (name, end, nominal) in zip(alone, ends, strict=True)})
