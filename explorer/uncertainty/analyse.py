@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import models
 from explorer.economics import PAPER_MODEL
@@ -123,7 +124,7 @@ class Pair:
         if self.second is None:
             return columns
         others = self.second({name: values[own] for name, own in self.own_names.items() if own in values})
-        failure = np.where(columns["failure"] != None, columns["failure"], others["failure"])  # noqa: E711
+        failure = np.where(pd.isna(columns["failure"]), others["failure"], columns["failure"])
         beside = {OTHER + name: column for name, column in others.items() if name != "failure"}
         ratios = {ratio: others[name] / columns[name] for ratio, name in zip(VERSUS_RATIOS, _PER_TOKEN, strict=True)}
         return columns | beside | ratios | {"failure": failure}

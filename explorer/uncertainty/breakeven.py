@@ -203,7 +203,8 @@ def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = Fal
     # Percentiles between the infinities of always and never are of draws, not of means between draws.
     ranks = np.percentile(places, PERCENTILES, method="inverted_cdf") if places.size else np.full(3, np.nan)
     p5, p50, p95 = (float(back(rank)) if np.isfinite(rank) else float(rank) for rank in ranks)
-    over = (heights > 0.0) if heights.size else np.zeros((1, 1), dtype=bool)
+    over = heights > 0.0
+    always, never = (float(np.mean(held)) if held.size else np.nan for held in (over.all(axis=0), ~over.any(axis=0)))
     middle = float(back(alone[0])) if np.isfinite(alone[0]) else float(alone[0])
     return Crossing(
         pays,
@@ -211,8 +212,8 @@ def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = Fal
         p50,
         p95,
         middle,
-        always=float(np.mean(over.all(axis=0))),
-        never=float(np.mean(~over.any(axis=0))),
+        always=always,
+        never=never,
         several=float(np.mean(changes > 1)) if changes.size else 0.0,
     )
 
@@ -228,18 +229,21 @@ def _places(scale: np.ndarray, heights: np.ndarray, pays: str) -> tuple[np.ndarr
     places = scale[first] + np.where(changes > 0, before, 0.0) / step * (scale[first + 1] - scale[first])
     # Pays everywhere: the crossing lies beyond the end from which paying begins.
     beyond = np.where(over[0], -np.inf, np.inf) * (-1.0 if pays == "below" else 1.0)
-    return np.where(changes > 0, places, beyond), changes
+    gap = np.isnan(heights).any(axis=0)
+    return np.where(gap, np.nan, np.where(changes > 0, places, beyond)), changes
 
 
 def in_words(curve: Curve) -> str:
     """Return what a curve's crossing says, in a sentence."""
     crossing, axis = curve.crossing, curve.axis
+    if np.isnan(crossing.always):
+        return "no draw can be at every point of the axis"
+    if not crossing.pays:
+        return f"does not depend on it; pays in {crossing.always:.0%} of draws"
     if crossing.always == 1.0:
         return "pays everywhere in every draw"
     if crossing.never == 1.0:
         return "pays nowhere in any draw"
-    if not crossing.pays:
-        return f"does not depend on it; pays in {crossing.always:.0%} of draws"
 
     def place(value: float) -> str:
         if not np.isfinite(value):
