@@ -3,6 +3,7 @@
 # hwsim first: it notices when a user's own file hides one of our packages.
 import hwsim  # noqa: F401  # isort: skip
 
+from explorer import uncertainty
 from explorer.allocate import Allocation, allocate, allocation_front
 from explorer.answer import Answer, answer
 from explorer.compare_tools import ToolComparison, compare_tools
@@ -36,5 +37,6 @@ __all__ = [
     "reproduce",
     "serve_comparison",
     "serving_cost",
+    "uncertainty",
     "write_report",
 ]
