@@ -35,6 +35,22 @@ def new_block(rng: np.random.Generator, name: str, sizes: tuple[int, int, int], 
     }
 
 
+def linear_block(rng: np.random.Generator, name: str, matrix: np.ndarray, hidden: int) -> Parameters:
+    """Return a block that starts as x to x @ `matrix` (inputs, outputs), up to what batch norm centres and scales.
+
+    A number is what ReLU leaves of it less what ReLU leaves of its negative, so that `hidden` must be twice the outputs
+    at least, or the inputs where they are fewer. What is beyond starts at random and without a say.
+    """
+    inputs, outputs = matrix.shape
+    made = new_block(rng, name, (inputs, hidden, outputs), matrix.dtype)
+    narrow = min(inputs, outputs)
+    before, after = (matrix, np.eye(outputs)) if outputs <= inputs else (np.eye(inputs), matrix)
+    made[f"{name}.w1"][:, : 2 * narrow] = np.concatenate([before, -before], axis=1)
+    made[f"{name}.w2"][:] = 0
+    made[f"{name}.w2"][: 2 * narrow] = np.concatenate([after, -after])
+    return made
+
+
 def trained_names(parameters: Parameters) -> list[str]:
     """Return the names that gradients exist for: all but the running statistics."""
     return [name for name in parameters if not name.endswith((".mean", ".variance"))]
@@ -76,13 +92,28 @@ def block_backward(
 
 
 def new_network(
-    rng: np.random.Generator, inputs: int, dims: int, planes: int, hidden: int, dtype: Any = np.float32
+    rng: np.random.Generator,
+    inputs: int,
+    dims: int,
+    planes: int,
+    hidden: int,
+    dtype: Any = np.float32,
+    start: np.ndarray | None = None,
 ) -> Parameters:
-    """Return fresh parameters: block "sign", and for each further plane "back<i>" (to inputs) and "residual<i>"."""
-    parameters = new_block(rng, "sign", (inputs, hidden, dims), dtype)
+    """Return fresh parameters: block "sign", and for each further plane "back<i>" (to inputs) and "residual<i>".
+
+    With `start` (inputs, dims), orthonormal directions, blocks begin as these and their transpose: the codes are then
+    about those of residual signs behind that map, nothing trained. Without, all is random.
+    """
+
+    def made(name: str, sizes: tuple[int, int, int], matrix: np.ndarray | None) -> Parameters:
+        return new_block(rng, name, sizes, dtype) if matrix is None else linear_block(rng, name, matrix, hidden)
+
+    there = None if start is None else start.astype(dtype)
+    parameters = made("sign", (inputs, hidden, dims), there)
     for plane in range(1, planes):
-        parameters |= new_block(rng, f"back{plane}", (dims, hidden, inputs), dtype)
-        parameters |= new_block(rng, f"residual{plane}", (inputs, hidden, dims), dtype)
+        parameters |= made(f"back{plane}", (dims, hidden, inputs), None if there is None else there.T)
+        parameters |= made(f"residual{plane}", (inputs, hidden, dims), there)
     return parameters
 
 

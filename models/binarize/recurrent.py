@@ -8,7 +8,7 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import count
-from models.binarize.linear import embeddings, unit
+from models.binarize.linear import embeddings, quantising_rotation, rotation, unit
 from models.binarize.network import Parameters, forward, new_network
 from models.binarize.stores import MOST_PLANES, pack_planes, unpack_planes
 from models.binarize.training import Report, Training, train
@@ -22,7 +22,8 @@ _MOST_NEIGHBOURS = 30_000
 class RecurrentBinarizer:
     """Codes of `dims` dimensions and `bits_per_dim` bits each; one bit is a trained hash.
 
-    `fit` returns a binariser that has learned; `recalls` are its held-out recall@1, one for each epoch.
+    `hidden` is the width of its blocks, wider where the start needs it. `fit` returns a binariser that has learned;
+    `recalls` are its held-out recall@1, one for each epoch.
     """
 
     bits_per_dim: int = 2
@@ -69,10 +70,14 @@ class RecurrentBinarizer:
             if compatible_with.dims != self.dims:
                 raise InputError(f"compatible_with has {compatible_with.dims} dimensions: expected {self.dims}")
             old = compatible_with.decode(compatible_with.encode(rows))
-        rng = np.random.default_rng(self.training.seed)
-        fresh = new_network(rng, rows.shape[1], self.dims, self.bits_per_dim, self.hidden)
+        rng, inputs, hidden, start = np.random.default_rng(self.training.seed), rows.shape[1], self.hidden, None
+        if self.training.start == "rotation":
+            kind = quantising_rotation if self.dims <= inputs else rotation
+            start = kind(rows, self.dims, self.training.seed).matrix
+            hidden = max(hidden, 2 * min(self.dims, inputs))
+        fresh = new_network(rng, inputs, self.dims, self.bits_per_dim, hidden, start=start)
         learned, recalls = train(fresh, self.bits_per_dim, rows, chosen, self.training, old=old, report=report)
-        return dataclasses.replace(self, parameters=learned, recalls=tuple(recalls))
+        return dataclasses.replace(self, hidden=hidden, parameters=learned, recalls=tuple(recalls))
 
     def encode(self, x: Any) -> np.ndarray:
         """Return rows uint8 (N, planes * ceil(dims / 8)), the sign plane first; raises `InputError` if not fitted."""
