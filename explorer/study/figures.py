@@ -1,0 +1,149 @@
+"""Pictures of a study: its front between two objectives, along all of them, and what drives them."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.figures.numbers import compact
+from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
+from explorer.study.result import StudyResult
+from explorer.study.space import Choice
+
+#: Points of the cloud that are drawn: a sample says where they lie, and pages stay small.
+_CLOUD = 3000
+#: Points of a front that are drawn.
+_MOST_FRONT = 1500
+#: Lines that the eye can still follow.
+_MOST_LINES = 200
+_STYLES = ((BLUE, ""), (CYAN, "/"), (YELLOW, "."), (GREEN, "x"))
+_HEIGHT_PX, _ROW_PX, _BARE_PX = 420, 18, 110
+
+
+def front_scatter(result: StudyResult, across: str, up: str) -> go.Figure:
+    """Return the feasible points in two objectives (a sample of them), the front of all objectives, and the knee."""
+    best, knee = result.front(), result.knee()
+    cloud = result.feasible[[across, up]].replace([np.inf, -np.inf], np.nan).dropna()
+    if len(cloud) > _CLOUD:
+        cloud = cloud.sample(_CLOUD, random_state=0)
+    best = best.sample(_MOST_FRONT, random_state=0) if len(best) > _MOST_FRONT else best
+    said = f"point %{{customdata}}<br>{across} %{{x:.4g}}<br>{up} %{{y:.4g}}<extra></extra>"
+    drawn = figure(f"{up} over {across}", _HEIGHT_PX)
+    drawn.add_scatter(
+        x=rounded(cloud[across]),
+        y=rounded(cloud[up]),
+        mode="markers",
+        name="feasible points",
+        marker={"size": 4, "color": GREY, "opacity": 0.5},
+        hoverinfo="skip",
+    )
+    drawn.add_scatter(
+        x=rounded(best[across]),
+        y=rounded(best[up]),
+        customdata=best["point"].tolist(),
+        mode="markers",
+        name="front",
+        marker={"size": 7, "color": BLUE, "symbol": "circle"},
+        hovertemplate=said,
+    )
+    drawn.add_scatter(
+        x=[float(knee[across])],
+        y=[float(knee[up])],
+        customdata=[int(knee["point"])],
+        mode="markers",
+        name="knee",
+        marker={"size": 13, "color": RED, "symbol": "star"},
+        hovertemplate=said,
+    )
+    points = pd.concat([cloud, best[[across, up]]])
+    drawn.update_xaxes(title_text=text(across), type=_scale(points[across]))
+    drawn.update_yaxes(title_text=text(up), type=_scale(points[up]), automargin=True)
+    return drawn
+
+
+def front_along(result: StudyResult) -> go.Figure:
+    """Return the front as parallel coordinates: a line a point, an axis each objective and parameter, the knee on top.
+
+    Each axis runs from its least to its greatest value on the front, which stand at its ends; choices are spread
+    evenly.
+    """
+    best, knee = result.front(), result.knee()
+    names = [*result.study.objectives, *result.study.space]
+    lines = best.iloc[np.unique(np.linspace(0, len(best) - 1, min(len(best), _MOST_LINES)).astype(int))]
+    places, ends = {}, {}
+    for name in names:
+        each = result.study.space.get(name)
+        values, ends[name] = _along(best[name], list(each.choices) if isinstance(each, Choice) else None)
+        places[name] = pd.Series(values, index=best.index)
+    axes = [text(name) for name in names]
+    drawn = figure("The front, a line a point", _HEIGHT_PX + _ROW_PX * 4)
+    across, up = [], []
+    for label in lines.index:
+        # A gap after each line, so that all of them are one trace.
+        across += [*axes, None]
+        up += [*(float(places[name][label]) for name in names), None]
+    drawn.add_scatter(
+        x=across, y=up, mode="lines", name="front", line={"color": BLUE, "width": 1}, opacity=0.45, hoverinfo="skip"
+    )
+    drawn.add_scatter(
+        x=axes,
+        y=[float(places[name][int(knee["point"])]) for name in names],
+        mode="lines+markers",
+        name="knee",
+        line={"color": RED, "width": 3},
+        customdata=[str(knee[name]) for name in names],
+        hovertemplate="%{x}: %{customdata}<extra>knee</extra>",
+    )
+    for axis, name in zip(axes, names, strict=True):
+        for at, end, anchor in ((0.0, ends[name][0], "top"), (1.0, ends[name][1], "bottom")):
+            drawn.add_annotation(x=axis, y=at, text=text(end), showarrow=False, yanchor=anchor)
+    drawn.update_yaxes(visible=False, range=[-0.12, 1.12])
+    drawn.update_xaxes(tickangle=-35, automargin=True, showgrid=True)
+    return drawn
+
+
+def _along(column: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray, tuple[str, str]]:
+    """Places in [0, 1] along an axis, and what stands at its two ends."""
+    if choices is not None:
+        there = set(column.dropna())
+        kinds = [choice for choice in choices if choice in there]
+        places = column.map({kind: i / max(len(kinds) - 1, 1) for i, kind in enumerate(kinds)})
+        return places.to_numpy(dtype=float), (str(kinds[0]), str(kinds[-1]) if len(kinds) > 1 else "")
+    values = column.to_numpy(dtype=float)
+    low, high = np.nanmin(values), np.nanmax(values)
+    level: np.ndarray = np.log(values) if _scale(column) == "log" else values
+    bottom, top = np.nanmin(level), np.nanmax(level)
+    spread = (level - bottom) / (top - bottom) if top > bottom else np.full(len(level), 0.5)
+    return spread, (compact(low, 3), compact(high, 3) if high > low else "")
+
+
+def driver_bars(table: pd.DataFrame, objectives: list[str]) -> go.Figure:
+    """Return the shares of `drivers` as bars, a group a parameter."""
+    drawn = figure("What drives the objectives", _BARE_PX + _ROW_PX * len(table) * (len(objectives) + 1))
+    order = table[objectives].max(axis=1).sort_values().index
+    for i, name in enumerate(objectives):
+        colour, pattern = _STYLES[i % len(_STYLES)]
+        drawn.add_bar(
+            y=list(order),
+            x=[None if np.isnan(v) else float(v) for v in table.loc[order, name]],
+            name=text(name),
+            orientation="h",
+            marker=fill(colour, pattern),
+            hovertemplate="%{y}: %{x:.1%}<extra></extra>",
+        )
+    drawn.update_xaxes(title_text="share of the variance explained alone", tickformat=".0%", rangemode="tozero")
+    drawn.update_yaxes(automargin=True)
+    drawn.update_layout(barmode="group")
+    return drawn
+
+
+def rounded(column: pd.Series) -> list[float]:
+    """Return numbers to the digits that a picture shows, so that pages stay small."""
+    return [float(f"{value:.5g}") for value in column.to_numpy(dtype=float)]
+
+
+def _scale(column: pd.Series) -> str:
+    """A logarithmic axis for positive numbers that span a factor of ten or more."""
+    low, high = column.min(), column.max()
+    return "log" if low > 0 and high >= 10.0 * low else "linear"

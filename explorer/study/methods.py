@@ -1,0 +1,104 @@
+"""How a study came about, said from the study itself; and the constants that stand behind its points."""
+
+from collections.abc import Mapping
+
+import costmodel
+import hwsim
+from explorer.economics import cost
+from explorer.figures.numbers import counted
+from explorer.reporting.methods import Method, cost_methods, reading_methods
+from explorer.study.closed_forms import HARDWIRED
+from explorer.study.result import StudyResult
+from explorer.study.spec import Study
+from hwbase import InputError, Quantity
+
+_SAMPLERS = {
+    "grid": ("Every combination of the parameters' values.", ""),
+    "random": ("Independent uniform draws.", ""),
+    "latin-hypercube": (
+        "Each range in as many equal strata as there are points, one point in each.",
+        "McKay, Beckman and Conover, Technometrics 21, 1979",
+    ),
+    "sobol": (
+        "A scrambled Sobol sequence, which fills the space more evenly than chance.",
+        "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
+    ),
+    "nsga2": (
+        "A genetic search that sorts each generation by fronts and spreads along them; the points are no even sample.",
+        "Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002; Optuna",
+    ),
+}
+_TARGETS = {
+    "hardwired": "Each point is a hardwired machine in closed form: speed, power, silicon, masks, TCO and carbon.",
+    "accelerator": "Each point is a roofline of an accelerator with its weights in memory.",
+    "serving": "Each point is a simulation of requests through a machine, event by event.",
+}
+
+
+def study_methods(result: StudyResult, constants: Mapping[str, Quantity]) -> list[Method]:
+    """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
+    study = result.study
+    said, reference = _SAMPLERS[study.sampler]
+    size = f"{counted(len(result.frame), 'point')} of {counted(len(study.space), 'parameter')}, seed {study.seed}."
+    found = [
+        Method("Points", f"{said} {size}", reference),
+        Method("Evaluation", _TARGETS.get(study.target.name, f"Each point is a call of {study.target.name}.")),
+    ]
+    if study.target.name in ("hardwired", "accelerator") and (run := _one_run(study)) is not None:
+        found += reading_methods([run])
+    if study.target.name == "hardwired" and constants:
+        conventions = costmodel.conventions.named(_setting(study, "convention"))
+        conventions = conventions.switched(die_formula=_setting(study, "die_formula"))
+        found += cost_methods(conventions, constants, "n5")
+    if study.derived or study.constraints:
+        formulas = [f"{name} = {text}" for name, text in study.derived.items()]
+        formulas += [f"{name}: {text}" for name, text in study.constraints.items()]
+        found.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
+    if study.objectives:
+        wanted = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
+        found.append(
+            Method(
+                "Front and knee",
+                f"Of the feasible points those that no other beats in {wanted}; exact. The knee bulges farthest "
+                "below the plane through the front's extremes, each objective scaled to the front's range.",
+                "Chomicki et al., ICDE 2003; Das, Structural Optimization 18, 1999",
+            )
+        )
+    return found
+
+
+def study_constants(study: Study) -> dict[str, Quantity]:
+    """Return the constants behind a study of hardwired machines, as its fixed fields set them; none for others.
+
+    Constants that are varied stand at their books' nominal value: the study's own ranges are in its table.
+    """
+    if study.target.name != "hardwired":
+        return {}
+    try:
+        found = cost(
+            _setting(study, "model"),
+            convention=_setting(study, "convention"),
+            technology=_setting(study, "technology"),
+            book=study.fixed.get("book"),
+        )
+    except InputError:
+        return {}
+    return found.assumptions
+
+
+def _one_run(study: Study) -> hwsim.SimResult | None:
+    """One machine of the study's kind, for what it says of its reading."""
+    try:
+        on = study.fixed.get("on", "hnlpu" if study.target.name == "hardwired" else "h100")
+        return hwsim.simulate(_setting(study, "model"), on, reading=_setting(study, "reading"))
+    except InputError:
+        return None
+
+
+def _setting(study: Study, name: str) -> str:
+    """What the study fixes, the first of what it varies, or what is taken unless it says so."""
+    if name in study.fixed:
+        return str(study.fixed[name])
+    if name in study.space:
+        return str(study.space[name].grid(name)[0])
+    return str(HARDWIRED[name])

@@ -1,0 +1,269 @@
+"""The report of a study as a file: HTML, Markdown, or its front as CSV, Parquet or JSON, as the name asks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import costmodel
+import hwsim
+from explorer.economics import BOOKS
+from explorer.figures.captioned import CaptionedFigure, captioned_figure
+from explorer.figures.numbers import MISSING, compact, counted, percent
+from explorer.figures.tables import Column, Table
+from explorer.report import render_page
+from explorer.reporting import markdown
+from explorer.reporting.files import write_as
+from explorer.reporting.methods import Method
+from explorer.reporting.quality import quality, quality_table, source_table
+from explorer.reporting.reproduce import BookUse, Reproduction, book_use, books_table, reproduction, versions_said
+from explorer.serving_page import Section
+from explorer.study.drivers import drivers
+from explorer.study.figures import driver_bars, front_along, front_scatter
+from explorer.study.methods import study_constants, study_methods
+from explorer.study.result import StudyResult
+from explorer.study.space import Choice, Integer
+from hwbase import Quantity
+
+#: Rows of the front in a report; the files have them all.
+_ROWS = 25
+#: Pairs of objectives that are drawn.
+_PAIRS = 3
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What a report says of a study, whatever file it goes into."""
+
+    result: StudyResult
+    command: str
+    date: str = ""
+
+    @property
+    def title(self) -> str:
+        """The study's title."""
+        return self.result.study.title or self.result.study.name
+
+    @property
+    def lead(self) -> str:
+        """What was varied, in a sentence."""
+        study = self.result.study
+        return f"{counted(len(self.result.frame), 'point')}, varied in {', '.join(study.space)}."
+
+    @cached_property
+    def parts(self) -> tuple[Section, ...]:
+        """The sections before assumptions, methods and how to make it again."""
+        result = self.result
+        trouble = result.trouble()
+        brief = Section("brief", "In brief", (trouble + ".",) if trouble else (), tables=tuple(_brief(result, trouble)))
+        space = Section("space", "What was varied", tables=(_space_table(result), *_fixed_table(result)))
+        if trouble:
+            return (brief, space)
+        return (brief, _front_section(result), _driver_section(result), space)
+
+    @property
+    def sections(self) -> list[tuple[str, str]]:
+        """Anchors and titles."""
+        sources = [("assumptions", "Assumptions")] if self.constants else []
+        ends = [*sources, ("methods", "Methods"), ("reproduce", "Reproduce")]
+        return [(part.id, part.title) for part in self.parts] + ends
+
+    @cached_property
+    def constants(self) -> dict[str, Quantity]:
+        """Constants behind the points."""
+        return study_constants(self.result.study)
+
+    @property
+    def quality_said(self) -> str:
+        """The quality of the constants in a sentence."""
+        return quality(self.constants.values()).said()
+
+    @property
+    def quality(self) -> Table:
+        """The quality of the constants by kind."""
+        return quality_table(quality(self.constants.values()))
+
+    @property
+    def sources(self) -> Table:
+        """Every constant with its source."""
+        return source_table({"hardwired machines": self.constants})
+
+    @cached_property
+    def methods(self) -> list[Method]:
+        """How the points came about."""
+        return study_methods(self.result, self.constants)
+
+    @property
+    def digest(self) -> str:
+        """The study's digest."""
+        return self.result.study.digest()
+
+    @cached_property
+    def reproduction(self) -> Reproduction:
+        """Command, versions and books."""
+        return reproduction(self.command, _books(self.result), date=self.date)
+
+    @property
+    def versions(self) -> str:
+        """Versions in a sentence."""
+        return versions_said(self.reproduction)
+
+    @property
+    def books(self) -> Table:
+        """Books with their digests."""
+        return books_table(self.reproduction)
+
+
+def write_study_report(result: StudyResult, path: str | Path, command: str, date: str = "") -> Path:
+    """Write the report of `result` to `path` in the form that its name ends in, and return the path.
+
+    .html and .md hold the whole report, .csv and .parquet the front (all points where there is none), .json the study,
+    its summary and the front. Raises `InputError` as `explorer.reporting.files.write_as` does.
+    """
+    report = StudyReport(result, command, date)
+    return write_as(
+        path,
+        page=lambda: render_page("study.html.j2", page=report),
+        markdown=lambda: render_study_markdown(report),
+        table=lambda: result.frame if result.trouble() else result.front(),
+        data=result.to_dict,
+    )
+
+
+def render_study_markdown(report: StudyReport) -> str:
+    """Return the report as Markdown: the sections of the page without its figures."""
+    parts = [
+        markdown.section(part.title, *part.text, *_once(figure.table for figure in part.figures), *part.tables)
+        for part in report.parts
+    ]
+    sources = [markdown.section("Assumptions", report.quality_said, report.quality, report.sources)]
+    return markdown.document(
+        report.title,
+        [markdown.text(report.lead)],
+        *parts,
+        *(sources if report.constants else []),
+        markdown.section("Methods", *markdown.methods(report.methods), plain_text=False),
+        markdown.reproduce(report.reproduction, f"Study digest {report.digest}. {report.versions}", report.books),
+    )
+
+
+def _once(tables: Iterable[Table]) -> list[Table]:
+    return list({table.caption: table for table in tables}.values())
+
+
+def _brief(result: StudyResult, trouble: str | None) -> Iterable[Table]:
+    summary = result.summary()
+    total = max(summary["points"], 1)
+    counts = [("points", summary["points"]), ("failed", summary["failed"])]
+    counts += [(f"meet {name}: {result.study.constraints[name]}", n) for name, n in summary["constraints"].items()]
+    counts += [("feasible", summary["feasible"])]
+    counts += [] if trouble else [("on the front", summary["front"])]
+    rows = tuple((name, f"{n:,}", percent(n / total)) for name, n in counts)
+    yield Table("Points", (Column("", numeric=False), Column("points"), Column("share")), rows)
+    if not trouble:
+        yield _best_table(result)
+    if summary["failures"]:
+        reasons = tuple((reason, f"{n:,}") for reason, n in list(summary["failures"].items())[:_ROWS])
+        yield Table("Why points failed", (Column("reason", numeric=False), Column("points")), reasons)
+
+
+def _best_table(result: StudyResult) -> Table:
+    """The knee and the best point of each objective, side by side."""
+    best = result.front()
+    chosen = {"the knee": result.knee()}
+    for name, direction in result.study.objectives.items():
+        place = best[name].idxmin() if direction == "min" else best[name].idxmax()
+        chosen[f"best {name}"] = best.loc[place]  # type: ignore[call-overload]
+    names = ["point", *result.study.objectives, *result.study.space, *result.study.derived]
+    rows = tuple((name, *(_cell(row[name]) for row in chosen.values())) for name in names)
+    return Table("Points to choose from", (Column("", numeric=False), *(Column(head) for head in chosen)), rows)
+
+
+def _front_section(result: StudyResult) -> Section:
+    study, best = result.study, result.front()
+    table = _front_table(result)
+    figures: list[CaptionedFigure] = []
+    for i, (across, up) in enumerate(list(combinations(study.objectives, 2))[:_PAIRS]):
+        caption = f"{up} over {across}: feasible points (a sample), the front, the knee"
+        figures.append(captioned_figure(f"front-{i}", front_scatter(result, across, up), caption, table, 1))
+    if len(best) > 1:
+        caption = "The front along every objective and parameter, a line a point; its ends stand at the axes"
+        figures.append(captioned_figure("front-along", front_along(result), caption, table, 1))
+    text = (
+        f"{counted(len(best), 'point')} that no other feasible point beats in all of "
+        f"{', '.join(f'{name} ({direction})' for name, direction in study.objectives.items())}."
+    )
+    return Section("front", "The front", (text,), tuple(figures))
+
+
+def _front_table(result: StudyResult) -> Table:
+    best = result.front()
+    step = -(-len(best) // _ROWS)
+    names = ["point", *result.study.objectives, *result.study.space]
+    rows = tuple(tuple(_cell(row[name]) for name in names) for _, row in best.iloc[::step].iterrows())
+    kinds = [not isinstance(result.study.space.get(name), Choice) for name in names]
+    columns = tuple(Column(name, numeric=kind) for name, kind in zip(names, kinds, strict=True))
+    shown = f"{len(rows)} of {len(best):,} points" if step > 1 else "all its points"
+    return Table(f"The front, {shown}", columns, rows)
+
+
+def _driver_section(result: StudyResult) -> Section:
+    table = drivers(result)
+    objectives = list(result.study.objectives)
+    rows = tuple(
+        (str(name), *(MISSING if row[o] != row[o] else percent(row[o]) for o in objectives))
+        for name, row in table.iterrows()
+    )
+    columns = (Column("parameter", numeric=False), *(Column(name) for name in objectives))
+    shares = Table("Share of the variance that a parameter explains alone", columns, rows)
+    caption = "Share of each objective's variance over the feasible points that a parameter explains alone"
+    text = (
+        "What is missing to 100 % comes from parameters together. Where constraints cut the space, parameters go along "
+        "with each other, and a share may be another's."
+    )
+    if result.study.sampler == "nsga2":
+        text += " A search looks where it is good: the shares are of the points that it asked for."
+    figures = (captioned_figure("drivers", driver_bars(table, objectives), caption, shares, 1),)
+    return Section("drivers", "What drives it", (text,), figures)
+
+
+def _space_table(result: StudyResult) -> Table:
+    rows = []
+    for name, each in result.study.space.items():
+        if isinstance(each, Choice):
+            kind, values = "choice", ", ".join(_cell(value) for value in each.choices)
+        else:
+            kind = "whole number" if isinstance(each, Integer) else "number"
+            values = f"{compact(each.low)} to {compact(each.high)}{', logarithmic' if each.log else ''}"
+        when = " and ".join(f"{other} = {value}" for other, value in each.when.items())
+        rows.append((name, kind, values, when or "always"))
+    heads = ("parameter", "kind", "values", "counts when")
+    return Table("Parameters", tuple(Column(head, numeric=False) for head in heads), tuple(rows))
+
+
+def _fixed_table(result: StudyResult) -> Iterable[Table]:
+    if result.study.fixed:
+        rows = tuple((name, _cell(value)) for name, value in result.study.fixed.items())
+        yield Table("Fixed", (Column("field", numeric=False), Column("value", numeric=False)), rows)
+
+
+def _books(result: StudyResult) -> tuple[BookUse, ...]:
+    study = result.study
+    if study.target.name != "hardwired":
+        return ()
+    convention = study.fixed.get("convention", "corrected")
+    costs = costmodel.load_book(study.fixed.get("book") or BOOKS[convention])
+    processes = study.space["technology"].grid("") if "technology" in study.space else [study.fixed.get("technology")]
+    named = [hwsim.technology_book(name) if name else hwsim.technology_book() for name in processes]
+    uses = [book_use("cost and carbon", costs), book_use("machine", hwsim.design_book())]
+    return (*uses, *(book_use("technology", book) for book in named))
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return MISSING
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, bool) else compact(value)
