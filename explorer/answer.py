@@ -12,32 +12,35 @@ import hwsim
 import models
 from explorer.economics import BOOKS, PAPER_MODEL, CostAnswer, cost
 from explorer.figures.density import density_frame
+from explorer.figures.fleets import levels_of
+from explorer.figures.theme import machine_name
 from explorer.findings import Note, findings
+from explorer.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.options import split_overrides
+from explorer.reporting.methods import (
+    Method,
+    cost_methods,
+    levels_method,
+    override_methods,
+    reading_methods,
+    technology_method,
+)
+from explorer.reporting.quality import distinct, quality
+from explorer.reporting.reproduce import BookUse, Reproduction, book_use, reproduction
+from explorer.reporting.scopes import carbon_scopes
 from explorer.reproduce import reproduce
 from explorer.scoreboard import Scoreboard
-from hwbase import Quantity, Record
+from hwbase import Book, Quantity, Record, load_book
 from hwbase.check import count
 from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
+from hwsim.technology import BOOKS as MACHINE_BOOKS
 
 #: Contexts over which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])
-#: The context of the published tables, and the sequences an H100 serves together in the paper's economics.
-PAPER_CONTEXT, PAPER_CONCURRENCY = 2048, 50
+#: The sequences an H100 serves together in the paper's economics.
+PAPER_CONCURRENCY = 50
 #: The other convention, shown beside the one asked for.
 _OTHER = {"as-published": "corrected", "corrected": "as-published"}
-_MILLION = 1e6
-
-
-@dataclass(frozen=True)
-class HeadlineRow(Record):
-    """One line of the headline: our figure and the published one for each machine that has them."""
-
-    what: str
-    unit: str
-    values: dict[str, float | None]
-    published: dict[str, float | None]
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,38 @@ class Answer(Record):
     notes: tuple[Note, ...]
     command: str
     version: str
+    technology: str = DEFAULT_TECHNOLOGY
+    methods: tuple[Method, ...] = ()
+    books: tuple[BookUse, ...] = ()
+    overrides: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    """The day it was made, if whoever asked gave it."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    @property
+    def constants(self) -> dict[str, dict[str, Quantity]]:
+        """Constants that were read, by what read them."""
+        machine = self.published.assumptions
+        groups = {"machine": machine}
+        groups |= {machine_name(name): run.assumptions for name, run in self.accelerators.items()}
+        for costed in (self.cost, self.other_cost):
+            read = {name: quantity for name, quantity in costed.assumptions.items() if name not in machine}
+            groups[f"{costed.convention} costs"] = read
+        return groups
+
+    @property
+    def reproduction(self) -> Reproduction:
+        """What it takes to make this again."""
+        return reproduction(self.command, self.books, overrides=self.overrides, date=self.date, version=self.version)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, with carbon by scope, the quality of the constants and what it takes to run again."""
+        quantities = [quantity for _, quantity, _ in distinct(self.constants)]
+        return super().to_dict() | {
+            "scopes": [carbon_scopes(costed).to_dict() for costed in (self.cost, self.other_cost)],
+            "quality": quality(quantities).to_dict(),
+            "reproduce": self.reproduction.to_dict(),
+        }
 
     def _repr_html_(self) -> str:
         return "".join(part._repr_html_() for part in (self.published, self.pipelined, self.cost))
@@ -78,11 +112,13 @@ def answer(
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
     command: str = "",
+    date: str = "",
 ) -> Answer:
     """Return the whole answer for `model`: both readings, both conventions, H100 and WSE-3, scoreboard, findings.
 
     `technology` names the book of the process, `set` overrides constants of the machine, technology or cost books by
-    name, `book` is a user's cost book. The scoreboard is there for the paper's own model and process.
+    name, `book` is a user's cost book; `command` and `date` are what a report says of how and when it was made. The
+    scoreboard is there for the paper's own model and process.
     Raises `InputError` for whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
@@ -115,15 +151,24 @@ def answer(
     papers_own = spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY
     board = reproduce(set=for_machine) if papers_own else None
     read = {**used, **accelerators["h100"].assumptions, **costs[convention].assumptions}
+    chip = hwsim.build_chip(spec, design, process)
+    process_book = hwsim.technology_book(technology)
+    methods = [
+        *reading_methods((published, pipelined, *accelerators.values())),
+        technology_method(process_book, design.weight_format, chip),
+        *cost_methods(costmodel.conventions.named(convention), costs[convention].assumptions, costs[convention].node),
+        levels_method(levels_of(convention), convention == "as-published"),
+        *override_methods({**used, **costs[convention].assumptions}),
+    ]
     return Answer(
         model=spec,
         context=context,
         published=published,
         pipelined=pipelined,
         accelerators=accelerators,
-        chip=hwsim.build_chip(spec, design, process),
+        chip=chip,
         densities=density_frame(spec.hidden_size, design, process),
-        relatives=_with_ours(pipelined, hwsim.build_chip(spec, design, process), process),
+        relatives=_with_ours(pipelined, chip, process),
         contexts=CONTEXTS,
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),
@@ -134,8 +179,24 @@ def answer(
         notes=findings(spec, design, process, published, pipelined, costs),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
+        technology=technology,
+        methods=tuple(methods),
+        books=_books(
+            process_book,
+            tuple(accelerators),
+            {f"{name} costs": costmodel.load_book(book or BOOKS[name]) for name in costs},
+        ),
+        overrides={name: str(value) for name, value in (set or {}).items()},
+        date=date,
         assumptions=read,
     )
+
+
+def _books(process: Book, accelerators: tuple[str, ...], costs: Mapping[str, Book]) -> tuple[BookUse, ...]:
+    """The books behind an answer, each with a digest of its constants as they are in its file."""
+    machines = {machine_name(name): load_book(name, MACHINE_BOOKS) for name in accelerators}
+    books = {"machine": hwsim.design_book(), "process": process, **machines, **costs}
+    return tuple(book_use(role, book) for role, book in books.items())
 
 
 def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> pd.DataFrame:
@@ -152,92 +213,3 @@ def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technol
         "source": "ours, pipelined reading; weights per mm2 of HN array at the density of the technology book",
     }
     return pd.concat([pd.DataFrame([ours]), hwsim.relatives()], ignore_index=True)
-
-
-def headline(
-    spec: models.LLMSpec,
-    context: int,
-    published: hwsim.SimResult,
-    pipelined: hwsim.SimResult,
-    accelerators: Mapping[str, hwsim.SimResult],
-    costs: Mapping[str, CostAnswer],
-    board: Scoreboard | None,
-) -> tuple[HeadlineRow, ...]:
-    """Return the machines side by side; published figures only for the paper's own model and context."""
-    paper: dict[str, float | None] = {}
-    if board is not None and context == PAPER_CONTEXT:
-        paper = {row.id: row.paper for row in board.rows}
-    runs = {"hnlpu": published, "hnlpu-pipelined": pipelined, "h100": accelerators["h100"]}
-
-    def line(what: str, unit: str, get: Any, key: str, evidence: str) -> HeadlineRow:
-        ids = {"hnlpu": f"t2-hnlpu-{key}", "h100": f"t2-h100-{key}", "wse3": f"t2-wse3-{key}"}
-        return HeadlineRow(
-            what,
-            unit,
-            {name: float(get(run)) for name, run in runs.items()} | {"wse3": None},
-            {name: paper.get(row_id) for name, row_id in ids.items()},
-            evidence,
-        )
-
-    rows = [
-        line("tokens/s", "token/s", lambda r: r.tokens_per_s, "tokens", "predicted"),
-        line("tokens/s for one user", "token/s", lambda r: r.tokens_per_s_per_user, "-", "predicted"),
-        line("time to first token", "ms", lambda r: r.time_to_first_token_s * 1e3, "-", "predicted"),
-        line("silicon", "mm2", lambda r: r.area_mm2, "area", "fitted"),
-        line("system power", "kW", lambda r: r.power_w / 1e3, "power", "fitted"),
-        line("tokens per kilojoule", "token/kJ", lambda r: r.tokens_per_kj, "energy", "predicted"),
-        line("tokens/s per mm2", "token/s/mm2", lambda r: r.tokens_per_s_mm2, "density", "predicted"),
-    ]
-    return (*rows, *_fleet_rows(costs, paper))
-
-
-def _fleet_rows(costs: Mapping[str, CostAnswer], paper: Mapping[str, float | None]) -> list[HeadlineRow]:
-    """Fleet lines: as published (optimistic level) beside corrected (nominal), and the GPUs of the published case."""
-    first, second = costs["as-published"].comparison.low, costs["corrected"].comparison.nominal
-    volume = costs["as-published"].volume
-    volume_name = {1: "low", 50: "high"}.get(volume, "")
-
-    def line(what: str, unit: str, hardwired_get: Any, gpu_get: Any, keys: tuple[str, str]) -> HeadlineRow:
-        return HeadlineRow(
-            f"{what}, {volume} system{'s' if volume > 1 else ''}",
-            unit,
-            {
-                "hnlpu": float(hardwired_get(first)),
-                "hnlpu-pipelined": float(hardwired_get(second)),
-                "h100": float(gpu_get(first)),
-                "wse3": None,
-            },
-            {"hnlpu": paper.get(keys[0]), "h100": paper.get(keys[1]), "wse3": None},
-            "predicted",
-        )
-
-    return [
-        line(
-            "capital",
-            "MUSD",
-            lambda p: p.hardwired.capex_usd / _MILLION,
-            lambda p: p.gpu.capex_usd / _MILLION,
-            (f"t3-capex-hnlpu-{volume_name}-low", f"t3-capex-h100-{volume_name}"),
-        ),
-        line(
-            "TCO with re-spins",
-            "MUSD",
-            lambda p: p.hardwired.total_usd / _MILLION,
-            lambda p: p.gpu.total_usd / _MILLION,
-            (f"t3-tco-dynamic-hnlpu-{volume_name}-low", f"t3-tco-static-h100-{volume_name}"),
-        ),
-        line(
-            "dollars per million tokens",
-            "USD",
-            lambda p: p.hardwired.usd_per_million_tokens,
-            lambda p: p.gpu.usd_per_million_tokens,
-            ("-", "-"),
-        ),
-        line(
-            "carbon with re-spins",
-            "tCO2e",
-            lambda p: p.hardwired_carbon.total_t,
-            lambda p: p.gpu_carbon.total_t,
-            (f"t3-tco2e-hnlpu-{volume_name}-dynamic", f"t3-tco2e-h100-{volume_name}"),
-        ),
-    ]

@@ -1,6 +1,7 @@
 """The `hwsim` command. Exit status: 0 success, 1 a comparison failed, 2 bad input."""
 
 import sys
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -19,7 +20,9 @@ from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.precision.commands import fronts_command, sensitivity_command
+from explorer.precision.silicon_command import hardwire_command
 from explorer.report import write_report
+from explorer.reporting.files import check_report_name
 from explorer.reproduce import PAPERS, reproduce
 from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
@@ -59,7 +62,9 @@ Convention = Annotated[str, typer.Option("--convention", help="as-published or c
 @app.command()
 def report(
     model: Model = "gpt-oss-120b",
-    out: Annotated[str, typer.Option("--out", help="The page to write.")] = "report.html",
+    out: Annotated[
+        str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
+    ] = "report.html",
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
@@ -69,6 +74,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
+    check_report_name(out)
     found = answer(
         model,
         context=need_count("context", context),
@@ -78,6 +84,7 @@ def report(
         set=parse_overrides(settings),
         book=book,
         command=_command(),
+        date=date.today().isoformat(),
     )
     path = write_report(found, out)
     if as_json:
@@ -167,6 +174,7 @@ app.command("quality")(quality_command)
 app.command("wiring")(wiring_command)
 app.command("sensitivity")(sensitivity_command)
 app.command("fronts")(fronts_command)
+app.command("hardwire")(hardwire_command)
 app.command("scan")(scan_command)
 app.command("compare-tools")(compare_tools_command)
 app.command("uncertainty")(uncertainty_command)

@@ -8,7 +8,16 @@ from hwbase import InputError
 
 
 def write_text(text: str, path: str | Path) -> Path:
-    """Write `text` to `path` by way of a temporary file beside it, and return the path.
+    """Write `text` in UTF-8 to `path`, whole or not at all; return the path. Raises `InputError` as `write_bytes`."""
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"cannot write {str(path)!r}: its text has characters that are not Unicode") from None
+    return write_bytes(content, path)
+
+
+def write_bytes(content: bytes, path: str | Path) -> Path:
+    """Write `content` to `path` by way of a temporary file beside it, and return the path.
 
     Raises `InputError` if it cannot be written; then nothing is left behind and an older file stays as it was.
     """
@@ -20,13 +29,11 @@ def write_text(text: str, path: str | Path) -> Path:
             raise InputError(f"cannot write {str(path)!r}: it is a folder")
         if target.exists() and not target.is_file():
             # A device or a pipe takes what it is given and is never replaced.
-            target.write_text(text, encoding="utf-8")
+            target.write_bytes(content)
             return Path(path)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as file:
+        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
-            file.write(text)
+            file.write(content)
         # Temporary files are private; the result is an ordinary file.
         temporary.chmod(ordinary_mode(0o666))
         temporary.replace(target)

@@ -11,7 +11,8 @@ import pytest
 
 from explorer.answer import answer as make_answer
 from explorer.findings import Note
-from explorer.report import brief, render, write_report
+from explorer.report import render, write_report
+from explorer.reporting.content import brief
 from hwbase import InputError
 
 SECTIONS = [
@@ -23,11 +24,13 @@ SECTIONS = [
     "speed",
     "cost",
     "ownership",
+    "scopes",
     "conventions",
     "findings",
     "scoreboard",
     "assumptions",
     "methods",
+    "reproduce",
 ]
 FIGURES = (
     "occupancy floorplan density breakdown-published breakdown-pipelined speed waterfall-low waterfall-high tco carbon"
