@@ -13,6 +13,12 @@ from models.binarize import embeddings
 
 Report = Callable[[str, int, int], None]
 
+#: Columns of a study's table that its pictures need.
+_STUDIED = (
+    *("collection", "family", "codec", "bits", "bytes", "asymmetric", "rescore"),
+    *("recall@10", "recall@10 low", "recall@10 high"),
+)
+
 
 def read_embeddings(path: str, size: int, what: str) -> np.ndarray:
     """Return the rows of a .npy file, float32 (size, dims), checked; `what` names them in messages.
@@ -42,7 +48,7 @@ def read_table(path: str) -> pd.DataFrame:
         raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
     except ValueError as error:
         raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()[:120]}") from None
-    for name in ("collection", "family", "codec", "bits", "bytes", "recall@10", "recall@10 low", "recall@10 high"):
+    for name in _STUDIED:
         if name not in found or found[name].isna().any():
             raise InputError(f"{path!r} has no whole column {name!r}: expected what hwsim retrieve study --out wrote")
     return found

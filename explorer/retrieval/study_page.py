@@ -26,6 +26,7 @@ STYLES = {
 _OTHER = (GREY, "circle-open")
 _MACHINES = ((BLUE, "circle", "solid"), (RED, "square", "dash"), (GREEN, "diamond", "dot"))
 _HEIGHT_PX, _DOT_PX, _FAINT_PX, _LABEL_PX = 520, 10, 6, 11
+_ROOM = "\u00a0"
 _HELD, _SCANNED, _QUERIES_PER_S = 1e9, 1e11, 100_000.0
 _LEGEND_BELOW = {"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"}
 
@@ -61,7 +62,7 @@ def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
         y=front[metric],
         mode="lines+text",
         name="the front",
-        text=[text(name) for name in front["codec"]],
+        text=_labels(front),
         textposition="bottom right",
         textfont={"size": _LABEL_PX},
         line={"color": GREY, "dash": "dot", "shape": "hv"},
@@ -100,7 +101,7 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> go.Figu
                     "size": _DOT_PX if on_front else _FAINT_PX,
                     "opacity": 1.0 if on_front else 0.4,
                 },
-                text=[text(name) for name in part["codec"]],
+                text=_labels(part),
                 hovertemplate="%{text}: %{x:$,.3s}, %{y:.3f}<extra>%{fullData.name}</extra>",
             )
     return drawn
@@ -166,7 +167,7 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> g
         y=rows[metric],
         name=text(family),
         mode="markers",
-        text=[text(name) for name in rows["codec"]],
+        text=_labels(rows),
         hovertemplate="%{text}: " + say + ", %{y:.3f}<extra></extra>",
         marker={"color": colour, "symbol": symbol, "size": _DOT_PX},
         error_y={
@@ -177,6 +178,15 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> g
             "width": 3,
         },
     )
+
+
+def _labels(rows: pd.DataFrame) -> list[str]:
+    """Return the codec of each row and how it is asked, with room before it."""
+    asked = zip(rows["codec"], rows["asymmetric"], rows["rescore"], strict=True)
+    return [
+        _ROOM + text(codec) + (", float query" if floats else "") + (f", {best:.0f} rescored" if best else "")
+        for codec, floats, best in asked
+    ]
 
 
 def _quality(quality: pd.DataFrame) -> Table:
