@@ -20,7 +20,7 @@ from explorer.uncertainty.axes import AXES
 from explorer.uncertainty.breakeven import BreakEven, break_even
 from explorer.uncertainty.breakeven_page import render_break_even
 from explorer.uncertainty.distributions import SHAPES
-from explorer.uncertainty.page import probabilities, ratios_of, render_uncertainty, said
+from explorer.uncertainty.page import notes, probabilities, ratios_of, render_uncertainty, said
 from explorer.uncertainty.results import Uncertainty
 from explorer.writing import write_text
 from hwbase import InputError, unknown_name
@@ -196,6 +196,7 @@ def _explained(found: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
     """Return the findings with probabilities, and indices and ends of the outputs asked for."""
     return found.to_dict() | {
         "probabilities": [chance.to_dict() for chance in probabilities(found)],
+        "notes": list(notes(found)),
         "sobol": {name: found.sobol(name).to_dict(orient="records") for name in outputs},
         "tornado": {name: found.tornado(name).to_dict(orient="records") for name in outputs},
     }
@@ -205,6 +206,8 @@ def _show(found: Uncertainty, outputs: tuple[str, ...]) -> None:
     console = Console()
     for chance in probabilities(found):
         console.print(said(chance, found), highlight=False, soft_wrap=True)
+    for note in notes(found):
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     ranks = found.percentiles().drop(columns="mean").set_index("output").map(compact).reset_index()
     show_frame(console, f"{found.samples:,} draws of {len(found.distributions)} constants", ranks)
     for name in outputs:

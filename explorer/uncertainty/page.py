@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from explorer.economics import PAPER_MODEL
 from explorer.figures.captioned import CaptionedFigure, captioned_figure
 from explorer.figures.numbers import compact, percent, plain, pretty_unit, times
 from explorer.figures.tables import Column, Table, frame_table
@@ -21,6 +22,8 @@ from explorer.uncertainty.figures import (
 from explorer.uncertainty.results import Probability, Uncertainty
 
 _MOST_FACTORS = 12
+#: What a GPU generates, the constant of a GPU that differs most from model to model.
+GPU_SPEED = "h100.tokens_per_s"
 _ROUND = {
     "triangular": "most likely at nominal, falling linearly to both ends of its range",
     "pert": "most likely at nominal, with little weight at the ends of its range",
@@ -38,7 +41,7 @@ def render_uncertainty(
     brief = Section(
         "brief",
         "In brief",
-        tuple(said(chance, found) for chance in probabilities(found)),
+        (*(said(chance, found) for chance in probabilities(found)), *notes(found)),
         tables=(percentile_table("The answer over the draws", found, shown),),
     )
     spread = Section(
@@ -89,6 +92,14 @@ def said(chance: Probability, found: Uncertainty) -> str:
     return (
         f"{asked.get(chance.what, chance.what)} in {percent(chance.probability)} of draws (95 % interval {interval})."
     )
+
+
+def notes(found: Uncertainty) -> tuple[str, ...]:
+    """Return what a reader has to know of this scenario."""
+    asked = {found.subject.get("model"), found.subject.get("versus", {}).get("model", PAPER_MODEL)}
+    if asked <= {PAPER_MODEL, None} or GPU_SPEED not in found.distributions:
+        return ()
+    return (f"{GPU_SPEED} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
 
 
 def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -> Table:

@@ -55,6 +55,13 @@ def test_choices_reach_the_analysis(command):
     assert "versus_usd_per_token_ratio > 1" in asked
 
 
+def test_another_model_is_told_whose_gpu_speed_it_has(command):
+    assert "note: h100.tokens_per_s is of gpt-oss-120b" in command("uncertainty", "llama-3-8b", *FEW)[1]
+    assert "note:" not in command("uncertainty", *FEW)[1]
+    known = command("uncertainty", "llama-3-8b", *FEW, "--set", "h100.tokens_per_s=20000", "--json")[1]
+    assert json.loads(known)["notes"] == []
+
+
 def test_a_book_of_the_users(command, tmp_path):
     book = tmp_path / "mine.toml"
     book.write_text(
