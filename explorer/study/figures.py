@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import compact
+from explorer.figures.numbers import MISSING, compact
 from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice
@@ -111,6 +111,9 @@ def _along(column: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray, tu
         places = column.map({kind: i / max(len(kinds) - 1, 1) for i, kind in enumerate(kinds)})
         return places.to_numpy(dtype=float), (str(kinds[0]), str(kinds[-1]) if len(kinds) > 1 else "")
     values = column.to_numpy(dtype=float)
+    if np.isnan(values).all():
+        # It counts at no point of the front.
+        return values, (MISSING, "")
     low, high = np.nanmin(values), np.nanmax(values)
     level: np.ndarray = np.log(values) if _scale(column) == "log" else values
     bottom, top = np.nanmin(level), np.nanmax(level)
