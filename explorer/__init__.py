@@ -15,15 +15,21 @@ from explorer.reproduce import reproduce
 from explorer.scoreboard import Row, Scoreboard
 from explorer.serving import ServingCost, serving_cost
 from explorer.serving_comparison import ServingComparison, serve_comparison
+from explorer.study import Choice, Integer, Real, Study, StudyResult, load_study
 
 __all__ = [
     "Allocation",
     "Answer",
+    "Choice",
     "CostAnswer",
+    "Integer",
+    "Real",
     "Row",
     "Scoreboard",
     "ServingComparison",
     "ServingCost",
+    "Study",
+    "StudyResult",
     "ToolComparison",
     "allocate",
     "allocation_front",
@@ -33,6 +39,7 @@ __all__ = [
     "cost_table",
     "evaluate",
     "hardwired_silicon",
+    "load_study",
     "render",
     "reproduce",
     "serve_comparison",

@@ -26,7 +26,9 @@ from explorer.reproduce import PAPERS, reproduce
 from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
 from explorer.serving_command import simulate_command
-from explorer.study.commands import study_app
+from explorer.study.commands import open_result, study_app
+from explorer.study.report import write_study_report
+from explorer.study.store import is_study
 from explorer.uncertainty.commands import break_even_command, uncertainty_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
@@ -74,6 +76,10 @@ def report(
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
     check_report_name(out)
+    if is_study(model):
+        path = write_study_report(open_result(model), out, _command(), date.today().isoformat())
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        return
     found = answer(
         model,
         context=need_count("context", context),

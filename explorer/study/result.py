@@ -93,6 +93,15 @@ class StudyResult(Record):
             return f"no point meets all constraints; of {len(self.frame) - failed:,} that did not fail: {counts}"
         return None
 
+    def write_report(self, path: str | Path, command: str = "") -> Path:
+        """Write a report to `path` - .html, .md, .csv, .parquet or .json by its name - and return the path.
+
+        Raises `InputError` for another name, and where the file cannot be written.
+        """
+        from explorer.study.report import write_study_report  # the report shows results, so this arrow closes a circle
+
+        return write_study_report(self, path, command or f"hwsim study run {self.study.name}")
+
     def summary(self) -> dict[str, Any]:
         """Return counts, ranges of the objectives over feasible points, the size of the front and the knee."""
         trouble = self.trouble()

@@ -130,10 +130,18 @@ def opened(out: str | Path, study: Study) -> Iterator[Store]:
         yield Store(folder, study, digest)
 
 
+def is_study(out: str | Path) -> bool:
+    """Return whether `out` is a folder that a study was run into."""
+    try:
+        return (Path(out) / _MANIFEST).is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        return False
+
+
 def manifest(out: str | Path) -> dict[str, Any]:
     """Return what the folder `out` says of its study; raises `InputError` if it holds none."""
     path = Path(out) / _MANIFEST
-    if not path.is_file():
+    if not is_study(out):
         raise InputError(f"{str(out)!r} holds no study: expected a folder that `hwsim study run` wrote")
     return read_json(path)
 
