@@ -17,7 +17,7 @@ import numpy as np
 from SALib.analyze import sobol as salib_analyze
 from SALib.sample import sobol as salib_sample
 
-from explorer.uncertainty import Scenario, analyse, distributions, factors_of
+from explorer.uncertainty import Scenario, analyse, factors_of
 from explorer.uncertainty.factors import correlated_shares
 from explorer.uncertainty.scenario import Machine
 
@@ -41,9 +41,7 @@ def main() -> None:
     """Run and print."""
     samples = int(sys.argv[1]) if len(sys.argv) > 1 else 4096
     machine = Machine.of(Scenario())
-    drawn = machine.quantities()
-    shapes = {name: shape for name, shape in machine.shapes().items() if name in drawn}
-    spreads = distributions(drawn, shapes=shapes, whole=[name for name in machine.whole() if name in drawn])
+    spreads = machine.spreads(machine.quantities())
     factors = factors_of(list(spreads), machine.correlations)
     members = [name for factor in factors for name in factor.members]
     problem = {

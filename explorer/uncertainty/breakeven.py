@@ -13,7 +13,6 @@ from explorer.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import RATIOS
 from explorer.uncertainty.attempt import attempt
 from explorer.uncertainty.axes import AXES, Axis, axis_named
-from explorer.uncertainty.distributions import distributions
 from explorer.uncertainty.factors import correlated_shares, factors_of
 from explorer.uncertainty.propagate import samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
@@ -133,13 +132,7 @@ def break_even(
     size, steps = samples_of(samples), int(count("points", points, low=2, high=10_000))
     drawn = chosen(machine.quantities(), only)
     check_ranges(machine, drawn)
-    whole, own = machine.whole(), machine.shapes() | dict(shapes or {})
-    spreads = distributions(
-        drawn,
-        shape,
-        {n: s for n, s in own.items() if n in drawn or n not in machine.shapes()},
-        [name for name in whole if name in drawn],
-    )
+    spreads = machine.spreads(drawn, shape, shapes)
     factors = factors_of(list(spreads), machine.correlations)
     shares = correlated_shares(factors, unit_sequence(max(len(spreads), 1), size, seed))
     values = {name: spread.at(shares[name]) for name, spread in spreads.items()}

@@ -23,7 +23,7 @@ from explorer.uncertainty.distributions import SHAPES
 from explorer.uncertainty.page import notes, probabilities, ratios_of, render_uncertainty, said
 from explorer.uncertainty.results import Uncertainty
 from explorer.writing import write_text
-from hwbase import InputError, unknown_name
+from hwbase import InputError, Record, unknown_name
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 
 _SHOWN = 8
@@ -75,24 +75,20 @@ def uncertainty_command(
     usual, shapes = _shapes(shape)
     choices = _choices(volume, context, technology, convention, reading, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
-    page = out is not None and out.lower().endswith(".html")
     with _progress() as told:
         found = analyse(
             model, **common, samples=need_count("samples", samples), versus=_versus(versus), progress=told, **choices
         )
         shown = _outputs(found, output)
-        turns = break_even(model, **common, progress=told, **choices) if page else None
-    if out is not None and page:
-        write_text(render_uncertainty(found, _command(), turns, shown), out)
-    elif out is not None:
-        emit(_explained(found, shown) if not out.lower().endswith(".csv") else found, out)
-        return
-    if as_json:
-        emit(_explained(found, shown))
-    elif page:
-        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
-    else:
-        _show(found, shown)
+        turns = break_even(model, **common, progress=told, **choices) if _is_page(out) else None
+    _hand_out(
+        out,
+        as_json,
+        page=lambda: render_uncertainty(found, _command(), turns, shown),
+        rows=found,
+        data=lambda: _explained(found, shown),
+        show=lambda: _show(found, shown),
+    )
 
 
 def break_even_command(
@@ -137,17 +133,41 @@ def break_even_command(
             progress=told,
             **_choices(volume, context, technology, convention, reading, settings, book),
         )
-    if out is not None and out.lower().endswith(".html"):
-        write_text(render_break_even(found, _command()), out)
-        if not as_json:
-            Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
-    elif out is not None:
-        emit(found, out)
+    _hand_out(
+        out,
+        as_json,
+        page=lambda: render_break_even(found, _command()),
+        rows=found,
+        data=lambda: found,
+        show=lambda: _show_crossings(found),
+    )
+
+
+def _hand_out(
+    out: str | None,
+    as_json: bool,
+    *,
+    page: Callable[[], str],
+    rows: Record,
+    data: Callable[[], Any],
+    show: Callable[[], None],
+) -> None:
+    """Write the page, the rows or JSON to `out` by its name; print JSON if asked for, or show what is not written."""
+    if out is not None and not _is_page(out):
+        emit(rows if out.lower().endswith(".csv") else data(), out)
         return
+    if out is not None:
+        write_text(page(), out)
     if as_json:
-        emit(found)
-    elif out is None:
-        _show_crossings(found)
+        emit(data())
+    elif out is not None:
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    else:
+        show()
+
+
+def _is_page(out: str | None) -> bool:
+    return out is not None and out.lower().endswith(".html")
 
 
 def _choices(

@@ -15,6 +15,7 @@ import models
 from explorer.economics import BOOKS, PAPER_MODEL
 from explorer.evaluate import evaluate
 from explorer.options import split_overrides
+from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
 from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 
@@ -108,6 +109,13 @@ class Machine:
         """Return the constants that count something, whatever their unit."""
         counts = {f.name for f in fields(hwsim.HardwiredDesign) if f.metadata.get("limits", {}).get("whole")}
         return tuple(name for name in self.read if name in counts or name in WHOLE)
+
+    def spreads(
+        self, quantities: Mapping[str, Quantity], shape: str = "triangular", shapes: Mapping[str, str] | None = None
+    ) -> dict[str, Distribution]:
+        """Return the distributions of `quantities`, with the machine's own counts and levels."""
+        own = {name: how for name, how in self.shapes().items() if name in quantities} | dict(shapes or {})
+        return distributions(quantities, shape, own, [name for name in self.whole() if name in quantities])
 
     def __call__(self, values: Mapping[str, Any], **over: Any) -> dict[str, np.ndarray]:
         """Return the columns of `evaluate` beside the GPUs; `over` replaces the scenario's volume or context."""

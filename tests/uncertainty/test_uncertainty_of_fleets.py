@@ -9,9 +9,9 @@ from SALib.sample import sobol as salib_sample
 
 import costmodel
 import explorer
-from explorer.uncertainty import RATIOS, VERSUS_RATIOS, Scenario, analyse, distributions, factors_of
+from explorer.uncertainty import RATIOS, VERSUS_RATIOS, Scenario, analyse, factors_of
 from explorer.uncertainty.factors import correlated_shares
-from explorer.uncertainty.scenario import Machine
+from explorer.uncertainty.scenario import Machine, chosen
 from hwbase import InputError
 
 FEW = ("h100.tokens_per_s", "use.*", "n5.*", "link_element_bytes")
@@ -228,12 +228,8 @@ def test_findings_as_json(found):
 
 def both_ways(scenario, only, samples, seed):
     """Our indices of both ratios, and SALib's of the same model, sampled and estimated by SALib."""
-    from explorer.uncertainty.scenario import chosen
-
     machine = Machine.of(scenario)
-    drawn = chosen(machine.quantities(), only)
-    shapes = {name: shape for name, shape in machine.shapes().items() if name in drawn}
-    spreads = distributions(drawn, shapes=shapes, whole=[name for name in machine.whole() if name in drawn])
+    spreads = machine.spreads(chosen(machine.quantities(), only))
     factors = factors_of(list(spreads), machine.correlations)
     members = [name for factor in factors for name in factor.members]
     problem = {
