@@ -15,7 +15,7 @@ from explorer.output import AsJson, Out, emit
 from explorer.study.progress import Live
 from explorer.study.result import StudyResult, on_disk, plain_row
 from explorer.study.spec import Study, example_names, load_study, study_from
-from explorer.study.store import manifest
+from explorer.study.store import is_study, manifest
 from explorer.terminal import show_frame
 
 study_app = typer.Typer(
@@ -28,7 +28,10 @@ NO_ANSWER = 1
 #: Rows of a front that fit a terminal.
 _SHOWN = 12
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study file (TOML) or a name of `hwsim study list`.")]
+StudyName = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A study file (TOML), a name of `hwsim study list`, or a folder of results."),
+]
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that `hwsim study run` wrote.")]
 
 
@@ -67,7 +70,8 @@ def run_command(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate every point of a study; exit 1 if there is nothing to choose from (what was computed is kept)."""
-    study = _changed(load_study(name), points, seed, sampler, parse_overrides(settings))
+    given = open_study(name) if is_study(name) else load_study(name)
+    study = _changed(given, points, seed, sampler, parse_overrides(settings))
     with Live(study, Console(stderr=True)) as live:
         result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
     _tell(result, as_json)
@@ -104,7 +108,12 @@ def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = 
 
 def open_result(folder: str | Path) -> StudyResult:
     """Return the result in a folder that a study was run into; raises `InputError` if there is none."""
-    return on_disk(study_from(manifest(folder)["study"], str(folder)), folder)
+    return on_disk(open_study(folder), folder)
+
+
+def open_study(folder: str | Path) -> Study:
+    """Return the study that a folder holds the results of; raises `InputError` if there is none."""
+    return study_from(manifest(folder)["study"], str(folder))
 
 
 def _changed(

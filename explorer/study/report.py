@@ -1,5 +1,6 @@
 """The report of a study as a file: HTML, Markdown, or its front as CSV, Parquet or JSON, as the name asks."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,7 +104,9 @@ class StudyReport:
     @cached_property
     def reproduction(self) -> Reproduction:
         """Command, versions and books."""
-        return reproduction(self.command, _books(self.result), date=self.date)
+        out = self.result.out
+        again = f"hwsim study run {shlex.quote(out)} --out again && " if out else ""
+        return reproduction(again + self.command, _books(self.result), date=self.date)
 
     @property
     def versions(self) -> str:
