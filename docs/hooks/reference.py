@@ -12,6 +12,8 @@ from mkdocs.structure.files import File
 #: Pages by package; one without exports of its own is shown module by module.
 PACKAGES = (
     "explorer",
+    "explorer.study",
+    "explorer.uncertainty",
     "hwsim",
     "hwsim.events",
     "hwsim.kernels",
