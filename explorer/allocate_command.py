@@ -15,6 +15,7 @@ from rich.console import Console
 
 from explorer import terminal
 from explorer.allocate import TIME_LIMIT_S, Allocation, allocate, allocation_front
+from explorer.cost_table import HARDWARE, cost_table
 from explorer.output import AsJson, emit
 from explorer.writing import write_text
 from hwbase import InputError
@@ -48,6 +49,10 @@ def allocate_command(
     allow: Annotated[
         list[str] | None, typer.Option("--allow", help="Bits that a layer or pattern may have: '*.ff.*=4,8'.")
     ] = None,
+    hardware: Annotated[
+        str | None,
+        typer.Option("--hardware", help=f"Add columns ms, mJ, mm2 .. of {', '.join(HARDWARE)}, or a GPU's book."),
+    ] = None,
     front: Annotated[
         str | None, typer.Option("--front", help="The whole curve over --unit: LOW:HIGH:POINTS, or corners.")
     ] = None,
@@ -70,16 +75,17 @@ def allocate_command(
         "time_limit_s": time_limit,
         "solver": solver,
     }
+    table = layers if hardware is None else cost_table(layers, hardware)
     if front is not None:
         if budget is not None or group or two_sided:
             raise InputError("--front goes over all budgets: expected no --budget, --group or --two-sided")
         with _own_output():
-            curve = allocation_front(layers, _budgets(front), **shared)
+            curve = allocation_front(table, _budgets(front), **shared)
         _hand_out(curve, as_json, out)
         return
     groups = {name: _number("--group", value) for name, value in _pairs("--group", group)}
     with _own_output():
-        found = allocate(layers, budget, two_sided=two_sided, groups=groups, **shared)
+        found = allocate(table, budget, two_sided=two_sided, groups=groups, **shared)
     for note in found.notes:
         sys.stderr.write(f"hwsim: note: {note}\n")
     if out and Path(out).suffix.lower() in (".yaml", ".yml"):

@@ -20,6 +20,7 @@ from explorer.inference_commands import infer_command, quality_command
 from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.precision.commands import fronts_command, sensitivity_command
+from explorer.precision.silicon_command import hardwire_command
 from explorer.report import write_report
 from explorer.reporting.files import check_report_name
 from explorer.reproduce import PAPERS, reproduce
@@ -179,6 +180,7 @@ app.command("quality")(quality_command)
 app.command("wiring")(wiring_command)
 app.command("sensitivity")(sensitivity_command)
 app.command("fronts")(fronts_command)
+app.command("hardwire")(hardwire_command)
 app.command("scan")(scan_command)
 app.command("compare-tools")(compare_tools_command)
 app.command("uncertainty")(uncertainty_command)

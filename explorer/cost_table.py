@@ -22,7 +22,7 @@ import pandas as pd
 import costmodel
 import hwsim
 from explorer.allocation_table import numbers, read_layers
-from hwbase import InputError, Record, unknown_name
+from hwbase import Book, InputError, Record, unknown_name
 from hwbase.check import number, positive
 from hwsim.network_roofline import layer_seconds, load_gpu
 from hwsim.weights import MAX_WEIGHT_BITS
@@ -36,14 +36,23 @@ HARDWARE = (*_GPUS, "mac-array", "hardwired")
 _TECHNOLOGY, _BOOK, _NODE = "n5", "default", "n5"
 
 
+#: Returns the values that a layer's weights take at a width.
+WeightsOf = Callable[[str, int], hwsim.WeightFormat]
+
+
 @dataclass(frozen=True)
 class HardwiredSilicon(Record):
-    """Chips that hold `area_mm2` of neurons, what their masks and design cost, and what making one set emits."""
+    """Chips that hold `area_mm2` of neurons, what their masks and design cost, and what making one set emits.
+
+    Of the masks, `own_masks_usd` are those that carry the weights, over all chips; the others are shared.
+    """
 
     area_mm2: float
     chips: int
     die_area_mm2: float
     masks_usd: float
+    own_masks_usd: float
+    design_usd: float
     nre_usd: float
     recurring_usd: float
     kg_co2e: float
@@ -57,11 +66,14 @@ def cost_table(
     clock_hz: float = 1e9,
     macs: int = 4096,
     slack: float = 0.0,
+    weights: WeightsOf | None = None,
 ) -> pd.DataFrame:
     """Return `layers` with the costs of each option on `hardware`, one of `HARDWARE` or the file of a GPU's book.
 
     `technology` names the process of circuits, `macs` the array's units, `slack` the spare share of POPCNT ports.
-    Raises `InputError` for an unknown machine, a missing column, or widths that the machine cannot have.
+    `weights` returns the values that a layer's weights take at a width, and how often; those of Gaussian weights unless
+    given. It decides about hardwired silicon alone. Raises `InputError` for an unknown machine, a missing column, or
+    widths that the machine cannot have.
     """
     table = read_layers(layers)
     for name in ("inputs", "outputs", "tokens"):
@@ -73,34 +85,39 @@ def cost_table(
     process = hwsim.load_technology(technology)
     if hardware == "mac-array":
         return table.assign(**_on_mac_array(table, process, clock_hz, macs))
-    return table.assign(**_hardwired(table, process, clock_hz, slack))
+    return table.assign(**_hardwired(table, process, clock_hz, slack, weights))
 
 
-def hardwired_silicon(area_mm2: float, *, technology: str = _TECHNOLOGY, book: str = _BOOK) -> HardwiredSilicon:
+def hardwired_silicon(
+    area_mm2: float, *, technology: str = _TECHNOLOGY, book: str | Book = _BOOK, node: str = _NODE
+) -> HardwiredSilicon:
     """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: as few equal dies as reticles hold.
 
-    Neurons alone: what stands beside them on a chip is not counted. Raises `InputError`.
+    `node` is the process in the cost book. Neurons alone: what stands beside them on a chip is not counted. Raises
+    `InputError`.
     """
     area = float(positive("area_mm2", area_mm2))
     reticle = float(hwsim.load_technology(technology).reticle_area_mm2)
     chips = int(np.ceil(area / reticle))
-    costs = costmodel.load_book(book)
+    costs = book if isinstance(book, Book) else costmodel.load_book(book)
     bill = costmodel.hardwired_bill(
         costs,
         chips=chips,
         die_area_mm2=area / chips,
         hbm_gb_per_chip=0.0,
-        node=_NODE,
+        node=node,
         conventions=costmodel.CORRECTED,
     )
     made = costmodel.module_carbon(
-        costs, die_area_mm2=area / chips, hbm_gb=0.0, node=_NODE, conventions=costmodel.CORRECTED
+        costs, die_area_mm2=area / chips, hbm_gb=0.0, node=node, conventions=costmodel.CORRECTED
     )
     return HardwiredSilicon(
         area_mm2=area,
         chips=chips,
         die_area_mm2=area / chips,
         masks_usd=float(bill.masks_usd),
+        own_masks_usd=chips * float(bill.own_masks_usd),
+        design_usd=float(bill.design_usd),
         nre_usd=float(bill.nre_usd),
         recurring_usd=float(bill.system_usd),
         kg_co2e=chips * float(made.total_kg),
@@ -132,8 +149,10 @@ def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: floa
     return columns | {"mm2": columns["mm2"] - logic_mm2}
 
 
-def _hardwired(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float) -> dict[str, Any]:
-    costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, slack=slack)
+def _hardwired(
+    table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float, weights: WeightsOf | None
+) -> dict[str, Any]:
+    costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, weights, slack=slack)
     reticle = float(process.reticle_area_mm2)
     full = hardwired_silicon(reticle)
     # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
@@ -147,6 +166,7 @@ def _circuits(
     process: hwsim.Technology,
     clock_hz: float,
     build: Callable[..., hwsim.Circuit],
+    weights_of: WeightsOf | None = None,
     **options: Any,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once; logic in mm2."""
@@ -160,15 +180,18 @@ def _circuits(
         if bits != int(bits) or not 1 <= bits <= MAX_WEIGHT_BITS or activation_bits != int(activation_bits):
             widths = f"bits = {bits:g}, act_bits = {activation_bits:g}"
             raise InputError(f"{widths}: expected whole bits, weights from 1 to {MAX_WEIGHT_BITS}")
-        where = (pairs == pair).all(axis=1)
-        inputs, outputs, tokens = (table[name].to_numpy()[where] for name in ("inputs", "outputs", "tokens"))
-        weights = hwsim.weight_format(f"int{bits:g}", process)
+        where = np.flatnonzero((pairs == pair).all(axis=1))
         given = {"activation_bits": int(activation_bits), "clock_hz": clock_hz, **options}
-        circuit = build(inputs, outputs, weights, process, **given)
-        columns["ms"][where] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
-        columns["mJ"][where] = circuit.energy_j * tokens * _MJ_PER_J
-        columns["mm2"][where] = circuit.area_mm2
-        logic_mm2[where] = circuit.logic_area_mm2
+        # One circuit for all layers of a pair, unless each has values of its own.
+        for rows in [where] if weights_of is None else where[:, None]:
+            inputs, outputs, tokens = (table[name].to_numpy()[rows] for name in ("inputs", "outputs", "tokens"))
+            layer = table["layer"].iloc[rows[0]]
+            weights = weights_of(layer, int(bits)) if weights_of else hwsim.weight_format(f"int{bits:g}", process)
+            circuit = build(inputs, outputs, weights, process, **given)
+            columns["ms"][rows] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
+            columns["mJ"][rows] = circuit.energy_j * tokens * _MJ_PER_J
+            columns["mm2"][rows] = circuit.area_mm2
+            logic_mm2[rows] = circuit.logic_area_mm2
     return columns, logic_mm2
 
 

@@ -11,6 +11,7 @@ from explorer.figures.theme import NEUTRAL_LINE, figure, text
 
 if TYPE_CHECKING:
     from explorer.precision.fronts import Fronts
+    from explorer.precision.joint import JointFronts
 
 _HEIGHT_PX = 430
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
@@ -90,6 +91,36 @@ def predicted_and_measured(found: "Fronts", loss: str, label: str) -> go.Figure:
         )
     drawn.update_xaxes(title_text=text(f"predicted {label}"), type="log", exponentformat="power")
     drawn.update_yaxes(title_text=text(f"measured {label}"), type="log", exponentformat="power")
+    return drawn
+
+
+def loss_over_cost(found: "JointFronts", label: str, cost: str) -> go.Figure:
+    """Return the measured loss of pairs of widths over what a machine spends, with 95 % intervals (log axis)."""
+    drawn = figure("Loss over cost", _HEIGHT_PX)
+    for index, (scheme, rows) in enumerate(found.table.groupby("scheme", sort=False)):
+        colour, dash, _ = style(index)
+        rows = rows.sort_values("cost")
+        drawn.add_scatter(
+            x=rows["cost"],
+            y=rows["loss"],
+            # One pair for all layers is no curve: pairs lie apart.
+            mode="markers" if scheme == "uniform" else "lines+markers",
+            name=str(scheme),
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"color": colour, "symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": rows["loss_high"] - rows["loss"],
+                "arrayminus": rows["loss"] - rows["loss_low"],
+                "thickness": 1,
+                "width": 3,
+            },
+            text=[f"W{w:.2f} A{a:.2f}" for w, a in zip(rows["mean_bits"], rows["mean_act_bits"], strict=True)],
+            hovertemplate="%{text}, %{x:.4g}: %{y:.3g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text=text(cost))
+    drawn.update_yaxes(title_text=text(label), type="log", exponentformat="power")
     return drawn
 
 

@@ -14,12 +14,12 @@ from rich.console import Console
 from explorer.options import need_count
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
-from explorer.precision.findings import findings
+from explorer.precision.findings import findings, joint_findings
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
 from explorer.precision.page import STUDY_FILES, study_files, summary
 from explorer.precision.sensitivity import WHAT, sensitivity
-from explorer.precision.study import front_study
+from explorer.precision.study import front_study, held_out_amount
 from explorer.serving_output import FILES, check_folder, write_folder
 from explorer.terminal import show_frame
 from hwbase import InputError
@@ -46,6 +46,9 @@ def sensitivity_command(
     block: Annotated[str | None, typer.Option("--block", help="Length of a group with --per group.")] = None,
     ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
     asymmetric: Annotated[bool, typer.Option("--asymmetric", help="Weights with a zero point.")] = False,
+    fused: Annotated[
+        bool, typer.Option("--fused", help="Mark layers that read one input (column tie), for one choice of bits.")
+    ] = False,
     weights_file: WeightsFile = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure.")] = "1",
@@ -67,6 +70,7 @@ def sensitivity_command(
             what=what,
             metrics=_metrics(metrics),
             regroup=partial(_regrouped, rule=rule) if rule else None,
+            fused=fused,
             cache=cache,
             jobs=need_count("jobs", jobs),
             report=report,
@@ -85,6 +89,9 @@ def sensitivity_command(
 def fronts_command(
     model: Annotated[str, typer.Argument(help=f"One of {', '.join(MAKERS)}.")],
     out: Annotated[str, typer.Option("--out", help="The folder to write: tables, a summary and a page.")],
+    held_out: Annotated[
+        str | None, typer.Option("--held-out", help="Windows or images that allocations are judged by.")
+    ] = None,
     weights_file: WeightsFile = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
@@ -98,6 +105,7 @@ def fronts_command(
     with said_warnings(), progress_bar() as report:
         found = front_study(
             model,
+            held_out=held_out_amount(model, None if held_out is None else need_count("held-out", held_out)),
             cache=cache,
             jobs=need_count("jobs", jobs),
             command=" ".join(["hwsim", *sys.argv[1:]]),
@@ -114,6 +122,11 @@ def fronts_command(
         shown = part.table[["scheme", "mean_bits", column, f"{column}_low", f"{column}_high", f"{column}_predicted"]]
         show_frame(console, f"{found.network}, {title}", shown.rename(columns=lambda name: name.replace("_", " ")))
         for sentence in findings(part):
+            console.print(sentence, highlight=False)
+    for title, pairs in found.joint.items():
+        shown = pairs.table.drop(columns="budget").rename(columns=lambda name: name.replace("_", " "))
+        show_frame(console, f"{found.network}, {title} ({pairs.unit})", shown)
+        for sentence in joint_findings(pairs):
             console.print(sentence, highlight=False)
     if len(found.ranks):
         show_frame(console, "Rank correlation of estimates with measured losses", found.ranks)

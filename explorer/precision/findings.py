@@ -5,6 +5,7 @@ import pandas as pd
 
 from explorer.figures.numbers import plain
 from explorer.precision.fronts import Fronts
+from explorer.precision.joint import JointFronts
 
 #: Two measured losses closer than this are called alike.
 _ALIKE = 0.02
@@ -20,12 +21,41 @@ def findings(found: Fronts) -> tuple[str, ...]:
         sentence
         for first, second, about in (
             ("power", "decibels", "Adding losses instead of decibels"),
+            ("fused power", "power", "Fused layers sharing their bits"),
             ("decoupled decibels", "decibels", "Decoupling, with decibels as published,"),
             ("decoupled power", "power", "Decoupling, with losses added,"),
         )
         if (sentence := _compared(found.table, first, second, about, column))
     ]
     said.append(_predictions(found, column))
+    return tuple(sentence for sentence in said if sentence)
+
+
+def joint_findings(found: JointFronts) -> tuple[str, ...]:
+    """Return sentences that compare the ways to choose pairs of widths, on held-out inputs."""
+    table = found.table.rename(columns={"loss": "loss_", "loss_low": "loss__low", "loss_high": "loss__high"})
+    said = [
+        _compared(table, "joint", other, about, "loss_")
+        for other, about in (
+            ("apart", "Choosing pairs together instead of each side by itself"),
+            ("decibels", "Adding losses instead of decibels"),
+        )
+    ]
+    pairs = table[table["scheme"] == "joint"].sort_values("cost")
+    for _, row in table[table["scheme"] == "uniform"].iterrows():
+        as_good = pairs[pairs["loss_"] <= row["loss_"]]
+        if len(as_good) and float(as_good["cost"].iloc[0]) < row["cost"]:
+            best = as_good.iloc[0]
+            said.append(
+                f"W{row['mean_bits']:g}A{row['mean_act_bits']:g} for all layers loses {plain(row['loss_'])} for "
+                f"{plain(row['cost'])} {found.unit}; pairs lose {plain(best['loss_'])} for {plain(best['cost'])}."
+            )
+    ratios = pairs["loss_"] / pairs["predicted"]
+    if len(ratios):
+        said.append(
+            f"Measured losses of joint pairs are {plain(float(ratios.min()))} to {plain(float(ratios.max()))} times "
+            f"the sum of their layers' own (median {plain(float(ratios.median()))})."
+        )
     return tuple(sentence for sentence in said if sentence)
 
 

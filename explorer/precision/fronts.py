@@ -6,8 +6,6 @@ network on the calibration inputs. The alternative adds noise powers, as roundin
 they are small and independent. Each allocation's predicted loss is the sum of its layers' measured ones.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,22 +16,22 @@ import numpy as np
 import pandas as pd
 
 from explorer.allocate import allocate
-from explorer.precision.networks import Bits, Network
+from explorer.precision.networks import Network
+from explorer.precision.runs import Runs, interval, of_kind
 from explorer.precision.sensitivity import Maker, Report, Sensitivity, sensitivity
-from explorer.precision.store import Store
 from hwbase import InputError, Record, check, unknown_name
 
 #: What each scheme makes least.
 SCHEMES = {
     "uniform": "nothing: every layer has the same bits",
     "power": "the sum of losses, one budget for all layers",
+    "fused power": "the sum of losses, layers that read one input sharing their bits",
     "decibels": "the negative sum of decibels, one budget for all layers",
     "decoupled decibels": "as published: decibels of each group's own metric, a budget for each group",
     "decoupled power": "losses of each group's own metric, a budget for each group",
 }
 #: Ratios of the first group's mean bits to the second's that decoupled schemes try.
 RATIOS = (0.8, 1.0, 1.25, 1.6)
-_RESAMPLES, _LEVEL = 2000, 0.95
 
 
 @dataclass(frozen=True)
@@ -99,8 +97,8 @@ def fronts(
     if metric not in network.metrics:
         raise unknown_name("metric", metric, network.metrics)
     found = sensitivity(make, network=network, bits=bits, what=what, cache=cache, jobs=jobs, report=report)
-    at_hand, held_out = _Runs(network, what, cache), _Runs(make_held_out(), what, cache)
-    planner = _Planner(found, at_hand, metric)
+    at_hand, held_out = Runs(network, cache), Runs(make_held_out(), cache)
+    planner = _Planner(found, at_hand, metric, what)
     plans = [(scheme, budget) for scheme in schemes for budget in _budgets_of(scheme, bits, asked)]
     rows, choices = [], []
     for number, (scheme, budget) in enumerate(plans):
@@ -109,7 +107,7 @@ def fronts(
         ratio, chosen = planner.plan(scheme, float(budget))
         rows.append(
             {"scheme": scheme, "budget": float(budget), "mean_bits": planner.mean_bits(chosen), "ratio": ratio}
-            | planner.losses(chosen, held_out.losses(chosen))
+            | planner.losses(chosen, held_out.losses(of_kind(chosen, what)))
         )
         choices.append({"scheme": scheme, "budget": float(budget)} | chosen)
     return Fronts(
@@ -125,43 +123,15 @@ def fronts(
     )
 
 
-def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the mean of `values` (units,); (NaN, NaN) if any is NaN."""
-    if not np.isfinite(values).all():
-        return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return float(low), float(high)
-
-
 def _budgets_of(scheme: str, bits: Sequence[int], budgets: np.ndarray) -> Sequence[float]:
     return sorted(set(bits)) if scheme == "uniform" else [float(budget) for budget in budgets]
-
-
-class _Runs:
-    """Losses of whole allocations, kept like those of single layers."""
-
-    def __init__(self, network: Network, what: str, cache: str | Path | None) -> None:
-        self.network, self._what = network, what
-        self._store = Store(cache, network.fingerprint)
-
-    def losses(self, chosen: Mapping[str, int]) -> dict[str, np.ndarray]:
-        """Return each loss of each unit with every layer in its bits."""
-        digest = hashlib.blake2b(json.dumps(sorted(chosen.items())).encode(), digest_size=16).hexdigest()
-        key = json.dumps(["allocation", self._what, digest])
-        known = self._store.get(key)
-        if known is None or not set(self.network.metrics) <= set(known):
-            choice = {n: Bits(b) if self._what == "weights" else Bits(activations=b) for n, b in chosen.items()}
-            known = {name: values.tolist() for name, values in self.network.losses(choice).items()}
-            self._store.add(key, known)
-        return {name: np.asarray(known[name], dtype=float) for name in self.network.metrics}
 
 
 class _Planner:
     """Allocations by scheme, and what they are predicted to cost."""
 
-    def __init__(self, found: Sensitivity, at_hand: _Runs, metric: str) -> None:
-        self._table, self._at_hand, self.metric = found.table, at_hand, metric
+    def __init__(self, found: Sensitivity, at_hand: Runs, metric: str, what: str) -> None:
+        self._table, self._at_hand, self.metric, self._what = found.table, at_hand, metric, what
         self._group_metrics = dict(at_hand.network.group_metrics)
         self._bits = sorted(set(self._table["bits"]))
         self._sizes = self._table.drop_duplicates("layer").set_index("layer")["size"]
@@ -172,12 +142,13 @@ class _Planner:
         if scheme == "uniform":
             return 1.0, dict.fromkeys(self._sizes.index, int(budget))
         if not scheme.startswith("decoupled"):
-            chosen = self._solved(self._decibels([self.metric]), scheme, {"budget": budget})
+            ties = {"ties": self._ties()} if scheme.startswith("fused") else {}
+            chosen = self._solved(self._decibels([self.metric]), scheme, {"budget": budget} | ties)
             return self._ratio(chosen), chosen
         frame = self._decibels([self._group_metrics[group] for group in self._table["group"]])
         tried = [self._solved(frame, scheme, {"groups": groups}) for groups in self._splits(budget)]
         # As published: of all splits the one that does best when it is run, here on the calibration inputs.
-        means = [self._at_hand.losses(chosen)[self.metric].mean() for chosen in tried]
+        means = [self._at_hand.losses(of_kind(chosen, self._what))[self.metric].mean() for chosen in tried]
         best = tried[int(np.nanargmin(means))] if np.isfinite(means).any() else tried[0]
         return self._ratio(best), best
 
@@ -187,7 +158,7 @@ class _Planner:
 
     def losses(self, chosen: Mapping[str, int], held_out: Mapping[str, np.ndarray]) -> dict[str, float]:
         """Return the columns of `Fronts.table` for each metric."""
-        calibration = self._at_hand.losses(chosen)
+        calibration = self._at_hand.losses(of_kind(chosen, self._what))
         rows = self._by_choice.loc[list(chosen.items())]
         found: dict[str, float] = {}
         for name, values in held_out.items():
@@ -198,9 +169,9 @@ class _Planner:
             found[f"{column}_predicted"] = float(rows[column].sum())
         return found
 
-    def _solved(self, frame: pd.DataFrame, scheme: str, budget: dict[str, Any]) -> dict[str, int]:
+    def _solved(self, frame: pd.DataFrame, scheme: str, budgets: dict[str, Any]) -> dict[str, int]:
         objective = "score:decibels" if scheme.endswith("decibels") else "noise:decibels"
-        found = allocate(frame, objective=objective, **budget)
+        found = allocate(frame, objective=objective, **budgets)
         return {name: int(width) for name, width in found.bits.items()}
 
     def _decibels(self, metrics: Sequence[str]) -> pd.DataFrame:
@@ -209,6 +180,14 @@ class _Planner:
         names = list(metrics) * (len(table) if len(metrics) == 1 else 1)
         losses = np.array([table.at[i, f"loss_{name}"] for i, name in zip(table.index, names, strict=True)])
         return table[["layer", "group", "bits", "size"]].assign(decibels=-10.0 * np.log10(losses))
+
+    def _ties(self) -> list[list[str]]:
+        """Return the layers that share their bits; raises `InputError` if none do."""
+        layers = pd.DataFrame([(layer.name, layer.fused) for layer in self._at_hand.network.layers])
+        ties = [list(names) for fused, names in layers.groupby(1)[0] if fused]
+        if not ties:
+            raise InputError(f"scheme 'fused power': no layers of {self._at_hand.network.name} read one input")
+        return ties
 
     def _splits(self, budget: float) -> list[dict[str, float]]:
         """Return mean bits of both groups for each ratio K that the widths allow, the mean over all being `budget`.

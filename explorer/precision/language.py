@@ -32,6 +32,8 @@ _METRICS = {
 }
 #: Attention fetches what the window has had; the rest is judged by every token.
 _GROUP_METRICS = {"attention": "recall", "feed-forward": "kl"}
+#: Layers of a block that read the same input.
+_FUSED = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))
 #: Windows that sensitivities are measured on, and how long they are, the begin token included.
 DEFAULT_WINDOWS, DEFAULT_LENGTH = 2, 128
 
@@ -74,9 +76,21 @@ class LanguageNetwork:
         """Every matrix in the order of use; inputs and macs are those of one token."""
         shapes = self._weights.config.linear_shapes()
         return tuple(
-            Layer(name, "attention" if ".attn_" in name else "feed-forward", outputs * inputs, inputs, outputs * inputs)
+            Layer(
+                name,
+                "attention" if ".attn_" in name else "feed-forward",
+                outputs * inputs,
+                inputs,
+                outputs * inputs,
+                _fused(name),
+            )
             for name, (outputs, inputs) in shapes.items()
         )
+
+    @property
+    def windows(self) -> np.ndarray:
+        """Token ids (windows, tokens), the begin token first in each."""
+        return self._windows
 
     @cached_property
     def fingerprint(self) -> str:
@@ -188,11 +202,18 @@ class LanguageNetwork:
         return [np.array([False] + [w[t] in w[:t] for t in range(2, len(w))]) for w in self._windows]
 
 
+def _fused(name: str) -> str:
+    """What layers that read one input are called together: queries, keys and values, or both halves of SwiGLU."""
+    block, _, kind = name.rpartition(".")
+    return next((f"{block}.{'+'.join(kinds)}" for kinds in _FUSED if kind in kinds), "")
+
+
 def language_network(
     windows: int = DEFAULT_WINDOWS,
     length: int = DEFAULT_LENGTH,
     *,
     held_out: bool = False,
+    skip: int = 0,
     path: str | None = None,
     text: str | None = None,
     outlier: str = "precomputed",
@@ -200,15 +221,19 @@ def language_network(
 ) -> LanguageNetwork:
     """Return the network of a GGUF file (SmolLM2-135M unless given) on windows of `text` (`real_text` unless given).
 
-    Windows of `length` tokens, begin token included, are taken from the start of the text, or with `held_out` from its
-    end backwards. Raises `InputError` for a text too short for as many, and as `models.inference.read_model` does.
+    Windows of `length` tokens, begin token included, are taken from the start of the text after `skip` windows, or with
+    `held_out` from its end backwards. Raises `InputError` for a text too short for as many, and as
+    `models.inference.read_model` does.
     """
     weights, vocabulary = read_model(path)
     if vocabulary.begin is None:
         raise InputError("the model has no begin token: expected one, every window starts with it")
     ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
     name = DEFAULT_MODEL if path is None else Path(path).stem
-    cut = text_windows(ids, vocabulary.begin, windows, length, held_out=held_out)
+    skipped = int(check.count("skip", skip, low=0, high=1e6)) * (length - 1)
+    cut = text_windows(
+        ids[: len(ids) - skipped] if held_out else ids[skipped:], vocabulary.begin, windows, length, held_out=held_out
+    )
     return LanguageNetwork(weights, cut, name=name, outlier=outlier, rounding=rounding)
 
 

@@ -38,13 +38,17 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer(Record):
-    """A layer with a matrix: how many weights, activations that enter and multiplications, for one unit of input."""
+    """A layer with a matrix: how many weights, activations that enter and multiplications, for one unit of input.
+
+    Layers of one name `fused` read the same input, so that machines run them as one product in one format; "" for none.
+    """
 
     name: str
     group: str
     weights: int
     inputs: int
     macs: int
+    fused: str = ""
 
 
 class Network(Protocol):

@@ -5,12 +5,19 @@ from collections.abc import Iterator
 import pandas as pd
 
 from explorer.figures.captioned import CaptionedFigure, captioned_figure
-from explorer.figures.precision import bits_of_layers, loss_over_bits, predicted_and_measured, sensitivity_by_layer
+from explorer.figures.precision import (
+    bits_of_layers,
+    loss_over_bits,
+    loss_over_cost,
+    predicted_and_measured,
+    sensitivity_by_layer,
+)
 from explorer.figures.tables import Column, Table, frame_table
 from explorer.output import json_text
 from explorer.precision.estimate import ESTIMATORS
-from explorer.precision.findings import findings
+from explorer.precision.findings import findings, joint_findings
 from explorer.precision.fronts import SCHEMES, Fronts
+from explorer.precision.joint import JointFronts
 from explorer.precision.study import FrontStudy
 from explorer.report import render_page
 from explorer.serving_page import Page, Section
@@ -26,10 +33,13 @@ _METRIC_NAMES = {
 }
 _MOST_ROWS = 20
 _MOST_PARTS = 3
+_PART_FILES = ("sensitivity", "choices", "joint", "joint-choices")
+#: What a machine spends on one unit of input, by column.
+_COST_NAMES = {"mJ": "energy of the products [mJ]", "ms": "time [ms]", "mm2": "silicon [mm²]"}
 #: What a study's folder may hold.
 STUDY_FILES = (
     *("fronts.csv", "estimates.csv", "summary.json", "page.html"),
-    *(f"{name}-{number}.csv" for name in ("sensitivity", "choices") for number in range(1, _MOST_PARTS + 1)),
+    *(f"{name}-{number}.csv" for name in _PART_FILES for number in range(1, _MOST_PARTS + 1)),
 )
 
 
@@ -44,6 +54,9 @@ def study_files(study: FrontStudy) -> dict[str, str]:
     for number, found in enumerate(study.fronts.values(), start=1):
         files[f"sensitivity-{number}.csv"] = found.measured.table.to_csv(index=False)
         files[f"choices-{number}.csv"] = found.choices.to_csv(index=False)
+    for number, pairs in enumerate(study.joint.values(), start=1):
+        files[f"joint-{number}.csv"] = pairs.table.to_csv(index=False)
+        files[f"joint-choices-{number}.csv"] = pairs.choices.to_csv(index=False)
     return files
 
 
@@ -52,9 +65,11 @@ def summary(study: FrontStudy) -> dict[str, object]:
     return {
         "network": study.network,
         "command": study.command,
-        "findings": [sentence for found in study.fronts.values() for sentence in findings(found)],
+        "findings": [sentence for found in study.fronts.values() for sentence in findings(found)]
+        + [sentence for found in study.joint.values() for sentence in joint_findings(found)],
         "ranks": study.ranks.to_dict(orient="records"),
         "fronts": {title: found.table.to_dict(orient="records") for title, found in study.fronts.items()},
+        "joint": {title: found.table.to_dict(orient="records") for title, found in study.joint.items()},
         "floors": {title: found.measured.floors for title, found in study.fronts.items()},
     }
 
@@ -62,6 +77,9 @@ def summary(study: FrontStudy) -> dict[str, object]:
 def render_study(study: FrontStudy) -> str:
     """Return a study as one HTML page that asks the network for nothing."""
     parts = [_section(number, title, found) for number, (title, found) in enumerate(study.fronts.items(), start=1)]
+    parts += [
+        _joint_section(number, title, found) for number, (title, found) in enumerate(study.joint.items(), start=1)
+    ]
     if len(study.ranks):
         parts.append(_estimates(study))
     units = next(iter(study.fronts.values())).units
@@ -86,6 +104,29 @@ def _section(number: int, title: str, found: Fronts) -> Section:
         tuple(_figures(number, found)),
         (_front_table(found, found.metric),),
     )
+
+
+def _joint_section(number: int, title: str, found: JointFronts) -> Section:
+    name, cost = _METRIC_NAMES.get(found.metric, found.metric), _COST_NAMES.get(found.unit, found.unit)
+    columns = {
+        "scheme": Column("scheme", numeric=False),
+        "cost": Column(cost),
+        "mean_bits": Column("bits of a weight"),
+        "mean_act_bits": Column("of an activation"),
+        "loss": Column("measured"),
+        "predicted": Column("predicted"),
+        "loss_low": Column("95 % from"),
+        "loss_high": Column("to"),
+    }
+    table = frame_table(f"{name} by scheme and cost on {found.hardware}", found.table, columns)
+    caption = f"{name} over cost on {found.hardware}, on held-out inputs, with 95 % intervals, log axis"
+    drawn = captioned_figure(f"joint-{number}", loss_over_cost(found, name, cost), caption, table, 2)
+    said = (
+        f"A pair of widths for each layer, priced on {found.hardware}. Uniform: one pair for all. Joint: the sum of "
+        "losses within the budget. Decibels: their sum. Apart: weights and activations each by themselves, as "
+        "published, in the combination predicted to lose least."
+    )
+    return Section(f"joint-part-{number}", title[:1].upper() + title[1:], (*joint_findings(found), said), (drawn,))
 
 
 def _figures(number: int, found: Fronts) -> Iterator[CaptionedFigure]:

@@ -35,7 +35,8 @@ class Sensitivity(Record):
     """Losses of a network with one layer rounded, for each layer and width.
 
     `table` has a row for each layer, width and (weights or activations): `layer`, `group`, `what`, `bits`, `act_bits`,
-    `size` (weights, or activations that enter), `macs`, `metric`, `loss` and every metric's loss as `loss_NAME`.
+    `size` (weights, or activations that enter), `macs`, the shape that `explorer.cost_table` asks for, `metric`, `loss`
+    and every metric's loss as `loss_NAME`; with fused layers sharing their bits, `tie` names those that do.
     `floors` are the losses that rounding of float32 products alone brings about, all layers together: a loss at or
     below it is put at it, and `at_floor` says so. `measured` of the losses were not in the cache.
     """
@@ -65,6 +66,7 @@ def sensitivity(
     metrics: Sequence[str] | Mapping[str, str] | None = None,
     regroup: Callable[[Sequence[Layer]], Sequence[Layer]] | None = None,
     layers: Sequence[str] | None = None,
+    fused: bool = False,
     cache: str | Path | None = None,
     jobs: int = 1,
     report: Report | None = None,
@@ -73,7 +75,8 @@ def sensitivity(
 
     `what`: "weights", "activations", or "both", whose rows are all pairs of widths and whose losses are sums of the
     two (rounding errors of weights and activations add when they are small). `metrics` names the loss of every layer
-    (its first name) or of each group. `layers` are those measured, all unless given; `regroup` puts them in other
+    (its first name) or of each group. `fused` marks layers that read one input, for `allocate` to give them one choice.
+    `layers` are those measured, all unless given; `regroup` puts them in other
     groups. `cache` is a folder for what is measured. With `jobs` above 1, so many processes measure; `make` must then
     be picklable. `network` is what `make` returned, where it was called already. Raises `InputError` for unknown names,
     bits out of range, or a cache that cannot be written.
@@ -91,6 +94,9 @@ def sensitivity(
     table = _table(network, known, cases, store, floors, by_group)
     if what == "both":
         table = _pairs(table)
+    if fused:
+        names = {layer.name: layer.fused for layer in known}
+        table.insert(2, "tie", [names[name] for name in table["layer"]])
     return Sensitivity(network.name, network.fingerprint, floors, measured, table)
 
 
@@ -217,9 +223,10 @@ def _table(
     by_group: Mapping[str, str],
 ) -> pd.DataFrame:
     by_name = {layer.name: layer for layer in layers}
+    shapes = {name: network.weight(name).shape for name in by_name}
     rows = []
     for name, kind, width in cases:
-        layer = by_name[name]
+        layer, outputs = by_name[name], shapes[name][0]
         raw = dict.fromkeys(network.metrics, 0.0) if width in UNROUNDED else store.get(_key(name, kind, width)) or {}
         metric = by_group[layer.group]
         # NaN stays NaN: it is no floor.
@@ -232,6 +239,10 @@ def _table(
                 "bits": width,
                 "size": layer.weights if kind == "weights" else layer.inputs,
                 "macs": layer.macs,
+                "inputs": layer.weights // outputs,
+                "outputs": outputs,
+                "tokens": layer.macs / layer.weights,
+                "in_elements": layer.inputs,
                 "metric": metric,
                 "loss": losses[metric],
                 "loss_db": float(decibels(losses[metric])),

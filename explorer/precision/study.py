@@ -9,6 +9,7 @@ import pandas as pd
 
 from explorer.precision.estimate import estimates, rank_correlations, weight_errors
 from explorer.precision.fronts import SCHEMES, Fronts, fronts
+from explorer.precision.joint import JointFronts, joint_fronts
 from explorer.precision.models import maker
 from explorer.precision.networks import Network
 from explorer.precision.sensitivity import Report
@@ -17,6 +18,7 @@ from models.diffusion import TERRAIN_MODEL
 from models.inference import DEFAULT_MODEL
 
 _WITHOUT_GROUPS = ("uniform", "power", "decibels")
+_WITHOUT_FUSED = tuple(name for name in SCHEMES if not name.startswith("fused"))
 #: The width that the estimator "one width" measures.
 _MEASURED_BITS = 4
 
@@ -37,6 +39,17 @@ class Part:
     metric: str | None = None
 
 
+@dataclass(frozen=True)
+class JointPart:
+    """One set of fronts over pairs of widths: machine, what is spent, widths to choose from."""
+
+    title: str
+    hardware: str
+    unit: str
+    weight_bits: tuple[int, ...]
+    activation_bits: tuple[int, ...]
+
+
 _LANGUAGE_INPUTS: dict[str, Any] = {
     "what": "activations",
     "bits": (4, 6, 8),
@@ -45,7 +58,7 @@ _LANGUAGE_INPUTS: dict[str, Any] = {
 }
 PARTS: dict[str, tuple[Part, ...]] = {
     DEFAULT_MODEL: (
-        Part("weights", "weights", (3, 4, 6, 8), (3.5, 4.0, 4.5, 5.0, 6.0, 7.0)),
+        Part("weights", "weights", (2, 3, 4, 5, 6, 8), (3.5, 4.0, 4.5, 5.0, 6.0, 7.0)),
         Part(
             "activations, first token apart",
             settings={"outlier": "precomputed", "windows": 1, "length": 64},
@@ -58,25 +71,33 @@ PARTS: dict[str, tuple[Part, ...]] = {
         ),
     ),
     TERRAIN_MODEL: (
-        Part("weights", "weights", (4, 6, 8), (4.5, 5.0, 5.5, 6.0, 6.5, 7.0)),
+        Part("weights", "weights", (3, 4, 5, 6, 8), (4.0, 4.5, 5.0, 5.5, 6.0, 7.0), schemes=_WITHOUT_FUSED),
         Part(
             "weights, judged by structure",
             "weights",
-            (4, 6, 8),
-            (4.5, 5.0, 5.5, 6.0, 6.5, 7.0),
+            (3, 4, 5, 6, 8),
+            (4.0, 4.5, 5.0, 5.5, 6.0, 7.0),
             schemes=_WITHOUT_GROUPS,
             metric="ssim",
         ),
         Part("activations", "activations", (8, 16), (8.25, 8.5, 9.0, 10.0, 12.0), schemes=_WITHOUT_GROUPS),
     ),
 }
+_JOINT_TITLE = "weights and activations together"
+JOINT_PARTS: dict[str, tuple[JointPart, ...]] = {
+    DEFAULT_MODEL: (
+        JointPart(f"{_JOINT_TITLE}, MAC array", "mac-array", "mJ", (4, 5, 6, 8), (6, 8, 16)),
+        JointPart(f"{_JOINT_TITLE}, GPU", "rtx4080", "ms", (8, 16), (8, 16)),
+    ),
+    TERRAIN_MODEL: (JointPart(f"{_JOINT_TITLE}, MAC array", "mac-array", "mJ", (4, 6, 8), (8, 16)),),
+}
 #: How much of held-out input allocations are judged by.
-HELD_OUT: dict[str, dict[str, int]] = {DEFAULT_MODEL: {"windows": 8}, TERRAIN_MODEL: {"images": 8}}
+HELD_OUT: dict[str, dict[str, int]] = {DEFAULT_MODEL: {"windows": 24}, TERRAIN_MODEL: {"images": 24}}
 
 
 @dataclass(frozen=True)
 class FrontStudy(Record):
-    """Fronts of one network by part, and how well estimates rank the sensitivities of its weights.
+    """Fronts of one network by part, `joint` those over pairs of widths, and how well estimates rank sensitivities.
 
     `estimated` has a row for each layer and width, `ranks` Spearman's correlations (see `explorer.precision.estimate`).
     """
@@ -85,6 +106,7 @@ class FrontStudy(Record):
     fronts: dict[str, Fronts]
     estimated: pd.DataFrame
     ranks: pd.DataFrame
+    joint: dict[str, JointFronts] = field(default_factory=dict)
     command: str = ""
 
     def to_frame(self) -> pd.DataFrame:
@@ -94,10 +116,16 @@ class FrontStudy(Record):
         return whole[["part", *(column for column in whole if column != "part")]]
 
 
+def held_out_amount(model: str, count: int | None) -> dict[str, int] | None:
+    """Return `count` held-out units as the network's maker takes them; None (and networks not known) for the usual."""
+    return None if count is None or model not in HELD_OUT else dict.fromkeys(HELD_OUT[model], count)
+
+
 def front_study(
     model: str,
     *,
     parts: Sequence[Part] | None = None,
+    joint: Sequence[JointPart] | None = None,
     held_out: Mapping[str, Any] | None = None,
     cache: str | Path | None = None,
     jobs: int = 1,
@@ -107,9 +135,10 @@ def front_study(
 ) -> FrontStudy:
     """Return the fronts of a network of `explorer.precision.MAKERS`, run for real.
 
-    `parts` (those of `PARTS` unless given) are measured one after the other; what is measured stays in the folder
-    `cache`, so that a run that was ended goes on. `held_out` overrides how much held-out input there is, `settings` go
-    to the network's maker. Raises `InputError` for an unknown network, and as `fronts` does.
+    `parts` and `joint` (those of `PARTS` and `JOINT_PARTS` unless given) are measured one after the other; what is
+    measured stays in the folder `cache`, so that a run that was ended goes on. `held_out` overrides how much held-out
+    input there is, `settings` go to the network's maker. Raises `InputError` for an unknown network, and as `fronts`
+    does.
     """
     chosen = PARTS.get(model, ()) if parts is None else parts
     if not chosen:
@@ -143,7 +172,40 @@ def front_study(
         if part.what == "weights" and estimated.empty:
             estimated = _estimated(network, found[part.title])
     ranks = rank_correlations(estimated) if len(estimated) else pd.DataFrame()
-    return FrontStudy(next(iter(found.values())).network, found, estimated, ranks, command)
+    pairs = JOINT_PARTS.get(model, ()) if joint is None else joint
+    together = _together(model, pairs, settings, amount, cache, jobs, report)
+    return FrontStudy(next(iter(found.values())).network, found, estimated, ranks, together, command)
+
+
+def _together(
+    model: str,
+    parts: Sequence[JointPart],
+    settings: Mapping[str, Any],
+    amount: Mapping[str, Any],
+    cache: str | Path | None,
+    jobs: int,
+    report: Report | None,
+) -> dict[str, JointFronts]:
+    if not parts:
+        return {}
+    make, make_held_out = maker(model, **settings), maker(model, **{**settings, **amount}, held_out=True)
+    network, held_out = make(), make_held_out()
+    return {
+        part.title: joint_fronts(
+            make,
+            make_held_out,
+            network=network,
+            held_out=held_out,
+            weight_bits=part.weight_bits,
+            activation_bits=part.activation_bits,
+            hardware=part.hardware,
+            unit=part.unit,
+            cache=cache,
+            jobs=jobs,
+            report=report,
+        )
+        for part in parts
+    }
 
 
 def _estimated(network: Network, found: Fronts) -> pd.DataFrame:

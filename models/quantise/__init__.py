@@ -7,7 +7,7 @@ Ranges come from the tensor at hand (`rounded`), from a stream (`observer`), or 
 from models.quantise.grid import MOST_BITS, UNROUNDED, Grid, check_bits, grid, round_to, side_by_side
 from models.quantise.observers import OBSERVERS, Extremes, Histogram, MovingAverage, Observer, observer
 from models.quantise.operators import RoundedLinear, Rounding, dynamic, first_products, static
-from models.quantise.ranges import METHODS, SHARINGS, least_error, min_max, rounded, rows
+from models.quantise.ranges import METHODS, SHARINGS, codes, least_error, min_max, rounded, rows
 
 __all__ = [
     "METHODS",
@@ -23,6 +23,7 @@ __all__ = [
     "RoundedLinear",
     "Rounding",
     "check_bits",
+    "codes",
     "dynamic",
     "first_products",
     "grid",

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwbase import InputError, check, unknown_name
-from models.quantise.grid import UNROUNDED, check_bits, grid, round_to
+from models.quantise.grid import FEWEST_BITS, MOST_BITS, UNROUNDED, check_bits, grid, round_to
 
 Sharing = Literal["tensor", "channel", "token", "group"]
 #: Who shares a range: all values, those of one output channel or one token (both lie along the first axis), or `block`
@@ -39,13 +39,47 @@ def rounded(
     unknown names, other bits, or values that are none or not finite.
     """
     array = _checked(values)
+    found, _ = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
+    return array if found is None else _laid_back(found, array, per)
+
+
+def codes(
+    values: np.ndarray,
+    bits: int,
+    *,
+    per: str = "channel",
+    block: int | None = None,
+    symmetric: bool = True,
+    method: str = "min-max",
+) -> np.ndarray:
+    """Return the integers that `rounded` puts values on, the zero point taken off: int32 of the same shape.
+
+    `rounded` gives each of them times the scale of its row. Raises `InputError` as `rounded` does, and for 16 or 32
+    bits, which have no integers.
+    """
+    array = _checked(values)
+    found, scale = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
+    if found is None:
+        raise InputError(f"bits = {bits}: expected {FEWEST_BITS} to {MOST_BITS}, {bits} bits leave values as they are")
+    return _laid_back(np.rint(found / scale).astype(np.int32), array, per)
+
+
+def _on_grid(
+    array: np.ndarray, bits: int, *, per: str, block: int | None, symmetric: bool, method: str
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return (rounded values laid out in rows, scale of each); None for widths that leave values as they are."""
     if method not in METHODS:
         raise unknown_name("range method", method, METHODS)
     laid = rows(array, per, block)
     if check_bits("bits", bits) in UNROUNDED:
-        return array
+        return None, np.ones(1, np.float32)
     low, high = least_error(laid, bits, symmetric=symmetric) if method == "mse" else min_max(laid)
-    found = round_to(laid, grid(low, high, bits, symmetric=symmetric))
+    to = grid(low, high, bits, symmetric=symmetric)
+    return round_to(laid, to), to.scale
+
+
+def _laid_back(found: np.ndarray, array: np.ndarray, per: str) -> np.ndarray:
+    """Undo `rows`, which fills short groups up."""
     if per != "group":
         return found.reshape(array.shape)
     inputs = math.prod(array.shape[1:])

@@ -146,3 +146,17 @@ def test_bad_files_and_places(hwsim, layers_csv):
     assert "cannot read 'none.csv'" in hwsim("none.csv", "--budget", "4")[2]
     status, _, err = hwsim(layers_csv, "--budget", "4", "--out", "no/where.yaml")
     assert status == 2 and "cannot write" in err
+
+
+def test_a_machine_prices_the_options(hwsim, tmp_path):
+    lines = ["layer,bits,inputs,outputs,tokens,size,loss"]
+    for name, outputs in (("a", 512), ("b", 64)):
+        lines += [f"{name},{bits},512,{outputs},1,{512 * outputs},{4.0**-bits}" for bits in (2, 4, 8)]
+    path = tmp_path / "shapes.csv"
+    path.write_text("\n".join(lines))
+    dual = ("--objective", "mm2", "--constraint", "loss<=0.01", "--json")
+    status, out, err = hwsim(path, "--hardware", "hardwired", *dual)
+    found = json.loads(out)
+    assert (status, err) == (0, "") and found["objective_name"] == "mm2" and found["spent"]["loss"] <= 0.01
+    status, out, err = hwsim(path, "--hardware", "hardwire", "--budget", "4")
+    assert (status, out) == (2, "") and "did you mean 'hardwired'" in err

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
 from explorer.allocate import allocate
+from explorer.precision import study
 
 pytestmark = [needs_gguf, needs_tokenizers]
 SENSITIVITY = ("sensitivity", "smollm2-135m", "--weights-file", "tiny.gguf")
@@ -67,12 +69,17 @@ def test_options_reach_the_measurement(call):
     assert dict(zip(mine["group"], mine["metric"], strict=True)) == {"a": "noise", "b": "recall"}
 
 
-def test_fronts_are_written_as_a_folder(call, folder):
-    options = ("fronts", "smollm2-135m", "--weights-file", "tiny.gguf", "--cache", "cache", "--out", "fronts")
+def test_fronts_are_written_as_a_folder(call, folder, monkeypatch):
+    # One budget and one machine are enough to see the folder.
+    few = tuple(replace(part, budgets=part.budgets[-1:]) for part in study.PARTS["smollm2-135m"])
+    monkeypatch.setitem(study.PARTS, "smollm2-135m", few)
+    monkeypatch.setitem(study.JOINT_PARTS, "smollm2-135m", study.JOINT_PARTS["smollm2-135m"][1:])
+    options = ("fronts", "smollm2-135m", "--weights-file", "tiny.gguf", "--cache", "cache", "--held-out", "2")
+    options += ("--out", "fronts")
     status, out, err = call(*options)
     assert (status, err.strip()) == (0, "") and "wrote" in out
     names = {path.name for path in (folder / "fronts").iterdir()}
-    assert {"page.html", "fronts.csv", "summary.json", "sensitivity-1.csv", "choices-3.csv"} <= names
+    assert {"page.html", "fronts.csv", "summary.json", "sensitivity-1.csv", "choices-3.csv", "joint-1.csv"} <= names
     first = (folder / "fronts" / "fronts.csv").read_bytes()
     status, out, _ = call(*options, "--json")
     assert status == 0 and json.loads(out)["network"] == "tiny"
@@ -104,6 +111,7 @@ def test_fronts_are_written_as_a_folder(call, folder):
         (("sensitivity", "smollm2-135m", "--weights-file", "none.gguf"), "no such file"),
         (("sensitivity", "terrain", "--weights-file", "tiny.gguf"), "tiny.gguf"),
         (("fronts", "smollm2-135m"), "--out"),
+        (("fronts", "smollm2-135m", "--held-out", "0", "--weights-file", "tiny.gguf", "--out", "x"), "windows = 0"),
         (("fronts", "smollm2-135m", "--out", "full"), "mine.txt"),
         (("fronts", "smollm2-135m", "--out", "tiny.gguf"), "is a file"),
     ],

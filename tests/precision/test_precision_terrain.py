@@ -11,7 +11,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "diffusion"))
 from diffusion_cases import needs_terrain, tiny_graph, tiny_inputs
 
-from explorer.precision import Bits, sensitivity
+from explorer.precision import Bits, Layer, sensitivity
 from explorer.precision.terrain import TerrainNetwork, spread, terrain_network
 from hwbase import InputError
 from models.diffusion import TerrainModel, run
@@ -31,7 +31,7 @@ def network():
 
 def test_layers_know_their_sizes_and_groups(network):
     layers = {layer.name: layer for layer in network.layers}
-    assert layers["first"].to_dict() == {"name": "first", "group": "quality", "weights": 72, "inputs": 64, "macs": 4608}
+    assert layers["first"] == Layer("first", "quality", weights=72, inputs=64, macs=4608)
     assert layers["embed"].macs == layers["embed"].weights == 4
     assert {name for name, layer in layers.items() if layer.group == "content"} == {"embed", "modulate"}
 

@@ -12,6 +12,7 @@ from models.quantise import (
     OBSERVERS,
     SHARINGS,
     check_bits,
+    codes,
     grid,
     least_error,
     min_max,
@@ -220,3 +221,23 @@ def test_joined_inputs_keep_their_own_scales():
         np.testing.assert_array_equal(found[:, where], round_to(part.astype(np.float32), to))
     shared = round_to(joined, grid(np.asarray(joined.min()), np.asarray(joined.max()), 8, symmetric=False))
     assert np.abs(shared - joined)[:, :3].mean() > 20 * np.abs(found - joined)[:, :3].mean()
+
+
+@pytest.mark.parametrize("options", [{}, {"per": "group", "block": 5}, {"symmetric": False}, {"method": "mse"}])
+def test_codes_are_the_integers_behind_the_rounded_values(options):
+    values = np.random.default_rng(3).normal(size=(4, 12)).astype(np.float32)
+    found = codes(values, 4, **options)
+    assert found.dtype == np.int32 and found.shape == values.shape
+    near = rounded(values, 4, **options)
+    # Of one scale, equal values have equal codes, and larger values larger ones.
+    order = np.argsort(near[0, :5])
+    assert (np.diff(found[0, :5][order]) >= 0).all()
+    ratio = near[0, :5][found[0, :5] != 0] / found[0, :5][found[0, :5] != 0]
+    assert ratio == pytest.approx(ratio[0])
+    if options.get("symmetric", True):
+        assert np.abs(found).max() <= 7
+
+
+def test_values_that_are_left_have_no_codes():
+    with pytest.raises(InputError, match="bits = 16: expected 2 to 8"):
+        codes(np.ones((1, 1), np.float32), 16)

@@ -1,0 +1,192 @@
+"""Weights and activations together: a pair of widths for each layer, within what a machine spends on them.
+
+A machine prices every pair of every layer (`explorer.cost_table`); the loss of a pair is the sum of the losses of its
+sides, each measured alone. Four ways to spend: one pair for all layers ("uniform"); one programme over all pairs, which
+makes the sum of losses least ("joint") or that of decibels greatest ("decibels"); and, as published (MixDQ, arXiv
+2405.17873), a programme for weights and another for activations, each with mean bits of its own ("apart"), of whose
+combinations within the budget the one with the least predicted loss is taken.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.allocate import allocate
+from explorer.cost_table import cost_table
+from explorer.precision.networks import Bits, Network
+from explorer.precision.runs import Runs, interval
+from explorer.precision.sensitivity import Maker, Report, sensitivity
+from hwbase import Record, check, unknown_name
+
+SCHEMES = ("uniform", "joint", "decibels", "apart")
+#: Means of bits that "apart" combines, evenly between the widths.
+_MEANS = 9
+
+
+@dataclass(frozen=True)
+class JointFronts(Record):
+    """What `joint_fronts` finds; `table` has a row for each scheme and budget.
+
+    `budget` and `cost` are in the column `unit` of the machine's costs, `mean_bits` and `mean_act_bits` over weights
+    and over activations that enter; `loss` in `metric` over `units` held-out units with its 95 % interval, `predicted`
+    the sum over layers. `choices` has [weight bits, activation bits] of each layer in each row.
+    """
+
+    network: str
+    hardware: str
+    unit: str
+    metric: str
+    units: int
+    table: pd.DataFrame
+    choices: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+
+def joint_fronts(
+    make: Maker,
+    make_held_out: Maker,
+    *,
+    network: Network | None = None,
+    held_out: Network | None = None,
+    weight_bits: Sequence[int],
+    activation_bits: Sequence[int],
+    hardware: str,
+    unit: str = "mJ",
+    points: int = 6,
+    schemes: Sequence[str] = SCHEMES,
+    cache: str | Path | None = None,
+    jobs: int = 1,
+    report: Report | None = None,
+) -> JointFronts:
+    """Return the losses of pairs of widths within budgets of `unit` on `hardware` (see `explorer.cost_table`).
+
+    `points` budgets are taken evenly between the cheapest and the dearest choice, both left out. `make` and
+    `make_held_out` are as in `fronts`; `network` and `held_out` what they returned, where they were called already.
+    Raises `InputError` for unknown schemes, machines, or units, and as `sensitivity` does.
+    """
+    for scheme in schemes:
+        if scheme not in SCHEMES:
+            raise unknown_name("scheme", scheme, SCHEMES)
+    check.count("points", points, high=1000)
+    network = make() if network is None else network
+    shared: dict[str, Any] = {"network": network, "cache": cache, "jobs": jobs, "report": report}
+    weights = sensitivity(make, bits=weight_bits, what="weights", **shared)
+    activations = sensitivity(make, bits=activation_bits, what="activations", **shared)
+    priced = cost_table(_pairs(weights.table, activations.table), hardware)
+    if unit not in priced:
+        raise unknown_name("unit", unit, [name for name in ("ms", "mJ", "mm2") if name in priced])
+    runs = Runs(make_held_out() if held_out is None else held_out, cache)
+    metric = next(iter(network.metrics))
+    rows, choices = [], []
+    plans = list(_plans(priced, unit, int(points), schemes))
+    for number, (scheme, budget, chosen) in enumerate(plans):
+        if report is not None:
+            report(f"{scheme}, {budget:.4g} {unit}", number, len(plans))
+        losses = runs.losses(chosen)[metric]
+        low, high = interval(losses)
+        keys = [(name, bits.weights, bits.activations) for name, bits in chosen.items()]
+        picked = priced.set_index(["layer", "bits", "act_bits"]).loc[keys].reset_index()
+        rows.append(
+            {
+                "scheme": scheme,
+                "budget": budget,
+                "cost": float(picked[unit].sum()),
+                "mean_bits": _mean(picked["bits"], picked["size"]),
+                "mean_act_bits": _mean(picked["act_bits"], picked["act_size"]),
+                "loss": float(losses.mean()),
+                "loss_low": low,
+                "loss_high": high,
+                "predicted": float(picked["loss"].sum()),
+            }
+        )
+        names = {name: list(bits) for name, bits in chosen.items()}
+        choices.append({"scheme": scheme, "budget": budget} | names)
+    return JointFronts(
+        network=network.name,
+        hardware=hardware,
+        unit=unit,
+        metric=metric,
+        units=len(losses),
+        table=pd.DataFrame(rows),
+        choices=pd.DataFrame(choices),
+    )
+
+
+def _pairs(weights: pd.DataFrame, activations: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each layer and pair of widths, with the loss of each side and their sum."""
+    sides = activations[["layer", "bits", "size", "loss"]].rename(
+        columns={"bits": "act_bits", "size": "act_size", "loss": "act_loss"}
+    )
+    found = weights.merge(sides, on="layer", sort=False).rename(columns={"loss": "weight_loss"})
+    total = found["weight_loss"] + found["act_loss"]
+    return found.assign(loss=total, decibels=-10.0 * np.log10(total))
+
+
+def _plans(
+    priced: pd.DataFrame, unit: str, points: int, schemes: Sequence[str]
+) -> Iterator[tuple[str, float, dict[str, Bits]]]:
+    """Yield (scheme, budget, widths of each layer)."""
+    least, most = (float(priced.groupby("layer")[unit].agg(side).sum()) for side in ("min", "max"))
+    budgets = np.linspace(least, most, points + 2)[1:-1].tolist()
+    sides = _Sides(priced, unit) if "apart" in schemes else None
+    for scheme in schemes:
+        if scheme == "uniform":
+            for _, rows in priced.groupby(["bits", "act_bits"]):
+                pair = _bits(rows["bits"].iloc[0], rows["act_bits"].iloc[0])
+                yield scheme, float(rows[unit].sum()), dict.fromkeys(rows["layer"], pair)
+        elif sides is not None and scheme == "apart":
+            for budget in budgets:
+                yield scheme, budget, sides.best(budget)
+        else:
+            objective = "score:decibels" if scheme == "decibels" else "loss"
+            for budget in budgets:
+                found = allocate(priced, objective=objective, constraints=[f"{unit}<={budget!r}"])
+                widths = found.act_bits or {}
+                yield scheme, budget, {name: _bits(b, widths[name]) for name, b in found.bits.items()}
+
+
+class _Sides:
+    """Allocations of weights and of activations, each by itself, and what they come to together."""
+
+    def __init__(self, priced: pd.DataFrame, unit: str) -> None:
+        self._priced, self._unit = priced.set_index(["layer", "bits", "act_bits"]), unit
+        weights = _side(priced, "bits", "size", "weight_loss")
+        activations = _side(priced, "act_bits", "act_size", "act_loss")
+        self._combined = [
+            (*self._told(chosen), chosen)
+            for one in weights
+            for other in activations
+            for chosen in [{name: _bits(width, other[name]) for name, width in one.items()}]
+        ]
+
+    def best(self, budget: float) -> dict[str, Bits]:
+        """The combination with the least predicted loss within the budget."""
+        within = [(loss, chosen) for cost, loss, chosen in self._combined if cost <= budget]
+        cheapest = min(self._combined, key=lambda found: found[0])
+        return min(within, key=lambda found: found[0])[1] if within else cheapest[2]
+
+    def _told(self, chosen: Mapping[str, Bits]) -> tuple[float, float]:
+        rows = self._priced.loc[[(name, bits.weights, bits.activations) for name, bits in chosen.items()]]
+        return float(rows[self._unit].sum()), float(rows["loss"].sum())
+
+
+def _side(priced: pd.DataFrame, bits: str, size: str, loss: str) -> list[dict[str, float]]:
+    """Allocations of one side over its means of bits."""
+    table = priced.drop_duplicates(["layer", bits])[["layer", bits, size, loss]]
+    table = table.set_axis(["layer", "bits", "size", "loss"], axis=1)
+    return [allocate(table, float(mean)).bits for mean in np.linspace(table["bits"].min(), table["bits"].max(), _MEANS)]
+
+
+def _bits(weights: float, activations: float) -> Bits:
+    return Bits(int(weights), int(activations))
+
+
+def _mean(bits: pd.Series, sizes: pd.Series) -> float:
+    return float((bits * sizes).sum() / sizes.sum())

@@ -1,0 +1,269 @@
+"""Least silicon, masks and dollars at a perplexity floor: a language model in metal, its bits chosen layer by layer.
+
+Every layer's area at every width comes from the values that its own weights take, its loss from a measurement. The dual
+form of the allocation makes area least where the sum of divergences keeps a limit. If a text were drawn from the model
+itself, its negative log-likelihood would grow by just the divergence, so a perplexity P that is P0 in float leaves room
+for ln(P / P0) nats. That and the sum over layers are predictions, and the first limit. The allocation is then run on a
+text of its own, between that of the sensitivities and the held-out one, and the limit lowered until the growth of the
+log-likelihood, at the upper end of its 95 % interval, keeps the room. What it comes to is run on held-out text.
+
+What non-recurring engineering is made of: design (one figure for all processes in the books), masks that all chips
+share, and own masks for each chip. Only the last follows the bits, and only through the number of chips, which is
+whole. What one more system costs and emits follows the area itself.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+from explorer.allocate import allocate
+from explorer.cost_table import cost_table, hardwired_silicon
+from explorer.precision.language import LanguageNetwork, language_network
+from explorer.precision.models import maker
+from explorer.precision.runs import Runs, interval, of_kind
+from explorer.precision.sensitivity import Report, sensitivity
+from hwbase import Book, InputError, Record, check
+from models.inference import DEFAULT_MODEL
+from models.quantise import codes
+
+#: Processes, oldest first, by their technology books; the part before a hyphen is the node in cost books.
+PROCESSES = ("n16", "n7", "n5")
+WIDTHS = (2, 3, 4, 5, 6, 7, 8)
+#: Perplexities asked for unless the caller does, over that in float.
+GROWTHS = (1.02, 1.03, 1.05, 1.1, 1.2, 1.5, 2.0)
+#: Activations in the silicon; 16 bits, which losses are measured without, leave the perplexity to the weights.
+_ACTIVATION_BITS = 16
+_SYSTEMS = 1000
+#: Windows of text that a limit is tried on, and those that are held out.
+_TRIED_WINDOWS, _HELD_OUT_WINDOWS = 8, 24
+#: How often a limit that the whole allocation breaks is lowered, and by how much more than it was broken.
+_MOST_STEPS, _LOWERED = 12, 0.98
+
+
+@dataclass(frozen=True)
+class SiliconFronts(Record):
+    """What `silicon_fronts` finds; `table` has a row for each process and choice of bits.
+
+    `kind`: "uniform" (one width), "least silicon" (at the perplexity `floor`), or "full chips" (least loss on as many
+    whole chips). Divergence in nats, predicted as the sum of the layers' own and measured (`kl_calibration`, `kl`),
+    perplexity predicted and measured on `units` held-out windows, with 95 % bootstrap intervals; area of the neurons,
+    chips, and their costs at nominal prices. `choices` has the bits of each layer by process, kind, floor and chips.
+    """
+
+    network: str
+    units: int
+    exact_perplexity: float
+    activation_bits: int
+    slack: float
+    systems: int
+    table: pd.DataFrame
+    choices: pd.DataFrame
+    areas: pd.DataFrame = field(repr=False)
+    command: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields but areas and choices, which files have."""
+        data = super().to_dict()
+        del data["choices"], data["areas"]
+        return data
+
+    def least_nre(self) -> pd.DataFrame:
+        """Return, for each floor, the process and choice with the least NRE whose predicted perplexity keeps it.
+
+        Of those that cost the same, the one whose systems cost least. Columns as in `table`.
+        """
+        mixed = self.table[self.table["kind"] == "least silicon"]
+        ordered = mixed.sort_values(["floor", "nre_usd", "recurring_usd"], kind="stable")
+        return ordered.groupby("floor", as_index=False).first()
+
+
+def silicon_fronts(
+    model: str = DEFAULT_MODEL,
+    *,
+    floors: Sequence[float] | None = None,
+    processes: Sequence[str] = PROCESSES,
+    bits: Sequence[int] = WIDTHS,
+    held_out: Mapping[str, Any] | None = None,
+    book: str | Path | Book = "default",
+    slack: float | None = None,
+    activation_bits: int = _ACTIVATION_BITS,
+    systems: int = _SYSTEMS,
+    cache: str | Path | None = None,
+    jobs: int = 1,
+    command: str = "",
+    report: Report | None = None,
+    **settings: Any,
+) -> SiliconFronts:
+    """Return what bits cost in hardwired silicon, uniform and mixed, and the perplexity of each on held-out text.
+
+    `floors` are perplexities on the held-out text that must not be exceeded (`GROWTHS` times that in float unless
+    given). `slack` is the spare share of POPCNT ports (the HNLPU book's unless given), `book` a cost book, `systems`
+    how many are built. `held_out` overrides how much text is held out, `settings` go to `language_network`. Raises
+    `InputError` for a network that is no language model, floors that nothing reaches, and as `sensitivity` and
+    `cost_table` do.
+    """
+    if model != DEFAULT_MODEL:
+        raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, perplexity belongs to a language model")
+    check.count("systems", systems, high=1e12)
+    costs = book if isinstance(book, Book) else costmodel.load_book(book)
+    spare = float(np.asarray(hwsim.load_design().popcnt_slack)) if slack is None else float(slack)
+    make = maker(model, **settings)
+    network = cast(LanguageNetwork, make())
+    judge = language_network(**(settings | {"windows": _HELD_OUT_WINDOWS} | dict(held_out or {})), held_out=True)
+    tried = language_network(**(settings | {"windows": _TRIED_WINDOWS, "skip": len(network.windows)}))
+    exact = judge.perplexity(judge.losses({}))
+    wanted = [exact * growth for growth in GROWTHS] if floors is None else [float(f) for f in floors]
+    for floor in wanted:
+        check.number("perplexity", floor, above=exact)
+
+    def told(name: str, done: int, total: int) -> None:
+        if report is not None:
+            report(name, done, total)
+
+    found = sensitivity(make, network=network, bits=bits, cache=cache, jobs=jobs, report=told)
+    planner = _Planner(network, found.table, [Runs(n, cache) for n in (network, tried, judge)], costs, systems)
+    rows, choices, areas = [], [], []
+    for process in processes:
+        table = planner.priced(process, spare, activation_bits)
+        areas.append(table[["layer", "bits", "mm2", "mJ"]].assign(process=process))
+        planned = list(planner.plans(table, process, wanted, sorted(set(bits))))
+        for number, (kind, asked, chosen) in enumerate(planned):
+            told(f"{process}: {kind}", number, len(planned))
+            row = planner.row(table, process, chosen)
+            names = {"process": process, "kind": kind, "floor": asked if kind == "least silicon" else float("nan")}
+            rows.append(names | row)
+            choices.append(names | {"chips": row["chips"]} | chosen)
+    return SiliconFronts(
+        network=network.name,
+        units=len(next(iter(planner.held_out.losses({}).values()))),
+        exact_perplexity=exact,
+        activation_bits=activation_bits,
+        slack=spare,
+        systems=systems,
+        table=pd.DataFrame(rows),
+        choices=pd.DataFrame(choices),
+        areas=pd.concat(areas, ignore_index=True),
+        command=command,
+    )
+
+
+def weight_values(network: LanguageNetwork, layer: str, bits: int) -> hwsim.WeightFormat:
+    """Return the integers that a layer's weights become at a width, and how often; those that never occur have no
+    region. Raises `InputError` for bits out of range.
+    """
+    values, counts = np.unique(codes(network.weight(layer), bits, **network.rounding), return_counts=True)
+    return hwsim.WeightFormat(f"{layer} int{bits}", bits, values, counts / counts.sum())
+
+
+class _Planner:
+    """Choices of bits by what they cost in silicon, and what each comes to."""
+
+    def __init__(
+        self, network: LanguageNetwork, losses: pd.DataFrame, runs: Sequence[Runs], book: Book, systems: int
+    ) -> None:
+        self._book, self._systems = book, systems
+        self._at_hand, self._tried, self.held_out = runs
+        shapes = {layer.name: network.weight(layer.name).shape for layer in network.layers}
+        self._options = losses[["layer", "group", "bits", "size", "loss"]].assign(
+            inputs=[shapes[name][1] for name in losses["layer"]],
+            outputs=[shapes[name][0] for name in losses["layer"]],
+            tokens=1,
+        )
+        # The same values on every process.
+        self._values = lru_cache(maxsize=None)(lambda layer, bits: weight_values(network, layer, bits))
+        judge = cast(LanguageNetwork, self.held_out.network)
+        self._exact = judge.perplexity(judge.losses({}))
+
+    def priced(self, process: str, slack: float, activation_bits: int) -> pd.DataFrame:
+        """Return the options with what each costs in metal on a process."""
+        options = self._options.assign(act_bits=activation_bits)
+        priced = cost_table(options, "hardwired", technology=process, slack=slack, weights=self._values)
+        return priced.drop(columns="act_bits")
+
+    def plans(
+        self, table: pd.DataFrame, process: str, floors: Sequence[float], bits: Sequence[int]
+    ) -> Iterator[tuple[str, float, dict[str, int]]]:
+        """Yield (kind, floor or chips, bits of each layer)."""
+        names = list(dict.fromkeys(table["layer"]))
+        for width in bits:
+            yield "uniform", float(width), dict.fromkeys(names, width)
+        for floor in floors:
+            yield "least silicon", floor, self._least_silicon(table, float(np.log(floor / self._exact)))
+        reticle = float(hwsim.load_technology(process).reticle_area_mm2)
+        least, most = (float(table.groupby("layer")["mm2"].agg(side).sum()) for side in ("min", "max"))
+        for chips in range(int(np.ceil(least / reticle)), int(np.ceil(most / reticle))):
+            found = allocate(table, constraints=[f"mm2<={chips * reticle!r}"])
+            yield "full chips", float(chips), _whole(found.bits)
+
+    def row(self, table: pd.DataFrame, process: str, chosen: Mapping[str, int]) -> dict[str, Any]:
+        """Return the columns of `SiliconFronts.table` that a choice comes to."""
+        rows = table.set_index(["layer", "bits"]).loc[list(chosen.items())]
+        choice = of_kind(chosen, "weights")
+        losses = self.held_out.losses(choice)
+        grown = interval(losses["perplexity"])
+        exact = self._exact
+        silicon = hardwired_silicon(
+            float(rows["mm2"].sum()), technology=process, book=self._book, node=process.partition("-")[0]
+        )
+        low, high = interval(losses["kl"])
+        return {
+            "mean_bits": float((rows["size"] * rows.index.get_level_values("bits")).sum() / rows["size"].sum()),
+            "kl_predicted": float(rows["loss"].sum()),
+            "kl_calibration": float(self._at_hand.losses(choice)["kl"].mean()),
+            "kl": float(losses["kl"].mean()),
+            "kl_low": low,
+            "kl_high": high,
+            "perplexity_predicted": exact * float(np.exp(rows["loss"].sum())),
+            "perplexity": exact * float(np.exp(losses["perplexity"].mean())),
+            "perplexity_low": exact * float(np.exp(grown[0])),
+            "perplexity_high": exact * float(np.exp(grown[1])),
+            "mj_per_token": float(rows["mJ"].sum()),
+            "mm2": silicon.area_mm2,
+            "chips": silicon.chips,
+            "die_mm2": silicon.die_area_mm2,
+            "design_usd": silicon.design_usd,
+            "shared_masks_usd": silicon.masks_usd - silicon.own_masks_usd,
+            "own_masks_usd": silicon.own_masks_usd,
+            "nre_usd": silicon.nre_usd,
+            "recurring_usd": silicon.recurring_usd,
+            "kg_co2e": silicon.kg_co2e,
+            "build_usd": silicon.nre_usd + self._systems * silicon.recurring_usd,
+        }
+
+    def _least_silicon(self, table: pd.DataFrame, room: float) -> dict[str, int]:
+        """The least area with which the log-likelihood of the text it is tried on grows by `room` nats at most."""
+        least = float(table.groupby("layer")["loss"].min().sum())
+        if room < least:
+            raise InputError(
+                f"perplexity = {self._exact * np.exp(room):.6g}: expected at least "
+                f"{self._exact * np.exp(least):.6g}, which every layer's best width is predicted to reach"
+            )
+        limit = room
+        for _ in range(_MOST_STEPS):
+            found = allocate(table, objective="mm2", constraints=[f"loss<={limit!r}"])
+            chosen = _whole(found.bits)
+            _, grown = interval(self._tried.losses(of_kind(chosen, "weights"))["perplexity"])
+            if grown <= room:
+                return chosen
+            if limit <= least:
+                break
+            limit = max(limit * (_LOWERED * room / grown if np.isfinite(grown) else _LOWERED / 2), least)
+        raise InputError(
+            f"perplexity = {self._exact * np.exp(room):.6g} is not kept on the text it is tried on: "
+            "expected a higher one, or more windows"
+        )
+
+
+def _whole(bits: Mapping[str, float]) -> dict[str, int]:
+    return {name: int(width) for name, width in bits.items()}

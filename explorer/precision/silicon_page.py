@@ -1,0 +1,144 @@
+"""The folder of a study of bits in silicon: tables as CSV, a summary as JSON, and a page with pictures."""
+
+import pandas as pd
+
+from explorer.figures.captioned import captioned_figure
+from explorer.figures.numbers import money, plain
+from explorer.figures.silicon import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
+from explorer.figures.tables import Column, Table, frame_table
+from explorer.output import json_text
+from explorer.precision.silicon import SiliconFronts
+from explorer.report import render_page
+from explorer.serving_page import Page, Section
+
+#: What a study's folder may hold.
+SILICON_FILES = ("silicon.csv", "choices.csv", "areas.csv", "summary.json", "page.html")
+_COLUMNS = {
+    "process": Column("process", numeric=False),
+    "kind": Column("bits chosen", numeric=False),
+    "floor": Column("floor"),
+    "mean_bits": Column("mean bits"),
+    "kl_predicted": Column("divergence, predicted", "nats"),
+    "kl": Column("measured", "nats"),
+    "perplexity_predicted": Column("perplexity, predicted"),
+    "perplexity": Column("measured"),
+    "perplexity_low": Column("95 % from"),
+    "perplexity_high": Column("to"),
+    "mm2": Column("neurons", "mm²"),
+    "chips": Column("chips"),
+    "nre_usd": Column("NRE"),
+    "recurring_usd": Column("one more system"),
+    "kg_co2e": Column("making it", "kg CO₂e"),
+    "build_usd": Column("all systems"),
+}
+_FORMATS = dict.fromkeys(("nre_usd", "recurring_usd", "build_usd", *NRE_PARTS), money)
+
+
+def silicon_files(found: SiliconFronts) -> dict[str, str]:
+    """Return the files of a study by name."""
+    return {
+        "silicon.csv": found.table.to_csv(index=False),
+        "choices.csv": found.choices.to_csv(index=False),
+        "areas.csv": found.areas.to_csv(index=False),
+        "summary.json": json_text(found.to_dict()),
+        "page.html": render_silicon(found),
+    }
+
+
+def silicon_findings(found: SiliconFronts) -> tuple[str, ...]:
+    """Return what a study says, in sentences made from its numbers."""
+    said = [
+        f"In float, perplexity on {found.units} held-out windows is {plain(found.exact_perplexity)}.",
+        *(_least(row) for _, row in found.least_nre().iterrows()),
+        _floors(found.table),
+        *(_within(str(process), rows) for process, rows in found.table.groupby("process", sort=False)),
+    ]
+    return tuple(sentence for sentence in said if sentence)
+
+
+def render_silicon(found: SiliconFronts) -> str:
+    """Return a study as one HTML page that asks the network for nothing."""
+    processes = list(dict.fromkeys(found.table["process"]))
+    parts = [Section("least", "Least NRE at each floor", silicon_findings(found), (), (_least_table(found),))]
+    parts.append(_nre_section(found))
+    parts += [_process_section(found, process) for process in processes]
+    page = Page(
+        title=f"{found.network} in metal: least silicon at a perplexity floor",
+        lead=(
+            "Every layer's loss measured and its area taken from the values of its own weights; bits chosen so that "
+            "area is least, and every choice run on held-out text. Neurons alone: what stands beside them on a chip "
+            f"is not counted. Activations have {found.activation_bits} bits, POPCNTs {found.slack:.1%} spare ports."
+        ),
+        parts=tuple(parts),
+        assumptions=None,
+        command=found.command,
+    )
+    return render_page("serving.html.j2", page=page)
+
+
+def _nre_section(found: SiliconFronts) -> Section:
+    text = (
+        "Design costs as much on every process of the books; masks are bought whole. Bits reach NRE through the number "
+        "of chips alone, each of which needs masks of its own. What they do change is the area, and with it what one "
+        "more system costs and emits."
+    )
+    columns = {"process": Column("process", numeric=False), "chips": Column("chips")}
+    columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": Column("NRE")}
+    table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
+    figures = (
+        captioned_figure("nre", nre_over_perplexity(found), "NRE over perplexity on held-out text", table, 2),
+        captioned_figure("nre-parts", nre_parts(found), "What NRE is made of", table, 2),
+    )
+    return Section("nre-of", "What NRE is made of", (text,), figures)
+
+
+def _process_section(found: SiliconFronts, process: str) -> Section:
+    rows = found.table[found.table["process"] == process]
+    table = frame_table(f"All choices at {process}; all systems: {found.systems:,} and NRE", rows, _COLUMNS, _FORMATS)
+    caption = "Perplexity over the neurons' area, measured with 95 % intervals and predicted, log axis"
+    figures = (captioned_figure(f"area-{process}", perplexity_over_area(found, process), caption, table, 2),)
+    return Section(f"process-{process}", f"At {process}", (_within(process, rows),), figures)
+
+
+def _least_table(found: SiliconFronts) -> Table:
+    return frame_table("Least NRE whose perplexity keeps the floor", found.least_nre(), _COLUMNS, _FORMATS)
+
+
+def _least(row: pd.Series) -> str:
+    kept = "kept" if row["perplexity"] <= row["floor"] else "missed"
+    return (
+        f"Perplexity {plain(row['floor'])} at most: {money(row['nre_usd'])} of NRE at {row['process']}, "
+        f"{plain(row['mm2'])} mm² on {_chips(row['chips'])}, {plain(row['mean_bits'])} bits on average; predicted "
+        f"{plain(row['perplexity_predicted'])}, measured {plain(row['perplexity'])} "
+        f"({plain(row['perplexity_low'])} to {plain(row['perplexity_high'])}): {kept}."
+    )
+
+
+def _floors(table: pd.DataFrame) -> str:
+    floors = table[table["kind"] == "least silicon"].drop_duplicates("floor")
+    kept = int((floors["perplexity"] <= floors["floor"]).sum())
+    return f"Measured, {kept} of {len(floors)} floors are kept on held-out text." if len(floors) else ""
+
+
+def _within(process: str, rows: pd.DataFrame) -> str:
+    """How NRE and the cost of a system move with bits within a process."""
+    mixed = rows[rows["kind"] != "uniform"]
+    if mixed.empty:
+        return ""
+    least, most = mixed.sort_values("mm2").iloc[0], rows.sort_values("mm2").iloc[-1]
+    if least["chips"] == most["chips"]:
+        nre = f"all on {_chips(least['chips'])}, so NRE stays {money(least['nre_usd'])}"
+    else:
+        nre = (
+            f"{_chips(least['chips'])} to {_chips(most['chips'])}, NRE {money(least['nre_usd'])} to "
+            f"{money(most['nre_usd'])}"
+        )
+    return (
+        f"At {process}, from {plain(least['mean_bits'])} bits on average to {plain(most['mean_bits'])}: "
+        f"{plain(least['mm2'])} to {plain(most['mm2'])} mm², {nre}; one more system {money(least['recurring_usd'])} to "
+        f"{money(most['recurring_usd'])} and {plain(least['kg_co2e'])} to {plain(most['kg_co2e'])} kg CO₂e."
+    )
+
+
+def _chips(count: float) -> str:
+    return "one chip" if count == 1 else f"{int(count)} chips"
