@@ -1,9 +1,9 @@
 """Whole blocks of designs in closed form: rows that share what cannot be an array are evaluated together."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,8 +33,40 @@ _WORKLOAD = {"context": 2048, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
 _SHARED_CONSTANTS = ("fp4_sigma",)
 _ACCELERATORS = ("h100", "wse3")
+#: What a group of points shares, ready to be evaluated.
+S = TypeVar("S")
 _FIELD = "model."
 _ACCELERATOR_WORKLOAD = ("context", "batch", "prompt", "devices")
+
+
+def _one_of(what: str, valid: Sequence[str]) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if value not in valid:
+            raise unknown_name(what, value, valid)
+
+    return check
+
+
+#: What raises `InputError` for a name that is none.
+_NAMED: dict[str, Callable[[Any], Any]] = {
+    "model": models.load,
+    "reading": _one_of("reading", hwsim.READINGS),
+    "convention": costmodel.conventions.named,
+    "technology": hwsim.technology_book,
+    "weights": lambda name: hwsim.weight_format(name, hwsim.load_technology()),
+    "die_formula": lambda formula: costmodel.conventions.CORRECTED.switched(die_formula=formula),
+    "beside": _one_of("fleet beside", FLEETS),
+    "book": costmodel.load_book,
+    "on": _one_of("on", _ACCELERATORS),
+}
+
+
+def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for a setting, fixed or among choices, that names nothing: a typo is no reason to run."""
+    for name, names in _NAMED.items():
+        for value in given.get(name, ()):
+            if value is not None:
+                names(value)
 
 
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
@@ -49,9 +81,10 @@ def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.nda
     """Return the columns of `explorer.evaluate` for `points` designs, with `failure`: why a design is NaN, or None.
 
     `inputs` are numbers, texts or arrays (points,) by name; "chips" stands for the nearly square grid of at least so
-    many. A constant that is NaN is at its book's nominal value.
+    many. What does not count at a point (NaN, None) is what it is in a study that does not name it.
     """
-    return _grouped(_WORKLOAD | dict(inputs), points, {*HARDWIRED, *_SHARED_CONSTANTS}, _hardwired_group)
+    shared = {*HARDWIRED, *_SHARED_CONSTANTS}
+    return _grouped(_WORKLOAD | dict(inputs), points, shared, _hardwired_setting, _hardwired_group)
 
 
 def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
@@ -63,24 +96,30 @@ def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
 
 def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the roofline of `hwsim.simulate_accelerator` for `points` cases, with `failure`."""
-    return _grouped(inputs, points, set(ACCELERATOR), _accelerator_group)
+    return _grouped(inputs, points, set(ACCELERATOR), _accelerator_setting, _accelerator_group)
 
 
-def _hardwired_group(shared: Mapping[str, Any], varied: dict[str, Any], points: int) -> dict[str, np.ndarray]:
-    setting = _setting(tuple(sorted(shared.items())))
-    varied |= {name: shared[name] for name in _SHARED_CONSTANTS if name in shared}
+def _hardwired_setting(shared: Mapping[str, Any]) -> tuple[Setting, Mapping[str, Any]]:
+    setting = _setting(tuple(sorted((name, value) for name, value in shared.items() if name not in _SHARED_CONSTANTS)))
+    return setting, {name: shared[name] for name in _SHARED_CONSTANTS if name in shared}
+
+
+def _hardwired_group(
+    given: tuple[Setting, Mapping[str, Any]], varied: dict[str, Any], points: int
+) -> dict[str, np.ndarray]:
+    setting, constants = given
+    varied |= constants
     if "chips" in varied:
         varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop("chips"))
-    for book in (setting.costs, setting.machine, setting.technology):
-        _fill(varied, book)
-    return evaluate_block(setting, varied, points)
+    usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
+    return evaluate_block(setting, _filled(varied, _WORKLOAD | usual), points)
 
 
 @lru_cache(maxsize=256)
 def _setting(shared: tuple[tuple[str, Any], ...]) -> Setting:
     given = HARDWIRED | dict(shared)
-    if given["beside"] not in (None, *FLEETS):
-        raise unknown_name("fleet beside", given["beside"], FLEETS)
+    if given["beside"] is not None:
+        _one_of("fleet beside", FLEETS)(given["beside"])
     return Setting.of(
         _spec(given),
         given["reading"],
@@ -102,42 +141,59 @@ def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
     return replace(spec, **whole) if fields else spec
 
 
-def _accelerator_group(shared: Mapping[str, Any], varied: dict[str, Any], points: int) -> dict[str, np.ndarray]:
+def _accelerator_setting(shared: Mapping[str, Any]) -> tuple[models.LLMSpec, Book]:
     given = ACCELERATOR | dict(shared)
-    if given["on"] not in _ACCELERATORS:
-        raise unknown_name("on", given["on"], _ACCELERATORS)
-    book = load_book(given["on"], MACHINE_BOOKS)
-    _fill(varied, book)
+    _one_of("on", _ACCELERATORS)(given["on"])
+    return _spec(given), load_book(given["on"], MACHINE_BOOKS)
+
+
+def _accelerator_group(
+    given: tuple[models.LLMSpec, Book], varied: dict[str, Any], points: int
+) -> dict[str, np.ndarray]:
+    spec, book = given
+    varied = _filled(varied, {name: quantity.nominal for name, quantity in book.items()})
     workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
     device = hwsim.load_accelerator(reader=book.override(varied).reader())
-    run = hwsim.simulate_accelerator(_spec(given), device, **workload)
+    run = hwsim.simulate_accelerator(spec, device, **workload)
     names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
     figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}
     columns = {name: np.broadcast_to(np.asarray(value), (points,)) for name, value in figures.items()}
     return columns | {"failure": np.full(points, None, dtype=object)}
 
 
-def _fill(varied: dict[str, Any], book: Book) -> None:
-    """Put the book's nominal value where a constant that does not count is NaN."""
-    for name in varied:
-        if name in book and np.ndim(varied[name]) and np.isnan(varied[name]).any():
-            varied[name] = np.where(np.isnan(varied[name]), book[name].nominal, varied[name])
+def _filled(varied: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `varied` with its `usual` value wherever a number that does not count is NaN."""
+    found = dict(varied)
+    for name, values in varied.items():
+        if np.ndim(values) and values.dtype.kind == "f" and np.isnan(values).any():
+            if name not in usual:
+                raise InputError(f"{name} does not count at some points: expected a value `otherwise`")
+            found[name] = np.where(np.isnan(values), usual[name], values)
+    return found
 
 
 def _grouped(
     inputs: Mapping[str, Any],
     points: int,
     shared_names: set[str],
-    evaluate: Callable[[Mapping[str, Any], dict[str, Any], int], dict[str, np.ndarray]],
+    prepare: Callable[[Mapping[str, Any]], S],
+    evaluate: Callable[[S, dict[str, Any], int], dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
     """Evaluate rows that agree in all `shared_names` (and model fields) together, in blocks, and put them back."""
     sharing = {name for name in inputs if name in shared_names or name.startswith(_FIELD)}
     results: dict[str, np.ndarray] = {}
     for shared, rows in _groups({name: inputs[name] for name in sharing}, points):
+        counting = {name: value for name, value in shared.items() if not pd.isna(value)}
+        try:
+            setting = prepare(counting)
+        except InputError as error:
+            # None of its rows can be built; looking for the one to blame would take long.
+            results.setdefault("failure", np.full(points, None, dtype=object))[rows] = str(error)
+            continue
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             varied = {n: v[block] if np.ndim(v) else v for n, v in inputs.items() if n not in sharing}
-            found = _tolerant(evaluate, shared, varied, len(block))
+            found = _tolerant(evaluate, setting, varied, len(block))
             for name, values in found.items():
                 if name not in results:
                     text = values.dtype.kind in "OUS"
@@ -150,6 +206,8 @@ def _groups(shared: Mapping[str, Any], points: int) -> Iterator[tuple[dict[str, 
     """Yield (what the rows share, their indices), groups in order of their first row."""
     constant = {name: value for name, value in shared.items() if not np.ndim(value)}
     varying = {name: value for name, value in shared.items() if np.ndim(value)}
+    if not points:
+        return
     if not varying:
         yield {n: _plain(v) for n, v in constant.items()}, np.arange(points)
         return
@@ -168,20 +226,20 @@ def _plain(value: Any) -> Hashable:
 
 
 def _tolerant(
-    evaluate: Callable[[Mapping[str, Any], dict[str, Any], int], dict[str, np.ndarray]],
-    shared: Mapping[str, Any],
+    evaluate: Callable[[S, dict[str, Any], int], dict[str, np.ndarray]],
+    setting: S,
     varied: dict[str, Any],
     points: int,
 ) -> dict[str, np.ndarray]:
     """Evaluate a block; where it is refused, its halves, down to the rows that are to blame."""
     try:
-        return evaluate(shared, dict(varied), points)
+        return evaluate(setting, dict(varied), points)
     except InputError as error:
         if points == 1 or not any(np.ndim(value) for value in varied.values()):
             return {"failure": np.full(points, str(error), dtype=object)}
     half = points // 2
     parts = [
-        _tolerant(evaluate, shared, {n: v[cut] if np.ndim(v) else v for n, v in varied.items()}, size)
+        _tolerant(evaluate, setting, {n: v[cut] if np.ndim(v) else v for n, v in varied.items()}, size)
         for cut, size in ((slice(half), half), (slice(half, None), points - half))
     ]
     return _joined(parts, (half, points - half))

@@ -108,7 +108,7 @@ def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = 
 
 def open_result(folder: str | Path) -> StudyResult:
     """Return the result in a folder that a study was run into; raises `InputError` if there is none."""
-    return on_disk(open_study(folder), folder)
+    return on_disk(study_from(manifest(folder)["study"], str(folder), computed=True), folder)
 
 
 def open_study(folder: str | Path) -> Study:

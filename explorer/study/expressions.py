@@ -41,6 +41,8 @@ _COMPARE: dict[type, Callable[..., Any]] = {
     ast.NotEq: lambda a, b: a != b,
 }
 _LONGEST = 2000
+#: Operations within operations; far more than anyone writes, far less than Python's stack holds.
+_DEEPEST = 100
 
 
 def parse(name: str, text: Any) -> ast.expr:
@@ -53,18 +55,10 @@ def parse(name: str, text: Any) -> ast.expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         _check(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise InputError(f"{name} = {text!r}: not a formula ({reason})") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        reason = error.msg if isinstance(error, SyntaxError) else str(error) or "too many brackets"
+        raise InputError(f"{name} = {text!r}: not a formula ({reason.splitlines()[0]})") from None
     return tree
-
-
-def names(tree: ast.expr) -> list[str]:
-    """Return the columns that a formula reads, in order of appearance."""
-    if isinstance(tree, (ast.Name, ast.Attribute)):
-        return [_dotted(tree)]
-    inside = tree.args if isinstance(tree, ast.Call) else list(ast.iter_child_nodes(tree))
-    return list(dict.fromkeys(name for child in inside if isinstance(child, ast.expr) for name in names(child)))
 
 
 def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
@@ -78,34 +72,41 @@ def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray
         except (TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{name}: {ast.unparse(tree)!r} cannot be computed ({error})") from None
+            raise InputError(f"{name} = {ast.unparse(tree)!r}: cannot be computed ({error})") from None
 
 
-def _check(tree: ast.expr) -> None:
+def _check(tree: ast.expr, depth: int = 0) -> None:
     """Raise `ValueError` for anything but what `_value` computes."""
+    if depth > _DEEPEST:
+        raise ValueError(f"more than {_DEEPEST} operations within each other")
     match tree:
-        case ast.Constant(value=bool() | int() | float() | str()) | ast.Name():
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            if isinstance(value, int):
+                float(value)  # whole numbers of hundreds of digits are none
+        case ast.Name():
             return
         case ast.Attribute():
             _dotted(tree)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            _check(left)
-            _check(right)
+            _check(left, depth + 1)
+            _check(right, depth + 1)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() | ast.Not(), operand=operand):
-            _check(operand)
-        case ast.BoolOp(values=values):
-            for value in values:
-                _check(value)
+            _check(operand, depth + 1)
+        case ast.BoolOp(values=parts):
+            for part in parts:
+                _check(part, depth + 1)
         case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARE for op in ops):
-            for value in (left, *others):
-                _check(value)
+            for part in (left, *others):
+                _check(part, depth + 1)
         case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
             if function not in FUNCTIONS:
                 raise unknown_name("function", function, FUNCTIONS)
             if len(args) != FUNCTIONS[function][1]:
                 raise ValueError(f"{function} takes {FUNCTIONS[function][1]}, not {len(args)}")
-            for value in args:
-                _check(value)
+            for part in args:
+                _check(part, depth + 1)
+        case ast.Call(func=ast.Name(id=function)):
+            raise ValueError(f"{function} takes its arguments in order, not by name")
         case _:
             raise ValueError(f"{type(tree).__name__.lower()} is not allowed")
 
@@ -124,22 +125,52 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
             return columns[column]
         case ast.BinOp(left=left, op=op, right=right):
             # As floats: whole numbers to negative powers, and sums of large ones, come out as one expects.
-            return _BINARY[type(op)](*(np.asarray(of(side), dtype=float) for side in (left, right)))
+            return _BINARY[type(op)](_number(of(left)), _number(of(right)))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return np.logical_not(_truth(of(operand)))
         case ast.UnaryOp(op=op, operand=operand):
-            value = of(operand)
-            if isinstance(op, ast.Not):
-                return np.logical_not(value)
-            return -np.asarray(value, dtype=float) if isinstance(op, ast.USub) else value
+            number = _number(of(operand))
+            return -number if isinstance(op, ast.USub) else number
         case ast.BoolOp(op=op, values=parts):
             join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-            return join.reduce(np.broadcast_arrays(*(of(part) for part in parts)))
+            return join.reduce(np.broadcast_arrays(*(_truth(of(part)) for part in parts)))
         case ast.Compare(left=left, ops=ops, comparators=others):
             sides = [of(left), *(of(other) for other in others)]
             pairs = zip(ops, sides[:-1], sides[1:], strict=True)
-            return np.logical_and.reduce([np.asarray(_COMPARE[type(op)](a, b)) for op, a, b in pairs])
+            holds = [np.asarray(_COMPARE[type(op)](a, b), dtype=bool) for op, a, b in pairs]
+            return np.logical_and.reduce(np.broadcast_arrays(*holds))
+        case ast.Call(func=ast.Name(id="where"), args=[condition, this, that]):
+            return _either(_truth(of(condition)), of(this), of(that))
         case ast.Call(func=ast.Name(id=function), args=args):
-            return FUNCTIONS[function][0](*(of(argument) for argument in args))
+            return FUNCTIONS[function][0](*(_number(of(argument)) for argument in args))
     raise AssertionError(f"unchecked formula: {ast.dump(tree)}")
+
+
+def _number(value: Any) -> np.ndarray:
+    """As floats; a missing flag or text is NaN."""
+    value = np.asarray(value)
+    if value.dtype.kind in "US" or any(isinstance(each, str) for each in value[value != None].flat[:1]):  # noqa: E711
+        raise TypeError("a text where a number is expected")
+    return value.astype(float)
+
+
+def _truth(value: Any) -> np.ndarray:
+    """As flags; a missing one does not hold."""
+    value = np.asarray(value)
+    if value.dtype == object and all(isinstance(each, (bool, type(None))) for each in value.flat):
+        value = np.equal(value, True).astype(bool)
+    if value.dtype != bool:
+        raise TypeError("a number or text where a comparison is expected")
+    return value
+
+
+def _either(holds: np.ndarray, this: Any, that: Any) -> np.ndarray:
+    sides = [np.asarray(side) for side in (this, that)]
+    texts = [side.dtype.kind in "OUS" for side in sides]
+    if texts[0] != texts[1]:
+        raise TypeError("a text in one branch and a number in the other")
+    # As objects, texts of different lengths are no different.
+    return np.where(holds, *(side.astype(object) if texts[0] else side for side in sides))
 
 
 def _dotted(tree: ast.expr) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.study.columns import joined, settled
 from explorer.study.expressions import evaluate_formula, parse
 from explorer.study.sampling import sample
+from explorer.study.space import Integer
 from explorer.study.spec import Study
-from hwbase import InputError
+from hwbase import InputError, unknown_name
 
 #: Rows of a piece where a whole piece is one call, and where every point is.
 VECTORISED_ROWS, POINT_ROWS = 262_144, 8
@@ -35,35 +37,54 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
     points = len(columns["point"])
     varied = {name: values for name, values in columns.items() if name != "point"}
     inputs = {**study.fixed, **varied}
-    found = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points)
+    found = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points) if points else {}
     failure = found.pop("failure", np.full(points, None, dtype=object))
-    clash = set(found) & set(varied)
-    if clash:
-        # What went in comes out again: one column says it.
-        found = {name: values for name, values in found.items() if name not in clash}
-    table: dict[str, np.ndarray] = {**columns, **{name: _tidy(values) for name, values in found.items()}}
+    # What went in comes out again: one column says it.
+    outputs = {name: settled(name, values) for name, values in found.items() if name not in varied}
     failed = np.array([reason is not None for reason in failure], dtype=bool)
-    return _judged(study, table, failed, failure)
+    return _judged(study, {**columns, **outputs}, failed, failure)
 
 
 def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, failure: np.ndarray) -> pd.DataFrame:
     points = len(failed)
     readable = {name: np.asarray(value) for name, value in study.fixed.items()} | table
     feasible = ~failed
-    # A piece in which all points failed may lack the columns that formulas read: they are NaN, and nothing holds.
-    hopeless = failed.all()
+    # A piece in which all points failed may lack the columns that formulas read. So nothing is derived from a point
+    # that failed, in whichever piece it comes.
+    hopeless = bool(failed.all())
     for name, text in study.derived.items():
-        value: Any = np.nan if hopeless else evaluate_formula(f"derived {name}", parse(name, text), readable)
-        table[name] = readable[name] = _tidy(np.broadcast_to(np.asarray(value), (points,)))
+        if name in table:
+            raise InputError(f"derived {name}: {study.target.name} has an output of this name; choose another")
+        value: Any = None if hopeless else evaluate_formula(f"derived {name}", parse(name, text), readable)
+        table[name] = readable[name] = _struck(settled(name, np.broadcast_to(np.asarray(value), (points,))), failed)
     for name, text in study.constraints.items():
         holds: Any = False if hopeless else evaluate_formula(f"constraint {name}", parse(name, text), readable)
         if np.asarray(holds).dtype != bool:
             raise InputError(f"constraint {name} = {text!r}: expected a comparison such as 'die_area_mm2 <= 858'")
-        feasible = feasible & np.broadcast_to(holds, (points,))
         table[f"meets {name}"] = np.broadcast_to(holds, (points,)) & ~failed
+        feasible = feasible & table[f"meets {name}"]
+    if not hopeless:
+        _check_objectives(study, table)
     # Texts stay objects: looking for a better type in each of them takes as long as the designs.
     whole = {**table, "feasible": feasible, "failure": failure}
     return pd.DataFrame({n: pd.Series(v, dtype=v.dtype, copy=False) for n, v in whole.items()}, copy=False)
+
+
+def _struck(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
+    """Return `values` without those of points that failed."""
+    if not failed.any():
+        return values
+    found = values.copy() if values.dtype.kind == "f" else values.astype(object)
+    found[failed] = np.nan if values.dtype.kind == "f" else None
+    return found
+
+
+def _check_objectives(study: Study, table: Mapping[str, np.ndarray]) -> None:
+    for name in study.objectives:
+        if name not in table:
+            raise unknown_name("objective", name, table)
+        if any(isinstance(value, str) for value in (table[name] if table[name].dtype == object else ())):
+            raise InputError(f"objective {name} is a text: expected a column of numbers")
 
 
 def _in_one_call(study: Study, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
@@ -79,37 +100,23 @@ def _in_one_call(study: Study, inputs: Mapping[str, Any], points: int) -> dict[s
         _in_one_call(study, {n: v[cut] if np.ndim(v) else v for n, v in inputs.items()}, len(range(points)[cut]))
         for cut in cuts
     ]
-    return _stacked(parts, [half, points - half])
+    return joined(parts, [half, points - half])
 
 
 def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-    parts = []
+    parts: list[dict[str, np.ndarray]] = []
+    whole = [name for name, each in study.space.items() if isinstance(each, Integer)]
     for i in range(points):
         one = {name: values[i] if np.ndim(values) else values for name, values in inputs.items()}
         one = {name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
+        # A column with gaps is of floats; what is given on is whole again.
+        one |= {name: int(one[name]) for name in whole if one[name] == one[name]}
         try:
             parts.append(dict(study.target.evaluate(one, 1)))
         except Exception as error:  # whatever a simulation or a user's function raises is the row's reason
             parts.append({"failure": np.array([_reason(error)], dtype=object)})
-    return _stacked(parts, [1] * points)
-
-
-def _stacked(parts: list[dict[str, np.ndarray]], sizes: list[int]) -> dict[str, np.ndarray]:
-    frames = [pd.DataFrame(part, index=range(size)) for part, size in zip(parts, sizes, strict=True)]
-    whole = pd.concat(frames, ignore_index=True)
-    columns = {name: whole[name].to_numpy() for name in whole.columns}
-    if "failure" in columns:
-        columns["failure"] = whole["failure"].astype(object).where(whole["failure"].notna(), None).to_numpy()
-    return columns
+    return joined(parts, [1] * points)
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-
-
-def _tidy(values: np.ndarray) -> np.ndarray:
-    """Outputs are floats, flags or texts, whatever a function made of them, so that all pieces have the same types."""
-    values = np.asarray(values)
-    if values.dtype.kind in "iuf":
-        return values.astype(np.float64, copy=False)
-    return values if values.dtype == bool else values.astype(object, copy=False)
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from explorer.pareto import Dominators, dominators, front, knee
+from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
-from explorer.study.store import read_folder
+from explorer.study.store import manifest, read_folder
 from hwbase import InputError, Record
 
-#: Rows that a notebook shows of a front.
+#: Rows that a notebook shows of a front, and reasons of failure that a summary names.
 _SHOWN = 20
 
 
@@ -25,6 +26,13 @@ class StudyResult(Record):
     study: Study
     frame: pd.DataFrame
     out: str | None = None
+    computed_as: str | None = None
+    """The digest of the study when it was run, if its results were read from a folder."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the study that the results are of: books may have changed since."""
+        return self.computed_as or self.study.digest()
 
     def to_frame(self) -> pd.DataFrame:
         """Return every point: "point", parameters, outputs, derived columns, constraints, "feasible", "failure"."""
@@ -58,7 +66,7 @@ class StudyResult(Record):
 
     def dominated_by(self, point: int) -> Dominators:
         """Return the points of the front that beat `point`, and by how much; raises `InputError` as `front` does."""
-        if point not in self.frame.index:
+        if isinstance(point, bool) or point not in self.frame.index:
             raise InputError(f"point = {point!r}: expected one of the {len(self.frame):,} points of the study")
         row = self.frame.loc[point]
         if isinstance(row["failure"], str):
@@ -85,12 +93,16 @@ class StudyResult(Record):
         if failed == len(self.frame):
             reason = self.failures().index[0]
             return f"all {failed:,} points failed; the commonest reason: {reason}"
-        for name in self.study.objectives:
-            if not np.isfinite(self.frame[name].to_numpy(dtype=float)).any():
+        # Of points that failed, objectives may have no column at all.
+        valued = np.isfinite(self.frame.reindex(columns=[*self.study.objectives]).to_numpy(dtype=float))
+        for name, column in zip(self.study.objectives, valued.T, strict=True):
+            if not column.any():
                 return f"objective {name} is NaN or infinite at every point"
         if not self.frame["feasible"].any():
             counts = ", ".join(f"{name}: {count:,}" for name, count in self.met().items())
             return f"no point meets all constraints; of {len(self.frame) - failed:,} that did not fail: {counts}"
+        if not (valued.all(axis=1) & self.frame["feasible"].to_numpy()).any():
+            return "no feasible point has a finite value in every objective"
         return None
 
     def write_report(self, path: str | Path, command: str = "") -> Path:
@@ -107,11 +119,12 @@ class StudyResult(Record):
         trouble = self.trouble()
         found: dict[str, Any] = {
             "study": self.study.name,
-            "digest": self.study.digest(),
+            "digest": self.digest,
             "points": len(self.frame),
             "feasible": int(self.frame["feasible"].sum()),
             "failed": int(self.frame["failure"].notna().sum()),
-            "failures": {str(reason): int(n) for reason, n in self.failures().items()},
+            "failures": {str(reason): int(n) for reason, n in self.failures().head(_SHOWN).items()},
+            "reasons": len(self.failures()),
             "constraints": self.met(),
             "trouble": trouble,
         }
@@ -138,15 +151,12 @@ class StudyResult(Record):
 
 def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
     """Return the result of pieces by their first point."""
-    pieces = [tables[start] for start in sorted(tables)]
-    frame = pieces[0] if len(pieces) == 1 else pd.concat(pieces, ignore_index=True)
-    ends = ["feasible", "failure"]
-    return _indexed(study, frame[[name for name in frame if name not in ends] + ends], None)
+    return _indexed(study, whole_frame([tables[start] for start in sorted(tables)]), None, None)
 
 
 def on_disk(study: Study, out: str | Path) -> StudyResult:
     """Return the result in the folder `out`; raises `InputError` if it holds none."""
-    return _indexed(study, read_folder(out), str(out))
+    return _indexed(study, read_folder(out), str(out), str(manifest(out)["digest"]))
 
 
 def plain_row(row: pd.Series) -> dict[str, Any]:
@@ -154,7 +164,5 @@ def plain_row(row: pd.Series) -> dict[str, Any]:
     return {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
 
 
-def _indexed(study: Study, frame: pd.DataFrame, out: str | None) -> StudyResult:
-    frame = frame.set_axis(pd.Index(frame["point"].to_numpy()), axis="index")
-    frame["failure"] = frame["failure"].astype(object).where(frame["failure"].notna(), None)
-    return StudyResult(study, frame, out)
+def _indexed(study: Study, frame: pd.DataFrame, out: str | None, digest: str | None) -> StudyResult:
+    return StudyResult(study, frame.set_axis(pd.Index(frame["point"].to_numpy()), axis="index"), out, digest)

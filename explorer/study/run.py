@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.study.columns import whole_frame
 from explorer.study.pieces import evaluate_columns, evaluate_piece, piece_rows
 from explorer.study.result import StudyResult, in_memory, on_disk
 from explorer.study.search import Search
@@ -43,8 +44,10 @@ def run(
     """
     workers = int(count("workers", workers, high=1024))
     with contextlib.ExitStack() as stack:
-        store = stack.enter_context(opened(out, study)) if out is not None else None
+        # Workers first: if there are none, nothing is written.
         pool, width = stack.enter_context(_executor(study, workers, cluster))
+        rows = study.population if study.sampler == SEARCH else piece_rows(study)
+        store = stack.enter_context(opened(out, study, rows)) if out is not None else None
         pieces = _searched if study.sampler == SEARCH else _sampled
         tables: dict[int, pd.DataFrame] = {}
         for start, table in pieces(study, store, pool, width, watch):
@@ -60,7 +63,7 @@ def _sampled(
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield (first point, table) of each piece that was not there yet, as they come, already kept."""
     points, rows = int(study.points or 0), piece_rows(study)
-    kept = store.kept() if store else {}
+    kept = set(store.kept()) if store else set()
     starts = [start for start in range(0, points, rows) if start not in kept]
     done = points - sum(min(start + rows, points) - start for start in starts)
     if watch and kept:
@@ -99,7 +102,7 @@ def _searched(
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield generation by generation. Those kept are told to the search as they stand: it asks for the same points."""
     points = int(study.points or 0)
-    kept = store.kept() if store else {}
+    kept = set(store.kept()) if store else set()
     search = Search(study)
     for start in range(0, points, study.population):
         stop = min(start + study.population, points)
@@ -122,7 +125,7 @@ def _generation(study: Study, columns: dict[str, np.ndarray], pool: Executor | N
     size = len(columns["point"])
     cuts = [cut for cut in np.array_split(np.arange(size), min(size, _AHEAD * width)) if cut.size]
     futures = [pool.submit(evaluate_columns, study, {n: v[cut] for n, v in columns.items()}) for cut in cuts]
-    return pd.concat([_result(future) for future in futures], ignore_index=True)
+    return whole_frame([_result(future) for future in futures])
 
 
 def _result(future: "Future[pd.DataFrame]") -> pd.DataFrame:
@@ -148,22 +151,25 @@ def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple
     if workers == 1:
         yield None, 1
         return
-    pool = ThreadPoolExecutor(workers) if study.target.vectorised else _processes(workers)
+    pool: Any = ThreadPoolExecutor(workers) if study.target.vectorised else _processes(workers)
     try:
         yield pool, workers
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # What is under way is of no use any more.
+        if isinstance(pool, ThreadPoolExecutor):
+            pool.shutdown(wait=False, cancel_futures=True)
+        else:
+            pool.shutdown(wait=False, kill_workers=True)
         raise
     pool.shutdown()
 
 
-def _processes(workers: int) -> Executor:
+def _processes(workers: int) -> Any:
     try:
         from loky import ProcessPoolExecutor
     except ImportError:
         raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
-    pool: Executor = ProcessPoolExecutor(max_workers=workers)
-    return pool
+    return ProcessPoolExecutor(max_workers=workers)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from hwbase import InputError
 SAMPLERS = ("grid", "random", "latin-hypercube", "sobol")
 #: Random rows are drawn in stretches of this many, each from a seed of its own.
 _STRETCH = 65536
+#: Strata of all parameters of a Latin hypercube, which are kept in memory (4 bytes each).
+MOST_STRATA = 10**8
 
 
 def grid_size(parameters: Mapping[str, Parameter]) -> int:
@@ -21,6 +23,15 @@ def grid_size(parameters: Mapping[str, Parameter]) -> int:
     for name, each in parameters.items():
         size *= len(each.grid(name))
     return size
+
+
+def check_size(parameters: Mapping[str, Parameter], sampler: str, points: int) -> None:
+    """Raise `InputError` if a sample of so many points cannot be drawn piece by piece."""
+    if sampler == "latin-hypercube" and points * len(parameters) > MOST_STRATA:
+        raise InputError(
+            f"points = {points:,}: a latin-hypercube of {len(parameters)} parameters keeps their strata in memory, "
+            f"{MOST_STRATA // len(parameters):,} points at most; sobol and random have no such limit"
+        )
 
 
 def sample(
@@ -54,8 +65,8 @@ def sample(
 def otherwise(given: Parameter, values: np.ndarray, holds: np.ndarray) -> np.ndarray:
     """Return `values` with the parameter's `otherwise` where its condition does not hold (NaN or None without one)."""
     missing: Any = given.otherwise
-    if values.dtype == object:
-        found = values.copy()
+    if values.dtype == object or (values.dtype == bool and missing is None):
+        found = values.astype(object)
         found[~holds] = missing
         return found
     return np.where(holds, values, np.nan if missing is None else missing)

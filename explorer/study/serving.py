@@ -1,6 +1,6 @@
 """One serving simulation as one point of a study: traffic and machine in, what users feel and what it costs out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,11 @@ import numpy as np
 import hwsim
 from explorer.serving import serving_cost
 from explorer.serving_traffic import traffic_from
-from hwbase import InputError, load_book
+from explorer.study import closed_forms
+from hwbase import InputError, load_book, unknown_name
+from hwsim.events.fleet import ROUTERS
+from hwsim.events.scheduling import POLICIES
+from hwsim.events.serve import GRAINS, SERVERS
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 from hwsim.technology import BOOKS
 
@@ -28,9 +32,25 @@ TRAFFIC = (
 SCHEDULING = ("policy", "prefill_cap", "max_context", "most_running")
 SERVING = ("model", "on", "grain", "gpus", "machines", "route", "weights", "technology")
 COST = ("built", "convention")
-_WHOLE = ("limit", "users", "requests", "prompt_tokens", "output_tokens", "seed", "gpus", "machines", "built")
+_WHOLE = (
+    *("limit", "users", "requests", "prompt_tokens", "output_tokens", "seed", "gpus", "machines", "built"),
+    *("prefill_cap", "max_context", "most_running"),
+)
 #: Percentiles of each latency that become columns.
 _PERCENTILES = (50, 99)
+#: Settings that are one of a few names.
+_NAMED = {"on": SERVERS, "grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
+
+
+def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for a setting, fixed or among choices, that names nothing."""
+    for name, valid in _NAMED.items():
+        for value in given.get(name, ()):
+            if value is not None and value not in valid:
+                raise unknown_name(name, value, valid)
+    closed_forms.check_settings(
+        {name: given[name] for name in ("model", "weights", "technology", "convention") if name in given}
+    )
 
 
 def serving_names(fixed: Mapping[str, Any]) -> set[str]:
@@ -57,6 +77,9 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     how = {name: given.pop(name) for name in SERVING if name in given}
     model, machines = how.pop("model", "gpt-oss-120b"), how.get("machines", 1)
     result = hwsim.serve(model, traffic, scheduling=scheduling, set=given, **how)
+    if result.interrupted:
+        # Half a simulation is no point of a study.
+        raise KeyboardInterrupt
     figures: dict[str, Any] = {
         "tokens_per_s": result.tokens_per_s,
         "output_tokens_per_s": result.output_tokens_per_s,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from hwbase.check import count, number
 
 #: A parameter's values, or the points of a grid, beyond which something is mistaken.
 MOST_LEVELS = 1_000_000
+#: Whole numbers up to here are all floats too.
+_LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Real:
     def check(self, name: str) -> None:
         """Raise `InputError` unless this is a range, with its sign and its levels in order."""
         _check_range(name, self.low, self.high, self.log)
-        if self.levels is not None:
-            count(f"{name}.levels", self.levels, low=1, high=MOST_LEVELS)
+        _check_levels(name, self.levels)
+        _check_otherwise(name, self, {"numbers"})
 
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Return the values at places `unit` in [0, 1)."""
@@ -43,10 +45,15 @@ class Real:
         return np.clip(found, self.low, self.high)
 
     def grid(self, name: str) -> np.ndarray:
-        """Return the values of a grid; raises `InputError` without `levels`."""
+        """Return the values of a grid, both ends among them; raises `InputError` without `levels`."""
         if self.levels is None:
             raise InputError(f"{name}.levels is missing: a grid needs the number of values of a real parameter")
-        return self.values(np.linspace(0.0, 1.0, self.levels) if self.levels > 1 else np.array([0.5]))
+        if self.levels == 1:
+            return self.values(np.array([0.5]))
+        found = self.values(np.linspace(0.0, 1.0, self.levels))
+        # Logarithms do not bring the ends back to the last digit.
+        found[0], found[-1] = self.low, self.high
+        return np.unique(found)
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,9 @@ class Integer:
         """Raise `InputError` unless this is a range of whole numbers."""
         _check_range(name, self.low, self.high, self.log)
         for end in ("low", "high"):
-            number(f"{name}.{end}", getattr(self, end), whole=True)
-        if self.levels is not None:
-            count(f"{name}.levels", self.levels, low=1, high=MOST_LEVELS)
+            number(f"{name}.{end}", getattr(self, end), low=-_LARGEST_WHOLE, high=_LARGEST_WHOLE, whole=True)
+        _check_levels(name, self.levels)
+        _check_otherwise(name, self, {"numbers"})
 
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Return the values at places `unit` in [0, 1), as int64; without `log` each whole number is as likely."""
@@ -95,13 +102,15 @@ class Choice:
 
     def check(self, name: str) -> None:
         """Raise `InputError` unless there are choices, each there once and of one kind."""
-        if isinstance(self.choices, (str, bytes)) or not len(self.choices):
+        if not isinstance(self.choices, (list, tuple, np.ndarray)) or not len(self.choices):
             raise InputError(f"{name}.choices = {self.choices!r}: expected a list with at least one value")
-        kinds = {_kind(name, choice) for choice in self.choices}
+        count(f"{name}: number of choices", len(self.choices), high=MOST_LEVELS)
+        kinds = {_kind(f"{name}.choices", choice) for choice in self.choices}
         if len(kinds) > 1:
             raise InputError(f"{name}.choices mixes {' and '.join(sorted(kinds))}: expected values of one kind")
         if len(set(self.choices)) < len(self.choices):
             raise InputError(f"{name}.choices has a value twice: expected each once")
+        _check_otherwise(name, self, kinds)
 
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Return the choices at places `unit` in [0, 1)."""
@@ -138,7 +147,7 @@ def parameter(name: str, given: Any) -> Parameter:
             "or Real, Integer or Choice"
         )
     found.check(name)
-    return found
+    return _in_plain_values(found)
 
 
 def check_conditions(parameters: Mapping[str, Parameter]) -> None:
@@ -150,8 +159,12 @@ def check_conditions(parameters: Mapping[str, Parameter]) -> None:
                 raise unknown_name(f"parameter in {name}.when:", other, parameters)
             if other not in earlier:
                 raise InputError(f"{name}.when names {other}, which comes later: expected a parameter above it")
+            if isinstance(earlier[other], Real):
+                raise InputError(f"{name}.when names {other}, a range: expected one of choices, or of whole numbers")
+            if not _listed(wanted):
+                raise InputError(f"{name}.when: {other} has no values: the parameter would never count")
             for value in _listed(wanted):
-                if not _can_be(earlier[other], value):
+                if not _can_be(earlier[other], value, f"{name}.when: {other}"):
                     raise InputError(f"{name}.when: {other} is never {value!r}: the parameter would never count")
         earlier[name] = each
 
@@ -174,30 +187,71 @@ def active(parameters: Mapping[str, Parameter], columns: Mapping[str, np.ndarray
 
 
 def _from_mapping(name: str, given: dict[str, Any]) -> Parameter:
-    scale = given.pop("scale", None)
-    if scale is not None:
-        if scale not in ("linear", "log"):
-            raise unknown_name(f"{name}.scale:", scale, ("linear", "log"))
-        given["log"] = scale == "log"
-    whole = given.pop("whole", False)
+    whole = given.get("whole", False)
     kind: Any = Choice if "choices" in given else Integer if whole else Real
-    known = [*kind.__dataclass_fields__, "scale", "whole"]
+    known = [*kind.__dataclass_fields__, *(() if kind is Choice else ("scale", "whole"))]
     for key in given:
         if key not in known:
             raise unknown_name(f"field of parameter {name}:", key, known)
     for key in ("choices",) if kind is Choice else ("low", "high"):
         if key not in given:
             raise InputError(f"{name}.{key} is missing: expected choices, or low and high")
-    if not isinstance(given.get("when", {}), Mapping):
-        raise InputError(f"{name}.when = {given['when']!r}: expected a table such as {{ reading = 'pipelined' }}")
+    scale = given.pop("scale", None)
+    if scale is not None:
+        if scale not in ("linear", "log"):
+            raise unknown_name(f"{name}.scale:", scale, ("linear", "log"))
+        given["log"] = scale == "log"
+    if not isinstance(given.pop("whole", False), bool):
+        raise InputError(f"{name}.whole = {whole!r}: expected true or false")
     found: Parameter = kind(**given)
     return found
 
 
-def _check_range(name: str, low: Any, high: Any, log: bool) -> None:
-    low, high = number(f"{name}.low", low), number(f"{name}.high", high)
+def _in_plain_values(given: Parameter) -> Parameter:
+    """The same parameter in Python's own numbers and lists, so that a file holds it as it is."""
+    when = {str(other): [_plain(v) for v in _listed(wanted)] for other, wanted in given.when.items()}
+    same: dict[str, Any] = {"when": when, "otherwise": _plain(given.otherwise)}
+    if isinstance(given, Choice):
+        return replace(given, choices=[_plain(value) for value in given.choices], **same)
+    same["levels"] = None if given.levels is None else int(given.levels)
+    if isinstance(given, Integer):
+        return replace(given, low=int(given.low), high=int(given.high), **same)
+    return replace(given, low=float(given.low), high=float(given.high), **same)
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    large = type(value) is int and abs(value) > _LARGEST_WHOLE
+    return float(value) if large else value
+
+
+def _check_levels(name: str, levels: Any) -> None:
+    if levels is None:
+        return
+    if np.ndim(levels):
+        raise InputError(f"{name}.levels = {levels!r}: expected a whole number")
+    count(f"{name}.levels", levels, low=1, high=MOST_LEVELS)
+
+
+def _check_otherwise(name: str, given: Parameter, kinds: set[str]) -> None:
+    if not isinstance(given.when, Mapping):
+        raise InputError(f"{name}.when = {given.when!r}: expected a table such as {{ reading = 'pipelined' }}")
+    if given.otherwise is None:
+        return
+    if not given.when:
+        raise InputError(f"{name}.otherwise without {name}.when: the parameter always counts")
+    if isinstance(given, Integer):
+        number(f"{name}.otherwise", given.otherwise, whole=True)
+    if _kind(f"{name}.otherwise", given.otherwise) not in kinds:
+        raise InputError(f"{name}.otherwise = {given.otherwise!r}: expected one of its {', '.join(kinds)}")
+
+
+def _check_range(name: str, low: Any, high: Any, log: Any) -> None:
     if np.ndim(low) or np.ndim(high):
         raise InputError(f"{name}: low and high are lists: expected two numbers")
+    low, high = number(f"{name}.low", low), number(f"{name}.high", high)
+    if not isinstance(log, bool):
+        raise InputError(f"{name}.log = {log!r}: expected true or false")
     if low > high:
         raise InputError(f"{name}: low = {low:g} is above high = {high:g}: the space is empty")
     if log and low <= 0:
@@ -209,17 +263,18 @@ def _kind(name: str, value: Any) -> str:
         return "flags"
     if isinstance(value, str):
         return "texts"
-    number(f"{name}.choices", value)
+    if np.ndim(value):
+        raise InputError(f"{name} = {value!r}: expected a number, a text or a flag")
+    number(name, value)
     return "numbers"
 
 
 def _listed(wanted: Any) -> list[Any]:
-    return list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+    return list(wanted) if isinstance(wanted, (list, tuple, np.ndarray)) else [wanted]
 
 
-def _can_be(given: Parameter, value: Any) -> bool:
+def _can_be(given: Parameter, value: Any, what: str) -> bool:
+    kind = _kind(what, value)
     if isinstance(given, Choice):
-        return value in list(given.choices)
-    if isinstance(value, (str, bool)):
-        return False
-    return bool(given.low <= value <= given.high)
+        return any(kind == _kind("", choice) and value == choice for choice in given.choices)
+    return kind == "numbers" and given.low <= value <= given.high and float(value).is_integer()

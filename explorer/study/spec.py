@@ -1,20 +1,18 @@
 """A study: what is varied, what comes out, what is allowed and what is wanted; from Python or from a TOML file."""
 
-import hashlib
-import importlib.util
-import inspect
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hwsim
+import numpy as np
+
 from explorer.pareto import Direction
 from explorer.study.expressions import parse
-from explorer.study.sampling import SAMPLERS, grid_size
-from explorer.study.space import Parameter, check_conditions, parameter
-from explorer.study.targets import Target, target
+from explorer.study.identity import check_fixed, digest_of
+from explorer.study.sampling import SAMPLERS, check_size, grid_size
+from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
+from explorer.study.targets import Elsewhere, Target, target
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count
 from hwbase.parsing import read_toml
@@ -73,14 +71,21 @@ class Study(Record):
         space = {str(name): parameter(str(name), given) for name, given in self.parameters.items()}
         check_conditions(space)
         object.__setattr__(self, "parameters", space)
+        for section in _SECTIONS[1:]:
+            # Copies: what is changed outside afterwards is no part of this study.
+            mine = {str(name): _plain(value) for name, value in getattr(self, section).items()}
+            object.__setattr__(self, section, mine)
+        for header in ("name", "title"):
+            if not isinstance(getattr(self, header), str):
+                raise InputError(f"{header} = {getattr(self, header)!r}: expected a text")
         self._check_names()
         self._check_formulas()
         if self.sampler not in (*SAMPLERS, SEARCH):
             raise unknown_name("sampler", self.sampler, (*SAMPLERS, SEARCH))
         if self.sampler == SEARCH and not self.objectives:
             raise InputError("sampler 'nsga2' needs objectives: expected at least one column with 'min' or 'max'")
-        object.__setattr__(self, "seed", int(count("seed", self.seed, low=0, high=2**32 - 1)))
-        object.__setattr__(self, "population", int(count("population", self.population, low=2, high=10_000)))
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, 2**32 - 1))
+        object.__setattr__(self, "population", _whole("population", self.population, 2, 10_000))
         object.__setattr__(self, "points", self._points())
 
     @property
@@ -103,22 +108,28 @@ class Study(Record):
         """Return the study as a study file has it."""
         space = {}
         for name, each in self.space.items():
-            fields = {key: value for key, value in vars(each).items() if value not in (None, False, {})}
-            kind = {"whole": True} if type(each).__name__ == "Integer" else {}
-            space[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()} | kind
-        sections = {section: dict(getattr(self, section)) for section in _SECTIONS if section != "parameters"}
-        header = {key: getattr(self, key) for key in _HEADER}
+            kind = {"whole": True} if isinstance(each, Integer) else {}
+            # What is not said is left out: TOML has no word for nothing.
+            said = {k: v for k, v in vars(each).items() if v is not None and v is not False and v != {}}
+            if each.otherwise is not None:
+                said["otherwise"] = each.otherwise
+            space[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in said.items()} | kind
+        sections = {section: dict(getattr(self, section)) for section in _SECTIONS[1:]}
+        header = {key: getattr(self, key) for key in _HEADER if getattr(self, key) is not None}
         return {"study": header | {"evaluate": self.target.name}, "parameters": space} | sections
 
     def digest(self) -> str:
-        """Return the SHA-256 of all that the results depend on: the study, the version, books, and a function's code.
+        """Return the SHA-256 of all that the results depend on: the study, the version, books, networks, the files
+        that it names, and a function's code.
 
         Two studies of equal digest have equal results, point by point.
         """
         parts = self.to_dict()
         parts["study"] = {key: value for key, value in parts["study"].items() if key not in ("name", "title")}
-        content = {"version": hwsim.__version__, "books": _books_digest(), **parts, "code": self._code()}
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        values = [*self.fixed.values()]
+        values += [choice for each in self.space.values() if isinstance(each, Choice) for choice in each.choices]
+        texts = [value for value in values if isinstance(value, str)]
+        return digest_of(parts, texts, self.evaluate)
 
     def _points(self) -> int:
         if self.sampler == "grid":
@@ -126,46 +137,43 @@ class Study(Record):
             if self.points is not None and self.points != size:
                 raise InputError(f"points = {self.points}: the grid has {size:,}; leave points out")
             return int(size)
-        points = DEFAULT_POINTS if self.points is None else self.points
-        return int(count("points", points, high=MOST_POINTS))
+        points = _whole("points", DEFAULT_POINTS if self.points is None else self.points, 1, MOST_POINTS)
+        check_size(self.space, self.sampler, points)
+        return points
 
     def _check_names(self) -> None:
         both = set(self.space) & set(self.fixed)
         if both:
             raise InputError(f"{min(both)} is both varied and fixed: expected one of the two")
-        known = self.target.known
-        valid = None if known is None else known(self.fixed)
+        for name, value in self.fixed.items():
+            check_fixed(name, value)
+        evaluated = self.target
+        valid = None if evaluated.known is None else evaluated.known(self.fixed)
         for name in (*self.space, *self.fixed):
             if valid is not None and name not in valid:
-                raise unknown_name(f"field of {self.target.name}:", name, valid)
-            if name in _OWN:
+                raise unknown_name(f"field of {evaluated.name}:", name, valid)
+            if name in _OWN or name.startswith("meets "):
                 raise InputError(f"parameter {name}: this name is a column of every study; choose another")
-        for name, value in self.fixed.items():
-            if isinstance(value, (list, tuple, dict)):
-                raise InputError(f"fixed {name} = {value!r}: expected one value; what varies is a parameter")
+        lacking = evaluated.needed - self.space.keys() - self.fixed.keys()
+        if lacking:
+            raise InputError(f"{evaluated.name} needs {min(lacking)}: expected it among the parameters or the fixed")
+        if evaluated.check is not None:
+            chosen = {name: each.choices for name, each in self.space.items() if isinstance(each, Choice)}
+            evaluated.check({**{name: [value] for name, value in self.fixed.items()}, **chosen})
 
     def _check_formulas(self) -> None:
         for section in ("derived", "constraints"):
             for name, text in getattr(self, section).items():
                 parse(f"{section[:-1] if section == 'constraints' else section} {name}", text)
         for name in self.derived:
-            if name in self.space or name in self.fixed or name in _OWN:
+            if name in self.space or name in self.fixed or name in _OWN or name.startswith("meets "):
                 raise InputError(f"derived {name}: a column of this name is there already; choose another")
         for name, direction in self.objectives.items():
             if direction not in ("min", "max"):
                 raise unknown_name(f"direction of {name}:", direction, ("min", "max"))
-
-    def _code(self) -> str:
-        if isinstance(self.evaluate, str) and ":" not in self.evaluate:
-            return ""
-        function = self.evaluate
-        if isinstance(function, str):
-            module = importlib.util.find_spec(function.partition(":")[0])
-            return Path(module.origin).read_text(encoding="utf-8") if module and module.origin else ""
-        try:
-            return inspect.getsource(function)
-        except (OSError, TypeError):
-            return repr(getattr(function, "__code__", None) and function.__code__.co_code)
+            each = self.space.get(name)
+            if name in _OWN or name in self.fixed or (isinstance(each, Choice) and isinstance(each.choices[0], str)):
+                raise InputError(f"objective {name}: expected a column of numbers that differ from point to point")
 
 
 def load_study(name_or_path: str | Path) -> Study:
@@ -181,9 +189,10 @@ def load_study(name_or_path: str | Path) -> Study:
     return study_from(_named(read_toml(path), path.stem), path.name)
 
 
-def study_from(data: Mapping[str, Any], where: str) -> Study:
+def study_from(data: Mapping[str, Any], where: str, computed: bool = False) -> Study:
     """Return the study of a file's content, as TOML or JSON reads it; `where` names the file in messages.
 
+    With `computed`, results of a study are there already: a function that cannot be imported here does not matter.
     Raises `InputError` for unknown keys (the nearest suggested) and all that `Study` does.
     """
     header = data.get("study", {})
@@ -196,12 +205,15 @@ def study_from(data: Mapping[str, Any], where: str) -> Study:
         if key not in _HEADER:
             raise unknown_name(f"key in [study] of {where}:", key, _HEADER)
     sections = {section: data.get(section, {}) for section in _SECTIONS}
-    for section, leaf in (("parameters", _PARAMETER_KEYS), ("fixed", set())):
-        if isinstance(sections[section], Mapping):
-            sections[section] = _flat(sections[section], leaf)
+    for section, content in sections.items():
+        if isinstance(content, Mapping):
+            sections[section] = _flat(content, _PARAMETER_KEYS if section == "parameters" else set())
+    evaluate = header.get("evaluate")
     try:
+        if computed and isinstance(evaluate, str) and ":" in evaluate:
+            return Study(**{**header, "evaluate": Elsewhere(evaluate)}, **sections)
         return Study(**header, **sections)
-    except (InputError, TypeError) as error:
+    except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
@@ -229,10 +241,13 @@ def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str
     return found
 
 
-def _books_digest() -> str:
-    """Return the SHA-256 of every book that is shipped: a constant that changes makes another study."""
-    digest = hashlib.sha256()
-    root = Path(hwsim.__file__).parent.parent
-    for path in sorted((*root.glob("hwsim/books/*.toml"), *root.glob("costmodel/books/*.toml"))):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if np.ndim(value):
+        raise InputError(f"{name} = {value!r}: expected a whole number")
+    return int(count(name, value, low=low, high=high))
+
+
+def _plain(value: Any) -> Any:
+    """Python's own numbers, which files keep as they are; paths as texts."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return str(value) if isinstance(value, Path) else value

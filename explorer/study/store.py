@@ -7,6 +7,7 @@ underscore are not data.
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,47 +15,53 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
 from explorer.writing import write_text
 from hwbase import InputError
 from hwbase.parsing import read_json
 
 _MANIFEST, _LOCK = "_study.json", "_lock"
+#: What a piece says of itself in its footer: the study's digest, and the rows of a piece.
 _HASH = b"hwsim.study"
+_PART = re.compile(r"part-\d{12}\.parquet")
+#: A folder may hold these before a study is in it: another run that was killed while it began.
+_BEGUN = re.compile(rf"{_LOCK}|\.{_MANIFEST}\..*")
+#: Share of the machine's memory that results may take when they are read.
+_MOST_OF_MEMORY = 0.5
 INSTALL = "pip install 'hwsim[study]'"
 
 
 class Store:
     """The folder of one study. Open it with `opened`; `keep` writes a piece, `kept` says which are there."""
 
-    def __init__(self, folder: Path, study: Study, digest: str) -> None:
-        self.folder, self.study, self.digest = folder, study, digest
+    def __init__(self, folder: Path, digest: str, rows: int) -> None:
+        self.folder = folder
+        # Pieces of another size would leave gaps, or points twice.
+        self._label = f"{digest} in pieces of {rows}".encode()
 
-    def kept(self) -> dict[int, int]:
-        """Return {first point: rows} of the pieces that are there; a file that is not whole or not ours is removed."""
-        parquet = arrow_parquet()
-        found = {}
-        for path in sorted(self.folder.glob("part-*.parquet")):
+    def kept(self) -> list[int]:
+        """Return the first point of each piece that is there; a file that is not whole or not ours is removed."""
+        found = []
+        for path in _parts(self.folder):
             try:
-                footer = parquet.read_metadata(path)
-                ours = (footer.metadata or {}).get(_HASH) == self.digest.encode()
+                ours = (_read(path).schema.metadata or {}).get(_HASH) == self._label
             except (OSError, ValueError):  # ArrowInvalid is a ValueError
                 ours = False
             if not ours:
                 path.unlink()
                 continue
-            found[_start(path)] = footer.num_rows
+            found.append(_start(path))
         return found
 
     def keep(self, start: int, table: pd.DataFrame) -> None:
         """Write the piece that begins at point `start`; raises `InputError` if the disk does not take it."""
         arrow = _arrow()
-        kinds = {name: _plain_type(table[name]) for name in table}
-        fields = [(name, arrow.from_numpy_dtype(kind) if kind else arrow.string()) for name, kind in kinds.items()]
-        columns = [
-            arrow.array(table[name].to_numpy(kinds[name] or object), kind, from_pandas=True) for name, kind in fields
-        ]
-        content = arrow.table(columns, schema=arrow.schema(fields, metadata={_HASH: self.digest.encode()}))
+        # What is missing is told from the values: NaN stays NaN, None becomes null; of Nones alone the kind is open.
+        columns = {str(name): arrow.array(table[name].to_numpy(), from_pandas=False) for name in table}
+        fields = [(name, arrow.string() if name == "failure" else each.type) for name, each in columns.items()]
+        schema = arrow.schema(fields, metadata={_HASH: self._label})
+        content = arrow.table([columns[name].cast(kind) for name, kind in fields], schema=schema)
         self._write(self._path(start), content)
 
     def _path(self, start: int) -> Path:
@@ -66,7 +73,14 @@ class Store:
         temporary = self.folder / f"_{path.name}.tmp"
         try:
             with temporary.open("wb") as file:
-                parquet.write_table(table, file, use_dictionary=texts, compression="lz4", write_statistics=False)
+                parquet.write_table(
+                    table,
+                    file,
+                    use_dictionary=texts,
+                    compression="lz4",
+                    write_statistics=False,
+                    write_page_checksum=True,
+                )
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -84,50 +98,64 @@ class Store:
         A piece in which every point failed does not know its outputs when it is written.
         """
         arrow, parquet = _arrow(), arrow_parquet()
-        schemas = {start: parquet.read_schema(self._path(start)) for start in self.kept()}
+        schemas = {path: parquet.read_schema(path) for path in _parts(self.folder)}
         if len(set(map(str, schemas.values()))) < 2:
             return
-        whole = arrow.unify_schemas(list(schemas.values()), promote_options="permissive")
-        for start, schema in schemas.items():
+        try:
+            whole = arrow.unify_schemas(list(schemas.values()), promote_options="permissive")
+        except arrow.ArrowException as error:
+            raise InputError(
+                f"an output has numbers at some points and flags or texts at others ({error}); what was written is kept"
+            ) from None
+        for path, schema in schemas.items():
             if schema != whole:
-                table = parquet.read_table(self._path(start))
+                table = _read(path)
                 missing = {name: arrow.nulls(len(table), whole.field(name).type) for name in whole.names}
                 columns = [
                     table[name].cast(whole.field(name).type) if name in table.column_names else missing[name]
                     for name in whole.names
                 ]
-                self._write(self._path(start), arrow.table(columns, schema=whole))
+                self._write(path, arrow.table(columns, schema=whole))
 
     def read(self, start: int) -> pd.DataFrame:
         """Return the piece that begins at point `start`."""
-        found: pd.DataFrame = _ordered(arrow_parquet().read_table(self._path(start)))
-        return found
+        return whole_frame([_columns(_read(self._path(start)))])
 
 
 @contextlib.contextmanager
-def opened(out: str | Path, study: Study) -> Iterator[Store]:
-    """Open the folder `out` for `study`, new or begun earlier, and hold it alone until the end.
+def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
+    """Open the folder `out` for `study` in pieces of `rows`, new or begun earlier, and hold it alone until the end.
 
-    Raises `InputError` if it cannot be written, holds another study or other files, or another run works on it.
+    A run that ends before its first piece is written leaves nothing behind. Raises `InputError` if the folder cannot
+    be written, holds another study or other files, or another run works on it.
     """
     arrow_parquet()
     folder, digest = Path(out), study.digest()
+    if not str(out).strip():
+        raise InputError(f"cannot write {str(out)!r}: expected the name of a folder")
     try:
+        new = not folder.exists()
         folder.mkdir(exist_ok=True)
-        strangers = [path.name for path in folder.iterdir() if not path.name.startswith(("_", "part-"))]
+        strangers = [path.name for path in folder.iterdir() if not _BEGUN.fullmatch(path.name)]
     except FileNotFoundError:
         raise InputError(f"cannot write {str(out)!r}: there is no folder {str(folder.parent)!r}") from None
-    except FileExistsError:
-        raise InputError(f"cannot write {str(out)!r}: it is a file; results go into a folder") from None
-    except OSError as error:
-        raise InputError(f"cannot write {str(out)!r}: {error.strerror}") from None
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"cannot write {str(out)!r}: it is a file, or in one; results go into a folder") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {str(out)!r}: {getattr(error, 'strerror', error)}") from None
     if strangers and not (folder / _MANIFEST).is_file():
-        raise InputError(f"cannot write {str(out)!r}: it holds other files ({strangers[0]}); give a new folder")
+        raise InputError(f"cannot write {str(out)!r}: it holds other files ({min(strangers)}); give a new folder")
     with _locked(folder):
-        _same_study(folder, study, digest)
-        for path in folder.glob("_*.tmp"):
-            path.unlink()
-        yield Store(folder, study, digest)
+        begun = (folder / _MANIFEST).is_file()
+        try:
+            _same_study(folder, study, digest)
+            for path in (*folder.glob("_*.tmp"), *folder.glob(f".{_MANIFEST}.*")):
+                path.unlink()
+            yield Store(folder, digest, rows)
+        except BaseException:
+            if not begun and not _parts(folder):
+                _clear(folder, new)
+            raise
 
 
 def is_study(out: str | Path) -> bool:
@@ -143,35 +171,78 @@ def manifest(out: str | Path) -> dict[str, Any]:
     path = Path(out) / _MANIFEST
     if not is_study(out):
         raise InputError(f"{str(out)!r} holds no study: expected a folder that `hwsim study run` wrote")
-    return read_json(path)
+    found = read_json(path)
+    if not isinstance(found.get("digest"), str) or not isinstance(found.get("study"), dict):
+        raise InputError(f"{path.name} in {str(out)!r} says nothing of a study: remove the folder and run it again")
+    return found
 
 
 def read_folder(out: str | Path) -> pd.DataFrame:
-    """Return every row in the folder `out`, in order of its points; raises `InputError` if it holds none."""
-    arrow, parquet = _arrow(), arrow_parquet()
+    """Return every row in the folder `out`, in order of its points.
+
+    Raises `InputError` if it holds none, if a file is damaged, or if the rows would take more memory than there is.
+    """
     digest = manifest(out)["digest"].encode()
-    tables = []
-    for path in sorted(Path(out).glob("part-*.parquet")):
-        try:
-            table = parquet.read_table(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path.name} in {str(out)!r} is not whole ({error}): run the study again") from None
-        if (table.schema.metadata or {}).get(_HASH) != digest:
-            raise InputError(f"{path.name} in {str(out)!r} is of another study: run the study again")
-        tables.append(table)
-    if not tables:
+    paths = _parts(Path(out))
+    if not paths:
         raise InputError(f"{str(out)!r} holds no results yet: run the study")
-    return _ordered(arrow.concat_tables(tables, promote_options="permissive"))
+    _check_memory(out, paths)
+    frames = []
+    for path in paths:
+        try:
+            table = _read(path)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path.name} in {str(out)!r} is damaged ({error}): run the study again") from None
+        if not (table.schema.metadata or {}).get(_HASH, b"").startswith(digest):
+            raise InputError(f"{path.name} in {str(out)!r} is of another study: run the study again")
+        frames.append(_columns(table))
+    return whole_frame(frames)
 
 
-def _plain_type(column: pd.Series) -> np.dtype[Any] | None:
-    """The NumPy type of a column of numbers or flags, None for texts."""
-    return column.dtype if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb" else None
+def memory_bytes() -> int:
+    """Return the machine's memory, or an unlimited amount where the system does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**63
 
 
-def _ordered(table: Any) -> pd.DataFrame:
-    frame: pd.DataFrame = table.to_pandas()
-    return frame[[name for name in frame if name not in ("feasible", "failure")] + ["feasible", "failure"]]
+def _check_memory(out: str | Path, paths: list[Path]) -> None:
+    parquet = arrow_parquet()
+    try:
+        footers = [parquet.read_metadata(path) for path in paths]
+    except (OSError, ValueError):
+        return  # what is damaged is told when it is read
+    rows = sum(footer.num_rows for footer in footers)
+    # A number and a reference to a text take eight bytes each; joining needs the pieces and the whole at once.
+    needed = 2 * 8 * rows * max(footer.num_columns for footer in footers)
+    if needed > _MOST_OF_MEMORY * memory_bytes():
+        raise InputError(
+            f"{str(out)!r} is complete, but its {rows:,} rows take {needed / 1e9:.1f} GB, more than half of this "
+            f"machine's memory: read some columns with pandas.read_parquet({str(out)!r}, columns=[...])"
+        )
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("part-*.parquet") if _PART.fullmatch(path.name))
+
+
+def _read(path: Path) -> Any:
+    """One piece; a page that does not fit its checksum raises `OSError`."""
+    return arrow_parquet().ParquetFile(path, page_checksum_verification=True).read()
+
+
+def _columns(table: Any) -> dict[str, np.ndarray]:
+    return {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _clear(folder: Path, new: bool) -> None:
+    """Leave no trace of a run that wrote no piece."""
+    with contextlib.suppress(OSError):
+        for path in (*folder.glob("_*.tmp"), *folder.glob(f".{_MANIFEST}.*"), folder / _MANIFEST, folder / _LOCK):
+            path.unlink(missing_ok=True)
+        if new:
+            folder.rmdir()
 
 
 def _start(path: Path) -> int:
@@ -180,11 +251,11 @@ def _start(path: Path) -> int:
 
 def _same_study(folder: Path, study: Study, digest: str) -> None:
     if (folder / _MANIFEST).is_file():
-        there = read_json(folder / _MANIFEST)
-        if there.get("digest") != digest:
+        there = manifest(folder)["digest"]
+        if there != digest:
             raise InputError(
-                f"{str(folder)!r} holds another study (digest {str(there.get('digest'))[:12]}, this one has "
-                f"{digest[:12]}): give another folder, or remove it"
+                f"{str(folder)!r} holds another study (digest {there[:12]}, this one has {digest[:12]}: another "
+                "version, book, seed, parameter or function): give another folder, or remove it"
             )
         return
     content = {"digest": digest, "study": study.to_dict()}
@@ -206,8 +277,10 @@ def _locked(folder: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise InputError(f"{str(folder)!r} is being written by another run: wait for it, or stop it") from None
+        except OSError as error:
+            raise InputError(f"cannot lock {str(folder)!r}: {error.strerror}") from None
         yield
 
 

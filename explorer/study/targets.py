@@ -2,37 +2,66 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from explorer.study import closed_forms, serving
 from hwbase import InputError, unknown_name
 
 #: Rows to columns: numbers or arrays (points,) by name in, arrays (points,) by name out.
 Evaluate = Callable[[Mapping[str, Any], int], dict[str, np.ndarray]]
+#: Columns that a study adds itself.
+OWN_COLUMNS = ("point", "feasible")
 
 
 @dataclass(frozen=True)
 class Target:
     """How points are evaluated: all of a piece in one call (`vectorised`) or one by one.
 
-    `known` returns the names that may be varied or fixed, given those that are fixed; None takes any name.
+    `known` returns the names that may be varied or fixed, given those that are fixed; None takes any name. `needed`
+    are names that must be given. `check` raises `InputError` for a value, of those that are fixed or can be chosen
+    by name, that no point can have.
     """
 
     name: str
     evaluate: Evaluate
     vectorised: bool
     known: Callable[[Mapping[str, Any]], set[str]] | None
+    needed: frozenset[str] = frozenset()
+    check: Callable[[Mapping[str, Sequence[Any]]], None] | None = None
 
 
 TARGETS = {
-    "hardwired": Target("hardwired", closed_forms.hardwired_points, True, closed_forms.hardwired_names),
-    "accelerator": Target("accelerator", closed_forms.accelerator_points, True, closed_forms.accelerator_names),
-    "serving": Target("serving", serving.serving_points, False, serving.serving_names),
+    "hardwired": Target(
+        "hardwired",
+        closed_forms.hardwired_points,
+        True,
+        closed_forms.hardwired_names,
+        check=closed_forms.check_settings,
+    ),
+    "accelerator": Target(
+        "accelerator",
+        closed_forms.accelerator_points,
+        True,
+        closed_forms.accelerator_names,
+        check=closed_forms.check_settings,
+    ),
+    "serving": Target("serving", serving.serving_points, False, serving.serving_names, check=serving.check_settings),
 }
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Stands for a function that cannot be imported here, so that its results can be looked at all the same."""
+
+    name: str
+
+    def __call__(self, **inputs: Any) -> Any:
+        raise InputError(f"evaluate = {self.name!r} cannot be imported here: results can be shown, not computed")
 
 
 def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> Target:
@@ -48,43 +77,111 @@ def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> T
     function = _import(given) if isinstance(given, str) else given
     if not callable(function):
         raise InputError(f"evaluate = {given!r}: expected one of {', '.join(TARGETS)}, or a function")
-    name = given if isinstance(given, str) else f"{function.__module__}:{function.__qualname__}"
-    return Target(name, _calls(name, function), bool(vectorised), _parameters(function))
+    if vectorised not in (None, True, False):
+        raise InputError(f"vectorised = {vectorised!r}: expected true or false")
+    name = given if isinstance(given, str) else _name(function)
+    known, needed = _parameters(function)
+    return Target(name, _calls(name, function), bool(vectorised), known, needed)
 
 
 def _calls(name: str, function: Callable[..., Any]) -> Evaluate:
     def evaluate(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-        found = function(**inputs)
+        # Copies: a function may work in place.
+        found = function(**{key: np.array(value) if np.ndim(value) else value for key, value in inputs.items()})
         if not isinstance(found, Mapping) or not found:
             raise InputError(f"{name} returned {type(found).__name__}: expected a mapping of outputs by name")
-        columns = {}
-        for key, value in found.items():
-            values = np.asarray(value)
-            if values.ndim > 1 or values.size not in (1, points):
-                raise InputError(f"{name}: output {key} has the shape {values.shape}: expected ({points},)")
-            columns[str(key)] = np.broadcast_to(values, (points,))
-        return columns
+        return {str(key): _output(f"{name}: output {key}", str(key), value, points) for key, value in found.items()}
 
     return evaluate
 
 
-def _parameters(function: Callable[..., Any]) -> Callable[[Mapping[str, Any]], set[str]] | None:
-    """Names that `function` takes, or None where it takes any or does not tell."""
+def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
+    """Return an output as an array (points,) of floats, flags or texts; None is a value that is missing."""
+    if key in OWN_COLUMNS or key.startswith("meets "):
+        raise InputError(f"{what}: every study has a column of this name; choose another")
+    try:
+        values = np.asarray(value)
+    except ValueError:
+        raise InputError(f"{what} is a list of lists of different lengths: expected ({points},)") from None
+    if values.ndim > 1 or values.size not in (1, points):
+        raise InputError(f"{what} has the shape {values.shape}: expected ({points},)")
+    if values.dtype.kind == "T":
+        values = values.astype(object)
+    if values.dtype.kind not in "biufUO":
+        raise InputError(f"{what} is {values.dtype.name}: expected numbers, flags or texts")
+    if key == "failure":
+        values = _reasons(what, values)
+    elif values.dtype.kind == "O":
+        values = _uniform(what, values)
+    return np.broadcast_to(values, (points,))
+
+
+def _reasons(what: str, values: np.ndarray) -> np.ndarray:
+    """Return why points failed by the function's own account: a text, or None."""
+    found = values.astype(object)
+    found[missing(values)] = None
+    if not all(isinstance(reason, (str, type(None))) for reason in found.flat):
+        raise InputError(f"{what}: expected None, or a text that says why a point failed")
+    return found
+
+
+def _uniform(what: str, values: np.ndarray) -> np.ndarray:
+    kinds = {_KINDS.get(type(value), "") for value in values[~missing(values)].flat}
+    if kinds <= {"number"}:
+        return values.astype(float)
+    if len(kinds) > 1 or "" in kinds:
+        odd = next((type(value).__name__ for value in values.flat if type(value) not in _KINDS), "a mixture")
+        raise InputError(f"{what} is {odd}: expected numbers, flags or texts, one kind of them")
+    found = values.copy()
+    found[missing(values)] = None
+    return found
+
+
+_KINDS = {float: "number", int: "number", bool: "flag", str: "text"}
+_KINDS |= {np.float64: "number", np.float32: "number", np.int64: "number", np.int32: "number"}
+_KINDS |= {np.bool_: "flag", np.str_: "text"}
+
+
+def missing(values: np.ndarray) -> np.ndarray:
+    """Return where an array of whatever kind has None or NaN."""
+    return np.asarray(pd.isna(values))
+
+
+def _parameters(
+    function: Callable[..., Any],
+) -> tuple[Callable[[Mapping[str, Any]], set[str]] | None, frozenset[str]]:
+    """Names that `function` takes (None where it takes any or does not tell), and those it cannot do without."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return None
+        return None, frozenset()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    taken = {each.name for each in parameters if each.kind in by_name}
+    needed = {each.name for each in parameters if each.name in taken and each.default is each.empty}
     if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters):
-        return None
-    return lambda fixed: {each.name for each in parameters}
+        return None, frozenset(needed)
+    return lambda fixed: taken, frozenset(needed)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """What a function is called in messages and files; objects that are called have their type's name."""
+    if isinstance(function, Elsewhere):
+        return function.name
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _import(text: str) -> Any:
     module, _, function = text.partition(":")
     try:
         found = importlib.import_module(module)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"evaluate = {text!r}: cannot import {module!r} ({error})") from None
+    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+        raise InputError(f"evaluate = {text!r}: cannot import {module!r} ({_first_line(error)})") from None
     if not hasattr(found, function):
         raise unknown_name(f"function of {module}:", function, [name for name in vars(found) if name[:1] != "_"])
     return getattr(found, function)
+
+
+def _first_line(error: BaseException) -> str:
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

@@ -1,0 +1,98 @@
+"""What the results of a study depend on besides the study itself, as one digest."""
+
+import hashlib
+import importlib.util
+import inspect
+import json
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hwsim
+from hwbase import InputError
+
+#: Folders, beside this package, of all constants and networks that are shipped.
+_DATA = ("hwsim/books", "costmodel/books", "models/zoo")
+
+
+def digest_of(content: Mapping[str, Any], texts: list[str], function: str | Callable[..., Any]) -> str:
+    """Return the SHA-256 of `content`, the version, every shipped book and network, the files that `texts` name, and
+    the code of `function` ("" for none).
+    """
+    whole = {
+        "version": hwsim.__version__,
+        "books": _shipped(),
+        "files": {text: _file(text) for text in sorted(set(texts)) if _file(text)},
+        "code": _code(function),
+        **content,
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def shipped_files() -> Iterator[Path]:
+    """Yield the files of constants and networks that are shipped, in order."""
+    root = Path(hwsim.__file__).parent.parent
+    for folder in _DATA:
+        yield from sorted((root / folder).glob("*.toml"))
+
+
+def _shipped() -> str:
+    """A constant that changes makes another study."""
+    digest = hashlib.sha256()
+    for path in shipped_files():
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _file(text: str) -> str:
+    """The SHA-256 of the file of that name (a book, a network, traffic), or nothing if it is none."""
+    try:
+        path = Path(text)
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _code(function: str | Callable[..., Any]) -> str:
+    """The whole module of a function that is given by name; otherwise its source and what it carries along."""
+    if isinstance(function, str):
+        module, colon, _ = function.partition(":")
+        try:
+            found = importlib.util.find_spec(module) if colon else None
+        except (ImportError, ValueError):  # made by hand, without a specification
+            found = None
+        return _file(found.origin) if found and found.origin else ""
+    inner = getattr(function, "func", None)  # functools.partial
+    if callable(inner):
+        return f"{_code(inner)} of {_said(getattr(function, 'args', ()))} {_said(getattr(function, 'keywords', {}))}"
+    if not inspect.isroutine(function):
+        return f"{_source(type(function))} with {_said(getattr(function, '__dict__', {}))}"
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    defaults = (getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None))
+    return f"{_source(function)} with {_said(cells)} {_said(defaults)} {_said(getattr(function, '__self__', None))}"
+
+
+def _source(thing: Any) -> str:
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        code = getattr(thing, "__code__", None)
+        return repr(code and (code.co_code, code.co_consts))
+
+
+def _said(value: Any) -> str:
+    """Values as text: exact where they can be pickled."""
+    try:
+        return hashlib.sha256(pickle.dumps(value, protocol=5)).hexdigest()
+    except Exception:  # whatever an object raises that is not made for it
+        return repr(value)
+
+
+def check_fixed(name: str, value: Any) -> None:
+    """Raise `InputError` unless a fixed value is one number, text, flag or None, which a file holds as it is."""
+    if value is None or isinstance(value, (bool, str)):
+        return
+    if isinstance(value, (int, float)) and value == value and abs(value) != float("inf"):
+        return
+    raise InputError(f"fixed {name} = {value!r}: expected one finite number, text or flag; what varies is a parameter")
