@@ -17,7 +17,7 @@ from explorer.uncertainty.factors import correlated_shares, factors_of
 from explorer.uncertainty.propagate import samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
-from hwbase import Quantity, Record, quantities_frame
+from hwbase import InputError, Quantity, Record, quantities_frame
 from hwbase.check import count
 
 
@@ -130,6 +130,9 @@ def break_even(
     machine = Machine.of(scenario)
     made = [axis_named(name, machine.read, low, high) for name in axes]
     size, steps = samples_of(samples), int(count("points", points, low=2, high=10_000))
+    reason = machine({})["failure"][0]
+    if not pd.isna(reason):
+        raise InputError(f"the nominal point cannot be: {reason}")
     drawn = chosen(machine.quantities(), only)
     check_ranges(machine, drawn)
     spreads = machine.spreads(drawn, shape, shapes)
@@ -153,11 +156,13 @@ def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any],
     curves = []
     for output in RATIOS:
         ratio = found[output]
-        with np.errstate(invalid="ignore"):
-            bands = np.nanpercentile(ratio, PERCENTILES, axis=1)
-            above = np.where(np.isfinite(ratio), ratio > 1.0, np.nan)
+        # Where no draw can be there is no band.
+        somewhere = np.isfinite(ratio).any(axis=1)
+        bands = np.full((len(PERCENTILES), len(x)), np.nan)
+        bands[:, somewhere] = np.nanpercentile(ratio[somewhere], PERCENTILES, axis=1)
+        share = np.full(len(x), np.nan)
+        share[somewhere] = (ratio[somewhere] > 1.0).sum(axis=1) / np.isfinite(ratio[somewhere]).sum(axis=1)
         crossing = cross(x, ratio, at_nominal[output][:, 0], axis.log)
-        share = np.nanmean(above, axis=1)
         middle = at_nominal[output][:, 0]
         curves.append(Curve(axis, output, x, middle, bands[0], bands[1], bands[2], share, crossing, infeasible))
     return curves

@@ -16,7 +16,7 @@ from hwbase.check import count
 
 #: Points handed to the function at once; a factor's whole block where that alone is more.
 CHUNK = 2**17
-LEAST, MOST = 2**4, 2**20
+LEAST, MOST = 2**4, 2**16
 
 
 def propagate(

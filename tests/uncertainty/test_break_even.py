@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import explorer
 from explorer.evaluate import evaluate
-from explorer.uncertainty import AXES, RATIOS, axis_named, break_even, cross
+from explorer.uncertainty import AXES, RATIOS, axis_named, break_even, cross, render_break_even
 from explorer.uncertainty.axes import LIFETIME, RESPINS, respins_within
 from hwbase import InputError, Quantity
 
@@ -203,6 +203,17 @@ def test_nothing_drawn_leaves_the_nominal_curve():
     assert curve.p5 == pytest.approx(curve.nominal) and curve.p95 == pytest.approx(curve.nominal)
 
 
+def test_points_of_an_axis_that_cannot_be_leave_gaps():
+    """A die that no exposure prints, at the low end of the density."""
+    pinned = {"rows": 6, "columns": 8, "popcnt_slack": 0.1}
+    axis = {"axes": ("logic_density_mtr_per_mm2",), "low": 40, "high": 400}
+    found = break_even(**axis, technology="n5", points=9, samples=16, set=pinned)
+    curve = found.curve("logic_density_mtr_per_mm2", "tco_ratio")
+    assert np.isnan(curve.p50[0]) and np.isnan(curve.probability[0]) and np.isfinite(curve.p50[-1])
+    assert curve.infeasible > 0 and curve.says() == "no draw can be at every point of the axis"
+    assert "–" in render_break_even(found, "hwsim break-even")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -214,6 +225,7 @@ def test_nothing_drawn_leaves_the_nominal_curve():
         ({"only": ["zz*"]}, "unknown constant"),
         ({"volume": 0}, "volume"),
         ({"technology": "n4"}, "n4"),
+        ({"set": {"rows": 1, "columns": 1}}, "the nominal point cannot be: the die exceeds the reticle"),
     ],
 )
 def test_bad_questions_of_the_fleet(options, said):
