@@ -12,14 +12,13 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from hwsim.kernels.codes import Codes
-from hwsim.kernels.scan import squared_norms
 
 #: Documents a pass: distances of 8 bytes stay in the first cache with four rows of words.
 _BLOCK = 512
+#: A quotient and a product with the inverse differ by less than this share.
+_NEARLY = 1e-12
 #: Distances that share one comparison with the limit.
 _GROUP = 64
-#: Documents whose norms are worked out at a time.
-_NORMS_BLOCK = 1 << 16
 
 
 @intrinsic
@@ -48,10 +47,7 @@ def compiled_scan(
     else:
         keys = np.full((len(query), k), np.inf)
         pairs = np.multiply.outer(worth, codes.weights).astype(np.int64)
-        for start in range(0, codes.size, _NORMS_BLOCK):
-            part = slice(start, min(start + _NORMS_BLOCK, codes.size))
-            squares = squared_norms(codes, part).astype(float)
-            _weighted(codes.planes[:, :, part], query, pairs, codes.bits, squares, start, ids, keys)
+        _weighted(codes.planes, query, pairs, codes.weights.astype(np.int64), codes.bits, ids, keys)
     order = np.lexsort((ids, keys), axis=1)
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(keys, order, axis=1)
 
@@ -134,21 +130,70 @@ def _hamming(planes, queries, ids, keys):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _weighted(planes, queries, pairs, bits, squares, offset, ids, keys):  # type: ignore[no-untyped-def]
-    distance, product = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
-    block = np.empty(_BLOCK, np.float64)
+def _squared_norms(planes, weights, bits, start, length, distance, squares):  # type: ignore[no-untyped-def]
+    """Write the squared norms of `length` documents from `start` on into `squares`, as `scan.squared_norms` does."""
+    squares[:length] = (weights * weights).sum() * bits
+    for i in range(planes.shape[0]):
+        for j in range(i):
+            distance[:length] = 0
+            for word in range(planes.shape[1]):
+                a, b = planes[i, word, start : start + length], planes[j, word, start : start + length]
+                for n in range(length):
+                    distance[n] += np.int64(_ones(a[n] ^ b[n]))
+            twice = 2 * weights[i] * weights[j]
+            for n in range(length):
+                squares[n] += twice * (bits - 2 * distance[n])
+
+
+@numba.njit(cache=True)
+def _products(planes, query, pairs, start, length, distance, product):  # type: ignore[no-untyped-def]
+    """Take 2 sum_ij pairs_ij H_ij of one query and `length` documents from `start` on away from `product`."""
+    if planes.shape[0] == 2 and pairs.shape[0] == 2 and pairs[0, 0] == 4 and pairs[1, 1] == 1:
+        # The published code, two planes on both sides: a word of both is read once, and shifts are its weights.
+        for word in range(planes.shape[1]):
+            a, b = planes[0, word, start : start + length], planes[1, word, start : start + length]
+            p, q = query[0, word], query[1, word]
+            for n in range(length):
+                mixed = _ones(a[n] ^ q) + _ones(b[n] ^ p)
+                product[n] -= np.int64((_ones(a[n] ^ p) << 3) + (mixed << 2) + (_ones(b[n] ^ q) << 1))
+        return
+    for i in range(pairs.shape[0]):
+        for j in range(pairs.shape[1]):
+            _add_distances(planes[j], query[i], start, length, distance)
+            twice = 2 * pairs[i, j]
+            for n in range(length):
+                product[n] -= twice * distance[n]
+
+
+@numba.njit(cache=True)
+def _offer_exact(product, squares, about, length, start, ids, keys):  # type: ignore[no-untyped-def]
+    """Offer the keys -S |S| / D of `product` S and `squares` D; `about`, nearly these, says where to divide."""
+    bound = keys[0] + _NEARLY * abs(keys[0])
+    for first in range(0, length, _GROUP):
+        last = min(first + _GROUP, length)
+        if _least(about, first, last) < bound:
+            for n in range(first, last):
+                exact = np.float64(product[n])
+                key = -(exact * abs(exact)) / np.float64(squares[n])
+                if key < keys[0]:
+                    _replace(ids, keys, start + n, key)
+            bound = keys[0] + _NEARLY * abs(keys[0])
+
+
+@numba.njit(cache=True)
+def _weighted(planes, queries, pairs, weights, bits, ids, keys):  # type: ignore[no-untyped-def]
+    distance, product, squares = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    inverse, about = np.empty(_BLOCK, np.float64), np.empty(_BLOCK, np.float64)
     most = pairs.sum() * bits
     for start in range(0, planes.shape[2], _BLOCK):
         length = min(_BLOCK, planes.shape[2] - start)
+        _squared_norms(planes, weights, bits, start, length, distance, squares)
+        for n in range(length):
+            inverse[n] = 1.0 / np.float64(squares[n])
         for query in range(queries.shape[0]):
             product[:length] = most
-            for i in range(pairs.shape[0]):
-                for j in range(pairs.shape[1]):
-                    _add_distances(planes[j], queries[query, i], start, length, distance)
-                    twice = 2 * pairs[i, j]
-                    for n in range(length):
-                        product[n] -= twice * distance[n]
+            _products(planes, queries[query], pairs, start, length, distance, product)
             for n in range(length):
                 exact = np.float64(product[n])
-                block[n] = -(exact * abs(exact)) / squares[start + n]
-            _offer(block, length, offset + start, ids[query], keys[query])
+                about[n] = -(exact * abs(exact)) * inverse[n]
+            _offer_exact(product, squares, about, length, start, ids[query], keys[query])
