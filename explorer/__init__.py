@@ -6,6 +6,7 @@ import hwsim  # noqa: F401  # isort: skip
 from explorer import uncertainty
 from explorer.allocate import Allocation, allocate, allocation_front
 from explorer.answer import Answer, answer
+from explorer.compare_models import ModelComparison, compare_models
 from explorer.compare_tools import ToolComparison, compare_tools
 from explorer.cost_table import cost_table, hardwired_silicon
 from explorer.economics import CostAnswer, cost
@@ -23,6 +24,7 @@ __all__ = [
     "Choice",
     "CostAnswer",
     "Integer",
+    "ModelComparison",
     "Real",
     "Row",
     "Scoreboard",
@@ -34,6 +36,7 @@ __all__ = [
     "allocate",
     "allocation_front",
     "answer",
+    "compare_models",
     "compare_tools",
     "cost",
     "cost_table",

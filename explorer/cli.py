@@ -1,7 +1,6 @@
 """The `hwsim` command. Exit status: 0 success, 1 a comparison failed, 2 bad input."""
 
 import sys
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ import hwsim
 import models
 from explorer import terminal
 from explorer.allocate_command import allocate_command
-from explorer.answer import answer
 from explorer.audit_commands import audit_app
 from explorer.compare_tools_command import compare_tools_command
 from explorer.comparison_command import compare_serving_command
@@ -21,15 +19,12 @@ from explorer.options import need_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.precision.commands import fronts_command, sensitivity_command
 from explorer.precision.silicon_command import hardwire_command
-from explorer.report import write_report
-from explorer.reporting.files import check_report_name
+from explorer.report_command import report_command
 from explorer.reproduce import PAPERS, reproduce
 from explorer.retrieval.commands import retrieve_app
 from explorer.scan_command import scan_command
 from explorer.serving_command import simulate_command
-from explorer.study.commands import open_result, study_app
-from explorer.study.report import write_study_report
-from explorer.study.store import is_study
+from explorer.study.commands import study_app
 from explorer.uncertainty.commands import break_even_command, uncertainty_command
 from explorer.wiring_command import wiring_command
 from hwbase import InputError
@@ -61,43 +56,7 @@ Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
 Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
 
 
-@app.command()
-def report(
-    model: Model = "gpt-oss-120b",
-    out: Annotated[
-        str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
-    ] = "report.html",
-    context: Context = "2048",
-    volume: Volume = "50",
-    convention: Convention = "as-published",
-    technology: Technology = DEFAULT_TECHNOLOGY,
-    settings: Set = None,
-    book: UserBook = None,
-    as_json: AsJson = False,
-) -> None:
-    """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
-    check_report_name(out)
-    if is_study(model):
-        path = write_study_report(open_result(model), out, _command(), date.today().isoformat())
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
-        return
-    found = answer(
-        model,
-        context=need_count("context", context),
-        volume=need_count("volume", volume),
-        convention=convention,
-        technology=technology,
-        set=parse_overrides(settings),
-        book=book,
-        command=_command(),
-        date=date.today().isoformat(),
-    )
-    path = write_report(found, out)
-    if as_json:
-        emit(found)
-        return
-    terminal.show_answer(console, found)
-    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+app.command("report")(report_command)
 
 
 @app.command("reproduce")
@@ -219,7 +178,3 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(message: str, status: int = BAD_INPUT) -> None:
     sys.stderr.write(f"hwsim: {message}\n")
     sys.exit(status)
-
-
-def _command() -> str:
-    return " ".join(["hwsim", *sys.argv[1:]])

@@ -19,6 +19,8 @@ from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 PAPER_MODEL = "gpt-oss-120b"
 #: The process whose prices the paper gives.
 PAPER_NODE = "n5"
+#: The constant that says how fast a GPU is, whatever the model.
+GPU_SPEED = "h100.tokens_per_s"
 #: The book that goes with a convention unless the caller names one.
 BOOKS = {"as-published": "hnlpu-asplos26", "corrected": "default"}
 #: Choices that the cost sheet shows together, as well as one by one.
@@ -131,7 +133,8 @@ def cost(
         table = costmodel.convention_effects(assumptions, groups=GROUPS, volume=volume, node=node, **inputs)
     read = {**used, **comparison.low.bill.assumptions, **comparison.low.hardwired.assumptions}
     read |= comparison.low.gpu.assumptions | comparison.low.hardwired_carbon.assumptions
-    read |= comparison.low.gpu_carbon.assumptions
+    # The speed of a GPU sets how many match, before any of their costs is counted.
+    read |= comparison.low.gpu_carbon.assumptions | {GPU_SPEED: assumptions[GPU_SPEED]}
     return CostAnswer(spec.name, volume, convention, comparison, inputs, notes, table, read, node, assumptions)
 
 

@@ -38,6 +38,7 @@ from explorer.reporting.scopes import boundary_said, carbon_scopes, scope_table
 
 if TYPE_CHECKING:
     from explorer.answer import Answer
+    from hwsim.results import Check, SimResult
 
 #: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.
 _MAY_SPILL = ("KV in buffer",)
@@ -167,6 +168,19 @@ def _quality(answer: "Answer") -> Quality:
     return quality(quantity for _, quantity, _ in distinct(answer.constants))
 
 
+def short_of(result: "SimResult") -> tuple[str, ...]:
+    """Return the resources that cannot bear the load; one that may spill is not among them."""
+    return tuple(check.name for check in result.checks if not _fits(check) and check.name not in _MAY_SPILL)
+
+
+def _share(check: "Check") -> float:
+    return float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
+
+
+def _fits(check: "Check") -> bool:
+    return _share(check) <= 1.0 + _ROUNDING or bool(check.ok)
+
+
 def _checks_table(answer: "Answer") -> Table:
     """Resources asked for and there, in both readings of the hardwired machine and on the other machines."""
     rows = []
@@ -174,9 +188,8 @@ def _checks_table(answer: "Answer") -> Table:
     results |= {machine_name(key): result for key, result in answer.accelerators.items()}
     for name, result in results.items():
         for check in result.checks:
-            share = float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
-            fits = share <= 1.0 + _ROUNDING or bool(check.ok)
-            state = flag("pass" if fits else "spills" if check.name in _MAY_SPILL else "FAIL")
+            share = _share(check)
+            state = flag("pass" if _fits(check) else "spills" if check.name in _MAY_SPILL else "FAIL")
             need, have = (with_unit(value, check.unit) for value in (check.demand, check.capacity))
             rows.append((name, check.name, need, have, percent(share), state, check.note))
     columns = (

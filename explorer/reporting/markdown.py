@@ -92,7 +92,7 @@ def text(value: object) -> str:
 def methods(steps: Iterable[Method]) -> list[str]:
     """Return the steps of a methods section, one paragraph each."""
     return [
-        f"**{text(step.name)}.** {text(step.text)}" + (f" *{text(step.reference)}.*" if step.reference else "")
+        f"**{text(step.name)}.** {text(step.said)}" + (f" *{text(step.reference)}.*" if step.reference else "")
         for step in steps
     ]
 

@@ -33,11 +33,17 @@ _READINGS = {
 
 @dataclass(frozen=True)
 class Method(Record):
-    """One step: its name, what was done, and where the formula comes from."""
+    """One step: its name, what was done, where the formula comes from, and what it came to in this case."""
 
     name: str
     text: str
     reference: str = ""
+    case: str = ""
+
+    @property
+    def said(self) -> str:
+        """What was done, and what it came to."""
+        return f"{self.text} {self.case}".strip()
 
 
 def reading_methods(runs: Iterable[hwsim.SimResult]) -> list[Method]:
@@ -49,7 +55,7 @@ def reading_methods(runs: Iterable[hwsim.SimResult]) -> list[Method]:
     for reading, group in by_reading.items():
         text, reference = _READINGS[reading]
         ran = "; ".join(dict.fromkeys(_ran(run) for run in group))
-        found.append(Method(f"Speed, {reading}", f"{text} {ran}.", reference))
+        found.append(Method(f"Speed, {reading}", text, reference, f"{ran}."))
     return found
 
 
@@ -57,10 +63,10 @@ def technology_method(process: Book, weight_format: str, chip: hwsim.Chip) -> Me
     """Return how the silicon was sized: the process, the format of a weight, the blocks."""
     return Method(
         "Silicon",
-        f"Blocks sized from gate counts and the densities of {process.name} ({process.title}); "
+        f"Blocks sized from gate counts and the densities of {process.name} ({process.title}).",
+        f"Metal-Embedding, {_PAPER}; hwsim.circuits, hwsim.chip",
         f"{plain(chip.hn_weights / 1e9)} billion weights of {weight_format} a chip in the wires of "
         f"{plain(chip.block('HN array').area_mm2)} mm² of neurons.",
-        f"Metal-Embedding, {_PAPER}; hwsim.circuits, hwsim.chip",
     )
 
 

@@ -113,7 +113,7 @@ def test_command_writes_each_kind(call, tmp_path):
 
 
 def test_command_refuses_a_name_before_it_computes(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("explorer.cli.answer", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr("explorer.report_command.answer", lambda *_, **__: pytest.fail("computed"))
     for name in ("report.pdf", "report"):
         status, out, err = call("report", "--out", name)
         assert (status, out) == (2, "") and err.count("\n") == 1 and ".parquet" in err
@@ -267,7 +267,7 @@ def test_conventions_table_shows_where_they_differ():
 
 
 def test_methods_follow_what_was_used(answer, other):
-    first, second = ({step.name: step.text for step in each.methods} for each in (answer, other))
+    first, second = ({step.name: step.said for step in each.methods} for each in (answer, other))
     assert "n5-asplos26" in first["Silicon"] and "n5-synthesised" in second["Silicon"]
     assert "rounded down" in first["Dies and yield"] and "D0 = 0.11" in first["Dies and yield"]
     assert "placements" in second["Dies and yield"] and "D0 = 0.2" in second["Dies and yield"]
@@ -278,7 +278,7 @@ def test_methods_follow_what_was_used(answer, other):
 
 
 def test_machines_that_run_are_named(answer):
-    text = " ".join(step.text for step in answer.methods).replace("\u00a0", " ")
+    text = " ".join(step.said for step in answer.methods).replace("\u00a0", " ")
     assert "H100: 50 sequences" in text and "WSE-3" in text and "216 sequences" in text
 
 
