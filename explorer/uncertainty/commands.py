@@ -27,7 +27,7 @@ from hwbase import InputError, Record, unknown_name
 from hwsim.simulate import DEFAULT_TECHNOLOGY
 
 _SHOWN = 8
-_PARTS = ("model", "volume", "context", "technology", "convention", "reading")
+_PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
 
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
 Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]

@@ -22,6 +22,7 @@ from explorer.uncertainty.figures import (
 from explorer.uncertainty.results import Probability, Uncertainty
 
 _MOST_FACTORS = 12
+_ROUNDED = 0.9995
 #: What a GPU generates, the constant of a GPU that differs most from model to model.
 GPU_SPEED = "h100.tokens_per_s"
 _ROUND = {
@@ -92,6 +93,13 @@ def said(chance: Probability, found: Uncertainty) -> str:
     return (
         f"{asked.get(chance.what, chance.what)} in {percent(chance.probability)} of draws (95 % interval {interval})."
     )
+
+
+def _nearly(share: float) -> str:
+    """Return a share in percent that is not rounded to all or to none where it is neither."""
+    if _ROUNDED <= share < 1.0:
+        return f"more than {percent(_ROUNDED, 2)}"
+    return f"less than {percent(1.0 - _ROUNDED, 2)}" if 0.0 < share <= 1.0 - _ROUNDED else percent(share)
 
 
 def notes(found: Uncertainty) -> tuple[str, ...]:

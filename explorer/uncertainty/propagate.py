@@ -1,6 +1,7 @@
 """Random constants through any function: quasi-Monte Carlo, factors at their ends, and the rows of Sobol indices."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,19 @@ def propagate(
         raise InputError(f"the nominal point cannot be: {at_ends.reasons[0]}")
     a, b = (points.at(shares) for shares in _sequence(factors, size, seed))
     told = progress or (lambda share: None)
-    blocks: list[Attempt] = []
+    rows: dict[str, np.ndarray] = {}
+    reasons, first, done = [], None, 0
     for chunk, parts in _chunks(points, factors, a, b, size):
         found = attempt(function, chunk, parts * size)
-        blocks += [_part(found, place, size) for place in range(parts)]
-        told(len(blocks) / (len(factors) + 2))
+        for name, values in found.columns.items():
+            if _numeric(values):
+                held = rows.setdefault(name, np.full((len(factors) + 2, size), np.nan))
+                held[done : done + parts] = values.reshape(parts, size)
+        reasons.append(found.reasons)
+        first = first or Attempt({n: v[:size].copy() for n, v in found.columns.items()}, found.reasons[:size])
+        done += parts
+        told(done / (len(factors) + 2))
+    assert first is not None
     return Uncertainty(
         factors=factors,
         distributions=made,
@@ -74,19 +83,21 @@ def propagate(
         samples=size,
         seed=seed,
         inputs=pd.DataFrame({name: a[name] for name in made}),
-        outputs=pd.DataFrame(blocks[0].columns),
-        reasons=_tally(blocks, size),
+        outputs=pd.DataFrame(first.columns),
+        reasons=_tally(np.concatenate(reasons), size),
         ends=_ends(factors, at_ends),
-        logs=_logs(log, blocks[0]),
-        rows=_rows(blocks),
+        logs=_logs(log, first),
+        rows=rows,
     )
 
 
+@dataclass(frozen=True)
 class Points:
-    """From shares to the values that a function takes."""
+    """From shares to the values that a function takes: those of ranges, some on the draws of others, and numbers."""
 
-    def __init__(self, made: Mapping[str, Distribution], shared: Mapping[str, str], fixed: Mapping[str, Any]) -> None:
-        self.made, self.shared, self.fixed = made, shared, fixed
+    made: Mapping[str, Distribution]
+    shared: Mapping[str, str]
+    fixed: Mapping[str, Any]
 
     def at(self, shares: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Return values of all names; a name that shares the draws of another needs none of its own."""
@@ -147,20 +158,8 @@ def _chunks(
         )
 
 
-def _part(found: Attempt, place: int, size: int) -> Attempt:
-    rows = slice(place * size, (place + 1) * size)
-    return Attempt({name: values[rows] for name, values in found.columns.items()}, found.reasons[rows])
-
-
 def _numeric(values: np.ndarray) -> bool:
     return values.dtype.kind == "f"
-
-
-def _rows(blocks: Sequence[Attempt]) -> dict[str, np.ndarray]:
-    """Return each numeric output at A, at B and at A with each factor from B, shape (factors + 2, samples)."""
-    names = [name for name, values in blocks[0].columns.items() if _numeric(values)]
-    blank = np.full(blocks[0].reasons.size, np.nan)
-    return {name: np.stack([block.columns.get(name, blank) for block in blocks]) for name in names}
 
 
 def _ends(factors: Sequence[Factor], found: Attempt) -> pd.DataFrame:
@@ -170,10 +169,9 @@ def _ends(factors: Sequence[Factor], found: Attempt) -> pd.DataFrame:
     return frame.assign(**{name: values for name, values in found.columns.items() if _numeric(values)})
 
 
-def _tally(blocks: Sequence[Attempt], size: int) -> pd.DataFrame:
+def _tally(reasons: np.ndarray, size: int) -> pd.DataFrame:
     """Return why points were left out and how many: among the samples, and among all points evaluated."""
-    everywhere = pd.Series(np.concatenate([block.reasons for block in blocks])).value_counts()
-    sampled = pd.Series(blocks[0].reasons).value_counts()
+    everywhere, sampled = (pd.Series(part).value_counts() for part in (reasons, reasons[:size]))
     said = [reason for reason in everywhere.index if reason]
     return pd.DataFrame(
         {

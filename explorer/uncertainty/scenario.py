@@ -40,6 +40,7 @@ class Scenario(Record):
     technology: str = DEFAULT_TECHNOLOGY
     convention: str = "corrected"
     reading: str = "pipelined"
+    weights: str = "fp4"
     die_formula: str = "exact"
     book: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Machine:
         watched = WatchedBook(costs.name, costs.title, costs.quantities, correlations=costs.correlations)
         found = cls(scenario, spec, watched, technology, for_machine, {})
         found({})
-        built = hardwired(spec, technology=technology, book=machine.override(for_machine))[2]
+        built = hardwired(spec, weights=scenario.weights, technology=technology, book=machine.override(for_machine))[2]
         read = {name: costs[name] for name in costs if name in watched.asked} | built
         return cls(scenario, spec, costs, technology, for_machine, read)
 
@@ -146,6 +147,7 @@ class Machine:
             reading=choice.reading,
             convention=choice.convention,
             technology=self.technology,
+            weights=choice.weights,
             die_formula=choice.die_formula,
             book=self.costs,
             beside="gpu",

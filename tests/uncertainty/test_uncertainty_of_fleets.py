@@ -148,6 +148,8 @@ def test_a_second_machine_with_a_pinned_constant():
     assert (found.outputs["versus.tco_usd"] <= found.outputs["tco_usd"]).all()
     other = analyse(samples=16, versus={"model": "llama-3-8b", "context": 4096}, only=["h100.*"])
     assert (other.outputs["versus.chips"] < other.outputs["chips"]).all()
+    wide = analyse(samples=16, versus={"weights": "int8"}, only=["h100.*"])
+    assert (wide.outputs["versus.chips"] > wide.outputs["chips"]).all()
 
 
 def test_constants_that_take_one_number_a_call_are_drawn_too():
