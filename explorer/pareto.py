@@ -95,7 +95,7 @@ def dominators(frame: pd.DataFrame, objectives: Mapping[str, Direction], label: 
     if np.isnan(mine).any():
         raise InputError(f"point {label} has no value in {', '.join(objectives)}: it failed or is not comparable")
     beats = np.all(theirs <= mine, axis=1) & np.any(theirs < mine, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         gains = (mine - theirs[beats]) / np.abs(mine)
     better = best[beats].copy()
     for i, name in enumerate(objectives):
@@ -133,8 +133,10 @@ def _ranks(costs: np.ndarray) -> np.ndarray:
 def _pivots(costs: np.ndarray) -> np.ndarray:
     """A few rows that are good all round or best in one objective."""
     low, high = costs.min(axis=0), costs.max(axis=0)
-    # A logarithm where it can be taken, so that one far outlier does not make all others look alike.
-    level = np.log(costs) if np.all(low > 0) else (costs - low) / np.where(high > low, high - low, 1.0)
+    with np.errstate(all="ignore"):
+        # A logarithm where it can be taken, so that one far outlier does not make all others look alike. Whatever
+        # comes of infinities, some rows are chosen, and any do.
+        level = np.log(costs) if np.all(low > 0) else (costs - low) / np.where(high > low, high - low, 1.0)
     good: Sequence[np.ndarray] = [level.sum(axis=1), level.max(axis=1), *level.T]
     each = max(_PIVOTS // len(good), 1)
     chosen = [np.argpartition(score, min(each, len(score) - 1))[:each] for score in good]
@@ -162,8 +164,10 @@ def _beaten(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _scaled(column: np.ndarray, usable: np.ndarray) -> np.ndarray:
     values = column[usable]
     low, high = values.min(), values.max()
-    if low * high > 0 and max(abs(low), abs(high)) >= 10.0 * min(abs(low), abs(high)):
+    if np.sign(low) * np.sign(high) > 0 and max(abs(low), abs(high)) / 10.0 >= min(abs(low), abs(high)):
         # -log|c| grows with c where costs are negative (an objective that is maximised).
         column = np.sign(low) * np.log(np.abs(np.where(usable, column, low)))
         low, high = column[usable].min(), column[usable].max()
-    return (column - low) / (high - low) if high > low else np.zeros_like(column)
+    # Halves, because the difference of two floats may be no float.
+    span = high / 2 - low / 2
+    return (column / 2 - low / 2) / span if span > 0 else np.zeros_like(column)
