@@ -57,6 +57,10 @@ def evaluate(
     the hardwired fleet takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. With `strict`
     off, a point that cannot be built has NaN there and says why in the column `failure`, which is None elsewhere.
     Raises `InputError` for unknown names, arrays of unequal length, values out of range, and (`strict`) such points.
+
+    >>> frame = evaluate("gpt-oss-120b", {"link_bandwidth_bytes_per_s": [64e9, 128e9, 512e9]})
+    >>> frame.tokens_per_s.round().tolist(), frame.bound_by.tolist()
+    ([154751.0, 309502.0, 631313.0], ['links', 'links', 'vex'])
     """
     if beside not in (None, *FLEETS):
         raise unknown_name("fleet beside", beside, FLEETS)

@@ -37,6 +37,9 @@ def rounded(
     `per` is one of `SHARINGS`, with `block` the length of a group. `method` "min-max" spans all values of a row, "mse"
     takes the range with the least squared error. 16 or 32 bits leave the values as they are. Raises `InputError` for
     unknown names, other bits, or values that are none or not finite.
+
+    >>> rounded(np.array([[-1.0, -0.3, 0.2, 0.7]]), bits=4).round(3)
+    array([[-1.   , -0.286,  0.143,  0.714]], dtype=float32)
     """
     array = _checked(values)
     found, _ = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
