@@ -31,6 +31,7 @@ _SAMPLERS = {
 _TARGETS = {
     "hardwired": "Each point is a hardwired machine in closed form: speed, power, silicon, masks, TCO and carbon.",
     "accelerator": "Each point is a roofline of an accelerator with its weights in memory.",
+    "scan": "Each point is an index of binary codes on a fleet that scans it, in closed form.",
     "serving": "Each point is a simulation of requests through a machine, event by event.",
 }
 

@@ -1,4 +1,4 @@
-"""What a study evaluates: a hardwired machine or an accelerator in closed form, a serving simulation, or a function."""
+"""What a study evaluates: machines in closed form, an index on a fleet, a serving simulation, or a function."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.study import closed_forms, serving
+from explorer.study import closed_forms, scanning, serving
 from hwbase import InputError, unknown_name
 
 #: Rows to columns: numbers or arrays (points,) by name in, arrays (points,) by name out.
@@ -50,6 +50,7 @@ TARGETS = {
         closed_forms.accelerator_names,
         check=closed_forms.check_settings,
     ),
+    "scan": Target("scan", scanning.scan_points, False, scanning.scan_names, check=scanning.check_scan),
     "serving": Target("serving", serving.serving_points, False, serving.serving_names, check=serving.check_settings),
 }
 
