@@ -58,7 +58,7 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
         raise InputError(f"a scan takes one point at a time, not {points}")
     given = {n: v for n, v in inputs.items() if v is not None and v == v}
     index = ScanIndex(**{name: given.pop(name) for name in INDEX if name in given})
-    how = {name: int(given[name]) if name in _WHOLE else given[name] for name in HOW if name in given}
+    how: dict[str, Any] = {name: int(given[name]) if name in _WHOLE else given[name] for name in HOW if name in given}
     costs = costmodel.load_book()
     for_costs, for_machine = split_overrides({n: v for n, v in given.items() if n not in HOW}, costs)
     fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
