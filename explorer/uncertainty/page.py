@@ -89,10 +89,8 @@ def said(chance: Probability, found: Uncertainty) -> str:
         "versus_usd_per_token_ratio > 1": f"A token costs less than with {_other(found)}",
         "versus_carbon_per_token_ratio > 1": f"A token emits less than with {_other(found)}",
     }
-    interval = f"{percent(chance.low)} to {percent(chance.high)}"
-    return (
-        f"{asked.get(chance.what, chance.what)} in {percent(chance.probability)} of draws (95 % interval {interval})."
-    )
+    interval = f"{percent(chance.confidence, 0)} interval {_nearly(chance.low)} to {_nearly(chance.high)}"
+    return f"{asked.get(chance.what, chance.what)} in {_nearly(chance.probability)} of draws ({interval})."
 
 
 def _nearly(share: float) -> str:

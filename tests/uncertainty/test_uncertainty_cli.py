@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer.uncertainty import analyse, break_even
+from explorer.uncertainty import Probability, analyse, break_even
 from explorer.uncertainty.breakeven_page import render_break_even
-from explorer.uncertainty.page import render_uncertainty
+from explorer.uncertainty.page import render_uncertainty, said
 
 FEW = ("--samples", "16", "--only", "h100.*", "--only", "use.*")
 
@@ -212,3 +212,13 @@ def _numbers(values):
 
         return np.frombuffer(base64.b64decode(values["bdata"]), dtype=np.dtype(values["dtype"]))
     return np.asarray(values, dtype=float)
+
+
+def test_shares_are_not_rounded_to_certainty():
+    found = analyse(samples=16, only=["h100.*"])
+    assert "in more than 99.95 % of draws (95 % interval 99.1 % to 100.0 %)".replace(" %", "\u00a0%") in said(
+        Probability("carbon_ratio > 1", 0.9998, 0.991, 1.0, 9999), found
+    )
+    assert "in less than 0.05 % of draws (95 % interval 0.0 %".replace(" %", "\u00a0%") in said(
+        Probability("carbon_ratio > 1", 0.0001, 0.0, 0.1, 9999), found
+    )
