@@ -52,10 +52,11 @@ def evaluate(
     `die_formula` counts dies on a wafer: "exact" places them one by one and takes as long as all the rest; the default
     is within some percent of it.
     Columns: tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd, nre_usd,
-    tco_usd, usd_per_million_tokens, carbon_t, kg_per_million_tokens; `beside` "gpu" adds those of the GPUs that
-    generate as many tokens, at prices of the same book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
-    the hardwired fleet takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. With `strict`
-    off, a point that cannot be built has NaN there and says why in the column `failure`, which is None elsewhere.
+    tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too), carbon_t (both),
+    kg_per_million_tokens; `beside` "gpu" adds those of the GPUs that generate as many tokens, at prices of the same
+    book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet
+    takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. With `strict` off, a point that cannot
+    be built has NaN there and says why in the column `failure`, which is None elsewhere.
     Raises `InputError` for unknown names, arrays of unequal length, values out of range, and (`strict`) such points.
 
     >>> frame = evaluate("gpt-oss-120b", {"link_bandwidth_bytes_per_s": [64e9, 128e9, 512e9]})
@@ -183,6 +184,8 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         "nre_usd": bill.nre_usd,
         "tco_usd": cost.total_usd,
         "usd_per_million_tokens": cost.usd_per_million_tokens,
+        "scope2_t": carbon.scope2_t,
+        "scope3_t": carbon.scope3_t,
         "carbon_t": carbon.total_t,
         "kg_per_million_tokens": carbon.total_t * _KG_PER_T / carbon.million_tokens,
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import costmodel
 import hwsim
-from explorer.economics import cost
+from explorer.economics import CostAnswer, cost
 from explorer.figures.numbers import counted
 from explorer.reporting.methods import Method, cost_methods, reading_methods
 from explorer.study.closed_forms import HARDWIRED
@@ -68,23 +68,22 @@ def study_methods(result: StudyResult, constants: Mapping[str, Quantity]) -> lis
     return found
 
 
-def study_constants(study: Study) -> dict[str, Quantity]:
-    """Return the constants behind a study of hardwired machines, as its fixed fields set them; none for others.
+def study_cost(study: Study) -> CostAnswer | None:
+    """Return the cost answer that stands for a study of hardwired machines, as its fixed fields set it; else None.
 
-    Constants that are varied stand at their books' nominal value: the study's own ranges are in its table.
+    It says which constants were read and where carbon ends; those that are varied stand at their nominal value there.
     """
     if study.target.name != "hardwired":
-        return {}
+        return None
     try:
-        found = cost(
+        return cost(
             _setting(study, "model"),
             convention=_setting(study, "convention"),
             technology=_setting(study, "technology"),
             book=study.fixed.get("book"),
         )
     except InputError:
-        return {}
-    return found.assumptions
+        return None
 
 
 def _one_run(study: Study) -> hwsim.SimResult | None:

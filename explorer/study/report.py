@@ -8,11 +8,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import costmodel
 import hwsim
-from explorer.economics import BOOKS
+from explorer.economics import BOOKS, CostAnswer
 from explorer.figures.captioned import CaptionedFigure, captioned_figure
-from explorer.figures.numbers import MISSING, compact, counted, percent
+from explorer.figures.numbers import MISSING, compact, counted, mass, percent
 from explorer.figures.tables import Column, Table
 from explorer.report import render_page
 from explorer.reporting import markdown
@@ -20,10 +22,11 @@ from explorer.reporting.files import write_as
 from explorer.reporting.methods import Method
 from explorer.reporting.quality import quality, quality_table, source_table
 from explorer.reporting.reproduce import BookUse, Reproduction, book_use, books_table, reproduction, versions_said
+from explorer.reporting.scopes import boundary_said, carbon_scopes
 from explorer.serving_page import Section
 from explorer.study.drivers import drivers
 from explorer.study.figures import driver_bars, front_along, front_scatter
-from explorer.study.methods import study_constants, study_methods
+from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer
 from hwbase import Quantity
@@ -62,7 +65,8 @@ class StudyReport:
         space = Section("space", "What was varied", tables=(_space_table(result), *_fixed_table(result)))
         if trouble:
             return (brief, space)
-        return (brief, _front_section(result), _driver_section(result), space)
+        scopes = () if self.cost is None else (_scope_section(result, self.cost),)
+        return (brief, _front_section(result), _driver_section(result), *scopes, space)
 
     @property
     def sections(self) -> list[tuple[str, str]]:
@@ -74,7 +78,12 @@ class StudyReport:
     @cached_property
     def constants(self) -> dict[str, Quantity]:
         """Constants behind the points."""
-        return study_constants(self.result.study)
+        return self.cost.assumptions if self.cost else {}
+
+    @cached_property
+    def cost(self) -> CostAnswer | None:
+        """What stands for the cost and carbon of the points."""
+        return study_cost(self.result.study)
 
     @property
     def quality_said(self) -> str:
@@ -172,13 +181,31 @@ def _brief(result: StudyResult, trouble: str | None) -> Iterable[Table]:
         yield Table("Why points failed", (Column("reason", numeric=False), Column("points")), reasons)
 
 
-def _best_table(result: StudyResult) -> Table:
-    """The knee and the best point of each objective, side by side."""
+def _chosen(result: StudyResult) -> dict[str, pd.Series]:
+    """The knee and the best point of each objective."""
     best = result.front()
     chosen = {"the knee": result.knee()}
     for name, direction in result.study.objectives.items():
         place = best[name].idxmin() if direction == "min" else best[name].idxmax()
         chosen[f"best {name}"] = best.loc[place]  # type: ignore[call-overload]
+    return chosen
+
+
+def _scope_section(result: StudyResult, cost: CostAnswer) -> Section:
+    """Carbon of the points to choose from by scope, with the boundary."""
+    lines = (("scope2_t", "Scope 2: electricity"), ("scope3_t", "Scope 3: what was made, re-spins included"))
+    rows = []
+    for name, said in (*lines, ("carbon_t", "all scopes")):
+        cells = [f"{mass(row[name])} ({percent(row[name] / row['carbon_t'])})" for row in _chosen(result).values()]
+        rows.append((said, *cells))
+    heads = (Column("scope", numeric=False), *(Column(head, "CO₂e") for head in _chosen(result)))
+    table = Table("Carbon by scope over the life of the fleet", heads, tuple(rows))
+    return Section("scopes", "Carbon by scope", boundary_said(carbon_scopes(cost)), tables=(table,))
+
+
+def _best_table(result: StudyResult) -> Table:
+    """The points to choose from, side by side."""
+    chosen = _chosen(result)
     names = ["point", *result.study.objectives, *result.study.space, *result.study.derived]
     rows = tuple((name, *(_cell(row[name]) for row in chosen.values())) for name in names)
     return Table("Points to choose from", (Column("", numeric=False), *(Column(head) for head in chosen)), rows)

@@ -28,6 +28,8 @@ COLUMNS = [
     "nre_usd",
     "tco_usd",
     "usd_per_million_tokens",
+    "scope2_t",
+    "scope3_t",
     "carbon_t",
     "kg_per_million_tokens",
 ]
@@ -59,6 +61,8 @@ def by_hand(spec, settings, cost_settings, *, context, volume, reading, conventi
         "nre_usd": bill.nre_usd,
         "tco_usd": tco.total_usd,
         "usd_per_million_tokens": tco.usd_per_million_tokens,
+        "scope2_t": carbon.scope2_t,
+        "scope3_t": carbon.scope3_t,
         "carbon_t": carbon.total_t,
         "kg_per_million_tokens": carbon.total_t * 1e3 / carbon.million_tokens,
     }
@@ -81,8 +85,8 @@ def test_equals_one_point_after_the_other(name, reading, convention):
     contexts, volumes = random.integers(1, 200_000, n), random.integers(1, 500, n)
     common = {"reading": reading, "convention": convention}
     frame = evaluate(name, {**machine, **costs}, context=contexts, volume=volumes, **common)
-    assert len(frame) == n and list(frame.columns[-12:]) == COLUMNS
-    assert set(frame.columns[:-12]) == {*machine, *costs, "context", "volume"}
+    assert len(frame) == n and list(frame.columns[-len(COLUMNS) :]) == COLUMNS
+    assert set(frame.columns[: -len(COLUMNS)]) == {*machine, *costs, "context", "volume"}
     spec = models.load(name)
     for i in range(n):
         one = by_hand(
