@@ -108,11 +108,11 @@ def _hardwired_group(
     given: tuple[Setting, Mapping[str, Any]], varied: dict[str, Any], points: int
 ) -> dict[str, np.ndarray]:
     setting, constants = given
-    varied |= constants
+    usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
+    varied = _filled(varied | dict(constants), _WORKLOAD | usual)
     if "chips" in varied:
         varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop("chips"))
-    usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
-    return evaluate_block(setting, _filled(varied, _WORKLOAD | usual), points)
+    return evaluate_block(setting, varied, points)
 
 
 @lru_cache(maxsize=256)

@@ -23,8 +23,9 @@ def piece_rows(study: Study) -> int:
 
 
 def evaluate_piece(study: Study, start: int, stop: int) -> pd.DataFrame:
-    """Return rows `start` to `stop` of `study`: "point", the parameters, outputs, derived columns, whether each
-    constraint holds, "feasible" (all do, and nothing failed) and "failure" (the reason, or None).
+    """Return rows `start` to `stop` of `study`: "point", the parameters, outputs ("out.NAME" if a parameter has that
+    name), derived columns, whether each constraint holds, "feasible" (all do, and nothing failed) and "failure" (the
+    reason, or None).
 
     Raises `InputError` for formulas that cannot be computed.
     """
@@ -39,10 +40,14 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
     inputs = {**study.fixed, **varied}
     found = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points) if points else {}
     failure = found.pop("failure", np.full(points, None, dtype=object))
-    # What went in comes out again: one column says it.
-    outputs = {name: settled(name, values) for name, values in found.items() if name not in varied}
+    # A grid of 20 chips was asked for as 17: what comes out under the name of what went in has a column of its own.
+    outputs = {_output_name(name, varied): settled(name, values) for name, values in found.items()}
     failed = np.array([reason is not None for reason in failure], dtype=bool)
     return _judged(study, {**columns, **outputs}, failed, failure)
+
+
+def _output_name(name: str, varied: Mapping[str, Any]) -> str:
+    return f"out.{name}" if name in varied else name
 
 
 def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, failure: np.ndarray) -> pd.DataFrame:

@@ -148,6 +148,9 @@ class Study(Record):
         for name, value in self.fixed.items():
             check_fixed(name, value)
         evaluated = self.target
+        if evaluated.check is not None:
+            chosen = {name: each.choices for name, each in self.space.items() if isinstance(each, Choice)}
+            evaluated.check({**{name: [value] for name, value in self.fixed.items()}, **chosen})
         valid = None if evaluated.known is None else evaluated.known(self.fixed)
         for name in (*self.space, *self.fixed):
             if valid is not None and name not in valid:
@@ -157,9 +160,6 @@ class Study(Record):
         lacking = evaluated.needed - self.space.keys() - self.fixed.keys()
         if lacking:
             raise InputError(f"{evaluated.name} needs {min(lacking)}: expected it among the parameters or the fixed")
-        if evaluated.check is not None:
-            chosen = {name: each.choices for name, each in self.space.items() if isinstance(each, Choice)}
-            evaluated.check({**{name: [value] for name, value in self.fixed.items()}, **chosen})
 
     def _check_formulas(self) -> None:
         for section in ("derived", "constraints"):

@@ -145,7 +145,7 @@ def test_a_piece_of_a_grid_may_be_empty():
 
 
 def test_grids_need_levels():
-    with pytest.raises(InputError, match="x.levels is missing"):
+    with pytest.raises(InputError, match=r"x\.levels is missing"):
         sample({"x": parameter("x", (0.0, 1.0))}, "grid", 1, 0, 0, 1)
     with pytest.raises(InputError, match="n: values of the grid = 1000001"):
         grid_size({"n": parameter("n", (0, 1_000_000))})
