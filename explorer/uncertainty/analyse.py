@@ -33,6 +33,7 @@ def analyse(
     samples: int = 4096,
     seed: int = 0,
     versus: Mapping[str, Any] | None = None,
+    independent: bool = False,
     progress: Callable[[float], None] | None = None,
     **choices: Any,
 ) -> Uncertainty:
@@ -46,7 +47,7 @@ def analyse(
     `versus` is a second machine that shares all draws: what is different about it, such as {"technology":
     "n5-synthesised"}, {"model": "qwq-32b"}, {"volume": 10} or a constant. Its outputs begin with "versus."; its dollars
     and its carbon a token over the first machine's are `VERSUS_RATIOS`.
-    Raises `InputError` as `propagate` and `evaluate` do.
+    `independent` ignores the correlations that books state. Raises `InputError` as `propagate` and `evaluate` do.
     """
     scenario = Scenario(model, **choices)
     pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
@@ -55,7 +56,7 @@ def analyse(
     found = propagate(
         pair,
         quantities,
-        correlations=pair.correlations,
+        correlations=() if independent else pair.correlations,
         samples=samples,
         seed=seed,
         shape=shape,

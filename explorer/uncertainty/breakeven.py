@@ -116,6 +116,7 @@ def break_even(
     shapes: Mapping[str, str] | None = None,
     samples: int = 1024,
     seed: int = 0,
+    independent: bool = False,
     progress: Callable[[float], None] | None = None,
     **choices: Any,
 ) -> BreakEven:
@@ -124,7 +125,7 @@ def break_even(
     An axis is one of `AXES` or a constant that the model reads, over its range; `low` and `high` replace its ends. The
     draws are the same at every point of an axis, so that each draw has a break-even of its own. Along "respins" the
     count follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
-    `choices` are fields of `Scenario` (volume, technology, set, ...). Raises `InputError` as `analyse` does.
+    `choices` are fields of `Scenario` (volume, technology, set, ...), all other options and errors those of `analyse`.
     """
     scenario = Scenario(model, **choices)
     machine = Machine.of(scenario)
@@ -136,7 +137,7 @@ def break_even(
     drawn = chosen(machine.quantities(), only)
     check_ranges(machine, drawn)
     spreads = machine.spreads(drawn, shape, shapes)
-    factors = factors_of(list(spreads), machine.correlations)
+    factors = factors_of(list(spreads), () if independent else machine.correlations)
     shares = correlated_shares(factors, unit_sequence(max(len(spreads), 1), size, seed))
     values = {name: spread.at(shares[name]) for name, spread in spreads.items()}
     told = progress or (lambda share: None)

@@ -43,6 +43,7 @@ Shape = Annotated[
     typer.Option("--shape", help=f"Distribution: {', '.join(SHAPES)}; of one constant as name=shape."),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of the scrambled Sobol sequence.")]
+Independent = Annotated[bool, typer.Option("--independent", help="Ignore the correlations that books state.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Pin a constant: key=value, with a unit if you like.")]
 UserBook = Annotated[str | None, typer.Option("--book", help="A cost book (TOML) that extends one of ours.")]
 Out = Annotated[str | None, typer.Option("--out", help="Write a page (.html), the rows (.csv) or JSON to this file.")]
@@ -59,6 +60,7 @@ def uncertainty_command(
     seed: Seed = 0,
     shape: Shape = None,
     only: Only = None,
+    independent: Independent = False,
     output: Annotated[
         list[str] | None, typer.Option("--output", help="An output to explain, such as tco_usd; repeat for more.")
     ] = None,
@@ -75,6 +77,7 @@ def uncertainty_command(
     usual, shapes = _shapes(shape)
     choices = _choices(volume, context, technology, convention, reading, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
+    common |= {"independent": independent}
     with _progress() as told:
         found = analyse(
             model, **common, samples=need_count("samples", samples), versus=_versus(versus), progress=told, **choices
@@ -109,6 +112,7 @@ def break_even_command(
     seed: Seed = 0,
     shape: Shape = None,
     only: Only = None,
+    independent: Independent = False,
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
@@ -126,6 +130,7 @@ def break_even_command(
             high=high,
             points=need_count("points", points),
             only=only or (),
+            independent=independent,
             shape=usual,
             shapes=shapes,
             samples=need_count("samples", samples),

@@ -62,6 +62,15 @@ def test_another_model_is_told_whose_gpu_speed_it_has(command):
     assert json.loads(known)["notes"] == []
 
 
+def test_independent_draws(command):
+    together, alone = (
+        json.loads(command("uncertainty", *FEW, *flag, "--json")[1])["correlations"]
+        for flag in ((), ("--independent",))
+    )
+    assert len(together) == 1 and alone == []
+    assert command("break-even", *FEW, "--points", "2", "--axis", "grid", "--independent")[0] == 0
+
+
 def test_a_book_of_the_users(command, tmp_path):
     book = tmp_path / "mine.toml"
     book.write_text(

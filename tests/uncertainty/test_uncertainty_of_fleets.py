@@ -89,6 +89,13 @@ def test_stated_correlations_are_in_the_draws(found):
     assert {f.name for f in found.factors} >= {"design.*", "use.lifetime_hours + use.respins"}
 
 
+def test_correlations_may_be_ignored():
+    found = analyse(samples=128, independent=True, only=["use.*", "design.*"])
+    assert [f.members for f in found.factors] == [(name,) for name in found.distributions]
+    assert found.stated_correlations().empty
+    assert abs(found.inputs.corr(method="spearman").loc["use.lifetime_hours", "use.respins"]) < 0.15
+
+
 def test_set_pins_and_only_restricts():
     pinned = analyse(
         samples=16, set={"h100.tokens_per_s": 2000, "clock_hz": "0.9 GHz", "logic_density_mtr_per_mm2": 300}
