@@ -1,6 +1,6 @@
 """Pictures of mixed precision: sensitivities layer by layer, fronts of loss over bits, predicted against measured."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _HEIGHT_PX = 430
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 _DOT_PX = 8
+_MANY_DECADES = 3.0
 
 
 def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> go.Figure:
@@ -62,8 +63,8 @@ def loss_over_bits(found: "Fronts", loss: str, label: str) -> go.Figure:
             },
             hovertemplate="%{x:.2f} bits: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
-    drawn.update_xaxes(title_text=f"bits of a {'weight' if found.what == 'weights' else 'activation'} on average")
-    drawn.update_yaxes(title_text=text(label), type="log", exponentformat="power")
+    drawn.update_xaxes(title_text=f"bits of {'a weight' if found.what == 'weights' else 'an activation'} on average")
+    drawn.update_yaxes(title_text=text(label), **_log_axis(found.table[column]))
     return drawn
 
 
@@ -89,8 +90,8 @@ def predicted_and_measured(found: "Fronts", loss: str, label: str) -> go.Figure:
             text=[f"{bits:.2f} bits" for bits in rows["mean_bits"]],
             hovertemplate="%{text}: predicted %{x:.3g}, measured %{y:.3g}<extra>%{fullData.name}</extra>",
         )
-    drawn.update_xaxes(title_text=text(f"predicted {label}"), type="log", exponentformat="power")
-    drawn.update_yaxes(title_text=text(f"measured {label}"), type="log", exponentformat="power")
+    drawn.update_xaxes(title_text=text(f"predicted {label}"), **_log_axis(table[f"{column}_predicted"]))
+    drawn.update_yaxes(title_text=text(f"measured {label}"), **_log_axis(table[column]))
     return drawn
 
 
@@ -120,7 +121,7 @@ def loss_over_cost(found: "JointFronts", label: str, cost: str) -> go.Figure:
             hovertemplate="%{text}, %{x:.4g}: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
     drawn.update_xaxes(title_text=text(cost))
-    drawn.update_yaxes(title_text=text(label), type="log", exponentformat="power")
+    drawn.update_yaxes(title_text=text(label), **_log_axis(found.table["loss"]))
     return drawn
 
 
@@ -143,3 +144,10 @@ def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
     drawn.update_xaxes(title_text="layer, in order of use")
     drawn.update_yaxes(title_text="bits", dtick=1)
     return drawn
+
+
+def _log_axis(values: pd.Series) -> dict[str, Any]:
+    """A logarithmic axis with few enough ticks: powers of ten over many decades, 1, 2 and 5 over few."""
+    shown = values[np.isfinite(values) & (values > 0)]
+    decades = float(np.log10(shown.max() / shown.min())) if len(shown) else 0.0
+    return {"type": "log", "exponentformat": "power", "dtick": 1 if decades > _MANY_DECADES else "D2"}

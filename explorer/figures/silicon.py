@@ -83,7 +83,10 @@ def nre_over_perplexity(found: "SiliconFronts") -> go.Figure:
                 x=some["perplexity"],
                 y=some["nre_usd"] / _MUSD,
                 mode="markers",
-                name=text(f"{process}, {name}"),
+                name=text(process if name == "mixed" else f"{process}, {name}"),
+                # One entry for both would do, and more would not fit a narrow page.
+                showlegend=name == "mixed",
+                legendgroup=str(process),
                 marker={"color": colour, "symbol": symbol, "size": _DOT_PX + 1},
                 text=[
                     f"{bits:.2f} bits, {mm2:,.0f} mm², chips: {chips}"

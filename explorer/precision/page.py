@@ -159,9 +159,11 @@ def _front_table(found: Fronts, metric: str) -> Table:
         f"{column}_predicted": Column("predicted"),
         f"{column}_low": Column("95 % from"),
         f"{column}_high": Column("to"),
-        "ratio": Column("bits of the first group over those of the second"),
+        "ratio": Column("groups"),
     }
-    return frame_table(f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits", found.table, columns)
+    first, second = found.group_metrics
+    title = f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits; groups: bits of {first} over {second}"
+    return frame_table(title, found.table, columns)
 
 
 def _worst_table(found: Fronts) -> Table:

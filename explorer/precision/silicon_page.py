@@ -31,6 +31,8 @@ _COLUMNS = {
     "kg_co2e": Column("making it", "kg CO₂e"),
     "build_usd": Column("all systems"),
 }
+#: Columns of no interest where each row has the least NRE of its floor.
+_LEFT_OUT = ("kind", "kl_predicted", "kl", "build_usd")
 _FORMATS = dict.fromkeys(("nre_usd", "recurring_usd", "build_usd", *NRE_PARTS), money)
 
 
@@ -47,9 +49,13 @@ def silicon_files(found: SiliconFronts) -> dict[str, str]:
 
 def silicon_findings(found: SiliconFronts) -> tuple[str, ...]:
     """Return what a study says, in sentences made from its numbers."""
+    return (*(_least(row) for _, row in found.least_nre().iterrows()), *_overview(found))
+
+
+def _overview(found: SiliconFronts) -> tuple[str, ...]:
+    """What holds for all floors."""
     said = [
         f"In float, perplexity on {found.units} held-out windows is {plain(found.exact_perplexity)}.",
-        *(_least(row) for _, row in found.least_nre().iterrows()),
         _floors(found.table),
         *(_within(str(process), rows) for process, rows in found.table.groupby("process", sort=False)),
     ]
@@ -59,7 +65,7 @@ def silicon_findings(found: SiliconFronts) -> tuple[str, ...]:
 def render_silicon(found: SiliconFronts) -> str:
     """Return a study as one HTML page that asks the network for nothing."""
     processes = list(dict.fromkeys(found.table["process"]))
-    parts = [Section("least", "Least NRE at each floor", silicon_findings(found), (), (_least_table(found),))]
+    parts = [Section("least", "Least NRE at each floor", _overview(found), (), (_least_table(found),))]
     parts.append(_nre_section(found))
     parts += [_process_section(found, process) for process in processes]
     page = Page(
@@ -86,7 +92,13 @@ def _nre_section(found: SiliconFronts) -> Section:
     columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": Column("NRE")}
     table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
     figures = (
-        captioned_figure("nre", nre_over_perplexity(found), "NRE over perplexity on held-out text", table, 2),
+        captioned_figure(
+            "nre",
+            nre_over_perplexity(found),
+            "NRE over perplexity on held-out text; filled: mixed bits, open: one width",
+            table,
+            2,
+        ),
         captioned_figure("nre-parts", nre_parts(found), "What NRE is made of", table, 2),
     )
     return Section("nre-of", "What NRE is made of", (text,), figures)
@@ -101,7 +113,8 @@ def _process_section(found: SiliconFronts, process: str) -> Section:
 
 
 def _least_table(found: SiliconFronts) -> Table:
-    return frame_table("Least NRE whose perplexity keeps the floor", found.least_nre(), _COLUMNS, _FORMATS)
+    columns = {name: column for name, column in _COLUMNS.items() if name not in _LEFT_OUT}
+    return frame_table("Least NRE at each floor of perplexity", found.least_nre(), columns, _FORMATS)
 
 
 def _least(row: pd.Series) -> str:
