@@ -1,11 +1,10 @@
 """Tools side by side: what each says of one die, and over the area of a die."""
 
-import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from explorer.compare_tools import ToolComparison, ToolRow
+from explorer.figures.axes import one_two_five
 from explorer.figures.numbers import money, plain
 from explorer.figures.theme import BLUE, CYAN, GREEN, NEUTRAL_TEXT, PURPLE, RED, YELLOW, figure
 
@@ -61,20 +60,11 @@ def tools_over_area(found: ToolComparison, node: str) -> go.Figure:
                     hovertemplate=f"{tool}: %{{y:.4g}} at %{{x:.0f}} mm²<extra></extra>",
                 )
                 drawn.add_trace(line, row=at, col=1)
-        ticks = _ticks(found.over_areas[key] / found.over_areas["die_area_mm2"])
-        drawn.update_yaxes(
-            title_text=title, type="log", tickvals=ticks, ticktext=[plain(t) for t in ticks], row=at, col=1
-        )
+        values = found.over_areas[key] / found.over_areas["die_area_mm2"]
+        drawn.update_yaxes(one_two_five(values), title_text=title, row=at, col=1)
     drawn.update_xaxes(type="log", tickvals=[25, 50, 100, 200, 400, 800], row=1, col=1)
     drawn.update_xaxes(type="log", tickvals=[25, 50, 100, 200, 400, 800], title_text="die [mm²]", row=2, col=1)
     return drawn
-
-
-def _ticks(values: pd.Series) -> list[float]:
-    """1, 2 and 5 times powers of ten, from below the smallest of `values` to above the largest."""
-    known = values[np.isfinite(values)]
-    low, high = np.floor(np.log10(known.min())), np.ceil(np.log10(known.max()))
-    return [float(f"{digit * 10.0**power:.1g}") for power in np.arange(low, high + 1) for digit in (1, 2, 5)]
 
 
 def _panels(title: str, height_px: int, gap: float) -> go.Figure:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.theme import BLUE, CYAN, GREEN, PURPLE, YELLOW, figure, fill, text
+from explorer.figures.axes import one_two_five
+from explorer.figures.theme import BLUE, CYAN, GREEN, NEUTRAL_LINE, PURPLE, YELLOW, figure, fill, text
 
 _PX_PER_BAR, _FRAME_PX = 34, 110
 _USD_PER_MUSD = 1e6
@@ -40,8 +41,9 @@ def ownership_bars(frame: pd.DataFrame) -> go.Figure:
 def ratio_bars(frame: pd.DataFrame) -> go.Figure:
     """Return how many times the cost and the carbon of each hardwired fleet the matching GPUs take, on a log axis."""
     drawn = _bars("GPUs over hardwired", frame, _RATIOS, "group")
-    drawn.update_xaxes(type="log", title_text="GPU fleet over hardwired fleet (log scale)", tickformat="~g")
-    drawn.add_vline(x=1.0, line_width=1, line_dash="dot")
+    ticks = one_two_five([frame[key] for _, key, _, _ in _RATIOS])
+    drawn.update_xaxes(ticks, title_text="GPU fleet over hardwired fleet (log scale)")
+    drawn.add_vline(x=1.0, line_width=1, line_dash="dot", line_color=NEUTRAL_LINE)
     return drawn
 
 
