@@ -30,7 +30,10 @@ def allocate_command(
     layers: Annotated[str, typer.Argument(help="CSV, a line for each option: layer,group,bits,size,loss,...")],
     budget: Annotated[float | None, typer.Option("--budget", help="Of all layers, in the unit of --unit.")] = None,
     unit: Annotated[
-        str, typer.Option("--unit", help="mean-bits, bits, bytes, kB .. GiB, or a column, whose values are summed.")
+        str,
+        typer.Option(
+            "--unit", help="mean-bits, bits, bytes, kB .. GiB, bit-ops, or a column, whose values are summed."
+        ),
     ] = "mean-bits",
     two_sided: Annotated[float, typer.Option("--two-sided", help="Budgets are intervals: +- so much.")] = 0.0,
     group: Annotated[

@@ -6,6 +6,7 @@ A column wins over a derived quantity of its name. Sizes count elements, so an o
 |---|---|
 | mean-bits, mean-act-bits | bits x size (act_bits x act_size), over the sum of sizes: one size a layer |
 | bits, act-bits | bits x size; sizes may differ between the options of a layer |
+| bit-ops | bits x act_bits x macs (multiply-accumulates of the layer, a column) |
 | bytes, kB, MB, GB, KiB, MiB, GiB | bits x size / 8 |
 | score:NAME | the layer's best value of column NAME, less the option's |
 | noise:NAME | 10^(-x / 10) for column NAME in decibels: noise power, which adds where decibels do not |
@@ -32,6 +33,8 @@ MEMORY = {
     "MiB": 8.0 * 2**20,
     "GiB": 8.0 * 2**30,
 }
+#: Products of single bits, as HAWQ-V3 counts them (arXiv 2011.10680).
+BIT_OPERATIONS = "bit-ops"
 _MEANS = {"mean-bits": ("bits", "size"), "mean-act-bits": ("act_bits", "act_size")}
 _MAKES = ("score", "noise")
 #: Decibels beyond which powers leave double precision.
@@ -72,13 +75,16 @@ def quantity(frame: pd.DataFrame, name: str) -> Quantity:
         return Quantity(name, frame["bits"] * sizes(frame, "size"), MEMORY[name])
     if name == "act-bits":
         return Quantity(name, act_bits(frame) * sizes(frame, "act_size"))
-    raise unknown_name("column or unit", name, [*map(str, frame.columns), *MEMORY, *_MEANS])
+    if name == BIT_OPERATIONS:
+        return Quantity(name, frame["bits"] * act_bits(frame) * sizes(frame, "macs"))
+    raise unknown_name("column or unit", name, [*map(str, frame.columns), *MEMORY, *_MEANS, BIT_OPERATIONS])
 
 
 def sizes(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return the column of sizes, which are >= 0; raises `InputError`."""
+    """Return the column of sizes (or of multiply-accumulates), which are >= 0; raises `InputError`."""
     if name not in frame:
-        raise InputError(f"there is no column {name!r} (elements of a layer), which this budget needs")
+        what = "multiply-accumulates" if name == "macs" else "elements"
+        raise InputError(f"there is no column {name!r} ({what} of a layer), which this budget needs")
     return numbers(frame, name, low=0.0, high=1e18)
 
 

@@ -112,6 +112,18 @@ def test_weights_and_activations_together(table):
         explorer.allocate(table, 84, unit="act-bits")
 
 
+def test_bit_operations_are_products_of_both_widths(table):
+    wide = pd.concat([table.assign(act_bits=a, macs=table["size"] * 3, loss=table["loss"] + 1 / a) for a in (4, 8)])
+    found = explorer.allocate(wide, unit="bit-ops", budget=0.9 * float((64 * 3 * table["size"]).sum()))
+    chosen = found.to_frame()
+    spent = float((chosen["bits"] * chosen["act_bits"] * chosen["macs"]).sum())
+    assert found.spent == {"bit-ops": pytest.approx(spent)} and spent <= found.limits["bit-ops"][1]
+    with pytest.raises(InputError, match=r"no column 'macs' \(multiply-accumulates"):
+        explorer.allocate(wide.drop(columns="macs"), 1.0, unit="bit-ops")
+    with pytest.raises(InputError, match="no column 'act_bits'"):
+        explorer.allocate(table.assign(macs=1), 1.0, unit="bit-ops")
+
+
 def test_scores_and_noise(table):
     scored = table.assign(db=10 * np.log10(table["bits"]))
     found = explorer.allocate(scored, 4.0, objective="score:db")
