@@ -10,6 +10,7 @@ from rich.text import Text
 
 import costmodel
 import hwsim
+from costmodel.tools import TOOL_BOOKS
 from explorer.answer import Answer
 from explorer.audit import AuditResult
 from explorer.economics import CostAnswer
@@ -214,8 +215,8 @@ def show_book(console: Console, book: Book) -> None:
 
 
 def find_book(name: str) -> Book:
-    """Return the cost, machine or technology book of that name or file; raises `InputError`."""
-    folders = (Path(costmodel.books.__file__).parent, MACHINE_BOOKS)
+    """Return the cost, machine or technology book, or that of another tool, by name or file; raises `InputError`."""
+    folders = (Path(costmodel.books.__file__).parent, MACHINE_BOOKS, TOOL_BOOKS)
     known = [n for folder in folders for n in book_names(folder)]
     if not name.endswith(".toml"):
         if name not in known:

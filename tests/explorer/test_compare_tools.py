@@ -206,3 +206,9 @@ def test_bad_command(call, tmp_path, arguments, said):
 
 def test_all_nodes_are_in_order():
     assert all_nodes()[0] == "n55" and all_nodes()[-1] == "n2"
+
+
+@pytest.mark.parametrize("book", ["act", "3d-carbon", "eco-chip", "chiplet-actuary", "catch"])
+def test_books_of_tools_are_shown_like_any_other(call, book):
+    status, out, err = call("assumptions", book, "--json")
+    assert (status, err) == (0, "") and all(row["source"] and row["kind"] for row in json.loads(out))
