@@ -34,6 +34,7 @@ from hwsim.simulate import DEFAULT_TECHNOLOGY
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 BAD_INPUT = 2
 FAILED = 1
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="hwsim",
@@ -166,12 +167,15 @@ def main(arguments: list[str] | None = None) -> None:
     except UsageError as error:
         _fail(error.format_message())  # type: ignore[attr-defined]
     except (typer.Abort, KeyboardInterrupt):
-        _fail("interrupted", status=130)
+        _fail("interrupted", status=INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has gone; there is nobody left to tell.
         sys.stderr.close()
         sys.exit(0)
     else:
+        # Some versions of typer return an interrupt's status in place of raising it.
+        if status == INTERRUPTED:
+            _fail("interrupted", status=INTERRUPTED)
         sys.exit(status if isinstance(status, int) else 0)
 
 
