@@ -157,7 +157,7 @@ def answer(
         *reading_methods((published, pipelined, *accelerators.values())),
         technology_method(process_book, design.weight_format, chip),
         *cost_methods(costmodel.conventions.named(convention), costs[convention].assumptions, costs[convention].node),
-        levels_method(levels_of(convention), convention == "as-published"),
+        levels_method(levels_of(convention), published=convention == "as-published" and book is None),
         *override_methods({**used, **costs[convention].assumptions}),
     ]
     return Answer(

@@ -112,8 +112,8 @@ def override_methods(read: Mapping[str, Quantity]) -> list[Method]:
     return [Method("Overridden", f"{counted(len(changed), 'constant')} set by hand: {parts}.")]
 
 
-def levels_method(levels: Iterable[str], published: bool) -> Method:
-    """Return what the ends of a range are."""
+def levels_method(levels: Iterable[str], *, published: bool) -> Method:
+    """Return what the ends of a range are: the paper's two cases where the book is its own (`published`), or bounds."""
     if published:
         text = "Low and high are the optimistic and the pessimistic case of the paper, nominal the middle of the two."
     else:

@@ -277,6 +277,13 @@ def test_methods_follow_what_was_used(answer, other):
     assert "n5.d0_per_cm2 = 0.2" in second["Overridden"] and "clock_hz" in second["Overridden"]
 
 
+def test_cases_of_the_paper_are_those_of_its_own_book(answer):
+    own = next(step.said for step in answer.methods if step.name == "Ranges")
+    other_book = make_answer("smollm2-135m", book="default")
+    bounds = next(step.said for step in other_book.methods if step.name == "Ranges")
+    assert "pessimistic case of the paper" in own and "bounds, not a forecast" in bounds
+
+
 def test_machines_that_run_are_named(answer):
     text = " ".join(step.said for step in answer.methods).replace("\u00a0", " ")
     assert "H100: 50 sequences" in text and "WSE-3" in text and "216 sequences" in text
