@@ -127,20 +127,20 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
             # As floats: whole numbers to negative powers, and sums of large ones, come out as one expects.
             return _BINARY[type(op)](_number(of(left)), _number(of(right)))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return np.logical_not(_truth(of(operand)))
+            return np.logical_not(truth(of(operand)))
         case ast.UnaryOp(op=op, operand=operand):
             number = _number(of(operand))
             return -number if isinstance(op, ast.USub) else number
         case ast.BoolOp(op=op, values=parts):
             join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-            return join.reduce(np.broadcast_arrays(*(_truth(of(part)) for part in parts)))
+            return join.reduce(np.broadcast_arrays(*(truth(of(part)) for part in parts)))
         case ast.Compare(left=left, ops=ops, comparators=others):
             sides = [of(left), *(of(other) for other in others)]
             pairs = zip(ops, sides[:-1], sides[1:], strict=True)
             holds = [np.asarray(_COMPARE[type(op)](a, b), dtype=bool) for op, a, b in pairs]
             return np.logical_and.reduce(np.broadcast_arrays(*holds))
         case ast.Call(func=ast.Name(id="where"), args=[condition, this, that]):
-            return _either(_truth(of(condition)), of(this), of(that))
+            return _either(truth(of(condition)), of(this), of(that))
         case ast.Call(func=ast.Name(id=function), args=args):
             return FUNCTIONS[function][0](*(_number(of(argument)) for argument in args))
     raise AssertionError(f"unchecked formula: {ast.dump(tree)}")
@@ -154,8 +154,8 @@ def _number(value: Any) -> np.ndarray:
     return value.astype(float)
 
 
-def _truth(value: Any) -> np.ndarray:
-    """As flags; a missing one does not hold."""
+def truth(value: Any) -> np.ndarray:
+    """Return flags as such; a missing one does not hold. Raises `TypeError` for numbers and texts."""
     value = np.asarray(value)
     if value.dtype == object and all(isinstance(each, (bool, type(None))) for each in value.flat):
         value = np.equal(value, True).astype(bool)

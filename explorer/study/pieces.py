@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.study.columns import joined, settled
-from explorer.study.expressions import evaluate_formula, parse
+from explorer.study.expressions import evaluate_formula, parse, truth
 from explorer.study.sampling import sample
 from explorer.study.space import Integer
 from explorer.study.spec import Study
@@ -64,8 +64,10 @@ def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, fail
         table[name] = readable[name] = _struck(settled(name, np.broadcast_to(np.asarray(value), (points,))), failed)
     for name, text in study.constraints.items():
         holds: Any = False if hopeless else evaluate_formula(f"constraint {name}", parse(name, text), readable)
-        if np.asarray(holds).dtype != bool:
-            raise InputError(f"constraint {name} = {text!r}: expected a comparison such as 'die_area_mm2 <= 858'")
+        try:
+            holds = truth(holds)
+        except TypeError:
+            raise InputError(f"constraint {name} = {text!r}: expected a comparison such as 'chips <= 64'") from None
         table[f"meets {name}"] = np.broadcast_to(holds, (points,)) & ~failed
         feasible = feasible & table[f"meets {name}"]
     if not hopeless:
