@@ -10,7 +10,7 @@ import nbformat
 from mkdocs.structure.files import File
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-PNG = "image/png"
+PLOTLY, PNG = "application/vnd.plotly.v1+json", "image/png"
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -44,7 +44,7 @@ def _outputs(name: str, outputs: Any, pictures: dict[str, bytes]) -> Iterator[st
         if PNG in data:
             file = f"{name}-{place}.png"
             pictures[file] = b64decode(data[PNG])
-            yield f"![What the cell above draws]({file})"
+            yield f"![{_title(data.get(PLOTLY, {}))}]({file})"
         elif "text/markdown" in data:
             yield re.sub(r"\]\(\.\./docs/", "](../", data["text/markdown"])
         elif "text/html" in data:
@@ -54,3 +54,9 @@ def _outputs(name: str, outputs: Any, pictures: dict[str, bytes]) -> Iterator[st
         else:
             text = data.get("text/plain", output.get("text", ""))
             yield f"```text\n{text.rstrip()}\n```"
+
+
+def _title(figure: Any) -> str:
+    """What a figure says of itself, for those who cannot see it."""
+    title = figure.get("layout", {}).get("title", {}).get("text", "a picture")
+    return re.sub(r"[\[\]]|<[^>]*>", "", title)
