@@ -53,14 +53,7 @@ def loss_over_bits(found: "Fronts", loss: str, label: str) -> go.Figure:
             name=str(scheme),
             line={"color": colour, "dash": dash, "width": 2},
             marker={"symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": rows[f"{column}_high"] - rows[column],
-                "arrayminus": rows[column] - rows[f"{column}_low"],
-                "thickness": 1,
-                "width": 3,
-            },
+            error_y=error_bars(rows[column], rows[f"{column}_low"], rows[f"{column}_high"]),
             hovertemplate="%{x:.2f} bits: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
     drawn.update_xaxes(title_text=f"bits of {'a weight' if found.what == 'weights' else 'an activation'} on average")
@@ -109,14 +102,7 @@ def loss_over_cost(found: "JointFronts", label: str, cost: str) -> go.Figure:
             name=str(scheme),
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": rows["loss_high"] - rows["loss"],
-                "arrayminus": rows["loss"] - rows["loss_low"],
-                "thickness": 1,
-                "width": 3,
-            },
+            error_y=error_bars(rows["loss"], rows["loss_low"], rows["loss_high"]),
             text=[f"W{w:.2f} A{a:.2f}" for w, a in zip(rows["mean_bits"], rows["mean_act_bits"], strict=True)],
             hovertemplate="%{text}, %{x:.4g}: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
@@ -144,6 +130,18 @@ def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
     drawn.update_xaxes(title_text="layer, in order of use")
     drawn.update_yaxes(title_text="bits", dtick=1)
     return drawn
+
+
+def error_bars(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, Any]:
+    """Return Plotly's error bars from `low` to `high`."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": high - middle,
+        "arrayminus": middle - low,
+        "thickness": 1,
+        "width": 3,
+    }
 
 
 def _log_axis(values: pd.Series) -> dict[str, Any]:

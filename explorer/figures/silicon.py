@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.figures.precision import error_bars
 from explorer.figures.serving import style
 from explorer.figures.theme import figure, fill, text
 
@@ -45,14 +46,7 @@ def perplexity_over_area(found: "SiliconFronts", process: str) -> go.Figure:
             name=name,
             line={"color": colour, "width": 2},
             marker={"symbol": _MARKERS[index], "size": _DOT_PX},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": rows["perplexity_high"] - rows["perplexity"],
-                "arrayminus": rows["perplexity"] - rows["perplexity_low"],
-                "thickness": 1,
-                "width": 3,
-            },
+            error_y=error_bars(rows["perplexity"], rows["perplexity_low"], rows["perplexity_high"]),
             text=[f"{bits:.2f} bits" for bits in rows["mean_bits"]],
             hovertemplate="%{text}, %{x:.4g} mm²: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
