@@ -33,10 +33,10 @@ def number(
     if type(value) in (float, int) and _inside(value, low, high, above, whole):
         # The common case, without arrays.
         return int(value) if whole else float(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.ndim and value.size and not whole:
-        # The two ends stand for all; a NaN shows up in both.
-        if _inside(value.min(), low, high, above, False) and _inside(value.max(), low, high, above, False):
-            return value.astype(float, copy=False)
+    plain = isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.ndim and value.size and not whole
+    # The two ends stand for all; a NaN shows up in both.
+    if plain and all(_inside(end, low, high, above, False) for end in (value.min(), value.max())):
+        return value.astype(float, copy=False)
     expected = _expectation(low, high, above, whole)
     if isinstance(value, (bool, np.bool_, str, bytes, type(None))):
         raise InputError(f"{name} = {value!r}: expected {expected}")
