@@ -126,6 +126,8 @@ class Study(Record):
         """
         parts = self.to_dict()
         parts["study"] = {key: value for key, value in parts["study"].items() if key not in ("name", "title")}
+        # Points follow the order of parameters, columns that of formulas.
+        parts["order"] = [list(parts[section]) for section in _SECTIONS if section != "fixed"]
         values = [*self.fixed.values()]
         values += [choice for each in self.space.values() if isinstance(each, Choice) for choice in each.choices]
         texts = [value for value in values if isinstance(value, str)]

@@ -49,7 +49,7 @@ def slow(x, wait=0.02):
     time.sleep(wait)
     if x > 0.95:
         raise ValueError("too much")
-    return {"cost": x, "speed": 1.0 / (0.1 + x), "word": "low" if x < 0.5 else "high"}
+    return {"cost": x, "speed": 0.1 + x, "word": "low" if x < 0.5 else "high"}
 
 
 def where_it_runs(x):
@@ -63,3 +63,8 @@ def dies(x):
     if x > 0.5:
         os._exit(3)
     return {"cost": x}
+
+
+def wide(x):
+    """Many columns, so that files are large."""
+    return {"cost": x} | {f"column_{i}": x * i for i in range(200)}
