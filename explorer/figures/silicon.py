@@ -58,7 +58,10 @@ def perplexity_over_area(found: "SiliconFronts", process: str) -> go.Figure:
             line={"color": colour, "dash": "dot", "width": 1.5},
             hovertemplate="%{x:.4g} mm²: %{y:.4g}<extra>%{fullData.name}</extra>",
         )
-    drawn.update_xaxes(title_text=f"neurons at {process}, mm²", type="log", dtick="D2")
+    areas = [digit * 10.0**power for power in range(-3, 6) for digit in (1, 2, 5)]
+    drawn.update_xaxes(
+        title_text=f"neurons at {process}, mm²", type="log", tickvals=areas, ticktext=[f"{area:,g}" for area in areas]
+    )
     drawn.update_yaxes(title_text="perplexity, held out")
     return drawn
 

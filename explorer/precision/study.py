@@ -9,6 +9,7 @@ import pandas as pd
 
 from explorer.precision.estimate import estimates, rank_correlations, weight_errors
 from explorer.precision.fronts import SCHEMES, Fronts, fronts
+from explorer.precision.joint import SCHEMES as JOINT_SCHEMES
 from explorer.precision.joint import JointFronts, joint_fronts
 from explorer.precision.models import maker
 from explorer.precision.networks import Network
@@ -41,13 +42,15 @@ class Part:
 
 @dataclass(frozen=True)
 class JointPart:
-    """One set of fronts over pairs of widths: machine, what is spent, widths to choose from."""
+    """One set of fronts over pairs of widths: machine, what is spent, widths to choose from, ways to choose."""
 
     title: str
     hardware: str
     unit: str
     weight_bits: tuple[int, ...]
     activation_bits: tuple[int, ...]
+    points: int = 6
+    schemes: Sequence[str] = JOINT_SCHEMES
 
 
 _LANGUAGE_INPUTS: dict[str, Any] = {
@@ -87,7 +90,7 @@ _JOINT_TITLE = "weights and activations together"
 JOINT_PARTS: dict[str, tuple[JointPart, ...]] = {
     DEFAULT_MODEL: (
         JointPart(f"{_JOINT_TITLE}, MAC array", "mac-array", "mJ", (4, 5, 6, 8), (6, 8, 16)),
-        JointPart(f"{_JOINT_TITLE}, GPU", "rtx4080", "ms", (8, 16), (8, 16)),
+        JointPart(f"{_JOINT_TITLE}, GPU", "rtx4080", "ms", (8, 16), (8, 16), 4, ("uniform", "joint")),
     ),
     TERRAIN_MODEL: (JointPart(f"{_JOINT_TITLE}, MAC array", "mac-array", "mJ", (4, 6, 8), (8, 16)),),
 }
@@ -200,6 +203,8 @@ def _together(
             activation_bits=part.activation_bits,
             hardware=part.hardware,
             unit=part.unit,
+            points=part.points,
+            schemes=part.schemes,
             cache=cache,
             jobs=jobs,
             report=report,
