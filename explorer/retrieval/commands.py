@@ -15,7 +15,7 @@ from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
 from explorer.retrieval.collection import read_texts
 from explorer.retrieval.embedding import Report, embed
-from explorer.retrieval.evaluate import Evaluation, Search, build, evaluate
+from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate
 from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
@@ -166,7 +166,7 @@ def eval_command(
         if out is not None and out.lower().endswith(".csv"):
             emit(pd.concat([found.to_frame() for found in results]).to_dict(orient="records"), out)
         else:
-            emit(results[0] if len(results) == 1 else [found.to_dict() for found in results], out)
+            emit(results[0] if len(results) == 1 else _beside_the_first(results), out)
     else:
         show_evaluations(Console(), results)
 
@@ -201,6 +201,15 @@ def study_command(
         emit(found, out)
     elif page is None:
         show_evaluations(Console(), list(found.results))
+
+
+def _beside_the_first(results: list[Evaluation]) -> list[dict[str, Any]]:
+    """Return the evaluations; those after the first with what they find beyond it, query by query."""
+    first, *others = results
+    return [first.to_dict()] + [
+        found.to_dict() | {"beyond_first": {name: e.to_dict() for name, e in difference(found, first).items()}}
+        for found in others
+    ]
 
 
 def show_evaluations(console: Console, results: list[Evaluation]) -> None:

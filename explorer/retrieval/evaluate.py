@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ class Evaluation(Record):
     """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include what rescoring reads.
 
     `metrics` by name, each with its mean and 95 % interval over queries. `queries_per_s` is of one search of all
-    queries at once on this machine, coding included.
+    queries at once on this machine, coding included. `per_query` are the metrics of each, float (queries,).
     """
 
     collection: str
@@ -48,6 +49,11 @@ class Evaluation(Record):
     queries_per_s: float
     fit_s: float
     encode_s: float
+    per_query: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, without those of each query."""
+        return {name: value for name, value in super().to_dict().items() if name != "per_query"}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a metric."""
@@ -112,6 +118,7 @@ def evaluate(
         probes=how.probes,
     )
     searched = time.perf_counter()
+    each = query_metrics(found_.positions, collection.grades)
     return Evaluation(
         collection=collection.name,
         codec=ready.name,
@@ -121,11 +128,27 @@ def evaluate(
         dims=rows.shape[1],
         bits_per_vector=ready.bits_per_vector,
         index_bytes=index.bytes,
-        metrics=estimates(query_metrics(found_.positions, collection.grades)),
+        metrics=estimates(each),
         queries_per_s=len(asked) / (searched - built),
         fit_s=fitted - start,
         encode_s=built - fitted,
+        per_query=each,
     )
+
+
+def difference(one: Evaluation, other: Evaluation) -> dict[str, Estimate]:
+    """Return what `one` finds beyond `other`, by metric, with the 95 % interval of the mean over the same queries.
+
+    Queries are paired, so that what makes one easy or hard for both does not count. Raises `InputError` for evaluations
+    of other queries, or made without theirs.
+    """
+    if (one.collection, one.documents, one.queries) != (other.collection, other.documents, other.queries) or not (
+        one.per_query and other.per_query
+    ):
+        raise InputError(
+            f"evaluations of {one.collection!r} and {other.collection!r}: expected the same queries in both"
+        )
+    return estimates({name: values - other.per_query[name] for name, values in one.per_query.items()})
 
 
 def _fit(name: str, rows: np.ndarray, training: tuple[np.ndarray, np.ndarray] | None, report: Report | None) -> Codec:

@@ -10,8 +10,8 @@ import pytest
 from explorer import cli
 from explorer.retrieval.collection import Collection, Texts, read_collection, read_texts
 from explorer.retrieval.embedding import embed
-from explorer.retrieval.evaluate import Search, evaluate
-from explorer.retrieval.metrics import estimates, query_metrics
+from explorer.retrieval.evaluate import Search, difference, evaluate
+from explorer.retrieval.metrics import Estimate, estimates, query_metrics
 from hwbase import InputError
 from models.binarize import unit
 
@@ -155,7 +155,11 @@ def test_several_codecs_make_a_table(call, tmp_path):
     status, out, _ = call("retrieve", "eval", *options(), *both)
     assert status == 0 and "sign" in out and "recurrent:2" in out and "+-" in out
     _, out, _ = call("retrieve", "eval", *options(), *both, "--json")
-    assert [found["codec"] for found in json.loads(out)] == ["sign", "recurrent:2"]
+    first, second = json.loads(out)
+    assert [first["codec"], second["codec"]] == ["sign", "recurrent:2"] and "beyond_first" not in first
+    beyond = second["beyond_first"]["ndcg@10"]
+    means = [found["metrics"]["ndcg@10"]["mean"] for found in (first, second)]
+    assert beyond["mean"] == pytest.approx(means[1] - means[0]) and beyond["low"] <= beyond["mean"] <= beyond["high"]
     status, out, _ = call("retrieve", "eval", *options(), *both, "--out", str(tmp_path / "table.csv"))
     assert status == 0 and (tmp_path / "table.csv").read_text().startswith("codec,bits,metric,mean,low,high")
 
@@ -255,6 +259,21 @@ def test_it_runs_as_a_process(folder):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["bits_per_vector"] == 4 * DIMS
+
+
+def test_differences_are_of_the_same_queries(folder):
+    documents, queries = np.load(folder / "docs.npy"), np.load(folder / "queries.npy")
+    names = Texts(tuple(f"d{i}" for i in range(DOCUMENTS)), ("",) * DOCUMENTS)
+    asked = Texts(tuple(f"q{i}" for i in range(QUERIES)), ("",) * QUERIES)
+    collection = Collection("made", names, asked, tuple({i: 1.0} for i in range(QUERIES)))
+    fine, coarse = (evaluate(collection, documents, queries, name) for name in ("float32", "itq:6"))
+    found = difference(fine, coarse)["recall@10"]
+    alone = fine.metrics["recall@10"].mean - coarse.metrics["recall@10"].mean
+    assert found.mean == pytest.approx(alone) and found.low > 0
+    assert set(difference(fine, fine).values()) == {Estimate(0.0, 0.0, 0.0)}
+    fewer = Collection("made", names, Texts(asked.ids[:9], asked.texts[:9]), collection.grades[:9])
+    with pytest.raises(InputError, match="expected the same queries in both"):
+        difference(fine, evaluate(fewer, documents, queries[:9], "sign"))
 
 
 def test_a_trained_codec_learns_from_judged_pairs(folder):
