@@ -266,7 +266,7 @@ def test_differences_are_of_the_same_queries(folder):
     names = Texts(tuple(f"d{i}" for i in range(DOCUMENTS)), ("",) * DOCUMENTS)
     asked = Texts(tuple(f"q{i}" for i in range(QUERIES)), ("",) * QUERIES)
     collection = Collection("made", names, asked, tuple({i: 1.0} for i in range(QUERIES)))
-    fine, coarse = (evaluate(collection, documents, queries, name) for name in ("float32", "itq:6"))
+    fine, coarse = (evaluate(collection, documents, queries, name) for name in ("float32", "itq:4"))
     found = difference(fine, coarse)["recall@10"]
     alone = fine.metrics["recall@10"].mean - coarse.metrics["recall@10"].mean
     assert found.mean == pytest.approx(alone) and found.low > 0
