@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.study.cluster import cluster as on_cluster
 from explorer.study.columns import whole_frame
 from explorer.study.pieces import evaluate_columns, evaluate_piece, piece_rows
 from explorer.study.result import StudyResult, in_memory, on_disk
@@ -22,8 +23,6 @@ from hwbase.check import count
 Watch = Callable[[int, int, pd.DataFrame | None], None]
 #: Pieces in flight for each worker: the next is there when one ends, and memory stays bounded.
 _AHEAD = 2
-#: How often a cluster tries a piece again whose worker has died.
-_RETRIES = 5
 
 
 def run(
@@ -145,7 +144,7 @@ def _result(future: "Future[pd.DataFrame]") -> pd.DataFrame:
 def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple[Executor | None, int]]:
     """Give (what runs tasks, how many at once); none for one worker, which is this process."""
     if cluster is not None:
-        with _cluster(cluster) as both:
+        with on_cluster(cluster, study) as both:
             yield both
         return
     if workers == 1:
@@ -170,23 +169,3 @@ def _processes(workers: int) -> Any:
     except ImportError:
         raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
     return ProcessPoolExecutor(max_workers=workers)
-
-
-@contextlib.contextmanager
-def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("a cluster needs Dask: pip install 'hwsim[dask]'") from None
-    try:
-        client: Any = Client(address, timeout="10s", set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"cluster = {address!r}: no Dask scheduler answers there ({str(error).splitlines()[0]}); "
-            "expected an address such as tcp://host:8786"
-        ) from None
-    with client:
-        threads = sum(client.ncores().values())
-        if not threads:
-            raise InputError(f"cluster = {address!r}: it has no workers")
-        yield client.get_executor(retries=_RETRIES), threads

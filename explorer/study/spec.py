@@ -128,10 +128,22 @@ class Study(Record):
         parts["study"] = {key: value for key, value in parts["study"].items() if key not in ("name", "title")}
         # Points follow the order of parameters, columns that of formulas.
         parts["order"] = [list(parts[section]) for section in _SECTIONS if section != "fixed"]
-        values = [*self.fixed.values()]
-        values += [choice for each in self.space.values() if isinstance(each, Choice) for choice in each.choices]
-        texts = [value for value in values if isinstance(value, str)]
-        return digest_of(parts, texts, self.evaluate)
+        return digest_of(parts, self._texts(), self.evaluate)
+
+    def ground(self) -> str:
+        """Return the SHA-256 of what the results depend on besides the study itself: of what a worker must have too.
+
+        A function that is given as such goes to the workers itself. Raises `InputError` if one that is given by name
+        cannot be imported.
+        """
+        return digest_of(
+            {"target": self.target.name}, self._texts(), self.evaluate if isinstance(self.evaluate, str) else ""
+        )
+
+    def _texts(self) -> list[str]:
+        """Values that may name files."""
+        chosen = [choice for each in self.space.values() if isinstance(each, Choice) for choice in each.choices]
+        return [value for value in (*self.fixed.values(), *chosen) if isinstance(value, str)]
 
     def _points(self) -> int:
         if self.sampler == "grid":

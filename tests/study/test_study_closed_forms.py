@@ -142,7 +142,7 @@ def test_one_bad_row_spoils_no_other():
 def test_a_setting_that_cannot_be_spoils_its_group_alone_and_at_once(monkeypatch):
     calls = []
     setting = closed_forms._setting
-    monkeypatch.setattr(closed_forms, "_setting", lambda shared: (calls.append(shared), setting(shared))[1])
+    monkeypatch.setattr(closed_forms, "_setting", lambda *given: (calls.append(given), setting(*given))[1])
     layers = np.array([36, -1] * 500, dtype=float)
     found = hardwired_points({"model.layers": layers, "clock_hz": np.linspace(1e9, 1.1e9, 1000)}, 1000)
     assert len(calls) == 2
