@@ -1,5 +1,6 @@
 """Pictures of mixed precision: sensitivities layer by layer, fronts of loss over bits, predicted against measured."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -129,6 +130,29 @@ def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
         )
     drawn.update_xaxes(title_text="layer, in order of use")
     drawn.update_yaxes(title_text="bits", dtick=1)
+    return drawn
+
+
+def curves(
+    rows: pd.DataFrame, x: str, y: str, across: str, up: str, *, alone: Sequence[str] = (), log: bool = False
+) -> go.Figure:
+    """Return column `y` of each scheme over `x`; schemes that are `alone` are dots without a line."""
+    drawn = figure(f"{up} over {across}", _HEIGHT_PX)
+    for index, (scheme, some) in enumerate(rows.groupby("scheme", sort=False)):
+        colour, dash, _ = style(index)
+        some = some.sort_values(x)
+        drawn.add_scatter(
+            x=some[x],
+            # A logarithmic axis has no zero, and a line to it would run off the picture.
+            y=some[y].where(some[y] > 0) if log else some[y],
+            mode="markers" if scheme in alone else "lines+markers",
+            name=text(scheme),
+            line={"color": colour, "dash": dash, "width": 2},
+            marker={"color": colour, "symbol": _MARKERS[index % len(_MARKERS)], "size": _DOT_PX},
+            hovertemplate="%{x:.4g}: %{y:.4g}<extra>%{fullData.name}</extra>",
+        )
+    drawn.update_xaxes(title_text=text(across))
+    drawn.update_yaxes(title_text=text(up), **(_log_axis(rows[y]) if log else {}))
     return drawn
 
 

@@ -18,6 +18,8 @@ from explorer.precision.findings import findings, joint_findings
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
 from explorer.precision.page import STUDY_FILES, study_files, summary
+from explorer.precision.published import SDXL, published_fronts
+from explorer.precision.published_page import PUBLISHED_FILES, published_files, published_findings
 from explorer.precision.sensitivity import WHAT, sensitivity
 from explorer.precision.study import front_study, held_out_amount
 from explorer.serving_output import FILES, check_folder, write_folder
@@ -87,7 +89,7 @@ def sensitivity_command(
 
 
 def fronts_command(
-    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MAKERS)}.")],
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join([*MAKERS, SDXL])}.")],
     out: Annotated[str, typer.Option("--out", help="The folder to write: tables, a summary and a page.")],
     held_out: Annotated[
         str | None, typer.Option("--held-out", help="Windows or images that allocations are judged by.")
@@ -99,8 +101,13 @@ def fronts_command(
 ) -> None:
     """Spend budgets of bits on a real network by several schemes, and measure each allocation on held-out inputs.
 
-    Takes an hour or more on one core; with --cache a run that was ended goes on where it was.
+    Takes an hour or more on one core; with --cache a run that was ended goes on where it was. sdxl-turbo is not run:
+    its fronts are predicted from published sensitivities.
     """
+    if model == SDXL:
+        check_folder(out, (*FILES, *PUBLISHED_FILES))
+        _published(out, as_json)
+        return
     check_folder(out, (*FILES, *STUDY_FILES))
     with said_warnings(), progress_bar() as report:
         found = front_study(
@@ -130,6 +137,18 @@ def fronts_command(
             console.print(sentence, highlight=False)
     if len(found.ranks):
         show_frame(console, "Rank correlation of estimates with measured losses", found.ranks)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+
+
+def _published(out: str, as_json: bool) -> None:
+    found = published_fronts(command=" ".join(["hwsim", *sys.argv[1:]]))
+    path = write_folder(out, published_files(found))
+    if as_json:
+        emit(found)
+        return
+    console = Console()
+    for sentence in published_findings(found):
+        console.print(sentence, highlight=False)
     console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,94 @@
+"""Fronts of SDXL-Turbo from its published sensitivities: nothing is run here, every quality is a prediction.
+
+Its U-Net is no network that this project can run, but MixDQ (arXiv 2405.17873) publishes what rounding each of its 794
+layers alone costs. Fronts over mean bits and over hardwired silicon, by what an allocation adds, beside the published
+configurations. Quality is the signal-to-noise ratio of the U-Net's output if the layers' noise powers add; of the
+content group also what the layers lose of structural similarity, added as published.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from explorer.allocate import allocate
+from explorer.cost_table import cost_table
+from explorer.papers import mixdq_data
+from hwbase import Record
+
+SDXL = "sdxl-turbo"
+#: What each scheme adds.
+OBJECTIVES = {"noise powers added": "noise:sqnr", "decibels added": "score:sqnr"}
+_POINTS = 21
+_PUBLISHED, _UNIFORM = "published configuration", "uniform"
+
+
+@dataclass(frozen=True)
+class PublishedFronts(Record):
+    """Allocations of SDXL-Turbo's weights. `table`: `front` ("bits", "silicon" or "content"), `scheme`, `mean_bits`,
+    `mm2` at n5, `sqnr_db` predicted, and on the front "content" `ssim_lost`, summed over its layers.
+    """
+
+    table: pd.DataFrame
+    command: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table."""
+        return self.table
+
+
+def published_fronts(points: int = _POINTS, command: str = "") -> PublishedFronts:
+    """Return the fronts, with `points` budgets each."""
+    table = cost_table(mixdq_data.sdxl_options(), "hardwired")
+    rows = [*_over(table, "bits", points), *_over(table, "silicon", points), *_content(table, points)]
+    return PublishedFronts(pd.DataFrame(rows), command)
+
+
+def _over(table: pd.DataFrame, front: str, points: int) -> Iterator[dict[str, object]]:
+    """Allocations of all layers over mean bits, or over silicon."""
+    unit = "mean-bits" if front == "bits" else "mm2"
+    for scheme, objective in OBJECTIVES.items():
+        for budget in _budgets(table, front, points):
+            found = allocate(table, budget, unit=unit, objective=objective)
+            yield {"front": front, "scheme": scheme} | _told(table, found.bits)
+    for width in (4, 8):
+        yield {"front": front, "scheme": _UNIFORM} | _told(table, dict.fromkeys(table["layer"], width))
+    yield from ({"front": front, "scheme": _PUBLISHED} | row for row in _published(table))
+
+
+def _content(table: pd.DataFrame, points: int) -> Iterator[dict[str, object]]:
+    """Allocations of the content group by the similarity that its layers lose, as published."""
+    group = table[table["group"] == "content"]
+    for budget in _budgets(group, "bits", points):
+        found = allocate(group, budget, objective="score:ssim")
+        yield {"front": "content", "scheme": "similarity added"} | _told(group, found.bits)
+    yield from ({"front": "content", "scheme": _PUBLISHED} | row for row in _published(group))
+
+
+def _published(table: pd.DataFrame) -> list[dict[str, object]]:
+    """What the published configurations come to on the layers of `table`."""
+    names = set(table["layer"])
+    configurations = (mixdq_data.published_bits(name).items() for name in mixdq_data.CONFIGURATIONS)
+    return [_told(table, {str(n): float(b) for n, b in bits if n in names}) for bits in configurations]
+
+
+def _budgets(table: pd.DataFrame, front: str, points: int) -> list[float]:
+    costs = table["bits"] * table["size"] / table.drop_duplicates("layer")["size"].sum()
+    if front == "silicon":
+        costs = table["mm2"]
+    # At the published configurations' bits as well, to compare them at equal ones.
+    beside = [] if front == "silicon" else [float(str(row["mean_bits"])) for row in _published(table)]
+    least, most = (float(costs.groupby(table["layer"]).agg(side).sum()) for side in ("min", "max"))
+    return sorted([*np.linspace(least, most, points)[1:].tolist(), *beside])
+
+
+def _told(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object]:
+    rows = table[table["bits"] == table["layer"].map(bits)]
+    lost = table.groupby("layer")["ssim"].max().reindex(rows["layer"]).to_numpy() - rows["ssim"].to_numpy()
+    return {
+        "mean_bits": float((rows["bits"] * rows["size"]).sum() / rows["size"].sum()),
+        "mm2": float(rows["mm2"].sum()),
+        "sqnr_db": float(-10.0 * np.log10((10.0 ** (-rows["sqnr"] / 10.0)).sum())),
+        "ssim_lost": float(lost.sum()) if np.isfinite(lost).all() else float("nan"),
+    }
