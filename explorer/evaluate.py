@@ -112,13 +112,15 @@ class Setting:
         die_formula: str,
         book: str | Book | None,
         beside: str | None,
+        machine: Book | None = None,
     ) -> "Setting":
         """Return the setting with its books loaded; raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
         costs = book if isinstance(book, Book) else costmodel.load_book(book or BOOKS[convention])
         process = technology if isinstance(technology, Book) else hwsim.technology_book(technology)
         node = cost_node(process.name, costs)
-        return cls(spec, reading, conventions, costs, hwsim.design_book(), process, node, weights, beside)
+        machine = machine or hwsim.design_book()
+        return cls(spec, reading, conventions, costs, machine, process, node, weights, beside)
 
 
 def _points(inputs: Mapping[str, Any]) -> int:

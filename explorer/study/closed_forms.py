@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -100,7 +101,8 @@ def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.n
 
 
 def _hardwired_setting(shared: Mapping[str, Any]) -> tuple[Setting, Mapping[str, Any]]:
-    setting = _setting(tuple(sorted((name, value) for name, value in shared.items() if name not in _SHARED_CONSTANTS)))
+    named = tuple(sorted((name, value) for name, value in shared.items() if name not in _SHARED_CONSTANTS))
+    setting = _setting(named, tuple(_stamp(value) for _, value in named))
     return setting, {name: shared[name] for name in _SHARED_CONSTANTS if name in shared}
 
 
@@ -115,20 +117,37 @@ def _hardwired_group(
     return evaluate_block(setting, varied, points)
 
 
+def _stamp(value: Any) -> int:
+    """When the file of that name was last changed, so that one that was edited is read again; 0 for anything else."""
+    try:
+        return Path(value).stat().st_mtime_ns if isinstance(value, str) and Path(value).suffix else 0
+    except (OSError, ValueError):
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _book(load: Callable[[str], Book], name: str, stamp: int) -> Book:
+    return load(name)
+
+
 @lru_cache(maxsize=256)
-def _setting(shared: tuple[tuple[str, Any], ...]) -> Setting:
+def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Setting:
     given = HARDWIRED | dict(shared)
+    if given["convention"] not in BOOKS:
+        raise unknown_name("convention", given["convention"], BOOKS)
+    costs = given["book"] or BOOKS[given["convention"]]
     if given["beside"] is not None:
         _one_of("fleet beside", FLEETS)(given["beside"])
     return Setting.of(
         _spec(given),
         given["reading"],
         given["convention"],
-        given["technology"],
+        _book(hwsim.technology_book, given["technology"], _stamp(given["technology"])),
         given["weights"],
         given["die_formula"],
-        given["book"],
+        _book(costmodel.load_book, costs, _stamp(costs)),
         given["beside"],
+        _book(hwsim.design_book, "hnlpu", 0),
     )
 
 

@@ -57,7 +57,9 @@ def whole_frame(frames: Sequence[Mapping[str, Any] | pd.DataFrame]) -> pd.DataFr
     names = [name for name in columns if name not in _LAST] + [*_LAST]
     kept = {name: columns[name] if columns[name].dtype.kind in "ib" else settled(name, columns[name]) for name in names}
     kept["failure"] = _without_nan(kept["failure"].astype(object))
-    return pd.DataFrame({name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in kept.items()})
+    whole = {name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in kept.items()}
+    # Columns stay apart: gathering them in one block would copy them all.
+    return pd.DataFrame(whole, copy=False)
 
 
 def _joined(name: str, columns: list[np.ndarray | None], sizes: list[int]) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
-from explorer.study.store import manifest, read_folder
+from explorer.study.store import manifest, read_folder, unfinished
 from hwbase import InputError, Record
 
 #: Rows that a notebook shows of a front, and reasons of failure that a summary names.
@@ -24,15 +24,29 @@ class StudyResult(Record):
     """All points of a study as a frame, a row each, in order of "point", which is its index too."""
 
     study: Study
-    frame: pd.DataFrame
+    table: pd.DataFrame | None = None
+    """The points, if they are in memory; otherwise they are read from `out` when they are first asked for."""
     out: str | None = None
     computed_as: str | None = None
-    """The digest of the study when it was run, if its results were read from a folder."""
+    """The digest of the study when it was run, if its results lie in a folder."""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every point, as `to_frame` returns it. Raises `InputError` for a folder that cannot be read."""
+        table = read_folder(self.out) if self.table is None and self.out is not None else self.table
+        if table is None:
+            raise InputError("the result has neither a table nor a folder")
+        return table.set_axis(pd.Index(table["point"].to_numpy()), axis="index")
 
     @property
     def digest(self) -> str:
         """The digest of the study that the results are of: books may have changed since."""
         return self.computed_as or self.study.digest()
+
+    @cached_property
+    def unfinished(self) -> int:
+        """Points that are not computed yet, where a run was stopped or still goes on."""
+        return unfinished(self.out, int(self.study.points or 0)) if self.table is None and self.out else 0
 
     def to_frame(self) -> pd.DataFrame:
         """Return every point: "point", parameters, outputs, derived columns, constraints, "feasible", "failure"."""
@@ -121,6 +135,7 @@ class StudyResult(Record):
             "study": self.study.name,
             "digest": self.digest,
             "points": len(self.frame),
+            "unfinished": self.unfinished,
             "feasible": int(self.frame["feasible"].sum()),
             "failed": int(self.frame["failure"].notna().sum()),
             "failures": {str(reason): int(n) for reason, n in self.failures().head(_SHOWN).items()},
@@ -151,18 +166,14 @@ class StudyResult(Record):
 
 def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
     """Return the result of pieces by their first point."""
-    return _indexed(study, whole_frame([tables[start] for start in sorted(tables)]), None, None)
+    return StudyResult(study, whole_frame([tables[start] for start in sorted(tables)]))
 
 
 def on_disk(study: Study, out: str | Path) -> StudyResult:
-    """Return the result in the folder `out`; raises `InputError` if it holds none."""
-    return _indexed(study, read_folder(out), str(out), str(manifest(out)["digest"]))
+    """Return the result in the folder `out`, read when it is asked for; raises `InputError` if it holds none."""
+    return StudyResult(study, None, str(out), str(manifest(out)["digest"]))
 
 
 def plain_row(row: pd.Series) -> dict[str, Any]:
     """Return a row as what JSON holds."""
     return {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
-
-
-def _indexed(study: Study, frame: pd.DataFrame, out: str | None, digest: str | None) -> StudyResult:
-    return StudyResult(study, frame.set_axis(pd.Index(frame["point"].to_numpy()), axis="index"), out, digest)

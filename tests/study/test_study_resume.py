@@ -82,13 +82,13 @@ def test_what_is_damaged_is_computed_again(damage, out, expected, tmp_path, monk
         place = column.data_page_offset + column.total_compressed_size - 3
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(InputError, match=r"part-000000000008.parquet in .* is damaged .*: run the study again"):
-            on_disk(PLANE, out)
+            on_disk(PLANE, out).to_frame()
     elif damage == "of another study":
         other = dataclasses.replace(PLANE, seed=5)
         other.run(tmp_path / "other", workers=1)
         path.write_bytes((tmp_path / "other" / path.name).read_bytes())
         with pytest.raises(InputError, match="is of another study"):
-            on_disk(PLANE, out)
+            on_disk(PLANE, out).to_frame()
     else:
         with monkeypatch.context() as changed:
             changed.setattr(pieces, "POINT_ROWS", 4)

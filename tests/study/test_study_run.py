@@ -439,4 +439,4 @@ def test_results_too_large_to_read(tmp_path, monkeypatch):
     given.run(tmp_path / "out", workers=1)
     monkeypatch.setattr(store, "memory_bytes", lambda: 50 * 6 * 8 * 2)
     with pytest.raises(InputError, match=r"its 50 rows take .* more than half of this machine's memory: read some"):
-        on_disk(given, tmp_path / "out")
+        on_disk(given, tmp_path / "out").to_frame()
