@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.pareto import front_mask
 from explorer.retrieval_cost import scan_fleet
-from explorer.scan_space import undominated
 from hwbase import InputError
 from hwsim.retrieval import ScanIndex, load_server
 from models.binarize import parse_codec
@@ -67,7 +67,7 @@ def scanning_cost(
 
 def _with_front(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     costs = np.stack([rows["usd"], -rows[metric]], axis=1).astype(float)
-    return rows.assign(front=undominated(costs)).sort_values("usd", kind="stable", ignore_index=True)
+    return rows.assign(front=front_mask(costs)).sort_values("usd", kind="stable", ignore_index=True)
 
 
 def _planes(codec: str) -> int:

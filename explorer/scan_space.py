@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 import costmodel
+from explorer.pareto import front_mask
 from explorer.retrieval_cost import engine_card
 from hwbase import InputError, load_book
 from hwbase.check import count, positive
@@ -93,25 +94,8 @@ def design_space(
     table = pd.concat(frames, ignore_index=True)
     table["front"] = False
     for _, group in table.groupby("bits"):
-        table.loc[group.index, "front"] = undominated(group[list(OBJECTIVES)].to_numpy(float))
+        table.loc[group.index, "front"] = front_mask(group[list(OBJECTIVES)].to_numpy(float))
     return table
-
-
-def undominated(costs: np.ndarray) -> np.ndarray:
-    """Return which rows of `costs` (designs, objectives), the less the better, no other row beats, bool (designs,).
-
-    A row is beaten by one that is as good in all objectives and better in one; equal rows all stay.
-    """
-    kept = np.zeros(len(costs), dtype=bool)
-    # In this order no later row beats an earlier one.
-    front = np.empty((0, costs.shape[1]))
-    for place in np.lexsort(costs.T[::-1]):
-        row = costs[place]
-        beaten = np.all(front <= row, axis=1) & np.any(front < row, axis=1)
-        if not beaten.any():
-            kept[place] = True
-            front = np.vstack([front, row])
-    return kept
 
 
 def _keeping_up(engine: ScanEngine, index: ScanIndex) -> float:

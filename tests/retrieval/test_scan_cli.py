@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from explorer.figures.retrieval import cost_over_load, designs_and_front, saving_bars
 from explorer.retrieval_saving import PUBLISHED, saving_tornado
 from explorer.scan import compare_scans, fleets_over_load
-from explorer.scan_space import OBJECTIVES, design_space, undominated
+from explorer.scan_space import OBJECTIVES, design_space
 from hwbase import InputError
 from hwsim.retrieval import ScanIndex, published_scanners, scan_index
 
@@ -129,14 +127,6 @@ def test_the_front_is_beaten_by_none_and_beats_the_rest(space) -> None:  # type:
             beaten = (np.all(costs <= cost, axis=1) & np.any(costs < cost, axis=1)).any()
             assert kept == (not beaten)
     assert space["front"].any() and not space["front"].all()
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), rows=st.integers(1, 30))
-def test_undominated_is_its_definition(seed: int, rows: int) -> None:
-    costs = np.random.default_rng(seed).integers(0, 5, (rows, 3)).astype(float)
-    expected = [not (np.all(costs <= c, axis=1) & np.any(costs < c, axis=1)).any() for c in costs]
-    assert list(undominated(costs)) == expected
 
 
 def test_channels_beyond_the_books_are_left_out() -> None:
