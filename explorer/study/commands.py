@@ -9,9 +9,10 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from explorer.figures.numbers import counted
+from explorer.figures.numbers import compact, counted
 from explorer.options import parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
+from explorer.pareto import Dominators
 from explorer.study.progress import Live
 from explorer.study.result import StudyResult, on_disk, plain_row
 from explorer.study.spec import Study, example_names, load_study, study_from
@@ -93,17 +94,45 @@ def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> No
 @study_app.command("why")
 def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = None) -> None:
     """Which points of the front beat a point, and by how much in each objective."""
-    found = open_result(folder).dominated_by(point)
-    better = found.to_frame().reset_index(drop=True)
+    result = open_result(folder)
+    found = result.dominated_by(point)
     if as_json or out:
+        better = found.to_frame().reset_index(drop=True)
         rows = [plain_row(row) for _, row in better.iterrows()]
         emit(better if out and out.lower().endswith(".csv") else {"point": plain_row(found.point), "better": rows}, out)
         return
-    console = Console()
+    _explain(Console(), found, result.study)
+
+
+def _explain(console: Console, found: Dominators, study: Study) -> None:
+    point, better = int(found.point["point"]), found.to_frame()
+    broken = [name for name in study.constraints if not found.point[f"meets {name}"]]
+    if broken:
+        console.print(f"point {point} does not meet {', '.join(broken)}", highlight=False)
     if better.empty:
-        console.print(f"point {point} is on the front: no other point beats it", highlight=False)
+        place = "no point of the front beats it" if broken else "it is on the front: no other point beats it"
+        console.print(f"point {point}: {place}", highlight=False)
         return
-    show_frame(console, f"{len(better):,} points of the front beat point {point}", better.head(_SHOWN))
+    gains = {name: [_share(gain) for gain in better[f"{name}_better_by"]] for name in study.objectives}
+    shown = pd.DataFrame({"front point": [str(label) for label in better["point"]], **gains}).head(_SHOWN)
+    those = "point of the front beats" if len(better) == 1 else "points of the front beat"
+    show_frame(console, f"{len(better):,} {those} point {point}; how much better each is", shown)
+    best = better.iloc[0]
+    objectives = [(name, found.point[name], best[name]) for name in study.objectives]
+    inputs = [(name, found.point[name], best[name]) for name in study.space if name not in study.objectives]
+    rows = [(name, _cell(mine), _cell(theirs)) for name, mine, theirs in (*objectives, *inputs)]
+    # What is the same in both explains nothing.
+    rows = [row for i, row in enumerate(rows) if row[1] != row[2] or i < len(objectives)]
+    head = ["", f"point {point}", f"front point {int(best['point'])}"]
+    show_frame(console, "What is different", pd.DataFrame(rows, columns=head))
+
+
+def _share(gain: float) -> str:
+    return "-" if gain != gain else "from 0" if np.isinf(gain) else f"{gain:.1%}"
+
+
+def _cell(value: Any) -> str:
+    return compact(value) if value is not None else "-"
 
 
 def open_result(folder: str | Path) -> StudyResult:
@@ -121,8 +150,8 @@ def _changed(
 ) -> Study:
     given = {"points": parse_count("points", points), "seed": parse_count("seed", seed), "sampler": sampler}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if study.sampler == "grid" and sampler is not None and points is None:
-        # The size of the grid is no wish of the user's.
+    if "grid" in (study.sampler, sampler) and sampler is not None and points is None:
+        # The size of a grid is no wish of the user's, and no wish changes it.
         changes["points"] = None
     if settings:
         changes["fixed"] = {**study.fixed, **{name: _value(value) for name, value in settings.items()}}
@@ -156,12 +185,17 @@ def _tell(result: StudyResult, as_json: bool) -> None:
             show_frame(console, "Failures", failures)
         if not summary["trouble"]:
             best, knee = result.front(), result.knee()
-            inputs = pd.DataFrame([(name, knee[name]) for name in _columns(result)], columns=["the knee", "value"])
+            values = [(name, _cell(knee[name])) for name in _columns(result)]
+            inputs = pd.DataFrame(values, columns=["the knee", "value"])
             show_frame(console, f"Point {knee['point']}, the knee of the front", inputs)
             shown = _thinned(best[["point", *result.study.objectives]])
             show_frame(console, f"Front: {counted(len(best), 'point')}, {len(shown)} shown", shown)
         if result.out:
             console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True)
+    if summary["unfinished"] and not as_json:
+        typer.echo(
+            f"hwsim: {summary['unfinished']:,} points are not computed yet; run the study again to go on", err=True
+        )
     if summary["trouble"] and result.study.objectives:
         typer.echo(f"hwsim: {summary['trouble']}; the results are kept", err=True)
         raise typer.Exit(NO_ANSWER)

@@ -199,6 +199,17 @@ def read_folder(out: str | Path) -> pd.DataFrame:
     return whole_frame(frames)
 
 
+def unfinished(out: str | Path, points: int) -> int:
+    """Return how many of the `points` of a study are not in the folder `out` yet."""
+    paths = _parts(Path(out))
+    try:
+        label = (arrow_parquet().read_schema(paths[0]).metadata or {}).get(_HASH, b"").decode() if paths else ""
+    except (OSError, ValueError):
+        return 0  # what is damaged is told when it is read
+    rows = int(label.rpartition(" ")[2] or points)
+    return sum(min(rows, points - start) for start in set(range(0, points, rows)) - {*map(_start, paths)})
+
+
 def memory_bytes() -> int:
     """Return the machine's memory, or an unlimited amount where the system does not tell."""
     try:
