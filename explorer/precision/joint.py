@@ -7,7 +7,7 @@ makes the sum of losses least ("joint") or that of decibels greatest ("decibels"
 combinations within the budget the one with the least predicted loss is taken.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from hwbase import Record, check, unknown_name
 
 SCHEMES = ("uniform", "joint", "decibels", "apart")
 #: Means of bits that "apart" combines, evenly between the widths.
-_MEANS = 9
+_MEANS = 65
 
 
 @dataclass(frozen=True)
@@ -156,25 +156,31 @@ class _Sides:
     """Allocations of weights and of activations, each by itself, and what they come to together."""
 
     def __init__(self, priced: pd.DataFrame, unit: str) -> None:
-        self._priced, self._unit = priced.set_index(["layer", "bits", "act_bits"]), unit
-        weights = _side(priced, "bits", "size", "weight_loss")
-        activations = _side(priced, "act_bits", "act_size", "act_loss")
-        self._combined = [
-            (*self._told(chosen), chosen)
-            for one in weights
-            for other in activations
-            for chosen in [{name: _bits(width, other[name]) for name, width in one.items()}]
+        self._weights = _side(priced, "bits", "size", "weight_loss")
+        self._activations = _side(priced, "act_bits", "act_size", "act_loss")
+        pairs = priced.set_index(["layer", "bits", "act_bits"])
+        names = list(dict.fromkeys(priced["layer"]))
+        widths = [sorted(set(priced[column])) for column in ("bits", "act_bits")]
+        grid = pairs.reindex(pd.MultiIndex.from_product([names, *widths]))
+        shape = len(names), len(widths[0]), len(widths[1])
+        sides = [
+            np.array([[known.index(chosen[name]) for name in names] for chosen in several])
+            for known, several in zip(widths, (self._weights, self._activations), strict=True)
         ]
+        rows = np.arange(len(names))
+        #: Cost and loss of each allocation of weights (rows) with each of activations.
+        self._cost, self._loss = (
+            grid[column].to_numpy().reshape(shape)[rows, sides[0][:, None], sides[1][None]].sum(axis=-1)
+            for column in (unit, "loss")
+        )
 
     def best(self, budget: float) -> dict[str, Bits]:
-        """The combination with the least predicted loss within the budget."""
-        within = [(loss, chosen) for cost, loss, chosen in self._combined if cost <= budget]
-        cheapest = min(self._combined, key=lambda found: found[0])
-        return min(within, key=lambda found: found[0])[1] if within else cheapest[2]
-
-    def _told(self, chosen: Mapping[str, Bits]) -> tuple[float, float]:
-        rows = self._priced.loc[[(name, bits.weights, bits.activations) for name, bits in chosen.items()]]
-        return float(rows[self._unit].sum()), float(rows["loss"].sum())
+        """The combination with the least predicted loss within the budget; the cheapest if none is."""
+        within = self._cost <= budget
+        ranked = np.where(within, self._loss, np.inf) if within.any() else self._cost
+        one, other = np.unravel_index(int(np.argmin(ranked)), ranked.shape)
+        activations = self._activations[other]
+        return {name: _bits(width, activations[name]) for name, width in self._weights[one].items()}
 
 
 def _side(priced: pd.DataFrame, bits: str, size: str, loss: str) -> list[dict[str, float]]:

@@ -65,6 +65,8 @@ def test_options_reach_the_measurement(call):
     assert len({losses(*options)["loss"].sum() for options in variants} | {plain["loss"].sum()}) == len(variants) + 1
     both = losses("--what", "both", "--bits", "4,8")
     assert len(both) == 15 * 4 and {"act_bits", "act_size"} <= set(both)
+    fused = losses("--fused")
+    assert (fused["loss"] == plain["loss"]).all() and fused["tie"].nunique() == 5
     mine = losses("--group", "a=*attn_q,*attn_k", "--group", "b=*", "--metrics", "a=noise,b=recall")
     assert dict(zip(mine["group"], mine["metric"], strict=True)) == {"a": "noise", "b": "recall"}
 
