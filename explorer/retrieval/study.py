@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.embedding import embed
-from explorer.retrieval.evaluate import Evaluation, Search, evaluate
+from explorer.retrieval.evaluate import Evaluation, Search, difference, evaluate
 from explorer.retrieval.sources import SOURCES, source
 from hwbase import Record, unknown_name
 
@@ -45,6 +46,18 @@ CASES: tuple[tuple[str, str, Search], ...] = (
     ("recurrent, trained", "bebr:2x128", Search()),
     ("recurrent, trained", "bebr:2x256", Search()),
 )
+#: Codecs that are compared query by query: of as many bits, trained or not, and with the floats.
+COMPARED = (
+    ("bebr:2x256", "bebr:1x512"),
+    ("bebr:2x128", "bebr:1x256"),
+    ("bebr:2x256", "itq:256+recurrent:2"),
+    ("bebr:2x128", "itq:128+recurrent:2"),
+    ("bebr:1x256", "itq:256"),
+    ("itq:128+recurrent:2", "itq:256"),
+    ("bebr:2x256", "float32"),
+    ("bebr:2x128", "float32"),
+    ("itq:256+recurrent:2", "float32"),
+)
 #: Pairs of a word and its definition that trained codecs learn from: words that are not asked, nor share an answer.
 _TRAINING_PAIRS = 30_000
 _SEED = 1
@@ -76,6 +89,22 @@ class Study(Record):
                 row |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def differences(self) -> pd.DataFrame:
+        """Return one row a pair of `COMPARED`: what `codec` finds beyond `other`, mean, low and high of each metric."""
+        plain = {found.codec: found for found in self.results if found.search == Search()}
+        rows = []
+        for codec, other in COMPARED:
+            if codec in plain and other in plain:
+                row: dict[str, object] = {"codec": codec, "other": other}
+                for name, e in difference(plain[codec], plain[other]).items():
+                    row |= {name: e.mean, f"{name} low": e.low, f"{name} high": e.high}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and the differences as rows."""
+        return super().to_dict() | {"differences": self.differences().to_dict(orient="records")}
 
 
 def study(

@@ -56,15 +56,26 @@ def test_a_study_measures_every_case(small):
     ).all()
     recall = frame["recall@10"]
     assert recall["signs"] < recall["signs, best 400 again by int8"] <= recall["floats and integers"] + 0.02
+    assert found.differences().empty and found.to_dict()["differences"] == []
     drawn = study_page.study_figure(found.to_frame())
     assert [trace.name for trace in drawn.data] == [family for family, _, _ in CASES]
     for trace, (_, row) in zip(drawn.data, frame.iterrows(), strict=True):
         assert list(trace.x) == [row["bits"]] and list(trace.y) == [row["recall@10"]]
 
 
+def test_codecs_of_as_many_bits_are_compared_query_by_query(small, monkeypatch):
+    monkeypatch.setattr(studies, "COMPARED", (("sign", "float32"), ("nothing", "float32")))
+    found = studies.study("definitions", queries=100, cases=CASES[:2])
+    (row,) = found.to_dict()["differences"]
+    assert (row["codec"], row["other"]) == ("sign", "float32")
+    frame = found.to_frame().set_index("codec")["recall@10"]
+    assert row["recall@10"] == pytest.approx(frame["sign"] - frame["float32"]) and row["recall@10 high"] < 0
+
+
 def test_every_case_of_the_real_study_has_a_style_and_a_name():
     assert {family for family, _, _ in studies.CASES} == set(study_page.STYLES)
     assert len({(codec, search) for _, codec, search in studies.CASES}) == len(studies.CASES)
+    assert {name for pair in studies.COMPARED for name in pair} <= {codec for _, codec, _ in studies.CASES}
 
 
 def test_bad_input_is_named(monkeypatch):
