@@ -12,13 +12,14 @@ from typing import Any
 
 import simpy
 
+from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
 from hwsim.events.faults import Fault
 from hwsim.events.ledger import Ledger
 from hwsim.events.links import LinkClasses, Pair, Unreachable
 from hwsim.events.machine import Progress, Users
 from hwsim.events.memory import Memory
-from hwsim.events.outcome import LEVELS, RESOURCES
+from hwsim.events.outcome import RESOURCES
 from hwsim.events.recording import Recording
 from hwsim.events.slots import Sequence, Slots, Work
 from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, round_means

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from hwbase import Book, InputError, load_book
 from hwbase.check import count
 from hwsim.accelerator import Accelerator
-from hwsim.events.bins import Bins
+from hwsim.events.account import request_arrays, timeline
 from hwsim.events.fleet import MOST_MACHINES, router
 from hwsim.events.gpu_engine import Engine
 from hwsim.events.gpu_step import ServingNode, StepModel, load_node
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
-from hwsim.events.results import ServingResult, Timeline
+from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
 from hwsim.technology import BOOKS
@@ -102,14 +100,7 @@ def result_of(
         grain="service",
         traffic=traffic.name,
         chips=gpus,
-        arrival_s=np.array(ledger.arrival),
-        admitted_s=np.array(ledger.admitted),
-        first_token_s=np.array(ledger.first),
-        end_s=np.array(ledger.end),
-        prompt_tokens=np.array(ledger.prompt),
-        output_tokens=np.array(ledger.output),
-        generated_tokens=np.array(ledger.generated),
-        state=np.array(ledger.state, dtype=np.int64),
+        **request_arrays(ledger),
         duration_s=duration_s,
         busy_s=busy,
         capacity=dict.fromkeys(busy, float(len(engines))),
@@ -117,7 +108,7 @@ def result_of(
             "standing": idle_w * gpus * duration_s,
             "GPUs at work": (device.power_w - idle_w) * working_s,
         },
-        timeline=_timeline(engines, list(busy)),
+        timeline=timeline([engine.bins for engine in engines], list(busy)),
         events=sum(engine.jumps for engine in engines),
         interrupted=interrupted,
         notes=(
@@ -126,14 +117,3 @@ def result_of(
         ),
         assumptions=used,
     )
-
-
-def _timeline(engines: Sequence[Engine], resources: list[str]) -> Timeline:
-    """Means over time: utilisations over the engines, levels (requests, bytes, tokens/s) added up."""
-    bins = Bins(engines[0].bins.columns)
-    for engine in engines:
-        bins.include(engine.bins)
-    times, means = bins.means()
-    running, waiting, kv_bytes, tokens_per_s = means[:, len(resources) :].T
-    utilisation = {name: means[:, i] / len(engines) for i, name in enumerate(resources)}
-    return Timeline(times, utilisation, running, waiting, kv_bytes, tokens_per_s)

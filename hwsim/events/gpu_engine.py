@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
 from hwsim.events.gpu_batch import Batch
 from hwsim.events.gpu_step import Chunk, ServingNode, StepModel, Stretch
@@ -21,8 +22,6 @@ from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledge
 from hwsim.events.scheduling import Scheduling, Waiting
 
 RESOURCES = ("memory bandwidth", "compute", "NVLink", "steps under way")
-#: Columns of the timeline after the resources.
-_LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 _NEVER = float("inf")
 
 
@@ -61,7 +60,7 @@ class Engine:
         self._model, self._node, self._ledger, self._scheduling, self._on_end = model, node, ledger, scheduling, on_end
         self.now_s, self.jumps, self.steps, self.preemptions = 0.0, 0, 0, 0
         self.busy_s = dict.fromkeys(RESOURCES, 0.0)
-        self.bins = Bins(len(RESOURCES) + len(_LEVELS))
+        self.bins = Bins(len(RESOURCES) + len(LEVELS))
         self._waiting = Waiting(ledger, scheduling)
         self._most_running = scheduling.running(node.sequences_per_step)
         self._prefilling: list[_Prefill] = []
@@ -214,7 +213,7 @@ class Engine:
         self.steps += steps
 
     def _idle_until(self, now_s: float) -> None:
-        self.bins.add(self.now_s, now_s, np.zeros(len(RESOURCES) + len(_LEVELS)))
+        self.bins.add(self.now_s, now_s, np.zeros(len(RESOURCES) + len(LEVELS)))
         self.now_s = max(self.now_s, now_s)
 
     def _emit(self, request: int) -> None:

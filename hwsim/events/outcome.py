@@ -1,24 +1,20 @@
 """From what a simulated hardwired machine did to a `ServingResult`, the same for both grains."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from hwbase import Quantity
 from hwsim.chip import build_chip
 from hwsim.design import HardwiredDesign
+from hwsim.events.account import request_arrays, timeline
 from hwsim.events.bins import Bins
 from hwsim.events.ledger import Ledger
-from hwsim.events.results import ServingResult, Timeline
+from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
 from hwsim.technology import Technology
 from models import LLMSpec
 
 #: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
 RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links")
-#: Columns of the timeline after the resources.
-LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 #: Block of a chip -> resources whose use drives its dynamic power, apart from the links.
 _DRIVEN = {"vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
 
@@ -72,32 +68,14 @@ def outcome(
         grain=grain,
         traffic=traffic.name,
         chips=machines * int(design.chips),
-        arrival_s=np.array(ledger.arrival),
-        admitted_s=np.array(ledger.admitted),
-        first_token_s=np.array(ledger.first),
-        end_s=np.array(ledger.end),
-        prompt_tokens=np.array(ledger.prompt),
-        output_tokens=np.array(ledger.output),
-        generated_tokens=np.array(ledger.generated),
-        state=np.array(ledger.state, dtype=np.int64),
+        **request_arrays(ledger),
         duration_s=duration_s,
         busy_s={name: sum(busy[name] for busy in busy_s) for name in RESOURCES},
         capacity=dict.fromkeys(RESOURCES, float(machines)),
         energy_j=energy,
-        timeline=_timeline(bins, machines),
+        timeline=timeline(bins, RESOURCES),
         events=events,
         interrupted=interrupted,
         notes=notes,
         assumptions=assumptions,
     )
-
-
-def _timeline(parts: Sequence[Bins], machines: int) -> Timeline:
-    """Means over time: utilisations over the machines, levels added up."""
-    whole = Bins(len(RESOURCES) + len(LEVELS))
-    for part in parts:
-        whole.include(part)
-    times, means = whole.means()
-    levels: dict[str, Any] = dict(zip(LEVELS, means[:, len(RESOURCES) :].T, strict=True))
-    utilisation = {name: means[:, index] / machines for index, name in enumerate(RESOURCES)}
-    return Timeline(time_s=times, utilisation=utilisation, **levels)

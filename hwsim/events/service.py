@@ -7,13 +7,14 @@ jump. It knows nothing of single tokens; `detailed` does.
 import heapq
 from collections.abc import Callable, Sequence
 
+from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
 from hwsim.events.faults import Fault
 from hwsim.events.flow import Flow, Prompt
 from hwsim.events.ledger import CANCELLED, FAILED, FINISHED, REJECTED, UNFINISHED, Ledger
 from hwsim.events.links import Pair, Unreachable
 from hwsim.events.memory import Memory
-from hwsim.events.outcome import LEVELS, RESOURCES
+from hwsim.events.outcome import RESOURCES
 from hwsim.events.pace import Load, Pace
 from hwsim.events.scheduling import Scheduling, Waiting
 from hwsim.events.timing import Timing, layer_stages, round_means
