@@ -83,7 +83,8 @@ def evaluate(
     if strict and any(failures != None):  # noqa: E711 - element by element
         raise InputError(f"{spec.name}: {next(reason for reason in failures if reason)}")
     if not strict:
-        results["failure"] = failures
+        # As objects: a column of texts would turn None into NaN.
+        results["failure"] = pd.Series(failures, dtype=object)
     return pd.DataFrame({**{n: v for n, v in columns.items() if np.ndim(inputs[n])}, **results}, copy=False)
 
 

@@ -63,8 +63,8 @@ def _sampled(
     """Yield (first point, table) of each piece that was not there yet, as they come, already kept."""
     points, rows = int(study.points or 0), piece_rows(study)
     kept = set(store.kept()) if store else set()
-    starts = [start for start in range(0, points, rows) if start not in kept]
-    done = points - sum(min(start + rows, points) - start for start in starts)
+    starts = (start for start in range(0, points, rows) if start not in kept)
+    done = sum(min(start + rows, points) - start for start in kept)
     if watch and kept:
         watch(done, points, None)
     for start, table in _computed(study, starts, rows, pool, width):
@@ -77,17 +77,16 @@ def _sampled(
 
 
 def _computed(
-    study: Study, starts: list[int], rows: int, pool: Executor | None, width: int
+    study: Study, starts: Iterator[int], rows: int, pool: Executor | None, width: int
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     points = int(study.points or 0)
     if pool is None:
         for start in starts:
             yield start, evaluate_piece(study, start, min(start + rows, points))
         return
-    waiting = iter(starts)
     flying: dict[Future[pd.DataFrame], int] = {}
     while True:
-        while len(flying) < _AHEAD * width and (start := next(waiting, -1)) >= 0:
+        while len(flying) < _AHEAD * width and (start := next(starts, -1)) >= 0:
             flying[pool.submit(evaluate_piece, study, start, min(start + rows, points))] = start
         if not flying:
             return

@@ -300,3 +300,30 @@ def test_every_constant_of_the_machine_can_be_varied(field):
         for column in COLUMNS:
             a, b = pair[column][i], alone[column][0]
             assert a == (b if column == "bound_by" else pytest.approx(b, rel=1e-9, abs=0)), column
+
+
+def test_without_strictness_what_cannot_be_built_says_why():
+    """It keeps its size, so that one sees what did not fit, and has no figures."""
+    rows = np.array([4, 1, 4])
+    frame = evaluate(MODEL, {"rows": rows, "columns": rows}, strict=False)
+    assert list(frame.columns) == ["rows", "columns", *COLUMNS, "failure"]
+    assert frame["failure"].tolist()[::2] == [None, None]
+    assert frame["failure"][1].startswith("the die exceeds the reticle's 858 mm2")
+    kept = ["rows", "columns", "chips", "die_area_mm2", "bound_by"]
+    assert frame.loc[1, kept].notna().all() and frame["die_area_mm2"][1] > 858
+    assert frame.loc[1].drop([*kept, "failure"]).isna().all()
+    strict = evaluate(MODEL, {"rows": [4, 4], "columns": [4, 4]})
+    assert frame.drop(columns="failure").iloc[[0, 2]].reset_index(drop=True).equals(strict)
+
+
+def test_strictness_stops_at_the_first_that_cannot_be_built():
+    with pytest.raises(InputError, match=f"{MODEL}: the die exceeds the reticle's 858 mm2"):
+        evaluate(MODEL, {"rows": [4, 1], "columns": [4, 1]})
+    with pytest.raises(InputError, match=r"no grid of .* chips or fewer fits"):
+        evaluate(MODEL, {"logic_density_mtr_per_mm2": [138, 1.0]})
+
+
+def test_names_and_values_that_no_point_can_have_are_refused_all_the_same():
+    for varied in ({"clock_hert": [1e9]}, {"clock_hz": [1e9, np.nan]}, {"hbm_stacks": [1, 2.5]}):
+        with pytest.raises(InputError):
+            evaluate(MODEL, varied, strict=False)

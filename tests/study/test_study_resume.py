@@ -453,3 +453,26 @@ def test_killed_with_its_workers(tmp_path, environment):
     assert finished.returncode == 0 and finished.stderr == ""
     study = load_study(path)
     pd.testing.assert_frame_equal(open_result(out).frame, study.run(workers=1).frame)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
+    """One word, status 130, no word from the workers; what was computed is kept."""
+    path, out = write_study(tmp_path, "slow", 400), tmp_path / "out"
+    arguments = [sys.executable, "-c", "from explorer import cli; cli.main()", "study", "run", str(path)]
+    process = subprocess.Popen(
+        [*arguments, "--out", str(out), "--workers", workers],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while len(files(out)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    # To the whole group, as a terminal does.
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "hwsim: interrupted\n") and process.returncode == 130
+    assert 2 <= len(files(out)) < 50 and not list(out.glob("*.tmp"))
