@@ -119,10 +119,10 @@ def _read_bytes_per_s(size: int, runs: int) -> float:
 
 
 def _least(work: Callable[[], object], runs: int) -> float:
-    """Return the least seconds of `runs` after one to warm up."""
+    """Return the least seconds of the processor of `runs` after one to warm up: other work disturbs them less."""
     seconds = []
     for _ in range(runs + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     return min(seconds[1:])
