@@ -46,6 +46,12 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
     return _judged(study, {**columns, **outputs}, failed, failure)
 
 
+def failed_columns(study: Study, columns: Mapping[str, np.ndarray], reason: str) -> pd.DataFrame:
+    """Return the table of `evaluate_piece` for points that all failed for one reason."""
+    points = len(columns["point"])
+    return _judged(study, dict(columns), np.ones(points, dtype=bool), np.full(points, reason, dtype=object))
+
+
 def _output_name(name: str, varied: Mapping[str, Any]) -> str:
     return f"out.{name}" if name in varied else name
 

@@ -2,8 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ import pandas as pd
 from explorer.study.cluster import cluster as on_cluster
 from explorer.study.columns import whole_frame
 from explorer.study.pieces import evaluate_columns, evaluate_piece, piece_rows
+from explorer.study.processes import Processes, carefully
 from explorer.study.result import StudyResult, in_memory, on_disk
+from explorer.study.sampling import sample
 from explorer.study.search import Search
 from explorer.study.spec import SEARCH, Study
-from explorer.study.store import INSTALL, Store, opened
+from explorer.study.store import Store, memory_bytes, opened
 from hwbase import InputError
 from hwbase.check import count
 
@@ -51,14 +55,26 @@ def run(
         tables: dict[int, pd.DataFrame] = {}
         for start, table in pieces(study, store, pool, width, watch):
             if store is None:
+                _check_memory(study, table)
                 tables[start] = table
         if store is not None:
             store.level()
     return on_disk(study, out) if out is not None else in_memory(study, tables)
 
 
+def _check_memory(study: Study, table: pd.DataFrame) -> None:
+    """Raise `InputError` if tables like this one of all points would fill the machine."""
+    # A number or a reference to a text takes eight bytes; joining needs the pieces and the whole at once.
+    needed = 2 * 8 * int(study.points or 0) * len(table.columns)
+    if needed > memory_bytes() / 2:
+        raise InputError(
+            f"points = {study.points:,}: they take {needed / 1e9:.1f} GB, more than half of this machine's memory: "
+            "give a folder for the results (out)"
+        )
+
+
 def _sampled(
-    study: Study, store: Store | None, pool: Executor | None, width: int, watch: Watch | None
+    study: Study, store: Store | None, pool: Any, width: int, watch: Watch | None
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield (first point, table) of each piece that was not there yet, as they come, already kept."""
     points, rows = int(study.points or 0), piece_rows(study)
@@ -77,7 +93,7 @@ def _sampled(
 
 
 def _computed(
-    study: Study, starts: Iterator[int], rows: int, pool: Executor | None, width: int
+    study: Study, starts: Iterator[int], rows: int, pool: Any, width: int
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     points = int(study.points or 0)
     if pool is None:
@@ -92,11 +108,24 @@ def _computed(
             return
         ready, _ = wait(flying, return_when=FIRST_COMPLETED)
         for future in sorted(ready, key=flying.__getitem__):
-            yield flying.pop(future), _result(future)
+            try:
+                table = _result(study, future)
+            except BrokenProcessPool:
+                break
+            yield flying.pop(future), table
+        else:
+            continue
+        # A process died, and all that was under way with it; who is to blame is found one piece after the other.
+        lost = sorted(flying.values())
+        flying.clear()
+        pool.renew()
+        for start in lost:
+            stop = min(start + rows, points)
+            yield start, carefully(study, sample(study.space, study.sampler, points, study.seed, start, stop))
 
 
 def _searched(
-    study: Study, store: Store | None, pool: Executor | None, width: int, watch: Watch | None
+    study: Study, store: Store | None, pool: Any, width: int, watch: Watch | None
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Yield generation by generation. Those kept are told to the search as they stand: it asks for the same points."""
     points = int(study.points or 0)
@@ -117,22 +146,30 @@ def _searched(
         yield start, table
 
 
-def _generation(study: Study, columns: dict[str, np.ndarray], pool: Executor | None, width: int) -> pd.DataFrame:
+def _generation(study: Study, columns: dict[str, np.ndarray], pool: Any, width: int) -> pd.DataFrame:
     if pool is None or study.target.vectorised:
         return evaluate_columns(study, columns)
     size = len(columns["point"])
     cuts = [cut for cut in np.array_split(np.arange(size), min(size, _AHEAD * width)) if cut.size]
     futures = [pool.submit(evaluate_columns, study, {n: v[cut] for n, v in columns.items()}) for cut in cuts]
-    return whole_frame([_result(future) for future in futures])
+    try:
+        return whole_frame([_result(study, future) for future in futures])
+    except BrokenProcessPool:
+        pool.renew()
+        return carefully(study, columns)
 
 
-def _result(future: "Future[pd.DataFrame]") -> pd.DataFrame:
+def _result(study: Study, future: "Future[pd.DataFrame]") -> pd.DataFrame:
     try:
         return future.result()
-    except InputError:
+    except (InputError, BrokenProcessPool):
         raise
+    except PicklingError as error:
+        # The cause comes as the text of a traceback, in quotes.
+        said = [line for line in str(error.__cause__ or error).splitlines() if line.strip(' "')]
+        raise InputError(f"{study.target.name} cannot be sent to processes ({said[-1]}): ask for 1 worker") from None
     except Exception as error:
-        # A worker that died takes its piece along; every other error is a row of the results already.
+        # A worker of a cluster that died takes its piece along; every other error is a row of the results already.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
             f"a worker stopped ({reason}); what was written is kept: run the study again to go on"
@@ -140,7 +177,7 @@ def _result(future: "Future[pd.DataFrame]") -> pd.DataFrame:
 
 
 @contextlib.contextmanager
-def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple[Executor | None, int]]:
+def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple[Any, int]]:
     """Give (what runs tasks, how many at once); none for one worker, which is this process."""
     if cluster is not None:
         with on_cluster(cluster, study) as both:
@@ -149,22 +186,16 @@ def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple
     if workers == 1:
         yield None, 1
         return
-    pool: Any = ThreadPoolExecutor(workers) if study.target.vectorised else _processes(workers)
+    if study.target.vectorised:
+        threads = ThreadPoolExecutor(workers)
+        try:
+            yield threads, workers
+        finally:
+            # Of a study that ends early, what is under way is of no use any more.
+            threads.shutdown(wait=False, cancel_futures=True)
+        return
+    processes = Processes(workers)
     try:
-        yield pool, workers
-    except BaseException:
-        # What is under way is of no use any more.
-        if isinstance(pool, ThreadPoolExecutor):
-            pool.shutdown(wait=False, cancel_futures=True)
-        else:
-            pool.shutdown(wait=False, kill_workers=True)
-        raise
-    pool.shutdown()
-
-
-def _processes(workers: int) -> Any:
-    try:
-        from loky import ProcessPoolExecutor
-    except ImportError:
-        raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
-    return ProcessPoolExecutor(max_workers=workers)
+        yield processes, workers
+    finally:
+        processes.stop()

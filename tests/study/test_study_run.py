@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import importlib
 import itertools
 import os
 import sys
+import threading
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,9 @@ import study_cases
 from explorer.study import Study, pieces, run, store
 from explorer.study.result import on_disk
 from hwbase import InputError
+
+#: The module: the package has a function of that name.
+runner = importlib.import_module("explorer.study.run")
 
 
 def study(evaluate, **changes):
@@ -329,6 +334,44 @@ def test_watching(tmp_path, monkeypatch):
     seen.clear()
     run(given, tmp_path / "out", workers=1, watch=lambda done, total, table: seen.append((done, table is None)))
     assert seen == [(42, True), (50, False)]
+
+
+@pytest.mark.slow
+def test_a_point_that_kills_its_process_is_a_row(tmp_path):
+    """And takes no other point along, nor the study."""
+    frame = study(study_cases.dies, points=24, seed=0, derived={"z": "2 * cost"}).run(tmp_path / "out", workers=2).frame
+    dead = frame["x"] > 0.95
+    assert 1 <= dead.sum() <= 3 and frame["failure"].notna().equals(dead)
+    assert set(frame["failure"][dead]) == {"the process that computed it died (EXIT(3))"}
+    assert frame["z"][~dead].equals(2 * frame["x"][~dead]) and frame["z"][dead].isna().all()
+    assert len(list((tmp_path / "out").glob("part-*"))) == 3
+
+
+@pytest.mark.slow
+def test_a_generation_outlives_a_point_that_kills_its_process():
+    given = study(study_cases.dies, points=12, population=12, seed=3, sampler="nsga2", objectives={"cost": "min"})
+    given = dataclasses.replace(given, parameters={"x": [0.1, 0.2, 0.3, 0.99]})
+    frame = given.run(workers=2).frame
+    assert frame["failure"].notna().equals(frame["x"] == 0.99) and (frame["x"] == 0.99).any()
+
+
+def test_functions_that_stay_here():
+    lock = threading.Lock()
+
+    def locked(x):
+        with lock:
+            return {"y": x}
+
+    assert study(locked, points=2).run(workers=1).frame["y"].notna().all()
+    with pytest.raises(InputError, match=r"locked cannot be sent to processes \(.*pickle.*\): ask for 1 worker"):
+        study(locked).run(workers=2)
+
+
+def test_more_points_than_memory_holds(monkeypatch):
+    monkeypatch.setattr(runner, "memory_bytes", lambda: 2 * 50 * 7 * 16)
+    study(study_cases.plane).run(workers=1)
+    with pytest.raises(InputError, match=r"points = 5,000: they take 0.0 GB, more than half .* give a folder"):
+        study(study_cases.plane, points=5000).run(workers=1)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 2.5, "2", None, True, 10**6, float("nan")])
