@@ -96,8 +96,10 @@ def fronts(
     metric = next(iter(network.metrics)) if metric is None else metric
     if metric not in network.metrics:
         raise unknown_name("metric", metric, network.metrics)
+    # Before the long part, so that what is wrong with it is said at once.
+    held_out = Runs(make_held_out(), cache)
     found = sensitivity(make, network=network, bits=bits, what=what, cache=cache, jobs=jobs, report=report)
-    at_hand, held_out = Runs(network, cache), Runs(make_held_out(), cache)
+    at_hand = Runs(network, cache)
     planner = _Planner(found, at_hand, metric, what)
     plans = [(scheme, budget) for scheme in schemes for budget in _budgets_of(scheme, bits, asked)]
     rows, choices = [], []

@@ -76,13 +76,13 @@ def joint_fronts(
             raise unknown_name("scheme", scheme, SCHEMES)
     check.count("points", points, high=1000)
     network = make() if network is None else network
+    runs = Runs(make_held_out() if held_out is None else held_out, cache)
     shared: dict[str, Any] = {"network": network, "cache": cache, "jobs": jobs, "report": report}
     weights = sensitivity(make, bits=weight_bits, what="weights", **shared)
     activations = sensitivity(make, bits=activation_bits, what="activations", **shared)
     priced = cost_table(_pairs(weights.table, activations.table), hardware)
     if unit not in priced:
         raise unknown_name("unit", unit, [name for name in ("ms", "mJ", "mm2") if name in priced])
-    runs = Runs(make_held_out() if held_out is None else held_out, cache)
     metric = next(iter(network.metrics))
     rows, choices = [], []
     plans = list(_plans(priced, unit, int(points), schemes))
