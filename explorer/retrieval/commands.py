@@ -13,9 +13,9 @@ from rich.console import Console
 from explorer.options import need_count, parse_count
 from explorer.output import AsJson, Out, emit
 from explorer.perplexity import progress_bar
-from explorer.retrieval.collection import read_texts
+from explorer.retrieval.collection import Texts, read_texts
 from explorer.retrieval.embedding import Report, embed
-from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate
+from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate, fit_or_train
 from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
@@ -24,7 +24,7 @@ from explorer.retrieval.study_page import render_study
 from explorer.terminal import show_frame
 from explorer.writing import write_text
 from hwbase import InputError
-from models.binarize import fit_codec, parse_codec
+from models.binarize import parse_codec
 
 retrieve_app = typer.Typer(no_args_is_help=True, help="Search text by embeddings kept in few bits.")
 
@@ -37,6 +37,8 @@ Rescore = Annotated[str | None, typer.Option("--rescore", help="Take so many fir
 RescoreWith = Annotated[str, typer.Option("--rescore-with", help="The finer codec.")]
 ListCount = Annotated[str | None, typer.Option("--lists", help="Group documents in so many lists (IVF).")]
 Probes = Annotated[str | None, typer.Option("--probes", help="Lists that a query looks into.")]
+TrainQueries = Annotated[str | None, typer.Option("--train-queries", help="Other queries, that bebr learns from.")]
+TrainQrels = Annotated[str | None, typer.Option("--train-qrels", help="Their judgements.")]
 Cache = Annotated[str | None, typer.Option("--cache", help="The folder that keeps embeddings.")]
 
 
@@ -48,11 +50,14 @@ def build_command(
     embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy: skip the model.")] = None,
     rescore_with: Annotated[str | None, typer.Option("--rescore-with", help="Keep a finer codec too.")] = None,
     lists: ListCount = None,
+    train_queries: TrainQueries = None,
+    train_qrels: TrainQrels = None,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Embed documents, code them and write an index; an older one at that place is replaced whole or not at all."""
     parse_codec(codec)
+    _both_or_neither(train_queries, train_qrels)
     documents = read_texts(corpus, "documents", tagged=True)
     if not Path(out).absolute().parent.is_dir():
         raise InputError(f"cannot write {out!r}: expected a folder that exists around it")
@@ -65,7 +70,8 @@ def build_command(
         parse_codec(rescore_with)
     with _progress() as report:
         rows = vectors(documents, embedded, "documents", cache, report)
-        index = build(documents.ids, rows, fit_codec(codec, rows, report=report), search, documents.tags)
+        training = _training(documents, rows, train_queries, train_qrels, cache, report)
+        index = build(documents.ids, rows, fit_or_train(codec, rows, training, report), search, documents.tags)
     save_index(index, out)
     made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
     if as_json:
@@ -132,8 +138,8 @@ def eval_command(
     rescore_with: RescoreWith = Search.rescore_with,
     lists: ListCount = None,
     probes: Probes = None,
-    train_queries: Annotated[str | None, typer.Option("--train-queries", help="Other queries, for bebr.")] = None,
-    train_qrels: Annotated[str | None, typer.Option("--train-qrels", help="Their judgements.")] = None,
+    train_queries: TrainQueries = None,
+    train_qrels: TrainQrels = None,
     cache: Cache = None,
     as_json: AsJson = False,
     out: Out = None,
@@ -142,8 +148,7 @@ def eval_command(
     names = codec or ["sign"]
     for name in (*names, rescore_with):
         parse_codec(name)
-    if (train_queries is None) != (train_qrels is None):
-        raise InputError("expected both --train-queries and --train-qrels, or neither")
+    _both_or_neither(train_queries, train_qrels)
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise InputError(f"cannot write {out!r}: expected a folder that exists")
     search = Search(
@@ -155,9 +160,7 @@ def eval_command(
     )
     with _progress() as report:
         collection, documents, asked = judged(corpus, queries, qrels, embedded, cache, report)
-        training = None
-        if train_queries is not None and train_qrels is not None:
-            training = training_pairs(collection.documents, documents, train_queries, train_qrels, cache, report)
+        training = _training(collection.documents, documents, train_queries, train_qrels, cache, report)
         results = [
             evaluate(collection, documents, asked, name, search=search, training=training, report=report)
             for name in names
@@ -201,6 +204,19 @@ def study_command(
         emit(found, out)
     elif page is None:
         show_evaluations(Console(), list(found.results))
+
+
+def _both_or_neither(queries: str | None, qrels: str | None) -> None:
+    if (queries is None) != (qrels is None):
+        raise InputError("expected both --train-queries and --train-qrels, or neither")
+
+
+def _training(
+    documents: Texts, rows: np.ndarray, queries: str | None, qrels: str | None, cache: str | None, report: Report | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if queries is None or qrels is None:
+        return None
+    return training_pairs(documents, rows, queries, qrels, cache, report)
 
 
 def _beside_the_first(results: list[Evaluation]) -> list[dict[str, Any]]:

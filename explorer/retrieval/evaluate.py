@@ -106,7 +106,7 @@ def evaluate(
         if found != expected:
             raise InputError(f"{found} embeddings of {name}: expected {expected}, one for each")
     start = time.perf_counter()
-    ready = codec if isinstance(codec, Codec) else _fit(codec, rows, training, report)
+    ready = codec if isinstance(codec, Codec) else fit_or_train(codec, rows, training, report)
     fitted = time.perf_counter()
     index = build(collection.documents.ids, rows, ready, how)
     built = time.perf_counter()
@@ -151,7 +151,16 @@ def difference(one: Evaluation, other: Evaluation) -> dict[str, Estimate]:
     return estimates({name: values - other.per_query[name] for name, values in one.per_query.items()})
 
 
-def _fit(name: str, rows: np.ndarray, training: tuple[np.ndarray, np.ndarray] | None, report: Report | None) -> Codec:
+def fit_or_train(
+    name: str,
+    rows: np.ndarray,
+    training: tuple[np.ndarray, np.ndarray] | None = None,
+    report: Report | None = None,
+) -> Codec:
+    """Return the codec of that name fitted to document embeddings `rows`; bebr learns from `training` where given.
+
+    Raises `InputError` as `fit_codec` does, or for training pairs of other dimensions or without partners.
+    """
     if training is None or not name.strip().lower().startswith("bebr"):
         return fit_codec(name, rows, report=report)
     left, right = (embeddings(part, rows.shape[1], "training embeddings") for part in training)

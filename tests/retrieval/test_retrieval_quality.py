@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from explorer import cli
+from explorer.retrieval import inputs
 from explorer.retrieval.collection import Collection, Texts, read_collection, read_texts
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Search, difference, evaluate
 from explorer.retrieval.metrics import Estimate, estimates, query_metrics
+from explorer.retrieval.storage import load_index
 from hwbase import InputError
 from models.binarize import unit
 
@@ -236,6 +238,10 @@ def test_bad_input_exits_with_2_and_one_sentence(call, folder, changed, message)
         (["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "docs.npy"], "expected a folder"),
         (["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "."], "files that are of no index"),
         (["build", "--corpus", "docs.jsonl", "--out", "x", "--codec", "sing"], "did you mean 'sign'"),
+        (
+            ["build", "--corpus", "docs.jsonl", "--out", "x", "--train-qrels", "qrels.tsv"],
+            "expected both --train-queries",
+        ),
         (["query", "--index", ".", "--embeddings", "queries.npy"], "expected the folder of an index"),
         (["query", "--index", ".", "--text", "a", "--embeddings", "queries.npy"], "and not both"),
         (["query", "--index", "."], "expected --text or --embeddings"),
@@ -334,6 +340,18 @@ def test_readers_take_what_others_write(tmp_path):
         (tmp_path / "qrels").write_bytes(layout.encode())
         found = read_collection(documents, documents, tmp_path / "qrels")
         assert found.grades == ({1: 2.0}, {0: 1.5}) and found.queries.ids == ("3", "b")
+
+
+def test_an_index_is_built_of_codes_that_learned_from_judged_pairs(call, folder, tmp_path, monkeypatch):
+    # Texts of queries are those of the file, so that the model need not be there.
+    vectors = np.load(folder / "queries.npy")
+    monkeypatch.setattr(inputs, "embed", lambda texts, **_: np.stack([vectors[int(text.split()[1])] for text in texts]))
+    build = ("retrieve", "build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--codec", "bebr:2x16")
+    learned = ("--train-queries", "q.jsonl", "--train-qrels", "qrels.tsv")
+    for name, more in (("learned", learned), ("alone", ())):
+        assert call(*build, "--out", str(tmp_path / name), *more)[0] == 0
+    codes = [load_index(tmp_path / name).segments[0] for name in ("learned", "alone")]
+    assert codes[0].data.shape == codes[1].data.shape and (codes[0].data != codes[1].data).any()
 
 
 def test_tags_narrow_a_search(call, folder, tmp_path):
