@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -282,11 +283,11 @@ def show_serving(console: Console, result: ServingResult) -> None:
 
 
 def show_frame(console: Console, title: str, frame: pd.DataFrame) -> None:
-    """Print a data frame as a table, numbers to four digits."""
-    table = Table(title=title)
+    """Print a data frame as a table, numbers to four digits; brackets in texts are no styles."""
+    table = Table(title=escape(title))
     for name in frame.columns:
         numeric = pd.api.types.is_numeric_dtype(frame[name])
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(escape(str(name)), justify="right" if numeric else "left", overflow="fold")
     for values in frame.itertuples(index=False):
         table.add_row(*(_cell(value) for value in values))
     console.print(table)
@@ -295,4 +296,4 @@ def show_frame(console: Console, title: str, frame: pd.DataFrame) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "-" if value != value else figure(value)
-    return str(value)
+    return escape(str(value))

@@ -36,6 +36,11 @@ def settled(name: str, values: np.ndarray) -> np.ndarray:
     return _without_nan(values)
 
 
+def one_line(text: str) -> str:
+    """Return a reason as tables, files and terminals take it: on one line, of characters that can be written."""
+    return " ".join(text.encode("utf-8", "replace").decode().split())
+
+
 def joined(parts: Sequence[Mapping[str, np.ndarray]], sizes: Iterable[int]) -> dict[str, np.ndarray]:
     """Return the columns of `parts`, of `sizes` rows, one after the other; what a part lacks is missing there.
 

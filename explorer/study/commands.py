@@ -108,7 +108,7 @@ def _explain(console: Console, found: Dominators, study: Study) -> None:
     point, better = int(found.point["point"]), found.to_frame()
     broken = [name for name in study.constraints if not found.point[f"meets {name}"]]
     if broken:
-        console.print(f"point {point} does not meet {', '.join(broken)}", highlight=False)
+        console.print(f"point {point} does not meet {', '.join(broken)}", highlight=False, markup=False)
     if better.empty:
         place = "no point of the front beats it" if broken else "it is on the front: no other point beats it"
         console.print(f"point {point}: {place}", highlight=False)
@@ -191,7 +191,7 @@ def _tell(result: StudyResult, as_json: bool) -> None:
             shown = _thinned(best[["point", *result.study.objectives]])
             show_frame(console, f"Front: {counted(len(best), 'point')}, {len(shown)} shown", shown)
         if result.out:
-            console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True)
+            console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True, markup=False)
     if summary["unfinished"] and not as_json:
         typer.echo(
             f"hwsim: {summary['unfinished']:,} points are not computed yet; run the study again to go on", err=True

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.study.columns import joined, settled
+from explorer.study.columns import joined, one_line, settled
 from explorer.study.expressions import evaluate_formula, parse, truth
 from explorer.study.sampling import sample
 from explorer.study.space import Integer
@@ -132,4 +132,5 @@ def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[st
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")
+    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")
+    return one_line(said)

@@ -19,13 +19,14 @@ class Live:
     def __init__(self, study: Study, console: Console) -> None:
         self._study = study
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            # Names are shown as they are: brackets in them are no styles.
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[front]}"),
+            TextColumn("{task.fields[front]}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -46,6 +47,10 @@ class Live:
         """Take a finished piece."""
         if table is not None and not self._bar.disable:
             self._take(table)
+        if table is None:
+            # What an earlier run did says nothing of the time that is left.
+            self._bar.reset(self._task, completed=done, total=total)
+            return
         self._bar.update(self._task, completed=done, total=total, front=self._describe())
 
     def _take(self, table: pd.DataFrame) -> None:

@@ -108,7 +108,7 @@ class StudyReport:
     @property
     def digest(self) -> str:
         """The study's digest."""
-        return self.result.study.digest()
+        return self.result.digest
 
     @cached_property
     def reproduction(self) -> Reproduction:

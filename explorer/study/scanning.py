@@ -58,10 +58,16 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
         raise InputError(f"a scan takes one point at a time, not {points}")
     given = {n: v for n, v in inputs.items() if v is not None and v == v}
     index = ScanIndex(**{name: given.pop(name) for name in INDEX if name in given})
-    how: dict[str, Any] = {name: int(given[name]) if name in _WHOLE else given[name] for name in HOW if name in given}
+    how: dict[str, Any] = {name: _plain(name, given[name]) for name in HOW if name in given}
     costs = costmodel.load_book()
     for_costs, for_machine = split_overrides({n: v for n, v in given.items() if n not in HOW}, costs)
     fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
     figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
     columns = {name: np.array([float(value)]) for name, value in figures.items()}
     return columns | {"bound_by": np.array([str(fleet.scan.bound_by)], dtype=object)}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Counts as whole numbers; one that is none is for `scan_fleet` to refuse."""
+    whole = name in _WHOLE and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.study import closed_forms, scanning, serving
+from explorer.study.columns import one_line
 from hwbase import InputError, unknown_name
 
 #: Rows to columns: numbers or arrays (points,) by name in, arrays (points,) by name out.
@@ -106,7 +107,7 @@ def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
         raise InputError(f"{what} is a list of lists of different lengths: expected ({points},)") from None
     if values.ndim > 1 or values.size not in (1, points):
         raise InputError(f"{what} has the shape {values.shape}: expected ({points},)")
-    if values.dtype.kind == "T":
+    if values.dtype.kind in "TU":
         values = values.astype(object)
     if values.dtype.kind not in "biufUO":
         raise InputError(f"{what} is {values.dtype.name}: expected numbers, flags or texts")
@@ -123,19 +124,30 @@ def _reasons(what: str, values: np.ndarray) -> np.ndarray:
     found[missing(values)] = None
     if not all(isinstance(reason, (str, type(None))) for reason in found.flat):
         raise InputError(f"{what}: expected None, or a text that says why a point failed")
-    return found
+    said = [None if reason is None else one_line(reason) or "no reason given" for reason in found.flat]
+    return np.array(said, dtype=object).reshape(found.shape)
 
 
 def _uniform(what: str, values: np.ndarray) -> np.ndarray:
     kinds = {_KINDS.get(type(value), "") for value in values[~missing(values)].flat}
     if kinds <= {"number"}:
         return values.astype(float)
+    if kinds == {"text"}:
+        _check_text(what, values)
     if len(kinds) > 1 or "" in kinds:
         odd = next((type(value).__name__ for value in values.flat if type(value) not in _KINDS), "a mixture")
         raise InputError(f"{what} is {odd}: expected numbers, flags or texts, one kind of them")
     found = values.copy()
     found[missing(values)] = None
     return found
+
+
+def _check_text(what: str, values: np.ndarray) -> None:
+    for value in set(values[~missing(values)].flat):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(f"{what} = {value!r}: expected a text that can be written as UTF-8") from None
 
 
 _KINDS = {float: "number", int: "number", bool: "flag", str: "text"}

@@ -518,6 +518,33 @@ def test_why_with_many_columns(tmp_path, study_file, command, monkeypatch):
     assert max(len(line) for line in shown.splitlines()) <= 60 and "1 point of the front beats point" in words(shown)
 
 
+def test_brackets_are_no_styles(tmp_path, study_file, command):
+    """In titles, names, texts and reasons."""
+    text = plane("derived", "\"z[/b]\" = 'x'\n[constraints]\n\"c[/red]\" = 'x < 0.5'\n[objectives]\ncost = 'min'")
+    text = text.replace("points = 8", 'points = 60\ntitle = "A [/bold] title"\nname = "[/x]"').replace(
+        "plane", "troubled"
+    )
+    text = text.replace("x = {", 'kind = ["[/i]"]\nx = {')
+    out = str(tmp_path / "out[red]")
+    status, shown, errors = command("study", "run", study_file(text), "--workers", "1", "--out", out)
+    assert (status, errors) == (0, "")
+    for each in ("A [/bold] title", "meet c[/red]", "[/i]", "ValueError: [/i] is too much", f"wrote {out}"):
+        assert each in words(shown), each
+    result = open_result(out)
+    broken = int(result.frame.index[~result.frame["feasible"] & result.frame["failure"].isna()][0])
+    assert "does not meet c[/red]" in command("study", "why", out, str(broken))[1]
+
+
+def test_going_on_from_the_folder_alone(folder, command):
+    """The folder knows its study."""
+    whole = {path.name: path.read_bytes() for path in Path(folder).glob("part-*")}
+    for name in sorted(whole)[1:3]:
+        (Path(folder) / name).unlink()
+    status, _, errors = command("study", "run", folder, "--workers", "1", "--out", folder)
+    assert (status, errors) == (0, "")
+    assert {path.name: path.read_bytes() for path in Path(folder).glob("part-*")} == whole
+
+
 def test_why_of_a_point_on_the_front(folder, command):
     point = int(open_result(folder).front()["point"].iloc[0])
     assert f"point {point}: it is on the front" in command("study", "why", folder, str(point))[1]

@@ -128,6 +128,13 @@ def test_a_block_that_is_refused_is_halved():
     assert frame["cost"][~failed].equals(frame["x"][~failed]) and frame["cost"][failed].isna().all()
 
 
+def test_reasons_are_lines():
+    def function(x):
+        raise ValueError("first\n  second\t\ud800")
+
+    assert set(study(function, points=3).run(workers=1).frame["failure"]) == {"ValueError: first second ?"}
+
+
 def test_functions_may_work_in_place():
     def half(x, y):
         x /= 2
@@ -175,6 +182,9 @@ RETURNS = {
     "a constraint's column": ({"meets a": True}, "output meets a: every study"),
     "a failure of numbers": ({"failure": 3}, "expected None, or a text"),
     "a failure of its own": ({"failure": "did not converge", "y": 1.0}, "did not converge"),
+    "a text that is none": ({"y": "\ud800"}, "expected a text that can be written as UTF-8"),
+    "no reason": ({"failure": "", "y": 1.0}, "no reason given"),
+    "a long reason": ({"failure": "a\n\tb\ud800 c", "y": 1.0}, "a b? c"),
     "an absurd number": ({"y": 10**400}, "OverflowError"),
 }
 
