@@ -10,6 +10,7 @@ from explorer.serving import serving_cost
 from explorer.serving_traffic import traffic_from
 from explorer.study import closed_forms
 from hwbase import InputError, load_book, unknown_name
+from hwbase.check import number
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
@@ -71,7 +72,8 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
         raise InputError(f"serving takes one point at a time, not {points}")
     given = {name: _plain(name, value) for name, value in inputs.items() if not _missing(value)}
     path = given.pop("traffic", None)
-    traffic = traffic_from(path, **{name: given.pop(name) for name in TRAFFIC if name in given})
+    longest = given.get("max_context")
+    traffic = traffic_from(path, max_context=longest, **{n: given.pop(n) for n in TRAFFIC if n in given})
     scheduling = hwsim.Scheduling(**{name: given.pop(name) for name in SCHEDULING if name in given})
     costs = {name: given.pop(name) for name in COST if name in given}
     how = {name: given.pop(name) for name in SERVING if name in given}
@@ -114,4 +116,4 @@ def _missing(value: Any) -> bool:
 
 def _plain(name: str, value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
-    return int(value) if name in _WHOLE and isinstance(value, float) and value.is_integer() else value
+    return number(name, value, whole=True) if name in _WHOLE else value
