@@ -20,7 +20,7 @@ from explorer import cli
 from explorer.study import Study, identity, load_study, manifest, pieces, run
 from explorer.study.commands import open_result
 from explorer.study.result import on_disk
-from explorer.study.store import opened
+from explorer.study.store import Store, opened
 from hwbase import InputError
 
 PLANE = Study(
@@ -314,6 +314,31 @@ def test_a_simulation_that_was_interrupted_is_no_point(monkeypatch):
     study = Study({"rate_per_s": [50.0]}, evaluate="serving", fixed={"requests": 20}, sampler="grid")
     with pytest.raises(KeyboardInterrupt):
         study.run(workers=1)
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_stop_while_columns_are_levelled(written, tmp_path, monkeypatch):
+    """Pieces in which everything failed get the columns of the others one after the other."""
+    monkeypatch.setattr(pieces, "POINT_ROWS", 4)
+    study = Study({"x": {"low": 0.0, "high": 1.0, "levels": 41}}, evaluate=study_cases.halves, sampler="grid")
+    whole = study.run(tmp_path / "whole", workers=1)
+    write, calls = Store._write, []
+
+    def stopping(store, path, table):
+        calls.append(path)
+        if len(calls) == 11 + written + 1:
+            raise KeyboardInterrupt
+        write(store, path, table)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Store, "_write", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            study.run(tmp_path / "out", workers=1)
+    assert files(tmp_path / "out") != files(tmp_path / "whole")
+    # What is there can be looked at; and a run completes it.
+    pd.testing.assert_frame_equal(on_disk(study, tmp_path / "out").frame, whole.frame)
+    study.run(tmp_path / "out", workers=1)
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
 
 
 # A disk that is full: files beyond a size cannot be written.
