@@ -159,11 +159,9 @@ def _front_table(found: Fronts, metric: str) -> Table:
         f"{column}_predicted": Column("predicted"),
         f"{column}_low": Column("95 % from"),
         f"{column}_high": Column("to"),
-        "ratio": Column("groups"),
+        "ratio": Column(" / ".join(found.group_metrics)),
     }
-    first, second = found.group_metrics
-    title = f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits; groups: bits of {first} over {second}"
-    return frame_table(title, found.table, columns)
+    return frame_table(f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits", found.table, columns)
 
 
 def _worst_table(found: Fronts) -> Table:
