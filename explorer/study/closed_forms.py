@@ -72,8 +72,9 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
-    costs = costmodel.load_book(fixed.get("book") or BOOKS[fixed.get("convention", HARDWIRED["convention"])])
-    technology = hwsim.technology_book(fixed.get("technology", HARDWIRED["technology"]))
+    given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
+    costs = costmodel.load_book(given["book"] or BOOKS[given["convention"]])
+    technology = hwsim.technology_book(given["technology"])
     names = {*HARDWIRED, *_WORKLOAD, "chips", *costs, *hwsim.design_book(), *technology}
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
 
@@ -90,7 +91,7 @@ def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.nda
 
 def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of accelerators may vary."""
-    book = load_book(fixed.get("on", ACCELERATOR["on"]), MACHINE_BOOKS)
+    book = load_book(fixed.get("on") or ACCELERATOR["on"], MACHINE_BOOKS)
     fields = {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
     return {*ACCELERATOR, *_ACCELERATOR_WORKLOAD, *book, *fields}
 

@@ -35,7 +35,7 @@ _SCAN = ("shards", "latency_s", "energy_j_per_query")
 def scan_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of scans may vary: the index, the load, and constants of machines and costs."""
     machines = [load_book(name, BOOKS) for name in (ENGINE_BOOK, CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK)]
-    books = [*machines, technology_book(fixed.get("technology", TECHNOLOGY)), costmodel.load_book()]
+    books = [*machines, technology_book(fixed.get("technology") or TECHNOLOGY), costmodel.load_book()]
     return {*INDEX, *HOW, *(name for book in books for name in book)}
 
 
@@ -43,10 +43,11 @@ def check_scan(given: Mapping[str, Sequence[Any]]) -> None:
     """Raise `InputError` for a machine, memory or technology that no point can have."""
     for name, valid in (("on", SCANNERS), ("memory", MEMORIES)):
         for value in given.get(name, ()):
-            if value not in valid:
+            if value is not None and value not in valid:
                 raise unknown_name(name, value, valid)
     for value in given.get("technology", ()):
-        technology_book(value)
+        if value is not None:
+            technology_book(value)
 
 
 def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:

@@ -59,7 +59,7 @@ def serving_names(fixed: Mapping[str, Any]) -> set[str]:
     names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
     if fixed.get("on", "hnlpu") == "h100":
         return names | set(load_book("h100", BOOKS))
-    technology = hwsim.technology_book(fixed.get("technology", DEFAULT_TECHNOLOGY))
+    technology = hwsim.technology_book(fixed.get("technology") or DEFAULT_TECHNOLOGY)
     return names | set(hwsim.design_book()) | set(technology)
 
 

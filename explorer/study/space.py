@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from hwbase.check import count, number
+from hwbase.check import ABSURD, count, number
 
 #: A parameter's values, or the points of a grid, beyond which something is mistaken.
 MOST_LEVELS = 1_000_000
@@ -221,7 +221,8 @@ def _in_plain_values(given: Parameter) -> Parameter:
 
 def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
-    large = type(value) is int and abs(value) > _LARGEST_WHOLE
+    # Beyond a float's range it stays as it is, for whoever checks it.
+    large = type(value) is int and _LARGEST_WHOLE < abs(value) <= ABSURD
     return float(value) if large else value
 
 

@@ -72,6 +72,8 @@ def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> T
     A function takes its parameters by name and returns its outputs by name; `vectorised`, it gets arrays (points,)
     and returns arrays, otherwise numbers. Raises `InputError` for what is neither.
     """
+    if not isinstance(vectorised, (bool, type(None))):
+        raise InputError(f"vectorised = {vectorised!r}: expected true or false")
     if isinstance(given, str) and ":" not in given:
         if given not in TARGETS:
             raise unknown_name("evaluate", given, [*TARGETS, "package.module:function"])
@@ -79,8 +81,6 @@ def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> T
     function = _import(given) if isinstance(given, str) else given
     if not callable(function):
         raise InputError(f"evaluate = {given!r}: expected one of {', '.join(TARGETS)}, or a function")
-    if vectorised not in (None, True, False):
-        raise InputError(f"vectorised = {vectorised!r}: expected true or false")
     name = given if isinstance(given, str) else _name(function)
     known, needed = _parameters(function)
     return Target(name, _calls(name, function), bool(vectorised), known, needed)
