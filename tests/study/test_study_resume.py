@@ -4,6 +4,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -408,6 +409,38 @@ def test_a_disk_that_fills_up(out, expected, monkeypatch):
             PLANE.run(out, workers=1)
     assert len(files(out)) == 3 and not list(out.glob("*.tmp"))
     pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of ten pages, where the system lets us have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    options = ["-t", "tmpfs", "-o", "size=40k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_of_ten_pages(small_disk):
+    out = small_disk / "out"
+    with pytest.raises(InputError, match=r"cannot write .*No space left on device; what was written is kept"):
+        dataclasses.replace(PLANE, points=400).run(out, workers=1)
+    assert 0 < len(files(out)) < 10 and not list(out.glob("*.tmp"))
+    found = open_result(out)
+    assert found.unfinished == 400 - len(found.frame) and found.frame["cost"].notna().all()
+    if resize(small_disk):
+        pd.testing.assert_frame_equal(
+            dataclasses.replace(PLANE, points=400).run(out, workers=1).frame,
+            dataclasses.replace(PLANE, points=400).run(workers=1).frame,
+        )
+
+
+def resize(disk):
+    """Room for all."""
+    given = ["mount", "-o", "remount,size=4m", str(disk)]
+    return subprocess.run(given, capture_output=True).returncode == 0
 
 
 # Killed.
