@@ -11,8 +11,9 @@ import pandas as pd
 
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
+from explorer.study.reading import read_folder, unfinished
 from explorer.study.spec import Study
-from explorer.study.store import manifest, read_folder, unfinished
+from explorer.study.store import manifest
 from hwbase import InputError, Record
 
 #: Rows that a notebook shows of a front, and reasons of failure that a summary names.

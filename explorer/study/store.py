@@ -23,12 +23,10 @@ from hwbase.parsing import read_json
 
 _MANIFEST, _LOCK = "_study.json", "_lock"
 #: What a piece says of itself in its footer: the study's digest, and the rows of a piece.
-_HASH = b"hwsim.study"
+LABEL = b"hwsim.study"
 _PART = re.compile(r"part-\d{12}\.parquet")
 #: A folder may hold these before a study is in it: another run that was killed while it began.
 _BEGUN = re.compile(rf"{_LOCK}|\.{_MANIFEST}\..*")
-#: Share of the machine's memory that results may take when they are read.
-_MOST_OF_MEMORY = 0.5
 INSTALL = "pip install 'hwsim[study]'"
 
 
@@ -43,15 +41,15 @@ class Store:
     def kept(self) -> list[int]:
         """Return the first point of each piece that is there; a file that is not whole or not ours is removed."""
         found = []
-        for path in _parts(self.folder):
+        for path in part_paths(self.folder):
             try:
-                ours = (_read(path).schema.metadata or {}).get(_HASH) == self._label
+                ours = (read_part(path).schema.metadata or {}).get(LABEL) == self._label
             except (OSError, ValueError):  # ArrowInvalid is a ValueError
                 ours = False
             if not ours:
                 path.unlink()
                 continue
-            found.append(_start(path))
+            found.append(first_point(path))
         return found
 
     def keep(self, start: int, table: pd.DataFrame) -> None:
@@ -60,7 +58,7 @@ class Store:
         # What is missing is told from the values: NaN stays NaN, None becomes null; of Nones alone the kind is open.
         columns = {str(name): arrow.array(table[name].to_numpy(), from_pandas=False) for name in table}
         fields = [(name, arrow.string() if name == "failure" else each.type) for name, each in columns.items()]
-        schema = arrow.schema(fields, metadata={_HASH: self._label})
+        schema = arrow.schema(fields, metadata={LABEL: self._label})
         content = arrow.table([columns[name].cast(kind) for name, kind in fields], schema=schema)
         self._write(self._path(start), content)
 
@@ -98,7 +96,7 @@ class Store:
         A piece in which every point failed does not know its outputs when it is written.
         """
         arrow, parquet = _arrow(), arrow_parquet()
-        schemas = {path: parquet.read_schema(path) for path in _parts(self.folder)}
+        schemas = {path: parquet.read_schema(path) for path in part_paths(self.folder)}
         if len(set(map(str, schemas.values()))) < 2:
             return
         try:
@@ -109,7 +107,7 @@ class Store:
             ) from None
         for path, schema in schemas.items():
             if schema != whole:
-                table = _read(path)
+                table = read_part(path)
                 missing = {name: arrow.nulls(len(table), whole.field(name).type) for name in whole.names}
                 columns = [
                     table[name].cast(whole.field(name).type) if name in table.column_names else missing[name]
@@ -119,7 +117,7 @@ class Store:
 
     def read(self, start: int) -> pd.DataFrame:
         """Return the piece that begins at point `start`."""
-        return whole_frame([_columns(_read(self._path(start)))])
+        return whole_frame([columns_of(read_part(self._path(start)))])
 
 
 @contextlib.contextmanager
@@ -153,7 +151,7 @@ def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
                 path.unlink()
             yield Store(folder, digest, rows)
         except BaseException:
-            if not begun and not _parts(folder):
+            if not begun and not part_paths(folder):
                 _clear(folder, new)
             raise
 
@@ -177,73 +175,18 @@ def manifest(out: str | Path) -> dict[str, Any]:
     return found
 
 
-def read_folder(out: str | Path) -> pd.DataFrame:
-    """Return every row in the folder `out`, in order of its points.
-
-    Raises `InputError` if it holds none, if a file is damaged, or if the rows would take more memory than there is.
-    """
-    digest = manifest(out)["digest"].encode()
-    paths = _parts(Path(out))
-    if not paths:
-        raise InputError(f"{str(out)!r} holds no results yet: run the study")
-    _check_memory(out, paths)
-    frames = []
-    for path in paths:
-        try:
-            table = _read(path)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path.name} in {str(out)!r} is damaged ({error}): run the study again") from None
-        if not (table.schema.metadata or {}).get(_HASH, b"").startswith(digest):
-            raise InputError(f"{path.name} in {str(out)!r} is of another study: run the study again")
-        frames.append(_columns(table))
-    return whole_frame(frames)
-
-
-def unfinished(out: str | Path, points: int) -> int:
-    """Return how many of the `points` of a study are not in the folder `out` yet."""
-    paths = _parts(Path(out))
-    try:
-        label = (arrow_parquet().read_schema(paths[0]).metadata or {}).get(_HASH, b"").decode() if paths else ""
-    except (OSError, ValueError):
-        return 0  # what is damaged is told when it is read
-    rows = int(label.rpartition(" ")[2] or points)
-    return sum(min(rows, points - start) for start in set(range(0, points, rows)) - {*map(_start, paths)})
-
-
-def memory_bytes() -> int:
-    """Return the machine's memory, or an unlimited amount where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 2**63
-
-
-def _check_memory(out: str | Path, paths: list[Path]) -> None:
-    parquet = arrow_parquet()
-    try:
-        footers = [parquet.read_metadata(path) for path in paths]
-    except (OSError, ValueError):
-        return  # what is damaged is told when it is read
-    rows = sum(footer.num_rows for footer in footers)
-    # A number and a reference to a text take eight bytes each; joining needs the pieces and the whole at once.
-    needed = 2 * 8 * rows * max(footer.num_columns for footer in footers)
-    if needed > _MOST_OF_MEMORY * memory_bytes():
-        raise InputError(
-            f"{str(out)!r} is complete, but its {rows:,} rows take {needed / 1e9:.1f} GB, more than half of this "
-            f"machine's memory: read some columns with pandas.read_parquet({str(out)!r}, columns=[...])"
-        )
-
-
-def _parts(folder: Path) -> list[Path]:
+def part_paths(folder: Path) -> list[Path]:
+    """Return the files of pieces in `folder`, in order of their points."""
     return sorted(path for path in folder.glob("part-*.parquet") if _PART.fullmatch(path.name))
 
 
-def _read(path: Path) -> Any:
-    """One piece; a page that does not fit its checksum raises `OSError`."""
+def read_part(path: Path) -> Any:
+    """Return the Arrow table of one piece; a page that does not fit its checksum raises `OSError`."""
     return arrow_parquet().ParquetFile(path, page_checksum_verification=True).read()
 
 
-def _columns(table: Any) -> dict[str, np.ndarray]:
+def columns_of(table: Any) -> dict[str, np.ndarray]:
+    """Return the columns of an Arrow table as arrays, None or NaN where a value is missing."""
     return {name: table[name].to_numpy() for name in table.column_names}
 
 
@@ -256,7 +199,8 @@ def _clear(folder: Path, new: bool) -> None:
             folder.rmdir()
 
 
-def _start(path: Path) -> int:
+def first_point(path: Path) -> int:
+    """Return the first point of the piece in the file `path`."""
     return int(path.stem.removeprefix("part-"))
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import study_cases
 
-from explorer.study import Study, pieces, run, store
+from explorer.study import Study, pieces, reading, run
 from explorer.study.result import on_disk
 from hwbase import InputError
 
@@ -490,6 +490,6 @@ def test_without_the_packages(package, monkeypatch, tmp_path):
 def test_results_too_large_to_read(tmp_path, monkeypatch):
     given = study(study_cases.plane)
     given.run(tmp_path / "out", workers=1)
-    monkeypatch.setattr(store, "memory_bytes", lambda: 50 * 6 * 8 * 2)
+    monkeypatch.setattr(reading, "memory_bytes", lambda: 50 * 6 * 8 * 2)
     with pytest.raises(InputError, match=r"its 50 rows take .* more than half of this machine's memory: read some"):
         on_disk(given, tmp_path / "out").to_frame()
