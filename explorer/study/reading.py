@@ -65,6 +65,6 @@ def _check_memory(out: str | Path, paths: list[Path]) -> None:
     needed = 2 * 8 * rows * max(footer.num_columns for footer in footers)
     if needed > _MOST_OF_MEMORY * memory_bytes():
         raise InputError(
-            f"{str(out)!r} is complete, but its {rows:,} rows take {needed / 1e9:.1f} GB, more than half of this "
+            f"{str(out)!r} holds {rows:,} rows, which take {needed / 1e9:.1f} GB, more than half of this "
             f"machine's memory: read some columns with pandas.read_parquet({str(out)!r}, columns=[...])"
         )
