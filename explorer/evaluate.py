@@ -78,7 +78,7 @@ def evaluate(
 
     with ThreadPoolExecutor(max_workers=int(count("workers", workers, high=256))) as pool:
         found = list(pool.map(run, range(0, points, BLOCK)))
-    results = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
+    results: dict[str, Any] = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
     failures = results.pop("failure")
     if strict and any(failures != None):  # noqa: E711 - element by element
         raise InputError(f"{spec.name}: {next(reason for reason in failures if reason)}")
