@@ -1,6 +1,8 @@
 """`hwsim study`: run a study file, see its front, and ask why a point is not on it."""
 
+import contextlib
 import dataclasses
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,10 +73,12 @@ def run_command(
     as_json: AsJson = False,
 ) -> None:
     """Evaluate every point of a study; exit 1 if there is nothing to choose from (what was computed is kept)."""
-    given = open_study(name) if is_study(name) else load_study(name)
-    study = _changed(given, points, seed, sampler, parse_overrides(settings))
-    with Live(study, Console(stderr=True)) as live:
-        result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
+    # Standard output is for results alone, whatever a user's function prints.
+    with contextlib.redirect_stdout(sys.stderr):
+        given = open_study(name) if is_study(name) else load_study(name)
+        study = _changed(given, points, seed, sampler, parse_overrides(settings))
+        with Live(study, Console(stderr=True)) as live:
+            result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
     _tell(result, as_json)
 
 

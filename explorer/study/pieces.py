@@ -103,7 +103,7 @@ def _check_objectives(study: Study, table: Mapping[str, np.ndarray]) -> None:
 def _in_one_call(study: Study, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     try:
         return dict(study.target.evaluate(inputs, points))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Of a user's function; the shipped ones say themselves which rows are to blame.
         if points == 1:
             return {"failure": np.array([_reason(error)], dtype=object)}
@@ -126,11 +126,14 @@ def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[st
         one |= {name: int(one[name]) for name in whole if one[name] == one[name]}
         try:
             parts.append(dict(study.target.evaluate(one, 1)))
-        except Exception as error:  # whatever a simulation or a user's function raises is the row's reason
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # whatever a simulation or a user's function raises is the row's reason
             parts.append({"failure": np.array([_reason(error)], dtype=object)})
     return joined(parts, [1] * points)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")
     return one_line(said)

@@ -1,6 +1,7 @@
 """Processes for single points, which may die of what they compute."""
 
 import re
+import sys
 from collections.abc import Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -68,4 +69,9 @@ def _pool(workers: int) -> Any:
         from loky import ProcessPoolExecutor
     except ImportError:
         raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
-    return ProcessPoolExecutor(max_workers=workers)
+    return ProcessPoolExecutor(max_workers=workers, initializer=_hush)
+
+
+def _hush() -> None:
+    """What a function prints in a worker is no result of the command that runs it."""
+    sys.stdout = sys.stderr

@@ -120,7 +120,8 @@ class Study(Record):
 
     def digest(self) -> str:
         """Return the SHA-256 of all that the results depend on: the study, the version, books, networks, the files
-        that it names, and a function's code.
+        that it names, and a function's code: the whole module of one that is given by name, otherwise its own source
+        and what it carries along.
 
         Two studies of equal digest have equal results, point by point.
         """

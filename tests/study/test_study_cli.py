@@ -612,6 +612,18 @@ def test_a_pipe_gets_results_alone(study_file):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_functions_that_print_and_leave(workers, study_file):
+    """Results alone on standard output; a function that ends the program ends a row."""
+    text = plane("objectives", "cost = 'min'", "points = 24").replace("plane", "chatty")
+    arguments = [sys.executable, "-c", "from explorer import cli; cli.main()", "study", "run", study_file(text)]
+    found = subprocess.run([*arguments, "--json", "--workers", workers], capture_output=True, text=True, check=True)
+    assert found.stderr.count("computing") == 24
+    summary = strict(found.stdout)["summary"]
+    assert summary["failed"] > 0 and summary["failures"] == {"SystemExit: enough": summary["failed"]}
+
+
+@pytest.mark.slow
 def test_a_terminal_gets_the_time_left_and_the_front(study_file):
     text = GOOD.replace("plane", "slow").replace("y = { low = 0.0, high = 0.9 }\n", "")
     arguments = [sys.executable, "-c", "from explorer import cli; cli.main()", "study", "run", study_file(text)]

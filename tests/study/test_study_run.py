@@ -491,5 +491,7 @@ def test_results_too_large_to_read(tmp_path, monkeypatch):
     given = study(study_cases.plane)
     given.run(tmp_path / "out", workers=1)
     monkeypatch.setattr(reading, "memory_bytes", lambda: 50 * 6 * 8 * 2)
-    with pytest.raises(InputError, match=r"holds 50 rows, which take .* more than half of this machine's memory: read some"):
+    with pytest.raises(
+        InputError, match=r"holds 50 rows, which take .* more than half of this machine's memory: read some"
+    ):
         on_disk(given, tmp_path / "out").to_frame()
