@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import InputError, Record, unknown_name
+from hwbase.record import plain
 
 Direction = Literal["min", "max"]
 #: Points compared with the front at once; the comparisons of a block fit a cache.
@@ -22,6 +23,10 @@ class Dominators(Record):
 
     point: pd.Series
     better: pd.DataFrame
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the point and those that beat it, row by row, as what JSON holds."""
+        return {"point": plain(self.point.to_dict()), "better": plain(self.better.to_dict(orient="records"))}
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a front point that beats it; columns `OBJECTIVE_better_by` are shares of the point's value."""

@@ -16,7 +16,7 @@ from explorer.options import parse_count, parse_overrides
 from explorer.output import AsJson, Out, emit
 from explorer.pareto import Dominators
 from explorer.study.progress import Live
-from explorer.study.result import StudyResult, on_disk, plain_row
+from explorer.study.result import StudyResult, on_disk
 from explorer.study.spec import Study, example_names, load_study, study_from
 from explorer.study.store import is_study, manifest
 from explorer.terminal import show_frame
@@ -101,9 +101,7 @@ def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = 
     result = open_result(folder)
     found = result.dominated_by(point)
     if as_json or out:
-        better = found.to_frame().reset_index(drop=True)
-        rows = [plain_row(row) for _, row in better.iterrows()]
-        emit(better if out and out.lower().endswith(".csv") else {"point": plain_row(found.point), "better": rows}, out)
+        emit(found, out)
         return
     _explain(Console(), found, result.study)
 

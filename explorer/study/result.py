@@ -81,7 +81,7 @@ class StudyResult(Record):
 
     def dominated_by(self, point: int) -> Dominators:
         """Return the points of the front that beat `point`, and by how much; raises `InputError` as `front` does."""
-        if isinstance(point, bool) or point not in self.frame.index:
+        if isinstance(point, bool) or np.ndim(point) or point not in self.frame.index:
             raise InputError(f"point = {point!r}: expected one of the {len(self.frame):,} points of the study")
         row = self.frame.loc[point]
         if isinstance(row["failure"], str):

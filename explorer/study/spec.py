@@ -196,7 +196,7 @@ def load_study(name_or_path: str | Path) -> Study:
 
     Raises `InputError` for a file that cannot be read, unknown keys (the nearest suggested) and all that `Study` does.
     """
-    path = Path(name_or_path)
+    path = Path(name_or_path if isinstance(name_or_path, Path) else str(name_or_path))
     if path.suffix != ".toml":
         path = EXAMPLES / f"{name_or_path}.toml"
         if str(name_or_path) not in example_names():

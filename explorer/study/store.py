@@ -128,9 +128,9 @@ def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
     be written, holds another study or other files, or another run works on it.
     """
     arrow_parquet()
-    folder, digest = Path(out), study.digest()
-    if not str(out).strip():
+    if not isinstance(out, (str, Path)) or not str(out).strip():
         raise InputError(f"cannot write {str(out)!r}: expected the name of a folder")
+    folder, digest = Path(out), study.digest()
     try:
         new = not folder.exists()
         folder.mkdir(exist_ok=True)

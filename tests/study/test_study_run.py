@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import importlib
 import itertools
+import json
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 import study_cases
 
-from explorer.study import Study, pieces, reading, run
+from explorer.study import Study, load_study, pieces, reading, run
 from explorer.study.result import on_disk
 from hwbase import InputError
 
@@ -461,6 +462,37 @@ def test_a_search_in_which_everything_fails():
 
 def test_a_search_asks_for_one_of_each_point_number():
     assert SEARCH.run(workers=1).frame["point"].tolist() == list(range(60))
+
+
+# What results are.
+
+
+def test_results_are_records():
+    result = dataclasses.replace(DESIGNS, points=64).run(workers=1)
+    found = json.loads(result.to_json())
+    assert found["summary"]["points"] == 64 and len(found["front"]) == len(result.front())
+    beaten = next(p for p in result.feasible["point"] if len(result.dominated_by(p).better))
+    why = json.loads(result.dominated_by(beaten).to_json())
+    assert why["point"]["point"] == beaten and len(why["better"]) == len(result.dominated_by(beaten).better)
+    assert "<table" in result._repr_html_() and "<table" in DESIGNS._repr_html_()
+
+
+@pytest.mark.parametrize("point", ["x", -1, 64, True, None, [1], np.array([1]), 1.5, float("nan")])
+def test_points_that_are_none(point):
+    with pytest.raises(InputError, match="expected one of the 64 points"):
+        dataclasses.replace(DESIGNS, points=64).run(workers=1).dominated_by(point)
+
+
+@pytest.mark.parametrize("out", [3, b"out", ["out"], ""])
+def test_outputs_that_are_no_folder(out):
+    with pytest.raises(InputError, match="expected the name of a folder"):
+        study(study_cases.plane).run(out, workers=1)
+
+
+@pytest.mark.parametrize("name", [None, 3, "no-such-study", "/tmp"])
+def test_studies_that_are_none(name):
+    with pytest.raises(InputError, match="unknown study"):
+        load_study(name)
 
 
 # What is missing.
