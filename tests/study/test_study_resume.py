@@ -518,7 +518,10 @@ def test_killed_with_its_workers(tmp_path, environment):
 def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
     """One word, status 130, no word from the workers; what was computed is kept."""
     path, out = write_study(tmp_path, "slow", 400), tmp_path / "out"
-    arguments = [sys.executable, "-c", "from explorer import cli; cli.main()", "study", "run", str(path)]
+    # A background job may have the signal ignored, and its children with it.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = f"{listening}from explorer import cli; cli.main()"
+    arguments = [sys.executable, "-c", code, "study", "run", str(path)]
     process = subprocess.Popen(
         [*arguments, "--out", str(out), "--workers", workers],
         env=environment,
