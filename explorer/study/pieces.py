@@ -14,7 +14,7 @@ from explorer.study.spec import Study
 from hwbase import InputError, unknown_name
 
 #: Rows of a piece where a whole piece is one call, and where every point is.
-VECTORISED_ROWS, POINT_ROWS = 262_144, 8
+VECTORISED_ROWS, POINT_ROWS = 524_288, 8
 
 
 def piece_rows(study: Study) -> int:
