@@ -18,7 +18,7 @@ _MOST_FRONT = 1500
 #: Lines that the eye can still follow.
 _MOST_LINES = 200
 _STYLES = ((BLUE, ""), (CYAN, "/"), (YELLOW, "."), (GREEN, "x"))
-_HEIGHT_PX, _ROW_PX, _BARE_PX = 420, 18, 110
+_HEIGHT_PX, _ROW_PX, _BARE_PX, _STAGGER_PX = 420, 18, 110, 15
 
 
 def front_scatter(result: StudyResult, across: str, up: str) -> go.Figure:
@@ -95,10 +95,12 @@ def front_along(result: StudyResult) -> go.Figure:
         customdata=[str(knee[name]) for name in names],
         hovertemplate="%{x}: %{customdata}<extra>knee</extra>",
     )
-    for axis, name in zip(axes, names, strict=True):
-        for at, end, anchor in ((0.0, ends[name][0], "top"), (1.0, ends[name][1], "bottom")):
-            drawn.add_annotation(x=axis, y=at, text=text(end), showarrow=False, yanchor=anchor)
-    drawn.update_yaxes(visible=False, range=[-0.12, 1.12])
+    for i, (axis, name) in enumerate(zip(axes, names, strict=True)):
+        # Every other label stands farther out, so that neighbours have room on a narrow page.
+        out = _STAGGER_PX * (i % 2)
+        for at, end, anchor, shift in ((0.0, ends[name][0], "top", -out), (1.0, ends[name][1], "bottom", out)):
+            drawn.add_annotation(x=axis, y=at, text=text(end), showarrow=False, yanchor=anchor, yshift=shift)
+    drawn.update_yaxes(visible=False, range=[-0.2, 1.2])
     drawn.update_xaxes(tickangle=-35, automargin=True, showgrid=True)
     return drawn
 
