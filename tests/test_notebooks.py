@@ -10,8 +10,8 @@ import hwsim
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 PLOTLY, PNG = "application/vnd.plotly.v1+json", "image/png"
-#: Seconds that a notebook may take, and bytes of a committed one.
-LONGEST_S, LARGEST = 120, 1_000_000
+#: Seconds after which a cell hangs (how long notebooks take is measured, not tested), and bytes of a committed one.
+HANGS_S, LARGEST = 600, 1_000_000
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -19,7 +19,7 @@ notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.ste
 @pytest.mark.slow
 @notebooks
 def test_notebook_runs(path: Path) -> None:
-    NotebookClient(nbformat.read(path, as_version=4), timeout=LONGEST_S, kernel_name="python3").execute()
+    NotebookClient(nbformat.read(path, as_version=4), timeout=HANGS_S, kernel_name="python3").execute()
 
 
 @notebooks
