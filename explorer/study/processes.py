@@ -1,8 +1,11 @@
 """Processes for single points, which may die of what they compute."""
 
+import contextlib
 import re
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -69,9 +72,30 @@ def _pool(workers: int) -> Any:
         from loky import ProcessPoolExecutor
     except ImportError:
         raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
-    return ProcessPoolExecutor(max_workers=workers, initializer=_hush)
+    pool = ProcessPoolExecutor(max_workers=workers, initializer=_hush)
+    with _deaf():
+        # The first task starts the processes.
+        pool.submit(int)
+    return pool
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started inside never hear an interrupt: whoever started them hears it and ends them.
+
+    A signal that is ignored stays so in what is started; one in this very moment is lost. Only the main thread may.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _hush() -> None:
-    """What a function prints in a worker is no result of the command that runs it."""
+    """What a function prints in a worker is no result of the command that runs it; nor does an interrupt reach it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout = sys.stderr

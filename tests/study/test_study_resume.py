@@ -516,7 +516,7 @@ def test_killed_with_its_workers(tmp_path, environment):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
-    """One word, status 130, no word from the workers; what was computed is kept."""
+    """One word, status 130, none from the workers; what was computed is kept."""
     path, out = write_study(tmp_path, "slow", 400), tmp_path / "out"
     # A background job may have the signal ignored, and its children with it.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -535,5 +535,9 @@ def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
         time.sleep(0.02)
     # To the whole group, as a terminal does.
     os.killpg(process.pid, signal.SIGINT)
-    assert process.communicate(timeout=60) == ("", "hwsim: interrupted\n") and process.returncode == 130
+    said, complained = process.communicate(timeout=60)
+    assert said == "" and process.returncode == 130
+    # The keeper of the workers' semaphores may add a word on those that were killed.
+    assert "hwsim: interrupted\n" in complained and "Process Loky" not in complained
+    assert workers == "2" or complained == "hwsim: interrupted\n"
     assert 2 <= len(files(out)) < 50 and not list(out.glob("*.tmp"))
