@@ -14,6 +14,7 @@ import hwsim
 import models
 from explorer.economics import BOOKS
 from explorer.evaluate import BLOCK, FLEETS, Setting, evaluate_block
+from explorer.study.columns import joined
 from hwbase import Book, InputError, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 
@@ -262,18 +263,4 @@ def _tolerant(
         _tolerant(evaluate, setting, {n: v[cut] if np.ndim(v) else v for n, v in varied.items()}, size)
         for cut, size in ((slice(half), half), (slice(half, None), points - half))
     ]
-    return _joined(parts, (half, points - half))
-
-
-def _joined(parts: list[dict[str, np.ndarray]], sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Return the columns of `parts` one after the other; a part without a column has NaN, or None for texts, there."""
-    joined = {}
-    for name in dict.fromkeys(name for part in parts for name in part):
-        text = any(part[name].dtype.kind in "OUS" for part in parts if name in part)
-        kind, nothing = (object, None) if text else (float, np.nan)
-        columns = [
-            part[name].astype(kind) if name in part else np.full(size, nothing, dtype=kind)
-            for part, size in zip(parts, sizes, strict=True)
-        ]
-        joined[name] = np.concatenate(columns)
-    return joined
+    return joined(parts, (half, points - half))

@@ -1,7 +1,5 @@
 """How a study came about, said from the study itself; and the constants that stand behind its points."""
 
-from collections.abc import Mapping
-
 import costmodel
 import hwsim
 from explorer.economics import CostAnswer, cost
@@ -10,7 +8,7 @@ from explorer.reporting.methods import Method, cost_methods, reading_methods
 from explorer.study.closed_forms import HARDWIRED
 from explorer.study.result import StudyResult
 from explorer.study.spec import Study
-from hwbase import InputError, Quantity
+from hwbase import InputError
 
 _SAMPLERS = {
     "grid": ("Every combination of the parameters' values.", ""),
@@ -36,7 +34,7 @@ _TARGETS = {
 }
 
 
-def study_methods(result: StudyResult, constants: Mapping[str, Quantity]) -> list[Method]:
+def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method]:
     """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
     study = result.study
     said, reference = _SAMPLERS[study.sampler]
@@ -47,10 +45,10 @@ def study_methods(result: StudyResult, constants: Mapping[str, Quantity]) -> lis
     ]
     if study.target.name in ("hardwired", "accelerator") and (run := _one_run(study)) is not None:
         found += reading_methods([run])
-    if study.target.name == "hardwired" and constants:
+    if answer is not None:
         conventions = costmodel.conventions.named(_setting(study, "convention"))
         conventions = conventions.switched(die_formula=_setting(study, "die_formula"))
-        found += cost_methods(conventions, constants, "n5")
+        found += cost_methods(conventions, answer.assumptions, answer.node)
     if study.derived or study.constraints:
         formulas = [f"{name} = {text}" for name, text in study.derived.items()]
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]

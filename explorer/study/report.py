@@ -103,7 +103,7 @@ class StudyReport:
     @cached_property
     def methods(self) -> list[Method]:
         """How the points came about."""
-        return study_methods(self.result, self.constants)
+        return study_methods(self.result, self.cost)
 
     @property
     def digest(self) -> str:
