@@ -8,7 +8,7 @@ import sys
 import time
 
 import models
-from explorer.measured_gpus import against_measured
+from explorer.serving.measured_gpus import against_measured
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
 from hwsim.events.traffic import closed_loop, poisson

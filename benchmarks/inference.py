@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from explorer.arithmetic import ARITHMETICS, linear_operator
+from explorer.inference.arithmetic import ARITHMETICS, linear_operator
 from models.inference import FloatLinear, Transformer, read_model
 
 RUNS = 5

@@ -18,7 +18,7 @@ from SALib.analyze import sobol as salib_analyze
 from SALib.sample import sobol as salib_sample
 
 from explorer.uncertainty import Scenario, analyse, factors_of
-from explorer.uncertainty.factors import correlated_shares
+from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.scenario import Machine
 
 RUNS = 3

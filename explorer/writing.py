@@ -1,10 +1,15 @@
 """Files written whole or not at all."""
 
+import json
 import os
+import shutil
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from hwbase import InputError
+from hwbase.record import finite
 
 
 def write_text(text: str, path: str | Path) -> Path:
@@ -53,3 +58,71 @@ def ordinary_mode(mode: int) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mode & ~mask
+
+
+#: What a folder of ours may hold; only such a folder is replaced.
+FILES = ("result.json", "requests.csv", "timeline.csv", "trace.json", "page.html", "comparison.json", "comparison.csv")
+
+
+#: Characters of a path that a message shows.
+_SHOWN = 200
+
+
+def check_folder(path: str | Path, known: Collection[str] = FILES) -> Path:
+    """Return the folder that `path` names, after checking that results can go there; raises `InputError`.
+
+    A folder that is there already may hold files of the names `known` only.
+    """
+    where = f"--out {str(path)[:_SHOWN]!r}"
+    try:
+        folder = Path(path).resolve()
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{where} is a file: expected a folder to write")
+        if folder.is_dir() and (others := sorted(p.name for p in folder.iterdir() if p.name not in known)):
+            raise InputError(f"{where} holds {others[0]!r}: expected a new folder, or an older result of hwsim")
+        if not folder.parent.is_dir():
+            raise InputError(f"{where}: {str(folder.parent)!r} is not a folder")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    return folder
+
+
+def write_folder(path: str | Path, files: Mapping[str, str]) -> Path:
+    """Write `files` (name to text) as the folder `path` and return it; an older result there is replaced as a whole.
+
+    Raises `InputError` if that cannot be done; then what was there stays as it was.
+    """
+    folder = check_folder(path, {*FILES, *files})
+    made = None
+    try:
+        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        made.chmod(ordinary_mode(0o777))
+        for name, text in files.items():
+            (made / name).write_text(text, encoding="utf-8")
+        if folder.is_dir():
+            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+            folder.replace(old / folder.name)
+            try:
+                made.replace(folder)
+            except OSError:
+                (old / folder.name).replace(folder)
+                raise
+            finally:
+                shutil.rmtree(old)
+        else:
+            made.replace(folder)
+    except OSError as error:
+        raise InputError(f"--out {str(path)!r}: cannot be written ({error.strerror})") from None
+    finally:
+        if made is not None and made.is_dir():
+            shutil.rmtree(made)
+    return folder
+
+
+def json_text(data: Any) -> str:
+    """Return `data` as strict JSON; numbers that are not finite become null."""
+    return json.dumps(finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -310,3 +310,9 @@ __all__ = [
     "sourced",
     "split_unit",
 ]
+
+
+def split_overrides(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (those whose key is in `known`, the others)."""
+    inside = {key: value for key, value in overrides.items() if key in known}
+    return inside, {key: value for key, value in overrides.items() if key not in known}

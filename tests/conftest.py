@@ -10,7 +10,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # first import of NumPy, and for the processes that tests start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from explorer import cli
+from explorer.commands import app as cli
 
 
 @pytest.fixture

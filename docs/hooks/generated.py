@@ -10,8 +10,8 @@ from mkdocs.structure.files import File
 
 import costmodel
 import explorer
-from explorer.cli import app
-from explorer.reproduce import PAPERS
+from explorer.commands.app import app
+from explorer.papers.reproduce import PAPERS
 from hwbase import Book, book_names
 from hwbase.books import load_book
 from hwsim.technology import BOOKS

@@ -10,8 +10,7 @@ import numpy as np
 
 import costmodel
 from costmodel import tools
-from explorer.papers.cells import read_rows
-from explorer.scoreboard import Scoreboard
+from explorer.papers.scoreboard import Scoreboard, read_rows
 
 _CELLS = Path(__file__).with_name("cost_tools.csv")
 #: Grids of the examples, in kg/kWh: coal (ACT, act/models/carbon_intensity/source.yaml) and Taiwan (3D-Carbon).

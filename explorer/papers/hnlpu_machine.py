@@ -11,9 +11,8 @@ from typing import Any
 
 import hwsim
 import models
-from explorer.papers.cells import read_rows
 from explorer.papers.hnlpu_serving import serving_figures
-from explorer.scoreboard import Row
+from explorer.papers.scoreboard import Row, read_rows
 from hwbase import Quantity, load_book
 from hwsim.simulate import hardwired
 from hwsim.technology import BOOKS

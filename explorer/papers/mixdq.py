@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.allocate import Allocation, allocate
+from explorer.allocation.allocate import Allocation, allocate
 from explorer.papers import mixdq_data as data
-from explorer.papers.cells import read_rows
-from explorer.scoreboard import Row
+from explorer.papers.scoreboard import Row, read_rows
 from hwbase import load_book
 from hwsim.network_roofline import NetworkTime, load_gpu, network_time
 from hwsim.technology import BOOKS

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from explorer.figures.numbers import plain
+from explorer.documents.numbers import plain
 from explorer.precision.fronts import Fronts
 from explorer.precision.joint import JointFronts
 

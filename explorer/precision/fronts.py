@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.allocate import allocate
+from explorer.allocation.allocate import allocate
 from explorer.precision.networks import Network
 from explorer.precision.runs import Runs, interval, of_kind
 from explorer.precision.sensitivity import Maker, Report, Sensitivity, sensitivity

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.allocate import allocate
-from explorer.cost_table import cost_table
+from explorer.allocation.allocate import allocate
+from explorer.allocation.costs import cost_table
 from explorer.precision.networks import Bits, Network
 from explorer.precision.runs import Runs, interval
 from explorer.precision.sensitivity import Maker, Report, sensitivity

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.perplexity import real_text
+from explorer.inference.text import real_text
 from explorer.precision.metrics import divergence, log_softmax, noise
 from explorer.precision.networks import Bits, Choice, Layer, Moments, check_choice, check_rounding
 from hwbase import InputError, check, unknown_name

@@ -4,23 +4,22 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from explorer.figures.captioned import CaptionedFigure, captioned_figure
-from explorer.figures.precision import (
+from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, frame_table
+from explorer.precision.estimate import ESTIMATORS
+from explorer.precision.figures import (
     bits_of_layers,
     loss_over_bits,
     loss_over_cost,
     predicted_and_measured,
     sensitivity_by_layer,
 )
-from explorer.figures.tables import Column, Table, frame_table
-from explorer.output import json_text
-from explorer.precision.estimate import ESTIMATORS
 from explorer.precision.findings import findings, joint_findings
 from explorer.precision.fronts import SCHEMES, Fronts
 from explorer.precision.joint import JointFronts
 from explorer.precision.study import FrontStudy
-from explorer.report import render_page
-from explorer.serving_page import Page, Section
+from explorer.writing import json_text
 
 _METRIC_NAMES = {
     "kl": "divergence [nats]",

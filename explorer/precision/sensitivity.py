@@ -18,7 +18,7 @@ import pandas as pd
 
 from explorer.precision.metrics import decibels
 from explorer.precision.networks import Bits, Layer, Network
-from explorer.precision.store import Store
+from explorer.precision.runs import Store
 from hwbase import InputError, Record, check, unknown_name
 from models.quantise import UNROUNDED, check_bits
 

@@ -23,8 +23,8 @@ import pandas as pd
 
 import costmodel
 import hwsim
-from explorer.allocate import allocate
-from explorer.cost_table import cost_table, hardwired_silicon
+from explorer.allocation.allocate import allocate
+from explorer.allocation.costs import cost_table, hardwired_silicon
 from explorer.precision.language import LanguageNetwork, language_network
 from explorer.precision.models import maker
 from explorer.precision.runs import Runs, interval, of_kind

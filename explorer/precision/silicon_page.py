@@ -2,14 +2,13 @@
 
 import pandas as pd
 
-from explorer.figures.captioned import captioned_figure
-from explorer.figures.numbers import money, plain
-from explorer.figures.silicon import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
-from explorer.figures.tables import Column, Table, frame_table
-from explorer.output import json_text
+from explorer.documents.captioned import captioned_figure
+from explorer.documents.numbers import money, plain
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, frame_table
+from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
-from explorer.report import render_page
-from explorer.serving_page import Page, Section
+from explorer.writing import json_text
 
 #: What a study's folder may hold.
 SILICON_FILES = ("silicon.csv", "choices.csv", "areas.csv", "summary.json", "page.html")

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.retrieval.lists import Lists
-from explorer.retrieval.segment import Segment, merge, new_segment
+from explorer.retrieval.segment import Lists, Segment, merge, new_segment
 from hwbase import InputError, unknown_name
 from hwbase.check import count
 from models.binarize import Codec, embeddings

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from explorer.retrieval.index import Index
-from explorer.retrieval.lists import Lists
-from explorer.retrieval.segment import Segment
+from explorer.retrieval.segment import Lists, Segment
 from explorer.writing import ordinary_mode, write_text
 from hwbase import InputError
 from models.binarize import Codec, codec_from_state, codec_state

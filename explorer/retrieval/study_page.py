@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.captioned import captioned_figure
-from explorer.figures.numbers import money, plain
-from explorer.figures.tables import Column, Table, frame_table
-from explorer.figures.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
-from explorer.report import render_page
-from explorer.retrieval_front import holding_cost, scanning_cost
-from explorer.serving_page import Page, Section
+from explorer.documents.captioned import captioned_figure
+from explorer.documents.numbers import money, plain
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, frame_table
+from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
+from explorer.scan.front import holding_cost, scanning_cost
 
 #: Colour and marker of each family of codecs.
 STYLES = {

@@ -12,8 +12,8 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.economics import BOOKS
-from explorer.evaluate import BLOCK, FLEETS, Setting, evaluate_block
+from explorer.pricing.economics import BOOKS
+from explorer.pricing.evaluate import BLOCK, FLEETS, Setting, evaluate_block
 from explorer.study.columns import joined
 from hwbase import Book, InputError, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS

@@ -2,9 +2,9 @@
 
 import costmodel
 import hwsim
-from explorer.economics import CostAnswer, cost
-from explorer.figures.numbers import counted
-from explorer.reporting.methods import Method, cost_methods, reading_methods
+from explorer.documents.methods import Method, cost_methods, reading_methods
+from explorer.documents.numbers import counted
+from explorer.pricing.economics import CostAnswer, cost
 from explorer.study.closed_forms import HARDWIRED
 from explorer.study.result import StudyResult
 from explorer.study.spec import Study

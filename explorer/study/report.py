@@ -12,20 +12,27 @@ import pandas as pd
 
 import costmodel
 import hwsim
-from explorer.economics import BOOKS, CostAnswer
-from explorer.figures.captioned import CaptionedFigure, captioned_figure
-from explorer.figures.numbers import MISSING, compact, counted, mass, percent
-from explorer.figures.tables import Column, Table
-from explorer.report import render_page
-from explorer.reporting import markdown
-from explorer.reporting.files import write_as
-from explorer.reporting.methods import Method
-from explorer.reporting.quality import quality, quality_table, source_table
-from explorer.reporting.reproduce import BookUse, Reproduction, book_use, books_table, reproduction, versions_said
-from explorer.reporting.scopes import boundary_said, carbon_scopes
-from explorer.serving_page import Section
-from explorer.study.drivers import drivers
-from explorer.study.figures import driver_bars, front_along, front_scatter
+from explorer.documents import markdown
+from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.files import write_as
+from explorer.documents.methods import Method
+from explorer.documents.numbers import MISSING, compact, counted, mass, percent
+from explorer.documents.page import Section, render_page
+from explorer.documents.sources import (
+    BookUse,
+    Reproduction,
+    book_use,
+    books_table,
+    quality,
+    quality_table,
+    reproduction,
+    source_table,
+    versions_said,
+)
+from explorer.documents.tables import Column, Table
+from explorer.pricing.economics import BOOKS, CostAnswer
+from explorer.report.scopes import boundary_said, carbon_scopes
+from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer

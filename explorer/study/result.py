@@ -11,9 +11,8 @@ import pandas as pd
 
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
-from explorer.study.reading import read_folder, unfinished
 from explorer.study.spec import Study
-from explorer.study.store import manifest
+from explorer.study.store import manifest, read_folder, unfinished
 from hwbase import InputError, Record
 
 #: Rows that a notebook shows of a front, and reasons of failure that a summary names.
@@ -125,7 +124,7 @@ class StudyResult(Record):
 
         Raises `InputError` for another name, and where the file cannot be written.
         """
-        from explorer.study.report import write_study_report  # the report shows results, so this arrow closes a circle
+        from explorer.study.report import write_study_report
 
         return write_study_report(self, path, command or f"hwsim study run {self.study.name}")
 

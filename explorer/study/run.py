@@ -11,16 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.study.cluster import cluster as on_cluster
 from explorer.study.columns import whole_frame
+from explorer.study.executors import Processes, carefully
+from explorer.study.executors import cluster as on_cluster
 from explorer.study.pieces import evaluate_columns, evaluate_piece, piece_rows
-from explorer.study.processes import Processes, carefully
-from explorer.study.reading import memory_bytes
 from explorer.study.result import StudyResult, in_memory, on_disk
 from explorer.study.sampling import sample
 from explorer.study.search import Search
 from explorer.study.spec import SEARCH, Study
-from explorer.study.store import Store, opened
+from explorer.study.store import Store, memory_bytes, opened
 from hwbase import InputError
 from hwbase.check import count
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 import costmodel
-from explorer.options import split_overrides
-from explorer.retrieval_cost import scan_fleet
+from explorer.scan.cost import scan_fleet
 from hwbase import InputError, load_book, unknown_name
+from hwbase.books import split_overrides
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, ScanIndex
 from hwsim.retrieval.engine import ENGINE_BOOK
 from hwsim.retrieval.processors import CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 import hwsim
-from explorer.serving import serving_cost
-from explorer.serving_traffic import traffic_from
+from explorer.serving.cost import serving_cost
+from explorer.serving.traffic import traffic_from
 from explorer.study import closed_forms
 from hwbase import InputError, load_book, unknown_name
 from hwbase.check import number

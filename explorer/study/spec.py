@@ -100,7 +100,7 @@ class Study(Record):
 
     def run(self, out: str | Path | None = None, **how: Any) -> "StudyResult":
         """Return every point, evaluated; see `explorer.study.run`, which takes the same options."""
-        from explorer.study.run import run  # the runner knows studies, so this arrow closes a circle
+        from explorer.study.run import run
 
         return run(self, out, **how)
 

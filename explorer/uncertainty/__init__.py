@@ -1,14 +1,11 @@
 """Uncertainty: what the ranges of the books do to an answer, what decides it, and where hardwiring breaks even."""
 
-from explorer.uncertainty import figures
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS, analyse
 from explorer.uncertainty.axes import AXES, Axis, axis_named
 from explorer.uncertainty.breakeven import BreakEven, Crossing, Curve, break_even, cross
-from explorer.uncertainty.breakeven_page import render_break_even
-from explorer.uncertainty.distributions import SHAPES, Distribution, distribution, distributions
-from explorer.uncertainty.factors import Factor, factors_of
+from explorer.uncertainty.distributions import SHAPES, Distribution, Factor, distribution, distributions, factors_of
 from explorer.uncertainty.indices import sobol_indices
-from explorer.uncertainty.page import render_uncertainty
+from explorer.uncertainty.page import render_break_even, render_uncertainty
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Probability, Uncertainty, chance
 from explorer.uncertainty.scenario import Scenario

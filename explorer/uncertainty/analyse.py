@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import models
-from explorer.economics import PAPER_MODEL
+from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Uncertainty
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen

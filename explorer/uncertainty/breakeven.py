@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 import models
-from explorer.economics import PAPER_MODEL
+from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import RATIOS
-from explorer.uncertainty.attempt import attempt
 from explorer.uncertainty.axes import AXES, Axis, axis_named
-from explorer.uncertainty.factors import correlated_shares, factors_of
-from explorer.uncertainty.propagate import samples_of, unit_sequence
+from explorer.uncertainty.distributions import correlated_shares, factors_of
+from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import InputError, Quantity, Record, quantities_frame

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.figures.numbers import pretty_unit
-from explorer.figures.serving import style
-from explorer.figures.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, text
+from explorer.documents.numbers import pretty_unit
+from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
 from explorer.uncertainty.results import Uncertainty

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from explorer.uncertainty.distributions import Distribution
-from explorer.uncertainty.factors import Factor
+from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
 from hwbase.check import number

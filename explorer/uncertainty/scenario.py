@@ -12,11 +12,11 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.economics import BOOKS, PAPER_MODEL
-from explorer.evaluate import evaluate
-from explorer.options import split_overrides
+from explorer.pricing.economics import BOOKS, PAPER_MODEL
+from explorer.pricing.evaluate import evaluate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
+from hwbase.books import split_overrides
 from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
 
 #: Counts that no unit gives away.

@@ -7,7 +7,7 @@ import sys
 import pandas as pd
 import pytest
 
-from explorer import cli
+from explorer.commands import app as cli
 from explorer.papers import mixdq_data
 
 CONTRACT = ("bits", "objective", "bound", "gap", "mean_bits", "status")
@@ -15,7 +15,7 @@ CONTRACT = ("bits", "objective", "bound", "gap", "mean_bits", "status")
 
 def process(*arguments, cwd):
     """(status, standard output, standard error) of the command as a process of its own."""
-    command = [sys.executable, "-c", "from explorer.cli import main; main()", "allocate", *map(str, arguments)]
+    command = [sys.executable, "-c", "from explorer.commands.app import main; main()", "allocate", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
     return done.returncode, done.stdout, done.stderr
 

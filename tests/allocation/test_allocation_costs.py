@@ -6,7 +6,7 @@ import pytest
 
 import explorer
 import hwsim
-from explorer.cost_table import HARDWARE
+from explorer.allocation.costs import HARDWARE
 from explorer.papers import mixdq_data
 from hwbase import InputError
 from hwsim.network_roofline import Gpu, attention_seconds, kernel_widths, layer_seconds, load_gpu, network_time

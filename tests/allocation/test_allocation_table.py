@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import explorer
-from explorer.allocation_quantities import parse_constraint, quantity
-from explorer.allocation_table import read_layers
+from explorer.allocation.quantities import parse_constraint, quantity
+from explorer.allocation.table import read_layers
 from hwbase import InputError
 
 HEAD = "layer,group,bits,size,loss\n"

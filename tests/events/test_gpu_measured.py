@@ -2,7 +2,7 @@
 
 import pytest
 
-from explorer.measured_gpus import against_measured, measured_points
+from explorer.serving.measured_gpus import against_measured, measured_points
 from hwbase import InputError
 
 pytest.importorskip("aiconfigurator_core", reason="measured GPUs: pip install 'hwsim[gpu]'")

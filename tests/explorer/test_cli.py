@@ -358,7 +358,7 @@ def test_a_broken_prediction_ends_with_status_1(call):
 def process(*arguments, folder, **more):
     environment = {**os.environ, "COLUMNS": "120"}
     return subprocess.run(
-        [sys.executable, "-c", "from explorer.cli import main; main()", *arguments],
+        [sys.executable, "-c", "from explorer.commands.app import main; main()", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -381,7 +381,7 @@ def test_processes(tmp_path):
 
 
 def test_a_reader_that_leaves_early(tmp_path):
-    code = "from explorer.cli import main; main()"
+    code = "from explorer.commands.app import main; main()"
     writer = subprocess.Popen(
         [sys.executable, "-c", code, "reproduce", "--json"],
         cwd=tmp_path,

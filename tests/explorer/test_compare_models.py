@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from explorer.answer import answer
-from explorer.compare_models import MOST, compare_models
-from explorer.compare_models_page import (
+from explorer.report.answer import answer
+from explorer.report.side_by_side import MOST, compare_models
+from explorer.report.side_by_side_page import (
     comparison_frame,
     merged_methods,
     render_models,
@@ -17,7 +17,7 @@ from explorer.compare_models_page import (
     side_by_side_table,
     write_comparison,
 )
-from explorer.reporting.tidy import tidy
+from explorer.report.tidy import tidy
 from hwbase import InputError
 
 MODELS = ("llama-3-8b", "smollm2-135m")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from explorer import compare_tools
-from explorer.compare_tools import MOST_DIES, all_nodes, largest_exchange
-from explorer.compare_tools_page import render_tools
-from explorer.figures.compare_tools import tool_dots, tools_over_area
 from explorer.papers.cost_tools import published_checks
+from explorer.tools import compare as compare_tools
+from explorer.tools.compare import MOST_DIES, all_nodes, largest_exchange
+from explorer.tools.figures import tool_dots, tools_over_area
+from explorer.tools.page import render_tools
 from hwbase import InputError
 
 

@@ -9,8 +9,8 @@ import pytest
 import costmodel
 import hwsim
 import models
-from explorer import evaluate as call  # the function
-from explorer.evaluate import evaluate
+from explorer.pricing import evaluate as call
+from explorer.pricing.evaluate import evaluate
 from hwbase import InputError
 from hwsim.simulate import hardwired
 

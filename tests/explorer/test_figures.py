@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 import costmodel
 import hwsim
 import models
-from explorer import figures
-from explorer.figures import numbers
-from explorer.figures.breakdown import PUBLISHED_SHARES, published_boundaries
-from explorer.figures.floorplan import FIELD_ASPECT, outline_mm, squarify
+from explorer.documents import numbers
 from explorer.papers.hnlpu_economics import published_design
+from explorer.report import figures
+from explorer.report.figures.chip import FIELD_ASPECT, outline_mm, squarify
+from explorer.report.figures.time import PUBLISHED_SHARES, published_boundaries
 from hwbase import InputError
 from hwsim.simulate import hardwired
 

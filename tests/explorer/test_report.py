@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from explorer.answer import answer as make_answer
-from explorer.findings import Note
-from explorer.report import render, write_report
-from explorer.reporting.content import brief
+from explorer.report.answer import answer as make_answer
+from explorer.report.content import brief
+from explorer.report.findings import Note
+from explorer.report.page import render, write_report
 from hwbase import InputError
 
 SECTIONS = [

@@ -13,17 +13,16 @@ import pytest
 
 import costmodel
 from costmodel import Conventions
-from explorer.answer import answer as make_answer
-from explorer.findings import Note
-from explorer.report import render, write_report
-from explorer.reporting.content import report_texts, scope_parts
-from explorer.reporting.conventions_said import choice_said, conventions_table
-from explorer.reporting.files import SUFFIXES
-from explorer.reporting.markdown import render_markdown, table
-from explorer.reporting.quality import GRADES, distinct, quality, quality_table
-from explorer.reporting.reproduce import book_sha256, reproduction
-from explorer.reporting.scopes import carbon_scopes, scope_table
-from explorer.reporting.tidy import COLUMNS, tidy, unit_of
+from explorer.documents.conventions import choice_said, conventions_table
+from explorer.documents.files import SUFFIXES
+from explorer.documents.markdown import table
+from explorer.documents.sources import GRADES, book_sha256, distinct, quality, quality_table, reproduction
+from explorer.report.answer import answer as make_answer
+from explorer.report.content import report_texts, scope_parts
+from explorer.report.findings import Note
+from explorer.report.page import render, render_markdown, write_report
+from explorer.report.scopes import carbon_scopes, scope_table
+from explorer.report.tidy import COLUMNS, tidy, unit_of
 from hwbase import InputError
 from hwbase.books import Kind
 
@@ -113,7 +112,7 @@ def test_command_writes_each_kind(call, tmp_path):
 
 
 def test_command_refuses_a_name_before_it_computes(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("explorer.report_command.answer", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr("explorer.commands.report.answer", lambda *_, **__: pytest.fail("computed"))
     for name in ("report.pdf", "report"):
         status, out, err = call("report", "--out", name)
         assert (status, out) == (2, "") and err.count("\n") == 1 and ".parquet" in err

@@ -8,9 +8,8 @@ import pytest
 
 import explorer
 from explorer import papers
-from explorer.papers.cells import read_rows
-from explorer.reproduce import half_digit
-from explorer.scoreboard import Row, Scoreboard
+from explorer.papers.reproduce import half_digit
+from explorer.papers.scoreboard import Row, Scoreboard, read_rows
 from hwbase import InputError
 
 BOARD = explorer.reproduce("hnlpu")

@@ -13,7 +13,14 @@ H100 = ("--on", "h100", "--gpus", "2")
 
 
 def command(*arguments):
-    return [sys.executable, "-c", "from explorer.cli import main; main()", "simulate", "gpt-oss-120b", *arguments]
+    return [
+        sys.executable,
+        "-c",
+        "from explorer.commands.app import main; main()",
+        "simulate",
+        "gpt-oss-120b",
+        *arguments,
+    ]
 
 
 def run(*arguments, **env):

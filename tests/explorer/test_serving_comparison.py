@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import hwsim
-from explorer.comparison_page import comparison_files
-from explorer.serving import serving_cost
-from explorer.serving_comparison import serve_comparison
+from explorer.serving.comparison import serve_comparison
+from explorer.serving.comparison_page import comparison_files
+from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.fleet import Target
 

@@ -6,7 +6,7 @@ import pytest
 
 import costmodel
 import models
-from explorer.serving import serving_cost
+from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
 from hwsim.events.traffic import closed_loop, poisson

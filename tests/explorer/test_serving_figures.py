@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import models
-from explorer.figures.serving import (
+from explorer.serving.figures import (
     chip_heat_map,
     latency_cdf,
     latency_frame,
@@ -16,8 +16,9 @@ from explorer.figures.serving import (
     token_gantt,
     utilisation_over_time,
 )
-from explorer.serving_output import check_folder, serving_files, write_folder
-from explorer.serving_page import render_serving
+from explorer.serving.folder import serving_files
+from explorer.serving.page import render_serving
+from explorer.writing import check_folder, write_folder
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
 from hwsim.events.scheduling import Scheduling

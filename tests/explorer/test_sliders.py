@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from explorer.sliders import INSTALL, Slide, sliders
+from explorer.documents.sliders import INSTALL, Slide, sliders
 from hwbase import InputError
 
 

@@ -11,7 +11,7 @@ from hwsim import _shadow
 COMMANDS = {
     "import hwsim": ["-c", "import hwsim"],
     "import explorer": ["-c", "import explorer"],
-    "explorer.cli": ["-m", "explorer.cli"],
+    "explorer.commands.app": ["-m", "explorer.commands.app"],
 }
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, write_gguf
 
-from explorer.arithmetic import ARITHMETICS, BlockMatrix, linear_operator
-from explorer.infer import chip_run, infer, load_session
-from explorer.perplexity import BITS, arithmetic_cases, measure, real_text, scaling_cases
+from explorer.inference.arithmetic import ARITHMETICS, BlockMatrix, linear_operator
+from explorer.inference.infer import chip_run, infer, load_session
+from explorer.inference.perplexity import BITS, arithmetic_cases, measure, scaling_cases
+from explorer.inference.text import real_text
 from hwbase import InputError
 from hwsim.kernels import codes_to_halves, dequantise, quantise
 from models.inference import Sampling, Transformer, quantise_activations

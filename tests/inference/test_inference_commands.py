@@ -183,7 +183,9 @@ def test_quality_says_what_is_wrong(call, folder, options, message):
 )
 def test_a_missing_package_gives_the_install_line(folder, command, package, own_file, message):
     arguments = [a for a in command if own_file or a not in ("--weights-file", "tiny.gguf")]
-    program = f"import sys; sys.modules[{package!r}] = None; from explorer.cli import main; main({arguments!r})"
+    program = (
+        f"import sys; sys.modules[{package!r}] = None; from explorer.commands.app import main; main({arguments!r})"
+    )
     ended = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.strip() == f"hwsim: {message}: {INSTALL}"

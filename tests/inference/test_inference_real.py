@@ -8,9 +8,10 @@ import pytest
 from inference_cases import needs_model
 from test_inference_arithmetic import integer_linear
 
-from explorer.arithmetic import linear_operator
-from explorer.infer import infer
-from explorer.perplexity import Case, measure, real_text
+from explorer.inference.arithmetic import linear_operator
+from explorer.inference.infer import infer
+from explorer.inference.perplexity import Case, measure
+from explorer.inference.text import real_text
 from models.inference import Transformer, generate, perplexity
 
 pytestmark = [pytest.mark.slow, needs_model]

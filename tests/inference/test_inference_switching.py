@@ -7,8 +7,8 @@ import pytest
 from inference_cases import needs_gguf, needs_model, needs_tokenizers, write_gguf
 
 import hwsim
-from explorer.arithmetic import linear_operator
-from explorer.switching import activation_streams, switching
+from explorer.audit.switching import activation_streams, switching
+from explorer.inference.arithmetic import linear_operator
 from hwbase import InputError
 from hwsim import rtl
 from models.inference import Transformer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from precision_cases import tiny_language
 
-from explorer.allocate import allocate
+from explorer.allocation.allocate import allocate
 from explorer.precision import Bits, fronts, sensitivity
 from explorer.precision.findings import findings, joint_findings
 from explorer.precision.joint import SCHEMES, joint_fronts

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer.allocate import allocate
+from explorer.allocation.allocate import allocate
 from explorer.precision import study
 
 pytestmark = [needs_gguf, needs_tokenizers]
@@ -129,7 +129,7 @@ def test_bad_input_ends_in_one_sentence(call, folder, arguments, said):
 
 def test_a_process_ends_with_status_2():
     ended = subprocess.run(
-        [sys.executable, "-c", "from explorer.cli import main; main()", "sensitivity", "teraain"],
+        [sys.executable, "-c", "from explorer.commands.app import main; main()", "sensitivity", "teraain"],
         capture_output=True,
         text=True,
     )

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from explorer.precision.published import published_fronts
-from explorer.precision.published_page import PUBLISHED_FILES, published_findings
+from explorer.precision.published import PUBLISHED_FILES, published_findings, published_fronts
 
 
 @pytest.fixture(scope="module")

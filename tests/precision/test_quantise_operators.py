@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from inference_cases import random_weights, tiny_config
 
-from explorer.arithmetic import linear_operator
+from explorer.inference.arithmetic import linear_operator
 from hwbase import InputError
 from models.inference import Transformer
 from models.quantise import RoundedLinear, dynamic, first_products, grid, observer, rounded, static

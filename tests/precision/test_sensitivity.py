@@ -15,7 +15,7 @@ import pytest
 from precision_cases import BITS, slow, tiny_language
 
 from explorer.precision import Bits, grouped, sensitivity
-from explorer.precision.store import Store
+from explorer.precision.runs import Store
 from hwbase import InputError
 
 CASES = Path(__file__).parent / "precision_cases.py"

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from explorer.papers.bebr import plane_distances
-from explorer.papers.bebr_lanes import BLOCK, LANES, lane_sums, nibbles, sdc_table
-from explorer.reproduce import reproduce
+from explorer.papers.bebr import BLOCK, LANES, lane_sums, nibbles, plane_distances, sdc_table
+from explorer.papers.reproduce import reproduce
 from hwbase import InputError
 from hwsim.kernels import code_values, pack_codes
 

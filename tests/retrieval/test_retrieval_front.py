@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from explorer.retrieval.study_page import holding_figure, render_study, scanning_figure
-from explorer.retrieval_cost import scan_fleet
-from explorer.retrieval_front import holding_cost, scanning_cost
+from explorer.scan.cost import scan_fleet
+from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import InputError
 from hwsim.retrieval import ScanIndex
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from explorer.retrieval.index import Index
-from explorer.retrieval.lists import fit_lists
+from explorer.retrieval.segment import fit_lists
 from explorer.retrieval.storage import MANIFEST, load_index, save_index
 from hwbase import InputError
 from models.binarize import RecurrentBinarizer, Training, fit_codec, unit

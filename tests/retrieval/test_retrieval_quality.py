@@ -7,18 +7,17 @@ import sys
 import numpy as np
 import pytest
 
-from explorer import cli
+from explorer.commands import app as cli
 from explorer.retrieval import inputs
 from explorer.retrieval.collection import Collection, Texts, read_collection, read_texts
 from explorer.retrieval.embedding import embed
-from explorer.retrieval.evaluate import Search, difference, evaluate
-from explorer.retrieval.metrics import Estimate, estimates, query_metrics
+from explorer.retrieval.evaluate import Estimate, Search, difference, estimates, evaluate, query_metrics
 from explorer.retrieval.storage import load_index
 from hwbase import InputError
 from models.binarize import unit
 
 DOCUMENTS, QUERIES, DIMS = 150, 40, 32
-PROCESS = "from explorer.cli import main; main()"
+PROCESS = "from explorer.commands.app import main; main()"
 
 
 def test_metrics_by_hand():

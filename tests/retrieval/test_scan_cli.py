@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.figures.retrieval import cost_over_load, designs_and_front, saving_bars
-from explorer.retrieval_saving import PUBLISHED, saving_tornado
-from explorer.scan import compare_scans, fleets_over_load
-from explorer.scan_space import OBJECTIVES, design_space
+from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
+from explorer.scan.fleets import compare_scans, fleets_over_load
+from explorer.scan.saving import PUBLISHED, saving_tornado
+from explorer.scan.space import OBJECTIVES, design_space
 from hwbase import InputError
 from hwsim.retrieval import ScanIndex, published_scanners, scan_index
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from explorer.cli import main; main()", "scan", *arguments],
+        [sys.executable, "-c", "from explorer.commands.app import main; main()", "scan", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -97,7 +97,7 @@ def test_the_page_holds_figures_and_sources(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[str, ...], word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from explorer.cli import main
+    from explorer.commands.app import main
 
     with pytest.raises(SystemExit) as ended:
         main(["scan", *arguments])

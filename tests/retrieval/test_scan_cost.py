@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import costmodel
-from explorer.retrieval_cost import scan_fleet
-from explorer.retrieval_saving import PUBLISHED, SCENARIOS, index_saving, saving_scenarios, saving_tornado
+from explorer.scan.cost import scan_fleet
+from explorer.scan.saving import PUBLISHED, SCENARIOS, index_saving, saving_scenarios, saving_tornado
 from hwbase import InputError
 from hwsim.retrieval import SCANNERS, ScanIndex, scan_index
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hwsim
-from explorer.audit import audit_neuron
+from explorer.audit.neuron import audit_neuron
 from hwbase import InputError, load_book
 from hwsim import rtl
 from hwsim.circuits import neuron_cells

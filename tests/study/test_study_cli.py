@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from explorer.commands.study import open_result
 from explorer.study import load_study
-from explorer.study.commands import open_result
 
 HERE = Path(__file__).parent
 GOOD = """

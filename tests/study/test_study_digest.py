@@ -8,8 +8,8 @@ import pytest
 import study_cases
 from study_stored import PLANE, files
 
+from explorer.commands.study import open_result
 from explorer.study import Study, identity, load_study, manifest
-from explorer.study.commands import open_result
 from hwbase import InputError
 
 # What makes another study.

@@ -10,8 +10,8 @@ import pytest
 import study_cases
 from rich.console import Console
 
+from explorer.commands.study import Live
 from explorer.study import Study, pieces, run
-from explorer.study.progress import Live
 
 STUDY = Study(
     {"x": (0.0, 1.0), "y": (0.0, 0.9)},

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from explorer.study import Study, StudyResult, example_names, load_study
-from explorer.study.drivers import drivers
-from explorer.study.figures import driver_bars, front_along, front_scatter
+from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from hwbase import InputError
 
 GOALS = {"cost": "min", "speed": "max"}

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import study_cases
 
-from explorer.study import Study, load_study, pieces, reading, run
+from explorer.study import Study, load_study, pieces, run
+from explorer.study import store as reading
 from explorer.study.result import on_disk
 from hwbase import InputError
 

@@ -6,7 +6,7 @@ import pytest
 import costmodel
 import hwsim
 from explorer import serving_cost
-from explorer.retrieval_cost import scan_fleet
+from explorer.scan.cost import scan_fleet
 from explorer.study import Study
 from explorer.study.scanning import scan_points
 from explorer.study.serving import serving_points

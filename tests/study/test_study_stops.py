@@ -16,9 +16,9 @@ import pytest
 import study_cases
 from study_stored import PLANE, files
 
-from explorer import cli
+from explorer.commands import app as cli
+from explorer.commands.study import open_result
 from explorer.study import Study, load_study, pieces, run
-from explorer.study.commands import open_result
 from explorer.study.result import on_disk
 from explorer.study.store import Store, opened
 from hwbase import InputError
@@ -205,7 +205,7 @@ def _hwsim(arguments):
 def _process(arguments):
     """`hwsim` as a process of its own, that need not import everything again."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["explorer.cli", "study_cases", "pyarrow.parquet", "optuna.samplers"])
+    context.set_forkserver_preload(["explorer.commands.app", "study_cases", "pyarrow.parquet", "optuna.samplers"])
     process = context.Process(target=_hwsim, args=(arguments,))
     process.start()
     return process

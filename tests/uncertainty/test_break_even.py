@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import explorer
-from explorer.evaluate import evaluate
+from explorer.pricing.evaluate import evaluate
 from explorer.uncertainty import AXES, RATIOS, axis_named, break_even, cross, render_break_even
 from explorer.uncertainty.axes import LIFETIME, RESPINS, respins_within
 from hwbase import InputError, Quantity

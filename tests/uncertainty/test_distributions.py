@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from explorer.uncertainty import SHAPES, Distribution, distribution, distributions, factors_of
-from explorer.uncertainty.factors import correlated_shares
+from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.propagate import unit_sequence
 from hwbase import Correlation, InputError, Quantity
 

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from explorer.uncertainty import Probability, analyse, break_even
-from explorer.uncertainty.breakeven_page import render_break_even
-from explorer.uncertainty.page import render_uncertainty, said
+from explorer.uncertainty.page import render_break_even, render_uncertainty, said
 
 FEW = ("--samples", "16", "--only", "h100.*", "--only", "use.*")
 

@@ -10,7 +10,7 @@ from SALib.sample import sobol as salib_sample
 import costmodel
 import explorer
 from explorer.uncertainty import RATIOS, VERSUS_RATIOS, Scenario, analyse, factors_of
-from explorer.uncertainty.factors import correlated_shares
+from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.scenario import Machine, chosen
 from hwbase import InputError
 

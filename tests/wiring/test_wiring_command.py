@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer.wiring_page import render_wiring
-from explorer.wiring_study import wiring_study
+from explorer.wiring.page import render_wiring
+from explorer.wiring.study import wiring_study
 from hwsim import InputError
 from models.inference import INSTALL
 
@@ -130,7 +130,7 @@ def test_missing_packages_say_what_to_install(call, monkeypatch):
 
 @needs_gguf
 def test_as_a_process(file, tmp_path):
-    run = "import sys; from explorer.cli import main; main(sys.argv[1:])"
+    run = "import sys; from explorer.commands.app import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", run, "wiring", "tiny", "--weights-file", str(file), "--page", "missing/p.html"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr

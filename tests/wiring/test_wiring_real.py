@@ -7,9 +7,8 @@ import pytest
 from inference_cases import needs_model
 
 import hwsim
-from explorer import wiring as study
-from explorer import wiring_faults as faults
-from explorer import wiring_routing as routing
+from explorer.wiring import faults, routing
+from explorer.wiring import survey as study
 from hwbase import load_book
 from hwsim import InputError, wiring
 from hwsim.kernels.hardwired import hardwired_matvec

@@ -6,9 +6,8 @@ import plotly.graph_objects as go
 import pytest
 
 import hwsim
-from explorer import wiring as study
-from explorer import wiring_routing as routing
-from explorer.figures import wiring as figures
+from explorer.wiring import figures, routing
+from explorer.wiring import survey as study
 from hwsim import InputError, wiring
 
 TECHNOLOGY = hwsim.load_technology()

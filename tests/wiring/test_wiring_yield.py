@@ -8,8 +8,8 @@ from inference_cases import needs_tokenizers, tiny_vocabulary
 
 import hwsim
 import models
-from explorer import wiring_faults as faults
-from explorer.wiring import mxfp4_codes, weights_from_codes
+from explorer.wiring import faults
+from explorer.wiring.survey import mxfp4_codes, weights_from_codes
 from hwsim import InputError, wiring
 from models import inference
 

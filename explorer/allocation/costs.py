@@ -1,0 +1,199 @@
+"""What each option of each layer costs on a machine: columns that `allocate` takes as budgets or objectives.
+
+`layers` is a long table (see `explorer.allocation_table`) with, for each layer, `inputs` (weights of one output),
+`outputs`, `tokens` (vectors or pixels that pass in one run), and for GPUs `in_elements` and `out_elements` where they
+are not inputs x tokens and outputs x tokens, as in a convolution.
+
+| hardware | ms, mJ of one run | mm2 | nre_usd, kg_co2e |
+|---|---|---|---|
+| rtx4080, rtx3090, a100, a book | roofline on the kernels that exist; at full power | | |
+| mac-array | one array of `macs` at its clock, all weights in SRAM | the SRAM that holds the weights | |
+| hardwired | Hardwired-Neurons, all layers at once | the neurons, a region a weight value | share of a full reticle's |
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+from explorer.allocation.table import numbers, read_layers
+from hwbase import Book, InputError, Record, unknown_name
+from hwbase.check import number, positive
+from hwsim.network_roofline import layer_seconds, load_gpu
+from hwsim.weights import MAX_WEIGHT_BITS
+
+#: Activations where the table has no act_bits: what GPUs compute in unquantised, and what circuits are built for.
+_GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
+_MS_PER_S = _MJ_PER_J = 1e3
+_GPUS = ("rtx4080", "rtx3090", "a100")
+HARDWARE = (*_GPUS, "mac-array", "hardwired")
+#: The process and cost book of hardwired silicon, and its node's name in cost books.
+_TECHNOLOGY, _BOOK, _NODE = "n5", "default", "n5"
+
+
+#: Returns the values that a layer's weights take at a width.
+WeightsOf = Callable[[str, int], hwsim.WeightFormat]
+
+
+@dataclass(frozen=True)
+class HardwiredSilicon(Record):
+    """Chips that hold `area_mm2` of neurons, what their masks and design cost, and what making one set emits.
+
+    Of the masks, `own_masks_usd` are those that carry the weights, over all chips; the others are shared.
+    """
+
+    area_mm2: float
+    chips: int
+    die_area_mm2: float
+    masks_usd: float
+    own_masks_usd: float
+    design_usd: float
+    nre_usd: float
+    recurring_usd: float
+    kg_co2e: float
+
+
+def cost_table(
+    layers: str | Path | pd.DataFrame,
+    hardware: str,
+    *,
+    technology: str = _TECHNOLOGY,
+    clock_hz: float = 1e9,
+    macs: int = 4096,
+    slack: float = 0.0,
+    weights: WeightsOf | None = None,
+) -> pd.DataFrame:
+    """Return `layers` with the costs of each option on `hardware`, one of `HARDWARE` or the file of a GPU's book.
+
+    `technology` names the process of circuits, `macs` the array's units, `slack` the spare share of POPCNT ports.
+    `weights` returns the values that a layer's weights take at a width, and how often; those of Gaussian weights unless
+    given. It decides about hardwired silicon alone. Raises `InputError` for an unknown machine, a missing column, or
+    widths that the machine cannot have.
+    """
+    table = read_layers(layers)
+    for name in ("inputs", "outputs", "tokens"):
+        table[name] = positive(name, numbers(table, name))
+    if hardware in _GPUS or hardware.endswith(".toml"):
+        return table.assign(**_on_gpu(table, hardware))
+    if hardware not in HARDWARE:
+        raise unknown_name("hardware", hardware, HARDWARE)
+    process = hwsim.load_technology(technology)
+    if hardware == "mac-array":
+        return table.assign(**_on_mac_array(table, process, clock_hz, macs))
+    return table.assign(**_hardwired(table, process, clock_hz, slack, weights))
+
+
+def hardwired_silicon(
+    area_mm2: float, *, technology: str = _TECHNOLOGY, book: str | Book = _BOOK, node: str = _NODE
+) -> HardwiredSilicon:
+    """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: as few equal dies as reticles hold.
+
+    `node` is the process in the cost book. Neurons alone: what stands beside them on a chip is not counted. Raises
+    `InputError`.
+    """
+    area = float(positive("area_mm2", area_mm2))
+    reticle = float(hwsim.load_technology(technology).reticle_area_mm2)
+    chips = int(np.ceil(area / reticle))
+    costs = book if isinstance(book, Book) else costmodel.load_book(book)
+    bill = costmodel.hardwired_bill(
+        costs,
+        chips=chips,
+        die_area_mm2=area / chips,
+        hbm_gb_per_chip=0.0,
+        node=node,
+        conventions=costmodel.CORRECTED,
+    )
+    made = costmodel.module_carbon(
+        costs, die_area_mm2=area / chips, hbm_gb=0.0, node=node, conventions=costmodel.CORRECTED
+    )
+    return HardwiredSilicon(
+        area_mm2=area,
+        chips=chips,
+        die_area_mm2=area / chips,
+        masks_usd=float(bill.masks_usd),
+        own_masks_usd=chips * float(bill.own_masks_usd),
+        design_usd=float(bill.design_usd),
+        nre_usd=float(bill.nre_usd),
+        recurring_usd=float(bill.system_usd),
+        kg_co2e=chips * float(made.total_kg),
+    )
+
+
+def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
+    gpu = load_gpu(book)
+    products = table["inputs"] * table["outputs"]
+    moved: dict[str, Any] = {
+        name: (numbers(table, name, low=0.0) if name in table else table[side] * table["tokens"]).to_numpy()
+        for name, side in (("in_elements", "inputs"), ("out_elements", "outputs"))
+    }
+    parts = layer_seconds(
+        gpu,
+        macs=(products * table["tokens"]).to_numpy(),
+        weights=products.to_numpy(),
+        weight_bits=table["bits"].to_numpy(),
+        activation_bits=_activation_bits(table, _GPU_ACTIVATION_BITS),
+        **moved,
+    )
+    seconds = sum(parts)
+    return {"ms": seconds * _MS_PER_S, "mJ": seconds * gpu.power_w * _MJ_PER_J}
+
+
+def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, macs: int) -> dict[str, Any]:
+    columns, logic_mm2 = _circuits(table, process, clock_hz, hwsim.mac_array, macs=macs)
+    # The array is one for all layers; what a layer adds is the SRAM of its weights.
+    return columns | {"mm2": columns["mm2"] - logic_mm2}
+
+
+def _hardwired(
+    table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float, weights: WeightsOf | None
+) -> dict[str, Any]:
+    costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, weights, slack=slack)
+    reticle = float(process.reticle_area_mm2)
+    full = hardwired_silicon(reticle)
+    # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
+    own_masks_usd = hardwired_silicon(2.0 * reticle).masks_usd - full.masks_usd
+    share = costs["mm2"] / reticle
+    return costs | {"nre_usd": share * own_masks_usd, "kg_co2e": share * full.kg_co2e}
+
+
+def _circuits(
+    table: pd.DataFrame,
+    process: hwsim.Technology,
+    clock_hz: float,
+    build: Callable[..., hwsim.Circuit],
+    weights_of: WeightsOf | None = None,
+    **options: Any,
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once; logic in mm2."""
+    number("clock_hz", clock_hz, above=0.0)
+    activations = _activation_bits(table, _CIRCUIT_ACTIVATION_BITS)
+    columns = {name: np.empty(len(table)) for name in ("ms", "mJ", "mm2")}
+    logic_mm2 = np.empty(len(table))
+    pairs = np.stack([table["bits"].to_numpy(float), activations], axis=1)
+    for pair in np.unique(pairs, axis=0):
+        bits, activation_bits = pair.tolist()
+        if bits != int(bits) or not 1 <= bits <= MAX_WEIGHT_BITS or activation_bits != int(activation_bits):
+            widths = f"bits = {bits:g}, act_bits = {activation_bits:g}"
+            raise InputError(f"{widths}: expected whole bits, weights from 1 to {MAX_WEIGHT_BITS}")
+        where = np.flatnonzero((pairs == pair).all(axis=1))
+        given = {"activation_bits": int(activation_bits), "clock_hz": clock_hz, **options}
+        # One circuit for all layers of a pair, unless each has values of its own.
+        for rows in [where] if weights_of is None else where[:, None]:
+            inputs, outputs, tokens = (table[name].to_numpy()[rows] for name in ("inputs", "outputs", "tokens"))
+            layer = table["layer"].iloc[rows[0]]
+            weights = weights_of(layer, int(bits)) if weights_of else hwsim.weight_format(f"int{bits:g}", process)
+            circuit = build(inputs, outputs, weights, process, **given)
+            columns["ms"][rows] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
+            columns["mJ"][rows] = circuit.energy_j * tokens * _MJ_PER_J
+            columns["mm2"][rows] = circuit.area_mm2
+            logic_mm2[rows] = circuit.logic_area_mm2
+    return columns, logic_mm2
+
+
+def _activation_bits(table: pd.DataFrame, otherwise: int) -> np.ndarray:
+    return table["act_bits"].to_numpy(float) if "act_bits" in table else np.full(len(table), float(otherwise))

@@ -1,0 +1,1 @@
+"""Audits of the circuit models against Verilog that is simulated and synthesised."""

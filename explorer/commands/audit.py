@@ -1,0 +1,70 @@
+"""`hwsim audit`: the circuit models held against synthesis, and against the switching of a real model."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer.audit.neuron import audit_neuron
+from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
+from explorer.commands import terminal
+from explorer.commands.arguments import need_count
+from explorer.commands.inference import WeightsFile
+from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.progress import progress_bar
+from explorer.inference.text import read_text
+
+audit_app = typer.Typer(
+    help="Circuit models against synthesis, and against real data.", no_args_is_help=True, rich_markup_mode=None
+)
+Technology = Annotated[str, typer.Option("--technology", help="Technology book.")]
+
+
+@audit_app.command("neuron")
+def neuron_command(
+    inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256,1024",
+    slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
+    technology: Technology = "n5",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
+    sizes = [need_count("inputs", part) for part in inputs.split(",")]
+    found = audit_neuron(sizes, slack=slack, technology=technology)
+    if as_json or out:
+        emit(found, out)
+    else:
+        terminal.show_audit(Console(), found)
+
+
+@audit_app.command("activity")
+def activity_command(
+    tokens: Annotated[str, typer.Option("--tokens", help="Tokens of the text that are read.")] = str(DEFAULT_TOKENS),
+    vectors: Annotated[str, typer.Option("--vectors", help="The last so many tokens are counted.")] = str(
+        DEFAULT_VECTORS
+    ),
+    text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
+    gates: Annotated[
+        bool | None, typer.Option("--gates/--no-gates", help="Simulate neurons cell by cell (default: if possible).")
+    ] = None,
+    weights_file: WeightsFile = None,
+    technology: Technology = "n5",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """How often the wires and cells of hardwired neurons switch on a real model's data, and the energy of it."""
+    content = None if text is None else read_text(text)
+    with progress_bar() as report:
+        found = switching(
+            tokens=need_count("tokens", tokens),
+            vectors=need_count("vectors", vectors),
+            path=weights_file,
+            text=content,
+            technology=technology,
+            gates=gates,
+            report=report,
+        )
+    if as_json or out:
+        emit(found, out)
+    else:
+        terminal.show_switching(Console(), found)

@@ -1,0 +1,101 @@
+"""`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that keeps the same promise."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer.commands.arguments import parse_count, parse_overrides
+from explorer.commands.output import AsJson, emit
+from explorer.commands.progress import progress_bar
+from explorer.commands.terminal import show_table
+from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, Served, serve_comparison
+from explorer.serving.comparison_page import comparison_files, cost_table, load_text, load_title, machines_of
+from explorer.serving.page import percentile_table
+from explorer.serving.traffic import LONGEST
+from explorer.writing import check_folder, write_folder
+from hwbase import InputError
+from hwsim.events.fleet import Target
+from hwsim.events.traffic import read_trace
+
+
+def compare_serving_command(
+    traffic: Annotated[
+        str, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
+    ],
+    model: Annotated[
+        str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
+    ] = "gpt-oss-120b",
+    limit: Annotated[str | None, typer.Option("--limit", help="Only the file's first requests.")] = None,
+    load: Annotated[
+        list[float] | None,
+        typer.Option("--load", help="Also with the trace made so dense that the machine is busy for this share."),
+    ] = None,
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Share of requests the promise holds for, in %.")
+    ] = CHAT.percentile,
+    first_s: Annotated[
+        float, typer.Option("--first", help="Seconds to the first token, at most.")
+    ] = CHAT.time_to_first_token_s,
+    between_s: Annotated[
+        float, typer.Option("--between", help="Seconds between output tokens, at most.")
+    ] = CHAT.time_per_output_token_s,
+    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that may share the model, comma-separated.")] = ",".join(
+        map(str, GPUS_TOGETHER)
+    ),
+    built: Annotated[
+        str, typer.Option("--built", help="Systems over which masks and design are spread, comma-separated.")
+    ] = ",".join(map(str, VOLUMES)),
+    convention: Annotated[str, typer.Option("--convention", help="as-published or corrected.")] = "corrected",
+    gpu_settings: Annotated[
+        list[str] | None, typer.Option("--gpu-set", help="Override a constant of the GPU: key=value.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant of the hardwired machine: key=value.")
+    ] = None,
+    as_json: AsJson = False,
+    out: Annotated[str | None, typer.Option("--out", help="Write table and page to this folder.")] = None,
+) -> None:
+    """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on H100s."""
+    if out is not None:
+        check_folder(out)
+    target = Target(percentile, first_s, between_s)
+    sent = read_trace(traffic, longest=LONGEST)
+    sent = sent if limit is None else sent.first(parse_count("limit", limit) or 0)
+    with progress_bar() as report:
+        found = serve_comparison(
+            sent,
+            model,
+            target=target,
+            loads=(None, *(load or ())),
+            gpus_together=_counts("gpus", gpus),
+            volumes=_counts("built", built),
+            convention=convention,
+            gpu_set=parse_overrides(gpu_settings),
+            machine_set=parse_overrides(settings),
+            report=report,
+        )
+    if out is not None:
+        write_folder(out, comparison_files(found, command=" ".join(["hwsim", *sys.argv[1:]])))
+    if as_json:
+        emit(found.to_frame().to_dict(orient="records"))
+        return
+    for served in found.loads:
+        print_load(Console(), served, target)
+    if out is not None:
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+
+
+def print_load(console: Console, served: Served, target: Target) -> None:
+    """Print one load: what was found, percentiles side by side, dollars and carbon."""
+    console.print(f"\n{load_title(served)}. {load_text(served, target)}", highlight=False)
+    for table in (percentile_table(machines_of(served)), cost_table(served)):
+        show_table(console, table)
+
+
+def _counts(name: str, text: str) -> list[int]:
+    parts = [parse_count(name, part) for part in text.split(",")]
+    if not parts or None in parts:
+        raise InputError(f"--{name} {text!r}: expected whole numbers such as 1,2,4")
+    return [part for part in parts if part is not None]

@@ -1,0 +1,95 @@
+"""The command `hwsim hardwire`: least NRE at a perplexity floor."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import costmodel
+from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.output import AsJson, emit
+from explorer.commands.precision import WeightsFile, said_warnings
+from explorer.commands.progress import progress_bar
+from explorer.commands.terminal import show_frame
+from explorer.precision.silicon import PROCESSES, WIDTHS, silicon_fronts
+from explorer.precision.silicon_page import SILICON_FILES, silicon_files, silicon_findings
+from explorer.writing import check_folder, write_folder
+from hwbase import InputError
+from models.inference import DEFAULT_MODEL
+from models.quantise import METHODS
+
+#: Columns that the terminal shows, and what it calls them; files have all.
+_SHOWN = {
+    "process": "at",
+    "kind": "choice",
+    "floor": "floor",
+    "mean_bits": "bits",
+    "perplexity_predicted": "predicted",
+    "perplexity": "measured",
+    "mm2": "mm²",
+    "chips": "chips",
+    "nre_musd": "NRE, M$",
+}
+_MUSD = 1e6
+
+
+def hardwire_command(
+    model: Annotated[str, typer.Argument(help="A language model.")] = DEFAULT_MODEL,
+    perplexity: Annotated[
+        list[str] | None, typer.Option("--perplexity", help="What held-out perplexity may be at most (repeatable).")
+    ] = None,
+    processes: Annotated[
+        str, typer.Option("--processes", help="Technology books, such as n16,n5; the part before - is the node.")
+    ] = ",".join(PROCESSES),
+    bits: Annotated[str, typer.Option("--bits", help="Widths to choose from.")] = ",".join(map(str, WIDTHS)),
+    windows: Annotated[str, typer.Option("--windows", help="Windows of 128 tokens that are held out.")] = "24",
+    ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
+    systems: Annotated[str, typer.Option("--systems", help="How many are built.")] = "1000",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant of the cost book: key=value.")
+    ] = None,
+    book: Annotated[str, typer.Option("--book", help="A cost book, or a TOML file that extends one.")] = "default",
+    weights_file: WeightsFile = None,
+    cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
+    as_json: AsJson = False,
+    out: Annotated[str | None, typer.Option("--out", help="A folder to write: tables, a summary and a page.")] = None,
+) -> None:
+    """A language model in metal: least silicon, masks and dollars at a perplexity floor, measured on held-out text."""
+    if out is not None:
+        check_folder(out, SILICON_FILES)
+    with said_warnings(), progress_bar() as report:
+        found = silicon_fronts(
+            model,
+            floors=None if perplexity is None else [_floor(text) for text in perplexity],
+            processes=[name.strip() for name in processes.split(",")],
+            bits=tuple(need_count("bits", text) for text in bits.split(",")),
+            held_out={"windows": need_count("windows", windows)},
+            rounding={"method": ranges},
+            book=costmodel.load_book(book).override(parse_overrides(settings)),
+            systems=need_count("systems", systems),
+            path=weights_file,
+            cache=cache,
+            jobs=need_count("jobs", jobs),
+            command=" ".join(["hwsim", *sys.argv[1:]]),
+            report=report,
+        )
+    path = None if out is None else write_folder(out, silicon_files(found))
+    if as_json:
+        emit(found)
+        return
+    console = Console()
+    table = found.table.assign(nre_musd=found.table["nre_usd"] / _MUSD)
+    show_frame(console, f"{found.network} in metal, perplexity", table[list(_SHOWN)].rename(columns=_SHOWN))
+    for sentence in silicon_findings(found):
+        console.print(sentence, highlight=False)
+    if path is not None:
+        console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+
+
+def _floor(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"perplexity = {text!r}: expected a number") from None

@@ -1,0 +1,154 @@
+"""The commands that run a real language model: `hwsim infer` (its text) and `hwsim quality` (its perplexity)."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer.commands.arguments import need_count
+from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.progress import progress_bar
+from explorer.commands.terminal import show_frame
+from explorer.inference.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS
+from explorer.inference.infer import Inference, infer
+from explorer.inference.perplexity import (
+    BITS,
+    DEFAULT_TOKENS,
+    HEADS,
+    QualityTable,
+    arithmetic_cases,
+    measure,
+    scaling_cases,
+)
+from explorer.inference.text import read_text
+from hwbase import InputError, unknown_name
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling
+
+WeightsFile = Annotated[str | None, typer.Option("--weights-file", help="A GGUF file of your own (Llama family).")]
+
+
+def infer_command(
+    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
+    model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = DEFAULT_MODEL,
+    arithmetic: Annotated[str, typer.Option("--arithmetic", help=f"One of {', '.join(ARITHMETICS)}.")] = "float",
+    tokens: Annotated[str, typer.Option("--tokens", help="Most tokens to generate.")] = "64",
+    chat: Annotated[bool, typer.Option("--chat/--no-chat", help="Ask as a question, or go on with the text.")] = True,
+    scaling: Annotated[
+        str | None, typer.Option("--scaling", help=f"Of integer activations: {', '.join(SCALINGS)}.")
+    ] = None,
+    head: Annotated[str, typer.Option("--head", help="The output head: converted like the rest, or float.")] = HEADS[0],
+    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.0,
+    top_k: Annotated[int | None, typer.Option("--top-k", help="Sample from the k likeliest tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens to p.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Of the sampling.")] = None,
+    weights_file: WeightsFile = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
+    for name, value in (("--top-k", top_k), ("--top-p", top_p), ("--seed", seed)):
+        if value is not None and temperature == 0.0:
+            raise InputError(f"{name} {value} has no effect at temperature 0: expected a --temperature above 0")
+    if scaling is not None and arithmetic in ARITHMETICS and arithmetic not in INTEGER_ACTIVATIONS:
+        raise InputError(
+            f"--scaling {scaling} has no effect on {arithmetic}: expected {' or '.join(INTEGER_ACTIVATIONS)}"
+        )
+    if head not in HEADS:
+        raise unknown_name("head", head, HEADS)
+    quiet = as_json or out is not None
+
+    def write(piece: str) -> None:
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+    found = infer(
+        model,
+        arithmetic,
+        prompt,
+        max_tokens=need_count("tokens", tokens),
+        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0),
+        scaling=scaling or "token",
+        float_head=head == "float",
+        chat=chat,
+        path=weights_file,
+        on_text=None if quiet else write,
+    )
+    if quiet:
+        emit(found, out)
+    else:
+        show_inference(Console(), found)
+
+
+def quality_command(
+    arithmetic: Annotated[
+        list[str] | None, typer.Option("--arithmetic", help=f"Only these rows (repeat it): {', '.join(BITS)}.")
+    ] = None,
+    scalings: Annotated[
+        bool, typer.Option("--scalings", help="Instead, each way to scale activations, in 8 and 6 bits.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", help="The output head: converted, float, or both (converted with --scalings)."),
+    ] = None,
+    tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored.")] = str(DEFAULT_TOKENS),
+    window: Annotated[str, typer.Option("--window", help="Tokens read in a row.")] = str(DEFAULT_WINDOW),
+    text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
+    weights_file: WeightsFile = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """What an arithmetic costs in quality: perplexity of a real language model on real text, in each."""
+    ways = ("both", *HEADS)
+    if head is not None and head not in ways:
+        raise unknown_name("head", head, ways)
+    if scalings:
+        if head == "both" or len(arithmetic or ()) > 1:
+            raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
+        cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
+    else:
+        cases = arithmetic_cases(arithmetic or tuple(BITS), HEADS if head in (None, "both") else (head,))
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    size, length = need_count("tokens", tokens), need_count("window", window)
+    content = None if text is None else read_text(text)
+    with progress_bar() as report:
+        source = Path(text or "").name
+        found = measure(
+            cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
+        )
+    if as_json or out:
+        emit(found, out)
+    else:
+        show_quality(Console(), found)
+
+
+def show_inference(console: Console, found: Inference) -> None:
+    """Print how fast a run was here, and what it would take on the chip."""
+    rate = "-" if found.decode_tokens_per_s is None else f"{found.decode_tokens_per_s:.1f}"
+    console.print(f"\n\n{found.tokens} tokens, {found.arithmetic}, {rate} tokens/s here", highlight=False)
+    chip = found.chip
+    if chip is not None:
+        console.print(
+            f"on the hardwired machine, {chip.chips} x {chip.area_mm2 / chip.chips:,.0f} mm2, {chip.weights}: "
+            f"{chip.cycles:,.0f} cycles, {chip.seconds * 1e3:.3g} ms, {chip.energy_j * 1e3:.3g} mJ alone; "
+            f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
+            highlight=False,
+        )
+
+
+def show_quality(console: Console, table: QualityTable) -> None:
+    """Print perplexities, each beside the first row's, and the text that they are of."""
+    frame = table.to_frame()
+    view = frame[["title", "scaling", "head", "perplexity", "ratio"]].rename(
+        columns={"title": "arithmetic", "scaling": "activation scales", "ratio": "x first row"}
+    )
+    view["+-"] = frame["ratio_error"].map("{:.3f}".format)
+    view["s"] = frame["seconds"]
+    show_frame(console, f"Perplexity of {table.model}", view)
+    console.print(
+        f"{table.tokens:,} tokens of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of {table.window}; "
+        "+- is one standard error; A16: activations stay float (float32 here)",
+        highlight=False,
+    )

@@ -1,0 +1,190 @@
+"""The commands `hwsim sensitivity` and `hwsim fronts`."""
+
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from explorer.commands.arguments import need_count
+from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.progress import progress_bar
+from explorer.commands.terminal import show_frame
+from explorer.precision.findings import findings, joint_findings
+from explorer.precision.models import MAKERS, maker
+from explorer.precision.networks import Layer, grouped
+from explorer.precision.page import STUDY_FILES, study_files, summary
+from explorer.precision.published import PUBLISHED_FILES, SDXL, published_files, published_findings, published_fronts
+from explorer.precision.sensitivity import WHAT, sensitivity
+from explorer.precision.study import front_study, held_out_amount
+from explorer.writing import FILES, check_folder, write_folder
+from hwbase import InputError
+from models.quantise import METHODS, SHARINGS
+
+_SHOWN_ROWS = 12
+
+WeightsFile = Annotated[
+    str | None, typer.Option("--weights-file", help="A network file of your own: GGUF (Llama family), or ONNX.")
+]
+
+
+def sensitivity_command(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MAKERS)}.")],
+    bits: Annotated[str, typer.Option("--bits", help="Widths, such as 2,4,8.")] = "2,4,8",
+    what: Annotated[str, typer.Option("--what", help=f"One of {', '.join(WHAT)}.")] = "weights",
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", help="A loss, or one for each group: attention=recall,feed-forward=kl.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="Layers of a group by name: content=*ffn*,*attn2*. Repeat it.")
+    ] = None,
+    per: Annotated[str, typer.Option("--per", help=f"Weights that share a range: {', '.join(SHARINGS)}.")] = "channel",
+    block: Annotated[str | None, typer.Option("--block", help="Length of a group with --per group.")] = None,
+    ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
+    asymmetric: Annotated[bool, typer.Option("--asymmetric", help="Weights with a zero point.")] = False,
+    fused: Annotated[
+        bool, typer.Option("--fused", help="Mark layers that read one input (column tie), for one choice of bits.")
+    ] = False,
+    weights_file: WeightsFile = None,
+    cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure.")] = "1",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """What rounding each layer of a real network alone costs it, measured; `hwsim allocate` reads the CSV."""
+    widths = tuple(need_count("bits", text) for text in bits.split(","))
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    rounding = {"per": per, "method": ranges, "symmetric": not asymmetric}
+    if block is not None:
+        rounding["block"] = need_count("block", block)
+    rule = _assignments("--group", group)
+    with said_warnings(), progress_bar() as report:
+        found = sensitivity(
+            maker(model, path=weights_file, rounding=rounding),
+            bits=widths,
+            what=what,
+            metrics=_metrics(metrics),
+            regroup=partial(_regrouped, rule=rule) if rule else None,
+            fused=fused,
+            cache=cache,
+            jobs=need_count("jobs", jobs),
+            report=report,
+        )
+    if as_json or out:
+        emit(found, out)
+        return
+    worst = found.table.sort_values("loss", ascending=False)
+    columns = [
+        c for c in ("layer", "group", "what", "bits", "act_bits", "size", "metric", "loss", "loss_db") if c in worst
+    ]
+    title = f"The {min(_SHOWN_ROWS, len(worst))} most sensitive of {len(worst)} roundings of {found.network}"
+    show_frame(Console(), title, worst[columns].head(_SHOWN_ROWS))
+
+
+def fronts_command(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join([*MAKERS, SDXL])}.")],
+    out: Annotated[str, typer.Option("--out", help="The folder to write: tables, a summary and a page.")],
+    held_out: Annotated[
+        str | None, typer.Option("--held-out", help="Windows or images that allocations are judged by.")
+    ] = None,
+    weights_file: WeightsFile = None,
+    cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
+    jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
+    as_json: AsJson = False,
+) -> None:
+    """Spend budgets of bits on a real network by several schemes, and measure each allocation on held-out inputs.
+
+    Takes an hour or more on one core; with --cache a run that was ended goes on where it was. sdxl-turbo is not run:
+    its fronts are predicted from published sensitivities.
+    """
+    if model == SDXL:
+        check_folder(out, (*FILES, *PUBLISHED_FILES))
+        _published(out, as_json)
+        return
+    check_folder(out, (*FILES, *STUDY_FILES))
+    with said_warnings(), progress_bar() as report:
+        found = front_study(
+            model,
+            held_out=held_out_amount(model, None if held_out is None else need_count("held-out", held_out)),
+            cache=cache,
+            jobs=need_count("jobs", jobs),
+            command=" ".join(["hwsim", *sys.argv[1:]]),
+            report=report,
+            path=weights_file,
+        )
+    path = write_folder(out, study_files(found))
+    if as_json:
+        emit(summary(found))
+        return
+    console = Console()
+    for title, part in found.fronts.items():
+        column = f"loss_{part.metric}"
+        shown = part.table[["scheme", "mean_bits", column, f"{column}_low", f"{column}_high", f"{column}_predicted"]]
+        show_frame(console, f"{found.network}, {title}", shown.rename(columns=lambda name: name.replace("_", " ")))
+        for sentence in findings(part):
+            console.print(sentence, highlight=False)
+    for title, pairs in found.joint.items():
+        shown = pairs.table.drop(columns="budget").rename(columns=lambda name: name.replace("_", " "))
+        show_frame(console, f"{found.network}, {title} ({pairs.unit})", shown)
+        for sentence in joint_findings(pairs):
+            console.print(sentence, highlight=False)
+    if len(found.ranks):
+        show_frame(console, "Rank correlation of estimates with measured losses", found.ranks)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+
+
+def _published(out: str, as_json: bool) -> None:
+    found = published_fronts(command=" ".join(["hwsim", *sys.argv[1:]]))
+    path = write_folder(out, published_files(found))
+    if as_json:
+        emit(found)
+        return
+    console = Console()
+    for sentence in published_findings(found):
+        console.print(sentence, highlight=False)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """Print each warning as one line on standard error, where a traceback's line would say nothing to a user."""
+    console = Console(stderr=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: console.print(
+            f"hwsim: {message}", highlight=False, soft_wrap=True, markup=False
+        )
+        yield
+
+
+def _regrouped(layers: Sequence[Layer], rule: Mapping[str, Sequence[str]]) -> tuple[Layer, ...]:
+    return grouped(layers, rule)
+
+
+def _metrics(text: str | None) -> list[str] | dict[str, str] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not any("=" in part for part in parts):
+        return parts
+    pairs = [part.partition("=") for part in parts]
+    if not all(group and metric for group, _, metric in pairs):
+        raise InputError(f"--metrics {text!r}: expected a loss, or GROUP=LOSS for each group")
+    return {group: metric for group, _, metric in pairs}
+
+
+def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in texts or ():
+        name, _, patterns = text.partition("=")
+        several = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+        if not name.strip() or not several:
+            raise InputError(f"{option} {text!r}: expected NAME=PATTERN,PATTERN")
+        found.setdefault(name.strip(), []).extend(several)
+    return found

@@ -1,0 +1,24 @@
+"""The progress bar of every command that takes long."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+#: Called with (what is done, done so far, to do).
+Report = Callable[[str, int, int], None]
+
+
+@contextmanager
+def progress_bar(console: Console | None = None) -> Iterator[Report]:
+    """Yield a `report` that draws one bar on standard error, if that is a terminal; nothing stays on the screen."""
+    screen = console or Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        bar = progress.add_task("reading the model", total=None)
+
+        def report(name: str, done: int, total: int) -> None:
+            progress.update(bar, description=name, completed=done, total=total)
+
+        yield report

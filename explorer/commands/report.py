@@ -1,0 +1,84 @@
+"""`hwsim report`: the whole answer for one model, several side by side, or what a study found."""
+
+import sys
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from explorer.commands import terminal
+from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.output import AsJson, emit
+from explorer.commands.study import open_result
+from explorer.commands.terminal import show_table
+from explorer.documents.files import check_report_name
+from explorer.pricing.economics import PAPER_MODEL
+from explorer.report.answer import answer
+from explorer.report.page import write_report
+from explorer.report.side_by_side import compare_models
+from explorer.report.side_by_side_page import side_by_side_table, write_comparison
+from explorer.study.report import write_study_report
+from explorer.study.store import is_study
+from hwsim.simulate import DEFAULT_TECHNOLOGY
+
+
+def report_command(
+    model: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A model of `hwsim models`, a TOML spec, a Hugging Face config.json, or a study's results; "
+            "several models are put side by side."
+        ),
+    ] = None,
+    out: Annotated[
+        str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
+    ] = "report.html",
+    context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
+    volume: Annotated[str, typer.Option("--volume", help="Systems built.")] = "50",
+    convention: Annotated[str, typer.Option("--convention", help="as-published or corrected.")] = "as-published",
+    technology: Annotated[
+        list[str] | None,
+        typer.Option("--technology", help="Technology book, such as n5-synthesised; several are put side by side."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
+    ] = None,
+    book: Annotated[
+        str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
+    check_report_name(out)
+    models, technologies = model or [PAPER_MODEL], technology or [DEFAULT_TECHNOLOGY]
+    console, made_by = Console(), " ".join(["hwsim", *sys.argv[1:]])
+    today = date.today().isoformat()
+    if len(models) == 1 and is_study(models[0]):
+        path = write_study_report(open_result(models[0]), out, made_by, today)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        return
+    shared: dict[str, Any] = {
+        "context": need_count("context", context),
+        "volume": need_count("volume", volume),
+        "convention": convention,
+        "set": parse_overrides(settings),
+        "book": book,
+        "command": made_by,
+        "date": today,
+    }
+    if len(models) * len(technologies) > 1:
+        found = compare_models(models, technologies, **shared)
+        path = write_comparison(found, out)
+        if as_json:
+            emit(found)
+            return
+        show_table(console, side_by_side_table(found))
+    else:
+        one = answer(models[0], technology=technologies[0], **shared)
+        path = write_report(one, out)
+        if as_json:
+            emit(one)
+            return
+        terminal.show_answer(console, one)
+    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,257 @@
+"""The commands `hwsim retrieve build`, `query` and `eval`."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+
+from explorer.commands.arguments import need_count, parse_count
+from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.progress import progress_bar
+from explorer.commands.terminal import show_frame
+from explorer.retrieval.collection import Texts, read_texts
+from explorer.retrieval.embedding import Report, embed
+from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate, fit_or_train
+from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
+from explorer.retrieval.sources import SOURCES
+from explorer.retrieval.storage import load_index, save_index
+from explorer.retrieval.study import study
+from explorer.retrieval.study_page import render_study
+from explorer.writing import write_text
+from hwbase import InputError
+from models.binarize import parse_codec
+
+retrieve_app = typer.Typer(no_args_is_help=True, help="Search text by embeddings kept in few bits.")
+
+Corpus = Annotated[str, typer.Option("--corpus", help="Documents: a JSON object with id and text a line.")]
+CodecName = Annotated[
+    str, typer.Option("--codec", help="Such as float16, int8, pca:128+float8, sign, itq:256, recurrent:2, bebr:2x256.")
+]
+Asymmetric = Annotated[bool, typer.Option("--asymmetric", help="Keep the query's numbers, code the documents only.")]
+Rescore = Annotated[str | None, typer.Option("--rescore", help="Take so many first, then sort by a finer codec.")]
+RescoreWith = Annotated[str, typer.Option("--rescore-with", help="The finer codec.")]
+ListCount = Annotated[str | None, typer.Option("--lists", help="Group documents in so many lists (IVF).")]
+Probes = Annotated[str | None, typer.Option("--probes", help="Lists that a query looks into.")]
+TrainQueries = Annotated[str | None, typer.Option("--train-queries", help="Other queries, that bebr learns from.")]
+TrainQrels = Annotated[str | None, typer.Option("--train-qrels", help="Their judgements.")]
+Cache = Annotated[str | None, typer.Option("--cache", help="The folder that keeps embeddings.")]
+
+
+@retrieve_app.command("build")
+def build_command(
+    corpus: Corpus,
+    out: Annotated[str, typer.Option("--out", help="The folder of the index.")],
+    codec: CodecName = "sign",
+    embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy: skip the model.")] = None,
+    rescore_with: Annotated[str | None, typer.Option("--rescore-with", help="Keep a finer codec too.")] = None,
+    lists: ListCount = None,
+    train_queries: TrainQueries = None,
+    train_qrels: TrainQrels = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Embed documents, code them and write an index; an older one at that place is replaced whole or not at all."""
+    parse_codec(codec)
+    _both_or_neither(train_queries, train_qrels)
+    documents = read_texts(corpus, "documents", tagged=True)
+    if not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists around it")
+    search = Search(
+        rescore=int(rescore_with is not None),
+        rescore_with=rescore_with or Search.rescore_with,
+        lists=parse_count("lists", lists) or 0,
+    )
+    if rescore_with is not None:
+        parse_codec(rescore_with)
+    with _progress() as report:
+        rows = vectors(documents, embedded, "documents", cache, report)
+        training = _training(documents, rows, train_queries, train_qrels, cache, report)
+        index = build(documents.ids, rows, fit_or_train(codec, rows, training, report), search, documents.tags)
+    save_index(index, out)
+    made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
+    if as_json:
+        emit(made)
+    else:
+        Console().print(f"wrote {out}: {index.size:,} documents in {index.bytes:,} bytes", highlight=False)
+
+
+@retrieve_app.command("query")
+def query_command(
+    index: Annotated[str, typer.Option("--index", help="The folder of an index.")],
+    text: Annotated[list[str] | None, typer.Option("--text", help="What to look for. Repeat it.")] = None,
+    embedded: Annotated[str | None, typer.Option("--embeddings", help="queries.npy: skip the model.")] = None,
+    k: Annotated[str, typer.Option("--k", help="Documents to find.")] = "10",
+    tag: Annotated[str | None, typer.Option("--tag", help="Only documents with this tag.")] = None,
+    asymmetric: Asymmetric = False,
+    rescore: Rescore = None,
+    probes: Probes = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Find the nearest documents of an index."""
+    if (text is None) == (embedded is None):
+        raise InputError("expected --text or --embeddings, and not both")
+    wanted = need_count("k", k)
+    opened = load_index(index)
+    if embedded is not None:
+        rows = _any_rows(embedded)
+        names = [str(i) for i in range(len(rows))]
+    else:
+        names = list(text or ())
+        if not all(name.strip() for name in names):
+            raise InputError("--text is empty: expected some text")
+        rows = embed(names, cache=cache)
+    found = opened.search(
+        rows,
+        wanted,
+        tag=tag,
+        asymmetric=asymmetric,
+        rescore=parse_count("rescore", rescore) or 0,
+        probes=parse_count("probes", probes),
+    )
+    answers: list[dict[str, Any]] = [
+        {"query": name, "found": [{"id": key, "score": float(s)} for key, s in zip(keys, scores, strict=False)]}
+        for name, keys, scores in zip(names, found.ids, found.scores, strict=True)
+    ]
+    if as_json or out:
+        emit(answers, out)
+        return
+    for answer in answers:
+        show_frame(Console(), answer["query"], pd.DataFrame(answer["found"], columns=["id", "score"]))
+
+
+@retrieve_app.command("eval")
+def eval_command(
+    corpus: Corpus,
+    queries: Annotated[str, typer.Option("--queries", help="Queries: a JSON object with id and text a line.")],
+    qrels: Annotated[str, typer.Option("--qrels", help="Judgements: query, document and grade a line.")],
+    codec: Annotated[list[str] | None, typer.Option("--codec", help="As for build. Repeat it to compare.")] = None,
+    embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy,queries.npy: skip the model.")] = None,
+    asymmetric: Asymmetric = False,
+    rescore: Rescore = None,
+    rescore_with: RescoreWith = Search.rescore_with,
+    lists: ListCount = None,
+    probes: Probes = None,
+    train_queries: TrainQueries = None,
+    train_qrels: TrainQrels = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Score a codec on judged queries: recall, hits, MRR and nDCG with 95 % intervals, bits, bytes and speed."""
+    names = codec or ["sign"]
+    for name in (*names, rescore_with):
+        parse_codec(name)
+    _both_or_neither(train_queries, train_qrels)
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    search = Search(
+        asymmetric=asymmetric,
+        rescore=parse_count("rescore", rescore) or 0,
+        rescore_with=rescore_with,
+        lists=parse_count("lists", lists) or 0,
+        probes=parse_count("probes", probes),
+    )
+    with _progress() as report:
+        collection, documents, asked = judged(corpus, queries, qrels, embedded, cache, report)
+        training = _training(collection.documents, documents, train_queries, train_qrels, cache, report)
+        results = [
+            evaluate(collection, documents, asked, name, search=search, training=training, report=report)
+            for name in names
+        ]
+    if as_json or out:
+        if out is not None and out.lower().endswith(".csv"):
+            emit(pd.concat([found.to_frame() for found in results]).to_dict(orient="records"), out)
+        else:
+            emit(results[0] if len(results) == 1 else _beside_the_first(results), out)
+    else:
+        show_evaluations(Console(), results)
+
+
+@retrieve_app.command("study")
+def study_command(
+    collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
+    queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",
+    page: Annotated[str | None, typer.Option("--figure", help="Write a page of pictures, dollars included.")] = None,
+    made: Annotated[str | None, typer.Option("--from", help="Draw a table that --out x.csv wrote.")] = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Quality against bits and dollars: every codec on real text (about half an hour the first time)."""
+    for path in (out, page):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise InputError(f"cannot write {path!r}: expected a folder that exists")
+    command = " ".join(["hwsim", *sys.argv[1:]])
+    if made is not None:
+        if page is None or as_json or out is not None:
+            raise InputError(
+                f"--from {made!r} draws what was measured: expected --figure beside it, and no other output"
+            )
+        write_text(render_study(read_table(made), command), page)
+        return
+    with _progress() as report:
+        found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
+    if page is not None:
+        write_text(render_study(found.to_frame(), command), page)
+    if as_json or out:
+        emit(found, out)
+    elif page is None:
+        show_evaluations(Console(), list(found.results))
+
+
+def _both_or_neither(queries: str | None, qrels: str | None) -> None:
+    if (queries is None) != (qrels is None):
+        raise InputError("expected both --train-queries and --train-qrels, or neither")
+
+
+def _training(
+    documents: Texts, rows: np.ndarray, queries: str | None, qrels: str | None, cache: str | None, report: Report | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if queries is None or qrels is None:
+        return None
+    return training_pairs(documents, rows, queries, qrels, cache, report)
+
+
+def _beside_the_first(results: list[Evaluation]) -> list[dict[str, Any]]:
+    """Return the evaluations; those after the first with what they find beyond it, query by query."""
+    first, *others = results
+    return [first.to_dict()] + [
+        found.to_dict() | {"beyond_first": {name: e.to_dict() for name, e in difference(found, first).items()}}
+        for found in others
+    ]
+
+
+def show_evaluations(console: Console, results: list[Evaluation]) -> None:
+    """Print a row for each codec; +- is half the width of the widest of its intervals."""
+    rows = []
+    for found in results:
+        row: dict[str, Any] = {"codec": found.codec, "bits": str(found.bits_per_vector)}
+        shown = {name: e for name, e in found.metrics.items() if not name.startswith("hit")}
+        row |= {
+            name.replace("recall@", "R").replace("@10", ""): f"{estimate.mean:.3f}" for name, estimate in shown.items()
+        }
+        row["+-"] = f"{max((e.high - e.low) / 2 for e in shown.values()):.3f}"
+        rows.append(row)
+    first = results[0]
+    title = f"{first.collection}: {first.documents:,} documents, {first.queries:,} queries, 95 % intervals"
+    show_frame(console, title, pd.DataFrame(rows))
+
+
+def _progress() -> AbstractContextManager[Report | None]:
+    # A bar is for eyes; in a file it would leave an empty line.
+    return progress_bar() if sys.stderr.isatty() else nullcontext()
+
+
+def _any_rows(path: str) -> np.ndarray:
+    try:
+        size = len(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError, TypeError):
+        size = 0
+    return read_embeddings(path, size, "queries")

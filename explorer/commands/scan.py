@@ -1,0 +1,119 @@
+"""`hwsim scan`: an index of codes on engines, servers and GPUs: shards, queries, watts, dollars and carbon."""
+
+import sys
+from dataclasses import replace
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+
+import costmodel
+from explorer.commands.arguments import need_count, parse_count, parse_overrides
+from explorer.commands.output import AsJson, emit
+from explorer.commands.terminal import show_frame
+from explorer.scan.fleets import ALL, compare_scans, serve_fleet
+from explorer.scan.page import machine_table, render_scan
+from explorer.writing import write_text
+from hwbase import InputError
+from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
+
+_MS_PER_S = 1e3
+
+
+def scan_command(
+    documents: Annotated[str, typer.Option("--documents", help="Documents of the index, such as 1e11.")] = "1e11",
+    bits: Annotated[str, typer.Option("--bits", help="Bits of a code, all planes.")] = "256",
+    planes: Annotated[str, typer.Option("--planes", help="1: sign codes; 2 and more: recurrent codes (SDC).")] = "1",
+    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join((*SCANNERS, ALL))}.")] = ALL,
+    memory: Annotated[str | None, typer.Option("--memory", help=f"The engine's: {', '.join(MEMORIES)}.")] = None,
+    unit: Annotated[str, typer.Option("--unit", help=f"The engine's lanes: {' or '.join(UNITS)}.")] = UNITS[0],
+    queries_per_s: Annotated[float, typer.Option("--qps", help="Queries a second that the fleet answers.")] = 1000.0,
+    batch: Annotated[str, typer.Option("--batch", help="Queries that share a pass.")] = "256",
+    k: Annotated[str, typer.Option("--k", help="Best documents kept.")] = "100",
+    candidates: Annotated[str, typer.Option("--candidates", help="Best documents rescored with int8 vectors.")] = "0",
+    vector_bytes: Annotated[str, typer.Option("--vector-bytes", help="Bytes of a vector kept for rescoring.")] = "0",
+    scanned_share: Annotated[
+        float, typer.Option("--scanned-share", help="Share of the documents a query passes over (lists probed).")
+    ] = 1.0,
+    events: Annotated[bool, typer.Option("--events", help="Also follow drawn queries one by one.")] = False,
+    window_ms: Annotated[float, typer.Option("--window", help="Milliseconds a batch waits for more (events).")] = 5.0,
+    skew: Annotated[float, typer.Option("--skew", help="Work of shard i as (i+1)^-skew (events).")] = 0.0,
+    jitter: Annotated[float, typer.Option("--jitter", help="Variation of a shard's work by batch (events).")] = 0.0,
+    burstiness: Annotated[float, typer.Option("--burstiness", help="Variation of gaps, 1 is Poisson (events).")] = 1.0,
+    lose_at_s: Annotated[float | None, typer.Option("--lose-shard", help="Second a shard is lost (events).")] = None,
+    requests: Annotated[str, typer.Option("--requests", help="Queries drawn (events).")] = "20000",
+    seed: Annotated[int, typer.Option("--seed", help="Of drawn queries.")] = 0,
+    technology: Annotated[str, typer.Option("--technology", help="Technology book of the engine.")] = TECHNOLOGY,
+    region: Annotated[str, typer.Option("--region", help="Grid region, such as us or sweden.")] = "us",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant of the engine (or of the one machine).")
+    ] = None,
+    cost_settings: Annotated[
+        list[str] | None, typer.Option("--cost-set", help="Override a constant of the cost book.")
+    ] = None,
+    as_json: AsJson = False,
+    out: Annotated[
+        str | None, typer.Option("--out", help="Write a page (.html), a table (.csv) or JSON to this file.")
+    ] = None,
+) -> None:
+    """What an index of N codes costs to scan on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
+    index = ScanIndex(
+        need_count("documents", documents),
+        need_count("bits", bits),
+        need_count("planes", planes),
+        vector_bytes=need_count("vector_bytes", vector_bytes),
+        scanned_share=scanned_share,
+    )
+    changed, rescored = parse_overrides(settings), parse_count("candidates", candidates) or 0
+    found = compare_scans(
+        index,
+        on,
+        memory=memory,
+        unit=unit,
+        queries_per_s=queries_per_s,
+        batch=need_count("batch", batch),
+        k=need_count("k", k),
+        candidates=rescored,
+        technology=technology,
+        region=region,
+        book=costmodel.load_book().override(parse_overrides(cost_settings)),
+        set=changed,
+    )
+    if events:
+        if on == ALL:
+            raise InputError(f"--events needs one machine: expected --on {', '.join(SCANNERS)}")
+        served = serve_fleet(
+            found.fleets[0],
+            index,
+            on,
+            memory=memory or "hbm3",
+            unit=unit,
+            technology=technology,
+            requests=need_count("requests", requests),
+            burstiness=burstiness,
+            seed=seed,
+            set=changed,
+            lost=None if lose_at_s is None else LostShard(lose_at_s),
+            window_s=window_ms / _MS_PER_S,
+            skew=skew,
+            jitter=jitter,
+            most=found.batch,
+        )
+        found = replace(found, services=(served,))
+    if out is not None and out.lower().endswith(".html"):
+        write_text(render_scan(found, " ".join(["hwsim", *sys.argv[1:]])), out)
+        if not as_json:
+            Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    elif out is not None:
+        emit(found, out)
+        return
+    if as_json:
+        emit(found)
+    elif out is None:
+        machines = machine_table(found)
+        names = [column.label for column in machines.columns]
+        show_frame(Console(), machines.caption, pd.DataFrame(machines.rows, columns=names))
+        for service in found.services:
+            felt = [(name.replace("_", " "), value) for name, value in service.summary().items()]
+            show_frame(Console(), "Under traffic", pd.DataFrame(felt, columns=["figure", "value"]))

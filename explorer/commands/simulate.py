@@ -1,0 +1,202 @@
+"""`hwsim simulate`: a model on a machine, in closed form or, with `--events`, under traffic."""
+
+import dataclasses
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import hwsim
+from explorer.commands import terminal
+from explorer.commands.arguments import need_count, parse_count, parse_overrides
+from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.progress import progress_bar
+from explorer.serving.folder import serving_files
+from explorer.serving.traffic import traffic_from
+from explorer.writing import check_folder, write_folder
+from hwbase import InputError, unknown_name
+from hwsim.events.faults import KINDS, Fault
+from hwsim.events.fleet import ROUTERS
+from hwsim.events.gpu import NODE_GPUS
+from hwsim.events.recording import Recording
+from hwsim.events.scheduling import POLICIES, Scheduling
+from hwsim.events.serve import GRAINS
+from hwsim.simulate import DEFAULT_TECHNOLOGY
+
+
+def parse_fault(text: str) -> Fault:
+    """Return a fault written as kind,name=value,...: "link,at_s=10,chip=0,peer=1". Raises `InputError`.
+
+    Names are the fields of `hwsim.events.faults.Fault`.
+    """
+    kind, *parts = (part.strip() for part in text.split(","))
+    if kind not in KINDS:
+        raise unknown_name("fault", kind, KINDS)
+    fields = {field.name: field for field in dataclasses.fields(Fault) if field.name != "kind"}
+    given: dict[str, Any] = {}
+    for part in parts:
+        name, _, value = part.partition("=")
+        if name not in fields:
+            raise unknown_name(f"part of --fault {text!r}:", name, fields)
+        if name == "stop":
+            if value not in ("", "true", "false"):
+                raise InputError(f"--fault {text!r}: stop = {value!r}: expected true or false")
+            given[name] = value != "false"
+            continue
+        try:
+            given[name] = int(value) if name in ("chip", "peer") else float(value)
+        except ValueError:
+            raise InputError(f"--fault {text!r}: {name} = {value!r}: expected a number") from None
+    for name in ("at_s", "chip"):
+        if name not in given:
+            raise InputError(f"--fault {text!r}: {name} is missing: expected such as link,at_s=10,chip=0,peer=1")
+    return Fault(kind, **given)
+
+
+#: What is recorded of a detailed simulation: long enough for a token alone to pass all layers.
+_RECORDED_S = 40e-6
+#: Exit status after an interrupt, as shells have it.
+INTERRUPTED = 130
+
+
+def simulate_command(
+    model: Annotated[
+        str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
+    ],
+    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join(hwsim.MACHINES)}.")] = "hnlpu",
+    context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
+    batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
+    reading: Annotated[str, typer.Option("--reading", help="as-published or pipelined.")] = "as-published",
+    window: Annotated[
+        bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
+    ] = None,
+    weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
+    technology: Annotated[
+        str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")
+    ] = DEFAULT_TECHNOLOGY,
+    events: Annotated[
+        str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
+    ] = None,
+    traffic: Annotated[
+        str | None, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
+    ] = None,
+    time_scale: Annotated[float, typer.Option("--time-scale", help="Times of the file are multiplied by it.")] = 1.0,
+    limit: Annotated[str | None, typer.Option("--limit", help="Only the file's first requests.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second, without a file.")] = None,
+    burstiness: Annotated[
+        float, typer.Option("--burstiness", help="Variation of the gaps: 1 is Poisson, more is bursts.")
+    ] = 1.0,
+    users: Annotated[
+        str | None, typer.Option("--users", help="So many users, each sending when answered, without a rate.")
+    ] = None,
+    think_s: Annotated[float, typer.Option("--think", help="Seconds a user takes to send again.")] = 0.0,
+    requests: Annotated[str, typer.Option("--requests", help="Requests, without a file.")] = "1000",
+    prompt_tokens: Annotated[str, typer.Option("--prompt-tokens", help="Of every request, without a file.")] = "1024",
+    output_tokens: Annotated[str, typer.Option("--output-tokens", help="Of every request, without a file.")] = "1024",
+    seed: Annotated[int, typer.Option("--seed", help="Of drawn arrivals.")] = 0,
+    policy: Annotated[str, typer.Option("--policy", help=f"Order of waiting: {' or '.join(POLICIES)}.")] = POLICIES[0],
+    prefill_cap: Annotated[
+        str | None, typer.Option("--prefill-cap", help="Most prompt tokens read beside decoding.")
+    ] = None,
+    max_context: Annotated[
+        str | None, typer.Option("--max-context", help="Requests with more tokens are rejected.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="What breaks (hnlpu): link,at_s=10,chip=0,peer=1.")
+    ] = None,
+    record_at: Annotated[
+        float | None, typer.Option("--record-at", help="Second from which the detailed grain is recorded for --out.")
+    ] = None,
+    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (h100).")] = str(NODE_GPUS),
+    machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
+    router: Annotated[str, typer.Option("--router", help=f"{' or '.join(ROUTERS)}.")] = ROUTERS[0],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
+    ] = None,
+    book: Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")] = (
+        None
+    ),
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Speed, latency, energy, size and what binds; with --events what users feel under traffic (--out: a folder)."""
+    overrides = parse_overrides(settings)
+    if events is None:
+        if traffic is not None or rate is not None or users is not None:
+            raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
+        result = hwsim.simulate(
+            model,
+            on,
+            context=need_count("context", context),
+            batch=parse_count("batch", batch),
+            prompt=parse_count("prompt", prompt),
+            reading=reading,
+            sliding_window=window,
+            weights=weights,
+            technology=technology,
+            book=book,
+            set=overrides,
+        )
+        if as_json or out:
+            emit(result, out)
+        else:
+            terminal.show_simulation(Console(), result)
+        return
+    if events not in GRAINS:
+        raise unknown_name("--events", events, GRAINS)
+    if out is not None:
+        # Said now, not after the simulation.
+        check_folder(out)
+    longest = parse_count("max_context", max_context)
+    sent = traffic_from(
+        traffic,
+        time_scale=time_scale,
+        limit=parse_count("limit", limit),
+        rate_per_s=rate,
+        burstiness=burstiness,
+        users=parse_count("users", users),
+        think_s=think_s,
+        requests=need_count("requests", requests),
+        prompt_tokens=need_count("prompt_tokens", prompt_tokens),
+        output_tokens=need_count("output_tokens", output_tokens),
+        seed=seed,
+        max_context=longest,
+    )
+    recording = None
+    if record_at is not None and (events != "detailed" or out is None):
+        raise InputError("--record-at needs --events detailed and a folder to write (--out)")
+    if events == "detailed" and out is not None and on != "h100":
+        # By default when the middle request comes: the machine is at work by then.
+        start_s = float(sent.arrival_s[len(sent) // 2]) if record_at is None else record_at
+        recording = Recording(start_s, start_s + _RECORDED_S)
+    with progress_bar() as report:
+        served = hwsim.serve(
+            model,
+            sent,
+            on,
+            grain=events,
+            gpus=need_count("gpus", gpus),
+            machines=need_count("machines", machines),
+            route=router,
+            scheduling=Scheduling(policy, parse_count("prefill_cap", prefill_cap), longest),
+            faults=[parse_fault(each) for each in fault or ()],
+            record=recording,
+            sliding_window=window,
+            weights=weights,
+            technology=technology,
+            book=book,
+            set=overrides,
+            progress=lambda done, total, now_s: report(f"{now_s:,.0f} s simulated", done, total),
+        )
+    if out is not None:
+        write_folder(out, serving_files(served, " ".join(["hwsim", *sys.argv[1:]]), recording))
+    if as_json:
+        emit(served.summary())
+    else:
+        terminal.show_serving(Console(), served)
+        if out is not None:
+            Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    if served.interrupted:
+        raise typer.Exit(INTERRUPTED)

@@ -1,0 +1,269 @@
+"""`hwsim uncertainty` and `hwsim break-even`."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.output import AsJson, emit
+from explorer.commands.terminal import show_frame
+from explorer.documents.numbers import compact
+from explorer.pricing.economics import PAPER_MODEL
+from explorer.uncertainty.analyse import analyse
+from explorer.uncertainty.axes import AXES
+from explorer.uncertainty.breakeven import BreakEven, break_even
+from explorer.uncertainty.distributions import SHAPES
+from explorer.uncertainty.page import notes, probabilities, ratios_of, render_break_even, render_uncertainty, said
+from explorer.uncertainty.results import Uncertainty
+from explorer.writing import write_text
+from hwbase import InputError, Record, unknown_name
+from hwsim.simulate import DEFAULT_TECHNOLOGY
+
+_SHOWN = 8
+_PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
+
+Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
+Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
+Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
+Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
+Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
+Reading = Annotated[str, typer.Option("--reading", help="as-published or pipelined.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Vary only constants that match, such as 'n5.*'; repeat for more.")
+]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help=f"Distribution: {', '.join(SHAPES)}; of one constant as name=shape."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of the scrambled Sobol sequence.")]
+Independent = Annotated[bool, typer.Option("--independent", help="Ignore the correlations that books state.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Pin a constant: key=value, with a unit if you like.")]
+UserBook = Annotated[str | None, typer.Option("--book", help="A cost book (TOML) that extends one of ours.")]
+Out = Annotated[str | None, typer.Option("--out", help="Write a page (.html), the rows (.csv) or JSON to this file.")]
+
+
+def uncertainty_command(
+    model: Model = PAPER_MODEL,
+    volume: Volume = "50",
+    context: Context = "2048",
+    technology: Technology = DEFAULT_TECHNOLOGY,
+    convention: Convention = "corrected",
+    reading: Reading = "pipelined",
+    samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "4096",
+    seed: Seed = 0,
+    shape: Shape = None,
+    only: Only = None,
+    independent: Independent = False,
+    output: Annotated[
+        list[str] | None, typer.Option("--output", help="An output to explain, such as tco_usd; repeat for more.")
+    ] = None,
+    versus: Annotated[
+        list[str] | None,
+        typer.Option("--versus", help=f"A second machine that differs in key=value: {', '.join(_PARTS)}, a constant."),
+    ] = None,
+    settings: Set = None,
+    book: UserBook = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
+    usual, shapes = _shapes(shape)
+    choices = _choices(volume, context, technology, convention, reading, settings, book)
+    common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
+    common |= {"independent": independent}
+    with _progress() as told:
+        found = analyse(
+            model, **common, samples=need_count("samples", samples), versus=_versus(versus), progress=told, **choices
+        )
+        shown = _outputs(found, output)
+        turns = break_even(model, **common, progress=told, **choices) if _is_page(out) else None
+    _hand_out(
+        out,
+        as_json,
+        page=lambda: render_uncertainty(found, _command(), turns, shown),
+        rows=found,
+        data=lambda: _explained(found, shown),
+        show=lambda: _show(found, shown),
+    )
+
+
+def break_even_command(
+    model: Model = PAPER_MODEL,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option("--axis", help=f"{', '.join(AXES)} (all of them by default), or any constant; repeat for more."),
+    ] = None,
+    low: Annotated[float | None, typer.Option("--from", help="Low end of the axis, if there is one.")] = None,
+    high: Annotated[float | None, typer.Option("--to", help="High end of the axis, if there is one.")] = None,
+    points: Annotated[str, typer.Option("--points", help="Points of a curve.")] = "41",
+    volume: Volume = "50",
+    context: Context = "2048",
+    technology: Technology = DEFAULT_TECHNOLOGY,
+    convention: Convention = "corrected",
+    reading: Reading = "pipelined",
+    samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "1024",
+    seed: Seed = 0,
+    shape: Shape = None,
+    only: Only = None,
+    independent: Independent = False,
+    settings: Set = None,
+    book: UserBook = None,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Where hardwiring begins to pay: volume, lifetime, re-spins, utilisation, electricity, grid, with bands."""
+    if (low is not None or high is not None) and len(axis or ()) != 1:
+        raise InputError("--from and --to need one --axis: expected --axis volume, or another")
+    usual, shapes = _shapes(shape)
+    with _progress() as told:
+        found = break_even(
+            model,
+            axes=axis or tuple(AXES),
+            low=low,
+            high=high,
+            points=need_count("points", points),
+            only=only or (),
+            independent=independent,
+            shape=usual,
+            shapes=shapes,
+            samples=need_count("samples", samples),
+            seed=seed,
+            progress=told,
+            **_choices(volume, context, technology, convention, reading, settings, book),
+        )
+    _hand_out(
+        out,
+        as_json,
+        page=lambda: render_break_even(found, _command()),
+        rows=found,
+        data=lambda: found,
+        show=lambda: _show_crossings(found),
+    )
+
+
+def _hand_out(
+    out: str | None,
+    as_json: bool,
+    *,
+    page: Callable[[], str],
+    rows: Record,
+    data: Callable[[], Any],
+    show: Callable[[], None],
+) -> None:
+    """Write the page, the rows or JSON to `out` by its name; print JSON if asked for, or show what is not written."""
+    if out is not None and not _is_page(out):
+        emit(rows if out.lower().endswith(".csv") else data(), out)
+        return
+    if out is not None:
+        write_text(page(), out)
+    if as_json:
+        emit(data())
+    elif out is not None:
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    else:
+        show()
+
+
+def _is_page(out: str | None) -> bool:
+    return out is not None and out.lower().endswith(".html")
+
+
+def _choices(
+    volume: str,
+    context: str,
+    technology: str,
+    convention: str,
+    reading: str,
+    settings: list[str] | None,
+    book: str | None,
+) -> dict[str, Any]:
+    return {
+        "volume": need_count("volume", volume),
+        "context": need_count("context", context),
+        "technology": technology,
+        "convention": convention,
+        "reading": reading,
+        "set": parse_overrides(settings),
+        "book": book,
+    }
+
+
+def _versus(pairs: list[str] | None) -> dict[str, Any]:
+    changes = parse_overrides(pairs, "--versus")
+    counts = {key: need_count(key, changes[key]) for key in ("volume", "context") if key in changes}
+    return changes | counts
+
+
+def _shapes(given: list[str] | None) -> tuple[str, dict[str, str]]:
+    """Return the usual shape and those of single constants."""
+    usual = [item for item in given or [] if "=" not in item]
+    if len(usual) > 1:
+        raise InputError(f"--shape {' --shape '.join(usual)}: expected one, and name=shape for single constants")
+    single = parse_overrides([item for item in given or [] if "=" in item], "--shape")
+    return (usual or [SHAPES[0]])[0], single
+
+
+def _outputs(found: Uncertainty, asked: list[str] | None) -> tuple[str, ...]:
+    for name in asked or ():
+        if name not in found.names:
+            raise unknown_name("output", name, found.names)
+    return tuple(asked or ratios_of(found))
+
+
+def _explained(found: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the findings with probabilities, and indices and ends of the outputs asked for."""
+    return found.to_dict() | {
+        "probabilities": [chance.to_dict() for chance in probabilities(found)],
+        "notes": list(notes(found)),
+        "sobol": {name: found.sobol(name).to_dict(orient="records") for name in outputs},
+        "tornado": {name: found.tornado(name).to_dict(orient="records") for name in outputs},
+    }
+
+
+def _show(found: Uncertainty, outputs: tuple[str, ...]) -> None:
+    console = Console()
+    for chance in probabilities(found):
+        console.print(said(chance, found), highlight=False, soft_wrap=True)
+    for note in notes(found):
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+    ranks = found.percentiles().drop(columns="mean").set_index("output").map(compact).reset_index()
+    show_frame(console, f"{found.samples:,} draws of {len(found.distributions)} constants", ranks)
+    for name in outputs:
+        indices, ends = found.sobol(name), found.tornado(name).set_index("name")
+        top = indices.head(_SHOWN)
+        rows = pd.DataFrame({"factor": top["name"]})
+        for order in ("first", "total"):
+            low, high = top[f"{order}_low"], top[f"{order}_high"]
+            rows[f"{order} order [%]"] = [
+                f"{100 * mid:.1f} ({100 * a:.1f} to {100 * b:.1f})"
+                for mid, a, b in zip(top[order], low, high, strict=True)
+            ]
+        for end in ("low", "high"):
+            rows[f"at its {end}"] = ends.loc[top["name"], end].to_numpy()
+        scale = ", on a logarithmic scale" if name in found.logs else ""
+        show_frame(console, f"What decides {name} (nominal {found.nominal[name]:,.4g}){scale}", rows)
+    if found.infeasible:
+        show_frame(console, "Draws that cannot be", found.reasons)
+
+
+def _show_crossings(found: BreakEven) -> None:
+    rows = [{"over": c.axis.label, "unit": c.axis.unit, "ratio": c.output, "says": c.says()} for c in found.curves]
+    show_frame(Console(), f"Break-even, {found.samples:,} draws", pd.DataFrame(rows))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """Show the share done on standard error where that is a screen."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("evaluating", total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def _command() -> str:
+    return " ".join(["hwsim", *sys.argv[1:]])

@@ -1,0 +1,92 @@
+"""What each choice of each accounting convention means, in words."""
+
+from typing import Any
+
+from costmodel import Conventions, conventions
+from explorer.documents.numbers import words
+from explorer.documents.tables import Column, Table
+
+#: Formulas of gross dies and of yield, with where they come from.
+DIES = {
+    "plain": "πd²/4S − πd/√(2S), rounded down",
+    "de-vries": "πd²/4S − 0.58 πd/√S, rounded down (D. K. de Vries, IEEE Trans. Semicond. Manuf. 18, 2005)",
+    "ferris-prabhu": "πd²/4S exp(−2√S/d), rounded down (A. V. Ferris-Prabhu, IEEE Trans. Semicond. Manuf. 3, 1990)",
+    "area-ratio": "πd²/4S, rounded down: an upper bound",
+    "exact": "whole dies of the best of several placements of the grid",
+}
+YIELDS = {
+    "poisson": "exp(−x)",
+    "murphy": "((1 − exp(−x))/x)² (B. T. Murphy, Proc. IEEE 52, 1964)",
+    "murphy-uniform": "(1 − exp(−2x))/2x (B. T. Murphy, Proc. IEEE 52, 1964)",
+    "seeds": "exp(−√x) (R. B. Seeds, IEEE Int. Conv. Rec., 1967)",
+    "price-bose-einstein": "(1 + x/n)⁻ⁿ over n layers (J. E. Price, Proc. IEEE 58, 1970)",
+    "negative-binomial": "(1 + x/α)^−α (C. H. Stapper, IBM J. Res. Dev., 1983)",
+}
+#: What each choice means, by convention; a text for all choices stands for those that say it themselves.
+SAID: dict[str, dict[Any, str]] = {
+    "die_formula": DIES,
+    "edge_and_scribe": {
+        True: "the wafer's edge and the scribe lanes take room",
+        False: "dies take the whole wafer, without edge or scribe lanes",
+    },
+    "round_good_dies": {
+        True: "good dies of a wafer are rounded to a whole number",
+        False: "good dies of a wafer are not rounded",
+    },
+    "yield_model": YIELDS,
+    "carbon_yield_model": YIELDS,
+    "pue_in_system_power": {
+        True: "the stated system power holds PUE once, and the facility multiplies by it again",
+        False: "PUE once, at the facility",
+    },
+    "construction_basis": {
+        "facility": "construction is paid for the facility's megawatts",
+        "it": "construction is paid for the megawatts of the machines",
+    },
+    "maintenance_basis": {
+        "capex": "the yearly rate applies to all initial capital, buildings too",
+        "nodes": "the yearly rate applies to the price of the nodes",
+    },
+    "licence_counted": {True: "GPUs pay a software licence", False: "no software licence, or a bundled one"},
+    "gpu_count": {
+        "rounded": "GPUs that match one system, rounded to one significant digit",
+        "exact": "GPUs that match the whole fleet, rounded up",
+    },
+    "hardwired_maintenance": {
+        "spares": "spare systems at recurring cost",
+        "rate": "the GPUs' yearly rate, no spares",
+        "spares-and-rate": "spare systems, and the yearly rate on the recurring cost of the systems",
+    },
+    "spares_respun": {True: "a re-spin rebuilds the spares too", False: "a re-spin leaves the spares as they are"},
+    "spares_embodied": {
+        True: "the spares' embodied carbon counts",
+        False: "the spares' embodied carbon does not count",
+    },
+    "module_carbon": {
+        "gpu": "one published figure for a GPU card stands for both machines",
+        "rebuilt": "each module's carbon is counted from its own parts",
+    },
+    "ceil_carbon": {True: "printed tonnes are rounded up", False: "tonnes are not rounded"},
+}
+
+
+def choice_said(name: str, value: Any) -> str:
+    """Return what a choice of a convention means."""
+    if name == "facility_power_step_mw":
+        return f"the facility's power is rounded to {value:g} MW" if value else "the facility's power is not rounded"
+    return SAID[name][value]
+
+
+def conventions_table(used: Conventions, other: Conventions | None = None) -> Table:
+    """Return every choice of `used` with what it means; with `other`, what that one does where it differs."""
+    differing = conventions.differences(used, other) if other else {}
+    rows = []
+    for name, value in used.to_dict().items():
+        if name != "name":
+            elsewhere = choice_said(name, differing[name]) if name in differing else ""
+            rows.append((words(name), choice_said(name, value), elsewhere))
+    heads = [Column("convention", numeric=False), Column(used.name, numeric=False)]
+    if other is None:
+        return Table(f"Conventions: {used.name}", tuple(heads), tuple(row[:2] for row in rows))
+    heads.append(Column(f"{other.name}, where it differs", numeric=False))
+    return Table("Conventions", tuple(heads), tuple(rows))

@@ -1,0 +1,1 @@
+"""Real models on the NumPy kernels: text, arithmetic, perplexity."""

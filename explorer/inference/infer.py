@@ -1,0 +1,208 @@
+"""A real language model in a machine's arithmetic: text as it comes, its speed here, and what the chip would take."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hwsim
+import models
+from explorer.inference.arithmetic import ARITHMETICS, linear_operator
+from hwbase import InputError, Record, unknown_name
+from hwsim.simulate import hardwired
+from models.inference import (
+    DEFAULT_MAX_TOKENS,
+    DEFAULT_MODEL,
+    Sampling,
+    Tokenizer,
+    Transformer,
+    TransformerConfig,
+    generate,
+    read_model,
+)
+from models.inference.activations import check_scaling
+
+
+@dataclass(frozen=True)
+class ChipRun(Record):
+    """What one run takes on the hardwired chip, alone on it (batch 1), and what the chip does when it is full.
+
+    `cycles` and `seconds` are from the first prompt token in to the last token out. `energy_j` charges every position
+    as a token decoded alone, idle power included: an upper bound, prompts being pipelined.
+    """
+
+    machine: str
+    weights: str
+    chips: int
+    area_mm2: float
+    clock_hz: float
+    cycles: float
+    seconds: float
+    time_to_first_token_s: float
+    tokens_per_s: float
+    energy_j: float
+    full_tokens_per_s: float
+    full_energy_j_per_token: float
+
+
+@dataclass(frozen=True)
+class Inference(Record):
+    """One run: the text, how fast NumPy produced it here, and the same run on the chip (None when not asked for)."""
+
+    model: str
+    arithmetic: str
+    prompt: str
+    text: str
+    prompt_tokens: int
+    tokens: int
+    load_s: float
+    prefill_s: float
+    decode_tokens_per_s: float | None
+    chip: ChipRun | None
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A model that is loaded and ready in one arithmetic; made by `load_session`. `spec` is what a chip would hold."""
+
+    spec: models.LLMSpec
+    arithmetic: str
+    model: Transformer
+    tokenizer: Tokenizer
+    load_s: float
+
+    def encode(self, prompt: str, chat: bool = True) -> list[int]:
+        """Return the prompt's tokens, as a question in a chat or as text to go on; raises `InputError` if empty."""
+        tokens = self.tokenizer.chat(prompt) if chat else self.tokenizer.encode(prompt)
+        if not tokens or not prompt.strip():
+            raise InputError("prompt is empty: expected some text")
+        return tokens
+
+
+def load_session(
+    model: str = DEFAULT_MODEL,
+    arithmetic: str = "float",
+    *,
+    scaling: str = "token",
+    activation_bits: int = 8,
+    float_head: bool = False,
+    path: str | Path | None = None,
+) -> Session:
+    """Return a session for a model by name, its weights from `path` or from the package that carries them.
+
+    A file of one's own may hold a network of any size: the session bears the file's name, its chip is of that size.
+    Raises `InputError` for a model without weights, an unknown arithmetic, missing packages, or a broken file.
+    """
+    if str(model).strip().lower() != DEFAULT_MODEL:
+        raise InputError(f"model = {str(model)[:200]!r}: weights are known for {DEFAULT_MODEL!r} only")
+    if arithmetic not in ARITHMETICS:
+        raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
+    check_scaling(scaling, activation_bits)
+    start = time.perf_counter()
+    weights, vocabulary = read_model(path)
+    tokenizer = Tokenizer(vocabulary)
+    linear = linear_operator(
+        weights, arithmetic, scaling=scaling, activation_bits=activation_bits, float_head=float_head
+    )
+    spec = models.load(DEFAULT_MODEL) if path is None else _spec(weights.config, Path(path).stem)
+    return Session(spec, arithmetic, Transformer(weights, linear), tokenizer, time.perf_counter() - start)
+
+
+def _spec(config: TransformerConfig, name: str) -> models.LLMSpec:
+    return models.LLMSpec(
+        name=name,
+        source="model file",
+        vocab_size=config.vocabulary,
+        hidden_size=config.hidden,
+        layers=config.layers,
+        tied_embeddings=config.tied_head,
+        query_heads=config.query_heads,
+        kv_heads=config.kv_heads,
+        head_dim=config.head_dim,
+        intermediate_size=config.intermediate,
+    )
+
+
+def infer(
+    model: str = DEFAULT_MODEL,
+    arithmetic: str = "float",
+    prompt: str = "",
+    *,
+    max_tokens: int = DEFAULT_MAX_TOKENS,
+    sampling: Sampling | None = None,
+    scaling: str = "token",
+    float_head: bool = False,
+    chat: bool = True,
+    chip: bool = True,
+    path: str | Path | None = None,
+    session: Session | None = None,
+    on_text: Callable[[str], None] | None = None,
+) -> Inference:
+    """Return the answer of a real model to `prompt`, and what the same run would take on the simulated chip.
+
+    `on_text` receives the text piece by piece while it is generated. `chat` asks the prompt as a question; without it
+    the text goes on where the prompt ends. `scaling` is that of integer activations (`models.inference.SCALINGS`),
+    `float_head` leaves the output head in float32. `session` saves loading again (then what it was loaded with is not
+    used). Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and whatever
+    `load_session` raises.
+    """
+    if not prompt.strip():
+        raise InputError("prompt is empty: expected some text")
+    ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, path=path)
+    tokens = ready.encode(prompt, chat)
+    stop = () if ready.tokenizer.end is None else (ready.tokenizer.end,)
+    arriving = generate(ready.model, tokens, max_tokens=max_tokens, sampling=sampling, stop=stop)
+    times: list[float] = []
+
+    def clocked() -> Iterator[int]:
+        for token in arriving:
+            times.append(time.perf_counter())
+            yield token
+
+    start, pieces = time.perf_counter(), []
+    for piece in ready.tokenizer.stream(clocked()):
+        pieces.append(piece)
+        if on_text is not None:
+            on_text(piece)
+    rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
+    first = (times[0] if times else time.perf_counter()) - start
+    run = chip_run(ready.spec, len(tokens), len(times), ready.arithmetic) if chip else None
+    text = "".join(pieces)
+    return Inference(
+        ready.spec.name, ready.arithmetic, prompt, text, len(tokens), len(times), ready.load_s, first, rate, run
+    )
+
+
+def chip_run(model: str | models.LLMSpec, prompt_tokens: int, tokens: int, arithmetic: str = "hardwired") -> ChipRun:
+    """Return what a prompt and `tokens` new tokens take on the hardwired chip (pipelined reading).
+
+    A chip has integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, all others on FP4. The
+    context is that of the run's middle. Raises `InputError` for a model that `hwsim.simulate` does not know.
+    """
+    spec = models.load(model) if isinstance(model, str) else model
+    weights = arithmetic if arithmetic in ("int4", "int8") else "fp4"
+    context = prompt_tokens + max(tokens, 1) // 2
+
+    def ask(batch: int | None) -> hwsim.SimResult:
+        return hwsim.simulate(
+            spec, context=context, prompt=prompt_tokens, batch=batch, reading="pipelined", weights=weights
+        )
+
+    alone, full = ask(1), ask(None)
+    design, _, _ = hardwired(spec, weights=weights)
+    seconds = alone.time_to_first_token_s + max(tokens - 1, 0) * alone.latency_s
+    positions = prompt_tokens + max(tokens - 1, 0)
+    return ChipRun(
+        machine=alone.machine,
+        weights=weights,
+        chips=int(alone.chips),
+        area_mm2=float(alone.area_mm2),
+        clock_hz=float(design.clock_hz),
+        cycles=float(seconds * design.clock_hz),
+        seconds=float(seconds),
+        time_to_first_token_s=float(alone.time_to_first_token_s),
+        tokens_per_s=float(1.0 / alone.latency_s),
+        energy_j=float(alone.energy_j_per_token * positions),
+        full_tokens_per_s=float(full.tokens_per_s),
+        full_energy_j_per_token=float(full.energy_j_per_token),
+    )

@@ -1,0 +1,202 @@
+"""What an arithmetic costs in quality: perplexity of a real language model in each, and under each activation scaling.
+
+The text is Python's own language reference as the standard library carries it (`pydoc_data.topics`, PSF licence): the
+chapters on objects, the execution model and the type hierarchy, English prose with few listings. It differs a little
+between Python versions, so every table states the version and a checksum; compare figures of one text only.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from explorer.inference.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS, linear_operator
+from explorer.inference.text import real_text
+from hwbase import InputError, Record, check, unknown_name
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
+
+#: Tokens scored unless the caller says otherwise.
+DEFAULT_TOKENS = 4096
+#: Bits of weights and activations (32 where they stay float) of each arithmetic, in the order of the table.
+BITS = {"float": (32, 32), "mxfp4": (4, 32), "hardwired": (4, 8), "int8": (8, 8), "int4": (4, 32)}
+#: What the rows are called; "A16" is how the field names activations that stay float (here float32).
+_TITLES = {
+    "float": "float32",
+    "mxfp4": "MXFP4 W4A16",
+    "hardwired": "hardwired W4A{bits}",
+    "int8": "INT8 per channel W8A{bits}",
+    "int4": "INT4 per channel W4A16",
+}
+
+HEADS = ("converted", "float")
+
+#: Called with (the row that is measured, tokens scored so far, tokens to score, both over all rows).
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class QualityRow(Record):
+    """Perplexity in one arithmetic, which `title` says in full; bits 32 mean float32.
+
+    `head` is "converted" where the output head has the format of the other matrices, "float" where it stays float32.
+    `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences
+    of the losses token by token as if tokens were independent. `seconds` include converting the weights.
+    """
+
+    title: str
+    arithmetic: str
+    weight_bits: int
+    activation_bits: int
+    scaling: str
+    head: str
+    perplexity: float
+    ratio: float
+    ratio_error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class QualityTable(Record):
+    """Perplexities of one model on one text, all over the same `tokens` in windows of `window`."""
+
+    model: str
+    text: str
+    text_sha256: str
+    tokens: int
+    window: int
+    rows: tuple[QualityRow, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row for each arithmetic, the measurement's terms beside it."""
+        terms = {"model": self.model, "tokens": self.tokens, "window": self.window, "text_sha256": self.text_sha256}
+        return pd.DataFrame([row.to_dict() | terms for row in self.rows])
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, escape=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row to measure."""
+
+    arithmetic: str
+    scaling: str = "token"
+    activation_bits: int = 8
+    float_head: bool = False
+
+    @property
+    def title(self) -> str:
+        """What the row is called, scaling and head aside."""
+        return _TITLES[self.arithmetic].format(bits=self.activation_bits)
+
+
+def arithmetic_cases(arithmetics: Sequence[str] = tuple(BITS), heads: Sequence[str] = HEADS) -> tuple[Case, ...]:
+    """Return the rows of a table: float first, to compare with, then each arithmetic with each kind of head.
+
+    Raises `InputError` for names that are not in `BITS` or `HEADS`.
+    """
+    for name in arithmetics:
+        if name not in ARITHMETICS:
+            raise unknown_name("arithmetic", name, ARITHMETICS)
+    for head in heads:
+        if head not in HEADS:
+            raise unknown_name("head", head, HEADS)
+    others = [name for name in dict.fromkeys(arithmetics) if name != "float"]
+    return (Case("float"), *(Case(name, float_head=head == "float") for head in heads for name in others))
+
+
+def scaling_cases(
+    arithmetic: str = "hardwired",
+    scalings: Sequence[str] = SCALINGS,
+    activation_bits: Sequence[int] = (8, 6),
+    *,
+    float_head: bool = False,
+) -> tuple[Case, ...]:
+    """Return the rows of a table of activation scalings and widths; the first keeps activations in float.
+
+    It shows the outlier token: a scale for all tokens follows the first token's massive activations and starves the
+    others; a scale of its own, or float for it alone, brings much of that back. `arithmetic` is "hardwired" or "int8"
+    (whose first row keeps the weights in float too). Raises `InputError` for another one.
+    """
+    if arithmetic not in INTEGER_ACTIVATIONS:
+        raise unknown_name("arithmetic with integer activations:", arithmetic, INTEGER_ACTIVATIONS)
+    first = Case("mxfp4" if arithmetic == "hardwired" else "float", float_head=float_head)
+    return (first, *(Case(arithmetic, way, bits, float_head) for bits in activation_bits for way in scalings))
+
+
+def measure(
+    cases: Sequence[Case] | None = None,
+    *,
+    tokens: int = DEFAULT_TOKENS,
+    window: int = DEFAULT_WINDOW,
+    text: str | None = None,
+    source: str = "given",
+    path: str | Path | None = None,
+    report: Report | None = None,
+) -> QualityTable:
+    """Return the perplexity of SmolLM2-135M in each case, in order (`arithmetic_cases` unless given).
+
+    `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
+    cache; the weights are those of the GGUF file at `path`, or of the package that carries them. Raises `InputError`
+    for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
+    """
+    cases = arithmetic_cases() if cases is None else cases
+    wanted = int(check.count("tokens", tokens, high=1e9)) + 1
+    check.count("window", window, low=2)
+    source, content = real_text() if text is None else (source, text)
+    weights, vocabulary = read_model(path)
+    ids = Tokenizer(vocabulary).encode(content)
+    if len(ids) < wanted:
+        raise InputError(f"the text has {len(ids)} tokens: expected at least {wanted}, the first is not scored")
+    rows: list[QualityRow] = []
+    reference = np.zeros(wanted - 1)
+    for number, case in enumerate(cases):
+        start = time.perf_counter()
+        progress = None if report is None else _beyond(report, case, number * (wanted - 1), len(cases) * (wanted - 1))
+        linear = linear_operator(
+            weights,
+            case.arithmetic,
+            scaling=case.scaling,
+            activation_bits=case.activation_bits,
+            float_head=case.float_head,
+        )
+        losses = token_losses(Transformer(weights, linear), ids[:wanted], window=window, progress=progress)
+        reference = losses if number == 0 else reference
+        rows.append(_row(case, losses, reference, time.perf_counter() - start))
+    checksum = hashlib.sha256(content.encode()).hexdigest()
+    name = DEFAULT_MODEL if path is None else Path(path).stem
+    return QualityTable(name, source, checksum, wanted - 1, int(window), tuple(rows))
+
+
+def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) -> QualityRow:
+    weight_bits, activation_bits = BITS[case.arithmetic]
+    integers = case.arithmetic in INTEGER_ACTIVATIONS
+    more = losses - reference
+    ratio = float(np.exp(more.mean()))
+    return QualityRow(
+        title=case.title,
+        arithmetic=case.arithmetic,
+        weight_bits=weight_bits,
+        activation_bits=case.activation_bits if integers else activation_bits,
+        scaling=case.scaling if integers else "",
+        head="float" if case.float_head or case.arithmetic == "float" else "converted",
+        perplexity=float(np.exp(losses.mean())),
+        ratio=ratio,
+        ratio_error=ratio * float(more.std() / np.sqrt(more.size)),
+        seconds=seconds,
+    )
+
+
+def _beyond(report: Report, case: Case, before: int, total: int) -> Callable[[int, int], None]:
+    """Return the progress of one row as that of the table, which has scored `before` tokens already."""
+    name = case.title
+    if case.arithmetic in INTEGER_ACTIVATIONS:
+        name += f" {case.scaling}"
+    if case.float_head:
+        name += ", head float"
+    report(name, before, total)
+    return lambda done, _: report(name, before + done, total)

@@ -1,0 +1,98 @@
+"""Published papers recomputed: `reproduce("hnlpu")` gives the scoreboard."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import models
+from explorer.papers.bebr import bebr_rows
+from explorer.papers.hnlpu_economics import economics_rows
+from explorer.papers.hnlpu_machine import machine_rows
+from explorer.papers.mixdq import mixdq_rows
+from explorer.papers.scoreboard import Row, Scoreboard
+from hwbase import unknown_name
+
+#: Parameter counts agree within this, or to the digits that are published.
+COUNT_TOLERANCE = 0.001
+
+
+def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> Scoreboard:
+    """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
+
+    `set` overrides constants of the paper's machines (and so may break agreement). Raises `InputError` for a paper
+    that is not here, or a constant that does not exist.
+
+    >>> board = reproduce("bebr")
+    >>> board.summary["ok"], board.summary["outside_tolerance"]
+    (True, 0)
+    """
+    if paper not in PAPERS:
+        raise unknown_name("paper", paper, PAPERS)
+    rows, fitted = PAPERS[paper](set)
+    return Scoreboard(paper, tuple(rows), fitted)
+
+
+def hnlpu_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
+    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts."""
+    machine, used = machine_rows(set)
+    fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
+    return [*machine, *_economics(), *model_rows()], fitted
+
+
+def model_rows() -> list[Row]:
+    """Return the published parameter counts of the zoo beside ours."""
+    rows = []
+    for name in models.names():
+        spec = models.load(name)
+        ours = models.parameters(spec)
+        for what, published, digits, count in (
+            ("total", spec.published_total, spec.published_total_digits, ours.total),
+            ("active", spec.published_active, spec.published_active_digits, ours.active),
+        ):
+            if published is None or digits is None:
+                continue
+            rows.append(
+                Row(
+                    id=f"model-{name}-{what}",
+                    what=f"{name}: {what} parameters",
+                    paper=float(published),
+                    ours=float(count),
+                    unit="parameter",
+                    evidence="predicted",
+                    tolerance=max(COUNT_TOLERANCE, half_digit(published, digits)),
+                    note=spec.published_source,
+                    group="Models",
+                )
+            )
+    return rows
+
+
+def half_digit(value: float, digits: int) -> float:
+    """Return half a unit of the last of `digits` significant digits of `value`, relative to it."""
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return 0.5 * unit / abs(value)
+
+
+def _economics() -> list[Row]:
+    return [
+        Row(
+            id=cell["id"],
+            what=cell["what"],
+            paper=cell["paper"],
+            ours=cell["ours"],
+            unit=cell["unit"],
+            evidence=cell["evidence"],
+            tolerance=cell["tolerance"],
+            note=cell["note"],
+            group=cell["table"].capitalize(),
+        )
+        for cell in economics_rows()
+    ]
+
+
+#: The papers that are recomputed: rows and fitted constants, given overrides of constants.
+PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
+    "hnlpu": hnlpu_rows,
+    "mixdq": mixdq_rows,
+    "bebr": bebr_rows,
+}

@@ -1,0 +1,118 @@
+"""A scoreboard: published figures beside ours, each with the evidence that ours is."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from hwbase import Record
+
+Evidence = Literal["input", "fitted", "predicted", "not derivable"]
+#: How a row came out. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
+Status = Literal["input", "fitted", "agrees", "misfit explained", "OUTSIDE", "not derivable"]
+
+
+@dataclass(frozen=True)
+class Row(Record):
+    """One published figure. `rel_err` is (ours - paper) / paper; `tolerance` the band in which we claim agreement.
+
+    `tolerance` is None where we claim none: inputs, fits, and predictions that miss and say why in `note`. A row whose
+    paper value is zero compares in absolute terms.
+    """
+
+    id: str
+    what: str
+    paper: float | None
+    ours: float | None
+    unit: str
+    evidence: Evidence
+    tolerance: float | None = None
+    note: str = ""
+    group: str = ""
+
+    @property
+    def rel_err(self) -> float | None:
+        """Relative error of ours (absolute where the published figure is zero), or None if there is none."""
+        if self.ours is None or self.paper is None:
+            return None
+        return (self.ours - self.paper) / self.paper if self.paper else self.ours
+
+    @property
+    def status(self) -> Status:
+        """How the row came out."""
+        if self.evidence != "predicted":
+            return self.evidence
+        if self.tolerance is None or self.rel_err is None:
+            return "misfit explained"
+        return "agrees" if abs(self.rel_err) <= self.tolerance else "OUTSIDE"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields with `rel_err` and `status`."""
+        return super().to_dict() | {"rel_err": self.rel_err, "status": self.status}
+
+
+@dataclass(frozen=True)
+class Scoreboard(Record):
+    """All rows of one paper. `fitted_constants` names what was fitted to any of them."""
+
+    paper: str
+    rows: tuple[Row, ...]
+    fitted_constants: tuple[str, ...]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Counts by evidence and status, the fitted constants, and whether every claimed agreement holds."""
+        status = Counter(row.status for row in self.rows)
+        evidence = Counter(row.evidence for row in self.rows)
+        return {
+            "paper": self.paper,
+            "rows": len(self.rows),
+            **{name.replace(" ", "_"): evidence[name] for name in ("input", "fitted", "predicted", "not derivable")},
+            "agree": status["agrees"],
+            "misfit_explained": status["misfit explained"],
+            "outside_tolerance": status["OUTSIDE"],
+            "fitted_constants": list(self.fitted_constants),
+            "ok": status["OUTSIDE"] == 0,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"rows": [...], "summary": {...}}."""
+        return {"rows": [row.to_dict() for row in self.rows], "summary": self.summary}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a figure."""
+        return pd.DataFrame([row.to_dict() for row in self.rows])
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False, escape=True)
+
+
+def read_rows(path: Path, ours: Mapping[str, float]) -> list[Row]:
+    """Return a row per line of the CSV (id, group, what, paper, unit, evidence, tolerance, note).
+
+    `ours` maps ids to our figures; only rows marked "not derivable" go without one. Anything else that one side has and
+    the other has not is a mistake and raises `KeyError`.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        cells = list(csv.DictReader(file))
+    derivable = {cell["id"] for cell in cells if cell["evidence"] != "not derivable"}
+    if derivable != ours.keys():
+        raise KeyError(f"{path.name} and our figures differ in {sorted(derivable ^ ours.keys())}")
+    return [
+        Row(
+            id=cell["id"],
+            what=cell["what"],
+            paper=float(cell["paper"]),
+            ours=float(ours[cell["id"]]) if cell["id"] in ours else None,
+            unit=cell["unit"],
+            evidence=cell["evidence"],  # type: ignore[arg-type]
+            tolerance=float(cell["tolerance"]) if cell["tolerance"] else None,
+            note=cell["note"],
+            group=cell["group"],
+        )
+        for cell in cells
+    ]

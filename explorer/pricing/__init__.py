@@ -1,0 +1,1 @@
+"""From a model on a machine to its bill, TCO and carbon, for one design or for arrays of them."""

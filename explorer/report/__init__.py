@@ -1,0 +1,1 @@
+"""The main answer: a model in metal, beside other machines and beside the paper."""

@@ -1,0 +1,282 @@
+"""TCO of the hardwired fleet beside the GPU fleet that matches it, legible although far apart."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.documents.numbers import counted, mass, money, scalar, times
+from explorer.documents.tables import LEVELS, PUBLISHED_LEVELS
+from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
+
+if TYPE_CHECKING:
+    from costmodel.bill import Bill
+    from costmodel.compare import Comparison, Pair
+    from costmodel.tco import Tco
+
+
+def levels_of(convention: str) -> tuple[str, ...]:
+    """Return the levels to show: the paper states an optimistic and a pessimistic case and nothing between."""
+    return PUBLISHED_LEVELS if convention == "as-published" else LEVELS
+
+
+def pairs(comparison: "Comparison", levels: Sequence[str]) -> list[tuple[str, "Pair"]]:
+    """Return (level, pair) for each of `levels`."""
+    return [(level, getattr(comparison, level)) for level in levels]
+
+
+def fleet_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
+    """Return rows with a fleet and a level as a frame, the hardwired fleet first."""
+    return pd.DataFrame(rows).sort_values("fleet", ascending=False, kind="stable", ignore_index=True)
+
+
+def drawn_once(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return `frame` with a `label` per row, a fleet whose levels agree in all of `keys` kept as one row."""
+    kept = []
+    for fleet in frame["fleet"].unique():
+        rows = frame[frame["fleet"] == fleet]
+        values = rows[list(keys)].to_numpy(dtype=float)
+        if np.allclose(values, values[0]):
+            kept.append(rows.head(1).assign(label=fleet))
+        else:
+            kept.append(rows.assign(label=[f"{fleet}<br>{level}" for level in rows["level"]]))
+    return pd.concat(kept, ignore_index=True)
+
+
+_WATERFALL_HEIGHT_PX = 470
+_USD_PER_MUSD = 1e6
+#: The axis runs this much beyond the total, so that its label fits.
+_WATERFALL_ROOM = 1.32
+
+
+def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
+    """Return a row per step: step, kind ("NRE", "recurring", "operation", "re-spins", "total"), usd.
+
+    The steps add up to the total, which is the last row.
+    """
+    chips = scalar("chips", bill.chips)
+    steps = [
+        ("shared masks", "NRE", bill.shared_masks_usd),
+        (f"masks of {counted(chips, 'chip')}", "NRE", chips * scalar("own masks", bill.own_masks_usd)),
+        ("architecture", "NRE", bill.architecture_usd),
+        ("verification", "NRE", bill.verification_usd),
+        ("physical design", "NRE", bill.physical_usd),
+        ("IP", "NRE", bill.ip_usd),
+        ("systems", "recurring", scalar("hardware", tco.hardware_usd) - scalar("NRE", bill.nre_usd)),
+        ("infrastructure", "recurring", tco.infrastructure_usd),
+        ("electricity", "operation", tco.electricity_usd),
+        ("maintenance", "operation", tco.maintenance_usd),
+        ("re-spins", "re-spins", tco.respins_usd),
+        ("TCO", "total", tco.total_usd),
+    ]
+    return pd.DataFrame([{"step": s, "kind": k, "usd": scalar(s, v)} for s, k, v in steps])
+
+
+def cost_waterfall(
+    bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None
+) -> go.Figure:
+    """Return the steps from shared masks to the TCO of a hardwired fleet, in M$.
+
+    `most_usd` sets the end of the axis, so that two waterfalls compare. Raises `InputError` for array fields.
+    """
+    frame = waterfall_frame(bill, tco)
+    total = frame["usd"].iloc[-1]
+    drawn = figure(title, _WATERFALL_HEIGHT_PX, showlegend=False, bargap=0.3)
+    drawn.add_trace(
+        go.Waterfall(
+            orientation="h",
+            y=frame["step"],
+            x=frame["usd"] / _USD_PER_MUSD,
+            measure=["total" if kind == "total" else "relative" for kind in frame["kind"]],
+            text=[money(usd) for usd in frame["usd"]],
+            textposition="outside",
+            cliponaxis=False,
+            increasing={"marker": {"color": BLUE}},
+            totals={"marker": {"color": GREEN}},
+            connector={"line": {"color": NEUTRAL_LINE, "width": 1}},
+            customdata=frame["kind"],
+            hovertemplate="%{y} (%{customdata}): %{text}<extra></extra>",
+        )
+    )
+    drawn.update_xaxes(
+        range=[0, max(most_usd or 0.0, total) / _USD_PER_MUSD * _WATERFALL_ROOM], title_text="M$", tickformat=",~r"
+    )
+    drawn.update_yaxes(autorange="reversed", showgrid=False, ticksuffix=" ")
+    return drawn
+
+
+_CARBON_HEIGHT_PX, _CARBON_PX_PER_FLEET, _CARBON_FRAME_PX = 520, 78, 120
+#: The axis runs this much beyond the longest bar, so that its label fits.
+_CARBON_ROOM = 15.0
+#: From here on only every second decade has a tick.
+_MOST_DECADES = 5
+_SCOPES = (
+    ("Scope 2, electricity", "scope2_t", CYAN, "/"),
+    ("Scope 3, hardware", "scope3_t", YELLOW, "x"),
+    ("total", "total_t", GREY, ""),
+)
+_CARBON_KEYS = tuple(key for _, key, _, _ in _SCOPES)
+
+
+def carbon_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.DataFrame:
+    """Return a row per fleet and level: fleet, level, scope2_t, scope3_t, total_t (tonnes CO2e over the life)."""
+    rows: list[dict[str, object]] = []
+    for level, pair in pairs(comparison, levels):
+        for fleet, co2 in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
+            rows.append(
+                {"fleet": fleet, "level": level} | {key: scalar(key, getattr(co2, key)) for key in _CARBON_KEYS}
+            )
+    return fleet_frame(rows)
+
+
+def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.Figure:
+    """Return bars of Scope 2, Scope 3 and their sum for each fleet and level, in t CO2e, on a log axis.
+
+    Bars stand side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
+    """
+    frame = drawn_once(carbon_frame(comparison, levels), _CARBON_KEYS)
+    drawn = figure(
+        "Carbon over the life",
+        max(_CARBON_HEIGHT_PX, _CARBON_FRAME_PX + _CARBON_PX_PER_FLEET * len(frame)),
+        barmode="group",
+        bargap=0.25,
+    )
+    for name, key, colour, pattern in _SCOPES:
+        drawn.add_trace(
+            go.Bar(
+                y=frame["label"],
+                x=frame[key],
+                orientation="h",
+                name=name,
+                marker=fill(colour, pattern),
+                text=[mass(t) for t in frame[key]],
+                textposition="outside",
+                cliponaxis=False,
+                hovertemplate="%{y}: %{text}",
+            )
+        )
+    values = frame[list(_CARBON_KEYS)].to_numpy(dtype=float)
+    positive = values[values > 0]
+    first = np.floor(np.log10(positive.min() / 2.0)) if positive.size else 0.0
+    last = np.log10(positive.max() * _CARBON_ROOM) if positive.size else 1.0
+    ticks = 10.0 ** np.arange(first, last, 2 if last - first > _MOST_DECADES else 1)
+    drawn.update_xaxes(
+        type="log",
+        range=[first, last],
+        tickvals=ticks,
+        ticktext=[mass(t) for t in ticks],
+        title_text="CO₂e (log scale)",
+    )
+    drawn.update_yaxes(autorange="reversed", ticksuffix=" ")
+    return drawn
+
+
+_TCO_HEIGHT_PX = 520
+#: The axes run this much beyond the longest bar, so that labels fit.
+_TCO_ROOM, _TCO_ROOM_ENLARGED = 1.4, 1.7
+#: Share of the height between two panels; and how far apart the fleets are when the second one is drawn.
+_GAP, _ENLARGE_FROM = 0.18, 3.0
+_BOTTOM_MARGIN_PX = 56
+_PARTS = (
+    ("capital", "capex_usd", BLUE, ""),
+    ("operation", "opex_usd", CYAN, "/"),
+    ("re-spins", "respins_usd", YELLOW, "x"),
+)
+_TCO_KEYS = tuple(key for _, key, _, _ in _PARTS)
+
+
+def tco_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.DataFrame:
+    """Return a row per fleet and level: fleet, level, capex_usd, opex_usd, respins_usd, total_usd, ratio.
+
+    `ratio` is the GPU fleet's TCO over the hardwired fleet's at the same level; it is empty for the GPUs.
+    """
+    rows: list[dict[str, object]] = []
+    for level, pair in pairs(comparison, levels):
+        for fleet, cost in (("hardwired", pair.hardwired), ("GPU", pair.gpu)):
+            parts = {key: scalar(key, getattr(cost, key)) for key in _TCO_KEYS}
+            ratio = scalar("ratio", pair.tco_ratio) if fleet == "hardwired" else None
+            total = scalar("total", cost.total_usd)
+            rows.append({"fleet": fleet, "level": level, **parts, "total_usd": total, "ratio": ratio})
+    return fleet_frame(rows)
+
+
+def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.Figure:
+    """Return the TCO of both fleets stacked by capital, operation and re-spins, in M$, with ratios written out.
+
+    All on one linear scale (a stack means nothing on a log one); where the hardwired fleet is far smaller, a second
+    panel shows it enlarged. A fleet whose levels agree is drawn once.
+    """
+    frame = drawn_once(tco_frame(comparison, levels), (*_TCO_KEYS, "total_usd"))
+    hardwired = frame[frame["fleet"] == "hardwired"]
+    end, near = frame["total_usd"].max() / _USD_PER_MUSD, hardwired["total_usd"].max() / _USD_PER_MUSD
+    drawn = figure("Total cost of ownership", _TCO_HEIGHT_PX, barmode="stack", bargap=0.25, margin_b=_BOTTOM_MARGIN_PX)
+    _stack(drawn, frame, ("x", "y"), legend=True)
+    drawn.update_layout(
+        xaxis={"range": [0, end * _TCO_ROOM], "title_text": "M$", "tickformat": ",~r", "automargin": False},
+        yaxis={"autorange": "reversed", "ticksuffix": " "},
+    )
+    if end > near * _ENLARGE_FROM:
+        _stack(drawn, hardwired, ("x2", "y2"), legend=False)
+        _second_panel(drawn, len(frame), len(hardwired), near, end)
+    return drawn
+
+
+def _stack(drawn: go.Figure, rows: pd.DataFrame, axes: tuple[str, str], *, legend: bool) -> None:
+    for name, key, colour, pattern in _PARTS:
+        drawn.add_trace(
+            go.Bar(
+                y=rows["label"],
+                x=rows[key] / _USD_PER_MUSD,
+                orientation="h",
+                name=name,
+                legendgroup=name,
+                showlegend=legend,
+                marker=fill(colour, pattern),
+                customdata=[money(usd) for usd in rows[key]],
+                hovertemplate="%{y}: %{customdata}",
+                xaxis=axes[0],
+                yaxis=axes[1],
+            )
+        )
+    for row in rows.to_dict(orient="records"):
+        ratio = "" if pd.isna(row["ratio"]) else f"<br>GPUs {times(row['ratio'])}"
+        drawn.add_annotation(
+            x=row["total_usd"] / _USD_PER_MUSD,
+            y=row["label"],
+            xref=axes[0],
+            yref=axes[1],
+            text=f"{money(row['total_usd'])}{ratio}",
+            showarrow=False,
+            align="left",
+            xanchor="left",
+            xshift=5,
+        )
+
+
+def _second_panel(drawn: go.Figure, above: int, below: int, near: float, end: float) -> None:
+    """Split the height between the panels by their bars, and say how much the lower one is enlarged."""
+    top = (1.0 - _GAP) * below / (above + below)
+    drawn.update_layout(
+        xaxis={"anchor": "y", "title_text": ""},
+        xaxis2={
+            "range": [0, near * _TCO_ROOM_ENLARGED],
+            "anchor": "y2",
+            "title": {"text": "M$", "standoff": 8},
+            "automargin": False,
+            "tickformat": ",~r",
+        },
+        yaxis={"domain": [top + _GAP, 1.0]},
+        yaxis2={"domain": [0.0, top], "anchor": "x2", "autorange": "reversed", "ticksuffix": " "},
+    )
+    drawn.add_annotation(
+        text=f"hardwired only, enlarged {times(round(end / near, 1))}",
+        x=0,
+        y=top + 0.01,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="bottom",
+        showarrow=False,
+    )

@@ -1,0 +1,282 @@
+"""Where the time of a token goes, over context: stacked shares, with the published shares marked."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.documents.numbers import context_label, percent, plain, scalar, si, words
+from explorer.documents.theme import (
+    DARK_TEXT,
+    GREY,
+    MACHINE_STYLE,
+    OTHER_STYLE,
+    PART_STYLE,
+    RED,
+    figure,
+    fill,
+    machine_name,
+    text,
+)
+
+if TYPE_CHECKING:
+    from hwsim.results import SimResult
+
+_SPEED_HEIGHT_PX = 440
+_LINE_PX = 2.5
+_SPEED_MARKER_PX = 8
+#: Room on the log axes, as a factor beyond the outermost values.
+_SPEED_ROOM = 2.0
+#: More contexts than this and only every second one gets a tick.
+_MOST_TICKS = 8
+
+
+def speed_frame(published: "SimResult", pipelined: "SimResult") -> pd.DataFrame:
+    """Return a row per context: context, tokens/s and binding resource of both readings.
+
+    Columns: context, as_published_tokens_per_s, pipelined_tokens_per_s, pipelined_bound_by.
+    """
+    contexts = np.atleast_1d(np.asarray(published.context, dtype=float))
+    return pd.DataFrame(
+        {
+            "context": contexts,
+            "as_published_tokens_per_s": np.broadcast_to(published.tokens_per_s, contexts.shape),
+            "pipelined_tokens_per_s": np.broadcast_to(pipelined.tokens_per_s, contexts.shape),
+            "pipelined_bound_by": np.broadcast_to(np.asarray(pipelined.bound_by, dtype=object), contexts.shape),
+        }
+    )
+
+
+def speed_over_context(
+    published: "SimResult",
+    pipelined: "SimResult",
+    accelerators: Mapping[str, "SimResult"],
+    records: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """Return tokens/s over context on log axes; other machines as horizontal marks.
+
+    `accelerators` are our rooflines at one context each; `records` are published tokens/s by machine.
+    """
+    frame = speed_frame(published, pipelined)
+    contexts = frame["context"].to_numpy()
+    drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
+    for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
+        drawn.add_trace(_line(key, contexts, frame[column].to_numpy()))
+    for key, result in accelerators.items():
+        drawn.add_trace(_level(key, contexts, scalar("tokens_per_s", result.tokens_per_s), "roofline", True))
+    for key, value in (records or {}).items():
+        drawn.add_trace(_level(key, contexts, value, "published", False))
+    ticks = contexts[:: 2 if len(contexts) > _MOST_TICKS else 1]
+    drawn.update_xaxes(
+        type="log", tickvals=ticks, ticktext=[context_label(c) for c in ticks], title_text="context [tokens]"
+    )
+    lowest = min(min(np.min(np.asarray(trace.y, dtype=float)) for trace in drawn.data), 1e2)
+    highest = max(np.max(np.asarray(trace.y, dtype=float)) for trace in drawn.data)
+    drawn.update_yaxes(
+        type="log",
+        range=[np.log10(lowest / _SPEED_ROOM), np.log10(highest * _SPEED_ROOM)],
+        dtick=1,
+        tickformat="~s",
+        title_text="tokens/s",
+    )
+    return drawn
+
+
+def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> go.Scatter:
+    colour, symbol, dash = MACHINE_STYLE[key]
+    return go.Scatter(
+        x=contexts,
+        y=speed,
+        mode="lines+markers",
+        name=machine_name(key),
+        line={"color": colour, "dash": dash, "width": _LINE_PX},
+        marker={"symbol": symbol, "size": _SPEED_MARKER_PX, "color": colour},
+        text=[context_label(c) for c in contexts],
+        hovertemplate="%{text}: %{y:,.0f} tokens/s",
+    )
+
+
+def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) -> go.Scatter:
+    """A horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
+    colour, symbol, dash = MACHINE_STYLE.get(key, OTHER_STYLE)
+    ends = [float(contexts.min()), float(contexts.max())]
+    return go.Scatter(
+        x=ends,
+        y=[speed, speed],
+        mode="lines+markers",
+        name=f"{text(machine_name(key))}, {what} {plain(speed)}",
+        line={"color": colour, "dash": "solid" if ours else dash, "width": 1.5},
+        marker={"symbol": symbol if ours else f"{symbol}-open", "size": _SPEED_MARKER_PX + 1, "color": colour},
+        hovertemplate=f"{text(machine_name(key))}, {what}: {plain(speed)} tokens/s<extra></extra>",
+    )
+
+
+_OCCUPANCY_HEIGHT_PX = 290
+#: The axis runs this much beyond the longest bar, so that its label fits.
+_OCCUPANCY_ROOM = 1.45
+
+
+def occupancy_frame(result: "SimResult") -> pd.DataFrame:
+    """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds.
+
+    Nothing binds where the result is bound by its latency.
+    """
+    seconds = {name: scalar(name, value) for name, value in result.occupancy_s.items()}
+    interval = scalar("interval_s", result.interval_s)
+    rows = [
+        {
+            "resource": name,
+            "seconds_per_token": value,
+            "busy_share": value / interval,
+            "binds": name == str(result.bound_by),
+        }
+        for name, value in sorted(seconds.items(), key=lambda item: -item[1])
+    ]
+    return pd.DataFrame(rows, columns=["resource", "seconds_per_token", "busy_share", "binds"])
+
+
+def occupancy_bars(result: "SimResult") -> go.Figure:
+    """Return a bar per resource, in seconds per token, the binding one filled, hatched and named so.
+
+    Raises `InputError` for a result whose fields are arrays.
+    """
+    frame = occupancy_frame(result)
+    drawn = figure(
+        f"Time of each resource per token, {machine_name(result.reading)}",
+        _OCCUPANCY_HEIGHT_PX,
+        showlegend=False,
+        barmode="overlay",
+    )
+    for binds, colour, pattern in ((True, RED, "/"), (False, GREY, "")):
+        rows = frame[frame["binds"] == binds]
+        drawn.add_trace(
+            go.Bar(
+                x=rows["seconds_per_token"],
+                y=[text(words(name)) for name in rows["resource"]],
+                orientation="h",
+                marker=fill(colour, pattern),
+                text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
+                textposition="auto",
+                insidetextfont={"color": DARK_TEXT},
+                cliponaxis=False,
+                customdata=rows["busy_share"],
+                hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
+            )
+        )
+    longest = max(frame["seconds_per_token"].max(), 0.0)
+    drawn.update_xaxes(
+        range=[0, longest * _OCCUPANCY_ROOM or 1.0], tickformat="~s", ticksuffix="s", title_text="time per token"
+    )
+    drawn.update_yaxes(autorange="reversed", ticksuffix=" ")
+    return drawn
+
+
+#: Shares printed in Figure 14 of doi 10.1145/3779212.3790169; what is left of 1 is the non-linear part.
+PUBLISHED_SHARES: Mapping[int, Mapping[str, float]] = {
+    2048: {"communication": 0.829, "projection": 0.138, "attention": 0.006, "stall": 0.0},
+    65536: {"communication": 0.708, "projection": 0.118, "attention": 0.151, "stall": 0.0},
+    262144: {"communication": 0.487, "projection": 0.081, "attention": 0.416, "stall": 0.0},
+}
+
+_PUBLISHED_FOR = ("gpt-oss-120b", "as-published")
+_BREAKDOWN_HEIGHT_PX = 420
+#: Segments smaller than this share carry no number.
+_SMALLEST_LABELLED = 0.05
+_BREAKDOWN_MARKER_PX = 10
+_SMALLEST_TEXT_PX = 9
+
+
+def breakdown_frame(result: "SimResult") -> pd.DataFrame:
+    """Return a row per context: context, then the share of each part of a token's time (a row sums to 1)."""
+    contexts = np.atleast_1d(np.asarray(result.context, dtype=float))
+    shares = {
+        part: np.broadcast_to(np.asarray(result.breakdown.get(part, 0.0), dtype=float), contexts.shape)
+        for part in PART_STYLE
+    }
+    return pd.DataFrame({"context": contexts} | shares)
+
+
+def breakdown_over_context(
+    result: "SimResult", published: Mapping[int, Mapping[str, float]] | None = None
+) -> go.Figure:
+    """Return stacked bars of a token's time over context, for one reading of the machine.
+
+    `published` maps a context to its printed shares; by default those of Figure 14 for its model in the
+    as-published reading, and none for another. A diamond marks where each printed boundary between two parts lies, at
+    the contexts that the sweep holds.
+    """
+    frame = breakdown_frame(result)
+    labels = [context_label(c) for c in frame["context"]]
+    drawn = figure(
+        f"Share of a token's time, {machine_name(result.reading)}",
+        _BREAKDOWN_HEIGHT_PX,
+        barmode="stack",
+        bargap=0.25,
+        uniformtext={"minsize": _SMALLEST_TEXT_PX, "mode": "hide"},
+    )
+    for part, (colour, pattern) in PART_STYLE.items():
+        share = frame[part].to_numpy()
+        drawn.add_trace(
+            go.Bar(
+                x=labels,
+                y=share,
+                name=words(part),
+                marker=fill(colour, pattern),
+                text=[f"{100 * s:.0f} %" if s >= _SMALLEST_LABELLED else "" for s in share],
+                textposition="inside",
+                insidetextanchor="middle",
+                textangle=0,
+                hovertemplate="%{x}: %{y:.2%}",
+            )
+        )
+    if published is None:
+        published = PUBLISHED_SHARES if (result.model, result.reading) == _PUBLISHED_FOR else {}
+    _mark_published(drawn, frame["context"].to_list(), published)
+    drawn.update_xaxes(type="category", title_text="context [tokens]")
+    drawn.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="share of a token's time")
+    return drawn
+
+
+def published_boundaries(shares: Mapping[str, float]) -> dict[str, float]:
+    """Return where each part ends when printed shares are stacked; what they leave of 1 is the non-linear part."""
+    full = dict(shares)
+    full.setdefault("nonlinear", max(1.0 - sum(shares.values()), 0.0))
+    ends, at = {}, 0.0
+    for part in PART_STYLE:
+        at += full.get(part, 0.0)
+        ends[part] = at
+    return ends
+
+
+def _mark_published(drawn: go.Figure, contexts: list[float], published: Mapping[int, Mapping[str, float]]) -> None:
+    xs, ys, notes = [], [], []
+    for context, shares in published.items():
+        if context in contexts:
+            for part, end in published_boundaries(shares).items():
+                if part in ("communication", "projection", "nonlinear"):
+                    xs.append(context_label(context))
+                    ys.append(end)
+                    notes.append(
+                        f"published at {context_label(context)}: "
+                        + ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
+                    )
+    if xs:
+        drawn.add_trace(
+            go.Scatter(
+                x=xs,
+                y=ys,
+                mode="markers",
+                name="published boundary",
+                marker={
+                    "symbol": "diamond",
+                    "size": _BREAKDOWN_MARKER_PX,
+                    "color": "white",
+                    "line": {"color": DARK_TEXT, "width": 2},
+                },
+                text=notes,
+                hovertemplate="%{text}<extra></extra>",
+                cliponaxis=False,
+            )
+        )

@@ -1,0 +1,167 @@
+"""What the numbers say when the published claims are held against each other, in sentences made from results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import hwsim
+import models
+from explorer.papers.hnlpu_serving import SEQUENCES, one_k_in_and_out, sequences_at
+from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
+from hwbase import Record
+
+#: Contexts of Figure 14 at which the published shares are held against the machine's resources.
+_SHORT, _LONG, _LONGEST = 2048, 65536, 262144
+#: Share of the tracks that the paper says its wires stay below.
+_ROUTED = 0.7
+#: The process whose adders are those that synthesis gives.
+_SYNTHESISED = "n5-synthesised"
+
+
+@dataclass(frozen=True)
+class Note(Record):
+    """One finding: what was asked, and what came out."""
+
+    title: str
+    text: str
+
+
+def findings(
+    spec: models.LLMSpec,
+    design: hwsim.HardwiredDesign,
+    technology: hwsim.Technology,
+    published: hwsim.SimResult,
+    pipelined: hwsim.SimResult,
+    costs: Mapping[str, CostAnswer],
+) -> tuple[Note, ...]:
+    """Return the notes of the report; for the paper's own model they answer which claims hold."""
+    notes = [_pipeline(published, pipelined), _economics(costs)]
+    if spec.name == PAPER_MODEL:
+        notes = [
+            _reading(published),
+            *notes,
+            _contexts(spec, design, technology),
+            _economics_throughput(pipelined, costs),
+            _served(spec, design, technology),
+            _density(spec, design, technology, costs),
+        ]
+    return tuple(notes)
+
+
+def _reading(published: hwsim.SimResult) -> Note:
+    links = published.occupancy_s["links"]
+    return Note(
+        "Which reading explains 249,960 tokens/s",
+        f"A sum of occupancies. Messages of 2 bytes an element over one column link take {links * 1e6:.3f} us a "
+        f"token, {published.breakdown['communication']:.1%} of {published.interval_s * 1e6:.3f} us; adding (not "
+        "overlapping) what each token takes of the HN arrays and the VEX gives "
+        f"{published.tokens_per_s:,.0f} tokens/s. The link part follows from the message list alone; the rest rests "
+        "on three constants fitted to Figure 14.",
+    )
+
+
+def _pipeline(published: hwsim.SimResult, pipelined: hwsim.SimResult) -> Note:
+    faster = pipelined.tokens_per_s / published.tokens_per_s
+    return Note(
+        "What a real pipeline would do",
+        f"Overlap its resources, and be paced by the slowest: {pipelined.bound_by}, at {pipelined.tokens_per_s:,.0f} "
+        f"tokens/s ({faster:.2f}x the summed reading) with {pipelined.latency_s * 1e6:,.0f} us between the tokens of "
+        "one sequence, nothing fitted.",
+    )
+
+
+def _contexts(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology) -> Note:
+    lines = []
+    for context in (_LONG, _LONGEST):
+        claimed = hwsim.simulate_hardwired(spec, design, technology, context=context)
+        real, windowed = (
+            hwsim.simulate_hardwired(
+                spec, design, technology, context=context, reading="pipelined", sliding_window=window
+            )
+            for window in (False, True)
+        )
+        kv = next(check for check in claimed.checks if check.name == "KV in HBM")
+        lines.append(
+            f"At {context // 1024}K the published shares imply {claimed.tokens_per_s:,.0f} tokens/s; one VEX a chip "
+            f"at its stated rate allows {real.tokens_per_s:,.0f} ({windowed.tokens_per_s:,.0f} with the model's "
+            f"sliding windows), and {claimed.batch:.0f} sequences keep {kv.demand / 1e12:.2f} TB of keys and values "
+            f"against {kv.capacity / 1e12:.2f} TB of HBM."
+        )
+    lines.append(
+        "The 2K column survives. Figure 14's attention time needs a VEX "
+        f"{design.published_vex_speedup:.0f} times faster than stated, or a batch far smaller than the slots."
+    )
+    return Note("Which claims do not survive a resource check", " ".join(lines))
+
+
+def _economics_throughput(pipelined: hwsim.SimResult, costs: Mapping[str, CostAnswer]) -> Note:
+    used = costs["as-published"].inputs["tokens_per_s"]
+    links_s = pipelined.occupancy_s["links"]
+    return Note(
+        "The throughput behind the economics",
+        f"As published, a system generates {used:,.0f} tokens/s (1K/1K in the paper). Every token, prefill included, "
+        f"crosses the links, which pass {1.0 / links_s:,.0f} a second: {used * links_s:.1f} times that are asked for.",
+    )
+
+
+def _served(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology) -> Note:
+    at_2k = sequences_at(spec, design, technology, _SHORT)
+    at_64k = sequences_at(spec, design, technology, _LONG)
+    economics = one_k_in_and_out(spec, design, technology)
+    middle, tail = at_2k.percentiles((50, 99)).loc["time per output token"].to_numpy()
+    return Note(
+        "What the claims come to request by request",
+        f"By events, {SEQUENCES} sequences that decode about 2K get {at_2k.output_tokens_per_s:,.0f} tokens/s, "
+        f"{_busiest(at_2k)}, with {middle * 1e6:,.0f} us between the tokens of one (99 %: {tail * 1e6:,.0f} us); about "
+        f"64K {at_64k.output_tokens_per_s:,.0f} tokens/s, {_busiest(at_64k)}. At 1K/1K with a user for every slot the "
+        f"machine moves {economics.tokens_per_s:,.0f} tokens/s, prompts counted, of which "
+        f"{economics.output_tokens_per_s:,.0f} are output; {_busiest(economics)}.",
+    )
+
+
+def _busiest(run: hwsim.ServingResult) -> str:
+    name, share = max(run.utilisation.items(), key=lambda item: item[1])
+    return f"{name} busy {share:.0%} of the time"
+
+
+def _economics(costs: Mapping[str, CostAnswer]) -> Note:
+    first, second = (costs[name].comparison for name in ("as-published", "corrected"))
+    ours = second.nominal
+    return Note(
+        "What the conventions are worth",
+        f"As published, {first.gpus:,.0f} GPUs match {costs['as-published'].volume} systems, cost "
+        f"{first.high.tco_ratio:,.3g} to {first.low.tco_ratio:,.3g} times as much and emit "
+        f"{first.low.carbon_ratio:,.4g} times the carbon. With the simulated throughput of the pipelined reading and "
+        f"corrected conventions {second.gpus:,.0f} GPUs match, cost {ours.tco_ratio:,.3g} times as much at nominal "
+        f"prices and emit {ours.carbon_ratio:,.3g} times the carbon.",
+    )
+
+
+def _density(
+    spec: models.LLMSpec,
+    design: hwsim.HardwiredDesign,
+    technology: hwsim.Technology,
+    costs: Mapping[str, CostAnswer],
+) -> Note:
+    """What the machine would be if the density that the paper's tables imply did not hold."""
+    mapped = hwsim.load_technology(_SYNTHESISED)
+    chip = hwsim.build_chip(spec, design, technology)
+    fitted, counted = chip.block("HN array").area_mm2, hwsim.hn_array(spec, design, mapped)[0]
+    fmt = hwsim.weight_format(design.weight_format, mapped)
+    size = spec.hidden_size
+    neuron = hwsim.metal_embedding(size, size, fmt, mapped, slack=design.popcnt_slack)
+    gain = hwsim.cell_embedding(size, size, fmt, mapped).area_mm2 / neuron.area_mm2
+    ours = costs["corrected"]
+    larger = cost(spec, volume=ours.volume, convention="corrected", technology=_SYNTHESISED)
+    slice_inputs = hwsim.largest_slice(_ROUTED, fitted / chip.hn_weights * 1e6, technology)
+    return Note(
+        "How dense the wires are, and what if they are not",
+        f"Synthesis confirms the gate counts: {neuron.transistors_per_weight:.1f} transistors a weight, "
+        f"Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 11, and 15). At "
+        f"{mapped.logic_density_mtr_per_mm2:.0f} MTr/mm2 the HN array takes {counted:,.0f} mm2 a chip instead of "
+        f"{fitted:,.0f}, so the machine has {larger.inputs['chips']} chips instead of {design.chips}, and with "
+        f"corrected conventions GPUs cost {larger.comparison.nominal.tco_ratio:,.3g} times as much as it "
+        f"({ours.comparison.nominal.tco_ratio:,.3g} at the published density) and emit "
+        f"{larger.comparison.nominal.carbon_ratio:,.3g} times the carbon "
+        f"({ours.comparison.nominal.carbon_ratio:,.3g}). Below 70 % of the tracks of M8 to M11 the regions of a neuron "
+        f"must repeat in slices of about {slice_inputs:.0f} inputs.",
+    )

@@ -1,0 +1,187 @@
+"""Carbon by scope of the GHG Protocol, as whoever runs the data centre reports it, with what is in and what is out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+import costmodel
+from costmodel import Carbon, Conventions
+from explorer.documents.numbers import mass, percent, plain
+from explorer.documents.tables import Column, Table
+from explorer.pricing.economics import CostAnswer
+from explorer.report.figures.fleet import levels_of
+from hwbase import Book, Quantity, Record
+
+#: Parts of a module, as people name them.
+_PARTS = {
+    "die_kg": "dies",
+    "package_kg": "packages",
+    "hbm_kg": "memory",
+    "board_kg": "boards: power delivery, cooling, circuit board, links",
+    "margin_kg": "margin for what is not counted",
+}
+_NOT_SPLIT = "modules, by one published figure"
+#: Regions with names of so many letters are codes.
+_CODE_LETTERS = 2
+#: What no figure here contains.
+OUTSIDE = (
+    "masks and their making",
+    "the computing of design and training",
+    "the data-centre building, its cooling plant and its network",
+    "hosts, chassis and racks around the modules",
+    "transport and installation",
+    "end of life",
+    "staff",
+)
+
+
+@dataclass(frozen=True)
+class ScopeRow(Record):
+    """Tonnes of one category of one fleet at one level, over the life of the fleet."""
+
+    fleet: str
+    level: str
+    scope: int
+    category: str
+    t: float
+
+
+@dataclass(frozen=True)
+class CarbonScopes(Record):
+    """A fleet's carbon by scope. `basis` says whose electricity, `inside` and `outside` draw the boundary."""
+
+    convention: str
+    rows: tuple[ScopeRow, ...]
+    basis: str
+    method: str
+    inside: tuple[str, ...]
+    outside: tuple[str, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a fleet, level, scope and category."""
+        return pd.DataFrame([row.to_dict() for row in self.rows])
+
+    def total(self, fleet: str, level: str) -> float:
+        """Return the tonnes of all scopes."""
+        return sum(row.t for row in self.rows if (row.fleet, row.level) == (fleet, level))
+
+
+def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
+    """Return the carbon of both fleets of a cost answer by scope and category, at the levels that its book has."""
+    conventions = costmodel.conventions.named(answer.convention)
+    rows: list[ScopeRow] = []
+    for level in levels_of(answer.convention):
+        pair = getattr(answer.comparison, level)
+        book = None if answer.book is None else answer.book.at(level)  # type: ignore[arg-type]
+        for fleet, carbon in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
+            shares = _shares(fleet, book, conventions, answer.inputs)
+            rows += _rows(fleet, level, carbon, shares)
+    read = answer.comparison.nominal.hardwired_carbon.assumptions
+    return CarbonScopes(
+        convention=answer.convention,
+        rows=tuple(rows),
+        basis=_basis(read, conventions),
+        method=_method(conventions),
+        inside=_inside(read, conventions),
+        outside=OUTSIDE if conventions.spares_embodied else (*OUTSIDE, "spare systems (by this convention)"),
+    )
+
+
+def scope_table(found: CarbonScopes) -> Table:
+    """Return scopes and categories against fleets and levels, with the share of each in its column."""
+    frame = found.to_frame()
+    columns = sorted(dict.fromkeys(zip(frame["fleet"], frame["level"], strict=True)), key=lambda c: c[0] == "GPU")
+    lines = list(dict.fromkeys(zip(frame["scope"], frame["category"], strict=True)))
+    tonnes = {(r.fleet, r.level, r.scope, r.category): r.t for r in found.rows}
+    totals = {column: found.total(*column) for column in columns}
+
+    def cell(column: tuple[str, str], line: tuple[int, str]) -> str:
+        value = tonnes.get((*column, *line))
+        if value is None:
+            return plain(None)
+        if not value:
+            return plain(0)
+        return f"{mass(value)} ({percent(value / totals[column])})" if totals[column] else mass(value)
+
+    rows = [(f"Scope {line[0]}: {line[1]}", *(cell(column, line) for column in columns)) for line in lines]
+    rows.append(("all scopes", *(mass(totals[column]) for column in columns)))
+    heads = (Column(f"{fleet}, {level}", "CO₂e") for fleet, level in columns)
+    caption = f"Carbon by scope over the life of the fleets, convention {found.convention}"
+    return Table(caption, (Column("scope", numeric=False), *heads), tuple(rows))
+
+
+def boundary_said(found: CarbonScopes) -> tuple[str, ...]:
+    """Return the boundary in sentences: the view, the basis of Scope 2, what is in and what is out."""
+    return (
+        "Scopes are those of whoever runs the data centre. Scope 1 is none: no fuel burnt on site and no refrigerant "
+        f"is modelled. {found.basis}",
+        f"{found.method} Inside: {'; '.join(found.inside)}.",
+        f"Outside, for want of published figures or by choice: {'; '.join(found.outside)}.",
+    )
+
+
+def _rows(fleet: str, level: str, carbon: Carbon, shares: Mapping[str, float]) -> list[ScopeRow]:
+    rows = [
+        ScopeRow(fleet, level, 1, "fuel and refrigerants, none modelled", 0.0),
+        ScopeRow(fleet, level, 2, "electricity, location-based", float(carbon.scope2_t)),
+    ]
+    rows += [ScopeRow(fleet, level, 3, part, float(carbon.embodied_t) * share) for part, share in shares.items()]
+    rows.append(ScopeRow(fleet, level, 3, "modules built again by re-spins", float(carbon.respins_t)))
+    return rows
+
+
+def _shares(fleet: str, book: Book | None, conventions: Conventions, inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Shares of a module's parts in its carbon, or the module as one where it is one published figure."""
+    if book is None or conventions.module_carbon == "gpu":
+        return {_NOT_SPLIT: 1.0}
+    if fleet == "GPU":
+        area, memory = book.value("h100.die_area_mm2", "mm**2"), book.value("h100.hbm_gb", "GB")
+        node = "n5"
+    else:
+        area, memory, node = inputs["die_area_mm2"], inputs["hbm_gb_per_chip"], inputs.get("node", "n5")
+    module = costmodel.module_carbon(book, die_area_mm2=area, hbm_gb=memory, node=node, conventions=conventions)
+    return {name: float(getattr(module, part)) / float(module.total_kg) for part, name in _PARTS.items()}
+
+
+def _basis(read: Mapping[str, Quantity], conventions: Conventions) -> str:
+    grids = [(name, q) for name, q in read.items() if name.startswith("grid.")]
+    # The first grid that a fleet reads with a module rebuilt is the fab's; its own comes last.
+    where, own = grids[-1] if grids else ("", None)
+    if own is None:
+        return "Scope 2 uses an intensity that was given, so it is market-based."
+    region = where.removeprefix("grid.").removesuffix("_g_per_kwh").replace("_", " ")
+    named = region.upper() if len(region) == _CODE_LETTERS else region.title()
+    text = (
+        f"Scope 2 is location-based, whatever contracts the operator has: {plain(own.nominal)} g/kWh (grid: {named}, "
+        f"{own.year}; {own.source})."
+    )
+    if "lifecycle" in own.source:
+        text += (
+            " That factor is of the power plants' whole life, so the fuel's own supply chain (Scope 3, category 3) is"
+        )
+        text += " inside Scope 2 here."
+    if conventions.module_carbon == "rebuilt" and len(grids) > 1:
+        fab = grids[0][1]
+        text += f" Fabs run on {plain(fab.nominal)} g/kWh ({fab.year}; {fab.source})."
+    return text
+
+
+def _method(conventions: Conventions) -> str:
+    if conventions.module_carbon == "gpu":
+        return "Scope 3 is capital goods (category 2): one published figure for a GPU card stands for every module."
+    return "Scope 3 is capital goods (category 2), each module counted from its parts."
+
+
+def _inside(read: Mapping[str, Quantity], conventions: Conventions) -> tuple[str, ...]:
+    pue, life, use = (read.get(name) for name in ("datacentre.pue", "use.lifetime_hours", "use.utilisation"))
+    hours = "" if life is None else f" over {plain(life.nominal)} hours"
+    load = "" if use is None else f" at {percent(use.nominal, 0)} of full power"
+    factor = "" if pue is None else f", cooling and conversion by a PUE of {plain(pue.nominal)}"
+    spares = "; spare systems" if conventions.spares_embodied else ""
+    return (
+        f"electricity of the machines{hours}{load}{factor}",
+        f"the modules{spares}",
+        "modules that re-spins replace",
+    )

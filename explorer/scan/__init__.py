@@ -1,0 +1,1 @@
+"""Fleets of engines, CPUs and GPUs that scan an index of binary codes."""

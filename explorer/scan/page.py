@@ -1,0 +1,182 @@
+"""The page of an index on paper: machines, load, designs, and what codes save."""
+
+import pandas as pd
+
+from explorer.documents.captioned import captioned_figure
+from explorer.documents.numbers import mass, money, percent, si
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, assumption_table, frame_table
+from explorer.documents.theme import machine_name
+from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
+from explorer.scan.fleets import ScanComparison, fleets_over_load
+from explorer.scan.saving import PUBLISHED, index_saving, saving_scenarios, saving_tornado
+from explorer.scan.space import design_space
+from hwsim.retrieval import published_scanners
+
+_SHOWN_LOADS = (1.0, 1e2, 1e4, 1e6)
+
+
+def render_scan(found: ScanComparison, command: str) -> str:
+    """Return the comparison as one HTML page, with the design space of its index and the saving of codes."""
+    index = found.index
+    bits, planes = int(index.bits), int(index.planes)
+    loads = fleets_over_load(index, batch=found.batch, k=found.k)
+    space = design_space(float(index.documents), bits=(bits,), planes=planes, k=found.k)
+    nominal, tornado = float(index_saving().saving), saving_tornado()
+    shown = loads[loads["queries_per_s"].isin(_SHOWN_LOADS)]
+    parts = (
+        Section("machines", "Machines", (_say(found),), tables=(machine_table(found),)),
+        Section(
+            "load",
+            "Over load",
+            ("An engine's masks and design are paid once, whatever its fleet; a server has none.",),
+            (
+                captioned_figure(
+                    "load", cost_over_load(loads), "Dollars per year over queries per second", _loads(shown), 2
+                ),
+            ),
+        ),
+        Section(
+            "designs",
+            "Designs",
+            (
+                f"Engines of 1 to 32 channels and lanes from an eighth to twice what keeps up with them: {len(space)} "
+                f"designs, of which {int(space['front'].sum())} are beaten by none in dollars of one copy, energy per "
+                "query and latency of a full batch at once.",
+            ),
+            (
+                captioned_figure(
+                    "designs", designs_and_front(space, bits), "Energy over latency", front_table(space), 6
+                ),
+            ),
+        ),
+        Section(
+            "saving",
+            "What codes save",
+            (
+                f"Nominal {percent(nominal)}; published 30 to 50 % without the assumptions behind it. Servers that are "
+                "there for their memory go with the bytes; those that are there for traffic stay.",
+            ),
+            (
+                captioned_figure(
+                    "saving", saving_bars(tornado, nominal, PUBLISHED), "One assumption at a time", _tornado(tornado), 4
+                ),
+            ),
+            (_scenarios(),),
+        ),
+        Section("published", "Published machines", tables=(_published(),)),
+    )
+    return render_page(
+        "serving.html.j2",
+        page=Page(
+            title=f"{index.documents:,.0f} documents of {bits} bits",
+            lead=(
+                f"Machines that answer {found.queries_per_s:,.0f} queries per second with the best {found.k}, side by "
+                f"side; a query is compared with {percent(index.scanned_share)} of the documents."
+            ),
+            parts=parts,
+            assumptions=assumption_table(found.assumptions),
+            command=command,
+        ),
+    )
+
+
+def machine_table(found: ScanComparison) -> Table:
+    """Return the fleets, a column a machine."""
+    frame = found.to_frame()
+    lines = (
+        ("shards of a copy", "copy_shards", lambda v: f"{v:,.0f}"),
+        ("copies", "copies", lambda v: f"{v:,.0f}"),
+        ("devices", "devices", lambda v: f"{v:,.0f}"),
+        ("latency of a full batch", "copy_latency_s", lambda v: si(v, "s")),
+        ("queries/s of a copy", "copy_queries_per_s", lambda v: si(v, "")),
+        ("bound by", "copy_bound_by", str),
+        ("IT power", "it_power_w", lambda v: si(v, "W")),
+        ("hardware", "hardware_usd", money),
+        ("of it memory", "memory_usd", money),
+        ("masks and design", "nre_usd", money),
+        ("per year, all", "usd_per_year", money),
+        ("per year without masks and design", "usd_per_year_without_nre", money),
+        ("per million queries", "usd_per_million_queries", money),
+        ("CO₂e per year", "t_per_year", mass),
+        ("of the life: embodied", "embodied_t", mass),
+    )
+    rows = tuple((what, *(write(value) for value in frame[name])) for what, name, write in lines)
+    heads = (Column("figure", numeric=False), *(Column(name) for name in frame["machine"]))
+    return Table("Fleets that answer the same queries", heads, rows)
+
+
+def front_table(space: pd.DataFrame) -> Table:
+    """Return the designs that no other beats."""
+    front = space[space["front"]].sort_values("latency_s")
+    columns = {
+        "memory": Column("memory", numeric=False),
+        "channels": Column("channels"),
+        "lanes": Column("lanes"),
+        "shards": Column("cards"),
+        "copy_usd": Column("dollars of a copy"),
+        "energy_j_per_query": Column("energy", "J"),
+        "latency_s": Column("latency", "s"),
+        "queries_per_s": Column("queries/s"),
+    }
+    return frame_table("Designs that no other beats", front, columns, {"copy_usd": money})
+
+
+def _loads(shown: pd.DataFrame) -> Table:
+    columns = {
+        "machine": Column("machine", numeric=False),
+        "queries_per_s": Column("queries/s"),
+        "usd_per_year": Column("dollars per year"),
+        "devices": Column("devices"),
+        "t_per_year": Column("CO₂e per year"),
+    }
+    return frame_table("Fleets over load", shown, columns, {"usd_per_year": money, "t_per_year": mass})
+
+
+def _tornado(table: pd.DataFrame) -> Table:
+    columns = {
+        "name": Column("assumption", numeric=False),
+        "low": Column("low"),
+        "high": Column("high"),
+        "saving_low": Column("saving at low"),
+        "saving_high": Column("saving at high"),
+        "source": Column("source", numeric=False),
+    }
+    shares = dict.fromkeys(("saving_low", "saving_high"), percent)
+    return frame_table("The saving over each assumption", table, columns, shares)
+
+
+def _scenarios() -> Table:
+    columns = {
+        "reading": Column("reading", numeric=False),
+        "bytes_before": Column("before", "B"),
+        "bytes_after": Column("after", "B"),
+        "traffic_bound": Column("saved if servers stay"),
+        "capacity_bound": Column("saved if servers go with the bytes"),
+        "share_for_30%": Column("share of servers that gives 30 %"),
+        "share_for_50%": Column("share of servers that gives 50 %"),
+    }
+    shares = [name for name, column in columns.items() if name not in ("reading", "bytes_before", "bytes_after")]
+    return frame_table(
+        "Readings of the published sentence", saving_scenarios(), columns, dict.fromkeys(shares, percent)
+    )
+
+
+def _published() -> Table:
+    columns = {
+        "machine": Column("machine", numeric=False),
+        "figure": Column("figure", numeric=False),
+        "low": Column("from"),
+        "high": Column("to"),
+        "source": Column("source", numeric=False),
+    }
+    return frame_table("Published figures, used nowhere above", published_scanners()[list(columns)], columns, {})
+
+
+def _say(found: ScanComparison) -> str:
+    cheapest = min(found.fleets, key=lambda fleet: fleet.usd_per_year)
+    size = si(float(found.index.stored_bytes), "B")
+    return (
+        f"The index takes {size}. At this load {machine_name(cheapest.machine)} costs least, "
+        f"{money(cheapest.usd_per_year)} a year with everything."
+    )

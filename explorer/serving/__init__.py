@@ -1,0 +1,1 @@
+"""Requests over time on hardwired machines and GPUs: what users get and what it costs."""

@@ -1,0 +1,198 @@
+"""What traffic comes to on a machine: latencies, utilisation and queues over time, chips, and a token's way."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from explorer.documents.numbers import percent, si, words
+from explorer.documents.theme import (
+    DARK_TEXT,
+    figure,
+    fill,
+    machine_name,
+    text,
+)
+
+if TYPE_CHECKING:
+    from hwsim.events.results import ServingResult
+
+from explorer.documents.theme import STYLES, style
+
+#: Latencies of a request, as they are called.
+LATENCIES = {
+    "time_to_first_token_s": "time to first token",
+    "time_per_output_token_s": "time per output token",
+    "latency_s": "whole request",
+    "waiting_s": "waiting",
+}
+#: Shares of requests at which a distribution is drawn and its table read.
+_DRAWN = np.concatenate([np.linspace(0.0, 99.0, 199), np.linspace(99.05, 100.0, 20)])
+PERCENTILES = (10, 50, 90, 95, 99)
+_HEIGHT_PX, _TIMES_PX = 400, 320
+_LINE_PX = 2
+#: Resources that are never this busy are left out of a timeline.
+_IDLE = 0.005
+#: Steps of a token's way get a row each, of this height.
+_ROW_PX, _FRAME_PX = 26, 110
+
+
+def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PERCENTILES) -> pd.DataFrame:
+    """Return a row a result and latency: name, latency, then a column p50, p90, ... of seconds."""
+    rows = []
+    for name, result in results.items():
+        for key, label in LATENCIES.items():
+            known = _known(result, key)
+            values = np.percentile(known, of) if known.size else np.full(len(of), np.nan)
+            rows.append({"name": name, "latency": label} | {f"p{p}": v for p, v in zip(of, values, strict=True)})
+    return pd.DataFrame(rows)
+
+
+def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> go.Figure:
+    """Return the share of requests over one of `LATENCIES` (log axis), a line a result."""
+    drawn = figure(f"Share of requests over {LATENCIES[latency]}", _HEIGHT_PX)
+    for index, (name, result) in enumerate(results.items()):
+        known = _known(result, latency)
+        if not known.size:
+            continue
+        colour, dash, _ = style(index)
+        drawn.add_trace(
+            go.Scatter(
+                x=np.percentile(known, _DRAWN),
+                y=_DRAWN / 100.0,
+                mode="lines",
+                name=text(name),
+                line={"color": colour, "dash": dash, "width": _LINE_PX},
+                hovertemplate="%{y:.1%} within %{x:.3~s}s",
+            )
+        )
+    drawn.update_xaxes(type="log", dtick="D2", tickformat="~s", ticksuffix="s", title_text=LATENCIES[latency])
+    drawn.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="share of requests")
+    return drawn
+
+
+def utilisation_over_time(result: "ServingResult") -> go.Figure:
+    """Return how busy each resource is over time, those that are ever busy."""
+    drawn = figure(f"Utilisation over time, {machine_name(result.machine)}", _TIMES_PX)
+    line = result.timeline
+    busiest = sorted(line.utilisation.items(), key=lambda item: -float(np.max(item[1], initial=0.0)))
+    shown = [(name, share) for name, share in busiest if np.max(share, initial=0.0) >= _IDLE] or busiest[:1]
+    for index, (name, share) in enumerate(shown[: len(STYLES)]):
+        _add_line(drawn, index, words(name), line.time_s, share, "%{y:.1%}")
+    drawn.update_xaxes(title_text="time [s]")
+    drawn.update_yaxes(tickformat=".0%", rangemode="tozero", title_text="busy")
+    return drawn
+
+
+def queues_over_time(result: "ServingResult") -> go.Figure:
+    """Return how many requests run and wait over time."""
+    drawn = figure(f"Requests over time, {machine_name(result.machine)}", _TIMES_PX)
+    line = result.timeline
+    for index, (name, values) in enumerate((("running", line.running), ("waiting", line.waiting))):
+        _add_line(drawn, index, name, line.time_s, values, "%{y:,.1f}")
+    drawn.update_xaxes(title_text="time [s]")
+    drawn.update_yaxes(rangemode="tozero", title_text="requests")
+    return drawn
+
+
+def utilisation_frame(result: "ServingResult") -> pd.DataFrame:
+    """Return a row a resource, busiest first: resource, busy share of the whole time, its peak, energy in J."""
+    peaks = result.timeline.utilisation
+    rows = [
+        {
+            "resource": name,
+            "busy": share,
+            "peak": float(np.max(peaks[name], initial=0.0)) if name in peaks else np.nan,
+        }
+        for name, share in sorted(result.utilisation.items(), key=lambda item: -item[1])
+    ]
+    return pd.DataFrame(rows, columns=["resource", "busy", "peak"])
+
+
+def timeline_frame(result: "ServingResult") -> pd.DataFrame:
+    """Return a row a bin of time: its end, levels, tokens/s, and the utilisation of each resource."""
+    line = result.timeline
+    levels = {name: getattr(line, name) for name in ("running", "waiting", "kv_bytes", "tokens_per_s")}
+    shares = {f"utilisation.{name}": share for name, share in line.utilisation.items()}
+    return pd.DataFrame({"time_s": line.time_s} | levels | shares)
+
+
+def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> go.Figure:
+    """Return the busy share of every chip of a grid, `busy` (rows, columns), as a heat map with numbers on it."""
+    rows, columns = busy.shape
+    drawn = figure(what[:1].upper() + what[1:], _HEIGHT_PX, showlegend=False)
+    top = float(np.max(busy, initial=0.0)) or 1.0
+    drawn.add_trace(
+        go.Heatmap(
+            z=busy,
+            zmin=0.0,
+            zmax=top,
+            colorscale="Cividis",
+            xgap=2,
+            ygap=2,
+            colorbar={"tickformat": ".0%", "thickness": 12},
+            hovertemplate="row %{y}, column %{x}: %{z:.2%}<extra></extra>",
+        )
+    )
+    for row in range(rows):
+        for column in range(columns):
+            share = float(busy[row, column])
+            drawn.add_annotation(
+                x=column,
+                y=row,
+                text=percent(share),
+                showarrow=False,
+                # Cividis runs from dark blue to yellow.
+                font={"color": "white" if share < 0.55 * top else DARK_TEXT, "size": 12},
+            )
+    drawn.update_xaxes(title_text="column", dtick=1, showgrid=False)
+    drawn.update_yaxes(title_text="row", dtick=1, autorange="reversed", showgrid=False)
+    return drawn
+
+
+def token_gantt(spans: pd.DataFrame) -> go.Figure:
+    """Return one token's way as bars over time; `spans` has stage, resource, start_s and end_s, in order of start.
+
+    Time is counted from the first start; a resource has one colour and pattern.
+    """
+    start = float(spans["start_s"].min())
+    drawn = figure("One token's way", _FRAME_PX + _ROW_PX * spans["stage"].nunique(), barmode="overlay")
+    for index, (resource, rows) in enumerate(spans.groupby("resource", sort=False)):
+        colour, _, pattern = style(index)
+        drawn.add_trace(
+            go.Bar(
+                x=rows["end_s"] - rows["start_s"],
+                base=rows["start_s"] - start,
+                y=[text(words(stage)) for stage in rows["stage"]],
+                orientation="h",
+                name=text(words(resource)),
+                marker=fill(colour, pattern),
+                customdata=[si(seconds, "s") for seconds in rows["end_s"] - rows["start_s"]],
+                hovertemplate="%{y}: %{customdata}",
+            )
+        )
+    drawn.update_xaxes(tickformat="~s", ticksuffix="s", title_text="time")
+    stages = [text(words(stage)) for stage in spans["stage"].drop_duplicates()]
+    drawn.update_yaxes(categoryorder="array", categoryarray=stages, autorange="reversed", ticksuffix=" ")
+    return drawn
+
+
+def _known(result: "ServingResult", latency: str) -> np.ndarray:
+    values = getattr(result, latency)
+    return values[np.isfinite(values)]
+
+
+def _add_line(drawn: go.Figure, index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:
+    colour, dash, _ = style(index)
+    drawn.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            name=text(name),
+            line={"color": colour, "dash": dash, "width": _LINE_PX, "shape": "vh"},
+            hovertemplate=f"%{{x:,.1f}} s: {hover}",
+        )
+    )

@@ -1,0 +1,231 @@
+"""The page of a serving simulation: latencies, what was busy when, where requests queued."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.numbers import counted, percent, plain, si, words
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, assumption_table, frame_table
+from explorer.documents.theme import machine_name
+from explorer.serving.figures import (
+    PERCENTILES,
+    chip_heat_map,
+    latency_cdf,
+    latency_frame,
+    queues_over_time,
+    timeline_frame,
+    token_gantt,
+    utilisation_frame,
+    utilisation_over_time,
+)
+from hwsim.events.recording import Recording
+from hwsim.events.results import ServingResult
+
+#: Kinds of resources whose busy share is drawn on the grid of chips.
+DRAWN = ("links", "VEX")
+
+
+def kind_of(resource: str) -> str:
+    """Return the kind of a recorded resource: "links", "HN arrays", or its own name."""
+    if resource.startswith("link to "):
+        return "links"
+    return resource.partition(",")[0]
+
+
+def chip_frame(recording: Recording) -> pd.DataFrame:
+    """Return a row a chip and kind of resource: chip, kind, busy share of the recorded time (mean over its resources).
+
+    Empty where nothing was recorded.
+    """
+    frame = recording.to_frame()
+    if frame.empty:
+        return pd.DataFrame({"chip": [], "kind": [], "busy": []})
+    seconds = frame["end_s"].max() - frame["start_s"].min()
+    frame = frame.assign(kind=frame["resource"].map(kind_of), busy_s=frame["end_s"] - frame["start_s"])
+    # A chip of the grid has as many resources of a kind as any of them shows.
+    there = frame.groupby(["chip", "kind"])["resource"].nunique().groupby("kind").max()
+    busy = frame.groupby(["kind", "chip"])["busy_s"].sum().reset_index()
+    busy["busy"] = busy["busy_s"] / busy["kind"].map(there) / seconds
+    return busy[["chip", "kind", "busy"]]
+
+
+def token_way(recording: Recording, chip: int = 0) -> pd.DataFrame:
+    """Return the recorded way of one token through one layer on one chip: stage, resource, start_s, end_s.
+
+    The first token with as many spans as any has: its whole layer lies inside the recording. Empty if nothing was
+    recorded.
+    """
+    frame = recording.to_frame()
+    frame = frame[frame["chip"] == chip]
+    if frame.empty:
+        return pd.DataFrame({"stage": [], "resource": [], "start_s": [], "end_s": []})
+    tokens = frame.groupby(["request", "position", "layer"], sort=False)["start_s"].agg(["size", "min"])
+    fullest = tokens[tokens["size"] == tokens["size"].max()]["min"].idxmin()
+    way = frame[(frame[["request", "position", "layer"]] == fullest).all(axis=1)]
+    return pd.DataFrame(
+        {
+            "stage": way["what"].to_numpy(),
+            "resource": way["resource"].map(kind_of).to_numpy(),
+            "start_s": way["start_s"].to_numpy(),
+            "end_s": way["end_s"].to_numpy(),
+            "request": way["request"].to_numpy(),
+            "position": way["position"].to_numpy(),
+            "layer": way["layer"].to_numpy(),
+        }
+    )
+
+
+def inside(recording: Recording, rows: int, columns: int) -> tuple[Section, ...]:
+    """Return the section of a page that shows a recording of a `rows` x `columns` grid; none if it is empty."""
+    chips, way = chip_frame(recording), token_way(recording)
+    if chips.empty or way.empty:
+        return ()
+    frame = recording.to_frame()
+    first, last = frame["start_s"].min(), frame["end_s"].max()
+    figures = []
+    for kind in DRAWN:
+        busy = np.zeros(rows * columns)
+        mine = chips[chips["kind"] == kind]
+        busy[mine["chip"].to_numpy(dtype=int)] = mine["busy"]
+        caption = f"Busy share of each chip's {words(kind)}"
+        table = frame_table(caption, mine, {"chip": Column("chip"), "busy": Column("busy")}, {"busy": percent})
+        drawn = chip_heat_map(busy.reshape(rows, columns), caption)
+        figures.append(captioned_figure(f"chips-{kind.lower()}", drawn, caption, table, 1))
+    token = way.iloc[0]
+    caption = f"Token {token['position']} of request {token['request']} in layer {token['layer']}, as chip 0 sees it"
+    steps = way.assign(
+        begin=[si(s, "s") for s in way["start_s"] - way["start_s"].min()],
+        takes=[si(s, "s") for s in way["end_s"] - way["start_s"]],
+    )
+    columns_of = {
+        "stage": Column("stage", numeric=False),
+        "resource": Column("resource", numeric=False),
+        "begin": Column("begins after"),
+        "takes": Column("takes"),
+    }
+    table = frame_table(caption, steps, columns_of, {"stage": words, "resource": words})
+    figures.append(captioned_figure("way", token_gantt(way), caption, table, 3))
+    text = (
+        f"Recorded from {first:.6g} s on for {si(last - first, 's')}: {len(frame):,} visits of resources. What lies "
+        "between two bars is a message on its way, an array at work on the bits of a vector, or waiting; trace.json "
+        "holds it all, for Perfetto."
+    )
+    return (Section("inside", "Inside the machine", (text,), tuple(figures)),)
+
+
+#: Rows of a table over time; the folder's CSV has them all.
+_MOST_ROWS = 24
+
+
+def render_serving(result: ServingResult, command: str, extra: tuple[Section, ...] = ()) -> str:
+    """Return the page of one simulation; `extra` sections come before the assumptions."""
+    name = label(result)
+    parts = (
+        Section("brief", "In brief", notes(result), tables=(brief_table({name: result}),)),
+        Section(
+            "latency",
+            "What users felt",
+            ("From a request's arrival to its first output token, and between two output tokens after that.",),
+            tuple(cdf_figure({name: result}, key) for key in ("time_to_first_token_s", "time_per_output_token_s")),
+            (percentile_table({name: result}),),
+        ),
+        Section("time", "Over time", (), (_utilisation(result), _queues(result)), (_resources(result),)),
+        *extra,
+    )
+    page = Page(
+        title=f"{result.model} on {name}: {result.traffic}",
+        lead=(
+            f"{counted(result.state.size, 'request')} over {si(result.duration_s, 's')} on "
+            f"{counted(result.chips, 'GPU' if result.machine == 'h100' else 'chip')}, {result.grain} grain."
+        ),
+        parts=parts,
+        assumptions=assumption_table(result.assumptions),
+        command=command,
+    )
+    return render_page("serving.html.j2", page=page)
+
+
+def label(result: ServingResult) -> str:
+    """Return what a result's machine is called."""
+    return {"hnlpu": "HNLPU"}.get(result.machine, machine_name(result.machine))
+
+
+def notes(result: ServingResult) -> tuple[str, ...]:
+    """Return the notes of a result as sentences."""
+    said = [f"{note[:1].upper()}{note[1:]}." for note in result.notes]
+    if result.interrupted:
+        said.insert(0, "Interrupted: what follows is the part that was simulated.")
+    return tuple(said)
+
+
+def brief_table(results: dict[str, ServingResult]) -> Table:
+    """Return rates, ends and energy, a column a result."""
+    lines: tuple[tuple[str, Any], ...] = (
+        ("chips or GPUs", lambda r: plain(r.chips)),
+        ("output tokens/s", lambda r: plain(r.output_tokens_per_s)),
+        ("tokens/s, prompts included", lambda r: plain(r.tokens_per_s)),
+        *((f"requests {state}", lambda r, state=state: plain(r.states[state])) for state in _states(results)),
+        ("energy per output token", lambda r: si(r.energy_j_per_output_token, "J")),
+    )
+    rows = tuple((what, *(get(result) for result in results.values())) for what, get in lines)
+    heads = (Column(name, numeric=False) for name in results)
+    return Table("The simulation in brief", (Column("figure", numeric=False), *heads), rows)
+
+
+def percentile_table(results: dict[str, ServingResult]) -> Table:
+    """Return percentiles of every latency, a row a result and latency."""
+    columns = {"latency": Column("latency", numeric=False), "name": Column("machine", numeric=False)}
+    columns |= {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
+    frame = latency_frame(results).sort_values("latency", kind="stable")
+    formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
+    return frame_table("Percentiles over requests", frame, columns, formats)
+
+
+def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> CaptionedFigure:
+    """Return the distribution of one latency, with its percentiles as the table; `place` begins its anchor."""
+    drawn = latency_cdf(results, latency)
+    frame = latency_frame(results)
+    frame = frame[frame["latency"] == words(drawn.layout.xaxis.title.text)]
+    columns = {"name": Column("machine", numeric=False)} | {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
+    formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
+    caption = f"Share of requests over {drawn.layout.xaxis.title.text}, log axis"
+    table = frame_table(caption, frame, columns, formats)
+    return captioned_figure(f"{place}-{latency.replace('_', '-')}", drawn, caption, table, 2)
+
+
+def _utilisation(result: ServingResult) -> CaptionedFigure:
+    columns = {"time_s": Column("time", "s")}
+    frame = _thinned(timeline_frame(result))
+    shares = {f"utilisation.{name}": Column(words(name)) for name in result.timeline.utilisation}
+    table = frame_table("Utilisation over time", frame, columns | shares, dict.fromkeys(shares, percent))
+    return captioned_figure("utilisation", utilisation_over_time(result), "Busy share of each resource", table, 1)
+
+
+def _queues(result: ServingResult) -> CaptionedFigure:
+    names = {"time_s": Column("time", "s"), "running": Column("running"), "waiting": Column("waiting")}
+    names |= {"kv_bytes": Column("keys and values"), "tokens_per_s": Column("work", "tokens/s")}
+    table = frame_table(
+        "Requests over time", _thinned(timeline_frame(result)), names, {"kv_bytes": lambda b: si(b, "B")}
+    )
+    return captioned_figure("queues", queues_over_time(result), "Requests running and waiting", table, 2)
+
+
+def _resources(result: ServingResult) -> Table:
+    columns = {"resource": Column("resource", numeric=False), "busy": Column("busy"), "peak": Column("at most")}
+    formats: dict[str, Callable[[Any], str]] = {"resource": words, "busy": percent, "peak": percent}
+    return frame_table("Resources, busiest first", utilisation_frame(result), columns, formats)
+
+
+def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
+    picked = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), _MOST_ROWS)).astype(int))
+    return frame.iloc[picked]
+
+
+def _states(results: dict[str, ServingResult]) -> list[str]:
+    """States that some request ended in; finished always."""
+    found = next(iter(results.values())).states
+    return [name for name in found if name == "finished" or any(r.states[name] for r in results.values())]

@@ -1,0 +1,1 @@
+"""One die through the published carbon and cost tools."""

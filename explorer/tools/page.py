@@ -1,0 +1,233 @@
+"""The page of `hwsim compare-tools`, and the tables that it shares with the terminal."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.numbers import MISSING, money, percent, plain, times
+from explorer.documents.page import Page, Section, render_page
+from explorer.documents.tables import Column, Table, assumption_table, flag, frame_table
+from explorer.tools.compare import ToolComparison, all_nodes, largest_exchange
+from explorer.tools.figures import tool_dots, tools_over_area
+
+#: Areas of the curves that a table lists.
+_LISTED_AREAS = 8
+
+
+def render_tools(found: ToolComparison, command: str) -> str:
+    """Return a comparison of tools as one HTML page."""
+    dies = list(dict.fromkeys((row.die_area_mm2, row.node) for row in found.rows))
+    node = dies[0][1]
+    page = Page(
+        title="One die, many tools",
+        lead=(
+            "The same die through the published formulas and constants of other tools, beside ours. "
+            f"Electricity of the fab: {found.grid.replace('_', ' ')}."
+        ),
+        parts=(
+            Section(
+                "tools",
+                "What each tool says",
+                (
+                    *(spread_text(found, area, at) for area, at in dies),
+                    "Ours spans every constant at its low and at its high end; ACT the gas abated and two years of "
+                    "grid, 3D-Carbon the world's grid and Taiwan's. The other tools state no range.",
+                ),
+                tuple(_dots(found, area, at) for area, at in dies),
+                (tool_table(found), includes_table(found)),
+            ),
+            Section(
+                "differences",
+                "What makes the difference",
+                (
+                    "Each term of a tool's figure is exchanged for ours, alone; with all of them it is ours. Terms "
+                    "multiply, so the changes do not add up.",
+                ),
+                tables=(exchange_table(found, "cost"), exchange_table(found, "carbon"), largest_table(found)),
+            ),
+            Section("area", "Over the area of a die", figures=(_curves(found, node),)),
+            Section(
+                "nodes",
+                "Over process nodes",
+                (f"The die of {plain(dies[0][0])} mm² at every node that a tool has constants for.",),
+                tables=(node_table(found, "cost_usd"), node_table(found, "carbon_kg")),
+            ),
+            Section(
+                "checks",
+                "Published figures of the tools",
+                (
+                    "What the tools' own papers and repositories print, beside what their formulas and constants give "
+                    "here. Only predictions can agree; a misfit stays with its reason.",
+                ),
+                tables=(check_table(found),),
+            ),
+        ),
+        assumptions=assumption_table(found.assumptions),
+        command=command,
+    )
+    return render_page("serving.html.j2", page=page)
+
+
+def tool_table(found: ToolComparison, short: bool = False) -> Table:
+    """Return a row a tool and die; `short` leaves out what fits no terminal."""
+    columns = {
+        "name": Column("tool", numeric=False),
+        "die_area_mm2": Column("die", "mm²"),
+        "node": Column("node", numeric=False),
+        "gross_dies": Column("gross dies"),
+        "die_yield": Column("yield"),
+        "die_usd": Column("cost of the die"),
+        "cost_usd": Column("cost"),
+        "die_kg": Column("carbon of the die", "kg CO₂e"),
+        "carbon_kg": Column("carbon", "kg CO₂e"),
+    }
+    if short:
+        columns = {key: column for key, column in columns.items() if key not in ("die_usd", "die_kg")}
+    formats = {"die_yield": percent, "die_usd": money, "cost_usd": money}
+    return frame_table(
+        "One good die in its package, as far as the tool goes", found.to_frame().astype(object), columns, formats
+    )
+
+
+def includes_table(found: ToolComparison) -> Table:
+    """Return what each tool's figures include, or why it is blank at a node."""
+    rows = tuple(dict.fromkeys((row.name, row.node, row.includes) for row in found.rows))
+    heads = (Column("tool", numeric=False), Column("node", numeric=False), Column("includes", numeric=False))
+    return Table("What it includes", heads, rows)
+
+
+def exchange_table(found: ToolComparison, quantity: str) -> Table:
+    """Return by how much each exchanged term changes the tools' figures for the first die, a column a tool.
+
+    `quantity` is "cost" or "carbon".
+    """
+    first, frame = found.rows[0], found.exchanges
+    chosen = (frame["die_area_mm2"] == first.die_area_mm2) & (frame["node"] == first.node)
+    frame = frame[chosen & (frame["quantity"] == quantity)]
+    ratios = {(tool, term): ratio for tool, term, ratio in frame[["tool", "term", "ratio"]].itertuples(index=False)}
+    names = list(dict.fromkeys(frame["tool"]))
+    write = money if quantity == "cost" else _kg
+    figures = frame.drop_duplicates("tool").set_index("tool")["theirs"]
+    terms = sorted(dict.fromkeys(frame["term"]), key=lambda term: term == "all of them")
+    rows = (
+        ("its own figure", *(write(figures[name]) for name in names)),
+        *((term, *(_change(ratios[name, term]) for name in names)) for term in terms),
+    )
+    caption = f"Change of the {quantity} with a term taken from ours: {plain(first.die_area_mm2)} mm², {first.node}"
+    return Table(caption, (Column("term", numeric=False), *(Column(name) for name in names)), rows)
+
+
+def largest_table(found: ToolComparison) -> Table:
+    """Return the one term of each tool that makes most of the difference, for every die."""
+    frame = largest_exchange(found.exchanges)
+    columns = {
+        "tool": Column("tool", numeric=False),
+        "die_area_mm2": Column("die", "mm²"),
+        "node": Column("node", numeric=False),
+        "quantity": Column("of", numeric=False),
+        "term": Column("term", numeric=False),
+        "ratio": Column("with ours, its figure times"),
+    }
+    return frame_table("The term that changes a tool's figure most", frame, columns, {"ratio": times})
+
+
+def node_table(found: ToolComparison, quantity: str) -> Table:
+    """Return tools over nodes, for the first die: `quantity` is "cost_usd" or "carbon_kg"."""
+    frame = found.over_nodes.dropna(subset=[quantity])
+    nodes = [node for node in all_nodes() if node in set(frame["node"])]
+    said = {(tool, node): value for tool, node, value in frame[["tool", "node", quantity]].itertuples(index=False)}
+    write = money if quantity == "cost_usd" else plain
+    rows = tuple(
+        (tool, *(write(said[tool, node]) if (tool, node) in said else MISSING for node in nodes))
+        for tool in dict.fromkeys(frame["tool"])
+    )
+    caption = "Dollars of a good die" if quantity == "cost_usd" else "Carbon of a good die, kg CO₂e"
+    return Table(caption, (Column("tool", numeric=False), *(Column(node) for node in nodes)), rows)
+
+
+def check_table(found: ToolComparison) -> Table:
+    """Return the published figures beside ours."""
+    frame = found.checks.to_frame()
+    columns = {
+        "group": Column("tool", numeric=False),
+        "what": Column("figure", numeric=False),
+        "paper": Column("published"),
+        "ours": Column("ours"),
+        "unit": Column("unit", numeric=False),
+        "rel_err": Column("error"),
+        "evidence": Column("evidence", numeric=False),
+        "status": Column("status", numeric=False),
+        "note": Column("source and note", numeric=False),
+    }
+    formats: dict[str, Callable[[Any], Any]] = {"rel_err": lambda v: percent(v, 2), "status": flag}
+    formats |= {"what": _raised, "unit": _unit}
+    return frame_table("Published figures beside ours", frame, columns, formats)
+
+
+def spread_text(found: ToolComparison, area_mm2: float, node: str) -> str:
+    """Return how far the tools are apart for one die, in a sentence."""
+    rows = [row for row in found.rows if (row.die_area_mm2, row.node) == (area_mm2, node)]
+    parts = []
+    for what, key, write in (("dollars", "cost_usd", money), ("carbon", "carbon_kg", _kg)):
+        said = sorted((value, row.name) for row in rows if (value := getattr(row, key)) is not None)
+        if len(said) > 1:
+            (low, least), (high, most) = said[0], said[-1]
+            parts.append(f"in {what} {times(high / low)} apart, from {write(low)} ({least}) to {write(high)} ({most})")
+    if not parts:
+        return f"{plain(area_mm2)} mm² at {node}: fewer than two tools have constants."
+    return f"{plain(area_mm2)} mm² at {node}: {' and '.join(parts)}."
+
+
+def _dots(found: ToolComparison, area_mm2: float, node: str) -> CaptionedFigure:
+    frame = found.to_frame().astype(object)
+    frame = frame[(frame["die_area_mm2"] == area_mm2) & (frame["node"] == node)]
+    columns = {
+        "name": Column("tool", numeric=False),
+        "cost_usd": Column("cost"),
+        "cost_low_usd": Column("low"),
+        "cost_high_usd": Column("high"),
+        "carbon_kg": Column("carbon", "kg CO₂e"),
+        "carbon_low_kg": Column("low", "kg CO₂e"),
+        "carbon_high_kg": Column("high", "kg CO₂e"),
+    }
+    formats = dict.fromkeys(("cost_usd", "cost_low_usd", "cost_high_usd"), money)
+    caption = f"A good die of {plain(area_mm2)} mm² at {node} by tool, low to high"
+    table = frame_table(caption, frame, columns, formats)
+    name = f"dots-{plain(area_mm2).replace('.', '-').replace(',', '')}-{node}"
+    return captioned_figure(name, tool_dots(found, area_mm2, node), caption, table, 4)
+
+
+def _curves(found: ToolComparison, node: str) -> CaptionedFigure:
+    areas = sorted(found.over_areas["die_area_mm2"].unique())
+    listed = areas[:: max(len(areas) // _LISTED_AREAS, 1)]
+    frame = found.over_areas[found.over_areas["die_area_mm2"].isin(listed)]
+    columns = {
+        "tool": Column("tool", numeric=False),
+        "die_area_mm2": Column("die", "mm²"),
+        "cost_usd": Column("cost"),
+        "carbon_kg": Column("carbon", "kg CO₂e"),
+    }
+    caption = f"Dollars and carbon per mm² of good die over its area at {node}, log axes"
+    table = frame_table(caption, frame, columns, {"cost_usd": money})
+    return captioned_figure("curves", tools_over_area(found, node), caption, table, 3)
+
+
+def _change(ratio: float | None) -> str:
+    if ratio is None or pd.isna(ratio):
+        return MISSING
+    changed = 100.0 * (ratio - 1.0)
+    return "0" if abs(changed) < 0.05 else f"{changed:+,.1f} %".replace("-", "−")
+
+
+def _kg(value: float) -> str:
+    return f"{plain(value)} kg"
+
+
+def _raised(text: str) -> str:
+    return text.replace("mm2", "mm²").replace("cm2", "cm²")
+
+
+def _unit(unit: str) -> str:
+    return {"1": "", "USD": "$", "kgCO2e": "kg CO₂e", "kgCO2e/cm2": "kg CO₂e/cm²"}.get(unit, unit)

@@ -1,0 +1,1 @@
+"""A real model's weights as wires: slack, tracks, faults."""
