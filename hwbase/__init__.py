@@ -1,4 +1,4 @@
-"""hwbase: the ground the four packages stand on - sourced constants, units, input checks and result records.
+"""hwbase: the ground the four packages stand on: sourced constants, number formats, units, input checks and records.
 
 It knows nothing of models, chips, money or carbon.
 """
@@ -6,17 +6,21 @@ It knows nothing of models, chips, money or carbon.
 from hwbase.books import Book, Quantity, Reader, book_names, load_book, quantities_frame
 from hwbase.correlations import Correlation
 from hwbase.errors import InputError, unknown_name
+from hwbase.formats import FORMATS, NumberFormat, number_format
 from hwbase.record import Record
 
 __all__ = [
+    "FORMATS",
     "Book",
     "Correlation",
     "InputError",
+    "NumberFormat",
     "Quantity",
     "Reader",
     "Record",
     "book_names",
     "load_book",
+    "number_format",
     "quantities_frame",
     "unknown_name",
 ]

@@ -15,7 +15,6 @@ from models.huggingface import spec_from_config
 from models.loading import load, names
 from models.macs import MacCounts, attended_positions, macs_per_token
 from models.memory import (
-    WEIGHT_FORMATS,
     WeightBytes,
     kv_bytes_per_sequence,
     kv_bytes_per_token,
@@ -27,7 +26,6 @@ from models.published import agrees, rounds_to, zoo_frame
 from models.spec import LLMSpec, spec_from_fields
 
 __all__ = [
-    "WEIGHT_FORMATS",
     "LLMSpec",
     "MacCounts",
     "ParameterCounts",

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 from pydantic import Strict
 
-from hwbase import Record
+from hwbase import FORMATS, Record
 
-#: Bits of a bfloat16 (or float16) value, the format of a component unless a spec says otherwise.
-BF16_BITS = 16.0
+#: Bits of a bfloat16 value, the format of a component unless a spec says otherwise.
+BF16_BITS = FORMATS["bf16"].bits_per_weight
 
 #: The types of fields, taken as they are: a file's "36" or true is not a number.
 Text = Annotated[str, Strict()]

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from hwbase import unknown_name
-from models.fields import BF16_BITS
+from hwbase import FORMATS, number_format, unknown_name
 from models.hf_config import Config
-from models.memory import MXFP4_BITS, WEIGHT_FORMATS
 
-#: Bits of the number formats that a configuration may name as its dtype.
-DTYPE_BITS = {"float32": 32.0, "float16": BF16_BITS, "bfloat16": BF16_BITS}
-#: The scale of a group of integer weights is a 16-bit number.
-GROUP_SCALE_BITS = 16.0
+#: Number formats that a configuration may name as its dtype.
+DTYPES = ("fp32", "fp16", "bf16")
+#: Format of the scale of a group of integer weights.
+GROUP_SCALE = FORMATS["fp16"]
 #: Quantisation methods that are understood.
 METHODS = ("fp8", "mxfp4", "gptq", "awq", "compressed-tensors")
 
@@ -29,9 +27,7 @@ def native_formats(config: Config, is_moe: bool) -> dict[str, Any]:
     of MXFP4 blocks are included. Raises `InputError` for a dtype or method that is not known.
     """
     dtype = config.text("dtype", config.text("torch_dtype", "bfloat16"))
-    if dtype not in DTYPE_BITS:
-        raise unknown_name(f"dtype in {config.where}:", dtype, DTYPE_BITS)
-    bits = dict.fromkeys(_COMPONENTS, DTYPE_BITS[dtype])
+    bits = dict.fromkeys(_COMPONENTS, number_format(dtype, f"dtype in {config.where}:", among=DTYPES).bits_per_weight)
     if config.has("quantization_config"):
         bits |= _converted(config.table("quantization_config"), is_moe)
     return {f"{component}_weight_bits": value for component, value in bits.items()}
@@ -42,9 +38,9 @@ def _converted(settings: Config, is_moe: bool) -> dict[str, float]:
     if method not in METHODS:
         raise unknown_name(f"quant_method in {settings.where}:", method, METHODS)
     if method == "mxfp4":
-        return {"expert": MXFP4_BITS}
+        return {"expert": FORMATS[method].bits_per_weight}
     if method == "fp8":
-        bits = WEIGHT_FORMATS["fp8"]
+        bits = number_format(method).bits_per_weight
     elif method == "compressed-tensors":
         groups = settings.table("config_groups")
         first = next(iter(groups.data), "group_0")
@@ -60,4 +56,4 @@ def _grouped_bits(settings: Config, key: str) -> float:
     """Return bits per weight with the share of a group's scale (a group size of -1 or none means one per row)."""
     bits = float(settings.count(key))
     size = settings.data.get("group_size")
-    return bits if size in (None, -1) else bits + GROUP_SCALE_BITS / settings.count("group_size")
+    return bits if size in (None, -1) else bits + GROUP_SCALE.bits / settings.count("group_size")

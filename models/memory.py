@@ -4,17 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import Record, check, unknown_name
+from hwbase import FORMATS, Record, check, number_format
 from hwbase.check import Number
 from models.counts import parameters
 from models.macs import as_number, attended_positions, plain_number
 from models.spec import LARGEST_WEIGHT_BITS, LLMSpec
 
 BITS_PER_BYTE = 8.0
-#: An MXFP4 block is 32 codes of 4 bits and one scale of 8 bits (OCP Microscaling Formats v1.0, section 5.2).
-MXFP4_BITS = 4.0 + 8.0 / 32.0
 #: Bytes of a bfloat16 element, the usual format of a key-value cache.
-BF16_BYTES = 2.0
+BF16_BYTES = FORMATS["bf16"].bits_per_weight / BITS_PER_BYTE
 #: A cache element takes at most this much.
 LARGEST_ELEMENT_BYTES = 8.0
 #: No batch comes near this many sequences.
@@ -22,16 +20,6 @@ LARGEST_BATCH = 1e12
 
 #: Name of the formats in which the network was released, component by component.
 NATIVE = "native"
-#: Bits per weight of the named uniform formats, block scales included where the format defines them.
-WEIGHT_FORMATS: dict[str, float] = {
-    "fp32": 32.0,
-    "bf16": 16.0,
-    "fp8": 8.0,
-    "int8": 8.0,
-    "mxfp4": MXFP4_BITS,
-    "fp4": 4.0,
-    "int4": 4.0,
-}
 
 
 @dataclass(frozen=True)
@@ -56,8 +44,8 @@ def weight_bytes(spec: LLMSpec, weight_bits: Number | str | None = None) -> Weig
 
     Args:
         spec: the network.
-        weight_bits: None or "native" for the released formats (the `*_weight_bits` fields), another name in
-            `WEIGHT_FORMATS`, or bits per weight (a number or an array, above 0) for every component alike.
+        weight_bits: None or "native" for the released formats (the `*_weight_bits` fields), the name of a format of
+            `hwbase.FORMATS`, or bits per weight (a number or an array, above 0) for every component alike.
 
     bytes = parameters x bits / 8. Raises `InputError` for an unknown format or bits out of range.
     """
@@ -88,10 +76,7 @@ def native_bits(spec: LLMSpec) -> dict[str, float]:
 def format_bits(weight_bits: Number | str) -> Number:
     """Return bits per weight of a format's name, or the checked number or array itself; raises `InputError`."""
     if isinstance(weight_bits, str):
-        try:
-            return WEIGHT_FORMATS[weight_bits.lower()]
-        except KeyError:
-            raise unknown_name("weight format", weight_bits, (NATIVE, *WEIGHT_FORMATS)) from None
+        return number_format(weight_bits, "weight format", also=(NATIVE,)).bits_per_weight
     return as_number(check.positive("weight_bits", plain_number("weight_bits", weight_bits), high=LARGEST_WEIGHT_BITS))
 
 
