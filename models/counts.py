@@ -3,36 +3,47 @@
 A matrix is written (inputs, outputs); biases, norms and sinks are counted apart from the matrices.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import get_args
 
-from hwbase import Record
+from hwbase import InputError, Record
+from models.layers import (
+    Component,
+    FeedForward,
+    Matrix,
+    Mixer,
+    block_matrices,
+    dense_block,
+    grouped_attention,
+    latent_attention,
+)
 from models.spec import LLMSpec
 
-#: Matrices of a feed-forward block with a gate (up, gate, down) and without (up, down).
-GATED_MATRICES = 3
-PLAIN_MATRICES = 2
 #: Norms on queries and keys in a layer with `qk_norm`.
 QK_NORMS = 2
 
 
 @dataclass(frozen=True)
 class ParameterCounts(Record):
-    """Parameters of a network. The components from `embedding` to `other` add up to `total`.
+    """Parameters of a network. The components from `embedding` to `towers` add up to `total`.
 
     Attributes:
-        embedding: table that turns a token into a vector; 0 where it is tied, so that the one table counts once.
-        unembedding: matrix that turns the last vector into logits (the one table, where tied).
-        attention: projection matrices of all layers.
+        embedding: tables that turn a token, its position or its segment into a vector; the token table is 0 here where
+            it is tied, so that the one table counts once.
+        unembedding: matrix that turns the last vector into logits (the one table, where tied; 0 without a head).
+        attention: projection matrices of all mixers (attention, and layers with a state).
         router: router matrices of all layers.
         experts: matrices of all routed experts of all layers.
         shared_experts: matrices of all shared experts of all layers.
         dense_ffn: matrices of all dense feed-forward blocks.
-        norms: all norm gains.
+        norms: all norm gains (and biases of norms).
         biases: attention, router, feed-forward and expert biases.
-        other: attention sinks and router correction offsets.
-        total: all of the above.
-        active: parameters that one token uses; see `parameters`.
-        attention_per_layer: elements of each projection matrix of one layer, by name.
+        other: attention sinks, router correction offsets, convolutions, decays.
+        total: all of the above, and `towers`.
+        active: parameters that one token uses, without the embedding; see `parameters`.
+        attention_per_layer: elements of each projection matrix of a layer of the commonest kind, by name.
+        towers: parts that read images, sound or a source text.
+        active_with_embedding: `active` and the table of tokens.
     """
 
     embedding: int
@@ -48,52 +59,133 @@ class ParameterCounts(Record):
     total: int
     active: int
     attention_per_layer: dict[str, int]
+    towers: int = 0
+    active_with_embedding: int = 0
 
 
 def parameters(spec: LLMSpec) -> ParameterCounts:
     """Return the parameter counts of `spec`, in elements.
 
     total = embedding + unembedding + attention + router + experts + shared experts + dense blocks + norms + biases
-    + other. active = total - embedding - routed experts (matrices and biases) that a token does not use. So the
-    unembedding is active and the embedding table, of which a token reads one row, is not; a tied table is active.
-    This is the convention of OpenAI's gpt-oss model card (arXiv 2508.10925, table 1).
+    + other + towers. active = total - embedding - towers - routed experts (matrices and biases) that a token does not
+    use. So the unembedding is active and the embedding table, of which a token reads one row, is not; a tied table is
+    active. This is the convention of OpenAI's gpt-oss model card (arXiv 2508.10925, table 1).
 
     >>> from models.loading import load
     >>> counts = parameters(load("gpt-oss-120b"))
     >>> f"{counts.total:,}", f"{counts.active:,}"
     ('116,829,156,672', '5,132,849,472')
     """
-    table = spec.vocab_size * spec.hidden_size
-    expert_biases = _expert_bias_elements(spec)
-    per_layer = {name: inputs * outputs for name, (inputs, outputs) in attention_shapes(spec).items()}
+    table, tied = embedding_table_elements(spec), spec.tied_embeddings and spec.head
+    layers = [*mixers(spec), *feed_forwards(spec)]
+    matrices = [(group.layers, matrix) for group in layers for matrix in group.matrices]
+    by_component = dict.fromkeys(get_args(Component), 0)
+    idle = 0
+    for count, matrix in matrices:
+        by_component[matrix.component] += count * matrix.elements
+        idle += count * (matrix.copies - matrix.used) * (matrix.inputs * matrix.outputs + _one_bias(matrix))
     components = {
-        "embedding": 0 if spec.tied_embeddings else table,
-        "unembedding": table,
-        "attention": spec.layers * sum(per_layer.values()),
-        "router": spec.moe_layers * spec.hidden_size * spec.experts,
-        "experts": spec.moe_layers * spec.experts * expert_elements(spec),
-        "shared_experts": spec.moe_layers
-        * spec.shared_experts
-        * _ffn_elements(spec, spec.shared_expert_intermediate_size),
-        "dense_ffn": spec.dense_ffn_layers * _ffn_elements(spec, spec.intermediate_size),
-        "norms": _norm_elements(spec),
-        "biases": _bias_elements(spec) + spec.moe_layers * spec.experts * expert_biases,
-        "other": _other_elements(spec),
+        "embedding": (0 if tied else table) + spec.other_embeddings,
+        "unembedding": table if spec.head else 0,
+        **by_component,
+        "norms": _outer_norms(spec) + sum(group.layers * group.norms for group in layers),
+        "biases": sum(count * matrix.bias_elements for count, matrix in matrices),
+        "other": spec.outer_other + sum(group.layers * group.other for group in layers),
+        "towers": sum(tower.parameters for tower in spec.towers),
     }
     total = sum(components.values())
-    idle_experts = spec.moe_layers * (spec.experts - spec.experts_per_token)
-    active = total - components["embedding"] - idle_experts * (expert_elements(spec) + expert_biases)
-    return ParameterCounts(**components, total=total, active=active, attention_per_layer=per_layer)
+    active = total - components["embedding"] - components["towers"] - idle
+    return ParameterCounts(
+        **components,
+        total=total,
+        active=active,
+        active_with_embedding=active + (0 if tied else table),
+        attention_per_layer=_commonest_attention(spec),
+    )
+
+
+def mixers(spec: LLMSpec) -> tuple[Mixer, ...]:
+    """Return what mixes positions, by kind of layer, each with its number of layers."""
+    if spec.mixers:
+        return spec.mixers
+    hidden, norms = spec.hidden_size, spec.norms_per_layer * spec.hidden_size
+    if spec.attention == "mla":
+        one = latent_attention(
+            hidden,
+            spec.query_heads,
+            q_rank=spec.q_lora_rank,
+            kv_rank=spec.kv_lora_rank,
+            nope_dim=spec.qk_nope_head_dim,
+            rope_dim=spec.qk_rope_head_dim,
+            value_dim=spec.v_head_dim,
+            bias=spec.attention_bias,
+            output_bias=spec.output_bias,
+            norms=norms + spec.q_lora_rank + spec.kv_lora_rank,
+        )
+    else:
+        one = grouped_attention(
+            hidden,
+            spec.query_heads,
+            spec.kv_heads,
+            spec.head_dim,
+            spec.v_head_dim,
+            bias=spec.attention_bias,
+            output_bias=spec.output_bias,
+            norms=norms + (QK_NORMS * spec.head_dim if spec.qk_norm else 0),
+        )
+    if spec.attention_sinks:
+        one = replace(one, other=spec.query_heads)
+    windowed = replace(one, caches=tuple(replace(cache, window=spec.sliding_window) for cache in one.caches))
+    groups = (replace(windowed, layers=spec.windowed_layers), replace(one, layers=spec.full_layers))
+    return tuple(group for group in groups if group.layers)
+
+
+def feed_forwards(spec: LLMSpec) -> tuple[FeedForward, ...]:
+    """Return the feed-forward blocks, by kind of layer, each with its number of layers."""
+    if spec.feed_forwards:
+        return spec.feed_forwards
+    dense = dense_block(spec.hidden_size, spec.intermediate_size, gated=spec.gated, biased=spec.mlp_bias)
+    groups = [replace(dense, layers=spec.dense_ffn_layers)]
+    if spec.is_moe:
+        groups.append(replace(_mixture(spec), layers=spec.moe_layers))
+    return tuple(group for group in groups if group.layers)
+
+
+def _mixture(spec: LLMSpec) -> FeedForward:
+    hidden = spec.hidden_size
+    router = Matrix(role="router", component="router", inputs=hidden, outputs=spec.experts, biased=spec.router_bias)
+    experts = block_matrices(
+        hidden,
+        spec.expert_intermediate_size,
+        gated=spec.gated,
+        biased=spec.expert_bias,
+        component="experts",
+        copies=spec.experts,
+        used=spec.experts_per_token,
+    )
+    shared: tuple[Matrix, ...] = ()
+    if spec.shared_experts:
+        shared = block_matrices(
+            hidden,
+            spec.shared_expert_intermediate_size,
+            gated=spec.gated,
+            biased=spec.mlp_bias,
+            component="shared_experts",
+            copies=spec.shared_experts,
+            used=spec.shared_experts,
+        )
+    other = spec.experts if spec.router_correction_bias else 0
+    return FeedForward(kind="experts", matrices=(router, *experts, *shared), other=other)
 
 
 def hardwired_parameters(spec: LLMSpec) -> int:
-    """Return the parameters that a hardwired chip holds in its wires: all but the embedding table.
+    """Return the parameters that a hardwired chip holds in its wires: all but the embedding table and the towers.
 
     The table is looked up, not multiplied by, and stays in memory (`embedding_table_elements`); the unembedding is
     multiplied by, so it is hardwired even where it is tied to the table. Source: HNLPU (doi 10.1145/3779212.3790169).
     """
     counts = parameters(spec)
-    return counts.total - counts.embedding
+    return counts.total - counts.embedding - counts.towers
 
 
 def embedding_table_elements(spec: LLMSpec) -> int:
@@ -106,69 +198,78 @@ def attention_shapes(spec: LLMSpec) -> dict[str, tuple[int, int]]:
 
     GQA: q, k, v, o. MLA (DeepSeek-V2, arXiv 2405.04434, section 2.1): q_a and q_b (or q alone where queries are not
     compressed), kv_a (to the latent and the shared rotary key), kv_b (from the latent to all heads' keys and
-    values), o.
+    values), o. Raises `InputError` for a network whose layers differ in them.
     """
-    hidden, heads = spec.hidden_size, spec.query_heads
-    query_width = heads * spec.qk_dim
-    output = {"o": (heads * spec.value_dim, hidden)}
-    if spec.attention == "gqa":
-        keys, values = spec.kv_heads * spec.head_dim, spec.kv_heads * spec.value_dim
-        return {"q": (hidden, query_width), "k": (hidden, keys), "v": (hidden, values)} | output
-    rank = spec.q_lora_rank
-    queries = {"q_a": (hidden, rank), "q_b": (rank, query_width)} if rank else {"q": (hidden, query_width)}
-    latent = {
-        "kv_a": (hidden, spec.kv_lora_rank + spec.qk_rope_head_dim),
-        "kv_b": (spec.kv_lora_rank, heads * (spec.qk_nope_head_dim + spec.value_dim)),
-    }
-    return queries | latent | output
+    shapes = [{m.role: (m.inputs, m.outputs) for m in mixer.matrices} for mixer in mixers(spec)]
+    if any(each != shapes[0] for each in shapes):
+        raise InputError(f"{spec.name}: its layers have different projections; see models.mixers")
+    return shapes[0]
 
 
 def expert_elements(spec: LLMSpec) -> int:
-    """Return the matrix elements of one routed expert (0 in a dense network)."""
-    return _ffn_elements(spec, spec.expert_intermediate_size)
+    """Return the matrix elements of one routed expert (0 in a dense network); raises `InputError` if layers differ."""
+    sizes = {
+        sum(matrix.inputs * matrix.outputs for matrix in block.matrices if matrix.component == "experts")
+        for block in feed_forwards(spec)
+    } - {0}
+    if len(sizes) > 1:
+        raise InputError(f"{spec.name}: its layers have experts of different sizes; see models.feed_forwards")
+    return next(iter(sizes), 0)
 
 
-def _ffn_elements(spec: LLMSpec, width: int) -> int:
-    return (GATED_MATRICES if spec.gated else PLAIN_MATRICES) * spec.hidden_size * width
+def check_plain(spec: LLMSpec, what: str) -> None:
+    """Refuse a network that its sizes alone do not describe: `what` (a machine, a mapping) reads nothing else.
+
+    Raises `InputError` naming what is not modelled. Norms, biases and what else is no matrix may differ.
+    """
+    unknown = _beyond_sizes(spec)
+    if not spec.head:
+        unknown.append("a network without an unembedding")
+    if not spec.causal:
+        unknown.append("attention both ways")
+    unknown += [f"an {tower.name}" for tower in spec.towers if tower.name == "encoder"]
+    if unknown:
+        raise InputError(f"{spec.name}: {what} does not model {', '.join(unknown)}")
 
 
-def _ffn_bias_elements(spec: LLMSpec, width: int) -> int:
-    return (GATED_MATRICES - 1 if spec.gated else PLAIN_MATRICES - 1) * width + spec.hidden_size
+def _beyond_sizes(spec: LLMSpec) -> list[str]:
+    """Return the kinds of layers that the sizes do not describe, in words."""
+    groups: list[Mixer | FeedForward] = [*spec.mixers, *spec.feed_forwards]
+    if not groups:
+        return []
+    try:
+        sizes = replace(spec, mixers=(), feed_forwards=())
+        known = _cores([*mixers(sizes), *feed_forwards(sizes)])
+    except InputError:
+        known = {}
+    given = _cores(groups)
+    unlike = [group for group in groups if given[_core(group)] != known.get(_core(group))]
+    return [f"{group.layers} layers of {group.kind} in this form" for group in unlike if group.kind != "none"]
 
 
-def _norm_elements(spec: LLMSpec) -> int:
-    per_layer = spec.norms_per_layer * spec.hidden_size
-    if spec.attention == "mla":
-        per_layer += spec.q_lora_rank + spec.kv_lora_rank
-    elif spec.qk_norm:
-        per_layer += QK_NORMS * spec.head_dim
-    return spec.layers * per_layer + spec.hidden_size
+def _cores(groups: list[Mixer | FeedForward]) -> dict[object, int]:
+    cores: dict[object, int] = {}
+    for group in groups:
+        core = _core(group)
+        cores[core] = cores.get(core, 0) + group.layers
+    return cores
 
 
-def _bias_elements(spec: LLMSpec) -> int:
-    """Return all biases but those of routed experts."""
-    per_layer = 0
-    if spec.attention_bias:
-        biased = ("q", "k", "v") if spec.attention == "gqa" else ("q_a", "kv_a")
-        shapes = attention_shapes(spec)
-        per_layer += sum(shapes[name][1] for name in biased if name in shapes)
-    if spec.output_bias:
-        per_layer += spec.hidden_size
-    total = spec.layers * per_layer
-    if spec.router_bias:
-        total += spec.moe_layers * spec.experts
-    if spec.mlp_bias:
-        total += spec.dense_ffn_layers * _ffn_bias_elements(spec, spec.intermediate_size)
-        shared = _ffn_bias_elements(spec, spec.shared_expert_intermediate_size)
-        total += spec.moe_layers * spec.shared_experts * shared
-    return total
+def _core(group: Mixer | FeedForward) -> object:
+    """Return what a machine that multiplies by matrices and keeps a cache has to know of a kind of layer."""
+    sizes = sorted((m.component, m.inputs, m.outputs, m.copies, m.used) for m in group.matrices)
+    kept = (group.caches, group.state_elements) if isinstance(group, Mixer) else ()
+    return (group.kind, tuple(sizes), kept)
 
 
-def _expert_bias_elements(spec: LLMSpec) -> int:
-    return _ffn_bias_elements(spec, spec.expert_intermediate_size) if spec.expert_bias else 0
+def _one_bias(matrix: Matrix) -> int:
+    return matrix.outputs if matrix.biased else 0
 
 
-def _other_elements(spec: LLMSpec) -> int:
-    sinks = spec.layers * spec.query_heads if spec.attention_sinks else 0
-    corrections = spec.moe_layers * spec.experts if spec.router_correction_bias else 0
-    return sinks + corrections
+def _outer_norms(spec: LLMSpec) -> int:
+    return spec.hidden_size if spec.outer_norms is None else spec.outer_norms
+
+
+def _commonest_attention(spec: LLMSpec) -> dict[str, int]:
+    commonest = max(mixers(spec), key=lambda mixer: mixer.layers)
+    return {matrix.role: matrix.elements for matrix in commonest.matrices}

@@ -4,26 +4,29 @@ Every field is one number, flag or word as printed in a model card or a configur
 list of these names. Sizes are elements (one weight or activation value), never bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Strict
 
 from hwbase import FORMATS, Record
+from models.layers import Count, FeedForward, Flag, Mixer, Text, Tower
 
 #: Bits of a bfloat16 value, the format of a component unless a spec says otherwise.
 BF16_BITS = FORMATS["bf16"].bits_per_weight
 
-#: The types of fields, taken as they are: a file's "36" or true is not a number.
-Text = Annotated[str, Strict()]
-Count = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
+#: A number, taken as it is, as `Text`, `Count` and `Flag` are.
 Real = Annotated[float, Strict()]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpecFields(Record):
-    """The fields of a decoder-only language model's specification, typed but not yet checked against each other."""
+    """The fields of a language model's specification, typed but not yet checked against each other.
+
+    A network whose layers are alike, but for windows and for dense blocks among mixtures of experts, is described by
+    the sizes alone. Where they do not suffice, `mixers` and `feed_forwards` say what the layers are made of, and the
+    sizes of attention and feed-forward blocks are those of some layers, or 0.
+    """
 
     name: Text
     source: Text = ""
@@ -38,6 +41,29 @@ class SpecFields(Record):
     """One table serves as embedding and unembedding."""
     norms_per_layer: Count = 2
     """Norms of width `hidden_size` in a layer; one more follows the last layer."""
+
+    head: Flag = True
+    """There is an unembedding; an embedding model or an encoder has none."""
+    causal: Flag = True
+    """Each position attends to earlier ones only, and they are cached; an encoder attends both ways."""
+    activation: Text = "silu"
+    """The activation function of feed-forward blocks."""
+    other_embeddings: Count = 0
+    """Elements of other tables that are looked up: learned positions, segments, embeddings of each layer."""
+    outer_norms: Count | None = None
+    """Elements of the norms outside the layers; None means one of width `hidden_size` after the last layer."""
+    outer_other: Count = 0
+    """Elements of what else is outside the layers and used for each token: a bias of the unembedding, projections."""
+    mtp_parameters: Count = 0
+    """Parameters of layers that predict several tokens, kept apart: no total counts them."""
+    pooler_parameters: Count = 0
+    """Parameters of an encoder's pooler, kept apart likewise."""
+    towers: tuple[Tower, ...] = ()
+    """Parts that read images, sound or a source text."""
+    mixers: tuple[Mixer, ...] = ()
+    """What mixes positions, layer by layer; empty where the sizes below say it."""
+    feed_forwards: tuple[FeedForward, ...] = ()
+    """Feed-forward blocks, layer by layer; empty where the sizes below say it."""
 
     attention: Literal["gqa", "mla"] = "gqa"
     """"gqa": grouped queries (kv_heads = query_heads is plain multi-head). "mla": multi-head latent attention."""
@@ -93,15 +119,29 @@ class SpecFields(Record):
     """Biases on the matrices of routed experts."""
 
     embedding_weight_bits: Real = BF16_BITS
-    """Bits per weight as released, scales included: embedding and unembedding tables."""
+    """Bits per weight as released, scales included, the mean over layers: embedding and unembedding tables."""
+    unembedding_weight_bits: Real | None = None
+    """Unembedding, where it is not as the embedding."""
     attention_weight_bits: Real = BF16_BITS
     ffn_weight_bits: Real = BF16_BITS
     """Dense blocks and shared experts."""
+    shared_expert_weight_bits: Real | None = None
+    """Shared experts, where they are not as the dense blocks."""
     expert_weight_bits: Real = BF16_BITS
     """Routed experts."""
     router_weight_bits: Real = BF16_BITS
     other_weight_bits: Real = BF16_BITS
     """Norms, biases and sinks."""
+    kv_cache_bits: Real = BF16_BITS
+    """Bits of an element of the key-value cache, as released."""
+    attention_format: Text = ""
+    """Name of the number format of most attention projections; "" where it is plain floating point."""
+    ffn_format: Text = ""
+    """The same of dense blocks and shared experts."""
+    expert_format: Text = ""
+    """The same of routed experts."""
+    max_context: Count = 0
+    """Positions that the network is made for; 0 where none is stated."""
 
     published_total: Real | None = None
     """Parameters in all, as published."""
@@ -112,3 +152,6 @@ class SpecFields(Record):
     published_active_digits: Count | None = None
     published_source: Text = ""
     """Where the published counts are printed."""
+
+    notes: tuple[Text, ...] = field(default=(), compare=False)
+    """What a reader did not take into account."""

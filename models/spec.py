@@ -9,12 +9,15 @@ from pydantic import TypeAdapter
 
 from hwbase import InputError, check, unknown_name
 from hwbase.parsing import parse_strict
-from models.fields import Count, Flag, SpecFields
+from models.fields import Count, Flag, SpecFields, Text
+from models.layers import FeedForward, Mixer
 
 #: No count of a network (vocabulary, width, layers, experts) comes near this.
 LARGEST_COUNT = 10**8
 #: Nor does a depth come near this.
 LARGEST_LAYERS = 10**5
+#: Nor do the elements of one table or of a part kept apart.
+LARGEST_ELEMENTS = 10**15
 #: The widest number format (float64).
 LARGEST_WEIGHT_BITS = 64.0
 #: The digits of a double; nobody prints more.
@@ -23,8 +26,11 @@ LARGEST_DIGITS = 17
 _FIELDS = {field.name: field for field in dataclasses.fields(SpecFields)}
 _COUNTS = [name for name, field in _FIELDS.items() if field.type is Count]
 _FLAGS = [name for name, field in _FIELDS.items() if field.type is Flag]
-_BITS = [name for name in _FIELDS if name.endswith("_weight_bits")]
+_TEXTS = [name for name, field in _FIELDS.items() if field.type is Text]
+_BITS = [name for name in _FIELDS if name.endswith("_bits")]
+_OPTIONAL = ("unembedding_weight_bits", "shared_expert_weight_bits")
 _AT_LEAST_ONE = ("vocab_size", "hidden_size", "layers", "query_heads")
+_ELEMENTS = ("other_embeddings", "outer_other", "mtp_parameters", "pooler_parameters")
 _GQA_ONLY = ("kv_heads", "head_dim")
 _MLA_ONLY = ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "q_lora_rank")
 _MOE_ONLY = ("experts_per_token", "expert_intermediate_size", "dense_layers", "shared_experts")
@@ -33,7 +39,7 @@ _MOE_FLAGS = ("router_bias", "router_correction_bias", "expert_bias")
 
 @dataclass(frozen=True, kw_only=True)
 class LLMSpec(SpecFields):
-    """A decoder-only language model: sizes, attention, feed-forward blocks, formats, published counts.
+    """A language model: sizes, attention, feed-forward blocks, formats, published counts.
 
     The fields are listed and explained in `SpecFields`. Making one (directly, by `dataclasses.replace` or from a
     file) raises `InputError` for a value that is not a number of the right kind, out of range, or at odds with
@@ -42,8 +48,12 @@ class LLMSpec(SpecFields):
 
     def __post_init__(self) -> None:
         _check_scalars(self)
-        _check_attention(self)
-        _check_feed_forward(self)
+        _check_layers(self, "mixers", Mixer)
+        _check_layers(self, "feed_forwards", FeedForward)
+        if not self.mixers:
+            _check_attention(self)
+        if not self.feed_forwards:
+            _check_feed_forward(self)
         _check_published(self)
 
     @property
@@ -54,11 +64,15 @@ class LLMSpec(SpecFields):
     @property
     def moe_layers(self) -> int:
         """Layers with routed experts (0 in a dense network)."""
+        if self.feed_forwards:
+            return sum(block.layers for block in self.feed_forwards if "experts" in block.kind)
         return self.layers - self.dense_layers if self.is_moe else 0
 
     @property
     def dense_ffn_layers(self) -> int:
         """Layers with a dense feed-forward block."""
+        if self.feed_forwards:
+            return sum(block.layers for block in self.feed_forwards if "dense" in block.kind)
         return self.layers - self.moe_layers
 
     @property
@@ -93,7 +107,7 @@ _ADAPTER = TypeAdapter(SpecFields)
 
 
 def _check_scalars(spec: LLMSpec) -> None:
-    for name in ("name", "source", "published_source"):
+    for name in _TEXTS:
         if not isinstance(getattr(spec, name), str):
             raise InputError(f"{name} = {getattr(spec, name)!r}: expected a text")
     if not spec.name.strip():
@@ -102,12 +116,35 @@ def _check_scalars(spec: LLMSpec) -> None:
         if not isinstance(getattr(spec, name), (bool, np.bool_)):
             raise InputError(f"{name} = {getattr(spec, name)!r}: expected true or false")
     for name in _COUNTS:
-        low = 1 if name in _AT_LEAST_ONE else 0
-        high = LARGEST_LAYERS if name == "layers" else LARGEST_COUNT
+        low = 1 if name in _AT_LEAST_ONE and not (name == "query_heads" and spec.mixers) else 0
+        high = LARGEST_LAYERS if name == "layers" else LARGEST_ELEMENTS if name in _ELEMENTS else LARGEST_COUNT
         object.__setattr__(spec, name, whole(name, getattr(spec, name), low=low, high=high))
+    if spec.outer_norms is not None:
+        object.__setattr__(spec, "outer_norms", whole("outer_norms", spec.outer_norms, low=0))
     for name in _BITS:
+        if name in _OPTIONAL and getattr(spec, name) is None:
+            continue
         _scalar(name, getattr(spec, name))
         object.__setattr__(spec, name, check.positive(name, getattr(spec, name), high=LARGEST_WEIGHT_BITS))
+
+
+def _check_layers(spec: LLMSpec, name: str, kind: type) -> None:
+    entries = getattr(spec, name)
+    if not isinstance(entries, tuple) or not all(isinstance(entry, kind) for entry in entries):
+        raise InputError(f"{name}: expected a tuple of {kind.__name__}")
+    if entries and sum(entry.layers for entry in entries) != spec.layers:
+        counted = sum(entry.layers for entry in entries)
+        raise InputError(f"{name}: {counted} layers: expected layers = {spec.layers} of them")
+    for entry in entries:
+        for part in (entry, *entry.matrices, *getattr(entry, "caches", ())):
+            _check_counts(name, part)
+
+
+def _check_counts(name: str, part: Any) -> None:
+    for field in dataclasses.fields(part):
+        if field.type is Count:
+            low = 1 if field.name in ("layers", "inputs", "outputs", "copies", "used", "stride") else 0
+            whole(f"{name}: {field.name}", getattr(part, field.name), low=low, high=LARGEST_ELEMENTS)
 
 
 def _check_attention(spec: LLMSpec) -> None:
