@@ -8,10 +8,17 @@ import numpy as np
 from hwbase import Record, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number, count
-from hwsim.mapping import attention_macs_per_position
 from hwsim.results import Check, SimResult
 from hwsim.technology import BOOKS
-from models import LLMSpec, attended_positions, kv_bytes_per_sequence, macs_per_token, parameters, weight_bytes
+from models import (
+    LLMSpec,
+    check_decoder,
+    kv_bytes_per_sequence,
+    kv_bytes_read_per_token,
+    macs_per_token,
+    parameters,
+    weight_bytes,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ def simulate_accelerator(
     context = count("context", context, high=1e8)
     batch = 1 if batch is None else count("batch", batch, high=1e7)
     prompt = context if prompt is None else count("prompt", prompt, high=1e8)
+    check_decoder(model, "a roofline of decoding")
     stored = weight_bytes(model)
     kv = kv_bytes_per_sequence(model, context, device.kv_element_bytes)
     needed = np.maximum(np.ceil((stored.total + kv * batch) / device.memory_bytes), 1.0)[()]
@@ -66,10 +74,11 @@ def simulate_accelerator(
     used_share = 1.0
     if model.experts:
         used_share = 1.0 - np.power(1.0 - model.experts_per_token / model.experts, batch)
-    # The embedding table is looked up, not streamed.
-    streamed = stored.total - stored.embedding - stored.experts * (1.0 - used_share)
-    memory_s = (streamed + kv * batch) / (device.memory_bandwidth_bytes_per_s * device.memory_efficiency * units)
-    attention = attention_macs_per_position(model) * attended_positions(model, context, sliding_window=True)
+    streamed = stored.streamed + stored.experts * used_share
+    read = kv_bytes_read_per_token(model, context, device.kv_element_bytes)
+    memory_s = (streamed + read * batch) / (device.memory_bandwidth_bytes_per_s * device.memory_efficiency * units)
+    macs = macs_per_token(model, context)
+    attention = macs.attention_scores + macs.attention_values + macs.state
     dense = parameters(model).active
     rate = device.peak_ops_per_s * device.compute_efficiency * units
     compute_s = 2.0 * (dense + attention) * batch / rate
@@ -79,7 +88,7 @@ def simulate_accelerator(
     bound = np.where(memory_s >= compute_s, "memory bandwidth", "compute")[()]
     power_w = device.power_w * units
     parts = {"communication": 0.0, "nonlinear": 0.0, "stall": 0.0}
-    kv_s = kv * batch / (device.memory_bandwidth_bytes_per_s * device.memory_efficiency * units)
+    kv_s = read * batch / (device.memory_bandwidth_bytes_per_s * device.memory_efficiency * units)
     attention_share = np.clip(kv_s / step_s, 0.0, 1.0)
     return SimResult(
         machine=device.name,

@@ -11,7 +11,7 @@ from hwbase import Record
 from hwbase.check import Number
 from hwsim.distinct import on_distinct
 from hwsim.fabric import link_load
-from models import LLMSpec
+from models import LLMSpec, check_plain
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Collective(Record):
 
 def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
     """Return the matrices on each chip of a `rows` x `columns` grid (fractions where the heads do not divide)."""
+    check_plain(model, "the mapping onto hardwired chips")
     h, chips = model.hidden_size, rows * columns
     moe_layers, dense_layers = model.moe_layers, model.dense_ffn_layers
     gates = 2 if model.gated else 1

@@ -6,47 +6,67 @@
 from models.counts import (
     ParameterCounts,
     attention_shapes,
+    check_decoder,
+    check_plain,
     embedding_table_elements,
     expert_elements,
+    feed_forwards,
     hardwired_parameters,
+    mixers,
     parameters,
 )
 from models.huggingface import spec_from_config
+from models.layers import Cache, FeedForward, Matrix, Mixer, Tower
 from models.loading import load, names
-from models.macs import MacCounts, attended_positions, macs_per_token
+from models.macs import MacCounts, attended_entries, attended_positions, held_entries, macs_per_token
 from models.memory import (
     WeightBytes,
     kv_bytes_per_sequence,
     kv_bytes_per_token,
+    kv_bytes_read_per_token,
     kv_elements_per_token,
     kv_elements_per_token_per_layer,
+    state_bytes_per_sequence,
     weight_bytes,
 )
 from models.published import agrees, rounds_to, zoo_frame
 from models.spec import LLMSpec, spec_from_fields
 
 __all__ = [
+    "Cache",
+    "FeedForward",
     "LLMSpec",
     "MacCounts",
+    "Matrix",
+    "Mixer",
     "ParameterCounts",
+    "Tower",
     "WeightBytes",
     "agrees",
+    "attended_entries",
     "attended_positions",
     "attention_shapes",
+    "check_decoder",
+    "check_plain",
     "embedding_table_elements",
     "expert_elements",
+    "feed_forwards",
     "hardwired_parameters",
+    "held_entries",
     "kv_bytes_per_sequence",
     "kv_bytes_per_token",
+    "kv_bytes_read_per_token",
     "kv_elements_per_token",
     "kv_elements_per_token_per_layer",
     "load",
     "macs_per_token",
+    "mixers",
     "names",
     "parameters",
     "rounds_to",
     "spec_from_config",
     "spec_from_fields",
+    "state_bytes_per_sequence",
     "weight_bytes",
     "zoo_frame",
 ]

@@ -77,7 +77,7 @@ def parameters(spec: LLMSpec) -> ParameterCounts:
     ('116,829,156,672', '5,132,849,472')
     """
     table, tied = embedding_table_elements(spec), spec.tied_embeddings and spec.head
-    layers = [*mixers(spec), *feed_forwards(spec)]
+    layers: list[Mixer | FeedForward] = [*mixers(spec), *feed_forwards(spec)]
     matrices = [(group.layers, matrix) for group in layers for matrix in group.matrices]
     by_component = dict.fromkeys(get_args(Component), 0)
     idle = 0
@@ -222,7 +222,15 @@ def check_plain(spec: LLMSpec, what: str) -> None:
 
     Raises `InputError` naming what is not modelled. Norms, biases and what else is no matrix may differ.
     """
+    check_decoder(spec, what)
     unknown = _beyond_sizes(spec)
+    if unknown:
+        raise InputError(f"{spec.name}: {what} does not model {', '.join(unknown)}")
+
+
+def check_decoder(spec: LLMSpec, what: str) -> None:
+    """Refuse a network that does not make one token after another from a cache; raises `InputError` saying why."""
+    unknown = []
     if not spec.head:
         unknown.append("a network without an unembedding")
     if not spec.causal:
@@ -230,6 +238,18 @@ def check_plain(spec: LLMSpec, what: str) -> None:
     unknown += [f"an {tower.name}" for tower in spec.towers if tower.name == "encoder"]
     if unknown:
         raise InputError(f"{spec.name}: {what} does not model {', '.join(unknown)}")
+
+
+#: Kinds of layers in words, where the kind's name does not do.
+_WORDS = {
+    "attention": "attention of other sizes",
+    "mla": "latent attention of other sizes",
+    "sparse": "sparse attention",
+    "compressed": "compressed attention",
+    "cross": "cross-attention",
+    "dense": "dense blocks of other sizes",
+    "experts": "experts of other sizes",
+}
 
 
 def _beyond_sizes(spec: LLMSpec) -> list[str]:
@@ -244,7 +264,9 @@ def _beyond_sizes(spec: LLMSpec) -> list[str]:
         known = {}
     given = _cores(groups)
     unlike = [group for group in groups if given[_core(group)] != known.get(_core(group))]
-    return [f"{group.layers} layers of {group.kind} in this form" for group in unlike if group.kind != "none"]
+    return [
+        f"{group.layers} layers of {_WORDS.get(group.kind, group.kind)}" for group in unlike if group.kind != "none"
+    ]
 
 
 def _cores(groups: list[Mixer | FeedForward]) -> dict[object, int]:

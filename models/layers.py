@@ -6,7 +6,7 @@ with the number of layers that have it. All sizes are elements.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Strict
 
@@ -291,9 +291,7 @@ def dense_block(
     used: int = 1,
 ) -> FeedForward:
     """Return a layer's dense feed-forward block: up and down, and a gate where `gated` (SwiGLU)."""
-    matrices = block_matrices(
-        hidden, width, gated=gated, biased=biased, component=component, copies=copies, used=used
-    )
+    matrices = block_matrices(hidden, width, gated=gated, biased=biased, component=component, copies=copies, used=used)
     return FeedForward(kind="dense", matrices=matrices, norms=norms, other=other)
 
 
@@ -308,16 +306,17 @@ def block_matrices(
     used: int = 1,
 ) -> tuple[Matrix, ...]:
     """Return the matrices of `copies` feed-forward blocks, of which a token uses `used`."""
-    up = Matrix(
-        role="up", component=component, inputs=hidden, outputs=width, copies=copies, used=used, biased=biased
-    )
+    up = Matrix(role="up", component=component, inputs=hidden, outputs=width, copies=copies, used=used, biased=biased)
     gate = (replace(up, role="gate"),) if gated else ()
     return (*gate, up, replace(up, role="down", inputs=width, outputs=hidden))
 
 
-def grouped(each: Iterable[Mixer] | Iterable[FeedForward]) -> tuple:
+Layer = TypeVar("Layer", Mixer, FeedForward)
+
+
+def grouped(each: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return equal entries as one with the sum of their layers, in order of first appearance."""
-    layers: dict[Record, int] = {}
+    layers: dict[Layer, int] = {}
     for entry in each:
         one = replace(entry, layers=1)
         layers[one] = layers.get(one, 0) + entry.layers

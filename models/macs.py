@@ -64,7 +64,7 @@ def macs_per_token(spec: LLMSpec, context: Number, mla_absorbed: bool = True) ->
     >>> (macs.total / 1e9).round(2).tolist()
     [5.45, 14.81]
     """
-    context = _checked(context)
+    context = checked_context(context)
     scores: Number = 0.0
     values: Number = 0.0
     for layers, cache in _caches(spec):
@@ -100,7 +100,7 @@ def attended_positions(spec: LLMSpec, context: Number, sliding_window: bool = Tr
     counts the whole context. Of layers that choose positions, or keep one entry for several, the entries attended to
     count; those with a state only have none. Raises `InputError` for a context that is negative, not finite or absurd.
     """
-    positions = _checked(context)
+    positions = checked_context(context)
     total: Number = 0.0
     for layers, cache in _caches(spec):
         if cache.value_macs:
@@ -126,7 +126,8 @@ def _caches(spec: LLMSpec) -> list[tuple[int, Cache]]:
     return [(mixer.layers, cache) for mixer in mixers(spec) for cache in mixer.caches]
 
 
-def _checked(context: Number) -> Number:
+def checked_context(context: Number) -> Number:
+    """Return `context` as positions, one number or an array; raises `InputError` if out of range."""
     return as_number(check.non_negative("context", plain_number("context", context), high=LONGEST_CONTEXT))
 
 

@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import FORMATS, Record, check, number_format
+from hwbase import InputError, Record, check, number_format
 from hwbase.check import Number
-from models.counts import parameters
-from models.macs import as_number, attended_positions, plain_number
+from models.counts import mixers, parameters
+from models.layers import Mixer
+from models.macs import as_number, attended_entries, checked_context, held_entries, plain_number
 from models.spec import LARGEST_WEIGHT_BITS, LLMSpec
 
 BITS_PER_BYTE = 8.0
-#: Bytes of a bfloat16 element, the usual format of a key-value cache.
-BF16_BYTES = FORMATS["bf16"].bits_per_weight / BITS_PER_BYTE
 #: A cache element takes at most this much.
 LARGEST_ELEMENT_BYTES = 8.0
 #: No batch comes near this many sequences.
@@ -36,7 +35,13 @@ class WeightBytes(Record):
     norms: Number
     biases: Number
     other: Number
+    towers: Number
     total: Number
+
+    @property
+    def streamed(self) -> Number:
+        """What every step reads whatever the tokens: all but tables that are looked up, towers and routed experts."""
+        return self.total - self.embedding - self.towers - self.experts
 
 
 def weight_bytes(spec: LLMSpec, weight_bits: Number | str | None = None) -> WeightBytes:
@@ -50,6 +55,7 @@ def weight_bytes(spec: LLMSpec, weight_bits: Number | str | None = None) -> Weig
     bytes = parameters x bits / 8. Raises `InputError` for an unknown format or bits out of range.
     """
     counts = parameters(spec)
+    # Each tower has a format of its own, so what stands for its bits is the mean.
     bits: dict[str, Number] = dict(native_bits(spec))
     if not (weight_bits is None or (isinstance(weight_bits, str) and weight_bits.lower() == NATIVE)):
         bits = dict.fromkeys(bits, format_bits(weight_bits))
@@ -61,16 +67,27 @@ def native_bits(spec: LLMSpec) -> dict[str, float]:
     """Return the released bits per weight of each component of `ParameterCounts`."""
     return {
         "embedding": spec.embedding_weight_bits,
-        "unembedding": spec.embedding_weight_bits,
+        "unembedding": _or_else(spec.unembedding_weight_bits, spec.embedding_weight_bits),
         "attention": spec.attention_weight_bits,
         "router": spec.router_weight_bits,
         "experts": spec.expert_weight_bits,
-        "shared_experts": spec.ffn_weight_bits,
+        "shared_experts": _or_else(spec.shared_expert_weight_bits, spec.ffn_weight_bits),
         "dense_ffn": spec.ffn_weight_bits,
         "norms": spec.other_weight_bits,
         "biases": spec.other_weight_bits,
         "other": spec.other_weight_bits,
+        "towers": _tower_bits(spec),
     }
+
+
+def _or_else(value: float | None, other: float) -> float:
+    return other if value is None else value
+
+
+def _tower_bits(spec: LLMSpec) -> float:
+    parameters_in_all = sum(tower.parameters for tower in spec.towers)
+    bits = sum(tower.parameters * tower.weight_bits for tower in spec.towers)
+    return bits / parameters_in_all if parameters_in_all else 0.0
 
 
 def format_bits(weight_bits: Number | str) -> Number:
@@ -84,55 +101,91 @@ def kv_elements_per_token_per_layer(spec: LLMSpec) -> int:
     """Return the cache elements that one position adds to one layer.
 
     GQA: kv_heads x (key width + value width). MLA: kv_lora_rank + qk_rope_head_dim, the latent and one rotary key
-    for all heads (DeepSeek-V2, arXiv 2405.04434, section 2.1.3).
+    for all heads (DeepSeek-V2, arXiv 2405.04434, section 2.1.3). Raises `InputError` where layers differ.
     """
-    if spec.attention == "mla":
-        return spec.kv_lora_rank + spec.qk_rope_head_dim
-    return spec.kv_heads * (spec.head_dim + spec.value_dim)
+    sizes = {_growth(mixer) for mixer in mixers(spec)}
+    if len(sizes) > 1:
+        raise InputError(f"{spec.name}: its layers cache different amounts; see models.mixers")
+    return int(sizes.pop())
 
 
 def kv_elements_per_token(spec: LLMSpec) -> int:
     """Return the cache elements that one position adds to all layers (windows not considered)."""
-    return spec.layers * kv_elements_per_token_per_layer(spec)
+    return int(sum(mixer.layers * _growth(mixer) for mixer in mixers(spec)))
 
 
-def kv_bytes_per_token(spec: LLMSpec, bytes_per_element: Number = BF16_BYTES) -> Number:
+def kv_bytes_per_token(spec: LLMSpec, bytes_per_element: Number | None = None) -> Number:
     """Return the cache bytes that one position adds to all layers, of the shape of `bytes_per_element`.
 
     Windows are not considered: this is the growth of a sequence shorter than any window.
     """
-    return kv_elements_per_token(spec) * _element_bytes(bytes_per_element)
+    return kv_elements_per_token(spec) * _element_bytes(spec, bytes_per_element)
 
 
 def kv_bytes_per_sequence(
     spec: LLMSpec,
     context: Number,
-    bytes_per_element: Number = BF16_BYTES,
+    bytes_per_element: Number | None = None,
     sliding_window: bool = True,
     batch: Number = 1,
 ) -> Number:
-    """Return the cache bytes of `batch` sequences of `context` positions each, broadcast over all three arguments.
+    """Return the cache and state bytes of `batch` sequences of `context` positions each, broadcast over the arguments.
 
     Args:
         spec: the network.
         context: positions held, >= 0.
-        bytes_per_element: 2 for bfloat16, 1 for 8-bit caches; above 0.
+        bytes_per_element: 2 for bfloat16, 1 for 8-bit caches; above 0; by default the network's own.
         sliding_window: a windowed layer keeps min(context, window) positions; otherwise it keeps them all.
         batch: sequences of that length, >= 0.
 
-    bytes = batch x positions summed over layers x elements per position and layer x bytes per element.
-    Raises `InputError` for numbers out of range.
+    bytes = batch x (sum over layers of entries held x elements of an entry x bytes per element + states of fixed
+    size). Raises `InputError` for numbers out of range.
 
     >>> from models.loading import load
     >>> round(kv_bytes_per_sequence(load("gpt-oss-120b"), 65536) / 1e9, 2)
     2.42
     """
     sequences = as_number(check.non_negative("batch", plain_number("batch", batch), high=LARGEST_BATCH))
-    positions = attended_positions(spec, context, sliding_window)
-    elements = kv_elements_per_token_per_layer(spec) * positions
-    return as_number(np.multiply(sequences, elements * _element_bytes(bytes_per_element)))
+    positions = checked_context(context)
+    elements: Number = 0.0
+    for mixer in mixers(spec):
+        for cache in mixer.caches:
+            if not cache.borrowed:
+                elements = elements + mixer.layers * cache.elements * held_entries(cache, positions, sliding_window)
+    held = elements * _element_bytes(spec, bytes_per_element) + state_bytes_per_sequence(spec)
+    return as_number(np.multiply(sequences, held))
 
 
-def _element_bytes(bytes_per_element: Number) -> Number:
+def kv_bytes_read_per_token(
+    spec: LLMSpec, context: Number, bytes_per_element: Number | None = None, sliding_window: bool = True
+) -> Number:
+    """Return the cache and state bytes that one token of a sequence reads, broadcast over the arguments.
+
+    What a layer chooses among positions counts only as far as it attends to it, what it borrows from another layer
+    counts again, an index is read whole, and a state is read (its write is not counted). See `kv_bytes_per_sequence`.
+    """
+    positions = checked_context(context)
+    elements: Number = 0.0
+    for mixer in mixers(spec):
+        for cache in mixer.caches:
+            read = attended_entries(cache, positions, sliding_window)
+            elements = elements + mixer.layers * cache.elements * read
+    return as_number(elements * _element_bytes(spec, bytes_per_element) + state_bytes_per_sequence(spec))
+
+
+def state_bytes_per_sequence(spec: LLMSpec) -> float:
+    """Return the bytes of the states of fixed size of one sequence (0 where there are none)."""
+    bits = sum(mixer.layers * mixer.state_elements * mixer.state_bits for mixer in mixers(spec))
+    return bits / BITS_PER_BYTE
+
+
+def _growth(mixer: Mixer) -> float:
+    held = (cache for cache in mixer.caches if not cache.borrowed and not cache.fixed)
+    return sum(cache.elements / cache.stride for cache in held)
+
+
+def _element_bytes(spec: LLMSpec, bytes_per_element: Number | None) -> Number:
+    if bytes_per_element is None:
+        return spec.kv_cache_bits / BITS_PER_BYTE
     value = plain_number("bytes_per_element", bytes_per_element)
     return as_number(check.positive("bytes_per_element", value, high=LARGEST_ELEMENT_BYTES))

@@ -11,7 +11,7 @@ from hwbase import Record
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwsim.accelerator import Accelerator, load_accelerator
 from hwsim.mapping import attention_macs_per_position
-from models import LLMSpec, kv_elements_per_token_per_layer, parameters, weight_bytes
+from models import LLMSpec, check_plain, kv_elements_per_token_per_layer, parameters, weight_bytes
 
 #: All-reduces of a split layer: after attention and after the feed-forward (Shoeybi et al., arXiv 1909.08053).
 ALL_REDUCES_PER_LAYER = 2
@@ -66,14 +66,14 @@ class StepModel:
     """Times of the steps of one model on `gpus` GPUs; everything in seconds, bytes and multiply-accumulates."""
 
     def __init__(self, spec: LLMSpec, device: Accelerator, node: ServingNode, gpus: int) -> None:
+        check_plain(spec, "the GPU step model")
         stored, counts = weight_bytes(spec), parameters(spec)
         # Heads of keys and values are copied where there are more GPUs than heads (MLA's latent is one).
         heads = 1 if spec.attention == "mla" else spec.kv_heads
         self.gpus, self.copies = gpus, gpus / min(gpus, heads)
         self.bandwidth = device.memory_bandwidth_bytes_per_s * device.memory_efficiency * gpus
         self.rate = device.peak_ops_per_s * device.compute_efficiency * gpus / 2.0
-        # The embedding table is looked up, not streamed.
-        self.always_bytes = stored.total - stored.embedding - stored.experts
+        self.always_bytes = stored.streamed
         self.expert_bytes = stored.experts
         self.unused = 1.0 - spec.experts_per_token / spec.experts if spec.experts else 1.0
         row = kv_elements_per_token_per_layer(spec) * device.kv_element_bytes * self.copies
