@@ -51,6 +51,30 @@ def test_exact_by_hand():
     assert gross_dies(100, formula="exact", wafer_diameter_mm=14.1) == 0
 
 
+@pytest.mark.parametrize(
+    ("smaller", "dies", "across_mm", "up_mm"),
+    [
+        # Two side by side on the axis: from the centre, half a lane and a die.
+        (1, 2, 1.0 + 10.0, 5.0),
+        # Two by two about the centre.
+        (2, 4, 1.0 + 10.0, 1.0 + 10.0),
+        # A cross of five: half a die, a lane and a die.
+        (4, 5, 5.0 + 2.0 + 10.0, 5.0),
+        # Three rows of two.
+        (5, 6, 1.0 + 10.0, 5.0 + 2.0 + 10.0),
+    ],
+)
+def test_exact_counts_scribe_lanes_by_hand(smaller, dies, across_mm, up_mm):
+    # Dies of 10 mm with lanes of 2 mm: the farthest corner of a block decides how large a wafer it needs, and the
+    # outermost dies need no lane beyond their edge.
+    diameter_mm = 2.0 * np.hypot(across_mm, up_mm)
+    placed = [
+        gross_dies(100.0, formula="exact", scribe_mm=2.0, phases=2, wafer_diameter_mm=diameter_mm + change)
+        for change in (-1e-6, 1e-6)
+    ]
+    assert placed == [smaller, dies]
+
+
 def test_brute_force_agrees():
     rng = np.random.default_rng(0)
     for width, height in rng.uniform(5, 60, (20, 2)):

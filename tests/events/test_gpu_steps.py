@@ -99,6 +99,47 @@ def test_more_gpus_are_faster_and_pay_for_exchanges():
     assert times[0] / times[-1] < 8
 
 
+def ring_all_reduce(vectors):
+    """(sums, bytes that each GPU sent): every GPU passes one piece a round to its neighbour, Patarasuk and Yuan 2009."""
+    gpus = len(vectors)
+    pieces = [np.array_split(vector.copy(), gpus) for vector in vectors]
+    sent = np.zeros(gpus)
+    for step in range(2 * (gpus - 1)):
+        # First each piece gathers its sum on its way round, then the sums go round.
+        adding = step < gpus - 1
+        messages = []
+        for gpu in range(gpus):
+            piece = (gpu - step) % gpus if adding else (gpu + 1 - (step - gpus + 1)) % gpus
+            messages.append((gpu, piece, pieces[gpu][piece].copy()))
+        for gpu, piece, message in messages:
+            sent[gpu] += message.nbytes
+            target = pieces[(gpu + 1) % gpus]
+            target[piece] = target[piece] + message if adding else message
+    return [np.concatenate(own) for own in pieces], sent
+
+
+@pytest.mark.parametrize("gpus", [2, 3, 4, 8])
+def test_exchanges_move_what_a_ring_all_reduce_sends(gpus):
+    width = SPEC.hidden_size // gpus * gpus
+    rng = np.random.default_rng(gpus)
+    vectors = [rng.integers(0, 9, width).astype(np.float16) for _ in range(gpus)]
+    sums, sent = ring_all_reduce(vectors)
+    assert all(np.array_equal(own, np.sum(vectors, axis=0)) for own in sums) and np.ptp(sent) == 0.0
+    # Two all-reduces a layer, of one vector of 2-byte activations a token.
+    bandwidth = 1e12
+    spec = dataclasses.replace(SPEC, hidden_size=width)
+    constants = {"nvlink_bandwidth_bytes_per_s": bandwidth, "nvlink_efficiency": 0.5, "activation_bytes": 2.0}
+    model = model_of(spec, gpus, **constants | {"all_reduce_latency_s": 3e-6, "layer_latency_s": 0.0})
+    one, many = model.fixed(1)[0], model.fixed(17)[0]
+    latency = 2 * spec.layers * 3e-6
+    assert one - latency == pytest.approx(2 * spec.layers * sent[0] / (0.5 * bandwidth), rel=1e-9)
+    assert many - latency == pytest.approx(17 * (one - latency), rel=1e-9)
+
+
+def test_one_gpu_exchanges_nothing():
+    assert model_of(gpus=1).fixed(5)[0] == 0.0
+
+
 def test_heads_are_copied_where_there_are_more_gpus_than_heads():
     eight, sixteen = model_of(gpus=8), model_of(gpus=16)
     assert sixteen.full_bytes == pytest.approx(2 * eight.full_bytes)
