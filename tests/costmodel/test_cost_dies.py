@@ -119,9 +119,9 @@ def test_vectorised_is_scalar(formula):
 
 def test_many_designs_are_cheap():
     areas = np.random.default_rng(1).uniform(100, 850, 100_000)
-    start = time.perf_counter()
+    start = time.process_time()
     gross_dies(areas, formula="exact", edge_mm=3, scribe_mm=0.1, **WAFER)
-    assert time.perf_counter() - start < 3.0
+    assert time.process_time() - start < 3.0
 
 
 def test_reticle():

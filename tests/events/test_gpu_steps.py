@@ -100,7 +100,7 @@ def test_more_gpus_are_faster_and_pay_for_exchanges():
 
 
 def ring_all_reduce(vectors):
-    """(sums, bytes that each GPU sent): every GPU passes one piece a round to its neighbour, Patarasuk and Yuan 2009."""
+    """(sums, bytes that each GPU sent): each passes one piece a round to its neighbour (Patarasuk and Yuan, 2009)."""
     gpus = len(vectors)
     pieces = [np.array_split(vector.copy(), gpus) for vector in vectors]
     sent = np.zeros(gpus)
