@@ -7,12 +7,14 @@ from hwbase.books import Book, Quantity, Reader, book_names, load_book, quantiti
 from hwbase.correlations import Correlation
 from hwbase.errors import InputError, unknown_name
 from hwbase.formats import FORMATS, NumberFormat, number_format
+from hwbase.header import Header
 from hwbase.record import Record
 
 __all__ = [
     "FORMATS",
     "Book",
     "Correlation",
+    "Header",
     "InputError",
     "NumberFormat",
     "Quantity",

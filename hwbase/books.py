@@ -1,9 +1,10 @@
 """Assumption books: named constants with a range, a unit, a year, a source and a kind.
 
-A book is a TOML file. A table that has a `nominal` key is a quantity; its name is the dotted path to it. A book may
-extend another one in the same folder (or beside itself) and then may only override quantities that exist there, in
-a unit that converts. Loading is strict: unknown keys, wrong units, non-finite numbers and low > nominal are errors.
-Which quantities move together, `[[correlations]]` say (see `hwbase.correlations`).
+A book is a TOML file. A table that has a `nominal` key is a quantity; its name is the dotted path to it. The `[book]`
+table says what the book is about (see `hwbase.header`). A book may extend another one in the same folder (or beside
+itself) and then may only override quantities that exist there, in a unit that converts. Loading is strict: unknown
+keys, wrong units, non-finite numbers and low > nominal are errors. `[[correlations]]` say which quantities move
+together (see `hwbase.correlations`).
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from hwbase import units
 from hwbase.check import Number, number
 from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
 from hwbase.errors import InputError, unknown_name
+from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, read_toml
 
@@ -55,11 +57,25 @@ _QUANTITY = TypeAdapter(Quantity)
 class Book(Mapping[str, Quantity]):
     """A named set of quantities; behaves as a read-only mapping from dotted names to `Quantity`."""
 
-    name: str
-    title: str
+    header: Header
     quantities: dict[str, Quantity]
     level: Level = "nominal"
     correlations: tuple[Correlation, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the book."""
+        return self.header.name
+
+    @property
+    def title(self) -> str:
+        """Full name of what the book describes."""
+        return self.header.title
+
+    @property
+    def kind(self) -> str:
+        """What the book describes, such as "gpu" or "technology"."""
+        return self.header.kind
 
     def __getitem__(self, key: str) -> Quantity:
         try:
@@ -103,6 +119,11 @@ class Book(Mapping[str, Quantity]):
                 raise InputError(f"{key} = {shown}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
         return dataclasses.replace(self, quantities=changed)
+
+    def section(self, prefix: str) -> dict[str, Quantity]:
+        """Return the quantities of the table `prefix`, by their names in it; none where the book has no such table."""
+        start = f"{prefix}."
+        return {name.removeprefix(start): q for name, q in self.quantities.items() if name.startswith(start)}
 
     def reader(self) -> "Reader":
         """Return a reader that remembers which quantities were asked for."""
@@ -153,6 +174,11 @@ def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -
     return record(**values)
 
 
+def missing_fields(record: type, book: Book) -> list[str]:
+    """Return the `sourced` fields of the dataclass `record` that `book` has no quantity for."""
+    return [f.name for f in dataclasses.fields(record) if "unit" in f.metadata and f.name not in book]
+
+
 def check_fields(record: type, values: Mapping[str, Any]) -> None:
     """Check `values` against the limits of the `sourced` fields of the dataclass `record`; raises `InputError`."""
     for field in dataclasses.fields(record):
@@ -192,12 +218,16 @@ def split_unit(given: Any, unit: str) -> tuple[Any, str]:
         raise InputError(f"{given!r}: expected a number, with or without a unit (such as '18 {unit}')") from None
 
 
-def load_book(name_or_path: str | Path, folder: Path) -> Book:
+def load_book(
+    name_or_path: str | Path, folder: Path, *, beside: Mapping[str, Mapping[str, Quantity]] | None = None
+) -> Book:
     """Return the book called `name_or_path` in `folder`, or the one in the TOML file of that path.
 
+    Names ignore case. `beside` gives quantities from elsewhere by the name of a book: they stand beside that book's own
+    and override what it extends, so that files which extend it may name them too.
     Raises `InputError` for a book that is missing, is not TOML, extends itself, or breaks a rule of this module.
     """
-    return _load(name_or_path, folder, seen=())
+    return _load(name_or_path, folder, beside or {}, seen=())
 
 
 def book_names(folder: Path) -> list[str]:
@@ -205,33 +235,36 @@ def book_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _load(name_or_path: str | Path, folder: Path, seen: tuple[Path, ...]) -> Book:
+def _load(
+    name_or_path: str | Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]], seen: tuple[Path, ...]
+) -> Book:
     path = _find(name_or_path, folder)
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
     data = read_toml(path)
-    header = data.pop("book", None)
-    if not isinstance(header, dict) or not isinstance(header.get("name"), str):
-        raise InputError(f"{path.name}: expected a [book] table with a name")
-    for key in header:
-        if key not in ("name", "title", "extends"):
-            raise unknown_name(f"key in [book] of {path.name}:", key, ("name", "title", "extends"))
+    header = read_header(path, data.pop("book", None))
     correlations = read_correlations(path.name, data.pop("correlations", []))
-    own = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
-    if not isinstance(header.get("title", ""), str):
-        raise InputError(f"{path.name}: title = {header['title']!r}: expected a text")
-    if "extends" not in header:
-        check_correlations(path.name, correlations, own)
-        return Book(header["name"], header.get("title", ""), own, correlations=correlations)
-    base = _load(header["extends"], path.parent if _beside(header["extends"], path) else folder, (*seen, path))
-    merged = dict(base.quantities)
-    for name, quantity in own.items():
-        if name not in merged:
-            raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, merged)
-        merged[name] = _convert(quantity, merged[name].unit, f"{path.name}: {name}")
-    correlations = merge_correlations(base.correlations, correlations)
-    check_correlations(path.name, correlations, merged)
-    return Book(header["name"], header.get("title", base.title), merged, correlations=correlations)
+    stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    more = beside.get(header.name, {})
+    if header.extends:
+        near = path.parent if _beside(header.extends, path) else folder
+        base = _load(header.extends, near, beside, (*seen, path))
+        quantities = without_own(base.quantities, base.header) | more
+        for name, quantity in stated.items():
+            old = quantities.get(name) or base.quantities.get(name)
+            if old is None:
+                known = [*base.quantities, *more]
+                raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, known)
+            quantities[name] = _convert(quantity, old.unit, f"{path.name}: {name}")
+        header = inherit(header, base.header)
+        kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]
+        correlations = merge_correlations(kept, correlations)
+    else:
+        quantities = stated | more
+    for name in missing_own(header, quantities):
+        raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
+    check_correlations(path.name, correlations, quantities)
+    return Book(header, quantities, correlations=correlations)
 
 
 def _find(name_or_path: str | Path, folder: Path) -> Path:
@@ -244,9 +277,12 @@ def _find(name_or_path: str | Path, folder: Path) -> Path:
                 return path.resolve()
         raise InputError(f"book file {str(given)[:_SHOWN]!r} does not exist")
     path = folder / f"{given.name}.toml"
-    if str(given) != given.name or not _is_file(path):
-        raise unknown_name("book", str(name_or_path)[:_SHOWN], book_names(folder))
-    return path.resolve()
+    if str(given) == given.name and _is_file(path):
+        return path.resolve()
+    for name in book_names(folder):
+        if name.lower() == str(given).lower():
+            return (folder / f"{name}.toml").resolve()
+    raise unknown_name("book", str(name_or_path)[:_SHOWN], book_names(folder))
 
 
 def _is_file(path: Path) -> bool:
@@ -306,6 +342,7 @@ __all__ = [
     "check_fields",
     "from_book",
     "load_book",
+    "missing_fields",
     "quantities_frame",
     "sourced",
     "split_unit",

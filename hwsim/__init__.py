@@ -6,6 +6,7 @@ refuse_shadows()
 
 from hwbase import InputError  # noqa: E402
 from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator  # noqa: E402
+from hwsim.catalogue import machines  # noqa: E402
 from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for, hn_array  # noqa: E402
 from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding  # noqa: E402
 from hwsim.design import HardwiredDesign, design_book, load_design  # noqa: E402
@@ -19,14 +20,30 @@ from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired  # noqa: 
 from hwsim.relatives import relatives  # noqa: E402
 from hwsim.results import Check, SimResult  # noqa: E402
 from hwsim.routing import largest_slice, routing_demand  # noqa: E402
-from hwsim.simulate import MACHINES, simulate  # noqa: E402
-from hwsim.technology import Technology, load_technology, technology_book  # noqa: E402
+from hwsim.machines import (  # noqa: E402
+    DEFAULT_GPU,
+    DEFAULT_MACHINE,
+    DEFAULT_OPPONENTS,
+    machine_book,
+    machine_names,
+)
+from hwsim.simulate import simulate  # noqa: E402
+from hwsim.technology import (  # noqa: E402
+    DEFAULT_TECHNOLOGY,
+    Technology,
+    load_technology,
+    technology_book,
+    technology_names,
+)
 from hwsim.weights import WeightFormat, weight_format  # noqa: E402
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "MACHINES",
+    "DEFAULT_GPU",
+    "DEFAULT_MACHINE",
+    "DEFAULT_OPPONENTS",
+    "DEFAULT_TECHNOLOGY",
     "MOST_CONTEXT",
     "READINGS",
     "Accelerator",
@@ -59,6 +76,9 @@ __all__ = [
     "load_design",
     "load_technology",
     "mac_array",
+    "machine_book",
+    "machine_names",
+    "machines",
     "messages",
     "metal_embedding",
     "poisson",
@@ -70,5 +90,6 @@ __all__ = [
     "simulate_accelerator",
     "simulate_hardwired",
     "technology_book",
+    "technology_names",
     "weight_format",
 ]

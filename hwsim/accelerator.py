@@ -1,4 +1,4 @@
-"""Machines that keep weights in memory (GPU, wafer-scale engine): a roofline for decode, and published records."""
+"""Machines that keep weights in memory (GPU, wafer-scale engine): a roofline for decode."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 from hwbase import Record, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number, count
+from hwsim.machines import DEFAULT_GPU
 from hwsim.results import Check, SimResult
 from hwsim.technology import BOOKS
 from models import (
@@ -23,7 +24,7 @@ from models import (
 
 @dataclass(frozen=True)
 class Accelerator(Record):
-    """One device with its weights in memory; `measured_*` are records from elsewhere, shown and never used."""
+    """One device that keeps weights in memory."""
 
     name: str
     memory_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
@@ -35,14 +36,13 @@ class Accelerator(Record):
     power_w: Number = sourced("W", above=0.0, high=1e9)
     rack_units: Number = sourced("1", above=0.0)
     kv_element_bytes: Number = sourced("B", above=0.0, high=64)
-    measured_tokens_per_s: Number = sourced("token/s", above=0.0)
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self))
 
 
-def load_accelerator(name_or_path: str | Path = "h100", reader: Reader | None = None) -> Accelerator:
-    """Return the `Accelerator` of a book (h100, wse3 or a file); `reader` collects what was read."""
+def load_accelerator(name_or_path: str | Path = DEFAULT_GPU, reader: Reader | None = None) -> Accelerator:
+    """Return the `Accelerator` of a machine by name or path; `reader` collects what was read."""
     reader = reader or load_book(name_or_path, BOOKS).reader()
     return from_book(Accelerator, reader, name=reader.book.name)
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbase import Book, Record, load_book
+from hwbase import Book, Record
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
-from hwsim.technology import BOOKS
+from hwsim.machines import DEFAULT_MACHINE, machine_book
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ class HardwiredDesign(Record):
         return self.hbm_stacks * self.hbm_stack_bandwidth_bytes_per_s
 
 
-def design_book(name_or_path: str | Path = "hnlpu") -> Book:
-    """Return the book of a hardwired machine by name or file; raises `InputError`."""
-    return load_book(name_or_path, BOOKS)
+def design_book(machine: str | Path | Book = DEFAULT_MACHINE) -> Book:
+    """Return the book of a hardwired machine by name or path; raises `InputError` for a machine of another kind."""
+    return machine_book(machine, ("hardwired",))
 
 
 def load_design(
-    name_or_path: str | Path = "hnlpu", reader: Reader | None = None, weight_format: str = "fp4"
+    name_or_path: str | Path = DEFAULT_MACHINE, reader: Reader | None = None, weight_format: str = "fp4"
 ) -> HardwiredDesign:
     """Return the `HardwiredDesign` of a book; `reader` collects what was read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()

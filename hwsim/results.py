@@ -41,7 +41,8 @@ class SimResult(Record):
 
     `latency_s` is the time between two tokens of one sequence (time per output token), `interval_s` the time between
     two tokens of the whole machine, `occupancy_s` the seconds of each resource that one token takes, `breakdown` the
-    shares of a token's time (they sum to 1), `assumptions` every sourced constant that was read.
+    shares of a token's time (they sum to 1), `kind` and `label` are those of the machine's book, `assumptions` every
+    sourced constant that was read.
     """
 
     machine: str
@@ -63,6 +64,8 @@ class SimResult(Record):
     kv_bytes_per_sequence: Number
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    kind: str = ""
+    label: str = ""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,29 +1,26 @@
 """The front door: a model by name on a machine by name."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import models
-from hwbase import Book, InputError, Quantity, load_book, unknown_name
+from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase.books import missing_fields
 from hwbase.check import Number
-from hwsim.accelerator import load_accelerator, simulate_accelerator
+from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.hardwired import READINGS, simulate_hardwired
+from hwsim.machines import DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult
-from hwsim.technology import BOOKS, Technology, load_technology, technology_book
-
-#: Machines by name; a user's book goes in by `book`.
-MACHINES = ("hnlpu", "h100", "wse3")
-#: The process of the HNLPU paper, with the density that its tables imply.
-DEFAULT_TECHNOLOGY = "n5-asplos26"
+from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 
 
 def simulate(
-    model: str | models.LLMSpec,
-    on: str = "hnlpu",
+    model: str | Path | models.LLMSpec,
+    on: str | Path | Book = DEFAULT_MACHINE,
     *,
     context: Number = 2048,
     batch: Number | None = None,
@@ -31,45 +28,125 @@ def simulate(
     reading: str = "as-published",
     sliding_window: bool | None = None,
     weights: str = "fp4",
-    technology: str | Path = DEFAULT_TECHNOLOGY,
-    book: str | Path | None = None,
+    technology: str | Path | Book = DEFAULT_TECHNOLOGY,
+    book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> SimResult:
-    """Return the speed, energy and size of `model` on the machine `on`.
+    """Return the speed, energy and size of `model` on the machine `on`, by the simulator for machines of its kind.
 
-    `model` is a name of the zoo, a TOML or config.json path, or a spec. `on` is "hnlpu", "h100" or "wse3". On hnlpu the
-    grid is the smallest that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
-    `weights` is the hardwired format, "fp4" or "int1" .. "int8"; `technology` names the technology book, `book` a
-    user's book that extends the machine's, and `set` overrides single constants of either. `reading` is "as-published"
-    or "pipelined" (hnlpu only). `context`, `batch` and overridden constants may be arrays. Raises `InputError` for
-    whatever cannot be used.
+    Parameters
+    ----------
+    model : str, Path or LLMSpec
+        A model of the zoo by name, a TOML spec or a Hugging Face config.json by path, or a spec.
+    on : str, Path or Book
+        A machine of `hwsim.machines()` by name, or a machine's book by path. A hardwired machine has the smallest grid
+        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
+    context : int or array
+        Positions of a sequence.
+    batch : int or array, optional
+        Sequences that decode together; a hardwired machine's token slots, or 1, unless given.
+    prompt : int or array, optional
+        Prompt tokens, for the time to first token; `context` unless given.
+    reading : str
+        "as-published" or "pipelined"; hardwired machines only, as the next three.
+    sliding_window : bool, optional
+        Whether windowed layers attend to their window alone; the reading decides unless given.
+    weights : str
+        Format of hardwired weights: "fp4", or "int1" to "int8".
+    technology : str, Path or Book
+        The book of the process.
+    book : str, Path or Book, optional
+        A machine's book to use in place of `on`.
+    set : mapping of str to number, array or str
+        Constants of the machine or of the technology to override, in their units or with one ("256 GB/s").
 
+    Returns
+    -------
+    SimResult
+        Its numbers broadcast over whatever inputs are arrays.
+
+    Raises
+    ------
+    InputError
+        For whatever cannot be used; the sentence names it.
+
+    Examples
+    --------
     >>> run = simulate("gpt-oss-120b", context=65536, reading="pipelined")
     >>> print(f"{run.tokens_per_s:,.0f} tokens/s on {run.chips} chips, bound by {run.bound_by}")
     26,813 tokens/s on 16 chips, bound by vex
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    if on not in MACHINES:
-        raise unknown_name("machine", on, MACHINES)
+    machine = machine_book(on if book is None else book, SIMULATORS)
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
-    if on != "hnlpu":
-        reader = load_book(book or on, BOOKS).override(set or {}).reader()
-        device = load_accelerator(reader=reader)
-        result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt)
-        return replace(result, assumptions=dict(reader.used))
-    design, tech, used = hardwired(spec, weights=weights, technology=technology, book=book, set=set)
-    result = simulate_hardwired(
+    simulator = SIMULATORS[machine.kind]
+    check_needs(machine, simulator.needs)
+    result = simulator.run(
         spec,
-        design,
-        tech,
+        machine,
         context=context,
         batch=batch,
         prompt=prompt,
         reading=reading,
         sliding_window=sliding_window,
+        weights=weights,
+        technology=technology,
+        set=set or {},
     )
-    return replace(result, assumptions=used)
+    return replace(result, kind=machine.kind, label=machine.header.label)
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """What simulates machines of one kind: a function, and the records that a machine's book must fill for it."""
+
+    run: Callable[..., SimResult]
+    needs: tuple[type, ...]
+
+
+def check_needs(machine: Book, records: tuple[type, ...]) -> None:
+    """Raise `InputError` for a machine whose book lacks constants that the `records` read."""
+    missing = [name for record in records for name in missing_fields(record, machine)]
+    if missing:
+        raise InputError(f"the book of {machine.name} lacks {', '.join(missing)}: expected them for language models")
+
+
+def _simulate_hardwired(
+    spec: models.LLMSpec,
+    machine: Book,
+    *,
+    weights: str,
+    technology: str | Path | Book,
+    set: Mapping[str, Any],
+    **options: Any,
+) -> SimResult:
+    design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=set)
+    return replace(simulate_hardwired(spec, design, process, **options), assumptions=used)
+
+
+def _simulate_accelerator(
+    spec: models.LLMSpec,
+    machine: Book,
+    *,
+    context: Number,
+    batch: Number | None,
+    prompt: Number | None,
+    set: Mapping[str, Any],
+    **hardwired_only: Any,
+) -> SimResult:
+    reader = machine.override(set).reader()
+    device = load_accelerator(reader=reader)
+    result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt)
+    return replace(result, assumptions=dict(reader.used))
+
+
+#: Kinds of machine that run language models in closed form.
+SIMULATORS = {
+    "hardwired": Simulator(_simulate_hardwired, (HardwiredDesign,)),
+    "gpu": Simulator(_simulate_accelerator, (Accelerator,)),
+    "wafer": Simulator(_simulate_accelerator, (Accelerator,)),
+}
 
 
 def hardwired(
@@ -77,17 +154,35 @@ def hardwired(
     *,
     weights: str = "fp4",
     technology: str | Path | Book = DEFAULT_TECHNOLOGY,
-    book: str | Path | Book | None = None,
+    book: str | Path | Book = DEFAULT_MACHINE,
     set: Mapping[str, Any] | None = None,
     fit: Callable[[models.LLMSpec, HardwiredDesign, Technology], HardwiredDesign] = fit_design,
 ) -> tuple[HardwiredDesign, Technology, dict[str, Quantity]]:
-    """Return (design, technology, constants read) of the HNLPU sized for `spec`, with overrides in place.
+    """Return (design, technology, constants read) of a hardwired machine sized for `spec`, with overrides in place.
 
-    Keys of `set` name constants of the design or of the technology book; the grid grows or shrinks to the model, by
-    `fit`, unless rows and columns are among them. Raises `InputError` for a key that neither book has.
+    Parameters
+    ----------
+    spec : LLMSpec
+        The model that the machine holds.
+    weights : str
+        Format of the hardwired weights: "fp4", or "int1" to "int8".
+    technology : str, Path or Book
+        The book of the process.
+    book : str, Path or Book
+        The book of the machine.
+    set : mapping of str to number, array or str
+        Constants of the machine or of the technology to override. Unless rows and columns are among them the grid
+        grows or shrinks to the model.
+    fit : callable
+        Returns the design with the grid for (spec, design, technology); the smallest that holds the model by default.
+
+    Raises
+    ------
+    InputError
+        For a constant that neither book has, and rows without columns.
     """
-    machine = book if isinstance(book, Book) else design_book(book or "hnlpu")
-    process = technology if isinstance(technology, Book) else technology_book(technology)
+    machine = design_book(book)
+    process = technology_book(technology)
     for_design: dict[str, Any] = {}
     for_process: dict[str, Any] = {}
     for key, value in (set or {}).items():

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hwbase import Book, Record, load_book
+from hwbase import Book, InputError, Record, book_names, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
 
 BOOKS = Path(__file__).parent / "books"
-#: Books in the folder that describe a process rather than a machine.
-NODES = ("n16", "n7", "n5", "n5-asplos26", "n5-synthesised", "n3", "n2")
+#: The process of the HNLPU paper with the density that its tables imply, for callers that name none.
+DEFAULT_TECHNOLOGY = "n5-asplos26"
+_KIND = "technology"
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,20 @@ class Technology(Record):
         return bits * cell_um2 / self.sram_array_efficiency * 1e-6
 
 
-def technology_book(name_or_path: str | Path = "n5-asplos26") -> Book:
-    """Return the technology book of that name (one of `NODES`) or file; raises `InputError`."""
-    return load_book(name_or_path, BOOKS)
+def technology_book(technology: str | Path | Book = DEFAULT_TECHNOLOGY) -> Book:
+    """Return the book of a technology by name or path; raises `InputError` for a book of another kind."""
+    book = technology if isinstance(technology, Book) else load_book(technology, BOOKS)
+    if book.kind != _KIND:
+        raise InputError(f"{book.name!r} is of kind {book.kind!r}: expected a technology, such as {DEFAULT_TECHNOLOGY}")
+    return book
 
 
-def load_technology(name_or_path: str | Path = "n5-asplos26", reader: Reader | None = None) -> Technology:
+def technology_names() -> list[str]:
+    """Return the names of the technologies that come with the package, sorted."""
+    return [name for name in book_names(BOOKS) if load_book(name, BOOKS).kind == _KIND]
+
+
+def load_technology(name_or_path: str | Path = DEFAULT_TECHNOLOGY, reader: Reader | None = None) -> Technology:
     """Return the `Technology` of a book; `reader` collects what was read. Raises `InputError`."""
     reader = reader or technology_book(name_or_path).reader()
     return from_book(Technology, reader, name=reader.book.name)

@@ -28,7 +28,7 @@ from explorer.commands.wiring import wiring_command
 from explorer.papers.reproduce import PAPERS, reproduce
 from explorer.pricing.economics import cost
 from hwbase import InputError
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -20,7 +20,7 @@ from explorer.report.side_by_side import compare_models
 from explorer.report.side_by_side_page import side_by_side_table, write_comparison
 from explorer.study.report import write_study_report
 from explorer.study.store import is_study
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
 def report_command(

@@ -22,7 +22,7 @@ from hwsim.events.gpu import NODE_GPUS
 from hwsim.events.recording import Recording
 from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.serve import GRAINS
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
 def parse_fault(text: str) -> Fault:

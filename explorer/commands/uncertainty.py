@@ -23,7 +23,7 @@ from explorer.uncertainty.page import notes, probabilities, ratios_of, render_br
 from explorer.uncertainty.results import Uncertainty
 from explorer.writing import write_text
 from hwbase import InputError, Record, unknown_name
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 _SHOWN = 8
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")

@@ -18,7 +18,7 @@ from explorer.wiring.figures import kind_name, silicon_name
 from explorer.wiring.page import write_wiring_page
 from explorer.wiring.study import WiringStudy, wiring_study
 from hwbase import InputError
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL
 
 

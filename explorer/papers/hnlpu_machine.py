@@ -110,17 +110,18 @@ def _table_2(m: _Machine) -> dict[str, float]:
         # 1K in, 1K out: positions average 1,024 over prefill and decode; the links do not care.
         "t2-tokens-1k1k": _simulate(m, 1024, "pipelined").tokens_per_s,
     }
-    for name in ("h100", "wse3"):
-        device = hwsim.load_accelerator(name)
+    for name in hwsim.DEFAULT_OPPONENTS:
+        book = hwsim.machine_book(name)
+        device, measured = hwsim.load_accelerator(name), book.value("measured_tokens_per_s", "token/s")
         ours |= {
-            f"t2-{name}-tokens": device.measured_tokens_per_s,
+            f"t2-{name}-tokens": measured,
             f"t2-{name}-area": device.area_mm2,
             f"t2-{name}-power": device.power_w / 1e3,
             f"t2-{name}-rack": device.rack_units,
-            f"t2-{name}-energy": device.measured_tokens_per_s / device.power_w * 1e3,
-            f"t2-{name}-density": device.measured_tokens_per_s / device.area_mm2,
+            f"t2-{name}-energy": measured / device.power_w * 1e3,
+            f"t2-{name}-density": measured / device.area_mm2,
         }
-    roofline = hwsim.simulate_accelerator(m.spec, hwsim.load_accelerator("h100"), context=CONTEXTS["2k"])
+    roofline = hwsim.simulate_accelerator(m.spec, hwsim.load_accelerator(), context=CONTEXTS["2k"])
     return ours | {"t2-h100-roofline": roofline.tokens_per_s}
 
 

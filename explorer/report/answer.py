@@ -31,7 +31,8 @@ from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Quantity, Record, load_book
 from hwbase.books import split_overrides
 from hwbase.check import count
-from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
+from hwsim.simulate import hardwired
+from hwsim.technology import DEFAULT_TECHNOLOGY
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 
 #: Contexts over which the report draws speed and execution time.

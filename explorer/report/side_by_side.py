@@ -12,7 +12,7 @@ from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer, answer
 from explorer.report.tidy import tidy
 from hwbase import InputError, Quantity, Record
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 if TYPE_CHECKING:
     from costmodel.compare import Pair

@@ -17,7 +17,8 @@ from explorer.pricing.evaluate import evaluate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
 from hwbase.books import split_overrides
-from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
+from hwsim.simulate import hardwired
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Counts that no unit gives away.
 WHOLE = ("use.respins",)
@@ -86,7 +87,7 @@ class Machine:
             if name not in machine:
                 raise unknown_name("constant", name, [*machine, *technology, *costs])
         costs, technology = costs.override(for_costs), technology.override(for_technology)
-        watched = WatchedBook(costs.name, costs.title, costs.quantities, correlations=costs.correlations)
+        watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
         found = cls(scenario, spec, watched, technology, for_machine, {})
         found({})
         built = hardwired(spec, weights=scenario.weights, technology=technology, book=machine.override(for_machine))[2]

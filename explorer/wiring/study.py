@@ -16,7 +16,7 @@ from explorer.wiring.survey import SLICE_PORTS, Report, Survey, histogram_frame,
 from hwbase import Record, unknown_name
 from hwbase.check import count
 from hwsim import wiring
-from hwsim.simulate import DEFAULT_TECHNOLOGY
+from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL, read_model
 
 if TYPE_CHECKING:

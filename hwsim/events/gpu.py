@@ -1,9 +1,9 @@
-"""H100 nodes that serve a model: tensor parallelism over their GPUs, a paged cache, continuous batching."""
+"""GPU nodes that serve a model: tensor parallelism over their GPUs, a paged cache, continuous batching."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from hwbase import Book, InputError, load_book
+from hwbase import Book, InputError
 from hwbase.check import count
 from hwsim.accelerator import Accelerator
 from hwsim.events.account import request_arrays, timeline
@@ -15,7 +15,7 @@ from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
-from hwsim.technology import BOOKS
+from hwsim.machines import DEFAULT_GPU, machine_book
 from models import LLMSpec
 
 #: GPUs of a node.
@@ -30,7 +30,7 @@ def serve_accelerator(
     machines: int = 1,
     route: str = "least-loaded",
     scheduling: Scheduling = Scheduling(),
-    book: Book | str = "h100",
+    book: Book | str = DEFAULT_GPU,
     set: Any = None,
     progress: Progress | None = None,
 ) -> ServingResult:
@@ -61,8 +61,7 @@ def build_node(
     spec: LLMSpec, gpus: int, book: Book | str, set: Any = None
 ) -> tuple[StepModel, ServingNode, Accelerator, dict[str, Any]]:
     """Return (step model, node, device, constants read); raises `InputError` where the GPUs do not hold the model."""
-    loaded = book if isinstance(book, Book) else load_book(book, BOOKS)
-    reader = loaded.override(set or {}).reader()
+    reader = machine_book(book, ("gpu",)).override(set or {}).reader()
     device, node = load_node(reader)
     model = StepModel(spec, device, node, int(count("gpus", gpus, high=1024)))
     if model.kv_capacity_bytes <= 0.0:

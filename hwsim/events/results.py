@@ -34,7 +34,7 @@ class ServingResult(Record):
     never happened), `prompt_tokens`, `output_tokens` (asked for), `generated_tokens`, `state` (index into `STATES`).
     `busy_s` and `energy_j` are by resource over `duration_s`, `capacity` says how many of each there are (utilisation
     is busy / capacity / duration), `static` power is under "standing". `events` counts simulated events. `grain` is
-    "detailed" or "service".
+    "detailed" or "service"; `kind` and `label` are those of the machine's book.
     """
 
     machine: str
@@ -58,6 +58,8 @@ class ServingResult(Record):
     events: int
     interrupted: bool = False
     notes: tuple[str, ...] = ()
+    kind: str = ""
+    label: str = ""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @property

@@ -1,17 +1,20 @@
-"""The front door: requests through a machine, by name, in either grain."""
+"""The front door: requests through a machine by name, in either grain."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.check import count
+from hwsim.accelerator import Accelerator
 from hwsim.design import HardwiredDesign
 from hwsim.events.detailed import DetailedMachine
 from hwsim.events.faults import Fault, check_faults
 from hwsim.events.fleet import MOST_MACHINES, router
 from hwsim.events.gpu import NODE_GPUS, serve_accelerator
+from hwsim.events.gpu_step import ServingNode
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.memory import Memory
@@ -23,11 +26,10 @@ from hwsim.events.service import ServiceMachine
 from hwsim.events.slots import Slots
 from hwsim.events.timing import build_timing
 from hwsim.events.traffic import Traffic
-from hwsim.simulate import DEFAULT_TECHNOLOGY, hardwired
-from hwsim.technology import Technology
+from hwsim.machines import DEFAULT_MACHINE, machine_book
+from hwsim.simulate import check_needs, hardwired
+from hwsim.technology import DEFAULT_TECHNOLOGY, Technology
 
-#: Machines that serve.
-SERVERS = ("hnlpu", "h100")
 #: How finely a hardwired machine is simulated.
 GRAINS = ("service", "detailed")
 
@@ -35,7 +37,7 @@ GRAINS = ("service", "detailed")
 def serve(
     model: str | Path | models.LLMSpec,
     traffic: Traffic,
-    on: str = "hnlpu",
+    on: str | Path | Book = DEFAULT_MACHINE,
     *,
     grain: str = "service",
     scheduling: Scheduling = Scheduling(),
@@ -53,52 +55,142 @@ def serve(
 ) -> ServingResult:
     """Return what `traffic` comes to when the machine `on` serves `model`: every request, and what it took.
 
-    On "hnlpu" `grain` is "service" (request by request, at the closed form's rates) or "detailed" (every token through
-    every stage, in SimPy); `machines` equal ones behind the router `route` are for the service grain, `record` for the
-    detailed one. Windowed layers keep their window unless `sliding_window` is False. `weights`, `technology`, `book`
-    and `set` are those of `hwsim.simulate`. "h100" is a node of `gpus` GPUs, with numbers of its own from `book` and
-    `set`; faults and recordings are not for it. An interrupt ends a simulation early, with `interrupted` set.
-    All randomness is in the traffic. Raises `InputError` for whatever cannot be used.
+    All randomness is in the traffic. An interrupt ends a simulation early, with `interrupted` set.
 
+    Parameters
+    ----------
+    model : str, Path or LLMSpec
+        A model, as in `hwsim.simulate`.
+    traffic : Traffic
+        The requests.
+    on : str, Path or Book
+        A hardwired machine or a GPU, by name or by the path of its book.
+    grain : str
+        "service" (request by request, at the rates of the closed form) or, for hardwired machines, "detailed" (every
+        token through every stage, in SimPy).
+    scheduling : Scheduling
+        Order of waiting, and the limits of batches and contexts.
+    gpus : int
+        GPUs that share the model; GPUs only.
+    machines : int
+        Equal machines behind a router; the service grain only.
+    route : str
+        The router, one of `hwsim.events.fleet.ROUTERS`.
+    faults : iterable of Fault
+        What breaks, of the first machine; hardwired machines only.
+    record : Recording, optional
+        Records a stretch of the detailed grain.
+    sliding_window : bool, optional
+        False: windowed layers of a hardwired machine attend to the whole context.
+    weights, technology
+        Format and process of a hardwired machine, as in `hwsim.simulate`.
+    book : str, Path or Book, optional
+        A machine's book to use in place of `on`.
+    set : mapping of str to number, array or str
+        Constants of the machine to override, as in `hwsim.simulate`.
+    progress : callable, optional
+        Called with (requests done, requests in all, seconds simulated).
+
+    Returns
+    -------
+    ServingResult
+
+    Raises
+    ------
+    InputError
+        For whatever cannot be used; the sentence names it.
+
+    Examples
+    --------
     >>> from hwsim.events.traffic import poisson
     >>> served = serve("gpt-oss-120b", poisson(50, 200))
     >>> served.time_to_first_token_s.size, served.interrupted
     (200, False)
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    if on not in SERVERS:
-        raise unknown_name("machine", on, SERVERS)
+    machine = machine_book(on if book is None else book, SERVERS)
     if grain not in GRAINS:
         raise unknown_name("grain", grain, GRAINS)
-    if on == "h100":
-        if grain != "service" or list(faults) or record is not None:
-            raise InputError("h100 knows the service grain alone, without faults and recordings")
-        return serve_accelerator(
-            spec,
-            traffic,
-            gpus=gpus,
-            machines=machines,
-            route=route,
-            scheduling=scheduling,
-            book=on if book is None else book if isinstance(book, Book) else str(book),
-            set=set,
-            progress=progress,
-        )
-    design, process, used = hardwired(spec, weights=weights, technology=technology, book=book, set=set)
-    shared: dict[str, Any] = {
-        "scheduling": scheduling,
-        "faults": faults,
-        "sliding_window": sliding_window,
-        "progress": progress,
-        "assumptions": used,
-    }
+    server = SERVERS[machine.kind]
+    check_needs(machine, server.needs)
+    result = server.run(
+        spec,
+        machine,
+        traffic,
+        grain=grain,
+        scheduling=scheduling,
+        gpus=gpus,
+        machines=machines,
+        route=route,
+        faults=list(faults),
+        record=record,
+        sliding_window=sliding_window,
+        weights=weights,
+        technology=technology,
+        set=set,
+        progress=progress,
+    )
+    return replace(result, kind=machine.kind, label=machine.header.label)
+
+
+def _serve_gpus(
+    spec: models.LLMSpec,
+    machine: Book,
+    traffic: Traffic,
+    *,
+    grain: str,
+    faults: list[Fault],
+    record: Recording | None,
+    sliding_window: bool | None,
+    weights: str,
+    technology: str | Path | Book,
+    **options: Any,
+) -> ServingResult:
+    """GPUs have neither the detailed grain nor what belongs to it; formats and processes are hardwired machines'."""
+    if grain != "service" or faults or record is not None:
+        raise InputError(f"{machine.name} knows the service grain alone, without faults and recordings")
+    return serve_accelerator(spec, traffic, book=machine, **options)
+
+
+def _serve_hardwired(
+    spec: models.LLMSpec,
+    machine: Book,
+    traffic: Traffic,
+    *,
+    grain: str,
+    gpus: int,
+    machines: int,
+    route: str,
+    record: Recording | None,
+    weights: str,
+    technology: str | Path | Book,
+    set: Mapping[str, Any] | None,
+    **options: Any,
+) -> ServingResult:
+    design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=set)
+    options |= {"assumptions": used}
     if grain == "service":
         if record is not None:
             raise InputError("recordings are of the detailed grain: expected grain = 'detailed'")
-        return serve_hardwired(spec, design, process, traffic, machines=machines, route=route, **shared)
+        return serve_hardwired(spec, design, process, traffic, machines=machines, route=route, **options)
     if machines != 1:
         raise InputError(f"machines = {machines!r}: expected 1, fleets are of the service grain")
-    return serve_in_detail(spec, design, process, traffic, record=record, **shared)
+    return serve_in_detail(spec, design, process, traffic, record=record, **options)
+
+
+@dataclass(frozen=True)
+class Server:
+    """What serves traffic on machines of one kind: a function, and the records that a machine's book must fill."""
+
+    run: Callable[..., ServingResult]
+    needs: tuple[type, ...]
+
+
+#: Kinds of machine that serve traffic.
+SERVERS = {
+    "hardwired": Server(_serve_hardwired, (HardwiredDesign,)),
+    "gpu": Server(_serve_gpus, (Accelerator, ServingNode)),
+}
 
 
 def serve_hardwired(
@@ -199,9 +291,9 @@ def serve_in_detail(
 
 def _notes(machine: DetailedMachine) -> tuple[str, ...]:
     slots = machine.slots
-    told = [f"{slots.tokens:,} tokens, {machine.messages:,} messages between chips"]
+    notes = [f"{slots.tokens:,} tokens, {machine.messages:,} messages between chips"]
     if machine.stalled_s:
-        told.append(f"tokens waited {machine.stalled_s:.3g} s in all for keys and values from HBM")
+        notes.append(f"tokens waited {machine.stalled_s:.3g} s in all for keys and values from HBM")
     if slots.dropped:
-        told.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
-    return tuple(told)
+        notes.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
+    return tuple(notes)

@@ -266,7 +266,7 @@ def test_a_name_or_unit_that_is_not(base):
         (entry(unit='"blorp"'), "'blorp' is not known"),
         (entry(unit="5"), "unit = 5"),
         (entry("clock_h"), "did you mean 'clock_hz'"),
-        ("clock_hz = 5\n", r"unknown key in \[book\] of mine.toml: 'clock_hz'"),
+        ("clock_hz = 5\n", r"unknown field in \[book\] of mine.toml: 'clock_hz'"),
         ("[wafer]\nprice = 5\n", "wafer"),
         (entry() + entry(), "not valid TOML"),
         ("[clock_hz\n", "not valid TOML"),
@@ -290,11 +290,10 @@ def test_broken_books(load, text, said, extends):
     [
         ("", r"expected a \[book\] table"),
         ("book = 5\n", r"expected a \[book\] table"),
-        ("[book]\n", r"expected a \[book\] table with a name"),
-        ("[book]\nname = 5\n", "with a name"),
+        ("[book]\nname = 5\n", r"\[book\] of mine.toml: name = 5"),
         ('[book]\nname = "m"\nextend = "base"\n', "did you mean 'extends'"),
         ('[book]\nname = "m"\ntitle = 5\n', "title"),
-        ('[book]\nname = "m"\nextends = 5\n', "unknown book '5'"),
+        ('[book]\nname = "m"\nextends = 5\n', "extends = 5"),
         ('[book]\nname = "m"\nextends = "bse"\n', "did you mean 'base'"),
         ('[book]\nname = "m"\nextends = "mine"\n', "mine.toml extends itself"),
         ('[book]\nname = "m"\nextends = "mine.toml"\n', "mine.toml extends itself"),
@@ -306,6 +305,47 @@ def test_broken_headers(folder, header, said):
     (folder / "mine.toml").write_text(header)
     with pytest.raises(InputError, match=said):
         load_book("mine", folder)
+
+
+def test_what_a_header_says_and_what_it_passes_on(folder, load):
+    (folder / "machine.toml").write_text(
+        '[book]\ntitle = "The machine"\nkind = "gpu"\nlabel = "M"\nnode = "n5"\ncolor = "#123456"\n'
+        'own = ["rate", "costs.paper"]\n'
+        + "".join(entry(name) for name in ("clock_hz", "rate", "costs.paper.usd", "costs.ours.usd"))
+    )
+    book = load_book("machine", folder)
+    assert (book.name, book.title, book.kind, book.header.label) == ("machine", "The machine", "gpu", "M")
+    assert book.section("costs.paper").keys() == {"usd"} and not book.section("costs.nobody")
+    mine = load("", extends="machine")
+    assert (mine.name, mine.title, mine.kind, mine.header.node) == ("mine", "The machine", "gpu", "n5")
+    assert (mine.header.label, mine.header.color) == ("mine", "")
+    # What was measured on the machine is not of another one, which may state its own.
+    assert set(mine) == {"clock_hz", "costs.ours.usd"}
+    assert set(load(entry("rate"), extends="machine")) == {"clock_hz", "costs.ours.usd", "rate"}
+    with pytest.raises(InputError, match="did you mean 'rate'"):
+        load(entry("rat"), extends="machine")
+
+
+def test_own_constants_must_exist(folder):
+    (folder / "machine.toml").write_text('[book]\nown = ["rat"]\n' + entry("rate"))
+    with pytest.raises(InputError, match="constant in `own` of machine.toml: 'rat'; did you mean 'rate'"):
+        load_book("machine", folder)
+
+
+def test_quantities_of_another_book_stand_beside_a_books_own(folder, base):
+    foreign = {"machine.usd": Quantity(1.0, "USD", "another book", "vendor", 2024)}
+    assert set(load_book("base", folder, beside={"base": foreign})) == {*base, "machine.usd"}
+    assert set(load_book("base", folder, beside={"other": foreign})) == set(base)
+    (folder / "mine.toml").write_text('[book]\nextends = "base"\n' + entry("machine.usd", unit='"kUSD"', nominal="5"))
+    mine = load_book("mine", folder, beside={"base": foreign})
+    assert mine.value("machine.usd", "USD") == 5000 and mine["machine.usd"].source == "me"
+    later = {"machine.usd": Quantity(2.0, "USD", "another book", "vendor", 2025)}
+    (folder / "next.toml").write_text('[book]\nextends = "base"\n')
+    assert load_book("next", folder, beside={"base": foreign, "next": later}).value("machine.usd", "USD") == 2
+
+
+def test_names_of_books_ignore_case(folder, base):
+    assert load_book("BASE", folder) == base
 
 
 def test_a_circle_of_books(folder):

@@ -1,0 +1,71 @@
+"""The `[book]` table of an assumption book: what the book is about, apart from its constants."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from hwbase.errors import InputError
+from hwbase.parsing import parse_strict
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a book says of itself. `kind` and `node` pass to the books that extend it, the other keys do not."""
+
+    name: str
+    """The name of the file, without its ending, unless the file gives one."""
+    title: str = ""
+    """The full name, for headings; a book without one has the title of the book that it extends."""
+    extends: str = ""
+    """The book whose constants it has and may override."""
+    kind: str = ""
+    """What the book describes: "gpu", "hardwired", "technology", "costs" ..."""
+    label: str = ""
+    """The short name for tables and figures; the name unless the file gives one."""
+    node: str = ""
+    """Of a technology: the process node of the cost books that it is made at."""
+    color: str = ""
+    """Of a machine: a colour in hexadecimal, and a marker and a dash of Plotly, for figures."""
+    marker: str = ""
+    dash: str = ""
+    own: tuple[str, ...] = ()
+    """Constants, or tables of constants, that hold for this book alone: one that extends it does not have them."""
+
+    def keeps(self, name: str) -> bool:
+        """Return whether the constant called `name` holds for this book alone."""
+        return any(name == each or name.startswith(f"{each}.") for each in self.own)
+
+
+_HEADER = TypeAdapter(Header)
+
+
+def read_header(path: Path, table: Any) -> Header:
+    """Return the header of the book in the file `path`, of which `table` is the `[book]` table.
+
+    Raises `InputError` where there is no such table, for a key that a header does not have, and for wrong types.
+    """
+    if not isinstance(table, dict):
+        raise InputError(f"{path.name}: expected a [book] table")
+    header = parse_strict(_HEADER, {"name": path.stem} | table, Header, f"[book] of {path.name}")
+    return dataclasses.replace(header, label=header.label or header.name)
+
+
+def inherit(header: Header, base: Header) -> Header:
+    """Return `header` with what it takes from the header of the book that it extends."""
+    taken = {name: getattr(header, name) or getattr(base, name) for name in ("title", "kind", "node")}
+    return dataclasses.replace(header, **taken)
+
+
+def without_own(quantities: Mapping[str, Any], header: Header) -> dict[str, Any]:
+    """Return the quantities of a book that a book which extends it has too."""
+    return {name: quantity for name, quantity in quantities.items() if not header.keeps(name)}
+
+
+def missing_own(header: Header, names: Iterable[str]) -> list[str]:
+    """Return the entries of `own` that name no constant of the book."""
+    known = list(names)
+    return [each for each in header.own if not any(name == each or name.startswith(f"{each}.") for name in known)]

@@ -1,0 +1,53 @@
+"""The registry of machines: a book for each, whose kind says which simulator runs it.
+
+A new machine is one TOML file, in `hwsim/books` or anywhere: a `[book]` table with a `kind`, or with `extends` and the
+constants that differ from those of another machine. Nothing else names a machine.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hwbase import Book, InputError, book_names, load_book, unknown_name
+from hwsim.technology import BOOKS
+
+#: The machine of the HNLPU paper and the two that the paper compares it with, for callers that name none.
+DEFAULT_MACHINE = "hnlpu"
+DEFAULT_OPPONENTS = ("h100", "wse3")
+DEFAULT_GPU = DEFAULT_OPPONENTS[0]
+
+#: Kinds of machine, and the word for one unit of each.
+KINDS = {
+    "hardwired": "chip",
+    "gpu": "GPU",
+    "wafer": "wafer",
+    "cpu": "server",
+    "scan-engine": "engine",
+}
+
+
+def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[str] = KINDS) -> Book:
+    """Return the book of a machine by name, in any case, or by the path of a TOML file.
+
+    Raises `InputError` for a name that no machine of these `kinds` has, and for a book of another kind.
+
+    >>> machine_book("H100").title
+    'NVIDIA H100 SXM5 80 GB'
+    """
+    wanted = tuple(kinds)
+    if isinstance(machine, Book):
+        book = machine
+    else:
+        is_file = isinstance(machine, (str, Path)) and Path(machine).suffix == ".toml"
+        if not is_file and str(machine).lower() not in map(str.lower, book_names(BOOKS)):
+            raise unknown_name("machine", machine, machine_names(wanted))
+        book = load_book(machine, BOOKS)
+    if book.kind not in wanted:
+        expected = " or ".join(repr(kind) for kind in wanted)
+        raise InputError(f"machine {book.name!r} is of kind {book.kind!r}: expected one of kind {expected}")
+    return book
+
+
+def machine_names(kinds: Iterable[str] = KINDS) -> list[str]:
+    """Return the names of the machines of these `kinds` that come with the package, sorted."""
+    wanted = tuple(kinds)
+    return [name for name in book_names(BOOKS) if load_book(name, BOOKS).kind in wanted]
