@@ -249,7 +249,7 @@ def _load(
     if header.extends:
         near = path.parent if _beside(header.extends, path) else folder
         base = _load(header.extends, near, beside, (*seen, path))
-        quantities = without_own(base.quantities, base.header) | more
+        quantities = {**without_own(base.quantities, base.header), **more}
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
             if old is None:
@@ -260,7 +260,7 @@ def _load(
         kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]
         correlations = merge_correlations(kept, correlations)
     else:
-        quantities = stated | more
+        quantities = {**stated, **more}
     for name in missing_own(header, quantities):
         raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
     check_correlations(path.name, correlations, quantities)

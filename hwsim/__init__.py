@@ -17,9 +17,6 @@ from hwsim.events.serve import serve  # noqa: E402
 from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson, read_trace  # noqa: E402
 from hwsim.fabric import Message, busiest_link, link_load, messages  # noqa: E402
 from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired  # noqa: E402
-from hwsim.relatives import relatives  # noqa: E402
-from hwsim.results import Check, SimResult  # noqa: E402
-from hwsim.routing import largest_slice, routing_demand  # noqa: E402
 from hwsim.machines import (  # noqa: E402
     DEFAULT_GPU,
     DEFAULT_MACHINE,
@@ -27,6 +24,9 @@ from hwsim.machines import (  # noqa: E402
     machine_book,
     machine_names,
 )
+from hwsim.relatives import relatives  # noqa: E402
+from hwsim.results import Check, SimResult  # noqa: E402
+from hwsim.routing import largest_slice, routing_demand  # noqa: E402
 from hwsim.simulate import simulate  # noqa: E402
 from hwsim.technology import (  # noqa: E402
     DEFAULT_TECHNOLOGY,

@@ -16,6 +16,7 @@ from explorer.commands.compare_serving import compare_serving_command
 from explorer.commands.compare_tools import compare_tools_command
 from explorer.commands.hardwire import hardwire_command
 from explorer.commands.inference import infer_command, quality_command
+from explorer.commands.machines import machines_command
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.precision import fronts_command, sensitivity_command
 from explorer.commands.report import report_command
@@ -120,9 +121,12 @@ def models_command(as_json: AsJson = False, out: Out = None) -> None:
         terminal.show_models(console, frame)
 
 
+app.command("machines")(machines_command)
+
+
 @app.command()
 def assumptions(
-    book: Annotated[str, typer.Argument(help="A book: default, hnlpu-asplos26, hnlpu, n5, h100, ... or a file.")],
+    book: Annotated[str, typer.Argument(help="A book of costs, of a machine or of a technology, by name or file.")],
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:

@@ -64,7 +64,9 @@ def simulate_command(
     model: Annotated[
         str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
     ],
-    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join(hwsim.MACHINES)}.")] = "hnlpu",
+    on: Annotated[
+        str, typer.Option("--on", help="A machine of `hwsim machines`, or the book (TOML) of one.")
+    ] = hwsim.DEFAULT_MACHINE,
     context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
@@ -104,12 +106,12 @@ def simulate_command(
         str | None, typer.Option("--max-context", help="Requests with more tokens are rejected.")
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="What breaks (hnlpu): link,at_s=10,chip=0,peer=1.")
+        list[str] | None, typer.Option("--fault", help="What breaks (hardwired machines): link,at_s=10,chip=0,peer=1.")
     ] = None,
     record_at: Annotated[
         float | None, typer.Option("--record-at", help="Second from which the detailed grain is recorded for --out.")
     ] = None,
-    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (h100).")] = str(NODE_GPUS),
+    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (GPUs).")] = str(NODE_GPUS),
     machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
     router: Annotated[str, typer.Option("--router", help=f"{' or '.join(ROUTERS)}.")] = ROUTERS[0],
     settings: Annotated[
@@ -167,7 +169,8 @@ def simulate_command(
     recording = None
     if record_at is not None and (events != "detailed" or out is None):
         raise InputError("--record-at needs --events detailed and a folder to write (--out)")
-    if events == "detailed" and out is not None and on != "h100":
+    hardwired = hwsim.machine_book(book or on).kind == "hardwired"
+    if events == "detailed" and out is not None and hardwired:
         # By default when the middle request comes: the machine is at work by then.
         start_s = float(sent.arrival_s[len(sent) // 2]) if record_at is None else record_at
         recording = Recording(start_s, start_s + _RECORDED_S)

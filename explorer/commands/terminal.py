@@ -223,6 +223,23 @@ def show_models(console: Console, frame: pd.DataFrame) -> None:
     show_frame(console, "Models", view[["name", "total (G)", "active (G)", "error of total", "attention", "source"]])
 
 
+def show_machines(console: Console, frame: pd.DataFrame) -> None:
+    """Print the machines."""
+    view = pd.DataFrame(
+        {
+            "name": frame["name"],
+            "kind": frame["kind"],
+            "GB": frame["memory_bytes"] / 1e9,
+            "TB/s": frame["memory_bandwidth_bytes_per_s"] / 1e12,
+            "Tops/s": frame["peak_ops_per_s"] / 1e12,
+            "W": frame["power_w"],
+            "mm2": frame["area_mm2"],
+            **{answer: frame[answer].map({True: "yes", False: "no"}) for answer in ("simulate", "serve")},
+        }
+    )
+    show_frame(console, "Machines", view)
+
+
 def show_book(console: Console, book: Book) -> None:
     """Print every constant of a book."""
     show_frame(console, f"{book.name}: {book.title}", book.to_frame().drop(columns="note"))

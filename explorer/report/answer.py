@@ -32,8 +32,8 @@ from hwbase import Book, Quantity, Record, load_book
 from hwbase.books import split_overrides
 from hwbase.check import count
 from hwsim.simulate import hardwired
-from hwsim.technology import DEFAULT_TECHNOLOGY
 from hwsim.technology import BOOKS as MACHINE_BOOKS
+from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Contexts over which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])

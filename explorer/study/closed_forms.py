@@ -15,26 +15,26 @@ import models
 from explorer.pricing.economics import BOOKS
 from explorer.pricing.evaluate import BLOCK, FLEETS, Setting, evaluate_block
 from explorer.study.columns import joined
-from hwbase import Book, InputError, load_book, unknown_name
-from hwsim.technology import BOOKS as MACHINE_BOOKS
+from hwbase import Book, InputError, unknown_name
 
 #: What a block of hardwired designs shares, and what it is unless a study says otherwise.
 HARDWIRED = {
     "model": "gpt-oss-120b",
     "reading": "pipelined",
     "convention": "corrected",
-    "technology": "n5-asplos26",
+    "technology": hwsim.DEFAULT_TECHNOLOGY,
     "weights": "fp4",
     "die_formula": "de-vries",
     "beside": None,
     "book": None,
 }
-ACCELERATOR = {"model": "gpt-oss-120b", "on": "h100"}
+ACCELERATOR = {"model": "gpt-oss-120b", "on": hwsim.DEFAULT_GPU}
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
 _SHARED_CONSTANTS = ("fp4_sigma",)
-_ACCELERATORS = ("h100", "wse3")
+#: Kinds of machine that a study of accelerators takes.
+_ACCELERATORS = ("gpu", "wafer")
 #: What a group of points shares, ready to be evaluated.
 S = TypeVar("S")
 _FIELD = "model."
@@ -59,7 +59,7 @@ _NAMED: dict[str, Callable[[Any], Any]] = {
     "die_formula": lambda formula: costmodel.conventions.CORRECTED.switched(die_formula=formula),
     "beside": _one_of("fleet beside", FLEETS),
     "book": costmodel.load_book,
-    "on": _one_of("on", _ACCELERATORS),
+    "on": lambda machine: hwsim.machine_book(machine, _ACCELERATORS),
 }
 
 
@@ -92,7 +92,7 @@ def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.nda
 
 def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of accelerators may vary."""
-    book = load_book(fixed.get("on") or ACCELERATOR["on"], MACHINE_BOOKS)
+    book = hwsim.machine_book(fixed.get("on") or ACCELERATOR["on"], _ACCELERATORS)
     fields = {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
     return {*ACCELERATOR, *_ACCELERATOR_WORKLOAD, *book, *fields}
 
@@ -149,7 +149,7 @@ def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Se
         given["die_formula"],
         _book(costmodel.load_book, costs, _stamp(costs)),
         given["beside"],
-        _book(hwsim.design_book, "hnlpu", 0),
+        _book(hwsim.design_book, hwsim.DEFAULT_MACHINE, 0),
     )
 
 
@@ -164,8 +164,7 @@ def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
 
 def _accelerator_setting(shared: Mapping[str, Any]) -> tuple[models.LLMSpec, Book]:
     given = ACCELERATOR | dict(shared)
-    _one_of("on", _ACCELERATORS)(given["on"])
-    return _spec(given), load_book(given["on"], MACHINE_BOOKS)
+    return _spec(given), hwsim.machine_book(given["on"], _ACCELERATORS)
 
 
 def _accelerator_group(

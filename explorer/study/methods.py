@@ -87,7 +87,7 @@ def study_cost(study: Study) -> CostAnswer | None:
 def _one_run(study: Study) -> hwsim.SimResult | None:
     """One machine of the study's kind, for what it says of its reading."""
     try:
-        on = study.fixed.get("on", "hnlpu" if study.target.name == "hardwired" else "h100")
+        on = study.fixed.get("on", hwsim.DEFAULT_MACHINE if study.target.name == "hardwired" else hwsim.DEFAULT_GPU)
         return hwsim.simulate(_setting(study, "model"), on, reading=_setting(study, "reading"))
     except InputError:
         return None

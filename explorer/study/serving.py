@@ -9,13 +9,13 @@ import hwsim
 from explorer.serving.cost import serving_cost
 from explorer.serving.traffic import traffic_from
 from explorer.study import closed_forms
-from hwbase import InputError, load_book, unknown_name
+from hwbase import InputError, unknown_name
 from hwbase.check import number
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
+from hwsim.machines import DEFAULT_MACHINE, machine_book
 from hwsim.technology import DEFAULT_TECHNOLOGY
-from hwsim.technology import BOOKS
 
 #: Parameters of `traffic_from`, of `Scheduling` and of `hwsim.serve` that a study may set or vary.
 TRAFFIC = (
@@ -40,7 +40,7 @@ _WHOLE = (
 #: Percentiles of each latency that become columns.
 _PERCENTILES = (50, 99)
 #: Settings that are one of a few names.
-_NAMED = {"on": SERVERS, "grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
+_NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
 
 
 def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
@@ -49,6 +49,9 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
         for value in given.get(name, ()):
             if value is not None and value not in valid:
                 raise unknown_name(name, value, valid)
+    for machine in given.get("on", ()):
+        if machine is not None:
+            machine_book(machine, SERVERS)
     closed_forms.check_settings(
         {name: given[name] for name in ("model", "weights", "technology", "convention") if name in given}
     )
@@ -57,10 +60,11 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 def serving_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of serving may vary: traffic, scheduling, machine, cost, and its constants."""
     names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
-    if fixed.get("on", "hnlpu") == "h100":
-        return names | set(load_book("h100", BOOKS))
+    machine = machine_book(fixed.get("on") or DEFAULT_MACHINE, SERVERS)
+    if machine.kind != "hardwired":
+        return names | set(machine)
     technology = hwsim.technology_book(fixed.get("technology") or DEFAULT_TECHNOLOGY)
-    return names | set(hwsim.design_book()) | set(technology)
+    return names | set(machine) | set(technology)
 
 
 def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
@@ -100,10 +104,10 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
         known = seconds[np.isfinite(seconds)]
         for percentile in _PERCENTILES:
             figures[f"{name}_p{percentile}_s"] = np.percentile(known, percentile) if known.size else np.nan
-    on_hnlpu = how.get("on", "hnlpu") == "hnlpu"
-    technology = {"technology": how["technology"]} if on_hnlpu and "technology" in how else {}
+    hardwired = result.kind == "hardwired"
+    technology = {"technology": how["technology"]} if hardwired and "technology" in how else {}
     cost = serving_cost(
-        result, model=model, machines=machines, machine_set=given if on_hnlpu else None, **technology, **costs
+        result, model=model, machines=machines, machine_set=given if hardwired else None, **technology, **costs
     )
     figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
     figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens

@@ -13,7 +13,7 @@ from hwsim.events.results import Timeline
 LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 
 
-def request_arrays(ledger: Ledger) -> dict[str, np.ndarray]:
+def request_arrays(ledger: Ledger) -> dict[str, Any]:
     """Return the fields of `ServingResult` that hold a value a request, (requests,)."""
     return {
         "arrival_s": np.array(ledger.arrival),

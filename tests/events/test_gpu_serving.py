@@ -169,7 +169,7 @@ def test_an_interrupt_keeps_what_there_is():
         ({"gpus": 1.5}, "gpus"),
         ({"set": {"memory_share": 0.5}, "gpus": 1}, "65 GB of weights"),
         ({"set": {"step_latncy_s": 1}}, "step_latency_s"),
-        ({"book": "wse3"}, "nvlink"),
+        ({"book": "wse3"}, "of kind 'wafer'"),
     ],
 )
 def test_what_cannot_be_used_is_said(options, said):

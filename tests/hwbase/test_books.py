@@ -328,7 +328,7 @@ def test_what_a_header_says_and_what_it_passes_on(folder, load):
 
 def test_own_constants_must_exist(folder):
     (folder / "machine.toml").write_text('[book]\nown = ["rat"]\n' + entry("rate"))
-    with pytest.raises(InputError, match="constant in `own` of machine.toml: 'rat'; did you mean 'rate'"):
+    with pytest.raises(InputError, match=r"constant in `own` of machine.toml: 'rat'; did you mean 'rate'"):
         load_book("machine", folder)
 
 

@@ -1,0 +1,98 @@
+"""The registry of machines: one book each, found by name or path, run by the simulator of its kind."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import hwsim
+from hwsim.events.traffic import poisson
+from hwsim.machines import KINDS, machine_book, machine_names
+
+MODEL = "gpt-oss-120b"
+REPOSITORY = Path(hwsim.__file__).parents[1]
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """A user's machine: an H100 with twice the memory bandwidth, and nothing else said."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[book]\nextends = "h100"\n[memory_bandwidth_bytes_per_s]\nnominal = 6.7e12\nunit = "B/s"\nyear = 2026\n'
+        'kind = "user"\nsource = "a plan"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_every_machine_says_what_it_is():
+    frame = hwsim.machines()
+    assert frame.name.tolist() == machine_names() and set(frame.kind) == set(KINDS)
+    assert frame.label.is_unique and all(frame.label) and all(frame.title)
+    assert frame.query("simulate").name.tolist() == ["h100", "h200", "hnlpu", "wse3"]
+    assert frame.query("serve").name.tolist() == ["h100", "h200", "hnlpu"]
+    for book in map(machine_book, frame.query("simulate").name):
+        assert re.fullmatch("#[0-9A-F]{6}", book.header.color) and book.header.marker and book.header.dash
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("h10", "unknown machine 'h10'; did you mean 'h100'?"),
+        ("H20", "did you mean 'h200'"),
+        ("n5", "machine 'n5' is of kind 'technology': expected one of kind 'hardwired'"),
+        (None, "unknown machine 'None'"),
+        ("", "unknown machine ''"),
+        ("none.toml", "book file 'none.toml' does not exist"),
+    ],
+)
+def test_what_is_no_machine(given, said):
+    with pytest.raises(hwsim.InputError, match=re.escape(said)):
+        machine_book(given)
+
+
+def test_names_ignore_case():
+    assert hwsim.simulate(MODEL, "H100") == hwsim.simulate(MODEL, "h100")
+    assert machine_book("WSE3").name == "wse3"
+
+
+def test_machines_that_a_question_is_not_for():
+    with pytest.raises(hwsim.InputError, match=r"the book of rtx4080 lacks .*memory_bytes"):
+        hwsim.simulate(MODEL, "rtx4080")
+    with pytest.raises(hwsim.InputError, match="machine 'epyc-9755' is of kind 'cpu'"):
+        hwsim.simulate(MODEL, "epyc-9755")
+    with pytest.raises(hwsim.InputError, match="machine 'wse3' is of kind 'wafer'"):
+        hwsim.serve(MODEL, poisson(1, 1), "wse3")
+    with pytest.raises(hwsim.InputError, match="machine 'h100' is of kind 'gpu': expected one of kind 'hardwired'"):
+        hwsim.design_book("h100")
+    with pytest.raises(hwsim.InputError, match="'h100' is of kind 'gpu': expected a technology"):
+        hwsim.simulate(MODEL, technology="h100")
+
+
+def test_one_file_is_a_machine(mine):
+    base, ours = hwsim.simulate(MODEL, "h100"), hwsim.simulate(MODEL, mine)
+    assert (ours.machine, ours.kind, ours.label) == ("mine", "gpu", "mine")
+    # One sequence reads weights and cache: with twice the bandwidth in half the time.
+    assert ours.tokens_per_s == pytest.approx(2 * base.tokens_per_s)
+    served = hwsim.serve(MODEL, poisson(5, 20), str(mine), gpus=2)
+    assert (served.machine, served.kind, served.label) == ("mine", "gpu", "mine")
+    assert hwsim.simulate(MODEL, "h100", book=mine) == ours
+
+
+def test_what_was_measured_on_one_machine_is_of_no_other(mine):
+    h100, h200 = machine_book("h100"), machine_book("h200")
+    assert set(h100) - set(h200) == {"measured_tokens_per_s", "measured_batched_tokens_per_s"}
+    assert "measured_tokens_per_s" not in machine_book(mine)
+
+
+def test_h200_as_its_data_sheet_has_it():
+    h200 = machine_book("h200")
+    assert h200.value("memory_bytes", "GB") == pytest.approx(141)
+    assert h200.value("memory_bandwidth_bytes_per_s", "TB/s") == pytest.approx(4.8)
+    assert h200.value("peak_ops_per_s", "1/s") == 989.4e12
+    stated = {name for name in h200 if h200[name] != machine_book("h100").get(name)}
+    assert {h200[name].kind for name in stated} == {"vendor"}
+    # Memory and bandwidth differ, so it holds more and is faster where memory binds.
+    fast, slow = (hwsim.simulate(MODEL, name) for name in ("h200", "h100"))
+    assert fast.chips == 1 and slow.chips == 1
+    assert fast.tokens_per_s / slow.tokens_per_s == pytest.approx(4.8 / 3.35)
