@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from explorer import compare_tools
 from explorer.papers.cost_tools import published_checks
-from explorer.tools import compare as compare_tools
 from explorer.tools.compare import MOST_DIES, all_nodes, largest_exchange
 from explorer.tools.figures import tool_dots, tools_over_area
 from explorer.tools.page import render_tools

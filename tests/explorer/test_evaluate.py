@@ -9,7 +9,7 @@ import pytest
 import costmodel
 import hwsim
 import models
-from explorer.pricing import evaluate as call
+from explorer import evaluate as call
 from explorer.pricing.evaluate import evaluate
 from hwbase import InputError
 from hwsim.simulate import hardwired
@@ -195,7 +195,7 @@ def test_die_formulas_agree_within_percents():
 def test_blocks_and_threads_do_not_show(workers, monkeypatch):
     import sys
 
-    monkeypatch.setattr(sys.modules["explorer.evaluate"], "BLOCK", 7)
+    monkeypatch.setattr(sys.modules["explorer.pricing.evaluate"], "BLOCK", 7)
     varied = {"clock_hz": np.linspace(5e8, 1.5e9, 20), "hbm_stacks": 8}
     frame = evaluate(MODEL, varied, workers=workers)
     monkeypatch.undo()

@@ -7,7 +7,7 @@ import pytest
 
 import hwsim
 import models
-from explorer.pricing import evaluate
+from explorer import evaluate
 from explorer.study import Study, closed_forms
 from explorer.study.closed_forms import accelerator_points, hardwired_points
 from hwbase import InputError, load_book
