@@ -24,6 +24,7 @@ from hwbase.errors import InputError, unknown_name
 from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, read_toml
+from hwbase.values import read_value
 
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
@@ -104,19 +105,17 @@ class Book(Mapping[str, Quantity]):
         return quantity.at(self.level) * units.factor(quantity.unit, unit, f"{self.name}: {key}")
 
     def override(self, values: Mapping[str, Any], source: str = "set by the user") -> "Book":
-        """Return a book in which each named quantity is pinned to a number, an array or a text like "18 kUSD".
+        """Return a book in which each named quantity is pinned to a number, a text like "18 kUSD", or an array.
 
-        Numbers are in the quantity's own unit. Raises `InputError` for unknown names, other units, and numbers that
-        are not finite.
+        Arrays may be lists of texts. Numbers are in the quantity's own unit. Raises `InputError` for unknown names,
+        other units, and numbers that are not finite.
         """
         changed = dict(self.quantities)
         for key, given in values.items():
             old = self[key]
-            value, unit = split_unit(given, old.unit)
-            value = number(key, value) * units.factor(unit, old.unit, key)
+            value = number(key, read_value(key, given, old.unit))
             if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
-                shown = np.min(given) if np.ndim(given) else given
-                raise InputError(f"{key} = {shown}: expected a number >= 0 in {old.unit}")
+                raise InputError(f"{key} = {np.min(value):.12g}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
         return dataclasses.replace(self, quantities=changed)
 
@@ -205,17 +204,6 @@ def quantities_frame(quantities: Mapping[str, Quantity]) -> pd.DataFrame:
         ],
         columns=["name", "low", "nominal", "high", "unit", "kind", "year", "source", "note"],
     )
-
-
-def split_unit(given: Any, unit: str) -> tuple[Any, str]:
-    """Return (number, unit) of a number or of a text such as "18 kUSD"; a bare number has the unit `unit`."""
-    if not isinstance(given, str):
-        return given, unit
-    head, _, tail = given.strip().partition(" ")
-    try:
-        return float(head), tail.strip() or unit
-    except ValueError:
-        raise InputError(f"{given!r}: expected a number, with or without a unit (such as '18 {unit}')") from None
 
 
 def load_book(
@@ -345,7 +333,6 @@ __all__ = [
     "missing_fields",
     "quantities_frame",
     "sourced",
-    "split_unit",
 ]
 
 

@@ -9,6 +9,7 @@ import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.books import missing_fields
 from hwbase.check import Number
+from hwbase.values import read_count
 from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
@@ -41,8 +42,8 @@ def simulate(
     on : str, Path or Book
         A machine of `hwsim.machines()` by name, or a machine's book by path. A hardwired machine has the smallest grid
         of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
-    context : int or array
-        Positions of a sequence.
+    context : int, str or array
+        Positions of a sequence, also as "64K"; `batch` and `prompt` likewise.
     batch : int or array, optional
         Sequences that decode together; a hardwired machine's token slots, or 1, unless given.
     prompt : int or array, optional
@@ -76,6 +77,8 @@ def simulate(
     >>> print(f"{run.tokens_per_s:,.0f} tokens/s on {run.chips} chips, bound by {run.bound_by}")
     26,813 tokens/s on 16 chips, bound by vex
     """
+    context, batch = read_count("context", context), read_count("batch", batch)
+    prompt = read_count("prompt", prompt)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS)
     if reading not in READINGS:

@@ -3,24 +3,7 @@
 from typing import Any
 
 from hwbase import InputError
-
-#: Binary multiples, as contexts are written: 64K is 65,536.
-_SUFFIXES = {"k": 1024, "m": 1024**2}
-
-
-def parse_count(name: str, text: str | None) -> int | None:
-    """Return a whole number written as 65536, 65_536 or 64K (1,024 each); None stays None. Raises `InputError`."""
-    if text is None:
-        return None
-    digits = text.strip().lower().replace("_", "").replace(",", "")
-    scale = _SUFFIXES.get(digits[-1:], 1)
-    try:
-        value = float(digits[:-1] if scale > 1 else digits) * scale
-    except ValueError:
-        value = float("nan")
-    if value != value or value in (float("inf"), float("-inf")) or value != int(value):
-        raise InputError(f"{name} = {text!r}: expected a whole number such as 65536 or 64K")
-    return int(value)
+from hwbase.values import read_count as parse_count
 
 
 def need_count(name: str, text: str) -> int:
@@ -42,3 +25,6 @@ def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str,
             raise InputError(f"{option} {key.strip()} is given twice: expected once")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+__all__ = ["need_count", "parse_count", "parse_overrides"]

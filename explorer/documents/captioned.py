@@ -37,6 +37,6 @@ def captioned_figure(name: str, drawn: go.Figure, caption: str, table: Table, sa
     column = table.columns[say]
     rows = (f"{row[0]} {'' if table.columns[1].numeric else row[1]} {row[say]}" for row in table.rows)
     said = "; ".join(" ".join(row.split()) for row in rows)
-    summary = f"{caption}. {column.label}{f' in {column.unit}' if column.unit else ''}: {said}."
+    summary = f"{caption}. {column.label}{f' in {column.shown_unit}' if column.shown_unit else ''}: {said}."
     code = drawn.to_json(validate=False).replace("<", "\\u003c")
     return CaptionedFigure(name, caption, summary, Markup(code), int(drawn.layout.height), table)

@@ -33,7 +33,7 @@ def section(title: str, *parts: Table | str | None, plain_text: bool = True) -> 
 
 def table(shown: Table) -> str:
     """Return a table with its caption above it; numbers are right aligned."""
-    heads = [text(f"{c.label} [{c.unit}]" if c.unit else c.label) for c in shown.columns]
+    heads = [text(f"{c.label} [{c.shown_unit}]" if c.shown_unit else c.label) for c in shown.columns]
     lines = [
         f"**{text(shown.caption)}**",
         "",

@@ -19,16 +19,19 @@ _SI = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")
 _SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 _MONEY = ((1e9, "\u00a0B"), (1e6, "\u00a0M"), (1e3, "\u00a0k"), (1.0, ""))
 _TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
-_POWERS = (("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("um2", "µm²"), ("cm2", "cm²"))
+_POWERS = (
+    *(("um", "µm"), ("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("µm2", "µm²"), ("cm2", "cm²")),
+    *(("MUSD", "M$"), ("USD", "$"), ("CO2e", "\u00a0CO₂e")),
+)
 _WORDS = {
     "token/s": "tokens/s",
     "token/kJ": "tokens/kJ",
     "token/s/mm2": "tokens/s/mm²",
-    "MUSD": "M$",
-    "USD": "$",
     "tCO2e": "t CO₂e",
 }
-_ABBREVIATIONS = frozenset({"pue", "gpu", "hbm", "hn", "it", "vex", "ip", "mw"})
+_ABBREVIATIONS = frozenset(
+    {"pue", "gpu", "hbm", "hn", "it", "vex", "ip", "mw", "sram", "phy", "kv", "euv", "duv", "pcb"}
+)
 _RESPELT = {"True": "yes", "False": "no", "nonlinear": "non-linear"}
 _SPACE = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from explorer.documents.columns import Column
 from explorer.documents.numbers import MISSING, compact, plain, pretty_unit
 from hwbase import Quantity
 
@@ -40,15 +41,6 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column's heading, its unit if it has one, and whether it holds numbers (right aligned)."""
-
-    label: str
-    unit: str = ""
-    numeric: bool = True
-
-
-@dataclass(frozen=True)
 class Table:
     """A table as text: the first cell of a row is its heading."""
 
@@ -69,10 +61,13 @@ def frame_table(
     columns: Mapping[str, Column],
     formats: Mapping[str, Callable[[Any], str]] | None = None,
 ) -> Table:
-    """Return the named columns of a frame as a table; `formats` says how a column is written (`plain` if not)."""
-    write = formats or {}
+    """Return the named columns of a frame as a table; `formats` says how a column is written.
+
+    Without one, a column of the registry writes its cells itself, and any other is `plain`.
+    """
+    write = {key: each.cell if each.name else plain for key, each in columns.items()} | dict(formats or {})
     rows = tuple(
-        tuple(write.get(key, plain)(value) for key, value in zip(columns, row, strict=True))
+        tuple(write[key](value) for key, value in zip(columns, row, strict=True))
         for row in frame[list(columns)].itertuples(index=False, name=None)
     )
     return Table(caption, tuple(columns.values()), rows)
@@ -104,3 +99,6 @@ def signed(value: Any) -> str:
     if value is None or pd.isna(value):
         return MISSING
     return "0.0" if abs(value) < 0.05 else f"{value:+,.1f}".replace("-", "−")
+
+
+__all__ = ["Column", "Flag", "Table", "assumption_table", "flag", "frame_table", "signed"]
