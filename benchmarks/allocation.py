@@ -1,22 +1,19 @@
 """How fast bits are allocated: our solver, HiGHS and CBC on one machine in one run.
 
-    python benchmarks/allocation.py [--slow]
-
 The table is SDXL-Turbo's 794 layers at 2, 4 and 8 bits (published SQNR, noise powers summed), and 10,000 layers at six
 widths with log-normal sensitivities. "HiGHS direct" and "CBC direct" get the unscaled programme as allocators commonly
-write it (HAWQ and ModelOpt use PuLP); every allocation is recomputed here and held against our proven bound. `--slow`
-also gives the large instance to CBC.
+write it (HAWQ and ModelOpt use PuLP); every allocation is recomputed here and held against our proven bound.
 """
 
-import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from benchmarks.measure import Measure, absent
 from explorer.papers.mixdq_data import sdxl_layers
 from models.allocation import Limit, Problem, solve
 
@@ -79,54 +76,47 @@ def cbc_direct(problem: Problem) -> np.ndarray:
     return np.lexsort((-shares, problem.units))[problem.starts]
 
 
-def measure(name: str, problem: Problem, work: Callable[[], np.ndarray], bound: float, runs: int) -> tuple[str, float]:
-    """Print the fastest of `runs`, and how far the allocation is above the bound and over its budget."""
-    seconds = []
+def fastest(work: Callable[[], np.ndarray], runs: int) -> tuple[float, np.ndarray]:
+    """Return the least seconds of `runs`, and the allocation."""
+    times = []
     for _ in range(runs):
         start = time.perf_counter()
         pick = work()
-        seconds.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - start)
+    return min(times), pick
+
+
+def quality(problem: Problem, pick: np.ndarray, bound: float) -> str:
+    """Say how far an allocation is above the bound, and whether it keeps the budget."""
     limit, loss = problem.limits[0], float(problem.losses[pick].sum())
     over = float(np.asarray(limit.costs)[pick].sum() / limit.scale - limit.high)
     kept = "kept" if over <= 1e-12 * limit.high else f"over by {over:.1e} bits"
-    print(f"  {name:34s} {min(seconds):9.4f} s   above the bound {(loss - bound) / loss:9.1e}   budget {kept}")
-    return name, min(seconds)
+    return f"above the bound {(loss - bound) / loss:.1e}, budget {kept}"
 
 
-def compare(title: str, problem: Problem, runs: int, with_cbc: bool) -> None:
-    """Print one instance."""
-    print(f"{title}: {problem.starts.size:,} layers, {problem.units.size:,} options")
-    found = solve(problem)
-    times = dict(
-        [
-            measure("own, certified optimal", problem, lambda: solve(problem).pick, found.bound, runs),
-            measure("own, gap 1e-6", problem, lambda: solve(problem, tolerance=1e-6).pick, found.bound, runs),
-            measure("HiGHS on our core", problem, lambda: solve(problem, solver="highs").pick, found.bound, 1),
-            measure("HiGHS direct", problem, lambda: highs_direct(problem), found.bound, 1),
-        ]
-    )
-    if with_cbc:
-        times |= dict([measure("CBC direct (PuLP)", problem, lambda: cbc_direct(problem), found.bound, 1)])
-    own = times["own, certified optimal"]
-    print(f"  {found.status}, gap {found.gap:.1e}; as long as ours takes:", end="")
-    print(
-        *(f" {name} {seconds / own:,.0f}x" for name, seconds in times.items() if "own" not in name), sep=",", end="\n\n"
-    )
-
-
-def main() -> None:
-    """Run and print."""
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield the seconds of our solver beside those of HiGHS and CBC, for both instances."""
     warnings.simplefilter("ignore", DeprecationWarning)
     try:
         import pulp  # noqa: F401
     except ImportError:
-        print("PuLP is not installed: without CBC")
+        yield absent("CBC", "'hwsim[solvers]'")
         cbc = False
     else:
         cbc = True
-    compare("SDXL-Turbo", sdxl(), RUNS, cbc)
-    compare("drawn", drawn(10_000), RUNS, cbc and "--slow" in sys.argv)
-
-
-if __name__ == "__main__":
-    main()
+    runs = 1 if quick else RUNS
+    layers = 500 if quick else 10_000
+    for title, problem, with_cbc in (("SDXL-Turbo", sdxl(), cbc), (f"{layers:,} layers drawn", drawn(layers), False)):
+        bound = solve(problem).bound
+        own, pick = fastest(lambda p=problem: solve(p).pick, runs)  # type: ignore[misc]
+        yield Measure(f"{title}: certified optimal", own, "s", note=quality(problem, pick, bound))
+        others: dict[str, Callable[[], np.ndarray]] = {
+            "gap 1e-6": lambda p=problem: solve(p, tolerance=1e-6).pick,  # type: ignore[misc]
+            "HiGHS on our core": lambda p=problem: solve(p, solver="highs").pick,  # type: ignore[misc]
+            "HiGHS direct": lambda p=problem: highs_direct(p),  # type: ignore[misc]
+        }
+        if with_cbc:
+            others["CBC direct (PuLP)"] = lambda p=problem: cbc_direct(p)  # type: ignore[misc]
+        for name, work in others.items():
+            took, pick = fastest(work, 1)
+            yield Measure(f"{title}: {name}", took, "s", "ours, certified", own, quality(problem, pick, bound))

@@ -1,24 +1,18 @@
-"""Designs per second: one vectorised call against a Python loop over the same functions, in one run.
-
-    python benchmarks/designs.py [points]
-
-Prints medians, their ratio, and the peak memory of the process.
-"""
+"""Designs per second: one vectorised call of `explorer.evaluate` beside a Python loop over the same function."""
 
 import resource
-import statistics
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 import explorer
+from benchmarks.measure import Measure, medians
 
 RUNS = 5
 LOOPED = 200
 SEED = 7
 KIB_PER_GIB = 1024**2
+LOOP = "loop: one evaluate() a design, books read anew"
 
 
 def space(points: int) -> dict[str, np.ndarray]:
@@ -37,19 +31,9 @@ def space(points: int) -> dict[str, np.ndarray]:
     }
 
 
-def rate(points: int, work: Callable[[], object], runs: int = RUNS) -> float:
-    """Median points per second of `work`."""
-    seconds = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return points / statistics.median(seconds)
-
-
-def main() -> None:
-    """Run and print."""
-    points = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield designs per second in one thread, in two, and with dies placed exactly."""
+    points, looped, runs = (20_000, 10, 1) if quick else (1_000_000, LOOPED, RUNS)
     varied = space(points)
     context = varied.pop("context")
 
@@ -58,22 +42,18 @@ def main() -> None:
             "gpt-oss-120b", varied, context=context, workers=workers, die_formula=die_formula
         )
 
-    def looped() -> None:
-        for i in range(LOOPED):
+    def loop() -> None:
+        for i in range(looped):
             one = {name: values[i].item() for name, values in varied.items()}
             explorer.evaluate("gpt-oss-120b", one, context=context[i].item(), workers=1)
 
-    loop = rate(LOOPED, looped, runs=3)
-    rows = {
-        "loop: one evaluate() a design, books read anew": loop,
-        "one call, 1 thread": rate(points, vectorised(1)),
-        "one call, 2 threads": rate(points, vectorised(2)),
-        "one call, 2 threads, dies placed exactly": rate(points, vectorised(2, "exact"), runs=2),
+    base = looped / medians({"loop": loop}, min(runs, 3))["loop"]
+    work = {
+        "one call, 1 thread": vectorised(1),
+        "one call, 2 threads": vectorised(2),
+        "one call, 2 threads, dies placed exactly": vectorised(2, "exact"),
     }
-    for name, designs in rows.items():
-        print(f"{name:46s} {designs:12,.0f} designs/s  {designs / loop:8,.0f}x")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_GIB:.2f} GiB, {points:,} points")
-
-
-if __name__ == "__main__":
-    main()
+    for name, took in medians(work, runs).items():
+        yield Measure(name, points / took, "designs/s", LOOP, base, f"{points:,} points")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_GIB
+    yield Measure("memory at most", memory, "GiB")

@@ -1,54 +1,35 @@
-"""How fast GPU nodes are simulated, and how their figures compare with measured ones.
+"""How fast GPU nodes are simulated, and tokens/s of a GPU beside what the HNLPU paper measured.
 
-python benchmarks/gpu_serving.py [requests]        # the second part needs: pip install 'hwsim[gpu]'
+How far times a token are from measured ones is a scoreboard: `hwsim reproduce gpus`.
 """
 
 import resource
-import sys
 import time
+from collections.abc import Iterator
 
 import models
-from explorer.serving.measured_gpus import against_measured
-from hwbase import InputError
+from benchmarks.measure import Measure
 from hwsim.events.gpu import serve_accelerator
 from hwsim.events.traffic import closed_loop, poisson
 
+MODEL = "gpt-oss-120b"
 KIB = 1024
+#: Output tokens/s of one H100 at 50 users, 1K/1K (HNLPU paper, Table 2).
+PAPER_TOKENS_PER_S = 1080.0
 
 
-def speed(requests: int) -> None:
-    """Print requests and steps per second, and memory, for Poisson traffic on one node."""
-    traffic = poisson(40.0, requests, prompt=1155, output=211)
-    start = time.perf_counter()
-    served = serve_accelerator(models.load("gpt-oss-120b"), traffic)
-    took = time.perf_counter() - start
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield requests per second of one node, and the output tokens/s of a GPU, alone and in a group of eight."""
+    requests = 1_000 if quick else 100_000
+    spec = models.load(MODEL)
+    start = time.process_time()
+    served = serve_accelerator(spec, poisson(40.0, requests, prompt=1155, output=211))
+    took = time.process_time() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB
-    print(f"{requests:,} requests in {took:.1f} s: {requests / took:,.0f} a second, {served.notes[0]}")
-    print(f"{memory:,.0f} MiB at most")
-
-
-def published() -> None:
-    """Print tokens/s of a GPU at 1K/1K and 50 users, which the HNLPU paper measured at 1,080."""
+    note = f"{served.notes[0]}, {memory:,.0f} MiB at most"
+    yield Measure(f"{requests:,} requests on one node", requests / took, "requests/s", note=note)
     for gpus in (1, 8):
-        traffic = closed_loop(50, 500, prompt=1024, output=1024)
-        served = serve_accelerator(models.load("gpt-oss-120b"), traffic, gpus=gpus)
+        served = serve_accelerator(spec, closed_loop(50, 500, prompt=1024, output=1024), gpus=gpus)
         each = served.output_tokens_per_s / gpus
-        print(f"{gpus} GPUs, 50 users, 1K/1K: {each:,.0f} output tokens/s a GPU (the paper: 1,080)")
-
-
-def measured() -> None:
-    """Print simulated over measured, by number of users."""
-    try:
-        found = against_measured()
-    except InputError as error:
-        print(error)
-        return
-    ratios = [name for name in found if name.startswith("ratio")]
-    print(found.groupby("users")[ratios].median().round(3).to_string())
-    print(found[ratios].describe(percentiles=[0.1, 0.5, 0.9]).round(3).to_string())
-
-
-if __name__ == "__main__":
-    speed(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
-    published()
-    measured()
+        name = f"50 users, 1K/1K, GPUs that share the model: {gpus}"
+        yield Measure(name, each, "output tokens/s a GPU", "the paper", PAPER_TOKENS_PER_S)

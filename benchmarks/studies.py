@@ -1,42 +1,30 @@
 """Designs per second of a study, end to end with results on disk, beside GenZ evaluating one decode point at a time.
 
-    python benchmarks/studies.py [points]           # GenZ: pip install genz-llm (MIT, arXiv 2406.01698)
+GenZ: pip install genz-llm (MIT, arXiv 2406.01698).
 
 Study (a) is the shipped `hardwired-space`: speed, energy, silicon, masks, TCO and carbon of each design, sampled,
 evaluated, judged and written. Study (b) is the roofline of one LLM on an H100 at random batches and contexts, which is
-what GenZ's `decode_moddeling` answers; both see the same points. Prints medians and ratios, of answers too.
+what GenZ's `decode_moddeling` answers; both see the same points.
 """
 
 import contextlib
 import dataclasses
 import io
 import shutil
-import statistics
-import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 import explorer.study as studies
+from benchmarks.measure import Measure, absent, medians
 
 RUNS = 3
 ROOFLINE_POINTS = 200_000
 PEER_POINTS = 40
 MODEL, PEER_MODEL, PEER_SYSTEM = "llama-3-8b", "llama3_8b", "H100_GPU"
-
-
-def seconds(work: Callable[[], object], runs: int = RUNS) -> float:
-    """Median seconds of `work`."""
-    found = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
 
 
 def written(study: studies.Study, workers: int) -> Callable[[], object]:
@@ -85,38 +73,35 @@ def genz(points: list[tuple[int, int]]) -> list[float]:
     return found
 
 
-def main() -> None:
-    """Run and print."""
-    points = int(sys.argv[1]) if len(sys.argv) > 1 else 2_097_152
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield designs per second of both studies, and the ratio of the answers."""
+    points, cases_points, runs = (4_096, 2_000, 1) if quick else (2_097_152, ROOFLINE_POINTS, RUNS)
     space = dataclasses.replace(studies.load_study("hardwired-space"), points=points)
+    rates: dict[int, float] = {}
     for workers in (1, 2):
-        rate = points / seconds(written(space, workers))
-        print(f"(a) hardwired-space, {workers} thread(s), written      {rate:14,.0f} designs/s")
-    cases = roofline(ROOFLINE_POINTS)
-    ours = ROOFLINE_POINTS / seconds(written(cases, 2))
-    print(f"(b) {MODEL} on an H100, 2 threads, written  {ours:14,.0f} designs/s")
+        rates[workers] = points / medians({"study": written(space, workers)}, runs)["study"]
+    yield Measure("(a) hardwired-space, 1 thread, written", rates[1], "designs/s", note=f"{points:,} points")
+    yield Measure("(a) hardwired-space, 2 threads, written", rates[2], "designs/s", "1 thread", rates[1])
+    cases = dataclasses.replace(roofline(cases_points))
+    ours = cases_points / medians({"study": written(cases, 2)}, runs)["study"]
     frame = dataclasses.replace(cases, points=PEER_POINTS).run().to_frame()
-    asked = list(zip(frame["batch"].tolist(), frame["context"].tolist(), strict=True))
+    pairs = list(zip(frame["batch"].tolist(), frame["context"].tolist(), strict=True))
+    name = f"(b) {MODEL} on an H100, 2 threads, written"
     try:
-        genz(asked[:1])
+        genz(pairs[:1])
     except ImportError:
-        print("GenZ is not installed: pip install genz-llm")
+        yield Measure(name, ours, "designs/s")
+        yield absent("GenZ", "genz-llm")
         return
     answers: list[float] = []
 
     def peer() -> None:
-        answers[:] = genz(asked)
+        answers[:] = genz(pairs)
 
-    theirs = PEER_POINTS / seconds(peer)
-    print(
-        f"(b) {PEER_MODEL} on {PEER_SYSTEM}, GenZ, one at a time {theirs:14,.1f} designs/s   ours {ours / theirs:,.0f}x"
-    )
+    theirs = PEER_POINTS / medians({"peer": peer}, 1)["peer"]
     ratios = frame["tokens_per_s"].to_numpy() / np.array(answers)
-    print(
-        f"    tokens/s, ours over GenZ's at the same {PEER_POINTS} points: median {np.median(ratios):.2f}, "
+    note = (
+        f"tokens/s, ours over GenZ's at the same {PEER_POINTS} points: median {np.median(ratios):.2f}, "
         f"{ratios.min():.2f} to {ratios.max():.2f}"
     )
-
-
-if __name__ == "__main__":
-    main()
+    yield Measure(name, ours, "designs/s", "GenZ, one at a time", theirs, note)

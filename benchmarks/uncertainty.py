@@ -1,22 +1,19 @@
 """Sobol indices of the fleet's TCO ratio: `analyse` and `sobol` beside SALib's sample and analyze, in one run.
 
-    python benchmarks/uncertainty.py [samples]
-
 Both sample as many points of the same factors, evaluate the same vectorised model and draw as many bootstrap resamples.
-Prints medians of the parts, their ratio, and whether the indices agree within their intervals. Needs SALib (the test
-extra).
+Needs SALib (the test extra).
 """
 
 import statistics
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from SALib.analyze import sobol as salib_analyze
 from SALib.sample import sobol as salib_sample
 
+from benchmarks.measure import Measure
 from explorer.uncertainty import Scenario, analyse, factors_of
 from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.scenario import Machine
@@ -29,17 +26,17 @@ ORDERS = (("first", "S1"), ("total", "ST"))
 
 def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
     """Median seconds of `work`, and what it returned last."""
-    seconds, found = [], None
+    seconds, result = [], None
     for _ in range(runs):
         start = time.perf_counter()
-        found = work()
+        result = work()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), found
+    return statistics.median(seconds), result
 
 
-def main() -> None:
-    """Run and print."""
-    samples = int(sys.argv[1]) if len(sys.argv) > 1 else 4096
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield the seconds of both, whole and of the indices alone, and how well the indices agree."""
+    samples = 256 if quick else 4096
     machine = Machine.of(Scenario())
     spreads = machine.spreads(machine.quantities())
     factors = factors_of(list(spreads), machine.correlations)
@@ -63,30 +60,22 @@ def main() -> None:
             problem, outputs, calc_second_order=False, num_resamples=RESAMPLES, seed=1, print_to_console=False
         )
 
-    ours_draw, found = timed(lambda: analyse(samples=samples))
-    ours_estimate, indices = timed(lambda: found.sobol(OUTPUT, resamples=RESAMPLES))
+    ours_draw, analysis = timed(lambda: analyse(samples=samples))
+    ours_estimate, indices = timed(lambda: analysis.sobol(OUTPUT, resamples=RESAMPLES))
     their_sample, unit = timed(sampled)
     their_model, outputs = timed(lambda: evaluated(unit))
     their_estimate, theirs = timed(lambda: analysed(outputs))
     ours, whole = ours_draw + ours_estimate, their_sample + their_model + their_estimate
 
-    print(
-        f"{len(members)} constants in {len(factors)} factors, {samples:,} samples, {len(unit):,} points, "
-        f"{RESAMPLES} resamples"
-    )
-    print(f"ours:  sample + evaluate {ours_draw:7.2f} s, indices {ours_estimate:7.3f} s, all {ours:7.2f} s")
-    print(
-        f"SALib: sample {their_sample:7.2f} s, evaluate {their_model:7.2f} s, indices {their_estimate:7.3f} s, "
-        f"all {whole:7.2f} s"
-    )
-    print(f"SALib over ours: all {whole / ours:.1f}x, indices alone {their_estimate / ours_estimate:.1f}x")
+    note = f"{len(members)} constants, {len(factors)} factors, {len(unit):,} points, {RESAMPLES} resamples"
+    yield Measure("sample, evaluate, indices", ours, "s", "SALib", whole, note)
     table = indices.set_index("name").loc[[factor.name for factor in factors]]
+    agreement = []
     for order, key in ORDERS:
         apart = np.abs(table[order].to_numpy() - theirs[key])
         width = (table[f"{order}_high"] - table[f"{order}_low"]).to_numpy() / 2 + theirs[f"{key}_conf"]
-        agree = f"{(apart <= width).sum()} of {len(factors)} within the intervals"
-        print(f"{order} order: largest difference {apart.max():.4f}, {agree}")
-
-
-if __name__ == "__main__":
-    main()
+        agreement.append(
+            f"{order} order: largest difference {apart.max():.4f}, {(apart <= width).sum()} of {len(factors)} within "
+            "the intervals"
+        )
+    yield Measure("indices alone", ours_estimate, "s", "SALib", their_estimate, "; ".join(agreement))
