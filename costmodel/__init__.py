@@ -9,16 +9,23 @@ Numbers in, numbers out: it knows nothing of models or architectures. Every func
     4560
 """
 
-from costmodel import conventions, dies, masks, nre, power, silicon, yields
-from costmodel.bill import Bill, hardwired_bill, nodes
-from costmodel.books import book_names, load_book
-from costmodel.carbon import Carbon, ModuleCarbon, carbon, module_carbon, regions
-from costmodel.compare import Comparison, Pair, compare, gpu_carbon, hardwired_carbon
-from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
-from costmodel.effects import convention_effects
-from costmodel.power import system_it_power_w
-from costmodel.table4 import ModelMasks, table4
-from costmodel.tco import Tco, fleet_tco, gpu_tco, gpus_to_match, tco
+from typing import TYPE_CHECKING
+
+from hwbase.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from costmodel import conventions, dies, masks, nre, power, silicon, yields
+    from costmodel.bill import Bill, hardwired_bill, nodes
+    from costmodel.books import book_names, load_book
+    from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
+    from costmodel.comparison import Comparison, Pair, compare, gpu_carbon, hardwired_carbon
+    from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
+    from costmodel.effects import convention_effects
+    from costmodel.power import system_it_power_w
+    from costmodel.model_masks import ModelMasks, table4
+    from costmodel.ownership import Tco, fleet_tco, gpu_tco, gpus_to_match, tco
+else:
+    __getattr__, __dir__ = lazy_names(__name__, __file__)
 
 __all__ = [
     "AS_PUBLISHED",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from costmodel.compare import Comparison, compare
+from costmodel.comparison import Comparison, compare
 from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions, differences
 from hwbase import Book
 

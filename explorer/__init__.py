@@ -3,19 +3,26 @@
 # hwsim first: it notices when a user's own file hides one of our packages.
 import hwsim  # noqa: F401  # isort: skip
 
-from explorer.allocation.allocate import Allocation, allocate, allocation_front
-from explorer.allocation.costs import cost_table, hardwired_silicon
-from explorer.papers.reproduce import reproduce
-from explorer.papers.scoreboard import Row, Scoreboard
-from explorer.pricing.economics import CostAnswer, cost
-from explorer.pricing.evaluate import evaluate
-from explorer.report.answer import Answer, answer
-from explorer.report.page import render, write_report
-from explorer.report.side_by_side import ModelComparison, compare_models
-from explorer.serving.comparison import ServingComparison, serve_comparison
-from explorer.serving.cost import ServingCost, serving_cost
-from explorer.study import Choice, Integer, Real, Study, StudyResult, load_study
-from explorer.tools.compare import ToolComparison, compare_tools
+from typing import TYPE_CHECKING
+
+from hwbase.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from explorer.allocation.allocate import Allocation, allocate, allocation_front
+    from explorer.allocation.costs import cost_table, hardwired_silicon
+    from explorer.papers.reproduce import reproduce
+    from explorer.papers.scoreboard import Row, Scoreboard
+    from explorer.pricing.economics import CostAnswer, cost
+    from explorer.pricing.evaluate import evaluate
+    from explorer.report.answer import Answer, answer
+    from explorer.report.page import render, write_report
+    from explorer.report.side_by_side import ModelComparison, compare_models
+    from explorer.serving.comparison import ServingComparison, serve_comparison
+    from explorer.serving.cost import ServingCost, serving_cost
+    from explorer.study import Choice, Integer, Real, Study, StudyResult, load_study
+    from explorer.tools.compare import ToolComparison, compare_tools
+else:
+    __getattr__, __dir__ = lazy_names(__name__, __file__)
 
 __all__ = [
     "Allocation",

@@ -8,7 +8,7 @@ import numpy as np
 from hwbase import Record, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number, count
-from hwsim.machines import DEFAULT_GPU
+from hwsim.machine_books import DEFAULT_GPU
 from hwsim.results import Check, SimResult
 from hwsim.technology import BOOKS
 from models import (

@@ -6,8 +6,8 @@ import pandas as pd
 from hwbase import Book
 from hwbase.books import missing_fields
 from hwsim.events.serve import SERVERS
-from hwsim.machines import machine_book, machine_names
-from hwsim.simulate import SIMULATORS
+from hwsim.machine_books import machine_book, machine_names
+from hwsim.simulation import SIMULATORS
 
 #: Constants shown, with their units; NaN where a book does not state one.
 _CONSTANTS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from hwbase import Book, Record
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
-from hwsim.machines import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 
 
 @dataclass(frozen=True)

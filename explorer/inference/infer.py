@@ -9,7 +9,7 @@ import hwsim
 import models
 from explorer.inference.arithmetic import ARITHMETICS, linear_operator
 from hwbase import InputError, Record, unknown_name
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from models.inference import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_MODEL,

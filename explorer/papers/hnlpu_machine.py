@@ -14,7 +14,7 @@ import models
 from explorer.papers.hnlpu_serving import serving_figures
 from explorer.papers.scoreboard import Row, read_rows
 from hwbase import Quantity, load_book
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from hwsim.technology import BOOKS
 
 _CELLS = Path(__file__).with_name("hnlpu_machine.csv")

@@ -13,7 +13,7 @@ import models
 from explorer.papers.hnlpu_economics import published_design
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.check import count
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.

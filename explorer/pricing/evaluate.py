@@ -17,7 +17,7 @@ from hwbase import Book, InputError, unknown_name
 from hwbase.books import split_overrides
 from hwbase.check import count
 from hwsim.chip import MOST_CHIPS, fit_grid
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Points evaluated together: enough work for each NumPy call that two threads hardly wait for each other.

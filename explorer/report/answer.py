@@ -31,7 +31,7 @@ from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Quantity, Record, load_book
 from hwbase.books import split_overrides
 from hwbase.check import count
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 

@@ -15,7 +15,7 @@ from hwbase import InputError, Quantity, Record
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 if TYPE_CHECKING:
-    from costmodel.compare import Pair
+    from costmodel.comparison import Pair
 
 #: Columns that a table bears.
 MOST = 8

@@ -10,7 +10,7 @@ from explorer.documents.tables import LEVELS, Column, Table, frame_table, signed
 from explorer.report.figures.fleet import levels_of, pairs
 
 if TYPE_CHECKING:
-    from costmodel.compare import Comparison
+    from costmodel.comparison import Comparison
 
 
 _BILL_ROWS = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import costmodel
-from costmodel.tco import Upkeep, fleet_tco
+from costmodel.ownership import Upkeep, fleet_tco
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, positive
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 import costmodel
-from costmodel.tco import Upkeep, fleet_tco
+from costmodel.ownership import Upkeep, fleet_tco
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, fraction, positive
 from hwsim.retrieval import load_server

@@ -14,7 +14,7 @@ from hwbase.check import number
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
-from hwsim.machines import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Parameters of `traffic_from`, of `Scheduling` and of `hwsim.serve` that a study may set or vary.

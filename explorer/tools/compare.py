@@ -9,7 +9,7 @@ import pandas as pd
 
 import costmodel
 from costmodel import tools
-from costmodel.carbon import grid_kg_per_kwh
+from costmodel.footprint import grid_kg_per_kwh
 from explorer.papers.cost_tools import published_checks
 from explorer.papers.scoreboard import Scoreboard
 from hwbase import Book, InputError, Quantity, Record, unknown_name

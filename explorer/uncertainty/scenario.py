@@ -17,7 +17,7 @@ from explorer.pricing.evaluate import evaluate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
 from hwbase.books import split_overrides
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Counts that no unit gives away.

@@ -15,7 +15,7 @@ from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
-from hwsim.machines import DEFAULT_GPU, machine_book
+from hwsim.machine_books import DEFAULT_GPU, machine_book
 from models import LLMSpec
 
 #: GPUs of a node.

@@ -26,8 +26,8 @@ from hwsim.events.service import ServiceMachine
 from hwsim.events.slots import Slots
 from hwsim.events.timing import build_timing
 from hwsim.events.traffic import Traffic
-from hwsim.machines import DEFAULT_MACHINE, machine_book
-from hwsim.simulate import check_needs, hardwired
+from hwsim.machine_books import DEFAULT_MACHINE, machine_book
+from hwsim.simulation import check_needs, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology
 
 #: How finely a hardwired machine is simulated.

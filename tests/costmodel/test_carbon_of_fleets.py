@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED, carbon, module_carbon
-from costmodel.carbon import die_carbon_kg
+from costmodel.footprint import die_carbon_kg
 from hwbase import InputError
 
 PAPER = costmodel.load_book("hnlpu-asplos26")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED
 from costmodel.power import facility_power_mw, system_it_power_w
-from costmodel.tco import repeats_worth, spread_worth
+from costmodel.ownership import repeats_worth, spread_worth
 from hwbase import InputError
 
 PAPER = costmodel.load_book("hnlpu-asplos26")

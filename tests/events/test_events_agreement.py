@@ -10,7 +10,7 @@ import hwsim
 import models
 from hwsim.events.serve import serve_hardwired, serve_in_detail
 from hwsim.events.traffic import Traffic, closed_loop, poisson
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 
 GPT = "gpt-oss-120b"
 MACHINES = {

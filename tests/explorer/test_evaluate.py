@@ -12,7 +12,7 @@ import models
 from explorer import evaluate as call
 from explorer.pricing.evaluate import evaluate
 from hwbase import InputError
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 
 MODEL = "gpt-oss-120b"
 BOOKS = {"corrected": "default", "as-published": "hnlpu-asplos26"}

@@ -17,7 +17,7 @@ from explorer.report import figures
 from explorer.report.figures.chip import FIELD_ASPECT, outline_mm, squarify
 from explorer.report.figures.time import PUBLISHED_SHARES, published_boundaries
 from hwbase import InputError
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 
 MODEL = "gpt-oss-120b"
 CONTEXTS = np.array([2048, 65536, 131072, 262144])

@@ -7,7 +7,7 @@ from hypothesis import settings
 
 import hwsim
 import models
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 
 # The first example of a test may read books.
 settings.register_profile("patient", deadline=None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.simulate import hardwired
+from hwsim.simulation import hardwired
 
 SPECS = {name: models.load(name) for name in models.names()}
 MACHINES = {name: hardwired(spec)[:2] for name, spec in SPECS.items()}

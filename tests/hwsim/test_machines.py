@@ -7,7 +7,7 @@ import pytest
 
 import hwsim
 from hwsim.events.traffic import poisson
-from hwsim.machines import KINDS, machine_book, machine_names
+from hwsim.machine_books import KINDS, machine_book, machine_names
 
 MODEL = "gpt-oss-120b"
 REPOSITORY = Path(hwsim.__file__).parents[1]

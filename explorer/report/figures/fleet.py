@@ -13,8 +13,8 @@ from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELL
 
 if TYPE_CHECKING:
     from costmodel.bill import Bill
-    from costmodel.compare import Comparison, Pair
-    from costmodel.tco import Tco
+    from costmodel.comparison import Comparison, Pair
+    from costmodel.ownership import Tco
 
 
 def levels_of(convention: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerato
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.hardwired import READINGS, simulate_hardwired
-from hwsim.machines import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 
