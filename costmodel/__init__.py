@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from costmodel import conventions, dies, masks, nre, power, silicon, yields
     from costmodel.bill import Bill, hardwired_bill, nodes
     from costmodel.books import book_names, load_book
-    from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
     from costmodel.comparison import Comparison, Pair, compare, gpu_carbon, hardwired_carbon
     from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
     from costmodel.effects import convention_effects
-    from costmodel.power import system_it_power_w
+    from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
     from costmodel.model_masks import ModelMasks, table4
     from costmodel.ownership import Tco, fleet_tco, gpu_tco, gpus_to_match, tco
+    from costmodel.power import system_it_power_w
 else:
     __getattr__, __dir__ = lazy_names(__name__, __file__)
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from costmodel.bill import Bill, hardwired_bill
-from costmodel.footprint import Carbon, carbon, module_carbon
 from costmodel.conventions import AS_PUBLISHED, Conventions
-from costmodel.power import system_it_power_w
+from costmodel.footprint import Carbon, carbon, module_carbon
 from costmodel.ownership import Tco, gpu_tco, gpus_to_match, spare_systems, tco
+from costmodel.power import system_it_power_w
 from hwbase import Book, Record
 from hwbase.check import Number, count, non_negative, positive
 

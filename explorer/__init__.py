@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hwbase.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from explorer import uncertainty
     from explorer.allocation.allocate import Allocation, allocate, allocation_front
     from explorer.allocation.costs import cost_table, hardwired_silicon
     from explorer.papers.reproduce import reproduce

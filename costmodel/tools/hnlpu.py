@@ -8,8 +8,8 @@ is inferred from the 124.9 kg (`costmodel.module_carbon` rebuilds them).
 import numpy as np
 
 from costmodel.bill import check_node, wafer
-from costmodel.footprint import grid_kg_per_kwh as grid_of
 from costmodel.conventions import Conventions
+from costmodel.footprint import grid_kg_per_kwh as grid_of
 from costmodel.tools.terms import DieCarbon, DieCost, Estimate, mm2_to_cm2
 from hwbase import Book
 from hwbase.check import Number, positive

@@ -1,23 +1,21 @@
 """Pages that the program itself writes while the site is built: scoreboards, commands, books of constants."""
 
 import html
+import inspect
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import typer
 from mkdocs.structure.files import File
 
 import costmodel
 import explorer
-from explorer.commands.app import app
+from explorer.commands.parser import command_line
 from explorer.papers.reproduce import PAPERS
 from hwbase import Book, book_names
 from hwbase.books import load_book
 from hwsim.technology import BOOKS
 
-#: Width in characters at which the commands' help is folded.
-_WIDTH = 84
 #: Pages of wide tables do without the column of contents; links above the tables take its place.
 _WIDE = ("---", "hide: [toc]", "---")
 _TITLES = {
@@ -72,21 +70,31 @@ def scoreboard_page(paper: str) -> str:
 
 
 def commands_page() -> str:
-    """Return every command with its own help text as Markdown."""
-    lines = ["# Commands", "", "Every command as `--help` prints it. Exit status: 0 success, 1 a comparison failed, "]
-    lines += ["2 bad input, 130 interrupted.", ""]
-    for name, command, context in _commands(typer.main.get_command(app), "hwsim", None):
-        text = re.sub(r" +$", "", command.get_help(context), flags=re.MULTILINE)
-        lines += [f"## {name}", "", "```text", text, "```", ""]
+    """Return every command with its arguments and options as Markdown."""
+    lines = ["# Commands", "", "Exit status: 0 success, 1 a comparison failed, 2 bad input, 130 interrupted.", ""]
+    for path, command, context in _commands(command_line(), "hwsim", None):
+        usage = " ".join([path, *command.collect_usage_pieces(context)])
+        lines += [f"## {path}", "", f"```text\n{usage}\n```", "", inspect.cleandoc(command.help or ""), ""]
+        panels: dict[str, list[Any]] = {}
+        for parameter in command.get_params(context):
+            panels.setdefault(getattr(parameter, "rich_help_panel", None) or "Options", []).append(parameter)
+        for panel, parameters in panels.items():
+            lines += table((panel, "default", ""), map(_parameter, parameters))
     return "\n".join(lines)
 
 
+def _parameter(parameter: Any) -> tuple[str, str, str]:
+    names = ", ".join([*parameter.opts, *parameter.secondary_opts]) if parameter.opts[0].startswith("-") else ""
+    default = "" if parameter.default in (None, False, ()) or callable(parameter.default) else str(parameter.default)
+    required = "required" if parameter.required else default
+    return f"`{names or parameter.name}`", required, parameter.help or ""
+
+
 def _commands(command: Any, name: str, parent: Any) -> Iterator[tuple[str, Any, Any]]:
-    context = command.context_class(
-        command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
-    )
-    yield context.command_path, command, context
-    for inner, child in getattr(command, "commands", {}).items():
+    real = command.load() if hasattr(command, "load") else command
+    context = real.context_class(real, info_name=name, parent=parent)
+    yield context.command_path, real, context
+    for inner, child in getattr(real, "commands", {}).items():
         yield from _commands(child, inner, context)
 
 

@@ -1,9 +1,22 @@
 """Values from the command line: counts with K and M, and `key=value` overrides."""
 
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from hwbase import InputError
-from hwbase.values import read_count as parse_count
+from hwbase.values import read_count as parse_count  # noqa: F401
+
+Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
+]
+UserBook = Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")]
+Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
+Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
+Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
+Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
+
 
 
 def need_count(name: str, text: str) -> int:
@@ -25,6 +38,3 @@ def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str,
             raise InputError(f"{option} {key.strip()} is given twice: expected once")
         overrides[key.strip()] = value.strip()
     return overrides
-
-
-__all__ = ["need_count", "parse_count", "parse_overrides"]

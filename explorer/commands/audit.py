@@ -14,13 +14,9 @@ from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
 
-audit_app = typer.Typer(
-    help="Circuit models against synthesis, and against real data.", no_args_is_help=True, rich_markup_mode=None
-)
 Technology = Annotated[str, typer.Option("--technology", help="Technology book.")]
 
 
-@audit_app.command("neuron")
 def neuron_command(
     inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256,1024",
     slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
@@ -37,7 +33,6 @@ def neuron_command(
         terminal.show_audit(Console(), found)
 
 
-@audit_app.command("activity")
 def activity_command(
     tokens: Annotated[str, typer.Option("--tokens", help="Tokens of the text that are read.")] = str(DEFAULT_TOKENS),
     vectors: Annotated[str, typer.Option("--vectors", help="The last so many tokens are counted.")] = str(

@@ -26,8 +26,6 @@ from explorer.writing import write_text
 from hwbase import InputError
 from models.binarize import parse_codec
 
-retrieve_app = typer.Typer(no_args_is_help=True, help="Search text by embeddings kept in few bits.")
-
 Corpus = Annotated[str, typer.Option("--corpus", help="Documents: a JSON object with id and text a line.")]
 CodecName = Annotated[
     str, typer.Option("--codec", help="Such as float16, int8, pca:128+float8, sign, itq:256, recurrent:2, bebr:2x256.")
@@ -42,7 +40,6 @@ TrainQrels = Annotated[str | None, typer.Option("--train-qrels", help="Their jud
 Cache = Annotated[str | None, typer.Option("--cache", help="The folder that keeps embeddings.")]
 
 
-@retrieve_app.command("build")
 def build_command(
     corpus: Corpus,
     out: Annotated[str, typer.Option("--out", help="The folder of the index.")],
@@ -80,7 +77,6 @@ def build_command(
         Console().print(f"wrote {out}: {index.size:,} documents in {index.bytes:,} bytes", highlight=False)
 
 
-@retrieve_app.command("query")
 def query_command(
     index: Annotated[str, typer.Option("--index", help="The folder of an index.")],
     text: Annotated[list[str] | None, typer.Option("--text", help="What to look for. Repeat it.")] = None,
@@ -126,7 +122,6 @@ def query_command(
         show_frame(Console(), answer["query"], pd.DataFrame(answer["found"], columns=["id", "score"]))
 
 
-@retrieve_app.command("eval")
 def eval_command(
     corpus: Corpus,
     queries: Annotated[str, typer.Option("--queries", help="Queries: a JSON object with id and text a line.")],
@@ -174,7 +169,6 @@ def eval_command(
         show_evaluations(Console(), results)
 
 
-@retrieve_app.command("study")
 def study_command(
     collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
     queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",

@@ -81,11 +81,6 @@ class Live:
         return f"front {len(self.front):,}: {', '.join(best)}"
 
 
-study_app = typer.Typer(
-    help="Vary anything: sample or search a design space, see the front, resume what was interrupted.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 #: What a study without an answer ends with; what was computed is kept.
 NO_ANSWER = 1
 #: Rows of a front that fit a terminal.
@@ -98,7 +93,6 @@ StudyName = Annotated[
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that `hwsim study run` wrote.")]
 
 
-@study_app.command("list")
 def list_command(as_json: AsJson = False, out: Out = None) -> None:
     """The shipped examples."""
     found = [
@@ -112,7 +106,6 @@ def list_command(as_json: AsJson = False, out: Out = None) -> None:
         show_frame(Console(), "Studies that come with hwsim", pd.DataFrame(found))
 
 
-@study_app.command("run")
 def run_command(
     name: StudyName,
     out: Annotated[
@@ -142,7 +135,6 @@ def run_command(
     _tell(result, as_json)
 
 
-@study_app.command("show")
 def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> None:
     """What a study came to: counts, failures, the front and its knee (--out front.csv writes the front)."""
     result = open_result(folder)
@@ -155,7 +147,6 @@ def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> No
         emit(result, out)
 
 
-@study_app.command("why")
 def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = None) -> None:
     """Which points of the front beat a point, and by how much in each objective."""
     result = open_result(folder)

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED
-from costmodel.power import facility_power_mw, system_it_power_w
 from costmodel.ownership import repeats_worth, spread_worth
+from costmodel.power import facility_power_mw, system_it_power_w
 from hwbase import InputError
 
 PAPER = costmodel.load_book("hnlpu-asplos26")

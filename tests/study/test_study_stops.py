@@ -249,7 +249,7 @@ def test_killed_at_ten_random_moments(sampler, tmp_path, environment):
 def test_killed_with_its_workers(tmp_path, environment):
     """Two processes at work when their study is killed: they end, and the study goes on."""
     path = write_study(tmp_path, "slow", 200)
-    arguments = [sys.executable, "-c", "from explorer import cli; cli.main()", "study", "run", str(path)]
+    arguments = [sys.executable, "-c", "from explorer.commands.app import main; main()", "study", "run", str(path)]
     out = tmp_path / "out"
     process = subprocess.Popen([*arguments, "--out", str(out)], env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -272,7 +272,7 @@ def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
     path, out = write_study(tmp_path, "slow", 400), tmp_path / "out"
     # A background job may have the signal ignored, and its children with it.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code = f"{listening}from explorer import cli; cli.main()"
+    code = f"{listening}from explorer.commands.app import main; main()"
     arguments = [sys.executable, "-c", code, "study", "run", str(path)]
     process = subprocess.Popen(
         [*arguments, "--out", str(out), "--workers", workers],

@@ -1,0 +1,75 @@
+"""The commands of `hwsim` under the headings of its help: where each is, and one line on what it answers."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A command: what is typed, its `module:function` in this package (none for a group), one line of help."""
+
+    name: str
+    target: str
+    help: str
+
+
+ABOUT = "What if we built this chip for this model: how fast, how much energy, silicon, dollars and carbon?"
+
+COMMANDS: dict[str, tuple[Entry, ...]] = {
+    "Answers": (
+        Entry("report", "report:report_command", "Speed, energy, silicon, dollars and carbon: a summary and a page."),
+        Entry("simulate", "simulate:simulate_command", "Speed, latency, energy and what binds; also under traffic."),
+        Entry("cost", "cost:cost_command", "Dollars and carbon of a fleet, beside the GPUs that match it."),
+        Entry("compare-serving", "compare_serving:compare_serving_command", "A trace on one machine and on GPUs."),
+        Entry("scan", "scan:scan_command", "What an index of codes costs to scan on engines, servers and GPUs."),
+    ),
+    "Choices": (
+        Entry("study", "", "Vary anything: sample or search a design space, see the front, resume."),
+        Entry("uncertainty", "uncertainty:uncertainty_command", "How sure an answer is, and what decides it."),
+        Entry("break-even", "uncertainty:break_even_command", "Where hardwiring begins to pay, with bands."),
+        Entry("allocate", "allocate:allocate_command", "Bits for each layer: least loss within budgets, with a bound."),
+        Entry("hardwire", "hardwire:hardwire_command", "Least silicon, masks and dollars at a perplexity floor."),
+    ),
+    "Real models": (
+        Entry("infer", "inference:infer_command", "Run a language model in an arithmetic; what the chip would take."),
+        Entry("quality", "inference:quality_command", "What an arithmetic costs in perplexity."),
+        Entry("sensitivity", "precision:sensitivity_command", "What rounding each layer alone costs, measured."),
+        Entry("fronts", "precision:fronts_command", "Spend budgets of bits by several schemes, and measure each."),
+        Entry("wiring", "wiring:wiring_command", "Weights as wires: slack, tracks, and what broken wires do."),
+        Entry("retrieve", "", "Search text by embeddings kept in few bits."),
+    ),
+    "Evidence": (
+        Entry("reproduce", "reproduce:reproduce_command", "Published figures beside ours; exit 1 if one misses."),
+        Entry("compare-tools", "compare_tools:compare_tools_command", "One die through the formulas of other tools."),
+        Entry("audit", "", "Circuit models against synthesis, and against real data."),
+        Entry("assumptions", "assumptions:assumptions_command", "Constants of a book: range, unit, year, source."),
+        Entry("machines", "machines:machines_command", "The machines that models can run on."),
+        Entry("models", "models:models_command", "The models that are known by name."),
+    ),
+}
+
+#: The commands of each group.
+GROUPS: dict[str, tuple[Entry, ...]] = {
+    "study": (
+        Entry("list", "study:list_command", "The studies that come with hwsim."),
+        Entry("run", "study:run_command", "Evaluate every point of a study; resumes one begun earlier."),
+        Entry("show", "study:show_command", "What a study came to: counts, failures, the front and its knee."),
+        Entry("why", "study:why_command", "Which points of the front beat a point, and by how much."),
+    ),
+    "retrieve": (
+        Entry("build", "retrieve:build_command", "Embed documents, code them and write an index."),
+        Entry("query", "retrieve:query_command", "Find the nearest documents of an index."),
+        Entry("eval", "retrieve:eval_command", "Score codecs on judged queries."),
+        Entry("study", "retrieve:study_command", "Quality against bits and dollars: every codec on real text."),
+    ),
+    "audit": (
+        Entry("neuron", "audit:neuron_command", "Simulate and synthesise a hardwired neuron beside its model."),
+        Entry("activity", "audit:activity_command", "How often wires and cells switch on a real model's data."),
+    ),
+}
+
+#: Options of `hwsim` itself.
+OPTIONS = {
+    "--version": "Print the version.",
+    "--install-completion": "Install completion of commands and options for this shell.",
+    "--show-completion": "Print the completion of this shell, to copy or change it.",
+    "--help": "Show this message. Every command has its own: hwsim COMMAND --help.",
+}

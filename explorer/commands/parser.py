@@ -1,0 +1,76 @@
+"""The typer side of the command line: groups whose commands are imported when they run."""
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from explorer.commands.contents import ABOUT, COMMANDS, GROUPS, Entry
+from hwbase import InputError
+
+#: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
+UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+INTERRUPTED = 130
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command in a group's list, and loads the function behind it when its arguments are parsed."""
+
+    def __init__(self, entry: Entry, panel: str | None = None) -> None:
+        super().__init__(entry.name, help=entry.help, rich_help_panel=panel)
+        self.target = entry.target
+
+    def load(self) -> Any:
+        """Return the command itself: the annotations of its function are the options, its docstring is the help."""
+        module, _, function = self.target.partition(":")
+        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        app.command(self.name)(getattr(import_module(f"explorer.commands.{module}"), function))
+        return typer.main.get_command(app)
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parse `args` as the command behind the name does."""
+        return self.load().make_context(info_name, args, parent=parent, **extra)
+
+
+def command_line() -> Any:
+    """Return the whole command with its groups; only tables are read for it."""
+    app = typer.Typer(name="hwsim", no_args_is_help=True, rich_markup_mode="rich")
+    app.callback(invoke_without_command=True, help=ABOUT)(_root)
+    root: Any = typer.main.get_command(app)
+    for panel, entries in COMMANDS.items():
+        for entry in entries:
+            root.add_command(LazyCommand(entry, panel) if entry.target else _group(entry, panel))
+    return root
+
+
+def _group(entry: Entry, panel: str) -> TyperGroup:
+    return TyperGroup(
+        name=entry.name,
+        help=entry.help,
+        commands={inner.name: LazyCommand(inner) for inner in GROUPS[entry.name]},
+        rich_help_panel=panel,
+        rich_markup_mode="rich",
+        no_args_is_help=True,
+    )
+
+
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Options before a command; `explorer.commands.app` answers them where they come first."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit status; raises `InputError` for a wrong command line.
+
+    Raises `KeyboardInterrupt` where the user ended it.
+    """
+    try:
+        status = command_line().main(args=arguments, prog_name="hwsim", standalone_mode=False)
+    except UsageError as error:
+        raise InputError(error.format_message()) from None  # type: ignore[attr-defined]
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    # Some versions of typer return an interrupt's status in place of raising it.
+    if status == INTERRUPTED:
+        raise KeyboardInterrupt
+    return status if isinstance(status, int) else 0
