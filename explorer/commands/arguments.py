@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hwbase import InputError
-from hwbase.values import read_count as parse_count  # noqa: F401
+from hwbase.values import read_count as parse_count
 
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
 Set = Annotated[
@@ -16,7 +16,6 @@ Context = Annotated[str, typer.Option("--context", help="Positions a sequence ha
 Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
 Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
 Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
-
 
 
 def need_count(name: str, text: str) -> int:

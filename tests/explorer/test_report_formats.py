@@ -307,7 +307,9 @@ def test_digest_follows_the_numbers():
     book = costmodel.load_book()
     assert book_sha256(book) == book_sha256(costmodel.load_book("default"))
     assert book_sha256(book) != book_sha256(book.override({"n5.d0_per_cm2": 0.12}))
-    assert book_sha256(dataclasses.replace(book, header=dataclasses.replace(book.header, name="mine"))) == book_sha256(book)
+    assert book_sha256(dataclasses.replace(book, header=dataclasses.replace(book.header, name="mine"))) == book_sha256(
+        book
+    )
 
 
 def test_date_is_there_only_if_given():
