@@ -323,6 +323,13 @@ def test_time_by_hand():
     assert carry_save_levels(9) >= 4 and carry_save_levels(3) >= 1
 
 
+@pytest.mark.parametrize("name", MULTI)
+def test_spare_ports_delay_a_neuron_like_wired_ones(name):
+    # All spare: as deep as a neuron of twice the inputs, whose counts have a bit more.
+    plain, spare, twice = (neuron_levels(n, FORMATS[name], s) for n, s in [(1024, 0.0), (1024, 1.0), (2048, 0.0)])
+    assert plain < spare == twice
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(MULTI), SIZES, SIZES)
 def test_a_wider_neuron_is_never_quicker(name, one, other):
