@@ -1,6 +1,5 @@
 """Formats against ml_dtypes' own casts and the specifications; packing; quantised tensors."""
 
-import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from hwbase import FORMATS, InputError
 from hwsim import kernels
 
-CASTS = {"fp4": ml_dtypes.float4_e2m1fn, "fp8_e4m3": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2}
+CASTS = {name: FORMATS[name].dtype for name in kernels.ELEMENTS if FORMATS[name].kind == "float"}
 FLOATS = hnp.arrays(np.float32, st.integers(0, 70), elements=st.floats(-1e5, 1e5, width=32))
 TENSORS = hnp.arrays(
     np.float32,
