@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from benchmarks.measure import Measure
-from explorer.inference.arithmetic import ARITHMETICS, linear_operator
+from explorer.inference.arithmetic import COMPARED, linear_operator
 from models.inference import FloatLinear, Transformer, read_model
 
 RUNS = 5
@@ -46,7 +46,7 @@ def measures(quick: bool) -> Iterator[Measure]:
     yield Measure("vecdot (ours)", ours / 1e9, "GB/s", "reading (sum)", reading / 1e9)
     bound = reading / size
     prompt = np.arange(100, 100 + PREFILL)
-    for arithmetic in ARITHMETICS:
+    for arithmetic in COMPARED:
         model = Transformer(weights, linear_operator(weights, arithmetic))
         cache = model.cache(8 + tokens)
 

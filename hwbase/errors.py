@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+#: A name is suggested if it is at least this near to the given one (0 to 1, as difflib counts).
+_NEAR = 0.5
+
 
 class InputError(ValueError):
     """Input that cannot be used. The message is one sentence fit for a user; the command line exits with 2."""
@@ -18,10 +21,14 @@ def unknown_name(what: str, given: object, valid: Iterable[str], aliases: Iterab
     hwbase.errors.InputError: unknown machine 'hnpu'; did you mean 'hnlpu'?
     """
     names = sorted(str(name) for name in valid)
-    lowered = {name.lower(): name for name in (*names, *(str(name) for name in aliases))}
-    near = difflib.get_close_matches(str(given).lower(), list(lowered), n=1, cutoff=0.5)
     message = f"unknown {what} {str(given)!r}"
-    if near:
-        return InputError(f"{message}; did you mean {lowered[near[0]]!r}?")
+
+    def nearness(name: str) -> float:
+        return difflib.SequenceMatcher(None, name.lower(), str(given).lower()).ratio()
+
+    # Of several that are equally near, a name comes before an alias.
+    near = max((*reversed(names), *map(str, aliases)), key=nearness, default="")
+    if nearness(near) >= _NEAR:
+        return InputError(f"{message}; did you mean {near!r}?")
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return InputError(f"{message}; expected one of: {shown}")

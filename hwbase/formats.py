@@ -139,6 +139,11 @@ class NumberFormat(Record):
         return np.dtype(getattr(ml_dtypes, self.dtype_name, self.dtype_name))
 
     @property
+    def has_power_of_two_scales(self) -> bool:
+        """Whether scales are powers of two, so that multiplying by one shifts."""
+        return self.scale is not None and self.scale.kind == "float" and self.scale.mantissa_bits == 0
+
+    @property
     def bits_per_weight(self) -> float:
         """Bits stored for a weight, with its share of what a group shares (not of what a row or a matrix shares)."""
         return float(self.bits) if self.group is None else self.bits + self._shared_bits / self.group
@@ -275,4 +280,7 @@ def _adapter() -> TypeAdapter[NumberFormat]:
 
 #: Every number format by name.
 FORMATS: dict[str, NumberFormat] = read_formats(Path(__file__).with_name("formats.toml"))
+_INTEGERS = [each.bits for each in FORMATS.values() if each.kind == "integer" and each.scale is None]
+#: Fewest and most bits of the integers "intB" and "uintB".
+INTEGER_BITS = (min(_INTEGERS), max(_INTEGERS))
 _NAMES = {name: each.name for each in FORMATS.values() for name in (each.name, *each.aliases)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwbase import unknown_name
+from hwbase import FORMATS, unknown_name
 from hwbase.check import Number, count
 from hwsim.chip import Chip, build_chip
 from hwsim.design import HardwiredDesign
@@ -18,6 +18,7 @@ from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
 from models import LLMSpec, embedding_table_elements, kv_bytes_per_sequence
+from models.memory import BITS_PER_BYTE
 
 _ACCOUNTS = {"as-published": published, "pipelined": occupancy}
 READINGS = tuple(_ACCOUNTS)
@@ -146,8 +147,8 @@ def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, wi
 
 
 def embedding_bytes(model: LLMSpec) -> float:
-    """Return the bytes of the embedding table, which stays in memory at 16 bits an element."""
-    return embedding_table_elements(model) * 2.0
+    """Return the bytes of the embedding table, which stays in memory in bfloat16."""
+    return embedding_table_elements(model) * FORMATS["bf16"].bits_per_weight / BITS_PER_BYTE
 
 
 def _prefill_s(model: LLMSpec, design: HardwiredDesign, prompt: Number, windows: bool, reading: str) -> Number:

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from hwbase import InputError, Record, unknown_name
-from hwbase.check import count
+from hwbase import FORMATS, InputError, NumberFormat, Record, number_format
 from hwsim.technology import Technology
 
-#: Magnitudes of FP4 E2M1 in units of one half, in code order (OCP Microscaling Formats v1.0).
-FP4_HALVES = (0, 1, 2, 3, 4, 6, 8, 12)
-#: Widest integer weights that the circuits are built for.
+#: Widest weights that the circuits are built for.
 MAX_WEIGHT_BITS = 8
-#: Step of the mean-square-optimal uniform quantiser of a unit Gaussian, 1 to 8 bits (Max, IRE Trans. IT-6, 1960).
-OPTIMAL_STEP = (1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308)
+#: Formats that a circuit can have in metal: one number a weight, and either sign.
+HARDWIRED = tuple(n for n, f in FORMATS.items() if f.bits <= MAX_WEIGHT_BITS and f.lowest < 0 and f.scale is None)
+#: Constant of the technology book with the standard deviation of weights in a format whose step is not the optimal one.
+_MEASURED_SPREADS = {"fp4": "fp4_sigma"}
+#: Formats whose weights' spread is known, so that no histogram need be given.
+SPREAD_KNOWN = tuple(n for n in HARDWIRED if FORMATS[n].gaussian_step is not None or n in _MEASURED_SPREADS)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class WeightFormat(Record):
 
 
 def weight_format(name: str, technology: Technology, histogram: np.ndarray | None = None) -> WeightFormat:
-    """Return the format called "fp4" or "int1" .. "int8", its histogram given or that of Gaussian weights.
+    """Return the format of that name, such as "fp4" or "int4", its histogram given or that of Gaussian weights.
 
-    "int1" is the binary set {-1, +1}; "intB" is two's complement with B bits. A given `histogram` (regions,) is over
-    the ascending distinct values. The Gaussian spread in steps of the grid is `fp4_sigma` of the technology book for
-    FP4 and that of the optimal uniform quantiser for integers. Raises `InputError` for an unknown name or a histogram
+    Values are in units of the format's least magnitude. A given `histogram` (regions,) is over the ascending distinct
+    values. The standard deviation of Gaussian weights is `fp4_sigma` of the technology book for FP4 and otherwise that
+    for which the format's step is optimal (`gaussian_step`). Raises `InputError` for an unknown name or a histogram
     that is not a distribution.
 
     >>> from hwsim.technology import load_technology
@@ -75,20 +76,37 @@ def weight_format(name: str, technology: Technology, histogram: np.ndarray | Non
     >>> fp4.values.tolist()
     [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12]
     """
-    known = ["fp4", *(f"int{b}" for b in range(1, MAX_WEIGHT_BITS + 1))]
-    if name not in known:
-        raise unknown_name("weight format", name, known)
-    if name == "fp4":
-        if np.size(technology.fp4_sigma) > 1:
-            raise InputError("fp4_sigma varies: expected one number, because it shapes the circuit of every neuron")
-        bits, sigma = 4, 2.0 * float(np.mean(technology.fp4_sigma))
-        values = np.array(sorted({s * m for m in FP4_HALVES for s in (-1, 1)}))
-    else:
-        bits = int(count("weight bits", int(name[3:]), high=MAX_WEIGHT_BITS))
-        values = np.array([-1, 1]) if bits == 1 else np.arange(-(2 ** (bits - 1)), 2 ** (bits - 1))
-        sigma = 1.0 / OPTIMAL_STEP[bits - 1]
-    frequencies = gaussian_histogram(values, sigma) if histogram is None else np.asarray(histogram, dtype=float)
-    return WeightFormat(name, bits, values, frequencies)
+    format = number_format(name, "weight format", among=SPREAD_KNOWN if histogram is None else HARDWIRED)
+    values = np.unique(integers(format))
+    frequencies = (
+        gaussian_histogram(values, _spread(format, technology))
+        if histogram is None
+        else np.asarray(histogram, dtype=float)
+    )
+    return WeightFormat(format.name, format.bits, values, frequencies)
+
+
+def integers(format: NumberFormat) -> np.ndarray:
+    """Return the finite values of a format's codes in units of its least magnitude, int64, in the order of the codes.
+
+    Raises `InputError` for a format whose values are not whole multiples of it.
+    """
+    multiples = format.code_values[np.isfinite(format.code_values)] / format.least
+    if not np.array_equal(multiples, np.rint(multiples)):
+        raise InputError(f"{format.name}: expected values that are whole multiples of the least, {format.least:g}")
+    return multiples.astype(np.int64)
+
+
+def _spread(format: NumberFormat, technology: Technology) -> float:
+    """Return the standard deviation of Gaussian weights in units of the format's least magnitude."""
+    if format.name not in _MEASURED_SPREADS:
+        assert format.gaussian_step is not None
+        return 1.0 / format.gaussian_step
+    constant = _MEASURED_SPREADS[format.name]
+    spread = getattr(technology, constant)
+    if np.size(spread) > 1:
+        raise InputError(f"{constant} varies: expected one number, because it shapes the circuit of every neuron")
+    return float(np.mean(spread)) / format.least
 
 
 def gaussian_histogram(values: np.ndarray, sigma: float) -> np.ndarray:

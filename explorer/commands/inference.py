@@ -11,10 +11,9 @@ from explorer.commands.arguments import need_count
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
-from explorer.inference.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS
+from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS
 from explorer.inference.infer import Inference, infer
 from explorer.inference.perplexity import (
-    BITS,
     DEFAULT_TOKENS,
     HEADS,
     QualityTable,
@@ -32,7 +31,9 @@ WeightsFile = Annotated[str | None, typer.Option("--weights-file", help="A GGUF 
 def infer_command(
     prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
     model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = DEFAULT_MODEL,
-    arithmetic: Annotated[str, typer.Option("--arithmetic", help=f"One of {', '.join(ARITHMETICS)}.")] = "float",
+    arithmetic: Annotated[
+        str, typer.Option("--arithmetic", help=f"{', '.join(COMPARED)}, or another format such as nvfp4.")
+    ] = "float",
     tokens: Annotated[str, typer.Option("--tokens", help="Most tokens to generate.")] = "64",
     chat: Annotated[bool, typer.Option("--chat/--no-chat", help="Ask as a question, or go on with the text.")] = True,
     scaling: Annotated[
@@ -83,7 +84,8 @@ def infer_command(
 
 def quality_command(
     arithmetic: Annotated[
-        list[str] | None, typer.Option("--arithmetic", help=f"Only these rows (repeat it): {', '.join(BITS)}.")
+        list[str] | None,
+        typer.Option("--arithmetic", help=f"Only these rows (repeat it): {', '.join(COMPARED)}, nvfp4 ..."),
     ] = None,
     scalings: Annotated[
         bool, typer.Option("--scalings", help="Instead, each way to scale activations, in 8 and 6 bits.")
@@ -108,7 +110,7 @@ def quality_command(
             raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
     else:
-        cases = arithmetic_cases(arithmetic or tuple(BITS), HEADS if head in (None, "both") else (head,))
+        cases = arithmetic_cases(arithmetic or COMPARED, HEADS if head in (None, "both") else (head,))
     if out is not None and not Path(out).absolute().parent.is_dir():
         raise InputError(f"cannot write {out!r}: expected a folder that exists")
     size, length = need_count("tokens", tokens), need_count("window", window)

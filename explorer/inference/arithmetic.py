@@ -2,28 +2,58 @@
 
 - float: float32 throughout, the weights as the file has them;
 - int8: W8 per output channel, A8, exact integer products;
-- int4: W4 per output channel, float activations;
-- mxfp4: W4 in MX blocks of 32 inputs, float activations;
-- hardwired: W4 in MX blocks, A8, by the Hardwired-Neuron's exact integer arithmetic.
+- hardwired: W4 in MX blocks, A8, by the Hardwired-Neuron's exact integer arithmetic;
+- any other number format that kernels round to, such as int4 (W4 per output channel), mxfp4 (W4 in MX blocks of 32
+  inputs) or nvfp4: float activations.
 
 All matrices are converted, the head too unless it is asked to stay float; the embedding table (a lookup), norms,
 attention and SwiGLU stay float32. Weights are rounded to nearest and nothing is trained or searched for.
 """
 
-from typing import Literal, get_args
+from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import unknown_name
-from hwsim.kernels import block_matvec, dequantise, prepare_blocks, quantise
+from hwbase import FORMATS, NumberFormat, unknown_name
+from hwsim.kernels import ELEMENTS, GROUPED, block_matvec, dequantise, prepare_blocks, quantise
 from hwsim.kernels.blocks import BLOCK_METHODS, BlockMethod
 from models.inference import HEAD, FloatLinear, Linear, QuantisedActivations, Weights, multiply, quantise_activations
 from models.inference.activations import check_scaling
 
-Arithmetic = Literal["float", "int8", "int4", "mxfp4", "hardwired"]
-ARITHMETICS: tuple[str, ...] = get_args(Arithmetic)
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The format of the weights, and whether activations are integers too; `name` is what tables call the weights."""
+
+    name: str
+    weights: NumberFormat
+    integer_activations: bool = False
+
+    def title(self, activation_bits: int) -> str:
+        """Return what a table calls it; "A16" is how the field names activations that stay float (here float32)."""
+        if self.weights is FORMATS["fp32"]:
+            return self.name
+        return f"{self.name} W{self.weights.bits}A{activation_bits if self.integer_activations else 16}"
+
+
+def _arithmetic(format: NumberFormat) -> Arithmetic:
+    name = format.label if format.group else f"{format.label} per channel"
+    return Arithmetic(name, format, integer_activations=format.name == "int8")
+
+
+#: Every arithmetic by name: those that are compared first, then the other number formats.
+ARITHMETICS: dict[str, Arithmetic] = {
+    "float": Arithmetic("float32", FORMATS["fp32"]),
+    "mxfp4": _arithmetic(FORMATS["mxfp4"]),
+    "hardwired": Arithmetic("hardwired", FORMATS["mxfp4"], integer_activations=True),
+    "int8": _arithmetic(FORMATS["int8"]),
+    "int4": _arithmetic(FORMATS["int4"]),
+}
+#: Those that are compared unless others are asked for.
+COMPARED = tuple(ARITHMETICS)
+ARITHMETICS |= {name: _arithmetic(FORMATS[name]) for name in (*GROUPED, *ELEMENTS) if name not in ARITHMETICS}
 #: Those whose activations are integers too.
-INTEGER_ACTIVATIONS = ("hardwired", "int8")
+INTEGER_ACTIVATIONS = tuple(sorted(name for name, each in ARITHMETICS.items() if each.integer_activations))
 #: Sums of magnitudes up to this are exact in float32, in any order.
 _EXACT32 = 1 << 24
 #: Elements of a product that are held in 64 bits at once.
@@ -59,7 +89,8 @@ def linear_operator(
     elif arithmetic == "int8":
         body = IntegerLinear({n: ChannelMatrix(w) for n, w in matrices.items()}, scaling, activation_bits)
     else:
-        body = FloatLinear({name: _rounded(matrix, arithmetic) for name, matrix in matrices.items()})
+        format = ARITHMETICS[arithmetic].weights
+        body = FloatLinear({name: _rounded(matrix, format) for name, matrix in matrices.items()})
     if not float_head:
         return body
 
@@ -69,13 +100,13 @@ def linear_operator(
     return linear
 
 
-def _rounded(matrix: np.ndarray, arithmetic: str) -> np.ndarray:
-    """Return the matrix as float32 after a stay in a 4-bit format (or untouched for float)."""
-    if arithmetic == "mxfp4":
-        return dequantise(quantise(matrix, "mxfp4", axis=1))
-    if arithmetic == "int4":
-        return dequantise(quantise(matrix, "int4", per="channel", axis=0))
-    return matrix
+def _rounded(matrix: np.ndarray, format: NumberFormat) -> np.ndarray:
+    """Return the matrix as float32 after a stay in a low-bit format, with scales per output channel or its own."""
+    if format is FORMATS["fp32"]:
+        return matrix
+    if format.group is not None:
+        return dequantise(quantise(matrix, format.name, axis=1))
+    return dequantise(quantise(matrix, format.name, per="channel", axis=0))
 
 
 class ChannelMatrix:

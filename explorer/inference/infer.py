@@ -10,6 +10,7 @@ import models
 from explorer.inference.arithmetic import ARITHMETICS, linear_operator
 from hwbase import InputError, Record, unknown_name
 from hwsim.simulation import hardwired
+from hwsim.weights import SPREAD_KNOWN
 from models.inference import (
     DEFAULT_MAX_TOKENS,
     DEFAULT_MODEL,
@@ -176,11 +177,11 @@ def infer(
 def chip_run(model: str | models.LLMSpec, prompt_tokens: int, tokens: int, arithmetic: str = "hardwired") -> ChipRun:
     """Return what a prompt and `tokens` new tokens take on the hardwired chip (pipelined reading).
 
-    A chip has integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, all others on FP4. The
+    A chip has integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, floats on FP4. The
     context is that of the run's middle. Raises `InputError` for a model that `hwsim.simulate` does not know.
     """
     spec = models.load(model) if isinstance(model, str) else model
-    weights = arithmetic if arithmetic in ("int4", "int8") else "fp4"
+    weights = arithmetic if arithmetic in SPREAD_KNOWN else "fp4"
     context = prompt_tokens + max(tokens, 1) // 2
 
     def ask(batch: int | None) -> hwsim.SimResult:

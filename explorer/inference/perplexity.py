@@ -14,23 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from explorer.inference.arithmetic import ARITHMETICS, INTEGER_ACTIVATIONS, linear_operator
+from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS, linear_operator
 from explorer.inference.text import real_text
-from hwbase import InputError, Record, check, unknown_name
+from hwbase import FORMATS, InputError, Record, check, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
 
 #: Tokens scored unless the caller says otherwise.
 DEFAULT_TOKENS = 4096
-#: Bits of weights and activations (32 where they stay float) of each arithmetic, in the order of the table.
-BITS = {"float": (32, 32), "mxfp4": (4, 32), "hardwired": (4, 8), "int8": (8, 8), "int4": (4, 32)}
-#: What the rows are called; "A16" is how the field names activations that stay float (here float32).
-_TITLES = {
-    "float": "float32",
-    "mxfp4": "MXFP4 W4A16",
-    "hardwired": "hardwired W4A{bits}",
-    "int8": "INT8 per channel W8A{bits}",
-    "int4": "INT4 per channel W4A16",
-}
 
 HEADS = ("converted", "float")
 
@@ -91,13 +81,13 @@ class Case:
     @property
     def title(self) -> str:
         """What the row is called, scaling and head aside."""
-        return _TITLES[self.arithmetic].format(bits=self.activation_bits)
+        return ARITHMETICS[self.arithmetic].title(self.activation_bits)
 
 
-def arithmetic_cases(arithmetics: Sequence[str] = tuple(BITS), heads: Sequence[str] = HEADS) -> tuple[Case, ...]:
+def arithmetic_cases(arithmetics: Sequence[str] = COMPARED, heads: Sequence[str] = HEADS) -> tuple[Case, ...]:
     """Return the rows of a table: float first, to compare with, then each arithmetic with each kind of head.
 
-    Raises `InputError` for names that are not in `BITS` or `HEADS`.
+    Raises `InputError` for names that are not in `ARITHMETICS` or `HEADS`.
     """
     for name in arithmetics:
         if name not in ARITHMETICS:
@@ -173,15 +163,15 @@ def measure(
 
 
 def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) -> QualityRow:
-    weight_bits, activation_bits = BITS[case.arithmetic]
-    integers = case.arithmetic in INTEGER_ACTIVATIONS
+    arithmetic = ARITHMETICS[case.arithmetic]
+    integers = arithmetic.integer_activations
     more = losses - reference
     ratio = float(np.exp(more.mean()))
     return QualityRow(
         title=case.title,
         arithmetic=case.arithmetic,
-        weight_bits=weight_bits,
-        activation_bits=case.activation_bits if integers else activation_bits,
+        weight_bits=arithmetic.weights.bits,
+        activation_bits=case.activation_bits if integers else FORMATS["fp32"].bits,
         scaling=case.scaling if integers else "",
         head="float" if case.float_head or case.arithmetic == "float" else "converted",
         perplexity=float(np.exp(losses.mean())),

@@ -18,7 +18,7 @@ from hwsim.kernels.codes import (
     pack_codes,
     unpack_codes,
 )
-from hwsim.kernels.formats import FORMATS, NumberFormat, decode, encode, number_format, round_to_format
+from hwsim.kernels.formats import ELEMENTS, GROUPED, decode, encode, round_to_format
 from hwsim.kernels.hardwired import HardwiredWeights, codes_to_halves, hardwired_matvec, prepare
 from hwsim.kernels.packing import pack, unpack
 from hwsim.kernels.planes import HALVES, REGION_CODES, REGION_HALVES
@@ -29,7 +29,8 @@ from hwsim.kernels.trace import Clock, trace
 
 __all__ = [
     "BACKENDS",
-    "FORMATS",
+    "ELEMENTS",
+    "GROUPED",
     "HALVES",
     "METHODS",
     "MX_BLOCK",
@@ -41,7 +42,6 @@ __all__ = [
     "Codes",
     "HardwiredWeights",
     "Hits",
-    "NumberFormat",
     "Quantised",
     "Wires",
     "block_matvec",
@@ -58,7 +58,6 @@ __all__ = [
     "join_codes",
     "mac_array_matvec",
     "measure_activity",
-    "number_format",
     "pack",
     "pack_codes",
     "prepare",

@@ -70,7 +70,8 @@ def prepare_blocks(weights: Quantised) -> BlockWeights:
 
     Raises `InputError` for another format, axis or shape.
     """
-    if weights.format != "mxfp4" or weights.axis != 0 or len(weights.shape) != 2 or weights.block is None:
+    suits = weights.element.name == "fp4" and weights.number_format.has_power_of_two_scales
+    if not suits or weights.axis != 0 or len(weights.shape) != 2 or weights.block is None:
         raise InputError(
             f"weights are {weights.format} of shape {weights.shape} along axis {weights.axis}: "
             "expected mxfp4 (inputs, outputs) along axis 0"

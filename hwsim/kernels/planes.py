@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from hwbase import InputError
-from hwsim.weights import FP4_HALVES
+from hwbase import FORMATS, InputError
+from hwsim.weights import integers
 
 #: Widest activations that the circuit takes, in bits.
 MAX_ACTIVATION_BITS = 16
 #: Value of each FP4 E2M1 code in units of one half, int8 (16,): bit 3 is the sign, bits 2..0 the magnitude index.
-HALVES = np.array([*FP4_HALVES, *(-value for value in FP4_HALVES)], dtype=np.int8)
+HALVES = integers(FORMATS["fp4"]).astype(np.int8)
 #: Codes that own a region: all but the two zeros, uint8 (14,).
 REGION_CODES = np.flatnonzero(HALVES).astype(np.uint8)
 #: Constant of each region's multiplier in units of one half, int64 (14,).

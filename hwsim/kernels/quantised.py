@@ -1,9 +1,10 @@
-"""Quantised tensors: codes with scales per tensor, channel or group, and MXFP4 blocks.
+"""Quantised tensors: codes with scales per tensor, channel or group, or in the groups that a format itself has.
 
 A tensor x is stored as codes q with x ~ scale (q - zero point). Scales come from the largest magnitude (symmetric and
-floating point: it maps to the largest code) or the range with zero in it (asymmetric). MXFP4 follows the OCP
-Microscaling Formats (MX) Specification v1.0: blocks of 32 along an axis, the scale a power of two (E8M0) whose exponent
-is that of the largest magnitude less 2, elements FP4 E2M1.
+floating point: it maps to the largest code) or the range with zero in it (asymmetric). A scale that is a power of two
+(MXFP4) has the exponent of the largest magnitude less that of the largest element, as the OCP Microscaling Formats (MX)
+Specification v1.0 has it. Other scales of a format (NVFP4) are rounded to the scale's format, after the largest of them
+was mapped to its largest value by the scale of the tensor.
 
 A size that is no multiple of the block leaves a shorter last block with a scale of its own; nothing is padded. A block
 of zeros gets the scale 1.
@@ -15,18 +16,26 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
-from hwbase import InputError, Record, unknown_name
+from hwbase import FORMATS, InputError, NumberFormat, Record, number_format, unknown_name
 from hwbase.check import count
-from hwsim.kernels.formats import FORMATS, FP4, NumberFormat, decode, encode_finite, number_format, real_array
+from hwsim.kernels.formats import (
+    ELEMENTS,
+    GROUPED,
+    decode,
+    encode_finite,
+    lowest_value,
+    real_array,
+    round_to_format,
+)
 
 Per = Literal["tensor", "channel", "group"]
 GRANULARITIES = ("tensor", "channel", "group")
-#: Elements of an MX block (OCP MX v1.0, section 5.2).
-MX_BLOCK = 32
-#: Exponents that an E8M0 scale can hold (OCP MX v1.0, section 5.4.1).
-E8M0_EXPONENTS = (-127, 127)
-#: Exponent of the largest FP4 E2M1 value, 6 = 1.5 x 2^2.
-FP4_LARGEST_EXPONENT = 2
+_MX = FORMATS["mxfp4"]
+assert _MX.group is not None
+#: Elements of an MXFP4 block.
+MX_BLOCK = _MX.group
+#: Format of a scale that the format itself does not have.
+_SCALE = FORMATS["fp32"]
 
 _MOST = float(np.finfo(np.float32).max)
 _LEAST_SCALE = float(np.finfo(np.float32).smallest_normal)
@@ -38,7 +47,7 @@ class Quantised(Record):
 
     `codes` has the tensor's shape (uint8, or int8 for symmetric integers). `scales` float32 has as many axes: length 1
     along those that share a scale, or the number of blocks along `axis` for groups. `zero_points` uint8 like `scales`
-    for asymmetric integers, otherwise None. `format` is "mxfp4" or an element format; `block` the group's length.
+    for asymmetric integers, otherwise None. `format` is a name of `hwbase.FORMATS`; `block` the group's length.
     """
 
     format: str
@@ -50,9 +59,14 @@ class Quantised(Record):
     block: int | None = None
 
     @property
+    def number_format(self) -> NumberFormat:
+        """The format's entry in the registry."""
+        return FORMATS[self.format]
+
+    @property
     def element(self) -> NumberFormat:
         """Format of the elements."""
-        return FP4 if self.format == "mxfp4" else FORMATS[self.format]
+        return FORMATS[self.number_format.element]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,15 +76,18 @@ class Quantised(Record):
     @property
     def scale_codes(self) -> np.ndarray:
         """E8M0 codes of the scales of an MX tensor, uint8 (biased exponent); raises `InputError` for others."""
-        if self.format != "mxfp4":
+        scale = self.number_format.scale
+        if scale is None or not self.number_format.has_power_of_two_scales:
             raise InputError(f"{self.format} has no E8M0 scales: expected 'mxfp4'")
-        return self.scales.astype(ml_dtypes.float8_e8m0fnu).view(np.uint8)
+        return self.scales.astype(scale.dtype).view(np.uint8)
 
     @property
     def stored_bits(self) -> int:
-        """Bits of codes, scales (8 for MX, otherwise 32) and zero points, packed."""
-        points = 0 if self.zero_points is None else self.zero_points.size * self.element.bits
-        return self.codes.size * self.element.bits + self.scales.size * (8 if self.format == "mxfp4" else 32) + points
+        """Bits of codes, scales (32 bits each unless the format has its own) and zero points, packed."""
+        format = self.number_format
+        points = 0 if self.zero_points is None else self.zero_points.size * format.bits
+        tensor = 0 if format.tensor_scale is None else format.tensor_scale.bits
+        return self.codes.size * format.bits + self.scales.size * (format.scale or _SCALE).bits + points + tensor
 
 
 def quantise(
@@ -78,22 +95,44 @@ def quantise(
 ) -> Quantised:
     """Return `values` (any shape) in a low-bit format, rounded to nearest even and saturated.
 
-    `format`: "mxfp4", "fp4", "fp8_e4m3", "fp8_e5m2", "int2".."int8" (symmetric, codes -(2^(b-1) - 1) and up) or
-    "uint2".."uint8" (asymmetric, with a zero point). `per`: one scale for the "tensor" (the default), for each index of
-    `axis` ("channel") or each run of `block` elements along `axis` ("group"). MXFP4 is always per group; its `block` is
-    32 unless given. Errors stay within half a scale for integers. Raises `InputError` for NaN, infinity, magnitudes
-    above float32's largest, an unknown format, or an axis that does not exist.
+    Errors stay within half a scale for integers.
 
+    Parameters
+    ----------
+    values
+        Real numbers of any shape.
+    format
+        A name of `ELEMENTS`, such as "fp4", "fp8_e4m3", "int4" (symmetric, codes from -(2^(bits-1) - 1) on) or "uint4"
+        (asymmetric, with a zero point), or of `GROUPED`, such as "mxfp4".
+    per
+        What has a scale of its own: the "tensor" (the default), each index of `axis` ("channel"), or each run of
+        `block` elements along `axis` ("group"). Formats of `GROUPED` are always per group.
+    axis
+        Axis of channels, or along which groups run.
+    block
+        Elements of a group; that of the format by default, where it has one.
+
+    Returns
+    -------
+    Quantised
+        Codes, scales and zero points.
+
+    Raises
+    ------
+    InputError
+        For NaN, infinity, magnitudes above float32's largest, an unknown format, or an axis that does not exist.
+
+    Examples
+    --------
     >>> stored = quantise(np.linspace(0.0, 3.1, 32).reshape(1, 32), "mxfp4")
     >>> dequantise(stored)[0, ::4].tolist()
     [0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.0, 3.0]
     """
     array = real_array(values)
     _check_reach(array)
-    if format == "mxfp4":
-        per, block = "group", MX_BLOCK if block is None else block
-    elif format not in FORMATS:
-        raise unknown_name("format", format, ["mxfp4", *FORMATS])
+    chosen = number_format(format, "format", among=(*GROUPED, *ELEMENTS))
+    if chosen.group is not None:
+        per, block = "group", chosen.group if block is None else block
     granularity = per or "tensor"
     if granularity not in GRANULARITIES:
         raise unknown_name("granularity", granularity, GRANULARITIES)
@@ -103,9 +142,9 @@ def quantise(
         raise InputError(f"block = {block}: expected none unless per='group'")
     length = None if block is None else int(count("block", block, low=1))
     along = 0 if granularity == "tensor" else _axis(array, axis)
-    scales, points = _calibrate(array, format, granularity, along, length)
-    like = Quantised(format, np.empty(0), scales, points, granularity, along, length)
-    return Quantised(format, _codes(array, like), scales, points, granularity, along, length)
+    scales, points = _calibrate(array, chosen, granularity, along, length)
+    like = Quantised(chosen.name, np.empty(0), scales, points, granularity, along, length)
+    return Quantised(chosen.name, _codes(array, like), scales, points, granularity, along, length)
 
 
 def requantise(values: Any, like: Quantised) -> Quantised:
@@ -153,22 +192,43 @@ def _axis(array: np.ndarray, axis: int) -> int:
 
 
 def _calibrate(
-    array: np.ndarray, format: str, per: str, axis: int, block: int | None
+    array: np.ndarray, format: NumberFormat, per: str, axis: int, block: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    if format == "mxfp4":
+    if lowest_value(format) < 0:
         largest = _reduce(np.maximum, np.abs(array), per, axis, block)
-        exponents = np.frexp(largest)[1] - 1 - FP4_LARGEST_EXPONENT
-        exponents = np.where(largest > 0, np.clip(exponents, *E8M0_EXPONENTS), 0)
-        return np.ldexp(np.float32(1.0), exponents), None
-    element = number_format(format)
-    if element.lowest < 0:
-        largest = _reduce(np.maximum, np.abs(array), per, axis, block).astype(np.float64)
-        return _scales(largest / element.highest), None
+        if format.has_power_of_two_scales:
+            return _powers_of_two(largest, format), None
+        ideal = largest.astype(np.float64) / format.highest
+        return _scales(ideal) if format.scale is None else _rounded_scales(ideal, format), None
     high = np.maximum(_reduce(np.maximum, array, per, axis, block).astype(np.float64), 0.0)
     low = np.minimum(_reduce(np.minimum, array, per, axis, block).astype(np.float64), 0.0)
-    scales = _scales((high - low) / element.highest)
-    points = np.clip(np.rint(-low / scales), 0, element.highest)
+    scales = _scales((high - low) / format.highest)
+    points = np.clip(np.rint(-low / scales), 0, format.highest)
     return scales, points.astype(np.uint8)
+
+
+def _powers_of_two(largest: np.ndarray, format: NumberFormat) -> np.ndarray:
+    """Return scales whose exponents are those of the largest magnitudes, less that of the format's highest value."""
+    assert format.scale is not None
+    ends = (_exponent(format.scale.lowest), _exponent(format.scale.highest))
+    exponents = np.where(largest > 0, np.clip(_exponent(largest) - _exponent(format.highest), *ends), 0)
+    return np.ldexp(np.float32(1.0), exponents)
+
+
+def _exponent(values: Any) -> Any:
+    """Return the exponent of the leading bit (frexp gives fractions in [0.5, 1))."""
+    return np.frexp(values)[1] - 1
+
+
+def _rounded_scales(ideal: np.ndarray, format: NumberFormat) -> np.ndarray:
+    """Return scales rounded to their format, in units that map the largest to the format's highest value."""
+    assert format.scale is not None
+    largest = float(ideal.max(initial=0.0))
+    unit = 1.0
+    if format.tensor_scale is not None and largest > 0:
+        unit = float(np.float32(max(largest / format.scale.highest, _LEAST_SCALE)))
+    rounded = np.maximum(round_to_format(ideal / unit, format.scale), format.scale.least)
+    return np.where(ideal > 0, rounded * unit, 1.0).astype(np.float32)
 
 
 def _scales(ideal: np.ndarray) -> np.ndarray:
@@ -193,7 +253,7 @@ def _spread(numbers: np.ndarray, like: Quantised, shape: tuple[int, ...]) -> np.
 
     Powers of two stay float32, by which division is exact but for underflow, which rounds to zero anyway.
     """
-    wide = numbers if like.format == "mxfp4" else numbers.astype(np.float64)
+    wide = numbers if like.number_format.has_power_of_two_scales else numbers.astype(np.float64)
     if like.per == "tensor":
         return wide.reshape(())
     if like.block is None:

@@ -16,11 +16,12 @@ import numpy as np
 
 from hwbase import InputError, Record
 from hwbase.check import count, non_negative
+from hwsim.kernels.planes import HALVES
 from hwsim.rtl.netlist import ZERO, Bits, Netlist
-from hwsim.weights import FP4_HALVES, WeightFormat
+from hwsim.weights import WeightFormat
 
-#: Values of the FP4 codes 0..15 in halves: bit 3 the sign, bits 2..0 the magnitude (OCP Microscaling Formats v1.0).
-CODE_HALVES = np.array([*FP4_HALVES, *(-m for m in FP4_HALVES)], dtype=np.int64)
+#: Values of the FP4 codes 0..15 in halves, wide enough to multiply by.
+CODE_HALVES = HALVES.astype(np.int64)
 #: The regions of a neuron: the 14 non-zero values, in halves.
 REGIONS = tuple(sorted({int(value) for value in CODE_HALVES if value}, key=lambda v: (abs(v), -v)))
 

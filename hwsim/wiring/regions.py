@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwbase import InputError
+from hwbase import FORMATS, InputError
 from hwbase.check import count
 from hwsim.kernels.planes import HALVES, REGION_CODES, REGION_HALVES, check_codes
 from hwsim.weights import WeightFormat
@@ -109,7 +109,7 @@ def measured_format(shares: Any) -> WeightFormat:
     values = np.array([*REGION_HALVES, 0])
     frequencies = np.array([*given, max(1.0 - given.sum(), 0.0)])
     order = np.argsort(values)
-    return WeightFormat("fp4", 4, values[order], frequencies[order])
+    return WeightFormat("fp4", FORMATS["fp4"].bits, values[order], frequencies[order])
 
 
 def _histogram(codes: np.ndarray) -> np.ndarray:

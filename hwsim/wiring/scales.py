@@ -12,11 +12,12 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import count
-from hwsim.weights import FP4_HALVES, WeightFormat
+from hwsim.kernels.quantised import MX_BLOCK
+from hwsim.weights import WeightFormat
 from hwsim.wiring.regions import REGION_HALVES, cluster_histogram
 
-#: Weights that share a scale (OCP MX v1.0, section 5.2).
-BLOCK = 32
+#: Weights that share a scale.
+BLOCK = MX_BLOCK
 
 
 def scale_octaves(exponents: Any) -> np.ndarray:
@@ -32,7 +33,8 @@ def scale_octaves(exponents: Any) -> np.ndarray:
 def scaled_magnitudes(octaves: int) -> np.ndarray:
     """Return the distinct magnitudes, in units of half the least scale, of weights whose scales span `octaves`."""
     k = int(count("octaves", octaves, low=0, high=32))
-    return np.unique([m << shift for m in FP4_HALVES[1:] for shift in range(k + 1)])
+    magnitudes = REGION_HALVES[REGION_HALVES > 0]
+    return np.unique(magnitudes[:, None] << np.arange(k + 1))
 
 
 def scaled_histogram(codes: Any, exponents: Any, octaves: int, block: int = BLOCK) -> np.ndarray:

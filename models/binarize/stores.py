@@ -6,19 +6,24 @@ for all where only directions matter.
 
 from dataclasses import dataclass
 
-import ml_dtypes
 import numpy as np
 
-from hwbase import unknown_name
+from hwbase import FORMATS, NumberFormat, unknown_name
 from hwbase.check import count
 
-FLOATS = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "float8": np.dtype(ml_dtypes.float8_e4m3fn)}
-#: Steps of the uniform quantiser with the least squared error for a normal variable, in standard deviations: Max,
-#: "Quantizing for minimum distortion", 1960, for 4 bits; for 8 bits continued with the same programme.
-_STEPS = {"int8": (8, 0.0308), "int4": (4, 0.3352)}
-INTEGERS = tuple(_STEPS)
 MOST_PLANES = 4
 _BYTE_BITS = 8
+
+
+def _by_name(*formats: NumberFormat) -> dict[str, NumberFormat]:
+    return {name: each for each in formats for name in (each.name, *each.aliases)}
+
+
+_ELEMENTS = [each for each in FORMATS.values() if each.scale is None and each.signed and each.dtype_name is not None]
+#: Floating-point formats that vectors are stored in, by name and alias: those of whole bytes.
+FLOATS = _by_name(*(each for each in _ELEMENTS if each.kind == "float" and each.bits % _BYTE_BITS == 0))
+#: Integers that vectors are stored in: those of which a whole number fills a byte.
+INTEGERS = _by_name(*(each for each in _ELEMENTS if each.kind == "integer" and _BYTE_BITS % each.bits == 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,20 +37,23 @@ class FloatStore:
     @property
     def bits_per_vector(self) -> int:
         """Bits stored for a vector."""
-        return self.dims * FLOATS[self.kind].itemsize * _BYTE_BITS
+        return self.dims * FLOATS[self.kind].bits
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return rows uint8 (N, bytes)."""
-        return np.ascontiguousarray((x * np.float32(self.scale)).astype(FLOATS[self.kind])).view(np.uint8)
+        return np.ascontiguousarray((x * np.float32(self.scale)).astype(_stored(self.kind))).view(np.uint8)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return float32 (N, dims)."""
-        return np.ascontiguousarray(rows).view(FLOATS[self.kind]).astype(np.float32) / np.float32(self.scale)
+        return np.ascontiguousarray(rows).view(_stored(self.kind)).astype(np.float32) / np.float32(self.scale)
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerStore:
-    """Whole numbers of 8 or 4 bits (two a byte): `low` (dims,) is level 0, `step` (dims,) what a level adds."""
+    """Whole numbers as `kind` of `INTEGERS`: `low` (dims,) is level 0, `step` (dims,) what a level adds.
+
+    A byte holds 8 / bits levels, the first in its lowest bits.
+    """
 
     kind: str
     low: np.ndarray
@@ -59,24 +67,23 @@ class IntegerStore:
     @property
     def bits_per_vector(self) -> int:
         """Bits stored for a vector."""
-        return self.dims * _STEPS[self.kind][0]
+        return self.dims * INTEGERS[self.kind].bits
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return rows uint8 (N, bytes)."""
-        bits, _ = _STEPS[self.kind]
+        bits = INTEGERS[self.kind].bits
         levels = np.clip(np.rint((x - self.low) / self.step), 0, 2**bits - 1).astype(np.uint8)
-        if bits == _BYTE_BITS:
-            return levels
-        if self.dims % 2:
-            levels = np.concatenate([levels, np.zeros((len(levels), 1), np.uint8)], axis=1)
-        return levels[:, 0::2] | levels[:, 1::2] << np.uint8(bits)
+        a_byte = _BYTE_BITS // bits
+        levels = np.pad(levels, ((0, 0), (0, -self.dims % a_byte))).reshape(
+            len(levels), -(-self.dims // a_byte), a_byte
+        )
+        return np.bitwise_or.reduce(levels << _shifts(bits), axis=2)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return float32 (N, dims)."""
-        bits, _ = _STEPS[self.kind]
-        levels = rows
-        if bits < _BYTE_BITS:
-            levels = np.stack([rows & (2**bits - 1), rows >> bits], axis=2).reshape(len(rows), -1)[:, : self.dims]
+        bits = INTEGERS[self.kind].bits
+        levels = rows[:, :, None] >> _shifts(bits) & np.uint8(2**bits - 1)
+        levels = levels.reshape(len(rows), levels.shape[1] * levels.shape[2])[:, : self.dims]
         return levels * self.step + self.low
 
 
@@ -111,6 +118,16 @@ class PlaneStore:
         return unpack_planes(rows, self.dims, self.planes)
 
 
+def _stored(kind: str) -> np.dtype:
+    """Return the type of stored floats, lowest byte first."""
+    return FLOATS[kind].dtype.newbyteorder("<")
+
+
+def _shifts(bits: int) -> np.ndarray:
+    """Return how far the numbers of `bits` bits in one byte are shifted, uint8 (8 / bits,)."""
+    return np.arange(0, _BYTE_BITS, bits, dtype=np.uint8)
+
+
 def pack_planes(bits: list[np.ndarray]) -> np.ndarray:
     """Return planes of bool (N, dims) as rows uint8 (N, planes * ceil(dims / 8)), lowest bit first."""
     return np.concatenate([np.packbits(plane, axis=1, bitorder="little") for plane in bits], axis=1)
@@ -132,17 +149,18 @@ def fit_store(kind: str, x: np.ndarray, planes: int = 1) -> Store:
     Raises `InputError` for another kind, or planes beyond 1 to 4.
     """
     if kind in FLOATS:
-        # Only the 8-bit float needs its range used: its smallest normal number is 2^-6.
-        most = float(np.abs(x).max(initial=0))
-        top = float(ml_dtypes.finfo(FLOATS[kind]).max)
-        scale = 2.0 ** np.floor(np.log2(top / most)) if kind == "float8" and most > 0 else 1.0
+        # Floats of a byte or less need their range used: the smallest normal number of FP8 E4M3 is 2^-6.
+        largest, format = float(np.abs(x).max(initial=0)), FLOATS[kind]
+        short = format.bits <= _BYTE_BITS and largest > 0
+        scale = 2.0 ** np.floor(np.log2(format.highest / largest)) if short else 1.0
         return FloatStore(kind, x.shape[1], float(scale))
-    if kind in _STEPS:
-        bits, step = _STEPS[kind]
+    if kind in INTEGERS:
+        integer = INTEGERS[kind]
+        assert integer.gaussian_step is not None
         mean, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        width = np.where(spread > 0, spread, 1.0) * step
-        low = mean - width * (2**bits - 1) / 2
+        width = np.where(spread > 0, spread, 1.0) * integer.gaussian_step
+        low = mean - width * (2**integer.bits - 1) / 2
         return IntegerStore(kind, low.astype(np.float32), width.astype(np.float32))
     if kind in ("sign", "recurrent"):
         return PlaneStore(x.shape[1], int(count("planes", planes, high=MOST_PLANES)))
-    raise unknown_name("store", kind, (*FLOATS, *_STEPS, "sign", "recurrent"))
+    raise unknown_name("store", kind, (*FLOATS, *INTEGERS, "sign", "recurrent"))

@@ -10,14 +10,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from hwbase import InputError, check, unknown_name
+from hwbase import InputError, check, number_format, unknown_name
+from hwbase.formats import INTEGER_BITS
 
 Scaling = Literal["token", "tensor", "first-scaled", "first-float"]
 #: "token": a scale for each token. "tensor": one for all tokens that are multiplied together. "first-scaled": as
 #: "tensor", but the first token of a sequence has its own. "first-float": as "tensor", but the first token stays float.
 SCALINGS: tuple[str, ...] = get_args(Scaling)
 
-_BITS = frozenset(range(2, 9))
 _LEAST_SCALE = np.finfo(np.float32).smallest_normal
 
 
@@ -40,9 +40,8 @@ def quantise_activations(x: np.ndarray, position: int, scaling: str = "token", b
     1), or 1 when they are all zero. Raises `InputError` for an unknown scaling, bits out of range, or activations that
     are not finite.
     """
-    if scaling not in SCALINGS or bits not in _BITS:
-        check_scaling(scaling, bits)
-    highest = np.float32(2 ** (bits - 1) - 1)
+    check_scaling(scaling, bits)
+    highest = np.float32(number_format(f"int{int(bits)}").highest)
     largest = np.abs(x).max(axis=1, keepdims=True)
     if not np.isfinite(largest).all():
         raise InputError("activations hold NaN or infinity: expected finite numbers; the arithmetic has overflowed")
@@ -61,4 +60,4 @@ def check_scaling(scaling: str, bits: int) -> None:
     """Raise `InputError` for an unknown scaling, or `bits` that are not 2 to 8."""
     if scaling not in SCALINGS:
         raise unknown_name("activation scaling", scaling, SCALINGS)
-    check.count("activation_bits", bits, low=2, high=8)
+    check.count("activation_bits", bits, low=INTEGER_BITS[0], high=INTEGER_BITS[1])

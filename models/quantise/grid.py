@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from hwbase import InputError, check
+from hwbase import FORMATS, InputError, check, number_format
+from hwbase.formats import INTEGER_BITS
 
 #: Fewest and most bits that are rounded to; `UNROUNDED` say that values stay as they are.
-FEWEST_BITS, MOST_BITS = 2, 8
-UNROUNDED = (16, 32)
+FEWEST_BITS, MOST_BITS = INTEGER_BITS
+UNROUNDED = (FORMATS["bf16"].bits, FORMATS["fp32"].bits)
 _FLOAT32 = np.finfo(np.float32)
 
 
@@ -47,14 +48,14 @@ def grid(low: np.ndarray, high: np.ndarray, bits: int, *, symmetric: bool) -> Gr
     Symmetric: the 2^bits - 1 integers around 0, the larger magnitude at the end. Otherwise 2^bits integers from 0, and
     the range is widened to hold zero. A range of nothing gets the scale 1. Raises `InputError` for bits out of range.
     """
-    check.count("bits", bits, low=FEWEST_BITS, high=MOST_BITS)
+    width = int(check.count("bits", bits, low=FEWEST_BITS, high=MOST_BITS))
     low = np.minimum(np.asarray(low, np.float64), 0.0)
     high = np.maximum(np.asarray(high, np.float64), 0.0)
     if symmetric:
-        most = 2 ** (bits - 1) - 1
+        most = int(number_format(f"int{width}").highest)
         scale = _scale(np.maximum(-low, high) / most, most)
         return Grid(scale, np.zeros_like(scale), -most, most)
-    most = 2**bits - 1
+    most = int(number_format(f"uint{width}").highest)
     scale = _scale((high - low) / most, most)
     return Grid(scale, np.clip(np.rint(-low / scale), 0, most).astype(np.float32), 0, most)
 

@@ -64,7 +64,7 @@ def test_names_ignore_case_and_unknown_ones_get_the_nearest():
     assert number_format("BF16") is number_format("bfloat16") is FORMATS["bf16"]
     assert number_format(FORMATS["int4"]) is FORMATS["int4"]
     for name, message in [
-        ("mxfp5", "did you mean 'mxfp4'"),
+        ("mxfp4x", "did you mean 'mxfp4'"),
         ("nvfp", "did you mean 'nvfp4'"),
         ("bfloat6", "did you mean 'bfloat16'"),
     ]:

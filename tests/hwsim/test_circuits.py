@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwbase
 import hwsim
 from hwsim.circuits import carry_save_levels, neuron_levels, neuron_transistors, operand_cycles, pipeline_cycles
-from hwsim.weights import FP4_HALVES, OPTIMAL_STEP, WeightFormat, gaussian_histogram, signed_digits
+from hwsim.weights import SPREAD_KNOWN, WeightFormat, gaussian_histogram, integers, signed_digits
 
 GATES = hwsim.load_technology("n5")
-FORMATS = {name: hwsim.weight_format(name, GATES) for name in ("fp4", *(f"int{bits}" for bits in range(1, 9)))}
+FORMATS = {name: hwsim.weight_format(name, GATES) for name in SPREAD_KNOWN}
 #: Formats that have more than one magnitude, or a zero.
 MULTI = ["fp4", *(f"int{bits}" for bits in range(2, 9))]
 BUILDERS = {"ME": hwsim.metal_embedding, "CE": hwsim.cell_embedding, "MA": hwsim.mac_array}
@@ -222,7 +223,9 @@ def test_values_of_the_formats():
     assert list(FORMATS["int2"].values) == [-2, -1, 0, 1]
     # FP4 E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives, in halves.
     assert list(FORMATS["fp4"].values) == [-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12]
-    assert FP4_HALVES == (0, 1, 2, 3, 4, 6, 8, 12) and FORMATS["fp4"].magnitude_bits == 4
+    assert (
+        integers(hwbase.FORMATS["fp4"]).tolist()[:8] == [0, 1, 2, 3, 4, 6, 8, 12] and FORMATS["fp4"].magnitude_bits == 4
+    )
 
 
 def test_histogram_of_the_binary_format_is_even():
@@ -249,7 +252,7 @@ def test_optimal_steps_minimise_the_square_error(bits):
         level = np.clip(np.floor(x / step), -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) + 0.5
         return float(np.sum(weight * (x - step * level) ** 2))
 
-    best = OPTIMAL_STEP[bits - 1]
+    best = hwbase.FORMATS[f"int{bits}"].gaussian_step
     assert error(best) <= min(error(best * 0.97), error(best * 1.03))
 
 
@@ -278,10 +281,22 @@ def test_a_histogram_of_ones_own():
     assert fmt.zero_fraction == 0 and hwsim.metal_embedding(1024, 8, fmt, GATES).transistors > 0
 
 
-@pytest.mark.parametrize(("name", "near"), [("fp8", "fp4"), ("int9", "int"), ("INT4", "int4"), ("fp-4", "fp4")])
+@pytest.mark.parametrize(("name", "near"), [("fp8", "fp4"), ("int9", "int"), ("fp-4", "fp4")])
 def test_unknown_formats(name, near):
     with pytest.raises(hwsim.InputError, match=f"did you mean '{near}"):
         hwsim.weight_format(name, GATES)
+
+
+def test_names_ignore_case():
+    assert hwsim.weight_format("INT4", GATES).name == "int4"
+
+
+def test_a_format_without_a_known_spread_needs_a_histogram():
+    values = np.unique(integers(hwbase.FORMATS["fp8_e5m2"]))
+    fmt = hwsim.weight_format("fp8_e5m2", GATES, np.full(values.size, 1 / values.size))
+    assert fmt.bits == 8 and fmt.values[-1] == 57344 * 2**16
+    with pytest.raises(hwsim.InputError, match="unknown weight format 'uint4'"):
+        hwsim.weight_format("uint4", GATES, np.full(16, 1 / 16))
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -306,6 +321,13 @@ def test_time_by_hand():
     assert pipeline_cycles(16, GATES, 2e9) == 2
     # 9 operands -> 6 -> 4 -> 3 -> 2: four carry-save levels.
     assert carry_save_levels(9) >= 4 and carry_save_levels(3) >= 1
+
+
+@pytest.mark.parametrize("name", MULTI)
+def test_spare_ports_delay_a_neuron_like_wired_ones(name):
+    # All spare: as deep as a neuron of twice the inputs, whose counts have a bit more.
+    plain, spare, twice = (neuron_levels(n, FORMATS[name], s) for n, s in [(1024, 0.0), (1024, 1.0), (2048, 0.0)])
+    assert plain < spare == twice
 
 
 @settings(max_examples=60, deadline=None)

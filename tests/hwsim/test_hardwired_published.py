@@ -179,6 +179,23 @@ def test_more_sequences_than_memory_holds(run):
     assert result.latency_s * result.tokens_per_s == pytest.approx(held)
 
 
+def test_the_embedding_table_takes_room_from_the_sequences(run, gpt, design):
+    # Ten sequences of 4.83 GB and a table of 1.16 GB: a little less than both holds nine.
+    table = 2.0 * gpt.vocab_size * gpt.hidden_size
+    kv = 65536 * 73_728
+    assert table == pytest.approx(1.158e9, rel=1e-3)
+    for sequences, room in [(10, 1.001 * table), (10, table + 0.9 * kv), (9, 0.999 * table), (9, table - 0.9 * kv)]:
+        bytes_per_chip = (10 * kv + room) / design.chips - design.buffer_bytes
+        result = run(
+            context=65536,
+            reading="pipelined",
+            sliding_window=False,
+            hbm_stack_bytes=bytes_per_chip / design.hbm_stacks,
+        )
+        assert result.latency_s * result.tokens_per_s == pytest.approx(sequences), room
+        assert result.notes == (f"memory holds {sequences} of the sequences asked for; the others wait outside",)
+
+
 def test_result_is_json_and_says_where_it_comes_from():
     result = hwsim.simulate("gpt-oss-120b")
     data = json.loads(result.to_json())

@@ -6,10 +6,10 @@ from inference_cases import needs_gguf, needs_tokenizers, write_gguf
 
 from explorer.inference.arithmetic import ARITHMETICS, BlockMatrix, linear_operator
 from explorer.inference.infer import chip_run, infer, load_session
-from explorer.inference.perplexity import BITS, arithmetic_cases, measure, scaling_cases
+from explorer.inference.perplexity import arithmetic_cases, measure, scaling_cases
 from explorer.inference.text import real_text
 from hwbase import InputError
-from hwsim.kernels import codes_to_halves, dequantise, quantise
+from hwsim.kernels import ELEMENTS, GROUPED, codes_to_halves, dequantise, quantise
 from models.inference import Sampling, Transformer, quantise_activations
 
 TOKENS = np.random.default_rng(5).integers(0, 263, 24)
@@ -60,7 +60,13 @@ def test_formats_come_close_in_their_order(weights):
     error = {a: np.abs(Transformer(weights, linear_operator(weights, a)).forward(TOKENS) - exact).mean()
              for a in ARITHMETICS}  # fmt: skip
     assert error["float"] == 0 < error["int8"] < error["mxfp4"] < error["hardwired"] * 1.1
-    assert error["int8"] < 0.2 * error["int4"]
+    assert error["int8"] < 0.2 * error["int4"] and error["int4"] < error["int3"] < error["int2"]
+    assert error["nvfp4"] < error["mxfp4"] and error["fp8_e4m3"] < error["fp8_e5m2"] < error["fp4"]
+
+
+def test_activations_halfway_go_to_the_even_integer():
+    x = np.float32([[127.0, 0.5, 1.5, 2.5, -0.5, -1.5]])
+    assert quantise_activations(x, 0).codes.tolist() == [[127, 0, 2, 2, 0, -2]]
 
 
 def test_activation_scales():
@@ -130,7 +136,19 @@ def test_unknown_names(weights):
         arithmetic_cases(["int88"])
     with pytest.raises(InputError, match="unknown head 'half'"):
         arithmetic_cases(heads=["half"])
-    assert set(BITS) == set(ARITHMETICS)
+
+
+def test_every_number_format_is_an_arithmetic_with_a_title():
+    assert [case.title for case in arithmetic_cases(heads=["converted"])] == [
+        "float32",
+        "MXFP4 W4A16",
+        "hardwired W4A8",
+        "INT8 per channel W8A8",
+        "INT4 per channel W4A16",
+    ]
+    assert ARITHMETICS["nvfp4"].title(8) == "NVFP4 W4A16"
+    assert ARITHMETICS["fp8_e4m3"].title(8) == "FP8 E4M3 per channel W8A16"
+    assert ARITHMETICS.keys() == {"float", "hardwired", *ELEMENTS, *GROUPED}
 
 
 def test_the_chip_takes_longer_for_more():

@@ -156,7 +156,7 @@ def test_quality_on_the_terminal(call):
         (["--tokens", "1e12"], "tokens"),
         (["--window", "1"], "window = 1"),
         (["--window", "97"], "window = 97"),
-        (["--arithmetic", "int5"], "unknown arithmetic 'int5'"),
+        (["--arithmetic", "int9"], "unknown arithmetic 'int9'"),
         (["--head", "half"], "unknown head 'half'"),
         (["--scalings", "--head", "both"], "expected one of each"),
         (["--scalings", "--arithmetic", "int8", "--arithmetic", "hardwired"], "expected one of each"),

@@ -1,16 +1,15 @@
 """Formats against ml_dtypes' own casts and the specifications; packing; quantised tensors."""
 
-import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hwbase import InputError
+from hwbase import FORMATS, InputError
 from hwsim import kernels
 
-CASTS = {"fp4": ml_dtypes.float4_e2m1fn, "fp8_e4m3": ml_dtypes.float8_e4m3fn, "fp8_e5m2": ml_dtypes.float8_e5m2}
+CASTS = {name: FORMATS[name].dtype for name in kernels.ELEMENTS if FORMATS[name].kind == "float"}
 FLOATS = hnp.arrays(np.float32, st.integers(0, 70), elements=st.floats(-1e5, 1e5, width=32))
 TENSORS = hnp.arrays(
     np.float32,
@@ -20,7 +19,7 @@ TENSORS = hnp.arrays(
 
 
 def finite_codes(name):
-    codes = np.arange(2 ** kernels.number_format(name).bits, dtype=np.uint8)
+    codes = np.arange(2 ** FORMATS[name].bits, dtype=np.uint8)
     return codes[np.isfinite(codes.view(CASTS[name]).astype(np.float32))]
 
 
@@ -51,7 +50,7 @@ def test_ties_go_to_even_and_their_neighbours_to_the_nearest(name):
 @given(FLOATS)
 def test_encode_equals_the_casts_of_ml_dtypes(values):
     for name, dtype in CASTS.items():
-        format = kernels.number_format(name)
+        format = FORMATS[name]
         expected = np.clip(values, format.lowest, format.highest).astype(dtype)
         for given_values in (values, values.astype(np.float64)):
             np.testing.assert_array_equal(kernels.encode(given_values, name), expected.view(np.uint8))
@@ -71,7 +70,7 @@ def test_what_is_too_large_saturates(name, highest):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", [*kernels.FORMATS, "mxfp4"])
+@pytest.mark.parametrize("name", [*kernels.ELEMENTS, "mxfp4"])
 def test_nan_and_infinity_are_rejected(name, bad):
     with pytest.raises(InputError, match=r"values\[1\].*finite"):
         kernels.quantise(np.array([1.0, bad], np.float32), name)
@@ -105,7 +104,7 @@ def test_bad_input_is_named(rng):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    TENSORS, st.sampled_from(["mxfp4", *kernels.FORMATS]), st.sampled_from(["tensor", "channel", "group"]), st.data()
+    TENSORS, st.sampled_from(["mxfp4", *kernels.ELEMENTS]), st.sampled_from(["tensor", "channel", "group"]), st.data()
 )
 def test_quantised_tensors_round_trip(values, name, per, data):
     axis = data.draw(st.integers(0, values.ndim - 1))
@@ -140,6 +139,38 @@ def test_mx_blocks_follow_the_specification():
     assert q.stored_bits == 70 * 4 + 3 * 8
 
 
+def test_nvfp4_has_scales_in_fp8_and_one_for_the_tensor():
+    values = np.zeros((2, 40), np.float32)
+    values[0, :16] = np.linspace(-6, 6, 16)
+    values[1, 16:32] = 3 * np.linspace(-6, 6, 16)
+    q = kernels.quantise(values, "nvfp4")
+    # The largest scale, 3, is 448 units of the tensor's scale, so 1 is 149.3 of them, which FP8 rounds to 144.
+    unit = float(np.float32(3 / 448))
+    assert q.scales.tolist() == [[float(np.float32(144 * unit)), 1, 1], [1, float(np.float32(448 * unit)), 1]]
+    assert q.stored_bits == 80 * 4 + 6 * 8 + 32 == FORMATS["nvfp4"].stored_bits(40, 2)
+    np.testing.assert_allclose(
+        kernels.dequantise(q)[1, 16:32], 3 * kernels.round_to_format(values[1, 16:32] / 3, "fp4")
+    )
+    # A group far below the others keeps the least scale that FP8 has, and its values fall to zero.
+    values[0, :16] *= 1e-7
+    far = kernels.quantise(values, "nvfp4")
+    assert far.scales[0, 0] == np.float32(2.0**-9 * unit) and not (far.codes[0, :16] & 7).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(TENSORS, st.data())
+def test_every_grouped_format_quantises(values, data):
+    name, axis = data.draw(st.sampled_from(kernels.GROUPED)), data.draw(st.integers(0, values.ndim - 1))
+    q, element = kernels.quantise(values, name, axis=axis), FORMATS[name]
+    groups = -(-values.shape[axis] // element.group)
+    assert q.scales.shape == (*values.shape[:axis], groups, *values.shape[axis + 1 :])
+    back = kernels.dequantise(q, np.float64)
+    assert np.isfinite(back).all()
+    np.testing.assert_array_equal(kernels.requantise(back, q).codes, q.codes)
+    scales = np.repeat(q.scales.astype(np.float64), element.group, axis=axis).take(range(values.shape[axis]), axis)
+    assert np.all(np.abs(back) <= element.highest * scales)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(-120, 120), st.floats(1.0, 1.9990234375, width=16))
 def test_mx_error_is_bounded(exponent, fraction):
@@ -167,7 +198,7 @@ def test_a_scalar_and_empty_tensors():
 
 def test_the_largest_float32_stays_finite():
     most = np.finfo(np.float32).max
-    for name in ("mxfp4", *kernels.FORMATS):
+    for name in ("mxfp4", *kernels.ELEMENTS):
         back = kernels.dequantise(kernels.quantise(np.array([most, -most], np.float32), name))
         assert np.isfinite(back).all()
 

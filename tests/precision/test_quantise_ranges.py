@@ -45,6 +45,17 @@ def test_error_is_at_most_half_a_step(values, bits, per, symmetric):
     assert (np.abs(off) <= 0.5001 * step[:, None] + 1e-6 * np.abs(laid).max()).all()
 
 
+def test_ties_go_to_the_even_integer():
+    halves = np.float32([[7.0, 0.5, 1.5, 2.5, 3.5, -0.5, -1.5, -2.5]])
+    even = [7, 0, 2, 2, 4, 0, -2, -2]
+    assert codes(halves, 4).tolist() == [even] and rounded(halves, 4).tolist() == [even]
+    wide = np.float32([[0.0, 15.0, 0.5, 1.5, 2.5]])
+    assert rounded(wide, 4, symmetric=False).tolist() == [[0, 15, 0, 2, 2]]
+    # A zero point halfway between two integers is even too.
+    for low, zero in [(-0.5, 0.0), (-1.5, 2.0), (-2.5, 2.0)]:
+        assert grid(np.float64(low), np.float64(15.0 + low), 4, symmetric=False).zero == zero
+
+
 @given(MATRICES, BITS, st.sampled_from(SHARINGS))
 def test_rounding_twice_changes_nothing(values, bits, per):
     once = rounded(values, bits, per=per, block=block_of(per))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwbase import InputError
+from hwbase import InputError, number_format
 from models.binarize import Training, codec_from_state, codec_state, fit_codec, parse_codec, unit
 from models.binarize.recurrent import RecurrentBinarizer
-from models.binarize.stores import pack_planes, unpack_planes
+from models.binarize.stores import FLOATS, INTEGERS, IntegerStore, pack_planes, unpack_planes
 
 NAMES = {
     "float32": 32 * 24,
@@ -115,6 +115,33 @@ def test_planes_follow_the_recurrence_by_hand():
     first = np.array([1, 1, -1, 1.0])  # The sign of zero is +1.
     second = np.where(whole - first / 2 >= 0, 1, -1)  # |b| of four signs is 2.
     assert codec.decode(codec.encode(x)).tolist() == (first + second / 2).tolist()
+
+
+def test_a_third_plane_follows_what_a_half_leaves():
+    x = np.array([[0.9, 0.5, -0.3, 0.05]], np.float32)
+    whole = x / np.linalg.norm(x)
+    first = np.array([1, 1, -1, 1.0])
+    half = first + np.where(whole - first / 2 >= 0, 0.5, -0.5)
+    quarter = half + np.where(whole - half / np.linalg.norm(half) >= 0, 0.25, -0.25)
+    # With a quarter in the second plane already, the third would be another one.
+    early = first + (half - first) / 2
+    assert (np.sign(whole - early / np.linalg.norm(early)) != np.sign(quarter - half)).any()
+    codec = fit_codec("recurrent:3", x)
+    assert codec.decode(codec.encode(x)).tolist() == quarter.tolist()
+
+
+def test_integers_halfway_go_to_the_even_level():
+    store = IntegerStore("int4", np.zeros(5, np.float32), np.ones(5, np.float32))
+    assert store.decode(store.encode(np.float32([[0.5, 1.5, 2.5, 3.5, 20.0]]))).tolist() == [[0, 2, 2, 4, 15]]
+
+
+@pytest.mark.parametrize("name", [*FLOATS, *INTEGERS])
+def test_every_format_of_the_registry_stores_vectors(vectors, name):
+    codec = fit_codec(name, vectors)
+    rows = codec.encode(vectors)
+    assert codec.bits_per_vector == 24 * number_format(name).bits == 8 * rows.shape[1]
+    decoded = codec.decode(rows)
+    assert np.linalg.norm(decoded - codec.query(vectors)) < 0.4 * np.linalg.norm(decoded)
 
 
 @settings(deadline=None)

@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 import hwsim
 from explorer.documents.numbers import plain, scalar
 from explorer.documents.theme import BLUE, CYAN, DARK_TEXT, GREEN, GREY, NEUTRAL_LINE, PURPLE, RED, YELLOW, figure, text
-from hwbase import InputError, Record
+from hwbase import FORMATS, InputError, Record
+from hwsim.weights import SPREAD_KNOWN
 
 if TYPE_CHECKING:
     from hwsim import HardwiredDesign, Technology
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _DENSITY_HEIGHT_PX = 320
 _TICKS = (10, 20, 50, 100, 200, 500, 1000)
-_FORMATS = ("int1", "int2", "int3", "int4", "fp4", "int5", "int6", "int7", "int8")
 
 
 def density_frame(inputs: int, design: "HardwiredDesign", technology: "Technology") -> pd.DataFrame:
@@ -32,7 +32,7 @@ def density_frame(inputs: int, design: "HardwiredDesign", technology: "Technolog
     Square operators of `inputs` inputs; gate counts alone, so no density of a process enters.
     """
     rows = []
-    for name in _FORMATS:
+    for name in sorted(SPREAD_KNOWN, key=lambda name: (FORMATS[name].bits, FORMATS[name].kind == "float")):
         fmt = hwsim.weight_format(name, technology)
         me = hwsim.metal_embedding(inputs, inputs, fmt, technology, slack=design.popcnt_slack)
         ce = hwsim.cell_embedding(inputs, inputs, fmt, technology)
