@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from costmodel.bill import Bill
-from costmodel.footprint import Carbon, ModuleCarbon
 from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.fleets import Device, Fleet, System, bought_fleet, built_fleet
+from costmodel.footprint import Carbon, ModuleCarbon
 from costmodel.ownership import Tco, devices_to_match
 from hwbase import Book, Record
 from hwbase.check import Number

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from costmodel.bill import Bill, hardwired_bill
-from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon
 from costmodel.conventions import AS_PUBLISHED, Conventions
-from costmodel.power import system_it_power_w
+from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon
 from costmodel.ownership import Tco, device_tco, spare_systems, tco
+from costmodel.power import system_it_power_w
 from hwbase import Book, Record
 from hwbase.check import Number, count, non_negative, positive
 

@@ -46,6 +46,7 @@ __all__ = [
     "compare_models",
     "compare_tools",
     "cost",
+    "cost_book",
     "cost_table",
     "evaluate",
     "hardwired_silicon",

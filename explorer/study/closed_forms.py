@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from hwsim.machine_books import COSTS
 
 import costmodel
 import hwsim
@@ -18,6 +17,7 @@ from explorer.pricing.evaluate import BLOCK, Setting, evaluate_block
 from explorer.pricing.prices import bought, cost_book, device
 from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
+from hwsim.machine_books import COSTS
 
 #: What a block of hardwired designs shares, and what it is unless a study says otherwise.
 HARDWIRED = {

@@ -10,7 +10,6 @@ import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED
 from costmodel.ownership import repeats_worth, spread_worth
 from costmodel.power import facility_power_mw, system_it_power_w
-from costmodel.ownership import repeats_worth, spread_worth
 from explorer.pricing.prices import cost_book
 from hwbase import InputError
 
