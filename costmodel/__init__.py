@@ -4,7 +4,7 @@ Numbers in, numbers out: it knows nothing of models or architectures. Every func
 
     >>> import costmodel
     >>> book = costmodel.load_book("hnlpu-asplos26").at("low")
-    >>> bill = costmodel.hardwired_bill(book, chips=16, die_area_mm2=827.08, hbm_gb_per_chip=192)
+    >>> bill = costmodel.hardwired_bill(book, chips=16, die_area_mm2=827.08, hbm_gb_per_chip=192, node="n5")
     >>> round(bill.recurring_usd)
     4560
 """
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from costmodel import conventions, dies, masks, nre, power, silicon, yields
     from costmodel.bill import Bill, hardwired_bill, nodes
     from costmodel.books import book_names, load_book
-    from costmodel.comparison import Comparison, Pair, compare, gpu_carbon, hardwired_carbon
+    from costmodel.comparison import Comparison, Pair, compare
     from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
     from costmodel.effects import convention_effects
+    from costmodel.fleets import Device, Fleet, System, bought_fleet, built_fleet, made_chip
     from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
     from costmodel.model_masks import ModelMasks, table4
-    from costmodel.ownership import Tco, fleet_tco, gpu_tco, gpus_to_match, tco
+    from costmodel.ownership import Tco, device_tco, devices_to_match, fleet_tco, tco
     from costmodel.power import system_it_power_w
 else:
     __getattr__, __dir__ = lazy_names(__name__, __file__)
@@ -34,23 +35,27 @@ __all__ = [
     "Carbon",
     "Comparison",
     "Conventions",
+    "Device",
+    "Fleet",
     "ModelMasks",
     "ModuleCarbon",
     "Pair",
+    "System",
     "Tco",
     "book_names",
+    "bought_fleet",
+    "built_fleet",
     "carbon",
     "compare",
     "convention_effects",
     "conventions",
+    "device_tco",
+    "devices_to_match",
     "dies",
     "fleet_tco",
-    "gpu_carbon",
-    "gpu_tco",
-    "gpus_to_match",
     "hardwired_bill",
-    "hardwired_carbon",
     "load_book",
+    "made_chip",
     "masks",
     "module_carbon",
     "nodes",

@@ -139,7 +139,7 @@ def hardwired_bill(
     chips: Number,
     die_area_mm2: Number,
     hbm_gb_per_chip: Number,
-    node: str = "n5",
+    node: str,
     conventions: Conventions = AS_PUBLISHED,
     aspect: Number = 1.0,
     fractional: bool = False,

@@ -1,27 +1,36 @@
-"""A hardwired fleet beside the GPU fleet that generates as many tokens: cost and carbon, over a book's range."""
+"""A hardwired fleet beside the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
-from costmodel.bill import Bill, hardwired_bill
+from costmodel.bill import Bill
 from costmodel.conventions import AS_PUBLISHED, Conventions
-from costmodel.footprint import Carbon, carbon, module_carbon
-from costmodel.ownership import Tco, gpu_tco, gpus_to_match, spare_systems, tco
-from costmodel.power import system_it_power_w
+from costmodel.fleets import Device, Fleet, System, bought_fleet, built_fleet
+from costmodel.footprint import Carbon, ModuleCarbon
+from costmodel.ownership import Tco, devices_to_match
 from hwbase import Book, Record
-from hwbase.check import Number, count, non_negative, positive
+from hwbase.check import Number
 
 
 @dataclass(frozen=True)
 class Pair(Record):
-    """One level of a comparison."""
+    """One level of a comparison; `gpu` is the bought fleet, whatever its devices are."""
 
     bill: Bill
     hardwired: Tco
     gpu: Tco
     hardwired_carbon: Carbon
     gpu_carbon: Carbon
+    hardwired_module: ModuleCarbon | None = None
+    """Embodied carbon of one module by part; None where one published figure stands for every module."""
+    gpu_module: ModuleCarbon | None = None
+
+    @classmethod
+    def of(cls, built: Fleet, bought: Fleet) -> "Pair":
+        """Return the pair of a built fleet and a bought one."""
+        assert built.bill is not None
+        return cls(built.bill, built.tco, bought.tco, built.carbon, bought.carbon, built.module, bought.module)
 
     @property
     def tco_ratio(self) -> Number:
@@ -101,69 +110,67 @@ class Comparison(Record):
 
 def compare(
     book: Book,
+    system: System,
+    device: Device,
     *,
     volume: Number,
-    chips: Number,
-    die_area_mm2: Number,
-    hbm_gb_per_chip: Number,
-    chip_power_w: Number,
     tokens_per_s: Number,
-    system_power_w: Number | None = None,
-    gpu_tokens_per_s: Number | None = None,
-    gpus: Number | None = None,
+    device_tokens_per_s: Number | None = None,
+    devices: Number | None = None,
     respins: Number | None = None,
-    node: str = "n5",
     region: str = "us",
     conventions: Conventions = AS_PUBLISHED,
 ) -> Comparison:
-    """Return `volume` hardwired systems beside the GPUs that match them, at low, nominal and high.
+    """Return `volume` hardwired systems beside the devices that match them, at low, nominal and high.
 
-    `tokens_per_s` is of one system, `gpu_tokens_per_s` of one GPU (the book's by default); `system_power_w` is the
-    stated power, used as the conventions say (see `power.system_it_power_w`); `gpus` overrides the count that matches.
-    Raises `InputError` as the functions that it calls do.
+    Parameters
+    ----------
+    book : Book
+        The cost book, with the constants of the device.
+    system : System
+        One hardwired system.
+    device : Device
+        What is bought instead.
+    volume : int or array
+        Systems built.
+    tokens_per_s : float or array
+        Tokens per second of one system.
+    device_tokens_per_s : float or array, optional
+        Tokens per second of one device; the book's nominal number unless given.
+    devices : float or array, optional
+        Devices bought; as many as generate the tokens of the systems unless given.
+    respins : int or array, optional
+        Model updates over the life; the book's number unless given.
+    region : str
+        The grid that both fleets run on, a name of `carbon.regions`.
+    conventions : Conventions
+        How costs and carbon are counted.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        As `built_fleet` and `bought_fleet` do.
     """
-    each_gpu = book["h100.tokens_per_s"].nominal if gpu_tokens_per_s is None else gpu_tokens_per_s
-    matching = gpus_to_match(volume, tokens_per_s, each_gpu, conventions) if gpus is None else gpus
+    each = book[f"{device.name}.tokens_per_s"].nominal if device_tokens_per_s is None else device_tokens_per_s
+    matching = devices_to_match(volume, tokens_per_s, each, conventions) if devices is None else devices
 
     def pair(level: Book) -> Pair:
-        bill = hardwired_bill(
+        built = built_fleet(
             level,
-            chips=chips,
-            die_area_mm2=die_area_mm2,
-            hbm_gb_per_chip=hbm_gb_per_chip,
-            node=node,
+            system,
+            volume=volume,
+            tokens_per_s=tokens_per_s,
+            card=device,
+            respins=respins,
+            region=region,
             conventions=conventions,
         )
-        power = system_it_power_w(
-            level, chips=chips, chip_power_w=chip_power_w, stated_w=system_power_w, conventions=conventions
-        )
-        return Pair(
-            bill=bill,
-            hardwired=tco(
-                level,
-                bill=bill,
-                volume=volume,
-                system_power_w=power,
-                tokens_per_s=tokens_per_s,
-                respins=respins,
-                conventions=conventions,
-            ),
-            gpu=gpu_tco(level, gpus=matching, tokens_per_s=each_gpu, conventions=conventions),
-            hardwired_carbon=hardwired_carbon(
-                level,
-                volume=volume,
-                chips=chips,
-                die_area_mm2=die_area_mm2,
-                hbm_gb_per_chip=hbm_gb_per_chip,
-                system_power_w=power,
-                tokens_per_s=tokens_per_s,
-                respins=respins,
-                node=node,
-                region=region,
-                conventions=conventions,
-            ),
-            gpu_carbon=gpu_carbon(level, gpus=matching, tokens_per_s=each_gpu, region=region, conventions=conventions),
-        )
+        bought = bought_fleet(level, device, units=matching, tokens_per_s=each, region=region, conventions=conventions)
+        return Pair.of(built, bought)
 
     return Comparison(
         volume=volume,
@@ -171,78 +178,4 @@ def compare(
         low=pair(book.at("low")),
         nominal=pair(book.at("nominal")),
         high=pair(book.at("high")),
-    )
-
-
-def hardwired_carbon(
-    book: Book,
-    *,
-    volume: Number,
-    chips: Number,
-    die_area_mm2: Number,
-    hbm_gb_per_chip: Number,
-    system_power_w: Number,
-    tokens_per_s: Number,
-    respins: Number | None = None,
-    node: str = "n5",
-    region: str = "us",
-    conventions: Conventions = AS_PUBLISHED,
-) -> Carbon:
-    """Return the carbon of `volume` hardwired systems; power (at the plug) and tokens are of one system.
-
-    Raises `InputError` as `carbon.carbon` and `carbon.module_carbon` do.
-    """
-    read = book.reader()
-    volume, chips = count("volume", volume), positive("chips", chips)
-    if conventions.module_carbon == "gpu":
-        each = read("h100.module_carbon_kg", "kgCO2e")
-    else:
-        each = module_carbon(
-            read, die_area_mm2=die_area_mm2, hbm_gb=hbm_gb_per_chip, node=node, conventions=conventions
-        ).total_kg
-    spares = spare_systems(read, volume) if conventions.hardwired_maintenance != "rate" else 0.0
-    times = count("respins", read("use.respins", "1") if respins is None else respins, low=0)
-    rebuilt = times * (volume + (spares if conventions.spares_respun else 0.0))
-    return carbon(
-        read,
-        modules=volume * chips,
-        module_kg=each,
-        it_power_w=volume * non_negative("system_power_w", system_power_w),
-        tokens_per_s=volume * positive("tokens_per_s", tokens_per_s),
-        spare_modules=spares * chips,
-        rebuilt_modules=rebuilt * chips,
-        region=region,
-        ceil_printed=conventions.ceil_carbon,
-        conventions=conventions,
-    )
-
-
-def gpu_carbon(
-    book: Book,
-    *,
-    gpus: Number,
-    tokens_per_s: Number | None = None,
-    region: str = "us",
-    conventions: Conventions = AS_PUBLISHED,
-) -> Carbon:
-    """Return the carbon of `gpus` GPUs that generate `tokens_per_s` each (the book's number by default).
-
-    Raises `InputError` as `carbon.carbon` and `carbon.module_carbon` do.
-    """
-    read = book.reader()
-    gpus = positive("gpus", gpus)
-    if conventions.module_carbon == "gpu":
-        each = read("h100.module_carbon_kg", "kgCO2e")
-    else:
-        area, memory = read("h100.die_area_mm2", "mm**2"), read("h100.hbm_gb", "GB")
-        each = module_carbon(read, die_area_mm2=area, hbm_gb=memory, conventions=conventions).total_kg
-    speed = read("h100.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
-    return carbon(
-        read,
-        modules=gpus,
-        module_kg=each,
-        it_power_w=gpus * read("h100.power_w", "W"),
-        tokens_per_s=gpus * positive("tokens_per_s", speed),
-        region=region,
-        conventions=conventions,
     )

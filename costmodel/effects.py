@@ -7,6 +7,7 @@ import pandas as pd
 
 from costmodel.comparison import Comparison, compare
 from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions, differences
+from costmodel.fleets import Device, System
 from hwbase import Book
 
 _PERCENT = 100.0
@@ -14,15 +15,17 @@ _PERCENT = 100.0
 
 def convention_effects(
     book: Book,
+    system: System,
+    device: Device,
     *,
     base: Conventions = AS_PUBLISHED,
     other: Conventions = CORRECTED,
     groups: Mapping[str, Mapping[str, Any]] | None = None,
-    **design: Any,
+    **fleet: Any,
 ) -> pd.DataFrame:
     """Return one row per reading: `base`, each choice of `other` alone, each of `groups`, and all of `other`.
 
-    `groups` names sets of choices to switch together. `design` goes to `compare`. Columns: reading, choice,
+    `groups` names sets of choices to switch together. `fleet` goes to `compare`. Columns: reading, choice,
     hardwired_low_usd, hardwired_high_usd, gpu_usd, ratio_low, ratio_high (TCO of the GPUs over the hardwired fleet with
     re-spins), carbon_ratio, ratio_low_change_percent, carbon_ratio_change_percent (against `base`).
     Raises `InputError` as `compare` does.
@@ -35,7 +38,10 @@ def convention_effects(
         readings[name] = (shown, base.switched(**choices))
     readings[f"all: {other.name}"] = ("", other)
 
-    rows = [_row(name, shown, compare(book, conventions=c, **design)) for name, (shown, c) in readings.items()]
+    rows = [
+        _row(name, shown, compare(book, system, device, conventions=c, **fleet))
+        for name, (shown, c) in readings.items()
+    ]
     frame = pd.DataFrame(rows)
     for column in ("ratio_low", "carbon_ratio"):
         frame[f"{column}_change_percent"] = _PERCENT * (frame[column] / frame[column].iloc[0] - 1.0)

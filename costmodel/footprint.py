@@ -112,7 +112,7 @@ def module_carbon(
     *,
     die_area_mm2: Number,
     hbm_gb: Number,
-    node: str = "n5",
+    node: str,
     fab_region: str = "taiwan",
     allocation: Allocation = "wafer",
     conventions: Conventions = AS_PUBLISHED,
@@ -124,7 +124,7 @@ def module_carbon(
     Raises `InputError` for sizes out of range, or an unknown node, region or allocation.
 
     >>> from costmodel.books import load_book
-    >>> module = module_carbon(load_book("hnlpu-asplos26"), die_area_mm2=814, hbm_gb=80)
+    >>> module = module_carbon(load_book("hnlpu-asplos26"), die_area_mm2=814, hbm_gb=80, node="n5")
     >>> round(float(module.total_kg), 2)
     124.86
     """

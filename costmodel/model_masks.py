@@ -21,7 +21,7 @@ class ModelMasks(Costed):
     masks_usd: Number
 
 
-def table4(book: Book, parameters: Number, native_bits: Number, *, node: str = "n5") -> ModelMasks:
+def table4(book: Book, parameters: Number, native_bits: Number, *, node: str) -> ModelMasks:
     """Return the masks of a model with `parameters` weights of `native_bits` bits: masks only, at the high set price.
 
     chips = parameters x bits / capacity, a fraction allowed, where the capacity of a chip is what the published system

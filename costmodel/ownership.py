@@ -1,7 +1,7 @@
 """Total cost of ownership of a fleet: capital, energy, upkeep and new weights, and dollars per million tokens.
 
-One function serves every kind of hardware (`fleet_tco`); `tco` and `gpu_tco` say what a hardwired fleet and a GPU fleet
-put into it.
+One function serves every kind of hardware (`fleet_tco`); `tco` and `device_tco` say what a hardwired fleet and a fleet
+of bought devices put into it.
 """
 
 from dataclasses import dataclass
@@ -173,45 +173,51 @@ def tco(
     )
 
 
-def gpu_tco(
-    book: Book, *, gpus: Number, tokens_per_s: Number | None = None, conventions: Conventions = AS_PUBLISHED
+def device_tco(
+    book: Book,
+    device: str,
+    *,
+    units: Number,
+    tokens_per_s: Number | None = None,
+    conventions: Conventions = AS_PUBLISHED,
 ) -> Tco:
-    """Return the TCO of `gpus` GPUs that generate `tokens_per_s` each (the book's number by default).
+    """Return the TCO of `units` devices whose constants `book` has under the name `device`.
 
-    New weights cost a GPU fleet nothing. Raises `InputError` for inputs that are not positive.
+    Each generates `tokens_per_s`, the book's number unless given. New weights cost such a fleet nothing.
+    Raises `InputError` for inputs that are not positive, and constants that the book lacks.
     """
     read = book.reader()
-    gpus = positive("gpus", gpus)
-    nodes = gpus / read("h100.gpus_per_node", "1")
-    hardware = nodes * read("h100.node_price_usd", "USD")
-    licence = read("h100.licence_usd_per_gpu_year", "USD") if conventions.licence_counted else 0.0
-    each = read("h100.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
+    units = positive("units", units)
+    nodes = units / read(f"{device}.gpus_per_node", "1")
+    hardware = nodes * read(f"{device}.node_price_usd", "USD")
+    licence = read(f"{device}.licence_usd_per_gpu_year", "USD") if conventions.licence_counted else 0.0
+    each = read(f"{device}.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
     return fleet_tco(
         read,
-        units=gpus,
+        units=units,
         hardware_usd=hardware,
-        network_nodes=gpus / read("network.chips_per_node", "1"),
-        it_power_w=gpus * read("h100.power_w", "W"),
-        tokens_per_s=gpus * positive("tokens_per_s", each),
+        network_nodes=units / read("network.chips_per_node", "1"),
+        it_power_w=units * read(f"{device}.power_w", "W"),
+        tokens_per_s=units * positive("tokens_per_s", each),
         upkeep=Upkeep(
             base_usd=hardware if conventions.maintenance_basis == "nodes" else None,
             upfront_usd=0.0,
-            yearly_usd=gpus * licence,
+            yearly_usd=units * licence,
         ),
         conventions=conventions,
     )
 
 
-def gpus_to_match(
-    volume: Number, tokens_per_s: Number, gpu_tokens_per_s: Number, conventions: Conventions = AS_PUBLISHED
+def devices_to_match(
+    volume: Number, tokens_per_s: Number, device_tokens_per_s: Number, conventions: Conventions = AS_PUBLISHED
 ) -> Number:
-    """Return the GPUs that generate as much as `volume` systems of `tokens_per_s` each.
+    """Return the devices that generate as much as `volume` systems of `tokens_per_s` each.
 
     "rounded": the match of one system to one significant digit, times the volume; "exact": rounded up for the fleet.
     Raises `InputError` for inputs that are not positive.
     """
     systems = count("volume", volume)
-    per_system = positive("tokens_per_s", tokens_per_s) / positive("gpu_tokens_per_s", gpu_tokens_per_s)
+    per_system = positive("tokens_per_s", tokens_per_s) / positive("device_tokens_per_s", device_tokens_per_s)
     if conventions.gpu_count == "exact":
         return np.ceil(systems * per_system)
     digit = 10.0 ** np.floor(np.log10(per_system))

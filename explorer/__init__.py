@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explorer.papers.scoreboard import Row, Scoreboard
     from explorer.pricing.economics import CostAnswer, cost
     from explorer.pricing.evaluate import evaluate
+    from explorer.pricing.prices import cost_book
     from explorer.report.answer import Answer, answer
     from explorer.report.page import render, write_report
     from explorer.report.side_by_side import ModelComparison, compare_models
@@ -46,6 +47,7 @@ __all__ = [
     "compare_models",
     "compare_tools",
     "cost",
+    "cost_book",
     "cost_table",
     "evaluate",
     "hardwired_silicon",

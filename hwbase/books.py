@@ -50,6 +50,14 @@ class Quantity:
         value = getattr(self, level)
         return self.nominal if value is None else value
 
+    def to(self, unit: str, where: str = "quantity") -> "Quantity":
+        """Return the same quantity in another unit; raises `InputError`, about `where`, if its own does not convert."""
+        scale = units.factor(self.unit, unit, where)
+        if scale == 1.0 and self.unit == unit:
+            return self
+        low, high = self.at("low") * scale, self.at("high") * scale
+        return dataclasses.replace(self, low=low, nominal=self.nominal * scale, high=high, unit=unit)
+
 
 _QUANTITY = TypeAdapter(Quantity)
 
@@ -123,6 +131,11 @@ class Book(Mapping[str, Quantity]):
         """Return the quantities of the table `prefix`, by their names in it; none where the book has no such table."""
         start = f"{prefix}."
         return {name.removeprefix(start): q for name, q in self.quantities.items() if name.startswith(start)}
+
+    def without(self, prefix: str) -> "Book":
+        """Return the book without the table `prefix`."""
+        kept = {name: q for name, q in self.quantities.items() if not name.startswith(f"{prefix}.")}
+        return dataclasses.replace(self, quantities=kept)
 
     def reader(self) -> "Reader":
         """Return a reader that remembers which quantities were asked for."""
@@ -243,7 +256,7 @@ def _load(
             if old is None:
                 known = [*base.quantities, *more]
                 raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, known)
-            quantities[name] = _convert(quantity, old.unit, f"{path.name}: {name}")
+            quantities[name] = quantity.to(old.unit, f"{path.name}: {name}")
         header = inherit(header, base.header)
         kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]
         correlations = merge_correlations(kept, correlations)
@@ -310,14 +323,6 @@ def _quantity(where: str, table: dict[str, Any]) -> Quantity:
         raise InputError(f"{where}.source is empty: expected where the number comes from")
     units.parse(quantity.unit)
     return quantity
-
-
-def _convert(quantity: Quantity, unit: str, where: str) -> Quantity:
-    scale = units.factor(quantity.unit, unit, where)
-    if scale == 1.0 and quantity.unit == unit:
-        return quantity
-    low, high = quantity.at("low") * scale, quantity.at("high") * scale
-    return dataclasses.replace(quantity, low=low, nominal=quantity.nominal * scale, high=high, unit=unit)
 
 
 __all__ = [

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         DEFAULT_MACHINE,
         DEFAULT_OPPONENTS,
         machine_book,
+        machine_costs,
         machine_names,
     )
     from hwsim.related_machines import relatives
@@ -84,6 +85,7 @@ __all__ = [
     "load_technology",
     "mac_array",
     "machine_book",
+    "machine_costs",
     "machine_names",
     "machines",
     "messages",

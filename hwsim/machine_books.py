@@ -7,13 +7,16 @@ constants that differ from those of another machine. Nothing else names a machin
 from collections.abc import Iterable
 from pathlib import Path
 
-from hwbase import Book, InputError, book_names, load_book, unknown_name
+from hwbase import Book, InputError, Quantity, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS
 
 #: The machine of the HNLPU paper and the two that the paper compares it with, for callers that name none.
 DEFAULT_MACHINE = "hnlpu"
 DEFAULT_OPPONENTS = ("h100", "wse3")
 DEFAULT_GPU = DEFAULT_OPPONENTS[0]
+
+#: The table of a machine's book with what it costs and emits.
+COSTS = "costs"
 
 #: Kinds of machine, and the word for one unit of each.
 KINDS = {
@@ -45,6 +48,21 @@ def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[s
         expected = " or ".join(repr(kind) for kind in wanted)
         raise InputError(f"machine {book.name!r} is of kind {book.kind!r}: expected one of kind {expected}")
     return book
+
+
+def machine_costs(machine: str | Path | Book) -> dict[str, dict[str, Quantity]]:
+    """Return what a machine costs and emits: constants by name, in sets by the name of the cost book of each.
+
+    Every set has the area and the memory that the machine's book states, as `die_area_mm2` and `hbm_gb`.
+    """
+    book = machine_book(machine)
+    stated = {"die_area_mm2": ("area_mm2", "mm**2"), "hbm_gb": ("memory_bytes", "GB")}
+    sizes = {name: book[of].to(unit) for name, (of, unit) in stated.items() if of in book}
+    sets: dict[str, dict[str, Quantity]] = {}
+    for name, quantity in book.section(COSTS).items():
+        cost_book, _, constant = name.partition(".")
+        sets.setdefault(cost_book, dict(sizes))[constant] = quantity
+    return sets
 
 
 def machine_names(kinds: Iterable[str] = KINDS) -> list[str]:

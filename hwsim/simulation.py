@@ -14,7 +14,7 @@ from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerato
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.hardwired import READINGS, simulate_hardwired
-from hwsim.machine_books import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 
@@ -80,7 +80,7 @@ def simulate(
     context, batch = read_count("context", context), read_count("batch", batch)
     prompt = read_count("prompt", prompt)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    machine = machine_book(on if book is None else book, SIMULATORS)
+    machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     simulator = SIMULATORS[machine.kind]

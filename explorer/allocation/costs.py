@@ -22,6 +22,7 @@ import pandas as pd
 import costmodel
 import hwsim
 from explorer.allocation.table import numbers, read_layers
+from explorer.pricing.prices import node_of
 from hwbase import Book, InputError, Record, unknown_name
 from hwbase.check import number, positive
 from hwsim.network_roofline import layer_seconds, load_gpu
@@ -32,8 +33,8 @@ _GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
 _MS_PER_S = _MJ_PER_J = 1e3
 _GPUS = ("rtx4080", "rtx3090", "a100")
 HARDWARE = (*_GPUS, "mac-array", "hardwired")
-#: The process and cost book of hardwired silicon, and its node's name in cost books.
-_TECHNOLOGY, _BOOK, _NODE = "n5", "default", "n5"
+#: The process and the cost book of hardwired silicon.
+_TECHNOLOGY, _BOOK = "n5", "default"
 
 
 #: Returns the values that a layer's weights take at a width.
@@ -85,31 +86,29 @@ def cost_table(
     process = hwsim.load_technology(technology)
     if hardware == "mac-array":
         return table.assign(**_on_mac_array(table, process, clock_hz, macs))
-    return table.assign(**_hardwired(table, process, clock_hz, slack, weights))
+    return table.assign(**_hardwired(table, technology, process, clock_hz, slack, weights))
 
 
 def hardwired_silicon(
-    area_mm2: float, *, technology: str = _TECHNOLOGY, book: str | Book = _BOOK, node: str = _NODE
+    area_mm2: float, *, technology: str | Path | Book = _TECHNOLOGY, book: str | Book = _BOOK
 ) -> HardwiredSilicon:
     """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: as few equal dies as reticles hold.
 
-    `node` is the process in the cost book. Neurons alone: what stands beside them on a chip is not counted. Raises
-    `InputError`.
+    `technology` names the process, priced at the node of the cost book that its book names. Neurons alone: what stands
+    beside them on a chip is not counted. Raises `InputError`.
     """
     area = float(positive("area_mm2", area_mm2))
-    reticle = float(hwsim.load_technology(technology).reticle_area_mm2)
+    process = hwsim.technology_book(technology)
+    reticle = float(hwsim.load_technology(reader=process.reader()).reticle_area_mm2)
     chips = int(np.ceil(area / reticle))
     costs = book if isinstance(book, Book) else costmodel.load_book(book)
-    bill = costmodel.hardwired_bill(
+    bill, made = costmodel.made_chip(
         costs,
         chips=chips,
         die_area_mm2=area / chips,
-        hbm_gb_per_chip=0.0,
-        node=node,
+        hbm_gb=0.0,
+        node=node_of(process, costs),
         conventions=costmodel.CORRECTED,
-    )
-    made = costmodel.module_carbon(
-        costs, die_area_mm2=area / chips, hbm_gb=0.0, node=node, conventions=costmodel.CORRECTED
     )
     return HardwiredSilicon(
         area_mm2=area,
@@ -150,13 +149,18 @@ def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: floa
 
 
 def _hardwired(
-    table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, slack: float, weights: WeightsOf | None
+    table: pd.DataFrame,
+    technology: str,
+    process: hwsim.Technology,
+    clock_hz: float,
+    slack: float,
+    weights: WeightsOf | None,
 ) -> dict[str, Any]:
     costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, weights, slack=slack)
     reticle = float(process.reticle_area_mm2)
-    full = hardwired_silicon(reticle)
+    full = hardwired_silicon(reticle, technology=technology)
     # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
-    own_masks_usd = hardwired_silicon(2.0 * reticle).masks_usd - full.masks_usd
+    own_masks_usd = hardwired_silicon(2.0 * reticle, technology=technology).masks_usd - full.masks_usd
     share = costs["mm2"] / reticle
     return costs | {"nre_usd": share * own_masks_usd, "kg_co2e": share * full.kg_co2e}
 

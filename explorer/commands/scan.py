@@ -8,10 +8,10 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-import costmodel
 from explorer.commands.arguments import need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, emit
 from explorer.commands.terminal import show_frame
+from explorer.pricing.prices import cost_book
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
 from explorer.scan.page import machine_table, render_scan
 from explorer.writing import write_text
@@ -77,7 +77,7 @@ def scan_command(
         candidates=rescored,
         technology=technology,
         region=region,
-        book=costmodel.load_book().override(parse_overrides(cost_settings)),
+        book=cost_book("default").override(parse_overrides(cost_settings)),
         set=changed,
     )
     if events:

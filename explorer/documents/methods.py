@@ -70,8 +70,11 @@ def technology_method(process: Book, weight_format: str, chip: hwsim.Chip) -> Me
     )
 
 
-def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: str) -> list[Method]:
-    """Return how the bill, the TCO and the carbon were counted by `conventions`, with the constants that went in."""
+def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: str, device: str) -> list[Method]:
+    """Return how the bill, the TCO and the carbon were counted by `conventions`, with the constants that went in.
+
+    `node` and `device` are the names under which the constants of the process and of the bought machine stand.
+    """
     room = ""
     if conventions.edge_and_scribe:
         room = f", {_with(read, 'wafer.edge_mm')} of edge and {_with(read, 'wafer.scribe_mm')} of scribe lane"
@@ -100,7 +103,7 @@ def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: s
         f"{plain(_nominal(read, 'use.discount_rate_per_year'))} a year.",
         "costmodel.tco",
     )
-    return [dies, masks, tco, _carbon_method(conventions, read, node)]
+    return [dies, masks, tco, _carbon_method(conventions, read, node, device)]
 
 
 def override_methods(read: Mapping[str, Quantity]) -> list[Method]:
@@ -121,13 +124,13 @@ def levels_method(levels: Iterable[str], *, published: bool) -> Method:
     return Method("Ranges", f"Levels shown: {', '.join(levels)}. {text}")
 
 
-def _carbon_method(conventions: Conventions, read: Mapping[str, Quantity], node: str) -> Method:
+def _carbon_method(conventions: Conventions, read: Mapping[str, Quantity], node: str, device: str) -> Method:
     if conventions.module_carbon == "gpu":
+        footprint = f"{device}.module_carbon_kg"
         return Method(
             "Carbon",
-            f"Every module, hardwired or not, is {_with(read, 'h100.module_carbon_kg')}; electricity emits "
-            f"{_grid(read)}.",
-            _source(read, "h100.module_carbon_kg"),
+            f"Every module, hardwired or not, is {_with(read, footprint)}; electricity emits {_grid(read)}.",
+            _source(read, footprint),
         )
     return Method(
         "Carbon",

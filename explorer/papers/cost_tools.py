@@ -18,7 +18,7 @@ _COAL, _TAIWAN = 0.820, 0.583
 #: Package of an EPYC in 3D-Carbon's examples, in mm2.
 _EPYC_MM2 = 4410.0
 #: The paper's die and its GPU's, in mm2, and the memory of that GPU.
-_HNLPU_MM2, _H100_MM2, _H100_GB = 827.08, 814.0, 80.0
+_HNLPU_MM2, _H100_MM2, _H100_GB, _NODE = 827.08, 814.0, 80.0, "n5"
 #: Nodes of ECO-CHIP and the nodes of ACT that its carbon per area is made of.
 _ECO_NODES = {"n28": "n28", "n22": "n20", "n14": "n14", "n10": "n10", "n7": "n7"}
 #: The rim, in mm, that CATCH's cost per mm2 leaves out.
@@ -85,9 +85,9 @@ def _catch() -> dict[str, float]:
 
 def _hnlpu() -> dict[str, float]:
     book = tools.load_tool_book("hnlpu")
-    low, high = (tools.estimate("hnlpu", _HNLPU_MM2, "n5", book=book.at(level)).cost for level in ("low", "high"))
+    low, high = (tools.estimate("hnlpu", _HNLPU_MM2, _NODE, book=book.at(level)).cost for level in ("low", "high"))
     assert low is not None and high is not None
-    module = costmodel.module_carbon(book, die_area_mm2=_H100_MM2, hbm_gb=_H100_GB)
+    module = costmodel.module_carbon(book, die_area_mm2=_H100_MM2, hbm_gb=_H100_GB, node=_NODE)
     return {
         "hnlpu-gross": low.gross_dies,
         "hnlpu-yield": low.die_yield,

@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import costmodel
-from costmodel import AS_PUBLISHED, Comparison, Pair
+import hwsim
+from costmodel import AS_PUBLISHED, Comparison, Conventions, Pair
 from costmodel.masks import masks_usd
+from explorer.pricing.prices import cost_book, device, published_system
 from hwbase import Book
 
 BOOK = "hnlpu-asplos26"
+#: The machine that the paper's fleets are compared with.
+GPU = device(hwsim.DEFAULT_GPU)
 _CELLS = Path(__file__).with_name("hnlpu_economics.csv")
 
 #: Volumes of Table 3: one system, and fifty.
@@ -45,7 +49,7 @@ def economics_rows() -> list[dict[str, Any]]:
 
     `ours` and `rel_err` are None for what cannot be derived; `tolerance` is None where no agreement is claimed.
     """
-    ours = _ours(costmodel.load_book(BOOK))
+    ours = _ours(cost_book(BOOK))
     rows = []
     with _CELLS.open(encoding="utf-8", newline="") as file:
         for cell in csv.DictReader(file):
@@ -67,32 +71,27 @@ def economics_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def published_design(book: Book) -> dict[str, Any]:
-    """Return the published system as the inputs of `costmodel.compare`."""
-    return {
-        "chips": book.value("reference.chips", "1"),
-        "die_area_mm2": book.value("reference.die_area_mm2", "mm**2"),
-        "hbm_gb_per_chip": book.value("reference.hbm_gb_per_chip", "GB"),
-        "chip_power_w": book.value("reference.chip_power_w", "W"),
-        "system_power_w": book.value("reference.system_power_w", "W"),
-        "tokens_per_s": book.value("reference.tokens_per_s", "token/s"),
-    }
-
-
 def _ours(book: Book) -> dict[str, float]:
     """Return our figure for every id that can be derived, in the unit of the cell."""
-    design = published_design(book)
-    results = {name: costmodel.compare(book, volume=v, **design) for name, v in VOLUMES.items()}
+    system, tokens_per_s = published_system(book, hwsim.technology_book())
+
+    def compared(volume: int, conventions: Conventions = AS_PUBLISHED) -> Comparison:
+        return costmodel.compare(book, system, GPU, volume=volume, tokens_per_s=tokens_per_s, conventions=conventions)
+
+    results = {name: compared(v) for name, v in VOLUMES.items()}
     exact = AS_PUBLISHED.switched(facility_power_step_mw=0.0, ceil_carbon=False)
-    unrounded = costmodel.compare(book, volume=VOLUMES["low"], conventions=exact, **design)
+    unrounded = compared(VOLUMES["low"], exact)
     return (
-        _appendix_b(book, results["low"])
+        _appendix_b(book, system.node, results["low"])
         | _table_5(results["low"])
         | _table_3(results)
         | _table_3_unrounded(unrounded.low)
         | _headline(results)
-        | _section_8(book, results["low"])
-        | {f"t4-{key}": costmodel.table4(book, n, bits).masks_usd / _MILLION for key, n, bits in _TABLE_4}
+        | _section_8(book, system.node, results["low"])
+        | {
+            f"t4-{key}": costmodel.table4(book, n, bits, node=system.node).masks_usd / _MILLION
+            for key, n, bits in _TABLE_4
+        }
     )
 
 
@@ -100,14 +99,19 @@ def _levels(result: Comparison) -> tuple[tuple[str, Pair], ...]:
     return (("low", result.low), ("high", result.high))
 
 
-def _appendix_b(book: Book, result: Comparison) -> dict[str, float]:
+def _appendix_b(book: Book, node: str, result: Comparison) -> dict[str, float]:
     bill, high = result.low.bill, result.high.bill
     units = costmodel.masks.mask_units(
-        book.value("n5.euv_masks", "mask"), book.value("n5.duv_masks", "mask"), book.value("masks.euv_weight", "1")
+        book.value(f"{node}.euv_masks", "mask"),
+        book.value(f"{node}.duv_masks", "mask"),
+        book.value("masks.euv_weight", "1"),
     )
-    full_set = book.at("high").value("n5.mask_set_usd", "USD")
+    full_set = book.at("high").value(f"{node}.mask_set_usd", "USD")
     rebuilt = costmodel.module_carbon(
-        book, die_area_mm2=book.value("h100.die_area_mm2", "mm**2"), hbm_gb=book.value("h100.hbm_gb", "GB")
+        book,
+        die_area_mm2=book.value(f"{GPU.name}.die_area_mm2", "mm**2"),
+        hbm_gb=book.value(f"{GPU.name}.hbm_gb", "GB"),
+        node=GPU.node,
     )
     return {
         "b-normalised-mask-units": units,
@@ -121,7 +125,7 @@ def _appendix_b(book: Book, result: Comparison) -> dict[str, float]:
         "b-initial-sets": high.masks_usd / _MILLION,
         "b-respin-masks": masks_usd(0.0, high.own_masks_usd, high.chips) / _MILLION,
         "b-naive-cell-embedding": full_set * _NAIVE_CHIPS / _MILLION,
-        "b-module-carbon": book.value("h100.module_carbon_kg", "kgCO2e"),
+        "b-module-carbon": book.value(f"{GPU.name}.module_carbon_kg", "kgCO2e"),
         "b-module-carbon-rebuilt": rebuilt.total_kg,
     }
 
@@ -212,10 +216,10 @@ def _headline(results: dict[str, Comparison]) -> dict[str, float]:
     }
 
 
-def _section_8(book: Book, result: Comparison) -> dict[str, float]:
+def _section_8(book: Book, node: str, result: Comparison) -> dict[str, float]:
     bill = result.low.bill
     good = costmodel.silicon.good_dies(bill.gross_dies, _POOR_YIELD, rounded=False)
-    wafer_usd = book.value("n5.wafer_price_usd", "USD")
+    wafer_usd = book.value(f"{node}.wafer_price_usd", "USD")
     wafers = {volume: math.ceil(systems * bill.chips / good) for volume, systems in VOLUMES.items()}
     return {
         "s8-1-yield-extra-wafers-50x": bill.die_yield / _POOR_YIELD,

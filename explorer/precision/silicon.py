@@ -213,9 +213,7 @@ class _Planner:
         losses = self.held_out.losses(choice)
         grown = interval(losses["perplexity"])
         exact = self._exact
-        silicon = hardwired_silicon(
-            float(rows["mm2"].sum()), technology=process, book=self._book, node=process.partition("-")[0]
-        )
+        silicon = hardwired_silicon(float(rows["mm2"].sum()), technology=process, book=self._book)
         low, high = interval(losses["kl"])
         return {
             "mean_bits": float((rows["size"] * rows.index.get_level_values("bits")).sum() / rows["size"].sum()),

@@ -10,20 +10,16 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.papers.hnlpu_economics import published_design
+from explorer.pricing.prices import Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.check import count
 from hwsim.simulation import hardwired
-from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
 PAPER_MODEL = "gpt-oss-120b"
-#: The process whose prices the paper gives.
-PAPER_NODE = "n5"
-#: The constant that says how fast a GPU is, whatever the model.
-GPU_SPEED = "h100.tokens_per_s"
 #: The book that goes with a convention unless the caller names one.
 BOOKS = {"as-published": "hnlpu-asplos26", "corrected": "default"}
+_GB = 1e9
 #: Choices that the cost sheet shows together, as well as one by one.
 GROUPS = {
     "maintenance on nodes, construction on IT power": {"maintenance_basis": "nodes", "construction_basis": "it"},
@@ -37,7 +33,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class CostAnswer(Record):
-    """A hardwired fleet beside the GPUs that match it. `inputs` is what went into `costmodel.compare`."""
+    """A hardwired fleet beside the devices that match it. `inputs` is what went into `costmodel.compare`."""
 
     model: str
     volume: int
@@ -47,9 +43,17 @@ class CostAnswer(Record):
     notes: tuple[str, ...] = ()
     effects: pd.DataFrame | None = None
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
-    node: str = PAPER_NODE
+    node: str = ""
+    """The node that wafers and masks were priced at."""
     book: Book | None = field(default=None, repr=False, compare=False)
     """The cost book that it was computed from, overrides in place."""
+    device: str = hwsim.DEFAULT_GPU
+    """The machine that is bought instead."""
+
+    @property
+    def device_speed(self) -> str:
+        """Name of the constant that says how fast the bought machine is."""
+        return f"{self.device}.tokens_per_s"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures level by level, the inputs, the ratios and the sources."""
@@ -76,6 +80,7 @@ class CostAnswer(Record):
             "volume": self.volume,
             "convention": self.convention,
             "gpus": float(self.comparison.gpus),
+            "device": self.device,
             "inputs": {key: _number(value) for key, value in self.inputs.items()},
             "levels": levels,
             "effects": None if self.effects is None else self.effects.to_dict(orient="records"),
@@ -101,20 +106,59 @@ def cost(
     volume: int = 1,
     convention: str = "as-published",
     context: int = 2048,
-    technology: str = DEFAULT_TECHNOLOGY,
-    book: str | None = None,
+    on: Machine = hwsim.DEFAULT_MACHINE,
+    beside: Machine = hwsim.DEFAULT_GPU,
+    technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
+    reading: str | None = None,
+    book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
     machine_set: Mapping[str, Any] | None = None,
     effects: bool = False,
 ) -> CostAnswer:
-    """Return what `volume` hardwired machines for `model` cost and emit beside the GPUs that match them.
+    """Return what `volume` hardwired machines for `model` cost and emit beside the machines bought to match them.
 
-    `convention` "as-published" reproduces the paper's tables (its die, power and 2 M tokens/s are inputs for
-    gpt-oss-120b; any other model brings its simulated machine); "corrected" is what we believe: the simulated machine
-    in the `pipelined` reading at `context`, and the default book. `technology` names the book of the process (then the
-    machine is simulated in either convention), `book` and `set` replace cost assumptions, `machine_set` those of the
-    machine. `effects` adds what each convention is worth. Raises `InputError`.
+    Parameters
+    ----------
+    model : str or LLMSpec
+        A model, as in `hwsim.simulate`.
+    volume : int
+        Systems built.
+    convention : str
+        "as-published" reproduces the paper's tables: its die, power and 2 M tokens/s are inputs for its own machine and
+        model, any other brings its simulated machine. "corrected" is what we believe: the simulated machine in the
+        pipelined reading, and the default book.
+    context : int
+        Positions of a sequence at which machines are simulated.
+    on : str, Path or Book
+        The hardwired machine.
+    beside : str, Path or Book
+        The machine that is bought instead.
+    technology : str, Path or Book
+        The process, whose book names the node that wafers and masks are priced at. With any but the paper's the machine
+        is simulated in either convention.
+    weights : str
+        Format of the hardwired weights, as in `hwsim.simulate`.
+    reading : str, optional
+        The reading of the hardwired machine; the convention's unless given.
+    book : str or Path, optional
+        The cost book; the convention's unless given.
+    set, machine_set : mapping of str to number, array or str
+        Constants of the cost book, and of the machine or the technology, to override.
+    effects : bool
+        Adds what each convention is worth.
 
+    Returns
+    -------
+    CostAnswer
+
+    Raises
+    ------
+    InputError
+        For whatever cannot be used.
+
+    Examples
+    --------
     >>> comparison = cost("gpt-oss-120b", volume=50).comparison
     >>> round(float(comparison.high.tco_ratio), 1), round(float(comparison.low.tco_ratio), 1)
     (41.7, 80.4)
@@ -123,57 +167,103 @@ def cost(
     volume = int(count("volume", volume, high=1e6))
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     conventions = costmodel.conventions.named(convention)
-    assumptions = costmodel.load_book(book or BOOKS[convention]).override(set or {})
-    inputs, notes, used = machine_inputs(spec, conventions, assumptions, context, technology, machine_set or {})
-    node = cost_node(Path(technology).stem, assumptions)
-    if not Path(technology).stem.startswith(node):
-        notes += (f"wafers and masks at the prices of {node}: the cost book has no node for {technology}",)
-    comparison = costmodel.compare(assumptions, volume=volume, node=node, conventions=conventions, **inputs)
+    bought = device(beside)
+    assumptions = cost_book(book or BOOKS[convention], [beside], spec).override(set or {})
+    built = priced_system(
+        spec,
+        conventions,
+        assumptions,
+        on=on,
+        technology=technology,
+        weights=weights,
+        reading=reading,
+        context=context,
+        set=machine_set,
+    )
+    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
+    comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
     table = None
     if effects:
-        table = costmodel.convention_effects(assumptions, groups=GROUPS, volume=volume, node=node, **inputs)
-    read = {**used, **comparison.low.bill.assumptions, **comparison.low.hardwired.assumptions}
-    read |= comparison.low.gpu.assumptions | comparison.low.hardwired_carbon.assumptions
+        table = costmodel.convention_effects(assumptions, built.system, bought, groups=GROUPS, **fleet)
+    low = comparison.low
+    read = built.assumptions.copy()
+    for part in (low.bill, low.hardwired, low.gpu, low.hardwired_carbon, low.gpu_carbon):
+        read |= part.assumptions
     # The speed of a GPU sets how many match, before any of their costs is counted.
-    read |= comparison.low.gpu_carbon.assumptions | {GPU_SPEED: assumptions[GPU_SPEED]}
-    return CostAnswer(spec.name, volume, convention, comparison, inputs, notes, table, read, node, assumptions)
+    speed = f"{bought.name}.tokens_per_s"
+    read |= {speed: assumptions[speed]}
+    notes = built.notes
+    if assumptions[speed].kind == "derived":
+        notes += (f"{assumptions[speed].nominal:,.0f} tokens/s a {bought.name}: {assumptions[speed].source}",)
+    return CostAnswer(
+        spec.name,
+        volume,
+        convention,
+        comparison,
+        built.inputs(),
+        notes,
+        table,
+        read,
+        built.system.node,
+        assumptions,
+        device=bought.name,
+    )
 
 
-def cost_node(technology: str, book: Book) -> str:
-    """Return the node of the cost book that the technology called `technology` is built at.
+@dataclass(frozen=True)
+class PricedSystem:
+    """A hardwired machine as `costmodel` takes it, with how its numbers came about."""
 
-    A technology is named after its node ("n5-asplos26" is built at n5); for one that is not, the paper's n5.
-    """
-    node = technology.partition("-")[0]
-    return node if node in costmodel.nodes(book) else PAPER_NODE
+    system: costmodel.System
+    tokens_per_s: float
+    notes: tuple[str, ...]
+    assumptions: dict[str, Quantity]
+
+    def inputs(self) -> dict[str, Any]:
+        """Return the numbers by name, those that are not stated left out."""
+        stated = {name: value for name, value in vars(self.system).items() if value is not None and name != "node"}
+        return stated | {"tokens_per_s": self.tokens_per_s}
 
 
-def machine_inputs(
+def priced_system(
     spec: models.LLMSpec,
     conventions: costmodel.Conventions,
-    book: Book,
-    context: int,
-    technology: str,
-    machine_set: Mapping[str, Any],
-) -> tuple[dict[str, Any], tuple[str, ...], dict[str, Quantity]]:
-    """Return (inputs of `costmodel.compare`, notes, constants read) for the machine that holds `spec`."""
+    costs: Book,
+    *,
+    on: Machine = hwsim.DEFAULT_MACHINE,
+    technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
+    reading: str | None = None,
+    context: int = 2048,
+    set: Mapping[str, Any] | None = None,
+) -> PricedSystem:
+    """Return the hardwired machine that holds `spec`: the paper's own numbers where the conventions ask for them.
+
+    Parameters are those of `cost`. Raises `InputError` as `hwsim.simulate` and `node_of` do.
+    """
+    process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
     published = conventions.name == "as-published"
-    if published and spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY and not machine_set:
+    papers = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY, "fp4", None)
+    if published and (spec.name, machine.name, process.name, weights, reading) == papers and not set:
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
-        return published_design(book), (note,), {}
-    design, process, used = hardwired(spec, technology=technology, set=machine_set)
-    reading = "as-published" if published else "pipelined"
-    result = hwsim.simulate_hardwired(spec, design, process, context=context, reading=reading)
-    chip = hwsim.build_chip(spec, design, process)
-    inputs = {
-        "chips": int(design.chips),
-        "die_area_mm2": float(chip.area_mm2),
-        "hbm_gb_per_chip": float(design.hbm_bytes) / 1e9,
-        "chip_power_w": float(result.power_w / design.chips / design.power_overhead),
-        "tokens_per_s": float(result.tokens_per_s),
-    }
-    note = f"{inputs['tokens_per_s']:,.0f} tokens/s per system: simulated, {reading} reading, context {context:,}"
-    return inputs, (note,), used
+        system, tokens_per_s = published_system(costs, process)
+        return PricedSystem(system, tokens_per_s, (note,), {})
+    reading = reading or ("as-published" if published else "pipelined")
+    design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
+    run = hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)
+    note = f"{run.tokens_per_s:,.0f} tokens/s per system: simulated, {reading} reading, context {context:,}"
+    return PricedSystem(system_of(run, design, node_of(process, costs)), float(run.tokens_per_s), (note,), used)
+
+
+def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) -> costmodel.System:
+    """Return a simulated hardwired machine as `costmodel` takes it; numbers or arrays as those of the run are."""
+    return costmodel.System(
+        chips=run.chips,
+        die_area_mm2=run.area_mm2 / run.chips,
+        hbm_gb_per_chip=design.hbm_bytes / _GB,
+        chip_power_w=run.power_w / run.chips / design.power_overhead,
+        node=node,
+    )
 
 
 def _figures(record: Record) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import BOOKS, cost_node
-from hwbase import Book, InputError, unknown_name
+from explorer.pricing.economics import BOOKS, system_of
+from explorer.pricing.prices import Machine, bought, cost_book, device, node_of
+from hwbase import Book, InputError
 from hwbase.books import split_overrides
 from hwbase.check import count
 from hwsim.chip import MOST_CHIPS, fit_grid
@@ -24,8 +25,6 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 BLOCK = 65536
 #: More points than this in one call is a study, to be run in pieces.
 MOST_POINTS = 20_000_000
-#: Fleets that may stand beside the hardwired one.
-FLEETS = ("gpu",)
 _KG_PER_T = 1e3
 
 
@@ -37,40 +36,71 @@ def evaluate(
     volume: Any = 50,
     reading: str = "pipelined",
     convention: str = "corrected",
+    on: Machine = hwsim.DEFAULT_MACHINE,
     technology: str | Book = DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     die_formula: str = "de-vries",
     book: str | Book | None = None,
     workers: int = 2,
-    beside: str | None = None,
+    beside: Machine | None = None,
     strict: bool = True,
 ) -> pd.DataFrame:
     """Return a frame with a row per design point: what was varied, then its performance, area, cost and carbon.
 
-    `varied` maps constants of the machine, technology or cost books to numbers or arrays of one length (N,); `context`
-    and `volume` may be such arrays too. The grid of chips is sized to each point unless rows and columns are given.
-    `technology` names the process, which costs what its node does in the cost book; `weights` the hardwired format.
-    `die_formula` counts dies on a wafer: "exact" places them one by one and takes as long as all the rest; the default
-    is within some percent of it.
-    Columns: tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd, nre_usd,
-    tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too), carbon_t (both),
-    kg_per_million_tokens; `beside` "gpu" adds those of the GPUs that generate as many tokens, at prices of the same
-    book: gpus, gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet
-    takes, tco_ratio and carbon_ratio. Blocks of points run on `workers` threads. With `strict` off, a point that cannot
-    be built has NaN there and says why in the column `failure`, which is None elsewhere.
-    Raises `InputError` for unknown names, arrays of unequal length, values out of range, and (`strict`) such points.
+    Parameters
+    ----------
+    model : str, Path or LLMSpec
+        The model that every design holds.
+    varied : mapping of str to number or array of shape (N,)
+        Constants of the machine, technology or cost books. The grid of chips is sized to each point unless rows and
+        columns are given.
+    context, volume : int or array of shape (N,)
+        Positions of a sequence, and systems built.
+    reading, convention
+        How machines are simulated, and how costs are counted.
+    on : str, Path or Book
+        The hardwired machine.
+    technology : str or Book
+        The process, priced at the node that its book names.
+    weights : str
+        Format of the hardwired weights.
+    die_formula : str
+        How dies on a wafer are counted: "exact" places them one by one and takes as long as all the rest; the default
+        is within some percent of it.
+    book : str or Book, optional
+        The cost book; the convention's unless given.
+    workers : int
+        Threads, each of which takes a block of points.
+    beside : str, Path or Book, optional
+        A machine to buy instead, by name or book; "gpu" is the paper's.
+    strict : bool
+        False: a point that cannot be built has NaN, and says why in the column `failure`, None elsewhere.
 
+    Returns
+    -------
+    pandas.DataFrame
+        Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
+        nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
+        carbon_t (both), kg_per_million_tokens. With `beside` those of the machines that generate as many tokens: gpus,
+        gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet takes,
+        tco_ratio and carbon_ratio.
+
+    Raises
+    ------
+    InputError
+        For unknown names, arrays of unequal length, values out of range, and (`strict`) points that cannot be built.
+
+    Examples
+    --------
     >>> frame = evaluate("gpt-oss-120b", {"link_bandwidth_bytes_per_s": [64e9, 128e9, 512e9]})
     >>> frame.tokens_per_s.round().tolist(), frame.bound_by.tolist()
     ([154751.0, 309502.0, 631313.0], ['links', 'links', 'vex'])
     """
-    if beside not in (None, *FLEETS):
-        raise unknown_name("fleet beside", beside, FLEETS)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     inputs = {**varied, "context": context, "volume": volume}
     points = _points(inputs)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in inputs.items()}
-    setting = Setting.of(spec, reading, convention, technology, weights, die_formula, book, beside)
+    setting = Setting.of(spec, reading, convention, technology, weights, die_formula, book, beside, on)
 
     def run(start: int) -> dict[str, Any]:
         block = {name: values[start : start + BLOCK] for name, values in columns.items()}
@@ -101,7 +131,9 @@ class Setting:
     technology: Book
     node: str
     weights: str
-    beside: str | None
+    device: costmodel.Device
+    """What is bought beside, and whose published footprint stands for modules where the conventions say so."""
+    beside: Machine | None
 
     @classmethod
     def of(
@@ -113,16 +145,16 @@ class Setting:
         weights: str,
         die_formula: str,
         book: str | Book | None,
-        beside: str | None,
-        machine: Book | None = None,
+        beside: Machine | None,
+        on: Machine = hwsim.DEFAULT_MACHINE,
     ) -> "Setting":
         """Return the setting with its books loaded; raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
-        costs = book if isinstance(book, Book) else costmodel.load_book(book or BOOKS[convention])
-        process = technology if isinstance(technology, Book) else hwsim.technology_book(technology)
-        node = cost_node(process.name, costs)
-        machine = machine or hwsim.design_book()
-        return cls(spec, reading, conventions, costs, machine, process, node, weights, beside)
+        other = bought(beside)
+        costs = book if isinstance(book, Book) else cost_book(book or BOOKS[convention], [other], spec)
+        process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
+        node = node_of(process, costs)
+        return cls(spec, reading, conventions, costs, machine, process, node, weights, device(other), beside)
 
 
 def _points(inputs: Mapping[str, Any]) -> int:
@@ -160,22 +192,20 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         fit=lambda *machine: fit_grid(*machine)[0],
     )
     run = hwsim.simulate_hardwired(setting.spec, design, technology, context=context, reading=setting.reading)
-    die_mm2 = run.area_mm2 / run.chips
+    system = system_of(run, design, setting.node)
+    die_mm2 = system.die_area_mm2
     fits = np.broadcast_to(die_mm2 <= technology.reticle_area_mm2, (points,))
     # What no exposure prints has no price; a printable die stands in for it until its figures are struck out.
-    priced_mm2 = np.minimum(die_mm2, technology.reticle_area_mm2)
-    machine = {"chips": run.chips, "die_area_mm2": priced_mm2, "hbm_gb_per_chip": design.hbm_bytes / 1e9}
-    process: dict[str, Any] = {"node": setting.node, "conventions": setting.conventions}
-    bill = costmodel.hardwired_bill(assumptions, **machine, **process)
-    plug_w = costmodel.system_it_power_w(
+    built = costmodel.built_fleet(
         assumptions,
-        chips=run.chips,
-        chip_power_w=run.power_w / run.chips / design.power_overhead,
+        replace(system, die_area_mm2=np.minimum(die_mm2, technology.reticle_area_mm2)),
+        volume=volume,
+        tokens_per_s=run.tokens_per_s,
+        card=setting.device,
         conventions=setting.conventions,
     )
-    fleet = {"volume": volume, "system_power_w": plug_w, "tokens_per_s": run.tokens_per_s}
-    cost = costmodel.tco(assumptions, bill=bill, **fleet, conventions=setting.conventions)
-    carbon = costmodel.hardwired_carbon(assumptions, **machine, **fleet, **process)
+    bill, cost, carbon = built.bill, built.tco, built.carbon
+    assert bill is not None
     figures = {
         "tokens_per_s": run.tokens_per_s,
         "latency_s": run.latency_s,
@@ -193,8 +223,8 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         "carbon_t": carbon.total_t,
         "kg_per_million_tokens": carbon.total_t * _KG_PER_T / carbon.million_tokens,
     }
-    if setting.beside == "gpu":
-        figures |= _gpu_fleet(assumptions, bill, cost, carbon, run.tokens_per_s, setting.conventions)
+    if setting.beside is not None:
+        figures |= _bought_fleet(assumptions, setting, built, run.tokens_per_s)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in figures.items()}
     reticle = float(np.max(technology.reticle_area_mm2))
     too_large = "the die exceeds" if "rows" in for_machine else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
@@ -218,26 +248,15 @@ def _struck(columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray]) -
     return columns | {"failure": failure}
 
 
-def _gpu_fleet(
-    book: Book,
-    bill: costmodel.Bill,
-    cost: costmodel.Tco,
-    carbon: costmodel.Carbon,
-    tokens_per_s: Any,
-    conventions: costmodel.Conventions,
-) -> dict[str, Any]:
-    """Return the columns of the GPUs that match `cost.units` systems of `tokens_per_s` each."""
-    each = book.value("h100.tokens_per_s", "token/s")
-    gpus = costmodel.gpus_to_match(cost.units, tokens_per_s, each, conventions)
-    pair = costmodel.Pair(
-        bill=bill,
-        hardwired=cost,
-        gpu=costmodel.gpu_tco(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
-        hardwired_carbon=carbon,
-        gpu_carbon=costmodel.gpu_carbon(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
-    )
+def _bought_fleet(book: Book, setting: Setting, built: costmodel.Fleet, tokens_per_s: Any) -> dict[str, Any]:
+    """Return the columns of the devices that match the systems of `built`, of `tokens_per_s` each."""
+    device, conventions = setting.device, setting.conventions
+    each = book.value(f"{device.name}.tokens_per_s", "token/s")
+    units = costmodel.devices_to_match(built.tco.units, tokens_per_s, each, conventions)
+    fleet = costmodel.bought_fleet(book, device, units=units, tokens_per_s=each, conventions=conventions)
+    pair = costmodel.Pair.of(built, fleet)
     return {
-        "gpus": gpus,
+        "gpus": units,
         "gpu_tco_usd": pair.gpu.total_usd,
         "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
         "gpu_carbon_t": pair.gpu_carbon.total_t,

@@ -23,6 +23,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import BOOKS, PAPER_MODEL, CostAnswer, cost
+from explorer.pricing.prices import cost_book
 from explorer.report.figures.chip import density_frame
 from explorer.report.figures.fleet import levels_of
 from explorer.report.findings import Note, findings
@@ -123,7 +124,7 @@ def answer(
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
-    costs_book = costmodel.load_book(book or BOOKS[costmodel.conventions.named(convention).name])
+    costs_book = cost_book(book or BOOKS[costmodel.conventions.named(convention).name])
     for_costs, for_machine = split_overrides(set or {}, costs_book)
     design, process, used = hardwired(spec, technology=technology, set=for_machine)
 
@@ -132,7 +133,7 @@ def answer(
 
     published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
     accelerators = {
-        name: hwsim.simulate(spec, name, context=context, batch=PAPER_CONCURRENCY) for name in ("h100", "wse3")
+        name: hwsim.simulate(spec, name, context=context, batch=PAPER_CONCURRENCY) for name in hwsim.DEFAULT_OPPONENTS
     }
     costs = {
         name: cost(
@@ -150,13 +151,18 @@ def answer(
     }
     papers_own = spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY
     board = reproduce(set=for_machine) if papers_own else None
-    read = {**used, **accelerators["h100"].assumptions, **costs[convention].assumptions}
+    read = {**used, **accelerators[hwsim.DEFAULT_GPU].assumptions, **costs[convention].assumptions}
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
     methods = [
         *reading_methods((published, pipelined, *accelerators.values())),
         technology_method(process_book, design.weight_format, chip),
-        *cost_methods(costmodel.conventions.named(convention), costs[convention].assumptions, costs[convention].node),
+        *cost_methods(
+            costmodel.conventions.named(convention),
+            costs[convention].assumptions,
+            costs[convention].node,
+            costs[convention].device,
+        ),
         levels_method(levels_of(convention), published=convention == "as-published" and book is None),
         *override_methods({**used, **costs[convention].assumptions}),
     ]

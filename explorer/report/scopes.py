@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 import costmodel
-from costmodel import Carbon, Conventions
+from costmodel import Carbon, Conventions, ModuleCarbon
 from explorer.documents.numbers import mass, percent, plain
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
 from explorer.report.figures.fleet import levels_of
-from hwbase import Book, Quantity, Record
+from hwbase import Quantity, Record
 
 #: Parts of a module, as people name them.
 _PARTS = {
@@ -74,10 +73,11 @@ def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
     rows: list[ScopeRow] = []
     for level in levels_of(answer.convention):
         pair = getattr(answer.comparison, level)
-        book = None if answer.book is None else answer.book.at(level)  # type: ignore[arg-type]
-        for fleet, carbon in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
-            shares = _shares(fleet, book, conventions, answer.inputs)
-            rows += _rows(fleet, level, carbon, shares)
+        for fleet, carbon, module in (
+            ("hardwired", pair.hardwired_carbon, pair.hardwired_module),
+            ("GPU", pair.gpu_carbon, pair.gpu_module),
+        ):
+            rows += _rows(fleet, level, carbon, _shares(module))
     read = answer.comparison.nominal.hardwired_carbon.assumptions
     return CarbonScopes(
         convention=answer.convention,
@@ -132,16 +132,10 @@ def _rows(fleet: str, level: str, carbon: Carbon, shares: Mapping[str, float]) -
     return rows
 
 
-def _shares(fleet: str, book: Book | None, conventions: Conventions, inputs: Mapping[str, Any]) -> dict[str, float]:
-    """Shares of a module's parts in its carbon, or the module as one where it is one published figure."""
-    if book is None or conventions.module_carbon == "gpu":
+def _shares(module: ModuleCarbon | None) -> dict[str, float]:
+    """Return the shares of a module's parts in its carbon; the module as one where it is one published figure."""
+    if module is None:
         return {_NOT_SPLIT: 1.0}
-    if fleet == "GPU":
-        area, memory = book.value("h100.die_area_mm2", "mm**2"), book.value("h100.hbm_gb", "GB")
-        node = "n5"
-    else:
-        area, memory, node = inputs["die_area_mm2"], inputs["hbm_gb_per_chip"], inputs.get("node", "n5")
-    module = costmodel.module_carbon(book, die_area_mm2=area, hbm_gb=memory, node=node, conventions=conventions)
     return {name: float(getattr(module, part)) / float(module.total_kg) for part, name in _PARTS.items()}
 
 

@@ -15,7 +15,6 @@ from explorer.documents.numbers import counted, mass, money, plain, si, times, w
 from explorer.documents.page import render_page
 from explorer.documents.sources import books_table, distinct, quality, quality_table, source_table, versions_said
 from explorer.documents.tables import Column, Table, frame_table
-from explorer.pricing.economics import GPU_SPEED
 from explorer.report.answer import Answer
 from explorer.report.content import short_of
 from explorer.report.figures.side_by_side import ownership_bars, ratio_bars, speed_bars
@@ -148,7 +147,7 @@ def comparison_frame(found: ModelComparison) -> pd.DataFrame:
                 "label": label,
                 "published_tokens_per_s": float(answer.published.tokens_per_s),
                 "pipelined_tokens_per_s": float(answer.pipelined.tokens_per_s),
-                "h100_tokens_per_s": float(answer.accelerators["h100"].tokens_per_s),
+                "h100_tokens_per_s": float(answer.accelerators[answer.cost.device].tokens_per_s),
                 "capex_usd": float(pair.hardwired.capex_usd),
                 "opex_usd": float(pair.hardwired.opex_usd),
                 "respins_usd": float(pair.hardwired.respins_usd),
@@ -205,11 +204,12 @@ def _listed(names: list[str]) -> str:
 
 def _lead(found: ModelComparison) -> str:
     first = next(iter(found.answers.values()))
-    each = plain(believed(first).assumptions[GPU_SPEED].nominal)
+    speed = believed(first).device_speed
+    each = plain(believed(first).assumptions[speed].nominal)
     return (
         f"Each with its weights in the wires, at a context of {first.context:,}; fleets of "
         f"{counted(first.cost.volume, 'system')} beside the H100s that generate as many tokens, each GPU {each} a "
-        f"second whatever the model ({GPU_SPEED})."
+        f"second whatever the model ({speed})."
     )
 
 

@@ -8,9 +8,11 @@ import numpy as np
 
 import costmodel
 from costmodel.ownership import Upkeep, fleet_tco
+from explorer.pricing.prices import cost_book, node_of
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, positive
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
+from hwsim.technology import technology_book
 
 _GB = 1e9
 _HOURS_PER_YEAR = 8760.0
@@ -97,7 +99,7 @@ def scan_fleet(
     dynamic_j = scan.energy_j_per_query - scan.energy_parts_j["standing"]
     power_w = copies * scan.standing_w + demand * dynamic_j
 
-    read = (book or costmodel.load_book()).reader()
+    read = (book or cost_book("default")).reader()
     if on == "engine":
         design = engine or read_engine(memory, unit=unit, technology=technology, set=set)[0]
         each = engine_card(read, design, float(scan.area_mm2 / scan.shards), technology)
@@ -105,7 +107,7 @@ def scan_fleet(
     elif on == "cpu":
         each = _server(read, float(used("memory_bytes", "B")) / _GB)
     else:
-        each = _gpu(read)
+        each = _gpu(read, device.name)
     hardware = devices * float(each.usd)
     tco = fleet_tco(
         read,
@@ -170,21 +172,17 @@ def engine_card(read: Reader, engine: ScanEngine, die_area_mm2: Number, technolo
 
     Broadcasts over the engine and the area; the node is the technology's. Raises `InputError` as `hardwired_bill` does.
     """
-    node = technology.partition("-")[0]
     gigabytes = engine.memory_bytes / _GB
     stacked = gigabytes if engine.memory.name == "hbm3" else 0.0 * gigabytes
-    bill = costmodel.hardwired_bill(
+    bill, module = costmodel.made_chip(
         read.book,
         chips=1,
         die_area_mm2=die_area_mm2,
-        hbm_gb_per_chip=stacked,
-        node=node,
+        hbm_gb=stacked,
+        node=node_of(technology_book(technology), read.book),
         conventions=costmodel.CORRECTED,
     )
-    module = costmodel.module_carbon(
-        read, die_area_mm2=die_area_mm2, hbm_gb=stacked, node=node, conventions=costmodel.CORRECTED
-    )
-    read.used.update(bill.assumptions)
+    read.used.update(bill.assumptions | module.assumptions)
     memory, kg = bill.hbm_usd, module.total_kg
     if engine.memory.name != "hbm3":
         kind = "dram" if engine.memory.name == "ddr5" else "flash"
@@ -202,9 +200,9 @@ def _server(read: Reader, gigabytes: float) -> Device:
     return Device(usd, memory, kg)
 
 
-def _gpu(read: Reader) -> Device:
+def _gpu(read: Reader, name: str) -> Device:
     """A GPU's share of its node and network; its memory at the price of HBM."""
-    memory = float(read("h100.hbm_gb", "GB") * read("hbm.price_usd_per_gb", "USD/GB"))
-    usd = float(read("h100.node_price_usd", "USD") / read("h100.gpus_per_node", "1"))
-    kg = float(read("h100.module_carbon_kg", "kgCO2e") + read("h100.host_carbon_kg", "kgCO2e"))
+    memory = float(read(f"{name}.hbm_gb", "GB") * read("hbm.price_usd_per_gb", "USD/GB"))
+    usd = float(read(f"{name}.node_price_usd", "USD") / read(f"{name}.gpus_per_node", "1"))
+    kg = float(read(f"{name}.module_carbon_kg", "kgCO2e") + read(f"{name}.host_carbon_kg", "kgCO2e"))
     return Device(usd, memory, kg, network_nodes=1.0 / float(read("network.chips_per_node", "1")))

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import costmodel
+import hwsim
 import models
-from explorer.pricing.economics import BOOKS, DEFAULT_TECHNOLOGY, machine_inputs
+from explorer.pricing.economics import BOOKS, priced_system
+from explorer.pricing.prices import Machine, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.books import Level
 from hwbase.check import count
@@ -56,41 +59,96 @@ def serving_cost(
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
     machine_set: Mapping[str, Any] | None = None,
-    technology: str = DEFAULT_TECHNOLOGY,
+    technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
+    on: Machine | None = None,
+    beside: Machine = hwsim.DEFAULT_GPU,
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, which goes on like that for their life.
 
     Tokens are those generated in the simulation, per second of it; electricity follows its mean power, buildings full
-    power. `built` systems (as many as serve, by default) share masks and design, of which this fleet pays its part.
-    `model` is what the systems hold where the result's name for it is not one of the zoo.
-    Other parameters are those of `explorer.cost`. Raises `InputError` for what cannot be used, and for a result in
-    which nothing was generated.
+    power.
+
+    Parameters
+    ----------
+    result : ServingResult
+        A simulation of `hwsim.serve`.
+    model : str or LLMSpec, optional
+        What hardwired systems hold; the result's model, by name, unless given.
+    machines : int
+        Systems that served the result together.
+    built : int, optional
+        Systems built, which share masks and design, and of which this fleet pays its part; `machines` unless given.
+    convention : str
+        The conventions, as in `explorer.cost`.
+    level : str
+        "low", "nominal" or "high": where in its range each constant is read.
+    book : str, optional
+        The cost book; the convention's unless given.
+    set, machine_set : mapping of str to number, array or str
+        Constants of the cost book, and of the hardwired machine or its technology, to override.
+    technology, weights
+        Process and weight format of a hardwired machine, as in `hwsim.simulate`.
+    on : str, Path or Book, optional
+        The book of the machine that served; the result's machine, by name, unless given.
+    beside : str, Path or Book
+        The bought machine whose published footprint stands for every module where the conventions say so.
+
+    Returns
+    -------
+    ServingCost
+
+    Raises
+    ------
+    InputError
+        For what cannot be used, and for a result in which nothing was generated.
     """
     rate = result.output_tokens_per_s
     if not rate > 0.0:
         raise InputError("nothing was generated: expected a result with output tokens")
     conventions = costmodel.conventions.named(convention)
+    hardwired = result.kind == "hardwired"
+    bought = beside if hardwired else (on or result.machine)
     # Utilisation is what the simulation found.
-    priced = costmodel.load_book(book or BOOKS[convention]).override({"use.utilisation": 1.0} | dict(set or {}))
+    priced = cost_book(book or BOOKS[convention], [bought]).override({"use.utilisation": 1.0} | dict(set or {}))
     machines = int(count("machines", machines, high=1e6))
     mean_w = sum(result.energy_j.values()) / result.duration_s
-    if is_gpu(result):
-        full_w = result.chips * float(result.assumptions["power_w"].nominal)
-        tco, carbon = _gpus(priced.at(level), result.chips, rate, conventions)
-        units, made, share = result.chips, result.chips, 1.0
-    else:
+    shared: dict[str, Any] = {"conventions": conventions}
+    if hardwired:
         given = model or result.model
         spec = models.load(given) if isinstance(given, str) else given
-        inputs, _, _ = machine_inputs(
-            spec, costmodel.CORRECTED, priced, _CONTEXT, technology, {} if machine_set is None else machine_set
+        priced_machine = priced_system(
+            spec,
+            costmodel.CORRECTED,
+            priced,
+            on=on or result.machine,
+            technology=technology,
+            weights=weights,
+            context=_CONTEXT,
+            set=machine_set,
         )
         overhead = float(result.assumptions["power_overhead"].nominal)
-        full_w = machines * inputs["chips"] * inputs["chip_power_w"] * overhead
+        full_w = machines * priced_machine.system.chips * priced_machine.system.chip_power_w * overhead
         made = machines if built is None else int(count("built", built, high=1e6))
         if made < machines:
             raise InputError(f"built = {made}: expected at least the {machines} systems that serve")
-        tco, carbon = _systems(priced.at(level), inputs, made, rate / machines, conventions)
+        fleet = costmodel.built_fleet(
+            priced.at(level),
+            priced_machine.system,
+            volume=made,
+            tokens_per_s=rate / machines,
+            card=device(bought),
+            **shared,
+        )
         units, share = machines, machines / made
+    else:
+        full_w = result.chips * float(result.assumptions["power_w"].nominal)
+        each = rate / result.chips
+        fleet = costmodel.bought_fleet(
+            priced.at(level), device(bought), units=result.chips, tokens_per_s=each, **shared
+        )
+        units, made, share = result.chips, result.chips, 1.0
+    tco, carbon = fleet.tco, fleet.carbon
     load = mean_w / full_w
     # Money is discounted where the book says so, and so are the tokens it is divided by; carbon is not.
     worth, tokens = float(tco.million_tokens) * share, float(carbon.million_tokens) * share
@@ -119,35 +177,3 @@ def serving_cost(
         kg_per_million_output_tokens=(scope2 + scope3) * _KG_PER_T / tokens,
         assumptions={**tco.assumptions, **carbon.assumptions},
     )
-
-
-def is_gpu(result: ServingResult) -> bool:
-    """Return whether a result is of GPUs (whatever their book is called)."""
-    return "nvlink_bandwidth_bytes_per_s" in result.assumptions
-
-
-def _gpus(
-    book: Book, gpus: int, rate: float, conventions: costmodel.Conventions
-) -> tuple[costmodel.Tco, costmodel.Carbon]:
-    each = rate / gpus
-    return (
-        costmodel.gpu_tco(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
-        costmodel.gpu_carbon(book, gpus=gpus, tokens_per_s=each, conventions=conventions),
-    )
-
-
-def _systems(
-    book: Book, inputs: Mapping[str, Any], volume: int, each: float, conventions: costmodel.Conventions
-) -> tuple[costmodel.Tco, costmodel.Carbon]:
-    sizes = {name: inputs[name] for name in ("chips", "die_area_mm2", "hbm_gb_per_chip")}
-    power = costmodel.system_it_power_w(
-        book, chips=inputs["chips"], chip_power_w=inputs["chip_power_w"], conventions=conventions
-    )
-    shared: dict[str, Any] = {
-        "volume": volume,
-        "system_power_w": power,
-        "tokens_per_s": each,
-        "conventions": conventions,
-    }
-    bill = costmodel.hardwired_bill(book, **sizes, conventions=conventions)
-    return costmodel.tco(book, bill=bill, **shared), costmodel.hardwired_carbon(book, **sizes, **shared)

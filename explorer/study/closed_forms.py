@@ -13,9 +13,11 @@ import costmodel
 import hwsim
 import models
 from explorer.pricing.economics import BOOKS
-from explorer.pricing.evaluate import BLOCK, FLEETS, Setting, evaluate_block
+from explorer.pricing.evaluate import BLOCK, Setting, evaluate_block
+from explorer.pricing.prices import bought, cost_book, device
 from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
+from hwsim.machine_books import COSTS
 
 #: What a block of hardwired designs shares, and what it is unless a study says otherwise.
 HARDWIRED = {
@@ -25,6 +27,7 @@ HARDWIRED = {
     "technology": hwsim.DEFAULT_TECHNOLOGY,
     "weights": "fp4",
     "die_formula": "de-vries",
+    "on": hwsim.DEFAULT_MACHINE,
     "beside": None,
     "book": None,
 }
@@ -57,10 +60,23 @@ _NAMED: dict[str, Callable[[Any], Any]] = {
     "technology": hwsim.technology_book,
     "weights": lambda name: hwsim.weight_format(name, hwsim.load_technology()),
     "die_formula": lambda formula: costmodel.conventions.CORRECTED.switched(die_formula=formula),
-    "beside": _one_of("fleet beside", FLEETS),
-    "book": costmodel.load_book,
-    "on": lambda machine: hwsim.machine_book(machine, _ACCELERATORS),
+    "beside": lambda machine: device(bought(machine)),
+    "book": cost_book,
 }
+
+
+def check_hardwired(given: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for a setting of a study of hardwired machines, fixed or among choices, that names nothing."""
+    check_settings(given)
+    for machine in given.get("on", ()):
+        hwsim.design_book(machine or hwsim.DEFAULT_MACHINE)
+
+
+def check_accelerators(given: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for a setting of a study of accelerators, fixed or among choices, that names nothing."""
+    check_settings(given)
+    for machine in given.get("on", ()):
+        hwsim.machine_book(machine or hwsim.DEFAULT_GPU, _ACCELERATORS)
 
 
 def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
@@ -74,9 +90,9 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
     given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
-    costs = costmodel.load_book(given["book"] or BOOKS[given["convention"]])
+    costs = cost_book(given["book"] or BOOKS[given["convention"]], [bought(given["beside"])])
     technology = hwsim.technology_book(given["technology"])
-    names = {*HARDWIRED, *_WORKLOAD, "chips", *costs, *hwsim.design_book(), *technology}
+    names = {*HARDWIRED, *_WORKLOAD, "chips", *costs, *hwsim.design_book(given["on"]), *technology}
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
 
 
@@ -92,7 +108,7 @@ def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.nda
 
 def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of accelerators may vary."""
-    book = hwsim.machine_book(fixed.get("on") or ACCELERATOR["on"], _ACCELERATORS)
+    book = hwsim.machine_book(fixed.get("on") or ACCELERATOR["on"], _ACCELERATORS).without(COSTS)
     fields = {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
     return {*ACCELERATOR, *_ACCELERATOR_WORKLOAD, *book, *fields}
 
@@ -132,24 +148,29 @@ def _book(load: Callable[[str], Book], name: str, stamp: int) -> Book:
     return load(name)
 
 
+@lru_cache(maxsize=64)
+def _priced(costs: str, other: str, spec: models.LLMSpec, stamps: tuple[int, ...]) -> Book:
+    return cost_book(costs, [other], spec)
+
+
 @lru_cache(maxsize=256)
 def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Setting:
     given = HARDWIRED | dict(shared)
     if given["convention"] not in BOOKS:
         raise unknown_name("convention", given["convention"], BOOKS)
     costs = given["book"] or BOOKS[given["convention"]]
-    if given["beside"] is not None:
-        _one_of("fleet beside", FLEETS)(given["beside"])
+    other = str(bought(given["beside"]))
+    spec = _spec(given)
     return Setting.of(
-        _spec(given),
+        spec,
         given["reading"],
         given["convention"],
         _book(hwsim.technology_book, given["technology"], _stamp(given["technology"])),
         given["weights"],
         given["die_formula"],
-        _book(costmodel.load_book, costs, _stamp(costs)),
+        _priced(costs, other, spec, (_stamp(costs), _stamp(other))),
         given["beside"],
-        _book(hwsim.design_book, hwsim.DEFAULT_MACHINE, 0),
+        _book(hwsim.design_book, given["on"], _stamp(given["on"])),
     )
 
 
@@ -164,7 +185,7 @@ def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
 
 def _accelerator_setting(shared: Mapping[str, Any]) -> tuple[models.LLMSpec, Book]:
     given = ACCELERATOR | dict(shared)
-    return _spec(given), hwsim.machine_book(given["on"], _ACCELERATORS)
+    return _spec(given), hwsim.machine_book(given["on"], _ACCELERATORS).without(COSTS)
 
 
 def _accelerator_group(

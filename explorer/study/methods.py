@@ -48,7 +48,7 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
     if answer is not None:
         conventions = costmodel.conventions.named(_setting(study, "convention"))
         conventions = conventions.switched(die_formula=_setting(study, "die_formula"))
-        found += cost_methods(conventions, answer.assumptions, answer.node)
+        found += cost_methods(conventions, answer.assumptions, answer.node, answer.device)
     if study.derived or study.constraints:
         formulas = [f"{name} = {text}" for name, text in study.derived.items()]
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-import costmodel
 import hwsim
 from explorer.documents import markdown
 from explorer.documents.captioned import CaptionedFigure, captioned_figure
@@ -31,6 +30,7 @@ from explorer.documents.sources import (
 )
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import BOOKS, CostAnswer
+from explorer.pricing.prices import cost_book
 from explorer.report.scopes import boundary_said, carbon_scopes
 from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from explorer.study.methods import study_cost, study_methods
@@ -291,7 +291,7 @@ def _books(result: StudyResult) -> tuple[BookUse, ...]:
     if study.target.name != "hardwired":
         return ()
     convention = study.fixed.get("convention", "corrected")
-    costs = costmodel.load_book(study.fixed.get("book") or BOOKS[convention])
+    costs = cost_book(study.fixed.get("book") or BOOKS[convention])
     processes = study.space["technology"].grid("") if "technology" in study.space else [study.fixed.get("technology")]
     named = [hwsim.technology_book(name) if name else hwsim.technology_book() for name in processes]
     uses = [book_use("cost and carbon", costs), book_use("machine", hwsim.design_book())]

@@ -14,7 +14,7 @@ from hwbase.check import number
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
-from hwsim.machine_books import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Parameters of `traffic_from`, of `Scheduling` and of `hwsim.serve` that a study may set or vary.
@@ -60,7 +60,7 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 def serving_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of serving may vary: traffic, scheduling, machine, cost, and its constants."""
     names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
-    machine = machine_book(fixed.get("on") or DEFAULT_MACHINE, SERVERS)
+    machine = machine_book(fixed.get("on") or DEFAULT_MACHINE, SERVERS).without(COSTS)
     if machine.kind != "hardwired":
         return names | set(machine)
     technology = hwsim.technology_book(fixed.get("technology") or DEFAULT_TECHNOLOGY)
@@ -105,10 +105,10 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
         for percentile in _PERCENTILES:
             figures[f"{name}_p{percentile}_s"] = np.percentile(known, percentile) if known.size else np.nan
     hardwired = result.kind == "hardwired"
-    technology = {"technology": how["technology"]} if hardwired and "technology" in how else {}
-    cost = serving_cost(
-        result, model=model, machines=machines, machine_set=given if hardwired else None, **technology, **costs
-    )
+    built: dict[str, Any] = {}
+    if hardwired:
+        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"machine_set": given}
+    cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
     figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
     figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens
     return {name: np.array([value], dtype=float) for name, value in figures.items()}

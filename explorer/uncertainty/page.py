@@ -95,8 +95,6 @@ def _lead(subject: Mapping[str, Any]) -> str:
 
 _MOST_FACTORS = 12
 _ROUNDED = 0.9995
-#: What a GPU generates, the constant of a GPU that differs most from model to model.
-GPU_SPEED = "h100.tokens_per_s"
 _ROUND = {
     "triangular": "most likely at nominal, falling linearly to both ends of its range",
     "pert": "most likely at nominal, with little weight at the ends of its range",
@@ -175,9 +173,10 @@ def _nearly(share: float) -> str:
 def notes(found: Uncertainty) -> tuple[str, ...]:
     """Return what a reader has to know of this scenario."""
     asked = {found.subject.get("model"), found.subject.get("versus", {}).get("model", PAPER_MODEL)}
-    if asked <= {PAPER_MODEL, None} or GPU_SPEED not in found.distributions:
+    speed = f"{found.subject.get('beside')}.tokens_per_s"
+    if asked <= {PAPER_MODEL, None} or speed not in found.distributions:
         return ()
-    return (f"{GPU_SPEED} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
+    return (f"{speed} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
 
 
 def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -> Table:

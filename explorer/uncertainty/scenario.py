@@ -14,6 +14,7 @@ import hwsim
 import models
 from explorer.pricing.economics import BOOKS, PAPER_MODEL
 from explorer.pricing.evaluate import evaluate
+from explorer.pricing.prices import cost_book
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
 from hwbase.books import split_overrides
@@ -38,6 +39,8 @@ class Scenario(Record):
     model: str | Path | models.LLMSpec = PAPER_MODEL
     volume: int = 50
     context: int = 2048
+    on: str = hwsim.DEFAULT_MACHINE
+    beside: str = hwsim.DEFAULT_GPU
     technology: str = DEFAULT_TECHNOLOGY
     convention: str = "corrected"
     reading: str = "pipelined"
@@ -78,11 +81,11 @@ class Machine:
         """Return the machine of a scenario; raises `InputError` for unknown names and what cannot be built."""
         spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
         costmodel.conventions.named(scenario.convention)
-        costs = costmodel.load_book(scenario.book or BOOKS[scenario.convention])
+        costs = cost_book(scenario.book or BOOKS[scenario.convention], [scenario.beside], spec)
         for_costs, others = split_overrides(scenario.set or {}, costs)
         technology = hwsim.technology_book(scenario.technology)
         for_technology, for_machine = split_overrides(others, technology)
-        machine = hwsim.design_book()
+        machine = hwsim.design_book(scenario.on)
         for name in for_machine:
             if name not in machine:
                 raise unknown_name("constant", name, [*machine, *technology, *costs])
@@ -101,7 +104,11 @@ class Machine:
     @property
     def correlations(self) -> tuple[Correlation, ...]:
         """Those that the books state."""
-        return (*self.costs.correlations, *self.technology.correlations, *hwsim.design_book().correlations)
+        return (
+            *self.costs.correlations,
+            *self.technology.correlations,
+            *hwsim.design_book(self.scenario.on).correlations,
+        )
 
     def shapes(self) -> dict[str, str]:
         """Return the shapes of constants that are not a continuum."""
@@ -147,11 +154,12 @@ class Machine:
             **options,
             reading=choice.reading,
             convention=choice.convention,
+            on=choice.on,
             technology=self.technology,
             weights=choice.weights,
             die_formula=choice.die_formula,
             book=self.costs,
-            beside="gpu",
+            beside=choice.beside,
             strict=False,
         )
         arrays = {name for name, value in {**varied, **options}.items() if np.ndim(value)}

@@ -95,6 +95,8 @@ def result_of(
     preempted = sum(engine.preemptions for engine in engines)
     return ServingResult(
         machine=device.name,
+        kind="gpu",
+        label=device.name,
         model=spec.name,
         grain="service",
         traffic=traffic.name,

@@ -64,6 +64,8 @@ def outcome(
             energy[name] = energy.get(name, 0.0) + joules
     return ServingResult(
         machine=design.name,
+        kind="hardwired",
+        label=design.name,
         model=model.name,
         grain=grain,
         traffic=traffic.name,

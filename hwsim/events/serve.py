@@ -26,7 +26,7 @@ from hwsim.events.service import ServiceMachine
 from hwsim.events.slots import Slots
 from hwsim.events.timing import build_timing
 from hwsim.events.traffic import Traffic
-from hwsim.machine_books import DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.simulation import check_needs, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology
 
@@ -108,7 +108,7 @@ def serve(
     (200, False)
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    machine = machine_book(on if book is None else book, SERVERS)
+    machine = machine_book(on if book is None else book, SERVERS).without(COSTS)
     if grain not in GRAINS:
         raise unknown_name("grain", grain, GRAINS)
     server = SERVERS[machine.kind]

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED, carbon, module_carbon
 from costmodel.footprint import die_carbon_kg
+from explorer.pricing.prices import cost_book
 from hwbase import InputError
 
-PAPER = costmodel.load_book("hnlpu-asplos26")
+PAPER = cost_book("hnlpu-asplos26")
 DIE = {
     "die_area_mm2": 827.08,
     "wafer_area_mm2": np.pi / 4 * 300**2,
@@ -37,7 +38,7 @@ def test_the_same_die_by_the_formulas_of_other_tools(changes, kg):
 
 
 def test_h100_module_rebuilt():
-    got = module_carbon(PAPER, die_area_mm2=814, hbm_gb=80)
+    got = module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, node="n5")
     assert got.die_kg == pytest.approx(61.58, abs=0.005)
     assert got.package_kg == pytest.approx(0.77, abs=0.005)
     assert got.hbm_kg + got.board_kg == pytest.approx(56.57, abs=0.01)
@@ -47,7 +48,7 @@ def test_h100_module_rebuilt():
 
 
 def test_a_hardwired_module_is_not_an_h100():
-    assert module_carbon(PAPER, die_area_mm2=827.08, hbm_gb=192).total_kg == pytest.approx(155.0, abs=0.05)
+    assert module_carbon(PAPER, die_area_mm2=827.08, hbm_gb=192, node="n5").total_kg == pytest.approx(155.0, abs=0.05)
 
 
 def test_fleet_by_hand():
@@ -101,9 +102,9 @@ def test_doubling_the_fleet_doubles_its_embodied_carbon(modules, kg):
 
 def test_vectorised_is_scalar():
     area = np.array([50.0, 400.0, 827.08])
-    many = module_carbon(PAPER, die_area_mm2=area, hbm_gb=80, conventions=CORRECTED)
+    many = module_carbon(PAPER, die_area_mm2=area, hbm_gb=80, conventions=CORRECTED, node="n5")
     for a, kg in zip(area, many.total_kg, strict=True):
-        one = module_carbon(PAPER, die_area_mm2=float(a), hbm_gb=80, conventions=CORRECTED)
+        one = module_carbon(PAPER, die_area_mm2=float(a), hbm_gb=80, conventions=CORRECTED, node="n5")
         assert kg == pytest.approx(one.total_kg, rel=1e-14)
 
 
@@ -116,13 +117,13 @@ def test_vectorised_is_scalar():
         (lambda: carbon(PAPER, **(FLEET | {"tokens_per_s": 0})), "tokens_per_s = 0"),
         (lambda: carbon(PAPER, **FLEET, region="swedn"), "did you mean 'sweden'"),
         (lambda: carbon(PAPER, **FLEET, intensity_kg_per_kwh=-1), "intensity_kg_per_kwh"),
-        (lambda: module_carbon(PAPER, die_area_mm2=0, hbm_gb=80), "die_area_mm2 = 0"),
-        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=-80), "hbm_gb = -80"),
+        (lambda: module_carbon(PAPER, die_area_mm2=0, hbm_gb=80, node="n5"), "die_area_mm2 = 0"),
+        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=-80, node="n5"), "hbm_gb = -80"),
         (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, node="n55"), "process node"),
-        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, fab_region="mars"), "grid region"),
-        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, allocation="mass"), "allocation"),
+        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, fab_region="mars", node="n5"), "grid region"),
+        (lambda: module_carbon(PAPER, die_area_mm2=814, hbm_gb=80, allocation="mass", node="n5"), "allocation"),
         (lambda: die_carbon_kg(**(DIE | {"die_yield": 0})), "die_yield"),
-        (lambda: costmodel.gpu_carbon(PAPER, gpus=0), "gpus = 0"),
+        (lambda: costmodel.bought_fleet(PAPER, costmodel.Device("h100", "n5"), units=0), "units = 0"),
     ],
 )
 def test_bad_input(call, word):

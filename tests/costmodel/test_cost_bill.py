@@ -9,7 +9,7 @@ import costmodel
 from costmodel import masks, nre, silicon
 from hwbase import InputError
 
-CHIP = {"die_area_mm2": 827.08, "hbm_gb_per_chip": 192}
+CHIP = {"die_area_mm2": 827.08, "hbm_gb_per_chip": 192, "node": "n5"}
 
 
 def test_masks_by_hand():
@@ -54,7 +54,7 @@ def test_chiplet_actuary_die_cost(paper):
 
 @given(st.integers(1, 10_000), st.floats(50, 850))
 def test_nre_is_once_and_recurring_is_per_unit(systems, area):
-    bill = costmodel.hardwired_bill(BOOK, chips=16, die_area_mm2=area, hbm_gb_per_chip=80)
+    bill = costmodel.hardwired_bill(BOOK, chips=16, die_area_mm2=area, hbm_gb_per_chip=80, node="n5")
     assert bill.build_usd(systems) - bill.nre_usd == pytest.approx(systems * bill.system_usd, rel=1e-6)
     assert bill.build_usd(2 * systems) - bill.nre_usd == pytest.approx(2 * systems * bill.system_usd, rel=1e-6)
     assert bill.build_usd(2 * systems) >= bill.build_usd(systems) >= bill.nre_usd
@@ -66,10 +66,10 @@ BOOK = costmodel.load_book("hnlpu-asplos26")
 
 def test_vectorised_is_scalar(paper):
     chips, area = np.array([[1], [16], [200]]), np.array([50.0, 400.0, 827.08])
-    many = costmodel.hardwired_bill(paper, chips=chips, die_area_mm2=area, hbm_gb_per_chip=192)
+    many = costmodel.hardwired_bill(paper, chips=chips, die_area_mm2=area, hbm_gb_per_chip=192, node="n5")
     for i, n in enumerate(chips[:, 0]):
         for j, a in enumerate(area):
-            one = costmodel.hardwired_bill(paper, chips=int(n), die_area_mm2=float(a), hbm_gb_per_chip=192)
+            one = costmodel.hardwired_bill(paper, chips=int(n), die_area_mm2=float(a), hbm_gb_per_chip=192, node="n5")
             assert many.recurring_usd[j] == pytest.approx(one.recurring_usd, rel=1e-14)
             assert many.build_usd(7)[i, j] == pytest.approx(one.build_usd(7), rel=1e-14)
 
@@ -81,11 +81,13 @@ def test_assumptions_may_be_arrays(paper):
 
 
 def test_dies_without_a_good_one(paper):
-    bill = costmodel.hardwired_bill(paper, chips=1, die_area_mm2=np.array([400.0, 20_000.0]), hbm_gb_per_chip=0)
+    bill = costmodel.hardwired_bill(
+        paper, chips=1, die_area_mm2=np.array([400.0, 20_000.0]), hbm_gb_per_chip=0, node="n5"
+    )
     assert list(bill.fits_reticle) == [True, False]
     assert np.isfinite(bill.recurring_usd[0]) and np.isinf(bill.recurring_usd[1])
     with pytest.raises(InputError, match="too large"):
-        costmodel.hardwired_bill(paper, chips=1, die_area_mm2=20_000, hbm_gb_per_chip=0)
+        costmodel.hardwired_bill(paper, chips=1, die_area_mm2=20_000, hbm_gb_per_chip=0, node="n5")
 
 
 def test_fractional_chips(paper):

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 import costmodel
-from costmodel import AS_PUBLISHED, CORRECTED, conventions
+from costmodel import AS_PUBLISHED, CORRECTED, Device, conventions
 from hwbase import InputError
 
 BOTH = {"maintenance_basis": "nodes", "construction_basis": "it"}
@@ -98,7 +100,7 @@ def test_compare_is_side_by_side(paper, design):
 def test_default_book_compares(default, design, which):
     result = costmodel.compare(default, volume=50, conventions=conventions.named(which), **design)
     assert result.nominal.tco_ratio > 1 and result.nominal.carbon_ratio > 1
-    assert costmodel.compare(default, volume=1, gpus=10, **design).gpus == 10
+    assert costmodel.compare(default, volume=1, devices=10, **design).gpus == 10
 
 
 def test_compare_vectorised_is_scalar(paper, design):
@@ -119,22 +121,27 @@ def test_compare_vectorised_is_scalar(paper, design):
         ({"tokens_per_s": -1}, "tokens_per_s"),
         ({"chip_power_w": -1}, "chip_power_w"),
         ({"system_power_w": float("inf")}, "stated_w"),
-        ({"gpus": 0}, "gpus"),
+        ({"node": "n4"}, "process node"),
+        ({"devices": 0}, "units"),
+        ({"device": Device("h10", "n5")}, "did you mean 'h100.tokens_per_s'"),
+        ({"device": Device("h100", "n4"), "conventions": CORRECTED}, "process node"),
         ({"region": "moon"}, "grid region"),
         ({"respins": 1.5}, "respins"),
     ],
 )
 def test_bad_comparisons(paper, design, options, word):
+    own = {name: options.pop(name) for name in vars(design["system"]) if name in options}
+    changed = design | {"system": dataclasses.replace(design["system"], **own)} | options
     with pytest.raises(InputError, match=word):
-        costmodel.compare(paper, **({"volume": 1} | design | options))
+        costmodel.compare(paper, **({"volume": 1} | changed))
 
 
 def test_table4(paper):
-    got = costmodel.table4(paper, np.array([1.026e12, 671e9, 32.8e9, 8.03e9]), np.array([8, 8, 16, 16]))
+    got = costmodel.table4(paper, np.array([1.026e12, 671e9, 32.8e9, 8.03e9]), np.array([8, 8, 16, 16]), node="n5")
     assert got.bits_per_chip == pytest.approx(29.21e9, rel=1e-3)
     assert got.masks_usd / 1e6 == pytest.approx([676, 452, 69.1, 37.8], abs=0.5)
-    own = costmodel.table4(paper, 116.83e9, 4)
+    own = costmodel.table4(paper, 116.83e9, 4, node="n5")
     assert own.chips == pytest.approx(16) and own.masks_usd == pytest.approx(64.615e6, rel=1e-4)
     for parameters, bits in ((0, 8), (1e9, -1), (float("nan"), 4)):
         with pytest.raises(InputError):
-            costmodel.table4(paper, parameters, bits)
+            costmodel.table4(paper, parameters, bits, node="n5")

@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import numpy as np
@@ -9,10 +10,11 @@ import costmodel
 from costmodel import AS_PUBLISHED, CORRECTED
 from costmodel.ownership import repeats_worth, spread_worth
 from costmodel.power import facility_power_mw, system_it_power_w
+from explorer.pricing.prices import cost_book
 from hwbase import InputError
 
-PAPER = costmodel.load_book("hnlpu-asplos26")
-CHIP = {"die_area_mm2": 827.08, "hbm_gb_per_chip": 192}
+PAPER = cost_book("hnlpu-asplos26")
+CHIP = {"die_area_mm2": 827.08, "hbm_gb_per_chip": 192, "node": "n5"}
 BILL = costmodel.hardwired_bill(PAPER, chips=16, **CHIP)
 FLEET = {"bill": BILL, "volume": 50, "system_power_w": 6900, "tokens_per_s": 2e6}
 
@@ -33,7 +35,7 @@ def test_hardwired_by_hand():
 
 
 def test_gpus_by_hand():
-    got = costmodel.gpu_tco(PAPER, gpus=2000)
+    got = costmodel.device_tco(PAPER, "h100", units=2000)
     assert got.hardware_usd == pytest.approx(80e6)
     assert got.capex_usd == pytest.approx(80e6 + 250 * 45e3 + 12e6 * 3.64)
     assert got.maintenance_usd == pytest.approx(2000 * 4500 * 3 + 0.15 * got.capex_usd)
@@ -41,12 +43,12 @@ def test_gpus_by_hand():
 
 
 def test_matching_gpus():
-    assert costmodel.gpus_to_match(1, 2e6, 1080) == 2000
-    assert costmodel.gpus_to_match(50, 2e6, 1080) == 100_000
-    assert costmodel.gpus_to_match(1, 2e6, 1080, CORRECTED) == 1852
-    assert costmodel.gpus_to_match(50, 2e6, 1080, CORRECTED) == 92_593
-    assert costmodel.gpus_to_match(3, 10.0, 1080) == 3  # never less than one a system
-    assert list(costmodel.gpus_to_match(1, np.array([2e6, 249_960]), 1080)) == [2000, 200]
+    assert costmodel.devices_to_match(1, 2e6, 1080) == 2000
+    assert costmodel.devices_to_match(50, 2e6, 1080) == 100_000
+    assert costmodel.devices_to_match(1, 2e6, 1080, CORRECTED) == 1852
+    assert costmodel.devices_to_match(50, 2e6, 1080, CORRECTED) == 92_593
+    assert costmodel.devices_to_match(3, 10.0, 1080) == 3  # never less than one a system
+    assert list(costmodel.devices_to_match(1, np.array([2e6, 249_960]), 1080)) == [2000, 200]
 
 
 def test_power():
@@ -107,8 +109,10 @@ def test_conventions_move_the_terms_they_name():
     assert both.maintenance_usd == pytest.approx(base.maintenance_usd + 0.15 * 50 * BILL.system_usd)
     respun = run(spares_respun=True)
     assert respun.respins_usd == pytest.approx(base.respins_usd + 2 * 5 * BILL.system_usd)
-    bundled = costmodel.gpu_tco(PAPER, gpus=8, conventions=AS_PUBLISHED.switched(licence_counted=False))
-    assert costmodel.gpu_tco(PAPER, gpus=8).maintenance_usd - bundled.maintenance_usd == pytest.approx(8 * 13_500)
+    bundled = costmodel.device_tco(PAPER, "h100", units=8, conventions=AS_PUBLISHED.switched(licence_counted=False))
+    assert costmodel.device_tco(PAPER, "h100", units=8).maintenance_usd - bundled.maintenance_usd == pytest.approx(
+        8 * 13_500
+    )
 
 
 def test_vectorised_is_scalar():
@@ -123,7 +127,8 @@ def test_vectorised_is_scalar():
 def test_a_million_designs_are_cheap(design):
     areas = np.linspace(100, 850, 1_000_000)
     start = time.perf_counter()
-    result = costmodel.compare(PAPER, volume=1, **(design | {"die_area_mm2": areas}))
+    many = design | {"system": dataclasses.replace(design["system"], die_area_mm2=areas)}
+    result = costmodel.compare(PAPER, volume=1, **many)
     assert time.perf_counter() - start < 5.0
     assert result.low.tco_ratio.shape == areas.shape
 
@@ -151,10 +156,12 @@ def test_bad_input(options, word):
         costmodel.tco(PAPER, **(FLEET | options))
 
 
-@pytest.mark.parametrize("options", [{"gpus": 0}, {"gpus": -8}, {"gpus": float("nan")}, {"gpus": 8, "tokens_per_s": 0}])
+@pytest.mark.parametrize(
+    "options", [{"units": 0}, {"units": -8}, {"units": float("nan")}, {"units": 8, "tokens_per_s": 0}]
+)
 def test_bad_gpus(options):
     with pytest.raises(InputError):
-        costmodel.gpu_tco(PAPER, **options)
+        costmodel.device_tco(PAPER, "h100", **options)
 
 
 @pytest.mark.parametrize(

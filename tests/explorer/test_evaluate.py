@@ -11,6 +11,7 @@ import hwsim
 import models
 from explorer import evaluate as call
 from explorer.pricing.evaluate import evaluate
+from explorer.pricing.prices import cost_book
 from hwbase import InputError
 from hwsim.simulation import hardwired
 
@@ -40,15 +41,22 @@ def by_hand(spec, settings, cost_settings, *, context, volume, reading, conventi
     run = hwsim.simulate(spec, set=settings, context=context, reading=reading)
     design = hardwired(spec, set=settings)[0]
     conventions = costmodel.conventions.named(convention).switched(die_formula="de-vries")
-    book = costmodel.load_book(BOOKS[convention]).override(cost_settings)
+    book = cost_book(BOOKS[convention]).override(cost_settings)
     chips, die = run.chips, run.area_mm2 / run.chips
     machine = {"chips": chips, "die_area_mm2": die, "hbm_gb_per_chip": design.hbm_bytes / 1e9}
-    bill = costmodel.hardwired_bill(book, **machine, conventions=conventions)
+    bill = costmodel.hardwired_bill(book, **machine, node="n5", conventions=conventions)
     chip_w = run.power_w / chips / design.power_overhead
     plug = costmodel.system_it_power_w(book, chips=chips, chip_power_w=chip_w, conventions=conventions)
     fleet = {"volume": volume, "system_power_w": plug, "tokens_per_s": run.tokens_per_s}
     tco = costmodel.tco(book, bill=bill, **fleet, conventions=conventions)
-    carbon = costmodel.hardwired_carbon(book, **machine, **fleet, conventions=conventions)
+    carbon = costmodel.built_fleet(
+        book,
+        costmodel.System(**machine, chip_power_w=chip_w, node="n5"),
+        volume=volume,
+        tokens_per_s=run.tokens_per_s,
+        card=costmodel.Device("h100", "n5"),
+        conventions=conventions,
+    ).carbon
     return {
         "tokens_per_s": run.tokens_per_s,
         "latency_s": run.latency_s,
@@ -123,14 +131,18 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
         link = {key: values[i].item() for key, values in machine.items()}
         run = hwsim.simulate(MODEL, set=link, reading="pipelined")
         design = hardwired(models.load(MODEL), set=link)[0]
-        book = costmodel.load_book(BOOKS[convention]).override({key: values[i].item() for key, values in costs.items()})
+        book = cost_book(BOOKS[convention]).override({key: values[i].item() for key, values in costs.items()})
         expected = costmodel.compare(
             book,
+            costmodel.System(
+                chips=run.chips,
+                die_area_mm2=run.area_mm2 / run.chips,
+                hbm_gb_per_chip=design.hbm_bytes / 1e9,
+                chip_power_w=run.power_w / run.chips / design.power_overhead,
+                node="n5",
+            ),
+            costmodel.Device("h100", "n5"),
             volume=int(volumes[i]),
-            chips=run.chips,
-            die_area_mm2=run.area_mm2 / run.chips,
-            hbm_gb_per_chip=design.hbm_bytes / 1e9,
-            chip_power_w=run.power_w / run.chips / design.power_overhead,
             tokens_per_s=run.tokens_per_s,
             conventions=conventions,
         )

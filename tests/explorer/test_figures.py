@@ -12,7 +12,7 @@ import costmodel
 import hwsim
 import models
 from explorer.documents import numbers
-from explorer.papers.hnlpu_economics import published_design
+from explorer.pricing.prices import cost_book, device, published_system
 from explorer.report import figures
 from explorer.report.figures.chip import FIELD_ASPECT, outline_mm, squarify
 from explorer.report.figures.time import PUBLISHED_SHARES, published_boundaries
@@ -38,8 +38,9 @@ def runs():
 
 @pytest.fixture(scope="module")
 def comparison():
-    book = costmodel.load_book("hnlpu-asplos26")
-    return costmodel.compare(book, volume=VOLUME, **published_design(book))
+    book = cost_book("hnlpu-asplos26")
+    system, tokens_per_s = published_system(book, hwsim.technology_book())
+    return costmodel.compare(book, system, device("h100"), volume=VOLUME, tokens_per_s=tokens_per_s)
 
 
 # floorplan

@@ -6,6 +6,7 @@ import pytest
 
 import costmodel
 import models
+from explorer.pricing.prices import cost_book
 from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
@@ -30,12 +31,12 @@ def idle():
 @pytest.mark.parametrize("level", ["low", "nominal", "high"])
 def test_gpus_that_are_always_busy_cost_what_the_cost_model_says(busy, convention, level):
     cost = serving_cost(busy, convention=convention, level=level)
-    book = costmodel.load_book({"corrected": "default", "as-published": "hnlpu-asplos26"}[convention])
+    book = cost_book({"corrected": "default", "as-published": "hnlpu-asplos26"}[convention])
     book = book.override({"use.utilisation": 1.0}).at(level)
-    shared = {"gpus": 2, "tokens_per_s": busy.output_tokens_per_s / 2}
+    shared = {"units": 2, "tokens_per_s": busy.output_tokens_per_s / 2}
     conventions = costmodel.conventions.named(convention)
-    tco = costmodel.gpu_tco(book, conventions=conventions, **shared)
-    carbon = costmodel.gpu_carbon(book, conventions=conventions, **shared)
+    fleet = costmodel.bought_fleet(book, costmodel.Device("h100", "n5"), conventions=conventions, **shared)
+    tco, carbon = fleet.tco, fleet.carbon
     assert cost.load == pytest.approx(1.0)
     assert cost.total_usd == pytest.approx(tco.total_usd)
     assert cost.usd_per_million_output_tokens == pytest.approx(tco.usd_per_million_tokens)

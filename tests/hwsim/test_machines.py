@@ -7,7 +7,7 @@ import pytest
 
 import hwsim
 from hwsim.events.traffic import poisson
-from hwsim.machine_books import KINDS, machine_book, machine_names
+from hwsim.machine_books import KINDS, machine_book, machine_costs, machine_names
 
 MODEL = "gpt-oss-120b"
 REPOSITORY = Path(hwsim.__file__).parents[1]
@@ -80,9 +80,30 @@ def test_one_file_is_a_machine(mine):
 
 
 def test_what_was_measured_on_one_machine_is_of_no_other(mine):
-    h100, h200 = machine_book("h100"), machine_book("h200")
-    assert set(h100) - set(h200) == {"measured_tokens_per_s", "measured_batched_tokens_per_s"}
-    assert "measured_tokens_per_s" not in machine_book(mine)
+    h100 = machine_book("h100")
+    rates = {"measured_tokens_per_s", "measured_batched_tokens_per_s", "costs.default.tokens_per_s"}
+    papers = {name for name in h100 if name.startswith("costs.hnlpu-asplos26.")}
+    for other in (machine_book("h200"), machine_book(mine)):
+        assert set(h100) - set(other) == rates | papers and len(papers) == 5
+
+
+def test_what_a_machine_costs_stands_in_its_book(mine):
+    sets = machine_costs("h100")
+    assert set(sets) == {"default", "hnlpu-asplos26"} and sets["default"]["node_price_usd"].nominal == 317_000
+    assert (sets["default"]["hbm_gb"].nominal, sets["default"]["die_area_mm2"].nominal) == (80, 814)
+    assert machine_costs(mine)["default"]["node_price_usd"] == sets["default"]["node_price_usd"]
+    assert machine_costs("h200")["default"]["hbm_gb"].nominal == pytest.approx(141)
+    assert machine_costs("wse3") == {}
+    # Prices are no constants of a simulation.
+    with pytest.raises(hwsim.InputError, match="unknown"):
+        hwsim.simulate(MODEL, "h100", set={"costs.default.node_price_usd": 1})
+
+
+@pytest.mark.parametrize("name", machine_names(("gpu",)))
+def test_a_gpu_of_ours_states_its_own_price(name):
+    priced = {other: machine_costs(other).get("default", {}).get("node_price_usd") for other in machine_names(("gpu",))}
+    if (own := priced.pop(name)) is not None:
+        assert own not in priced.values(), "a price that is inherited is another machine's"
 
 
 def test_h200_as_its_data_sheet_has_it():
@@ -90,7 +111,7 @@ def test_h200_as_its_data_sheet_has_it():
     assert h200.value("memory_bytes", "GB") == pytest.approx(141)
     assert h200.value("memory_bandwidth_bytes_per_s", "TB/s") == pytest.approx(4.8)
     assert h200.value("peak_ops_per_s", "1/s") == 989.4e12
-    stated = {name for name in h200 if h200[name] != machine_book("h100").get(name)}
+    stated = {name for name in h200.without("costs") if h200[name] != machine_book("h100").get(name)}
     assert {h200[name].kind for name in stated} == {"vendor"}
     # Memory and bandwidth differ, so it holds more and is faster where memory binds.
     fast, slow = (hwsim.simulate(MODEL, name) for name in ("h200", "h100"))

@@ -1,0 +1,118 @@
+"""The books that price a machine: a cost book, what bought machines cost beside it, and the node of a process."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import costmodel
+import hwsim
+import models
+from costmodel import Device, System
+from hwbase import Book, InputError, Quantity, unknown_name
+from hwsim.events.traffic import closed_loop
+
+Machine = str | Path | Book
+#: Stands for the GPU of the paper in studies and sweeps.
+GPU = "gpu"
+
+#: The workload at which a bought machine's rate is predicted where its book states none: that of the HNLPU paper's
+#: economics, prompts and outputs of 1,024 tokens for 50 users of a node, a few requests each.
+RATE_TOKENS, RATE_USERS, RATE_ROUNDS = 1024, 50, 4
+_RATE, _RATE_YEAR = "tokens_per_s", 2026
+
+
+def cost_book(
+    name_or_path: str | Path, machines: Iterable[Machine] = (hwsim.DEFAULT_GPU,), model: models.LLMSpec | None = None
+) -> Book:
+    """Return a cost book in which the constants of bought machines stand under their names ("h100.power_w").
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        The cost book.
+    machines : iterable of str, Path or Book
+        The bought machines. The book of each has its constants in sets by the name of a cost book; what a cost book
+        extends comes first, so that a set need hold only what differs.
+    model : LLMSpec, optional
+        What the machines generate: where a machine's book states no rate, this model's is predicted.
+
+    Raises
+    ------
+    InputError
+        For unknown books, and where a user's book names what neither it nor a machine has.
+    """
+    sets: dict[str, dict[str, Quantity]] = {}
+    named = [hwsim.machine_book(machine) for machine in machines]
+    for machine in named:
+        for of, constants in hwsim.machine_costs(machine).items():
+            sets.setdefault(of, {}).update({f"{machine.name}.{name}": q for name, q in constants.items()})
+    book = costmodel.load_book(name_or_path, beside=sets)
+    rates = {f"{m.name}.{_RATE}": m for m in named if m.section("costs") and f"{m.name}.{_RATE}" not in book}
+    predicted = {name: predicted_rate(model, machine) for name, machine in rates.items() if model is not None}
+    # The order of constants decides which random number each of them gets: those of machines come before the grids.
+    grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
+    return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | predicted | grids)
+
+
+def device(machine: Machine) -> Device:
+    """Return a bought machine as `costmodel` takes it; raises `InputError` for one whose book says no prices."""
+    book = hwsim.machine_book(machine)
+    if not book.section("costs"):
+        raise InputError(f"the book of {book.name} has no prices: expected a table [costs.default] in it")
+    return Device(book.name, book.header.node)
+
+
+def bought(beside: Machine | None) -> Machine:
+    """Return the machine that is bought beside a hardwired one: none and "gpu" stand for the paper's.
+
+    Raises `InputError` for an unknown name, with "gpu" among the names it may mean.
+    """
+    if beside is None or beside == GPU:
+        return hwsim.DEFAULT_GPU
+    is_name = isinstance(beside, str) and not beside.endswith(".toml")
+    if is_name and str(beside).lower() not in map(str.lower, hwsim.machine_names()):
+        raise unknown_name("machine beside", beside, [GPU, *hwsim.machine_names()])
+    return beside
+
+
+def predicted_rate(model: models.LLMSpec, machine: Book) -> Quantity:
+    """Return the tokens/s of one GPU of a machine that generates `model`, from the event simulator."""
+    traffic = closed_loop(RATE_USERS, RATE_USERS * RATE_ROUNDS, prompt=RATE_TOKENS, output=RATE_TOKENS)
+    served = hwsim.serve(model, traffic, machine)
+    workload = f"{RATE_USERS} users, {RATE_TOKENS:,} + {RATE_TOKENS:,} tokens, {served.chips} together"
+    return Quantity(
+        served.output_tokens_per_s / served.chips,
+        "token/s",
+        f"predicted for {model.name} by hwsim.serve: {workload}",
+        "derived",
+        _RATE_YEAR,
+        note="the machine's book states no measured rate",
+    )
+
+
+def node_of(technology: Book, costs: Book) -> str:
+    """Return the node of the cost book that a technology is made at, as the technology's book says.
+
+    Raises `InputError` where it says none, or one that the cost book does not have.
+    """
+    node = technology.header.node
+    known = costmodel.nodes(costs)
+    if not node:
+        names = ", ".join(known)
+        raise InputError(f"technology {technology.name!r} names no node: expected node = one of {names} in its [book]")
+    if node not in known:
+        raise unknown_name(f"node of technology {technology.name!r}:", node, known)
+    return node
+
+
+def published_system(costs: Book, technology: Book) -> tuple[System, float]:
+    """Return (the published system, its tokens per second), which a cost book has under "reference"."""
+    system = System(
+        chips=costs.value("reference.chips", "1"),
+        die_area_mm2=costs.value("reference.die_area_mm2", "mm**2"),
+        hbm_gb_per_chip=costs.value("reference.hbm_gb_per_chip", "GB"),
+        chip_power_w=costs.value("reference.chip_power_w", "W"),
+        node=node_of(technology, costs),
+        system_power_w=costs.value("reference.system_power_w", "W"),
+    )
+    return system, costs.value("reference.tokens_per_s", "token/s")
