@@ -16,7 +16,7 @@ import pandas as pd
 
 import models
 from hwbase import InputError
-from hwsim.accelerator import Accelerator, load_accelerator
+from hwsim.accelerator import Accelerator, accelerator_book, load_accelerator
 from hwsim.gpu_formats import serve_in
 from hwsim.gpu_loop import loop_times
 from hwsim.gpu_split import refusal, split_over
@@ -134,9 +134,11 @@ def against_measured(
         As `measured_points` does, and for constants that no book has.
     """
     points = measured_points() if points is None else points.reset_index(drop=True)
+    # Said here, not as a reason for every point.
+    accelerator_book().override(set or {})
     ours = np.full((len(points), len(TIMES) + 1), np.nan)
     why = np.full(len(points), "", dtype=object)
-    asked = points[["users", "prompt_tokens", "output_tokens"]].to_numpy(float)
+    asked = np.array(points[["users", "prompt_tokens", "output_tokens"]], dtype=float)
     # The mean of the lengths that are drawn.
     asked[:, 1:] *= (1.0 + SHORTEST) / 2.0
     for setting, rows in points.groupby(list(_SETTING), sort=False).indices.items():

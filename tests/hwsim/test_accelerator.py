@@ -111,7 +111,7 @@ def test_gpus_can_be_given():
     assert [run.chips for run in runs] == [1, 2, 4, 8]
     times = [run.latency_s for run in runs]
     assert times == sorted(times, reverse=True)
-    with pytest.raises(hwsim.InputError, match="rows and columns"):
+    with pytest.raises(hwsim.InputError, match="which its model sizes"):
         hwsim.simulate("gpt-oss-120b", gpus=4)
     faster, slower = (hwsim.simulate("llama-3-70b", "h100", engine=engine) for engine in ("trtllm", "vllm"))
     assert faster.latency_s < slower.latency_s
