@@ -10,7 +10,7 @@ from hwbase.lazy import lazy_names  # noqa: E402
 
 if TYPE_CHECKING:
     from hwbase import InputError
-    from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator
+    from hwsim.accelerator import Accelerator, load_accelerator
     from hwsim.catalogue import machines
     from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for, hn_array
     from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hwsim.events.serve import serve
     from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson, read_trace
     from hwsim.fabric import Message, busiest_link, link_load, messages
+    from hwsim.gpu import simulate_accelerator
     from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired
     from hwsim.machine_books import (
         DEFAULT_GPU,

@@ -10,13 +10,15 @@ from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.books import missing_fields
 from hwbase.check import Number
 from hwbase.values import read_count
-from hwsim.accelerator import Accelerator, load_accelerator, simulate_accelerator
+from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
+from hwsim.gpu import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
+from hwsim.wafer import Wafer, load_wafer, simulate_wafer
 
 
 def simulate(
@@ -26,6 +28,8 @@ def simulate(
     context: Number = 2048,
     batch: Number | None = None,
     prompt: Number | None = None,
+    gpus: Number | None = None,
+    engine: str = DEFAULT_ENGINE,
     reading: str = "as-published",
     sliding_window: bool | None = None,
     weights: str = "fp4",
@@ -48,6 +52,10 @@ def simulate(
         Sequences that decode together; a hardwired machine's token slots, or 1, unless given.
     prompt : int or array, optional
         Prompt tokens, for the time to first token; `context` unless given.
+    gpus : int or array, optional
+        GPUs or wafers that serve the model; the fewest that hold it unless given. Not for hardwired machines.
+    engine : str
+        The serving engine of GPUs: "vllm", "sglang" or "trtllm".
     reading : str
         "as-published" or "pipelined"; hardwired machines only, as the next three.
     sliding_window : bool, optional
@@ -91,6 +99,8 @@ def simulate(
         context=context,
         batch=batch,
         prompt=prompt,
+        gpus=gpus,
+        engine=engine,
         reading=reading,
         sliding_window=sliding_window,
         weights=weights,
@@ -119,36 +129,62 @@ def _simulate_hardwired(
     spec: models.LLMSpec,
     machine: Book,
     *,
+    gpus: Number | None,
+    engine: str,
     weights: str,
     technology: str | Path | Book,
     set: Mapping[str, Any],
     **options: Any,
 ) -> SimResult:
+    if gpus is not None or engine != DEFAULT_ENGINE:
+        raise InputError(f"gpus and engine are of GPUs: expected none for {machine.name}, which its model sizes")
     design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=set)
     return replace(simulate_hardwired(spec, design, process, **options), assumptions=used)
 
 
-def _simulate_accelerator(
+def _simulate_gpus(
     spec: models.LLMSpec,
     machine: Book,
     *,
     context: Number,
     batch: Number | None,
     prompt: Number | None,
+    gpus: Number | None,
+    engine: str,
     set: Mapping[str, Any],
     **hardwired_only: Any,
 ) -> SimResult:
-    reader = machine.override(set).reader()
+    reader = accelerator_book(machine, engine).override(set).reader()
     device = load_accelerator(reader=reader)
-    result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt)
+    result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt, devices=gpus)
+    return replace(result, assumptions=dict(reader.used))
+
+
+def _simulate_wafers(
+    spec: models.LLMSpec,
+    machine: Book,
+    *,
+    context: Number,
+    batch: Number | None,
+    prompt: Number | None,
+    gpus: Number | None,
+    engine: str,
+    set: Mapping[str, Any],
+    **hardwired_only: Any,
+) -> SimResult:
+    if engine != DEFAULT_ENGINE:
+        raise InputError(f"engine = {engine!r}: expected none for {machine.name}, engines are of GPUs")
+    reader = machine.override(set).reader()
+    device = load_wafer(reader=reader)
+    result = simulate_wafer(spec, device, context=context, batch=batch, prompt=prompt, devices=gpus)
     return replace(result, assumptions=dict(reader.used))
 
 
 #: Kinds of machine that run language models in closed form.
 SIMULATORS = {
     "hardwired": Simulator(_simulate_hardwired, (HardwiredDesign,)),
-    "gpu": Simulator(_simulate_accelerator, (Accelerator,)),
-    "wafer": Simulator(_simulate_accelerator, (Accelerator,)),
+    "gpu": Simulator(_simulate_gpus, (Accelerator,)),
+    "wafer": Simulator(_simulate_wafers, (Wafer,)),
 }
 
 

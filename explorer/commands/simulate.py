@@ -16,6 +16,7 @@ from explorer.serving.folder import serving_files
 from explorer.serving.traffic import traffic_from
 from explorer.writing import check_folder, write_folder
 from hwbase import InputError, unknown_name
+from hwsim.accelerator import DEFAULT_ENGINE, engines
 from hwsim.events.faults import KINDS, Fault
 from hwsim.events.fleet import ROUTERS
 from hwsim.events.gpu import NODE_GPUS
@@ -111,7 +112,15 @@ def simulate_command(
     record_at: Annotated[
         float | None, typer.Option("--record-at", help="Second from which the detailed grain is recorded for --out.")
     ] = None,
-    gpus: Annotated[str, typer.Option("--gpus", help="GPUs that share the model (GPUs).")] = str(NODE_GPUS),
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            "--gpus", help=f"GPUs or wafers that share the model; unless given the fewest, {NODE_GPUS} in events."
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help=f"Serving engine of GPUs: {', '.join(engines())}.")
+    ] = DEFAULT_ENGINE,
     machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
     router: Annotated[str, typer.Option("--router", help=f"{' or '.join(ROUTERS)}.")] = ROUTERS[0],
     settings: Annotated[
@@ -134,6 +143,8 @@ def simulate_command(
             context=need_count("context", context),
             batch=parse_count("batch", batch),
             prompt=parse_count("prompt", prompt),
+            gpus=parse_count("gpus", gpus),
+            engine=engine,
             reading=reading,
             sliding_window=window,
             weights=weights,
@@ -180,7 +191,8 @@ def simulate_command(
             sent,
             on,
             grain=events,
-            gpus=need_count("gpus", gpus),
+            gpus=parse_count("gpus", gpus) or NODE_GPUS,
+            engine=engine,
             machines=need_count("machines", machines),
             route=router,
             scheduling=Scheduling(policy, parse_count("prefill_cap", prefill_cap), longest),

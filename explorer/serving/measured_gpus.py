@@ -1,79 +1,222 @@
-"""Serving points measured on GPUs beside the same points simulated, nothing fitted.
+"""Serving points measured on GPUs beside the same points in closed form, over networks, machines and engines.
 
-The measurements come with the package aiconfigurator-core (`pip install 'hwsim[gpu]'`): time to first token and time
-per output token of real servers under a fixed number of users.
+The measurements come with the package aiconfigurator-core (`pip install 'hwsim[gpu]'`): mean time to the first token
+and time per output token of real servers under a fixed number of users.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 import models
 from hwbase import InputError
-from hwsim.events.gpu import serve_accelerator
-from hwsim.events.traffic import closed_loop
+from hwsim.accelerator import Accelerator, accelerator_book, load_accelerator
+from hwsim.gpu_formats import serve_in
+from hwsim.gpu_loop import loop_times
+from hwsim.gpu_split import refusal, split_over
+from hwsim.gpu_step import StepModel
 
-_PACKAGE, _TABLE = "aiconfigurator_core", "systems/silicon_sample.csv"
-#: Networks under their names there.
-_NAMES = {"gpt-oss-120b": "openai/gpt-oss-120b"}
+_PACKAGE, _TABLE, _CONFIGS = "aiconfigurator_core", "systems/silicon_sample.csv", "model_configs"
+#: Networks under their names there: ours, and the configuration file in the package.
+NETWORKS = {
+    "openai/gpt-oss-120b": ("gpt-oss-120b", "openai--gpt-oss-120b"),
+    "deepseek-ai/DeepSeek-R1": ("deepseek-v3", "deepseek-ai--DeepSeek-V3"),
+    "deepseek-ai/DeepSeek-V3": ("deepseek-v3", "deepseek-ai--DeepSeek-V3"),
+    "nvidia/DeepSeek-R1-NVFP4": ("deepseek-v3", "deepseek-ai--DeepSeek-V3"),
+    "meta-llama/Llama-3.1-70B": ("llama-3-70b", "meta-llama--Meta-Llama-3.1-70B"),
+    "meta-llama/Llama-3.1-8B-Instruct": ("llama-3-8b", "meta-llama--Meta-Llama-3.1-8B"),
+    "nvidia/Llama-3.1-8B-Instruct-FP8": ("llama-3-8b", "meta-llama--Meta-Llama-3.1-8B"),
+    "Qwen/Qwen3-32B": ("qwen3-32b", "Qwen--Qwen3-32B"),
+    "Qwen/Qwen3-235B-A22B-FP8": ("qwen3-235b-a22b", "Qwen--Qwen3-235B-A22B-FP8"),
+    "moonshotai/Kimi-K2.5": ("kimi-k2.5", "moonshotai--Kimi-K2-Instruct"),
+    "MiniMaxAI/MiniMax-M2.5": ("minimax-m2.5", "MiniMaxAI--MiniMax-M2.5"),
+    "Qwen/Qwen3.5-397B-A17B": ("qwen3.5-397b-a17b", "Qwen--Qwen3.5-397B-A17B"),
+    "zhipuai/GLM-5": ("glm-5", "zai-org--GLM-5"),
+}
+#: Networks that constants of the books were fitted on.
+FITTED = ("gpt-oss-120b", "deepseek-v3", "llama-3-70b", "llama-3-8b", "qwen3-32b", "qwen3-235b-a22b", "kimi-k2.5")
+#: Machines under their names there, those in groups of eight that books describe.
+_MACHINES = {"h100_sxm": "h100", "h200_sxm": "h200", "b200_sxm": "b200", "b300_sxm": "b300"}
+#: Formats there; what is not stated is 16 bits.
+_FORMATS = {"fp4": "nvfp4", "fp8": "fp8", "int4": "int4", "bf16": "bf16"}
 #: More users than this run into limits of the servers that the table does not state.
 MOST_USERS = 64
+#: GPUs of a node.
+_MOST_TENSOR = 8
 #: Prompts and outputs are drawn from this share of the stated length up to all of it, as the load generator does.
-_SHORTEST = 0.8
-#: Requests of each user; lengths to draw from.
-_ROUNDS, _LENGTHS = 10, 512
+SHORTEST = 0.8
+#: Requests of each user.
+ROUNDS = 10
+#: What makes a point.
+POINT = ("network", "machine", "engine", "format", "gpus", "expert_parallel", "prompt_tokens", "output_tokens", "users")
+#: What is measured.
+TIMES = ("time_per_output_token_s", "time_to_first_token_s")
+#: What points have in common that are evaluated together.
+_SETTING = ("network", "machine", "engine", "format", "gpus")
 
 
-def measured_points(model: str = "gpt-oss-120b") -> pd.DataFrame:
-    """Return the points of `model` that vLLM served on H100s, repeated ones once.
+def measured_points() -> pd.DataFrame:
+    """Return the measured points of all networks, machines and engines, repeated ones once, by their median.
 
-    Columns: prompt_tokens, output_tokens, users, gpus, time_to_first_token_s, time_per_output_token_s.
-    Raises `InputError` where the package is missing or has no such model.
+    One aggregated server with attention not in data parallel, at most `MOST_USERS` users and 8 GPUs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns `POINT`, the two `TIMES` in seconds, and `measurements`: how often the point was measured.
+
+    Raises
+    ------
+    InputError
+        Where the package is missing.
     """
+    table = pd.read_csv(_package() / _TABLE)
+    table["users"] = table.silicon_data_source.str.extract(r"concurrency=(\d+)")[0].astype(float)
+    table = table[
+        (table["mode"] == "agg")
+        & (table.attention_dp_size.fillna(1) <= 1)
+        & (table.users <= MOST_USERS)
+        & (table.tp_size <= _MOST_TENSOR)
+        & table.system.isin(_MACHINES)
+        & table.model_path.isin(NETWORKS)
+    ]
+    points = pd.DataFrame(
+        {
+            "network": table.model_path.map({path: name for path, (name, _) in NETWORKS.items()}),
+            "machine": table.system.map(_MACHINES),
+            "engine": table.backend,
+            "format": table.precision.fillna("bf16").map(_FORMATS),
+            "gpus": table.tp_size.astype(int),
+            "expert_parallel": table.moe_ep_size.fillna(1.0).clip(lower=1.0).astype(int),
+            "prompt_tokens": table.isl,
+            "output_tokens": table.osl,
+            "users": table.users.astype(int),
+            "time_per_output_token_s": table.silicon_tpot_ms / 1e3,
+            "time_to_first_token_s": table.silicon_ttft_ms / 1e3,
+        }
+    )
+    grouped = points.groupby(list(POINT))[list(TIMES)]
+    return grouped.median().assign(measurements=grouped.size()).reset_index()
+
+
+def against_measured(
+    points: pd.DataFrame | None = None,
+    set: Mapping[str, Any] | None = None,
+    adjust: Callable[[str, str], Mapping[str, float]] | None = None,
+) -> pd.DataFrame:
+    """Return measured points with our figures beside them.
+
+    Parameters
+    ----------
+    points
+        Rows with the columns `POINT` and `TIMES`; by default all of `measured_points`.
+    set
+        Constants of every machine's book to override.
+    adjust
+        Returns constants in the place of those of (machine, engine), as fits need them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `points` with `ours_...` and `ratio_...` (ours over measured) of each of `TIMES`, `running` (sequences at work),
+        `evidence` ("fitted" where a constant was fitted on the network, otherwise "predicted"), and `why`: what keeps
+        us from an answer, empty where nothing does.
+
+    Raises
+    ------
+    InputError
+        As `measured_points` does, and for constants that no book has.
+    """
+    points = measured_points() if points is None else points.reset_index(drop=True)
+    # Said here, not as a reason for every point.
+    accelerator_book().override(set or {})
+    ours = np.full((len(points), len(TIMES) + 1), np.nan)
+    why = np.full(len(points), "", dtype=object)
+    asked = np.array(points[["users", "prompt_tokens", "output_tokens"]], dtype=float)
+    # The mean of the lengths that are drawn.
+    asked[:, 1:] *= (1.0 + SHORTEST) / 2.0
+    for setting, rows in points.groupby(list(_SETTING), sort=False).indices.items():
+        network, machine, engine, fmt, gpus = cast("tuple[str, str, str, str, int]", setting)
+        changes = adjust(machine, engine) if adjust else {}
+        try:
+            model = step_model(network, machine, engine, fmt, gpus, set=set, changes=changes)
+        except InputError as error:
+            why[rows] = str(error)
+            continue
+        times = loop_times(model, *asked[rows].T, rounds=ROUNDS)
+        ours[rows] = np.transpose([times.time_per_output_token_s, times.time_to_first_token_s, times.running])
+        why[rows[np.isnan(times.running)]] = "the GPUs do not hold a sequence of this length"
+    result = points.copy()
+    for index, name in enumerate(TIMES):
+        result[f"ours_{name}"] = ours[:, index]
+        result[f"ratio_{name}"] = ours[:, index] / points[name]
+    result["running"] = ours[:, -1]
+    result["evidence"] = np.where(points.network.isin(FITTED), "fitted", "predicted")
+    return result.assign(why=why)
+
+
+def step_model(
+    network: str,
+    machine: str,
+    engine: str,
+    fmt: str,
+    gpus: int,
+    set: Mapping[str, Any] | None = None,
+    changes: Mapping[str, float] | None = None,
+) -> StepModel:
+    """Return the step times of `network` served in format `fmt` by `engine` on `gpus` GPUs; raises `InputError`."""
+    spec = _served(network, fmt)
+    device = _device(machine, engine, fmt, tuple(sorted((set or {}).items())))
+    if changes:
+        device = replace(device, **changes)
+    split = split_over(spec, device, gpus, 1, 1)
+    if np.isnan(split.tensor):
+        raise InputError(refusal(spec, device, gpus, 1, 1))
+    return StepModel(spec, device, split)
+
+
+def errors(ratios: pd.Series) -> pd.Series:
+    """Return points, median ratio, and the median and 90th percentile of |ratio - 1| of ratios that are there."""
+    known = ratios.dropna()
+    off = (known - 1.0).abs()
+    return pd.Series(
+        {"points": known.size, "ratio": known.median(), "error": off.median(), "error_p90": off.quantile(0.9)}
+    )
+
+
+@lru_cache(maxsize=512)
+def _served(network: str, fmt: str) -> models.LLMSpec:
+    return serve_in(network_spec(network), fmt)
+
+
+@lru_cache(maxsize=512)
+def _device(machine: str, engine: str, fmt: str, overrides: tuple[tuple[str, Any], ...]) -> Accelerator:
+    given = dict(overrides)
+    if fmt == "bf16":
+        # The cache is as wide as the network.
+        given.setdefault("kv_element_bytes", 2.0)
+    return load_accelerator(machine, engine=engine, set=given)
+
+
+@lru_cache(maxsize=64)
+def network_spec(network: str) -> models.LLMSpec:
+    """Return the spec of a network by our name, from the package where it is none of `models`; raises `InputError`."""
+    if network in models.names():
+        return models.load(network)
+    files = dict(NETWORKS.values())
+    if network not in files:
+        return models.load(network)
+    return models.load(_package() / _CONFIGS / f"{files[network]}_config.json")
+
+
+def _package() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise InputError("measured GPUs need aiconfigurator-core: pip install 'hwsim[gpu]'")
-    if model not in _NAMES:
-        raise InputError(f"no measurements of {model!r}: expected one of {', '.join(_NAMES)}")
-    table = pd.read_csv(Path(spec.submodule_search_locations[0]) / _TABLE)
-    table = table[(table.model_path == _NAMES[model]) & (table.system == "h100_sxm") & (table.backend == "vllm")]
-    users = table.silicon_data_source.str.extract(r"concurrency=(\d+)")[0].astype(int)
-    points = pd.DataFrame(
-        {
-            "prompt_tokens": table.isl,
-            "output_tokens": table.osl,
-            "users": users,
-            "gpus": table.tp_size.astype(int),
-            "time_to_first_token_s": table.silicon_ttft_ms / 1e3,
-            "time_per_output_token_s": table.silicon_tpot_ms / 1e3,
-        }
-    )
-    points = points[points.users <= MOST_USERS].round(9).drop_duplicates()
-    return points.sort_values(["prompt_tokens", "output_tokens", "gpus", "users"], ignore_index=True)
-
-
-def against_measured(model: str = "gpt-oss-120b", points: pd.DataFrame | None = None, **options: Any) -> pd.DataFrame:
-    """Return `points` (all of `measured_points` by default) with `ours_...` and `ratio_...` columns.
-
-    Ours are means over requests; `options` are those of `serve_accelerator`. Raises `InputError` as those two do.
-    """
-    points = measured_points(model) if points is None else points
-    spec = models.load(model)
-    random = np.random.default_rng(0)
-    rows = []
-    columns = ("prompt_tokens", "output_tokens", "users", "gpus")
-    for most_prompt, most_output, users, gpus in zip(*(points[name].tolist() for name in columns), strict=True):
-        prompt, output = (
-            random.integers(int(_SHORTEST * most), most + 1, _LENGTHS) for most in (most_prompt, most_output)
-        )
-        traffic = closed_loop(users, _ROUNDS * users, prompt=prompt, output=output)
-        served = serve_accelerator(spec, traffic, gpus=gpus, **options)
-        rows.append((np.nanmean(served.time_to_first_token_s), np.nanmean(served.time_per_output_token_s)))
-    names = ("time_to_first_token_s", "time_per_output_token_s")
-    ours = pd.DataFrame(rows, columns=[f"ours_{name}" for name in names], index=points.index)
-    for name in names:
-        ours[f"ratio_{name}"] = ours[f"ours_{name}"] / points[name]
-    return pd.concat([points, ours], axis=1)
+    return Path(spec.submodule_search_locations[0])

@@ -38,6 +38,8 @@ _WORKLOAD = {"context": 2048, "volume": 50}
 _SHARED_CONSTANTS = ("fp4_sigma",)
 #: Kinds of machine that a study of accelerators takes.
 _ACCELERATORS = ("gpu", "wafer")
+#: Why a point of an accelerator has no figures.
+_NOT_HELD = "the machines do not hold the model and its sequences: expected more of them, or fewer or shorter sequences"
 #: What a group of points shares, ready to be evaluated.
 S = TypeVar("S")
 _FIELD = "model."
@@ -114,7 +116,7 @@ def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
 
 
 def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-    """Return the roofline of `hwsim.simulate_accelerator` for `points` cases, with `failure`."""
+    """Return what `hwsim.simulate` says of GPUs or wafers at `points` cases, with `failure`."""
     return _grouped(inputs, points, set(ACCELERATOR), _accelerator_setting, _accelerator_group)
 
 
@@ -194,12 +196,15 @@ def _accelerator_group(
     spec, book = given
     varied = _filled(varied, {name: quantity.nominal for name, quantity in book.items()})
     workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
-    device = hwsim.load_accelerator(reader=book.override(varied).reader())
-    run = hwsim.simulate_accelerator(spec, device, **workload)
+    if "devices" in workload:
+        workload["gpus"] = workload.pop("devices")
+    run = hwsim.simulate(spec, book, set=varied, **workload)
     names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
     figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}
     columns = {name: np.broadcast_to(np.asarray(value), (points,)) for name, value in figures.items()}
-    return columns | {"failure": np.full(points, None, dtype=object)}
+    # Points that no number of machines holds, in arrays of which others are held.
+    held = np.isfinite(columns["tokens_per_s"].astype(float))
+    return columns | {"failure": np.where(held, np.array(None, dtype=object), _NOT_HELD)}
 
 
 def _filled(varied: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:

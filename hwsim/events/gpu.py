@@ -3,19 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from hwbase import Book, InputError
+from hwbase.books import from_book
 from hwbase.check import count
-from hwsim.accelerator import Accelerator
+from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.events.account import request_arrays, timeline
 from hwsim.events.fleet import MOST_MACHINES, router
 from hwsim.events.gpu_engine import Engine
-from hwsim.events.gpu_step import ServingNode, StepModel, load_node
+from hwsim.events.gpu_step import ServingNode
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
-from hwsim.machine_books import DEFAULT_GPU, machine_book
+from hwsim.gpu_split import KvCache, kv_cache, refusal, split_over
+from hwsim.gpu_step import StepModel
+from hwsim.machine_books import DEFAULT_GPU
 from models import LLMSpec
 
 #: GPUs of a node.
@@ -31,22 +36,23 @@ def serve_accelerator(
     route: str = "least-loaded",
     scheduling: Scheduling = Scheduling(),
     book: Book | str = DEFAULT_GPU,
+    engine: str = DEFAULT_ENGINE,
     set: Any = None,
     progress: Progress | None = None,
 ) -> ServingResult:
     """Return what `traffic` comes to on `machines` nodes of `gpus` GPUs that share every matrix of `spec`.
 
-    A step takes the slower of memory and arithmetic (as `hwsim.simulate_accelerator` counts them), the all-reduces,
-    and a latency of every layer and of the step. Prompts are read in pieces beside the sequences that decode, at most
-    `scheduling.prefill_cap` prompt tokens a step; the rest is `gpu_engine`'s. `route` names the router of several nodes
-    (`fleet.ROUTERS`). Requests beyond `scheduling.max_context` tokens, or larger than the cache, are rejected. An
-    interrupt ends the simulation early, with `interrupted` set.
+    Steps take what `hwsim.gpu_step` says, as in closed form, under the serving engine `engine`. Prompts are read in
+    pieces beside the sequences that decode, at most `scheduling.prefill_cap` prompt tokens a step; the rest is
+    `gpu_engine`'s. `route` names the router of several nodes (`fleet.ROUTERS`). Requests beyond
+    `scheduling.max_context` tokens, or larger than the cache, are rejected. An interrupt ends the simulation early,
+    with `interrupted` set.
     Raises `InputError` for a number or book that cannot be used, and a model that the GPUs do not hold.
     """
-    model, node, device, used = build_node(spec, gpus, book, set)
+    model, held, node, device, used = build_node(spec, gpus, book, set, engine)
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
     engines = [
-        Engine(model, node, ledger, scheduling, users.answered)
+        Engine(model, held, node, ledger, scheduling, users.answered)
         for _ in range(int(count("machines", machines, high=MOST_MACHINES)))
     ]
     interrupted = False
@@ -58,20 +64,23 @@ def serve_accelerator(
 
 
 def build_node(
-    spec: LLMSpec, gpus: int, book: Book | str, set: Any = None
-) -> tuple[StepModel, ServingNode, Accelerator, dict[str, Any]]:
-    """Return (step model, node, device, constants read); raises `InputError` where the GPUs do not hold the model."""
-    reader = machine_book(book, ("gpu",)).override(set or {}).reader()
-    device, node = load_node(reader)
-    model = StepModel(spec, device, node, int(count("gpus", gpus, high=1024)))
-    if model.kv_capacity_bytes <= 0.0:
-        held = gpus * device.memory_bytes * node.memory_share
-        weights = held - model.kv_capacity_bytes
-        raise InputError(
-            f"gpus = {gpus}: {spec.name} has {weights / 1e9:,.0f} GB of weights, they hold {held / 1e9:,.0f} GB: "
-            "expected more GPUs"
-        )
-    return model, node, device, dict(reader.used)
+    spec: LLMSpec, gpus: int, book: Book | str, set: Any = None, engine: str = DEFAULT_ENGINE
+) -> tuple[StepModel, KvCache, ServingNode, Accelerator, dict[str, Any]]:
+    """Return (step model, cache, limits, device, constants read); raises `InputError` where the GPUs do not hold it."""
+    reader = accelerator_book(book, engine).override(set or {}).reader()
+    device, node = load_accelerator(reader=reader), from_book(ServingNode, reader)
+    gpus = int(count("gpus", gpus, high=1024))
+    # One sequence of one block at least.
+    split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
+    if np.isnan(split.tensor):
+        raise InputError(refusal(spec, device, gpus, node.kv_block_tokens, 1))
+    return (
+        StepModel(spec, device, split),
+        kv_cache(spec, device, split, node.kv_block_tokens),
+        node,
+        device,
+        dict(reader.used),
+    )
 
 
 def result_of(
@@ -88,7 +97,8 @@ def result_of(
     for engine in engines:
         engine.settle()
     gpus = sum(engine.gpus for engine in engines)
-    duration_s = max(engine.now_s for engine in engines)
+    arrays = request_arrays(ledger)
+    duration_s = max([engine.now_s for engine in engines] + [float(np.nanmax(arrays["end_s"], initial=0.0))])
     busy = {name: sum(engine.busy_s[name] for engine in engines) for name in engines[0].busy_s}
     idle_w = device.power_w * node.idle_power_share
     working_s = sum(engine.busy_s["steps under way"] * engine.gpus for engine in engines)
@@ -101,7 +111,7 @@ def result_of(
         grain="service",
         traffic=traffic.name,
         chips=gpus,
-        **request_arrays(ledger),
+        **arrays,
         duration_s=duration_s,
         busy_s=busy,
         capacity=dict.fromkeys(busy, float(len(engines))),
@@ -114,7 +124,7 @@ def result_of(
         interrupted=interrupted,
         notes=(
             f"{sum(engine.steps for engine in engines):,} steps, {preempted:,} preemptions",
-            "a roofline with latencies: published serving points are somewhat slower",
+            f"split: {engines[0].split_words}",
         ),
         assumptions=used,
     )

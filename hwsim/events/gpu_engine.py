@@ -17,9 +17,11 @@ import numpy as np
 from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
 from hwsim.events.gpu_batch import Batch
-from hwsim.events.gpu_step import Chunk, ServingNode, StepModel, Stretch
+from hwsim.events.gpu_step import Chunk, ServingNode, Stretch, mixed_step, window_of
 from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledger
 from hwsim.events.scheduling import Scheduling, Waiting
+from hwsim.gpu_split import KvCache
+from hwsim.gpu_step import StepModel
 
 RESOURCES = ("memory bandwidth", "compute", "NVLink", "steps under way")
 _NEVER = float("inf")
@@ -52,12 +54,14 @@ class Engine:
     def __init__(
         self,
         model: StepModel,
+        cache: KvCache,
         node: ServingNode,
         ledger: Ledger,
         scheduling: Scheduling,
         on_end: Callable[[int, float], None] | None = None,
     ) -> None:
-        self._model, self._node, self._ledger, self._scheduling, self._on_end = model, node, ledger, scheduling, on_end
+        self._model, self._cache, self._node, self._ledger = model, cache, node, ledger
+        self._scheduling, self._on_end = scheduling, on_end
         self.now_s, self.jumps, self.steps, self.preemptions = 0.0, 0, 0, 0
         self.busy_s = dict.fromkeys(RESOURCES, 0.0)
         self.bins = Bins(len(RESOURCES) + len(LEVELS))
@@ -67,17 +71,26 @@ class Engine:
         self._cancels: list[tuple[float, int]] = []
         self._plan: _Plan | None = None
         block = node.kv_block_tokens
-        self._block_bytes = block * model.full_bytes
-        # Windowed layers hold a window's worth for every sequence, however short.
-        self._sequence_bytes = -(-model.window // block) * block * model.window_bytes
-        self._batch = Batch(model.window, block)
+        self._block_bytes = block * cache.position_bytes
+        self._sequence_bytes = cache.sequence_bytes
+        self._batch = Batch(window_of(model), block)
 
     # What a router or a driver sees.
 
     @property
     def gpus(self) -> int:
         """GPUs of the node."""
-        return self._model.gpus
+        return int(self._model.split.gpus)
+
+    @property
+    def split_words(self) -> str:
+        """How the network is split, in words."""
+        return self._model.split.describe(self._model.spec)
+
+    @property
+    def _answered_s(self) -> float:
+        """When users have what a step that ends now made: the server in front of the engine takes its time."""
+        return self.now_s + float(self._model.first_token_s)
 
     @property
     def outstanding(self) -> int:
@@ -94,7 +107,7 @@ class Engine:
         tokens = self._ledger.prompt[request] + self._ledger.output[request]
         needed = self._sequence_bytes + self._blocks(tokens) * self._block_bytes
         longest = self._scheduling.max_context
-        return (longest is None or tokens <= longest) and needed <= self._model.kv_capacity_bytes
+        return (longest is None or tokens <= longest) and needed <= self._cache.capacity_bytes
 
     def submit(self, request: int, now_s: float) -> None:
         """Let a request arrive now; it is considered at the end of the step under way."""
@@ -121,7 +134,7 @@ class Engine:
         self.now_s = plan.end_s
         for request in self._batch.advance(plan.steps):
             self._drop(request)
-            self._close(request, FINISHED, self.now_s)
+            self._close(request, FINISHED, self._answered_s)
         for prefill, chunk in plan.chunks:
             prefill.done += chunk.tokens
             if chunk.last:
@@ -141,15 +154,9 @@ class Engine:
             self._plan = None
             return
         decoding = self._batch.decoding()
-        memory_s, compute_s = self._model.work(decoding, tuple(chunk for _, chunk in chunks))
-        links_s, latency_s = self._model.fixed(n + sum(chunk.tokens for _, chunk in chunks))
-        if chunks:
-            stretch = Stretch(memory_s, compute_s, link_s=links_s, latency_s=latency_s)
-            self._plan = _Plan(self.now_s, stretch, 1, self.now_s + stretch.duration(1), chunks)
-        else:
-            stretch = Stretch(memory_s, compute_s, *self._model.growth(decoding), links_s, latency_s)
-            steps = self._unchanged_steps()
-            self._plan = _Plan(self.now_s, stretch, steps, self.now_s + stretch.duration(steps))
+        stretch = mixed_step(self._model, decoding, tuple(chunk for _, chunk in chunks))
+        steps = 1 if chunks else self._unchanged_steps()
+        self._plan = _Plan(self.now_s, stretch, steps, self.now_s + stretch.duration(steps), chunks)
         if self._cancels:
             self._shorten(self._cancels[0][0])
 
@@ -201,7 +208,7 @@ class Engine:
     def _account(self, plan: _Plan) -> None:
         stretch, steps = plan.stretch, plan.steps
         duration = plan.end_s - plan.start_s
-        busy = (stretch.memory(steps), stretch.compute(steps), stretch.link_s * steps, duration)
+        busy = (*stretch.busy_s(steps), duration)
         for name, seconds in zip(RESOURCES, busy, strict=True):
             self.busy_s[name] += seconds
         tokens = len(self._batch) * steps + sum(chunk.tokens for _, chunk in plan.chunks)
@@ -221,12 +228,12 @@ class Engine:
         ledger = self._ledger
         ledger.generated[request] += 1
         if np.isnan(ledger.first[request]):
-            ledger.first[request] = self.now_s
+            ledger.first[request] = self._answered_s
         left = ledger.output[request] - ledger.generated[request]
         if left:
             self._batch.add(request, ledger.prompt[request] + ledger.generated[request], left)
         else:
-            self._close(request, FINISHED, self.now_s)
+            self._close(request, FINISHED, self._answered_s)
 
     def _drop(self, request: int) -> None:
         """Take a sequence out of the batch, its tokens counted."""
@@ -243,14 +250,14 @@ class Engine:
         return blocks * self._block_bytes + (len(self._batch) + len(self._prefilling)) * self._sequence_bytes
 
     def _fits_after(self, steps: int) -> bool:
-        return self._kv_bytes(steps - 1) <= self._model.kv_capacity_bytes
+        return self._kv_bytes(steps - 1) <= self._cache.capacity_bytes
 
     def _admits(self, prefill: _Prefill) -> bool:
         if len(self._batch) + len(self._prefilling) >= self._most_running:
             return False
         # One more token than the prompt, so that it can go on at once.
         needed = self._sequence_bytes + self._blocks(prefill.total + 1) * self._block_bytes
-        return self._kv_bytes() + needed <= self._model.kv_capacity_bytes
+        return self._kv_bytes() + needed <= self._cache.capacity_bytes
 
     def _make_room(self) -> None:
         """Preempt what would be served last until the step to come has its blocks."""
@@ -278,7 +285,7 @@ class Engine:
                 continue
             if request in self._batch:
                 self._drop(request)
-                at = self.now_s
+                at = max(self.now_s, self._ledger.first[request])
             elif request in self._waiting:
                 self._waiting.remove(request)
             else:

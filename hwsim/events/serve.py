@@ -8,7 +8,7 @@ from typing import Any
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.check import count
-from hwsim.accelerator import Accelerator
+from hwsim.accelerator import DEFAULT_ENGINE, Accelerator
 from hwsim.design import HardwiredDesign
 from hwsim.events.detailed import DetailedMachine
 from hwsim.events.faults import Fault, check_faults
@@ -42,6 +42,7 @@ def serve(
     grain: str = "service",
     scheduling: Scheduling = Scheduling(),
     gpus: int = NODE_GPUS,
+    engine: str = DEFAULT_ENGINE,
     machines: int = 1,
     route: str = "least-loaded",
     faults: Iterable[Fault] = (),
@@ -72,6 +73,8 @@ def serve(
         Order of waiting, and the limits of batches and contexts.
     gpus : int
         GPUs that share the model; GPUs only.
+    engine : str
+        The serving engine of GPUs: "vllm", "sglang" or "trtllm".
     machines : int
         Equal machines behind a router; the service grain only.
     route : str
@@ -120,6 +123,7 @@ def serve(
         grain=grain,
         scheduling=scheduling,
         gpus=gpus,
+        engine=engine,
         machines=machines,
         route=route,
         faults=list(faults),
@@ -159,6 +163,7 @@ def _serve_hardwired(
     *,
     grain: str,
     gpus: int,
+    engine: str,
     machines: int,
     route: str,
     record: Recording | None,
@@ -167,6 +172,8 @@ def _serve_hardwired(
     set: Mapping[str, Any] | None,
     **options: Any,
 ) -> ServingResult:
+    if engine != DEFAULT_ENGINE:
+        raise InputError(f"engine = {engine!r}: expected none for {machine.name}, engines are of GPUs")
     design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=set)
     options |= {"assumptions": used}
     if grain == "service":

@@ -1,0 +1,111 @@
+"""A network decoding on GPUs in closed form: a step of `hwsim.gpu_step` at one context and batch, or arrays of them."""
+
+import numpy as np
+
+from hwbase import InputError
+from hwbase.check import Number, count
+from hwsim.accelerator import Accelerator
+from hwsim.gpu_split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
+from hwsim.gpu_step import StepModel
+from hwsim.results import Check, SimResult
+from models import LLMSpec, kv_bytes_per_sequence
+
+
+def simulate_accelerator(
+    model: LLMSpec,
+    device: Accelerator,
+    *,
+    context: Number = 2048,
+    batch: Number | None = None,
+    prompt: Number | None = None,
+    devices: Number | None = None,
+) -> SimResult:
+    """Return the speed of `model` decoding on GPUs, a step at a time.
+
+    Parameters
+    ----------
+    model
+        The network, in the number formats that its spec states.
+    device
+        One GPU and its serving engine (`load_accelerator`).
+    context
+        Positions that each sequence attends to; a number or an array (default 2,048).
+    batch
+        Sequences that decode together; a number or an array (default 1).
+    prompt
+        Tokens of the prompt behind `time_to_first_token_s` (default: the context).
+    devices
+        GPUs that serve it; by default the fewest (a power of two) that hold it.
+
+    Returns
+    -------
+    SimResult
+        Its notes say how the model is split. Of arrays, points that no number of GPUs holds are NaN and fail their
+        memory check.
+
+    Raises
+    ------
+    InputError
+        For numbers out of range, and where the GPUs cannot be split or do not hold the model and its sequences.
+    """
+    context = count("context", context, high=1e8)
+    batch = 1 if batch is None else count("batch", batch, high=1e7)
+    prompt = context if prompt is None else count("prompt", prompt, high=1e8)
+    split = _split(model, device, context, batch, devices)
+    step_model = StepModel(model, device, split)
+    held = memory(model, device, split, context, batch)
+    step = step_model.decode(batch, context)
+    step_s = step.seconds
+    tokens_per_s = batch / step_s
+    power_w = device.power_w * split.gpus
+    bound = {"memory bandwidth": step.memory_s, "compute": step.compute_s, "NVLink": step.exchange_s}
+    bound["latency"] = step.layers_s + step.host_s
+    shares = np.broadcast_arrays(*bound.values(), step_s)[:-1]
+    slowest = np.asarray(list(bound), dtype=object)[np.argmax(shares, axis=0)]
+    return SimResult(
+        machine=device.name,
+        model=model.name,
+        reading="roofline",
+        context=context,
+        batch=batch,
+        chips=split.gpus,
+        tokens_per_s=tokens_per_s,
+        latency_s=step_s,
+        interval_s=step_s / batch,
+        time_to_first_token_s=step_model.first_token_s + step_model.prefill(prompt).seconds,
+        energy_j_per_token=power_w / tokens_per_s,
+        power_w=power_w,
+        area_mm2=device.area_mm2 * split.gpus,
+        bound_by=slowest,
+        breakdown={
+            "communication": step.exchange_s / step_s,
+            "projection": step.products_s / step_s,
+            "nonlinear": step.layers_s / step_s,
+            "attention": step.attention_s / step_s,
+            "stall": step.host_s / step_s,
+        },
+        occupancy_s={name: seconds / batch for name, seconds in bound.items()},
+        kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, device.kv_element_bytes),
+        checks=(Check("memory of a GPU", held.needed_bytes, held.room_bytes, "B"),),
+        notes=_notes(model, split),
+    )
+
+
+def _split(model: LLMSpec, device: Accelerator, context: Number, batch: Number, devices: Number | None) -> Split:
+    if devices is not None:
+        split = split_over(model, device, count("devices", devices, high=MOST_GPUS), context, batch)
+        if not np.ndim(split.tensor) and np.isnan(split.tensor):
+            raise InputError(refusal(model, device, int(devices), context, batch))
+        return split
+    split = fewest_gpus(model, device, context, batch)
+    if not np.ndim(split.tensor) and np.isnan(split.tensor):
+        raise InputError(
+            f"context = {context:g}, batch = {batch:g}: no number of GPUs holds {model.name} and these sequences: "
+            "expected fewer or shorter ones"
+        )
+    return split
+
+
+def _notes(model: LLMSpec, split: Split) -> tuple[str, ...]:
+    how = split.describe(model) if not np.ndim(split.gpus) else "each point over the fewest GPUs that hold it"
+    return (f"split: {how}", "kernels' measured efficiencies and fitted latencies; nothing waits for anything")
