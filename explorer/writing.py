@@ -46,6 +46,9 @@ def write_bytes(content: bytes, path: str | Path) -> Path:
         raise InputError(f"cannot write {str(path)!r}: {error.strerror}") from None
     except ValueError:
         raise InputError(f"cannot write {str(path)!r}: expected a path") from None
+    except RuntimeError:
+        # What Python before 3.13 raises where links point at each other.
+        raise InputError(f"cannot write {str(path)!r}: its links go round in a circle") from None
     finally:
         # Gone already where it became the result; left only when something, an interrupt included, went wrong.
         if temporary is not None:
@@ -82,7 +85,9 @@ def check_folder(path: str | Path, known: Collection[str] = FILES) -> Path:
             raise InputError(f"{where} holds {others[0]!r}: expected a new folder, or an older result of hwsim")
         if not folder.parent.is_dir():
             raise InputError(f"{where}: {str(folder.parent)!r} is not a folder")
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return folder
 

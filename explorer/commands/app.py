@@ -4,6 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
+from explorer.commands.streams import abandon_output, one_line, prepare_streams
 from hwbase import InputError
 
 BAD_INPUT = 2
@@ -14,17 +15,25 @@ _COMPLETE = "_HWSIM_COMPLETE"
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; bad input ends in one sentence on standard error and exit status 2."""
-    given = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
     try:
-        status = _run(given)
+        status = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except InputError as error:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has gone; there is nobody left to tell.
-        sys.stderr.close()
+        abandon_output()
         status = 0
+    except OSError as error:
+        abandon_output()
+        _fail(f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}")
+    except RecursionError:
+        _fail("the input is nested too deeply: expected fewer levels")
+    except MemoryError:
+        _fail("not enough memory for this input: expected a smaller one")
     sys.exit(status)
 
 
@@ -47,5 +56,5 @@ def _run(given: list[str]) -> int:
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
-    sys.stderr.write(f"hwsim: {message}\n")
+    sys.stderr.write(f"hwsim: {one_line(message)}\n")
     sys.exit(status)

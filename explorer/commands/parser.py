@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from explorer.commands.applies import check_applies, restrictions
 from explorer.commands.contents import ABOUT, COMMANDS, GROUPS, Entry
 from hwbase import InputError
 
@@ -14,19 +15,45 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 
 
+class CheckedCommand(TyperCommand):
+    """A command that refuses options which its machine or mode does not take, and whose help says when it takes them.
+
+    `path` is set once: the name of the command in the table of `explorer.commands.applies`.
+    """
+
+    path: str = ""
+
+    def restrict(self, path: str) -> "CheckedCommand":
+        """Return the command after noting its place in the table, and in the help of its options."""
+        self.path = path
+        for parameter in self.params:
+            conditions = " and ".join(restrictions(path, str(parameter.name)))
+            if conditions and hasattr(parameter, "help"):
+                parameter.help = f"{parameter.help or ''} Only {conditions}.".strip()
+        return self
+
+    def invoke(self, ctx: Any) -> Any:
+        """Check the options against each other, then run."""
+        typed = [p for p in self.params if getattr(ctx.get_parameter_source(p.name), "name", "") == "COMMANDLINE"]
+        check_applies(self.path, {str(p.name): p.opts[0] for p in typed}, ctx.params)
+        return super().invoke(ctx)
+
+
 class LazyCommand(TyperCommand):
     """Stands for a command in a group's list, and loads the function behind it when its arguments are parsed."""
 
-    def __init__(self, entry: Entry, panel: str | None = None) -> None:
+    def __init__(self, entry: Entry, panel: str | None = None, group: str = "") -> None:
         super().__init__(entry.name, help=entry.help, rich_help_panel=panel)
         self.target = entry.target
+        self.path = f"{group} {entry.name}".strip()
 
     def load(self) -> Any:
         """Return the command itself: the annotations of its function are the options, its docstring is the help."""
         module, _, function = self.target.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        app.command(self.name)(getattr(import_module(f"explorer.commands.{module}"), function))
-        return typer.main.get_command(app)
+        app.command(self.name, cls=CheckedCommand)(getattr(import_module(f"explorer.commands.{module}"), function))
+        command: Any = typer.main.get_command(app)
+        return command.restrict(self.path)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse `args` as the command behind the name does."""
@@ -48,7 +75,7 @@ def _group(entry: Entry, panel: str) -> TyperGroup:
     return TyperGroup(
         name=entry.name,
         help=entry.help,
-        commands={inner.name: LazyCommand(inner) for inner in GROUPS[entry.name]},
+        commands={inner.name: LazyCommand(inner, group=entry.name) for inner in GROUPS[entry.name]},
         rich_help_panel=panel,
         rich_markup_mode="rich",
         no_args_is_help=True,

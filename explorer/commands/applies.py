@@ -1,0 +1,126 @@
+"""Which options each machine and mode of a command takes. The check, the help and the documentation read this table."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from hwbase import InputError
+
+#: The values of a command's parameters, by the names of its function.
+Values = Mapping[str, Any]
+
+
+class Rule(NamedTuple):
+    """Options that a command takes only sometimes: their parameters, when, and how the help says it."""
+
+    parameters: tuple[str, ...]
+    applies: Callable[[Values], bool]
+    when: str
+
+
+def _kind(values: Values) -> str:
+    from hwsim.machine_books import machine_book
+
+    return machine_book(values.get("book") or values["on"]).kind
+
+
+def _closed_form(values: Values) -> bool:
+    return values["events"] is None
+
+
+def _by_events(values: Values) -> bool:
+    return bool(values["events"])
+
+
+def _hardwired(values: Values) -> bool:
+    return _kind(values) == "hardwired"
+
+
+def _gpu(values: Values) -> bool:
+    return _kind(values) == "gpu"
+
+
+def _given(name: str) -> Callable[[Values], bool]:
+    return lambda values: values[name] not in (None, False, "0", 0)
+
+
+def _not_given(name: str) -> Callable[[Values], bool]:
+    return lambda values: not _given(name)(values)
+
+
+def _no_study(values: Values) -> bool:
+    from explorer.study.store import is_study
+
+    models = list(values["model"] or ())
+    return not (len(models) == 1 and is_study(models[0]))
+
+
+def _has_engine(values: Values) -> bool:
+    return str(values["on"]).lower() in ("engine", "all")
+
+
+def _runs(values: Values) -> bool:
+    return str(values["model"]).lower() != "sdxl-turbo"
+
+
+_TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", "machines", "fault", "gpus")
+_SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "requests", "seed")
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "simulate": (
+        Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),
+        Rule(_TRAFFIC, _by_events, "with --events"),
+        Rule(("reading", "window", "weights", "technology", "fault"), _hardwired, "on hardwired machines"),
+        Rule(("gpus",), _gpu, "on GPUs"),
+        Rule(("time_scale", "limit"), _given("traffic"), "with --traffic"),
+        Rule(("requests", "prompt_tokens", "output_tokens", "seed"), _by_events, "with --events"),
+        Rule(("requests", "prompt_tokens", "output_tokens", "seed"), _not_given("traffic"), "without --traffic"),
+        Rule(("burstiness",), _given("rate"), "with --rate"),
+        Rule(("think_s",), _given("users"), "with --users"),
+        Rule(("router",), lambda values: str(values["machines"]) != "1", "with --machines 2 and more"),
+        Rule(
+            ("record_at",), lambda v: v["events"] == "detailed" and bool(v["out"]), "with --events detailed and --out"
+        ),
+    ),
+    "scan": (
+        Rule(_SCAN_EVENTS, _given("events"), "with --events"),
+        Rule(("memory", "unit", "technology"), _has_engine, "on the engine"),
+    ),
+    "report": (
+        Rule(
+            ("context", "volume", "convention", "technology", "settings", "book", "as_json"),
+            _no_study,
+            "to models, not to a study's results",
+        ),
+    ),
+    "wiring": (Rule(("tokens", "seeds"), _given("faults"), "with --faults"),),
+    "fronts": (Rule(("held_out", "weights_file", "cache", "jobs"), _runs, "to networks that are run"),),
+    "retrieve eval": (
+        Rule(("rescore_with",), _given("rescore"), "with --rescore"),
+        Rule(("probes",), _given("lists"), "with --lists"),
+    ),
+}
+
+
+def check_applies(command: str, given: Mapping[str, str], values: Values) -> None:
+    """Raise `InputError` for an option that has no effect on this machine or in this mode.
+
+    Parameters
+    ----------
+    command : str
+        The command, such as "simulate" or "retrieve eval".
+    given : mapping of str to str
+        Parameters that the command line sets, and how each is typed.
+    values : mapping of str to object
+        The values of all parameters.
+    """
+    for rule in RULES.get(command, ()):
+        for parameter in rule.parameters:
+            if parameter in given and not rule.applies(values):
+                raise InputError(f"{given[parameter]} has no effect here: it applies {rule.when} only")
+
+
+def restrictions(command: str, parameter: str) -> Iterable[str]:
+    """Yield what the help says of when an option applies."""
+    for rule in RULES.get(command, ()):
+        if parameter in rule.parameters:
+            yield rule.when

@@ -1,0 +1,58 @@
+"""Standard streams that take whatever is written, or say in one sentence why they cannot."""
+
+import codecs
+import errno
+import io
+import os
+import re
+import sys
+
+#: Characters of a message on standard error: its first ones and its last ones where it is longer than both.
+_FIRST, _LAST = 900, 250
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a standard stream that was closed before the program began."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    r"""Write characters that a stream's encoding lacks as \uXXXX, which JSON reads as the character itself."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True)), error.end
+
+
+def prepare_streams() -> None:
+    """Make standard output and error fit for any text, whether closed, in ASCII or of no width."""
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    codecs.register_error("hwsim.escape", _escape)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="hwsim.escape")
+    if os.environ.get("COLUMNS", "").strip() in ("0", ""):
+        # Some editors and build servers set no width; 80 columns are better than none.
+        os.environ.pop("COLUMNS", None)
+
+
+def abandon_output() -> None:
+    """Send what is still unwritten nowhere: the reader has gone, or the disk is full."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    finally:
+        os.close(nowhere)
+
+
+def one_line(message: str) -> str:
+    """Return a message without line breaks or other control characters, at most 1,200 characters long."""
+    line = re.sub(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+", " ", message).strip()
+    return line if len(line) <= _FIRST + _LAST else f"{line[:_FIRST]} ... {line[-_LAST:]}"
