@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks.measure import Measure
 
-#: Modules of the package that are no benchmarks.
-_OTHERS = ("__init__", "__main__", "measure", "runner")
+#: Modules of the package that are no benchmarks; `gpu_fit` fits the constants of GPU books to measured points.
+_OTHERS = ("__init__", "__main__", "gpu_fit", "measure", "runner")
 #: Libraries whose versions decide the figures.
 _LIBRARIES = ("numpy", "scipy", "pandas", "numba", "simpy")
 SCHEMA = "hwsim-benchmarks-1"

@@ -168,7 +168,7 @@ def step_model(
     fmt: str,
     gpus: int,
     set: Mapping[str, Any] | None = None,
-    changes: Mapping[str, float] | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> StepModel:
     """Return the step times of `network` served in format `fmt` by `engine` on `gpus` GPUs; raises `InputError`."""
     spec = _served(network, fmt)
