@@ -22,7 +22,7 @@ Component = Literal["attention", "router", "experts", "shared_experts", "dense_f
 #: What mixes positions. "sparse" chooses positions by an index; "none" is a layer with a feed-forward block only.
 MixerKind = Literal[
     "attention", "mla", "sparse", "compressed", "cross", "gated-delta", "kda", "lightning", "mamba", "mamba2", "conv",
-    "rg-lru", "none",
+    "attention and mamba2", "linear", "none",
 ]  # fmt: skip
 FeedForwardKind = Literal["dense", "experts", "dense and experts", "none"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hwbase import InputError, unknown_name
 from hwbase.parsing import read_json, read_toml
-from models.huggingface import spec_from_config
+from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
 
 #: The networks that come with the package, one TOML file each.
@@ -58,5 +58,17 @@ def _from_toml(path: Path) -> LLMSpec:
 
 def _from_json(path: Path) -> LLMSpec:
     config = read_json(path)
+    beside = {each.name: read_json(each) for each in _beside(path)}
     fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem
-    return spec_from_config(config, name=fallback or path.stem, where=path.name)
+    return spec_from_config(config, name=fallback or path.stem, where=path.name, beside=beside)
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the files that say how the weights of a configuration are quantised.
+
+    A folder keeps them as they are called, a flat collection as NAME_hf_quant_config.json beside NAME_config.json.
+    """
+    name = path.name
+    stem = name[: -len(_CONFIG_FILE)] if name.lower().endswith(_CONFIG_FILE) else ""
+    own = {_CONFIG_FILE: ""}.get(name.lower(), stem or None)
+    return [] if own is None else [each for end in SIDE_FILES if _is_file(each := path.with_name(own + end))]
