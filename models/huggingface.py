@@ -5,6 +5,7 @@ from typing import Any
 
 from hwbase import InputError
 from models.readers.config import Config
+from models.readers.encoders import STACKS
 from models.readers.network import assemble, read_network, unread_notes
 from models.readers.quantisation import plain_format, tower_bits, weight_fields, with_expert_format
 from models.readers.schemes import Scheme, read_scheme
@@ -43,7 +44,9 @@ def spec_from_config(
     network = read_network(text, outer)
     plain = plain_format(text, outer)
     scheme = with_expert_format(_scheme(outer, text, beside or {}), text)
-    towers = tower_bits(towers_of(outer, text, network.fields["hidden_size"]), scheme, plain)
+    stack = STACKS.get(network.family)
+    towers = stack(text) if stack else towers_of(outer, text, network.fields["hidden_size"])
+    towers = tower_bits(towers, scheme, plain)
     fields = {
         "name": _title(outer, name) or network.family,
         "source": f"{where} (model_type {text.data.get('model_type') or network.family})",

@@ -8,6 +8,7 @@ from hwbase import unknown_name
 from models.counts import feed_forwards, mixers
 from models.layers import FeedForward, Mixer, grouped
 from models.readers.config import Config
+from models.readers.encoders import ENCODERS
 from models.readers.families import DENSE, MIXTURES, USUAL
 from models.readers.hybrid import HYBRID
 from models.readers.sparse import SPARSE
@@ -21,7 +22,7 @@ ACTIVATIONS = (
     "relu", "relu2", "xielu", "swigluoai", "situ", "swiglu", "geglu",
 )  # fmt: skip
 #: Every family that is understood.
-FAMILIES: dict[str, Mapping[str, Any]] = {**DENSE, **MIXTURES, **HYBRID, **SPARSE, **UNEVEN}
+FAMILIES: dict[str, Mapping[str, Any]] = {**DENSE, **MIXTURES, **HYBRID, **SPARSE, **UNEVEN, **ENCODERS}
 #: Families by other names: those of the language part of a network with several parts.
 ALIASES = {
     "qwen3_vl": "qwen3",
@@ -87,7 +88,7 @@ def read_network(config: Config, outer: Config) -> Network:
         **more,
     }
     fields["mtp_parameters"] = _predicting(values, mixing[-1], blocks[-1], hidden)
-    complete = {"attention", "gated"} <= fields.keys()
+    complete = {"attention", "gated"} <= fields.keys() and values["causal"]
     return Network(family, values, list(mixing), list(blocks), fields, complete)
 
 

@@ -271,6 +271,18 @@ def _gemma4(outer: Config, vision: Config, hidden: int) -> Tower:
     return _tower(parameters, reduced * vision.count("pooling_kernel_size", 3) ** 2, reduced)
 
 
+def _clip_both(outer: Config, vision: Config, hidden: int) -> Tower:
+    """Return CLIP's side for images, and the projections of both sides into the shared space."""
+    shared = outer.count("projection_dim", 512)
+    projections = linear(vision.count("hidden_size"), shared, False) + linear(hidden, shared, False) + 1
+    return _tower(_clip(vision) + projections, _patches(vision), 1)
+
+
+def _siglip_both(outer: Config, vision: Config, hidden: int) -> Tower:
+    """Return SigLIP's side for images, with the scale and offset of its logits."""
+    return _tower(_siglip(vision) + 2, _patches(vision), 1)
+
+
 def _internvl(outer: Config, vision: Config, hidden: int) -> Tower:
     width = vision.count("hidden_size")
     patches = _patches(vision)
@@ -317,4 +329,6 @@ TOWERS: dict[str, Callable[[Config, Config, int], Tower]] = {
     "kimi_k3": _kimi,
     "minimax_m3_vl": _minimax_m3,
     "internvl": _internvl,
+    "clip": _clip_both,
+    "siglip": _siglip_both,
 }
