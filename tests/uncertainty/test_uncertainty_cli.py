@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from explorer.documents import html
 from explorer.uncertainty import Probability, analyse, break_even
-from explorer.uncertainty.page import render_break_even, render_uncertainty, said
+from explorer.uncertainty.document import break_even_document, said, uncertainty_document
 
 FEW = ("--samples", "16", "--only", "h100.*", "--only", "use.*")
 
@@ -113,7 +114,7 @@ def test_the_page_holds_everything(command, tmp_path):
 
 def test_page_figures_are_of_the_numbers():
     found = analyse(samples=32, only=["h100.*", "use.*"])
-    drawn = figures(render_uncertainty(found, "hwsim uncertainty"))
+    drawn = figures(html.render(uncertainty_document(found, "hwsim uncertainty")))
     bars = drawn["sobol-tco-ratio"]["data"]
     totals = next(trace for trace in bars if trace["name"] == "total order")["x"]
     expected = found.sobol("tco_ratio")["total"].head(10).to_numpy()[::-1]
@@ -125,14 +126,14 @@ def test_page_figures_are_of_the_numbers():
 
 def test_curves_on_the_page_are_those_found():
     found = break_even(axes=("volume",), points=5, samples=16, only=["h100.*"])
-    drawn = figures(render_break_even(found, "hwsim break-even"))["over-volume"]["data"]
+    drawn = figures(html.render(break_even_document(found, "hwsim break-even")))["over-volume"]["data"]
     median = next(trace for trace in drawn if trace.get("name") == "GPU cost over hardwired")
     assert _numbers(median["y"]) == pytest.approx(found.curve("volume", "tco_ratio").p50)
 
 
 def test_a_name_in_the_command_is_escaped():
     found = break_even(axes=("grid",), points=2, samples=16, only=["h100.*"])
-    assert "<script>alert" not in render_break_even(found, "hwsim <script>alert(1)</script>")
+    assert "<script>alert" not in html.render(break_even_document(found, "hwsim <script>alert(1)</script>"))
 
 
 def test_break_even_on_the_screen(command):

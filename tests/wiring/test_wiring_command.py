@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer.wiring.page import render_wiring
+from explorer.documents import html
+from explorer.wiring.document import wiring_document
 from explorer.wiring.study import wiring_study
 from hwsim import InputError
 from models.inference import INSTALL
@@ -53,7 +54,7 @@ def test_a_study_counts_its_model(study):
 
 
 def test_the_page_holds_its_figures_and_asks_for_nothing(study):
-    page = render_wiring(study)
+    page = html.render(wiring_document(study))
     assert re.findall(r'<section id="([^"]+)"', page) == SECTIONS
     plots = re.findall(r'<div class="plot" id="plot-([^"]+)"', page)
     assert plots == ["tile-0", "tile-1", "ports", "slack", "tracks", "regions"]
