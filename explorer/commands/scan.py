@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-
 from explorer.commands.arguments import need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.prices import cost_book

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from explorer.serving.comparison_document import comparison_document, comparison_files
 
 import hwsim
 from explorer.serving.comparison import serve_comparison
+from explorer.serving.comparison_document import comparison_document, comparison_files
 from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.fleet import Target

@@ -11,7 +11,7 @@ from precision_cases import tiny_language
 from scipy.stats import spearmanr
 
 from explorer.precision import models
-from explorer.precision.document import STUDY_FILES, study_files
+from explorer.precision.document import STUDY_FILES, study_document, study_files
 from explorer.precision.estimate import estimates, rank_correlations, weight_errors
 from explorer.precision.findings import findings
 from explorer.precision.fronts import SCHEMES, fronts, interval
