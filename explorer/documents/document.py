@@ -86,7 +86,7 @@ class Figure:
     """
 
     id: str
-    draw: Callable[[], "go.Figure"] = field(repr=False)
+    draw: Callable[[], "go.Figure"] = field(repr=False, compare=False)
     caption: str
     table: Table
     read: int = 1

@@ -1,6 +1,7 @@
 """Numbers as people read them: thousands separators, four significant digits, SI prefixes, money, contexts."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,10 +21,9 @@ _SI = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")
 _SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 _MONEY = ((1e9, "\u00a0B"), (1e6, "\u00a0M"), (1e3, "\u00a0k"), (1.0, ""))
 _TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
-_POWERS = (
-    *(("um", "µm"), ("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("µm2", "µm²"), ("cm2", "cm²")),
-    *(("MUSD", "M$"), ("USD", "$"), ("CO2e", "\u00a0CO₂e")),
-)
+#: Areas and volumes as they stand in units and texts, and micrometres; "column" has none.
+_AREA, _MICRO = re.compile(r"\b[muc]m[23]\b"), re.compile(r"\bum\b")
+_POWERS = (*(("**2", "²"), ("**3", "³"), ("MUSD", "M$"), ("USD", "$"), ("CO2e", "\u00a0CO₂e")),)
 _WORDS = {
     "token/s": "tokens/s",
     "token/kJ": "tokens/kJ",
@@ -191,14 +191,15 @@ def pretty_unit(unit: str) -> str:
         return ""
     if unit in _WORDS:
         return _WORDS[unit]
+    unit = _MICRO.sub("µm", unit)
+    for written, shown in _POWERS:
+        unit = unit.replace(written, shown)
     return superscripts(unit)
 
 
 def superscripts(text: str) -> str:
     """Return a text with the squares and cubes of units raised: "per mm2" is "per mm²"."""
-    for plain_text, raised in _POWERS:
-        text = text.replace(plain_text, raised)
-    return text
+    return _AREA.sub(lambda found: found[0].replace("u", "µ").replace("2", "²").replace("3", "³"), text)
 
 
 def listed(names: Sequence[str]) -> str:

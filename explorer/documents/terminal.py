@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-#: Width of the first column of a table of many columns.
-_HEAD_WIDTH, _MANY_COLUMNS = 20, 6
+#: The first column keeps its words whole up to this width.
+_WIDEST_WORD = 32
+#: Width of the first column of a table of many columns, if it needs so much.
+_HEAD_WIDTH = 20
 _STYLES = {"good": "green", "bad": "bold red", "warn": "magenta", "quiet": "dim"}
 
 
@@ -94,11 +96,17 @@ def show_table(console: "Console", table: Table) -> None:
             Text(head),
             justify="right" if column.numeric else "left",
             overflow="fold",
-            min_width=_HEAD_WIDTH if not grid.columns and len(table.columns) > _MANY_COLUMNS else None,
+            min_width=None if grid.columns else _head_width(table),
         )
     for row in table.rows:
         grid.add_row(*(_cell(value) for value in row))
     console.print(grid)
+
+
+def _head_width(table: Table) -> int:
+    heads = [str(row[0]) for row in table.rows]
+    longest = max((len(word) for head in heads for word in head.split()), default=0)
+    return max(min(longest, _WIDEST_WORD), min(max(map(len, heads), default=0), _HEAD_WIDTH))
 
 
 def _paragraph(console: "Console", text: str, style: str = "", head: str = "") -> None:
