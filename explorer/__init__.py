@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from explorer.pricing.evaluate import evaluate
     from explorer.pricing.prices import cost_book
     from explorer.report.answer import Answer, answer
-    from explorer.report.page import render, write_report
+    from explorer.report.document import render, write_report
     from explorer.report.side_by_side import ModelComparison, compare_models
     from explorer.serving.comparison import ServingComparison, serve_comparison
     from explorer.serving.cost import ServingCost, serving_cost

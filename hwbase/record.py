@@ -12,7 +12,16 @@ import pandas as pd
 
 
 class Record:
-    """Mixed into frozen dataclasses; adds nothing but ways to look at and store their fields."""
+    """Mixed into frozen dataclasses; adds nothing but ways to compare, to look at and to store their fields.
+
+    Records of one class are equal where their fields are, arrays and frames element by element.
+    """
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Give a subclass the equality by value; a dataclass keeps an `__eq__` that stands in its class."""
+        super().__init_subclass__(**arguments)
+        if "__eq__" not in cls.__dict__:
+            cls.__eq__ = _equal_records  # type: ignore[assignment]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values (arrays become lists, records become dictionaries)."""
@@ -40,6 +49,41 @@ class Record:
             for key, value in flatten(self.to_dict()).items()
         )
         return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Return whether two values are equal element by element; NaN equals NaN."""
+    if one is other:
+        return True
+    if isinstance(one, pd.DataFrame):
+        return isinstance(other, pd.DataFrame) and bool(one.equals(other))
+    if isinstance(one, pd.Series):
+        return isinstance(other, pd.Series) and bool(one.equals(other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and _equal_arrays(one, other)
+    if dataclasses.is_dataclass(one) and not isinstance(one, type):
+        return type(one) is type(other) and _equal_fields(one, other)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, (list, tuple)):
+        alike = type(one) is type(other) and len(one) == len(other)
+        return alike and all(equal(a, b) for a, b in zip(one, other, strict=True))
+    return bool(one == other) or bool(one != one and other != other)
+
+
+def _equal_records(one: Record, other: object) -> bool:
+    return _equal_fields(one, other) if type(one) is type(other) else NotImplemented
+
+
+def _equal_fields(one: Any, other: Any) -> bool:
+    names = (field.name for field in dataclasses.fields(one) if field.compare)
+    return all(equal(getattr(one, name), getattr(other, name)) for name in names)
+
+
+def _equal_arrays(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.dtype.kind in "fc" and other.dtype.kind in "fc":
+        return np.array_equal(one, other, equal_nan=True)
+    return np.array_equal(one, other)
 
 
 def plain(value: Any) -> Any:

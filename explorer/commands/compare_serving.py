@@ -1,20 +1,17 @@
 """`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that keeps the same promise."""
 
-import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from explorer.commands.arguments import parse_count, parse_overrides
-from explorer.commands.output import AsJson, emit
+from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
-from explorer.commands.terminal import show_table
-from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, Served, serve_comparison
-from explorer.serving.comparison_page import comparison_files, cost_table, load_text, load_title, machines_of
-from explorer.serving.page import percentile_table
+from explorer.documents import terminal
+from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, serve_comparison
+from explorer.serving.comparison_document import comparison_document, comparison_files
 from explorer.serving.traffic import LONGEST
-from explorer.writing import check_folder, write_folder
 from hwbase import InputError
 from hwsim.events.fleet import Target
 from hwsim.events.traffic import read_trace
@@ -55,11 +52,13 @@ def compare_serving_command(
         list[str] | None, typer.Option("--set", help="Override a constant of the hardwired machine: key=value.")
     ] = None,
     as_json: AsJson = False,
-    out: Annotated[str | None, typer.Option("--out", help="Write table and page to this folder.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", help="Write a document (.html, .md, .csv, .parquet, .json), or a folder of them."),
+    ] = None,
 ) -> None:
     """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on H100s."""
-    if out is not None:
-        check_folder(out)
+    check_out(out)
     target = Target(percentile, first_s, between_s)
     sent = read_trace(traffic, longest=LONGEST)
     sent = sent if limit is None else sent.first(parse_count("limit", limit) or 0)
@@ -76,22 +75,15 @@ def compare_serving_command(
             machine_set=parse_overrides(settings),
             report=report,
         )
+    document = comparison_document(found, made_by())
     if out is not None:
-        write_folder(out, comparison_files(found, command=" ".join(["hwsim", *sys.argv[1:]])))
+        write_out(out, document, lambda: comparison_files(found, document))
     if as_json:
         emit(found.to_frame().to_dict(orient="records"))
         return
-    for served in found.loads:
-        print_load(Console(), served, target)
+    terminal.show(Console(), document)
     if out is not None:
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
-
-
-def print_load(console: Console, served: Served, target: Target) -> None:
-    """Print one load: what was found, percentiles side by side, dollars and carbon."""
-    console.print(f"\n{load_title(served)}. {load_text(served, target)}", highlight=False)
-    for table in (percentile_table(machines_of(served)), cost_table(served)):
-        show_table(console, table)
 
 
 def _counts(name: str, text: str) -> list[int]:

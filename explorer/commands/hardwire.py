@@ -1,6 +1,5 @@
 """The command `hwsim hardwire`: least NRE at a perplexity floor."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -8,30 +7,15 @@ from rich.console import Console
 
 import costmodel
 from explorer.commands.arguments import need_count, parse_overrides
-from explorer.commands.output import AsJson, emit
+from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
 from explorer.commands.precision import WeightsFile, said_warnings
 from explorer.commands.progress import progress_bar
-from explorer.commands.terminal import show_frame
+from explorer.documents.terminal import show
 from explorer.precision.silicon import PROCESSES, WIDTHS, silicon_fronts
-from explorer.precision.silicon_page import SILICON_FILES, silicon_files, silicon_findings
-from explorer.writing import check_folder, write_folder
+from explorer.precision.silicon_document import SILICON_FILES, silicon_document, silicon_files
 from hwbase import InputError
 from models.inference import DEFAULT_MODEL
 from models.quantise import METHODS
-
-#: Columns that the terminal shows, and what it calls them; files have all.
-_SHOWN = {
-    "process": "at",
-    "kind": "choice",
-    "floor": "floor",
-    "mean_bits": "bits",
-    "perplexity_predicted": "predicted",
-    "perplexity": "measured",
-    "mm2": "mm²",
-    "chips": "chips",
-    "nre_musd": "NRE, M$",
-}
-_MUSD = 1e6
 
 
 def hardwire_command(
@@ -57,8 +41,7 @@ def hardwire_command(
     out: Annotated[str | None, typer.Option("--out", help="A folder to write: tables, a summary and a page.")] = None,
 ) -> None:
     """A language model in metal: least silicon, masks and dollars at a perplexity floor, measured on held-out text."""
-    if out is not None:
-        check_folder(out, SILICON_FILES)
+    check_out(out, SILICON_FILES)
     with said_warnings(), progress_bar() as report:
         found = silicon_fronts(
             model,
@@ -72,20 +55,19 @@ def hardwire_command(
             path=weights_file,
             cache=cache,
             jobs=need_count("jobs", jobs),
-            command=" ".join(["hwsim", *sys.argv[1:]]),
+            command=made_by(),
             report=report,
         )
-    path = None if out is None else write_folder(out, silicon_files(found))
+    document = silicon_document(found)
+    if out is not None:
+        write_out(out, document, lambda: silicon_files(found, document))
     if as_json:
         emit(found)
         return
     console = Console()
-    table = found.table.assign(nre_musd=found.table["nre_usd"] / _MUSD)
-    show_frame(console, f"{found.network} in metal, perplexity", table[list(_SHOWN)].rename(columns=_SHOWN))
-    for sentence in silicon_findings(found):
-        console.print(sentence, highlight=False)
-    if path is not None:
-        console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+    show(console, document)
+    if out is not None:
+        console.print(f"\nwrote {out}", highlight=False, soft_wrap=True)
 
 
 def _floor(text: str) -> float:

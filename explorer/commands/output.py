@@ -1,17 +1,25 @@
 """What a command hands out: JSON on standard output or in a file, CSV in a file whose name ends so."""
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
 import typer
 
-from explorer.writing import json_text, write_text
+from explorer.documents.files import PAGES, SUFFIXES, check_report_name, write_document
+from explorer.writing import FILES, check_folder, json_text, write_folder, write_text
 from hwbase import Record
+
+if TYPE_CHECKING:
+    from explorer.documents.document import Document
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Out = Annotated[
     str | None, typer.Option("--out", help="Write to this file (JSON, or CSV by its name), not the screen.")
+]
+OutFile = Annotated[
+    str | None, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
 ]
 
 
@@ -22,6 +30,8 @@ def emit(value: Record | Any, out: str | None = None) -> None:
     """
     data = value.to_dict() if isinstance(value, Record) else value
     if out is not None and out.lower().endswith(".csv"):
+        import pandas as pd
+
         frame = value.to_frame() if isinstance(value, Record) else pd.DataFrame(data)
         write_text(frame.to_csv(index=False), out)
         return
@@ -29,3 +39,52 @@ def emit(value: Record | Any, out: str | None = None) -> None:
         sys.stdout.write(json_text(data))
     else:
         write_text(json_text(data), out)
+
+
+def made_by() -> str:
+    """Return the command that runs, as a document says it."""
+    return " ".join(["hwsim", *sys.argv[1:]])
+
+
+def check_file(out: str | None) -> None:
+    """Check that the name of the file `out` says what to write; raises `InputError`."""
+    if out is not None:
+        check_report_name(out)
+
+
+def check_out(out: str | None, known: Collection[str] = FILES) -> None:
+    """Check that `out` can be written, as the file or the folder that `write_out` writes; raises `InputError`."""
+    if out is not None and Path(out).suffix.lower() in SUFFIXES:
+        check_report_name(out)
+    elif out is not None:
+        check_folder(out, known)
+
+
+def write_out(out: str, document: "Document", files: Callable[[], Mapping[str, str]]) -> None:
+    """Write a result to `out`: its document where the name ends in one of `SUFFIXES`, else `files` as a folder.
+
+    Raises `InputError` if that cannot be done.
+    """
+    if Path(out).suffix.lower() in SUFFIXES:
+        write_document(document, out)
+    else:
+        write_folder(out, files())
+
+
+def deliver(document: "Document", out: str | None, as_json: bool) -> None:
+    """Write a document to the file `out` if there is one; print its data as JSON if asked for, or show what it says.
+
+    A command whose file holds all that it would show says only which page it wrote.
+    """
+    from rich.console import Console
+
+    from explorer.documents import rows, terminal
+
+    if out is not None:
+        write_document(document, out)
+    if as_json:
+        emit(rows.data(document))
+    elif out is None:
+        terminal.show(Console(), document)
+    elif check_report_name(out) in PAGES:
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)

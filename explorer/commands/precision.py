@@ -1,6 +1,5 @@
 """The commands `hwsim sensitivity` and `hwsim fronts`."""
 
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +11,17 @@ import typer
 from rich.console import Console
 
 from explorer.commands.arguments import need_count
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
-from explorer.precision.findings import findings, joint_findings
+from explorer.documents.terminal import show
+from explorer.precision.document import STUDY_FILES, study_document, study_files, summary
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
-from explorer.precision.page import STUDY_FILES, study_files, summary
-from explorer.precision.published import PUBLISHED_FILES, SDXL, published_files, published_findings, published_fronts
+from explorer.precision.published import PUBLISHED_FILES, SDXL, published_document, published_files, published_fronts
 from explorer.precision.sensitivity import WHAT, sensitivity
 from explorer.precision.study import front_study, held_out_amount
-from explorer.writing import FILES, check_folder, write_folder
+from explorer.writing import FILES
 from hwbase import InputError
 from models.quantise import METHODS, SHARINGS
 
@@ -104,51 +103,40 @@ def fronts_command(
     its fronts are predicted from published sensitivities.
     """
     if model == SDXL:
-        check_folder(out, (*FILES, *PUBLISHED_FILES))
+        check_out(out, (*FILES, *PUBLISHED_FILES))
         _published(out, as_json)
         return
-    check_folder(out, (*FILES, *STUDY_FILES))
+    check_out(out, (*FILES, *STUDY_FILES))
     with said_warnings(), progress_bar() as report:
         found = front_study(
             model,
             held_out=held_out_amount(model, None if held_out is None else need_count("held-out", held_out)),
             cache=cache,
             jobs=need_count("jobs", jobs),
-            command=" ".join(["hwsim", *sys.argv[1:]]),
+            command=made_by(),
             report=report,
             path=weights_file,
         )
-    path = write_folder(out, study_files(found))
+    document = study_document(found)
+    write_out(out, document, lambda: study_files(found, document))
     if as_json:
         emit(summary(found))
         return
     console = Console()
-    for title, part in found.fronts.items():
-        column = f"loss_{part.metric}"
-        shown = part.table[["scheme", "mean_bits", column, f"{column}_low", f"{column}_high", f"{column}_predicted"]]
-        show_frame(console, f"{found.network}, {title}", shown.rename(columns=lambda name: name.replace("_", " ")))
-        for sentence in findings(part):
-            console.print(sentence, highlight=False)
-    for title, pairs in found.joint.items():
-        shown = pairs.table.drop(columns="budget").rename(columns=lambda name: name.replace("_", " "))
-        show_frame(console, f"{found.network}, {title} ({pairs.unit})", shown)
-        for sentence in joint_findings(pairs):
-            console.print(sentence, highlight=False)
-    if len(found.ranks):
-        show_frame(console, "Rank correlation of estimates with measured losses", found.ranks)
-    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+    show(console, document)
+    console.print(f"\nwrote {out}", highlight=False, soft_wrap=True)
 
 
 def _published(out: str, as_json: bool) -> None:
-    found = published_fronts(command=" ".join(["hwsim", *sys.argv[1:]]))
-    path = write_folder(out, published_files(found))
+    found = published_fronts(command=made_by())
+    document = published_document(found)
+    write_out(out, document, lambda: published_files(found, document))
     if as_json:
         emit(found)
         return
     console = Console()
-    for sentence in published_findings(found):
-        console.print(sentence, highlight=False)
-    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+    show(console, document)
+    console.print(f"\nwrote {out}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -7,19 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from explorer.commands import terminal
 from explorer.commands.arguments import need_count, parse_overrides
 from explorer.commands.output import AsJson, emit
 from explorer.commands.study import open_result
-from explorer.commands.terminal import show_table
-from explorer.documents.files import check_report_name
+from explorer.documents import terminal
+from explorer.documents.files import check_report_name, write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
-from explorer.report.page import write_report
+from explorer.report.document import report_document
 from explorer.report.side_by_side import compare_models
-from explorer.report.side_by_side_page import side_by_side_table, write_comparison
-from explorer.study.report import write_study_report
+from explorer.report.side_by_side_document import side_by_side_document
+from explorer.study.document import write_study_report
 from explorer.study.store import is_study
+from hwbase import Record
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -68,17 +68,15 @@ def report_command(
         "date": today,
     }
     if len(models) * len(technologies) > 1:
-        found = compare_models(models, technologies, **shared)
-        path = write_comparison(found, out)
-        if as_json:
-            emit(found)
-            return
-        show_table(console, side_by_side_table(found))
+        several = compare_models(models, technologies, **shared)
+        result: Record = several
+        document = side_by_side_document(several)
     else:
         one = answer(models[0], technology=technologies[0], **shared)
-        path = write_report(one, out)
-        if as_json:
-            emit(one)
-            return
-        terminal.show_answer(console, one)
+        result, document = one, report_document(one)
+    path = write_document(document, out)
+    if as_json:
+        emit(result)
+        return
+    terminal.show(console, document)
     console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)

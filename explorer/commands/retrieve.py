@@ -14,6 +14,7 @@ from explorer.commands.arguments import need_count, parse_count
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
+from explorer.documents.files import write_document
 from explorer.retrieval.collection import Texts, read_texts
 from explorer.retrieval.embedding import Report, embed
 from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate, fit_or_train
@@ -21,8 +22,7 @@ from explorer.retrieval.inputs import judged, read_embeddings, read_table, train
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
-from explorer.retrieval.study_page import render_study
-from explorer.writing import write_text
+from explorer.retrieval.study_document import study_document
 from hwbase import InputError
 from models.binarize import parse_codec
 
@@ -188,12 +188,12 @@ def study_command(
             raise InputError(
                 f"--from {made!r} draws what was measured: expected --figure beside it, and no other output"
             )
-        write_text(render_study(read_table(made), command), page)
+        write_document(study_document(read_table(made), command), page)
         return
     with _progress() as report:
         found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
     if page is not None:
-        write_text(render_study(found.to_frame(), command), page)
+        write_document(study_document(found.to_frame(), command), page)
     if as_json or out:
         emit(found, out)
     elif page is None:

@@ -1,20 +1,15 @@
 """`hwsim scan`: an index of codes on engines, servers and GPUs: shards, queries, watts, dollars and carbon."""
 
-import sys
 from dataclasses import replace
 from typing import Annotated
 
-import pandas as pd
 import typer
-from rich.console import Console
 
 from explorer.commands.arguments import need_count, parse_count, parse_overrides
-from explorer.commands.output import AsJson, emit
-from explorer.commands.terminal import show_frame
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.prices import cost_book
+from explorer.scan.document import scan_document
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
-from explorer.scan.page import machine_table, render_scan
-from explorer.writing import write_text
 from hwbase import InputError
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
 
@@ -53,11 +48,10 @@ def scan_command(
         list[str] | None, typer.Option("--cost-set", help="Override a constant of the cost book.")
     ] = None,
     as_json: AsJson = False,
-    out: Annotated[
-        str | None, typer.Option("--out", help="Write a page (.html), a table (.csv) or JSON to this file.")
-    ] = None,
+    out: OutFile = None,
 ) -> None:
     """What an index of N codes costs to scan on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
+    check_file(out)
     index = ScanIndex(
         need_count("documents", documents),
         need_count("bits", bits),
@@ -101,19 +95,4 @@ def scan_command(
             most=found.batch,
         )
         found = replace(found, services=(served,))
-    if out is not None and out.lower().endswith(".html"):
-        write_text(render_scan(found, " ".join(["hwsim", *sys.argv[1:]])), out)
-        if not as_json:
-            Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
-    elif out is not None:
-        emit(found, out)
-        return
-    if as_json:
-        emit(found)
-    elif out is None:
-        machines = machine_table(found)
-        names = [column.label for column in machines.columns]
-        show_frame(Console(), machines.caption, pd.DataFrame(machines.rows, columns=names))
-        for service in found.services:
-            felt = [(name.replace("_", " "), value) for name, value in service.summary().items()]
-            show_frame(Console(), "Under traffic", pd.DataFrame(felt, columns=["figure", "value"]))
+    deliver(scan_document(found, made_by()), out, as_json)

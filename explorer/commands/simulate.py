@@ -1,7 +1,6 @@
 """`hwsim simulate`: a model on a machine, in closed form or, with `--events`, under traffic."""
 
 import dataclasses
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,11 +9,12 @@ from rich.console import Console
 import hwsim
 from explorer.commands import terminal
 from explorer.commands.arguments import need_count, parse_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
+from explorer.documents.terminal import show
+from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
 from explorer.serving.traffic import traffic_from
-from explorer.writing import check_folder, write_folder
 from hwbase import InputError, unknown_name
 from hwsim.accelerator import DEFAULT_ENGINE, engines
 from hwsim.events.faults import KINDS, Fault
@@ -159,9 +159,8 @@ def simulate_command(
         return
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)
-    if out is not None:
-        # Said now, not after the simulation.
-        check_folder(out)
+    # Before the simulation, which may take long.
+    check_out(out)
     longest = parse_count("max_context", max_context)
     sent = traffic_from(
         traffic,
@@ -205,12 +204,13 @@ def simulate_command(
             set=overrides,
             progress=lambda done, total, now_s: report(f"{now_s:,.0f} s simulated", done, total),
         )
+    document = serving_document(served, made_by(), recording)
     if out is not None:
-        write_folder(out, serving_files(served, " ".join(["hwsim", *sys.argv[1:]]), recording))
+        write_out(out, document, lambda: serving_files(served, document, recording))
     if as_json:
         emit(served.summary())
     else:
-        terminal.show_serving(Console(), served)
+        show(Console(), document)
         if out is not None:
             Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
     if served.interrupted:

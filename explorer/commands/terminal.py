@@ -14,27 +14,11 @@ import hwsim
 from costmodel.tools import TOOL_BOOKS
 from explorer.audit.neuron import AuditResult
 from explorer.audit.switching import SwitchingStudy
-from explorer.documents import tables
 from explorer.documents.numbers import with_unit
-from explorer.documents.theme import machine_name
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
-from explorer.report.answer import Answer
 from hwbase import Book, InputError, book_names, load_book, unknown_name
-from hwsim.events.results import PERCENTILES, ServingResult
 from hwsim.technology import BOOKS as MACHINE_BOOKS
-
-
-def show_table(console: Console, table: tables.Table) -> None:
-    """Print a table of a page: its caption, its columns with their units, its rows."""
-    shown = Table(title=table.caption)
-    for column in table.columns:
-        head = f"{column.label} {column.unit}".strip()
-        shown.add_column(head, justify="right" if column.numeric else "left", overflow="fold")
-    for row in table.rows:
-        shown.add_row(*map(str, row))
-    console.print(shown)
-
 
 _STYLES = {
     "agrees": "green",
@@ -260,56 +244,6 @@ def find_book(name: str) -> Book:
         except InputError as error:
             errors.append(str(error))
     raise InputError(errors[0])
-
-
-def show_answer(console: Console, found: Answer) -> None:
-    """Print the report's summary: machines side by side, the findings, and the score."""
-    machines = ("hnlpu", "hnlpu-pipelined", "h100", "wse3")
-    table = Table(title=f"{found.model.name}, {found.context:,} positions: ours, and [published]")
-    table.add_column("")
-    for machine in machines:
-        table.add_column("HNLPU" if machine == "hnlpu" else machine_name(machine), justify="right")
-    table.add_column("unit")
-    for row in found.headline:
-        cells = []
-        for machine in machines:
-            ours, paper = row.values.get(machine), row.published.get(machine)
-            shown = figure(ours) + (f" [{figure(paper)}]" if paper is not None else "")
-            cells.append(Text(shown.removeprefix("- ")))
-        table.add_row(row.what, *cells, row.unit)
-    console.print(table)
-    for note in found.notes:
-        console.print(Text(f"{note.title}. ", style="bold").append(note.text, style="not bold"))
-    if found.scoreboard is not None:
-        score = found.scoreboard.summary
-        console.print(
-            f"\n{score['agree']} of {score['predicted']} predictions agree within their tolerance; "
-            f"{score['misfit_explained']} miss and say why (`hwsim reproduce hnlpu`).",
-            highlight=False,
-        )
-
-
-def show_serving(console: Console, result: ServingResult) -> None:
-    """Print one serving simulation: rates, how requests ended, latencies, and what was busy."""
-    table = Table(title=f"{result.model} on {result.machine.upper()}, {result.traffic}, {result.grain} grain")
-    for name in ("latency [s]", *(f"p{p}" for p in PERCENTILES)):
-        table.add_column(name, justify="left" if name.startswith("l") else "right")
-    for name, *values in result.percentiles().itertuples(name=None):
-        table.add_row(name, *("-" if value != value else figure(value) for value in values))
-    console.print(table)
-    ended = ", ".join(f"{count:,} {state}" for state, count in result.states.items() if count)
-    console.print(
-        f"{result.state.size:,} requests over {figure(result.duration_s)} s on {result.chips:,} chips: {ended}\n"
-        f"{figure(result.output_tokens_per_s)} output tokens/s ({figure(result.tokens_per_s)} with prompts), "
-        f"{figure(result.energy_j_per_output_token)} J an output token",
-        highlight=False,
-    )
-    busy = sorted(result.utilisation.items(), key=lambda item: -item[1])
-    console.print("busy: " + ", ".join(f"{name} {share:.1%}" for name, share in busy), highlight=False)
-    if result.interrupted:
-        console.print(Text("interrupted: the part that was simulated", style="bold yellow"))
-    for note in result.notes:
-        console.print(f"note: {note}", highlight=False)
 
 
 def show_frame(console: Console, title: str, frame: pd.DataFrame) -> None:

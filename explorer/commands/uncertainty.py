@@ -5,27 +5,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from explorer.commands.arguments import need_count, parse_overrides
-from explorer.commands.output import AsJson, emit
-from explorer.commands.terminal import show_frame
-from explorer.documents.numbers import compact
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.documents.files import PAGES, check_report_name
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import analyse
 from explorer.uncertainty.axes import AXES
-from explorer.uncertainty.breakeven import BreakEven, break_even
+from explorer.uncertainty.breakeven import break_even
 from explorer.uncertainty.distributions import SHAPES
-from explorer.uncertainty.page import notes, probabilities, ratios_of, render_break_even, render_uncertainty, said
+from explorer.uncertainty.document import break_even_document, ratios_of, uncertainty_document
 from explorer.uncertainty.results import Uncertainty
-from explorer.writing import write_text
-from hwbase import InputError, Record, unknown_name
+from hwbase import InputError, unknown_name
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
-_SHOWN = 8
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
 
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
@@ -45,7 +41,6 @@ Seed = Annotated[int, typer.Option("--seed", help="Of the scrambled Sobol sequen
 Independent = Annotated[bool, typer.Option("--independent", help="Ignore the correlations that books state.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Pin a constant: key=value, with a unit if you like.")]
 UserBook = Annotated[str | None, typer.Option("--book", help="A cost book (TOML) that extends one of ours.")]
-Out = Annotated[str | None, typer.Option("--out", help="Write a page (.html), the rows (.csv) or JSON to this file.")]
 
 
 def uncertainty_command(
@@ -70,9 +65,10 @@ def uncertainty_command(
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
+    check_file(out)
     usual, shapes = _shapes(shape)
     choices = _choices(volume, context, technology, convention, reading, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
@@ -82,15 +78,12 @@ def uncertainty_command(
             model, **common, samples=need_count("samples", samples), versus=_versus(versus), progress=told, **choices
         )
         shown = _outputs(found, output)
-        turns = break_even(model, **common, progress=told, **choices) if _is_page(out) else None
-    _hand_out(
-        out,
-        as_json,
-        page=lambda: render_uncertainty(found, _command(), turns, shown),
-        rows=found,
-        data=lambda: _explained(found, shown),
-        show=lambda: _show(found, shown),
-    )
+        turns = (
+            break_even(model, **common, progress=told, **choices)
+            if out is not None and check_report_name(out) in PAGES
+            else None
+        )
+    deliver(uncertainty_document(found, made_by(), turns, shown), out, as_json)
 
 
 def break_even_command(
@@ -115,11 +108,12 @@ def break_even_command(
     settings: Set = None,
     book: UserBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Where hardwiring begins to pay: volume, lifetime, re-spins, utilisation, electricity, grid, with bands."""
     if (low is not None or high is not None) and len(axis or ()) != 1:
         raise InputError("--from and --to need one --axis: expected --axis volume, or another")
+    check_file(out)
     usual, shapes = _shapes(shape)
     with _progress() as told:
         found = break_even(
@@ -137,41 +131,7 @@ def break_even_command(
             progress=told,
             **_choices(volume, context, technology, convention, reading, settings, book),
         )
-    _hand_out(
-        out,
-        as_json,
-        page=lambda: render_break_even(found, _command()),
-        rows=found,
-        data=lambda: found,
-        show=lambda: _show_crossings(found),
-    )
-
-
-def _hand_out(
-    out: str | None,
-    as_json: bool,
-    *,
-    page: Callable[[], str],
-    rows: Record,
-    data: Callable[[], Any],
-    show: Callable[[], None],
-) -> None:
-    """Write the page, the rows or JSON to `out` by its name; print JSON if asked for, or show what is not written."""
-    if out is not None and not _is_page(out):
-        emit(rows if out.lower().endswith(".csv") else data(), out)
-        return
-    if out is not None:
-        write_text(page(), out)
-    if as_json:
-        emit(data())
-    elif out is not None:
-        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
-    else:
-        show()
-
-
-def _is_page(out: str | None) -> bool:
-    return out is not None and out.lower().endswith(".html")
+    deliver(break_even_document(found, made_by()), out, as_json)
 
 
 def _choices(
@@ -216,54 +176,9 @@ def _outputs(found: Uncertainty, asked: list[str] | None) -> tuple[str, ...]:
     return tuple(asked or ratios_of(found))
 
 
-def _explained(found: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
-    """Return the findings with probabilities, and indices and ends of the outputs asked for."""
-    return found.to_dict() | {
-        "probabilities": [chance.to_dict() for chance in probabilities(found)],
-        "notes": list(notes(found)),
-        "sobol": {name: found.sobol(name).to_dict(orient="records") for name in outputs},
-        "tornado": {name: found.tornado(name).to_dict(orient="records") for name in outputs},
-    }
-
-
-def _show(found: Uncertainty, outputs: tuple[str, ...]) -> None:
-    console = Console()
-    for chance in probabilities(found):
-        console.print(said(chance, found), highlight=False, soft_wrap=True)
-    for note in notes(found):
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
-    ranks = found.percentiles().drop(columns="mean").set_index("output").map(compact).reset_index()
-    show_frame(console, f"{found.samples:,} draws of {len(found.distributions)} constants", ranks)
-    for name in outputs:
-        indices, ends = found.sobol(name), found.tornado(name).set_index("name")
-        top = indices.head(_SHOWN)
-        rows = pd.DataFrame({"factor": top["name"]})
-        for order in ("first", "total"):
-            low, high = top[f"{order}_low"], top[f"{order}_high"]
-            rows[f"{order} order [%]"] = [
-                f"{100 * mid:.1f} ({100 * a:.1f} to {100 * b:.1f})"
-                for mid, a, b in zip(top[order], low, high, strict=True)
-            ]
-        for end in ("low", "high"):
-            rows[f"at its {end}"] = ends.loc[top["name"], end].to_numpy()
-        scale = ", on a logarithmic scale" if name in found.logs else ""
-        show_frame(console, f"What decides {name} (nominal {found.nominal[name]:,.4g}){scale}", rows)
-    if found.infeasible:
-        show_frame(console, "Draws that cannot be", found.reasons)
-
-
-def _show_crossings(found: BreakEven) -> None:
-    rows = [{"over": c.axis.label, "unit": c.axis.unit, "ratio": c.output, "says": c.says()} for c in found.curves]
-    show_frame(Console(), f"Break-even, {found.samples:,} draws", pd.DataFrame(rows))
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[float], None]]:
     """Show the share done on standard error where that is a screen."""
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("evaluating", total=1.0)
         yield lambda share: bar.update(task, completed=share)
-
-
-def _command() -> str:
-    return " ".join(["hwsim", *sys.argv[1:]])

@@ -54,6 +54,8 @@ class Column:
         "share", "ratio", "context", "count", "text", or "" where the unit decides.
     better : {"min", "max"} or None
         Which direction is better, if one is.
+    group : str
+        Neighbours of one group stand under a heading of their own.
     """
 
     label: str
@@ -62,6 +64,13 @@ class Column:
     name: str = ""
     style: str = ""
     better: Literal["min", "max"] | None = None
+    group: str = ""
+
+    @property
+    def full(self) -> str:
+        """The heading on one line: group, label and unit."""
+        label = f"{self.group}: {self.label}" if self.group else self.label
+        return f"{label} [{self.shown_unit}]" if self.shown_unit else label
 
     @property
     def shown_unit(self) -> str:

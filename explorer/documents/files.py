@@ -1,18 +1,19 @@
-"""Reports as files: what is written is decided by the name."""
+"""Documents as files: the name decides what is written."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from explorer.writing import json_text, write_bytes, write_text
 from hwbase import InputError
 from hwbase.record import plain
 
-#: What a name may end in.
-SUFFIXES = (".html", ".htm", ".md", ".markdown", ".csv", ".parquet", ".json")
+if TYPE_CHECKING:
+    from explorer.documents.document import Document
+
+_HTML, _MARKDOWN = (".html", ".htm"), (".md", ".markdown")
+#: What the name of a page may end in, and that of any file.
+PAGES = (*_HTML, *_MARKDOWN)
+SUFFIXES = (*PAGES, ".csv", ".parquet", ".json")
 INSTALL = "pip install 'hwsim[study]'"
 
 
@@ -35,26 +36,19 @@ def check_report_name(path: str | Path) -> str:
     return suffix
 
 
-def write_as(
-    path: str | Path,
-    *,
-    page: Callable[[], str],
-    markdown: Callable[[], str],
-    table: Callable[[], pd.DataFrame],
-    data: Callable[[], Any],
-) -> Path:
-    """Write what the name of `path` asks for, whole or not at all, and return the path.
+def write_document(document: "Document", path: str | Path) -> Path:
+    """Write a document to `path`, whole or not at all, and return the path.
 
-    `page`, `markdown`, `table` and `data` make the HTML, the Markdown, the rows of .csv and .parquet and the content of
-    .json. Raises `InputError` as `check_report_name` does, and where the file cannot be written.
+    The name decides what is written: .html a page, .md Markdown, .csv and .parquet its rows, .json its data. Raises
+    `InputError` as `check_report_name` does, and where the file cannot be written.
     """
+    from explorer.documents import html, markdown, rows
+
     suffix = check_report_name(path)
     if suffix == ".parquet":
-        buffer = io.BytesIO()
-        table().to_parquet(buffer, index=False)
-        return write_bytes(buffer.getvalue(), path)
+        return write_bytes(rows.frame(document).to_parquet(index=False), path)
     if suffix == ".csv":
-        return write_text(table().to_csv(index=False), path)
+        return write_text(rows.frame(document).to_csv(index=False), path)
     if suffix == ".json":
-        return write_text(json_text(plain(data())), path)
-    return write_text(markdown() if suffix in (".md", ".markdown") else page(), path)
+        return write_text(json_text(plain(rows.data(document))), path)
+    return write_text((markdown if suffix in _MARKDOWN else html).render(document), path)

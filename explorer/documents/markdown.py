@@ -1,15 +1,23 @@
-"""Reports in Markdown: tables that any renderer shows, and no pictures."""
+"""Documents in Markdown: tables that any renderer shows; a figure is the table behind it."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
-from explorer.documents.methods import Method
-from explorer.documents.sources import Reproduction
-from explorer.documents.tables import Table
-
-if TYPE_CHECKING:
-    pass
-
+from explorer.documents.document import (
+    Aside,
+    Beside,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Figure,
+    Folded,
+    Heading,
+    Methods,
+    Note,
+    Part,
+    Searched,
+)
+from explorer.documents.tables import Flag, Table
 
 #: Characters that Markdown or HTML would read as something else than themselves.
 _ESCAPED = str.maketrans(
@@ -17,27 +25,21 @@ _ESCAPED = str.maketrans(
 )
 
 
-def document(title: str, lead: Iterable[str], *sections: str) -> str:
-    """Return a whole document: a heading, what comes first (Markdown already), and the sections that are not empty."""
-    return "\n\n".join([f"# {text(title)}", *lead, *(part for part in sections if part)]) + "\n"
-
-
-def section(title: str, *parts: Table | str | None, plain_text: bool = True) -> str:
-    """Return a section of paragraphs and tables, or nothing where it has none.
-
-    Texts are escaped unless they are Markdown already (`plain_text` False).
-    """
-    written = [table(p) if isinstance(p, Table) else text(p) if plain_text else p for p in parts if p is not None]
-    return "\n\n".join([f"## {title}", *written]) if written else ""
+def render(document: Document) -> str:
+    """Return a document as Markdown."""
+    blocks = [f"# {text(document.title)}"]
+    blocks += [text(document.lead)] if document.lead else []
+    for section in document.sections:
+        blocks += [f"## {text(section.title)}", *dict.fromkeys(_blocks(section.parts))]
+    return "\n\n".join(blocks) + "\n"
 
 
 def table(shown: Table) -> str:
     """Return a table with its caption above it; numbers are right aligned."""
-    heads = [text(f"{c.label} [{c.shown_unit}]" if c.shown_unit else c.label) for c in shown.columns]
     lines = [
         f"**{text(shown.caption)}**",
         "",
-        f"| {' | '.join(heads)} |",
+        f"| {' | '.join(text(column.full) for column in shown.columns)} |",
         f"|{'|'.join('---:' if column.numeric else '---' for column in shown.columns)}|",
     ]
     for row in shown.rows:
@@ -45,10 +47,9 @@ def table(shown: Table) -> str:
     return "\n".join(lines)
 
 
-def cell(value: object) -> str:
+def cell(value: str | Flag) -> str:
     """Return a cell: a status with its sign, everything else as text."""
-    sign = getattr(value, "sign", "")
-    return f"{sign} {text(value)}".strip()
+    return f"{value.sign} {text(value)}" if isinstance(value, Flag) else text(value)
 
 
 def text(value: object) -> str:
@@ -56,23 +57,42 @@ def text(value: object) -> str:
     return " ".join(str(value).split()).translate(_ESCAPED)
 
 
-def methods(steps: Iterable[Method]) -> list[str]:
-    """Return the steps of a methods section, one paragraph each."""
-    return [
-        f"**{text(step.name)}.** {text(step.said)}" + (f" *{text(step.reference)}.*" if step.reference else "")
-        for step in steps
-    ]
+def _blocks(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        match part:
+            case str():
+                yield text(part)
+            case Aside():
+                yield text(part.text)
+            case Heading():
+                yield f"### {text(part.text)}"
+            case Code():
+                yield _fenced(part.text)
+            case Bullets():
+                yield "\n".join(f"- {text(line)}" for line in part.lines)
+            case Facts():
+                yield ", ".join(f"{text(name)}: {cell(value)}" for name, value in part.pairs)
+            case Note():
+                yield f"**{text(part.title)}.** {text(part.text)}"
+            case Methods():
+                for step in part.steps:
+                    reference = f" *{text(step.reference)}.*" if step.reference else ""
+                    yield f"**{text(step.name)}.** {text(step.full_text)}{reference}"
+            case Table():
+                yield table(part)
+            case Figure():
+                yield table(part.table)
+            case Folded():
+                # A table says its own title.
+                if [each.caption for each in part.parts if isinstance(each, Table)] != [part.title]:
+                    yield f"### {text(part.title)}"
+                yield from _blocks(part.parts)
+            case Beside() | Searched():
+                yield from _blocks(part.parts)
 
 
-def reproduce(found: Reproduction, versions: str, books: Table | None) -> str:
-    """Return the section that says how to make the document again."""
+def _fenced(code: str) -> str:
     fence = "```"
-    while fence in found.command:
+    while fence in code:
         fence += "`"
-    by_hand = ", ".join(f"{name}={value}" for name, value in found.overrides.items())
-    parts = [f"{fence}sh\n{' '.join(found.command.split())}\n{fence}", text(versions)]
-    parts += [text(f"Set by hand: {by_hand}.")] if by_hand else []
-    return "\n\n".join(["## Reproduce", *parts, *([table(books)] if books and books.rows else [])])
-
-
-__all__ = ["document", "methods", "reproduce", "section", "table", "text"]
+    return f"{fence}sh\n{' '.join(code.split())}\n{fence}"

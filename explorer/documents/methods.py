@@ -1,15 +1,15 @@
 """How a result came about, said from what was used: readings, formulas with their constants, conventions, overrides."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import hwsim
 from costmodel import Conventions
 from explorer.documents.conventions import DIES, YIELDS
+from explorer.documents.document import Method
 from explorer.documents.numbers import context_label, counted, money, plain, pretty_unit
 from explorer.documents.theme import machine_name
-from hwbase import Book, Quantity, Record
+from hwbase import Book, Quantity
 
 _PAPER = "doi 10.1145/3779212.3790169"
 _ACT = "Gupta et al., ISCA 2022"
@@ -30,21 +30,6 @@ _READINGS = {
         "Williams, Waterman and Patterson, Commun. ACM 52, 2009; hwsim.gpu_step, hwsim.wafer",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Method(Record):
-    """One step: its name, what was done, where the formula comes from, and what it came to in this case."""
-
-    name: str
-    text: str
-    reference: str = ""
-    case: str = ""
-
-    @property
-    def said(self) -> str:
-        """What was done, and what it came to."""
-        return f"{self.text} {self.case}".strip()
 
 
 def reading_methods(runs: Iterable[hwsim.SimResult]) -> list[Method]:

@@ -1,6 +1,8 @@
 """Numbers as people read them: thousands separators, four significant digits, SI prefixes, money, contexts."""
 
 import math
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,9 @@ _SI = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")
 _SI_SMALL = ((1e-3, "m"), (1e-6, "µ"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))
 _MONEY = ((1e9, "\u00a0B"), (1e6, "\u00a0M"), (1e3, "\u00a0k"), (1.0, ""))
 _TAKES_PREFIX = ("B", "B/s", "s", "W", "J", "Hz", "token/s")
-_POWERS = (
-    *(("um", "µm"), ("**2", "²"), ("**3", "³"), ("mm2", "mm²"), ("µm2", "µm²"), ("cm2", "cm²")),
-    *(("MUSD", "M$"), ("USD", "$"), ("CO2e", "\u00a0CO₂e")),
-)
+#: Areas and volumes as they stand in units and texts, and micrometres; "column" has none.
+_AREA, _MICRO = re.compile(r"\b[muc]m[23]\b"), re.compile(r"\bum\b")
+_POWERS = (*(("**2", "²"), ("**3", "³"), ("MUSD", "M$"), ("USD", "$"), ("CO2e", "\u00a0CO₂e")),)
 _WORDS = {
     "token/s": "tokens/s",
     "token/kJ": "tokens/kJ",
@@ -37,6 +38,22 @@ _SPACE = "\u00a0"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _KG_PER_T = 1e3
 _KIBI = 1024
+
+
+class Number(str):
+    """A number as text that a person reads, with the `value` that was written and its `unit`.
+
+    It is text in every way, so equality and order are those of the text.
+    """
+
+    value: float
+    unit: str
+
+    def __new__(cls, text: str, value: float = math.nan, unit: str = "") -> "Number":
+        """Return `text` with the number behind it."""
+        number = super().__new__(cls, text)
+        number.value, number.unit = float(value), unit
+        return number
 
 
 def scalar(name: str, value: Any) -> float:
@@ -56,8 +73,11 @@ def significant(value: float, digits: int = DIGITS) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def plain(value: Any, digits: int = DIGITS) -> str:
-    """Return a number for a table: 249,960, 18.89, 0.0552, 3.2 × 10⁻⁷, or a dash for None and NaN."""
+def plain(value: Any, digits: int = DIGITS, unit: str = "") -> str:
+    """Return a number for a table: 249,960, 18.89, 0.0552, 3.2 × 10⁻⁷, or a dash for None and NaN.
+
+    `unit` goes with the number and is not written.
+    """
     if value is None:
         return MISSING
     if isinstance(value, (bool, np.bool_)):
@@ -74,8 +94,8 @@ def plain(value: Any, digits: int = DIGITS) -> str:
         return "∞" if number > 0 else "−∞"
     size = abs(number)
     if size and not _SMALLEST_PLAIN <= size < _LONGEST_IN_FULL:
-        return scientific(number, digits)
-    return _minus(significant(number, digits))
+        return Number(scientific(number, digits), number, unit)
+    return Number(_minus(significant(number, digits)), number, unit)
 
 
 def compact(value: Any, digits: int = DIGITS) -> str:
@@ -89,7 +109,7 @@ def scientific(value: float, digits: int = DIGITS) -> str:
     """Return a number as 4.04 × 10⁻¹²."""
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return f"{_minus(mantissa)}{_SPACE}×{_SPACE}10{str(int(exponent)).translate(_RAISED)}"
+    return Number(f"{_minus(mantissa)}{_SPACE}×{_SPACE}10{str(int(exponent)).translate(_RAISED)}", value)
 
 
 def si(value: Any, unit: str, digits: int = DIGITS) -> str:
@@ -98,19 +118,21 @@ def si(value: Any, unit: str, digits: int = DIGITS) -> str:
         return plain(value)
     size = abs(number)
     if size == 0:
-        return f"0{_SPACE}{unit}"
+        return Number(f"0{_SPACE}{unit}", 0.0, unit)
     for scale, prefix in (*_SI, *_SI_SMALL):
         if size >= scale * (1 - 10.0**-digits / 2):
-            return f"{_minus(significant(number / scale, digits))}{_SPACE}{prefix}{unit}"
-    return f"{plain(number, digits)} {unit}"
+            return Number(f"{_minus(significant(number / scale, digits))}{_SPACE}{prefix}{unit}", number, unit)
+    return Number(f"{plain(number, digits)} {unit}", number, unit)
 
 
 def with_unit(value: Any, unit: str) -> str:
     """Return a number and its unit, with an SI prefix where the unit takes one ("B/s per link" does)."""
     head, _, tail = unit.partition(" ")
     if head in _TAKES_PREFIX:
-        return f"{si(value, head)} {tail}".rstrip()
-    return f"{plain(value)} {pretty_unit(unit)}".rstrip()
+        text, number = f"{si(value, head)} {tail}", scalar(unit, value)
+    else:
+        text, number = f"{plain(value)} {pretty_unit(unit)}", scalar(unit, value)
+    return Number(text.rstrip(), number, unit)
 
 
 def money(usd: Any, digits: int = DIGITS) -> str:
@@ -119,26 +141,28 @@ def money(usd: Any, digits: int = DIGITS) -> str:
         return plain(usd)
     for scale, suffix in _MONEY:
         if abs(number) >= scale * (1 - 10.0**-digits / 2):
-            return _minus(f"{'-' if number < 0 else ''}${significant(abs(number) / scale, digits)}{suffix}")
-    return f"${plain(number, digits)}"
+            text = _minus(f"{'-' if number < 0 else ''}${significant(abs(number) / scale, digits)}{suffix}")
+            return Number(text, number, "USD")
+    return Number(f"${plain(number, digits)}", number, "USD")
 
 
 def mass(tonnes: Any, digits: int = DIGITS) -> str:
     """Return tonnes as 264.3 kg, 5.123 kt, 1.83 Mt."""
-    if tonnes is not None and 0 < abs(scalar("t", tonnes)) < 1:
-        return f"{plain(scalar('t', tonnes) * _KG_PER_T, digits)}{_SPACE}kg"
+    if tonnes is not None and 0 < abs(value := scalar("t", tonnes)) < 1:
+        return Number(f"{plain(value * _KG_PER_T, digits)}{_SPACE}kg", value, "t")
     return si(tonnes, "t", digits)
 
 
 def counted(number: Any, noun: str) -> str:
     """Return "1 chip", "16 chips"."""
-    return f"{plain(number)}{_SPACE}{noun}{'' if scalar(noun, number) == 1 else 's'}"
+    value = scalar(noun, number)
+    return Number(f"{plain(number)}{_SPACE}{noun}{'' if value == 1 else 's'}", value, noun)
 
 
 def times(value: Any) -> str:
     """Return a ratio as 80.42×."""
     text = plain(value)
-    return text if text == MISSING else f"{text}×"
+    return text if text == MISSING else Number(f"{text}×", scalar("ratio", value), "1")
 
 
 def percent(share: Any, decimals: int = 1) -> str:
@@ -146,17 +170,19 @@ def percent(share: Any, decimals: int = 1) -> str:
     if share is None or not math.isfinite(number := scalar("share", share)):
         return MISSING
     text = f"{100 * number:,.{decimals}f}"
-    return f"{_minus(text.removeprefix('-') if float(text.replace(',', '')) == 0 else text)}{_SPACE}%"
+    text = _minus(text.removeprefix("-") if float(text.replace(",", "")) == 0 else text)
+    return Number(f"{text}{_SPACE}%", number, "1")
 
 
 def context_label(positions: Any) -> str:
     """Return a context length as 2K, 64K, 1M, or in full where it is not a whole number of Ki."""
     number = scalar("context", positions)
+    text = f"{number:,.0f}"
     if number >= _KIBI**2 and number % _KIBI**2 == 0:
-        return f"{number / _KIBI**2:,.0f}M"
-    if number >= _KIBI and number % _KIBI == 0:
-        return f"{number / _KIBI:,.0f}K"
-    return f"{number:,.0f}"
+        text = f"{number / _KIBI**2:,.0f}M"
+    elif number >= _KIBI and number % _KIBI == 0:
+        text = f"{number / _KIBI:,.0f}K"
+    return Number(text, number)
 
 
 def pretty_unit(unit: str) -> str:
@@ -165,9 +191,20 @@ def pretty_unit(unit: str) -> str:
         return ""
     if unit in _WORDS:
         return _WORDS[unit]
-    for plain_text, raised in _POWERS:
-        unit = unit.replace(plain_text, raised)
-    return unit
+    unit = _MICRO.sub("µm", unit)
+    for written, shown in _POWERS:
+        unit = unit.replace(written, shown)
+    return superscripts(unit)
+
+
+def superscripts(text: str) -> str:
+    """Return a text with the squares and cubes of units raised: "per mm2" is "per mm²"."""
+    return _AREA.sub(lambda found: found[0].replace("u", "µ").replace("2", "²").replace("3", "³"), text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: "A, B and C"."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def words(name: Any) -> str:

@@ -179,7 +179,7 @@ def source_table(groups: Mapping[str, Mapping[str, Quantity]]) -> Table:
         )
         for name, q, read_by in distinct(groups)
     )
-    return Table("Constants that were read", columns, rows)
+    return Table("Constants that were read", columns, rows, "sources")
 
 
 def distinct(groups: Mapping[str, Mapping[str, Quantity]]) -> list[tuple[str, Quantity, tuple[str, ...]]]:

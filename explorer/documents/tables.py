@@ -1,14 +1,16 @@
 """Tables for a page: typed columns, formatted cells, and the tables of cost, carbon and assumptions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 
 from explorer.documents.columns import Column
-from explorer.documents.numbers import MISSING, compact, plain, pretty_unit
-from hwbase import Quantity
+from explorer.documents.numbers import MISSING, Number, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The levels of a book, and the two that a published case has.
 LEVELS, PUBLISHED_LEVELS = ("low", "nominal", "high"), ("low", "high")
@@ -42,11 +44,15 @@ class Flag:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text: the first cell of a row is its heading."""
+    """A table as text: the first cell of a row is its heading. A `Number` keeps the value that it was written from.
+
+    `style` is how a page sets it: "brief" for the answer in short, "sources" for constants with long sources.
+    """
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str | Flag, ...], ...]
+    style: str = ""
 
 
 def flag(status: str) -> Flag:
@@ -57,7 +63,7 @@ def flag(status: str) -> Flag:
 
 def frame_table(
     caption: str,
-    frame: pd.DataFrame,
+    frame: "pd.DataFrame",
     columns: Mapping[str, Column],
     formats: Mapping[str, Callable[[Any], str]] | None = None,
 ) -> Table:
@@ -67,38 +73,79 @@ def frame_table(
     """
     write = {key: each.cell if each.name else plain for key, each in columns.items()} | dict(formats or {})
     rows = tuple(
-        tuple(write[key](value) for key, value in zip(columns, row, strict=True))
+        tuple(_cell(write[key], value) for key, value in zip(columns, row, strict=True))
         for row in frame[list(columns)].itertuples(index=False, name=None)
     )
     return Table(caption, tuple(columns.values()), rows)
 
 
-def assumption_table(assumptions: Mapping[str, Quantity]) -> Table:
-    """Return every constant that was read: its range, unit, kind, year, source and note."""
-    columns = (
-        Column("name", numeric=False),
-        *(Column(level) for level in ("low", "nominal", "high")),
-        *(Column(label, numeric=False) for label in ("unit", "kind", "year", "source")),
-    )
-    rows = tuple(
-        (
-            name,
-            *(compact(q.at(level)) for level in ("low", "nominal", "high")),
-            pretty_unit(q.unit) or MISSING,
-            q.kind,
-            str(q.year),
-            f"{q.source} ({q.note})" if q.note else q.source,
-        )
-        for name, q in sorted(assumptions.items())
-    )
-    return Table("Constants read for this page", columns, rows)
+def quantity_table(
+    caption: str,
+    lines: Iterable[tuple[Any, ...]],
+    records: Mapping[str, Any] | Mapping[Column, Any],
+    *,
+    head: str = "figure",
+    style: str = "",
+) -> Table:
+    """Return a row a quantity and a column a record.
+
+    Parameters
+    ----------
+    caption
+        Caption of the table.
+    lines
+        Rows: (label, function of a record that returns its cell), or (label, dotted field of it, how to write that).
+    records
+        Records by the heading of their column.
+    head
+        Heading of the first column.
+    style
+        How a page sets the table, see `Table`.
+    """
+    rows = tuple((label, *(_quantity(record, *get) for record in records.values())) for label, *get in lines)
+    heads = (each if isinstance(each, Column) else Column(each) for each in records)
+    return Table(caption, (Column(head, numeric=False), *heads), rows, style)
+
+
+def _quantity(record: Any, get: Any, write: Any = None) -> str | Flag:
+    return get(record) if write is None else _cell(write, dotted(record, get))
+
+
+def dotted(record: Any, path: str) -> Any:
+    """Return the field of a record that a dotted `path` such as "hardwired.total_usd" names."""
+    for name in path.split("."):
+        record = getattr(record, name)
+    return record
+
+
+def _cell(write: Callable[[Any], str | Flag], value: Any) -> str | Flag:
+    """Return `value` as `write` writes it, with the number behind it."""
+    text = write(value)
+    if isinstance(text, str) and not isinstance(text, Number) and is_number(value):
+        return Number(text, float(value))
+    return text
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value is one number, NaN included, and no truth value."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def signed(value: Any) -> str:
     """Return a change in percent with its sign: +1.2, −3.5, 0.0."""
-    if value is None or pd.isna(value):
+    if value is None or value != value:
         return MISSING
-    return "0.0" if abs(value) < 0.05 else f"{value:+,.1f}".replace("-", "−")
+    return Number("0.0" if abs(value) < 0.05 else f"{value:+,.1f}".replace("-", "−"), value, "%")
 
 
-__all__ = ["Column", "Flag", "Table", "assumption_table", "flag", "frame_table", "signed"]
+__all__ = [
+    "Column",
+    "Flag",
+    "Table",
+    "dotted",
+    "flag",
+    "frame_table",
+    "is_number",
+    "quantity_table",
+    "signed",
+]

@@ -8,15 +8,17 @@ content group also what the layers lose of structural similarity, added as publi
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from explorer.allocation.allocate import allocate
 from explorer.allocation.costs import cost_table
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents import html
+from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.numbers import plain
-from explorer.documents.page import Page, Section, render_page
+from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, frame_table
 from explorer.papers import mixdq_data
 from explorer.precision.figures import curves
@@ -110,9 +112,12 @@ def _told(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object]:
     }
 
 
-def published_files(found: PublishedFronts) -> dict[str, str]:
+def published_files(found: PublishedFronts, document: Document) -> dict[str, str]:
     """Return the files by name."""
-    return {"fronts.csv": found.table.to_csv(index=False), "page.html": _page(found)}
+    return {
+        "fronts.csv": found.table.to_csv(index=False),
+        "page.html": html.render(document),
+    }
 
 
 def published_findings(found: PublishedFronts) -> tuple[str, ...]:
@@ -135,7 +140,8 @@ def _at(rows: pd.DataFrame, bits: float) -> float:
     return float(within["sqnr_db"].max()) if len(within) else float("nan")
 
 
-def _page(found: PublishedFronts) -> str:
+def published_document(found: PublishedFronts) -> Document:
+    """Return the fronts as a document."""
     pictures = (
         _figure(found, "bits", "mean_bits", "sqnr_db", "bits of a weight on average", "SQNR predicted, dB", False),
         _figure(found, "silicon", "mm2", "sqnr_db", "neurons at n5, mm²", "SQNR predicted, dB", False),
@@ -146,18 +152,17 @@ def _page(found: PublishedFronts) -> str:
         "Noise powers of layers are added, which no run confirms here; the published configurations were chosen by "
         "decibels and by similarity, each in its own group, and judged by images.",
     )
-    page = Page(
-        title="SDXL-Turbo's fronts, from its published sensitivities",
-        lead="Bits of 794 layers by what an allocation adds, beside MixDQ's configurations. Nothing is run.",
-        parts=(Section("fronts", "Fronts", text, pictures),),
-        assumptions=None,
-        command=found.command,
+    return Document(
+        "SDXL-Turbo's fronts, from its published sensitivities",
+        "Bits of 794 layers by what an allocation adds, beside MixDQ's configurations. Nothing is run.",
+        sections(Section("fronts", "Fronts", (*text, *pictures)), reproduce_section(found.command)),
+        data=found.to_dict,
+        frame=lambda: found.table,
     )
-    return render_page("serving.html.j2", page=page)
 
 
-def _figure(found: PublishedFronts, front: str, x: str, y: str, across: str, up: str, log: bool) -> CaptionedFigure:
+def _figure(found: PublishedFronts, front: str, x: str, y: str, across: str, up: str, log: bool) -> Figure:
     rows = found.table[found.table["front"] == front]
     table = frame_table(f"{up} over {across}", rows, _LOST if front == "content" else _COLUMNS)
-    drawn = curves(rows, x, y, across, up, alone=("uniform", "published configuration"), log=log)
-    return captioned_figure(f"front-{front}", drawn, f"{up} over {across}", table, 2)
+    draw = partial(curves, rows, x, y, across, up, alone=("uniform", "published configuration"), log=log)
+    return Figure(f"front-{front}", draw, f"{up} over {across}", table, 2)

@@ -10,8 +10,8 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
+from explorer.documents.document import Method, Note
 from explorer.documents.methods import (
-    Method,
     cost_methods,
     levels_method,
     override_methods,
@@ -26,7 +26,7 @@ from explorer.pricing.economics import BOOKS, PAPER_MODEL, CostAnswer, cost
 from explorer.pricing.prices import cost_book
 from explorer.report.figures.chip import density_frame
 from explorer.report.figures.fleet import levels_of
-from explorer.report.findings import Note, findings
+from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Quantity, Record, load_book
@@ -99,8 +99,18 @@ class Answer(Record):
             "reproduce": self.reproduction.to_dict(),
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a cell of the report's tables (see `explorer.documents.rows`)."""
+        from explorer.documents import rows
+        from explorer.report.document import report_document
+
+        return rows.frame(report_document(self))
+
     def _repr_html_(self) -> str:
-        return "".join(part._repr_html_() for part in (self.published, self.pipelined, self.cost))
+        from explorer.documents import notebook
+        from explorer.report.document import report_document
+
+        return notebook.render(report_document(self))
 
 
 def answer(

@@ -1,13 +1,12 @@
 """What the numbers say when the published claims are held against each other, in sentences made from results."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import hwsim
 import models
+from explorer.documents.document import Note
 from explorer.papers.hnlpu_serving import SEQUENCES, one_k_in_and_out, sequences_at
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
-from hwbase import Record
 
 #: Contexts of Figure 14 at which the published shares are held against the machine's resources.
 _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
@@ -15,14 +14,6 @@ _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
 _ROUTED = 0.7
 #: The process whose adders are those that synthesis gives.
 _SYNTHESISED = "n5-synthesised"
-
-
-@dataclass(frozen=True)
-class Note(Record):
-    """One finding: what was asked, and what came out."""
-
-    title: str
-    text: str
 
 
 def findings(

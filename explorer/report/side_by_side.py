@@ -10,7 +10,6 @@ import pandas as pd
 from explorer.documents.sources import BookUse, Reproduction, reproduction
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer, answer
-from explorer.report.tidy import tidy
 from hwbase import InputError, Quantity, Record
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -30,8 +29,8 @@ class ModelComparison(Record):
     date: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the long tables of all answers under one another (see `reporting.tidy`)."""
-        return pd.concat([tidy(found) for found in self.answers.values()], ignore_index=True)
+        """Return the rows of all answers under one another (see `explorer.documents.rows`)."""
+        return pd.concat([each.to_frame() for each in self.answers.values()], ignore_index=True)
 
     @property
     def constants(self) -> dict[str, dict[str, Quantity]]:
@@ -54,7 +53,10 @@ class ModelComparison(Record):
         return reproduction(self.command, tuple(books.values()), overrides=overrides, date=self.date)
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+        from explorer.documents import notebook
+        from explorer.report.side_by_side_document import side_by_side_document
+
+        return notebook.render(side_by_side_document(self))
 
 
 def compare_models(

@@ -63,7 +63,10 @@ class ScanComparison(Record):
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        return self.to_frame().T.to_html(header=False, escape=True)
+        from explorer.documents import notebook
+        from explorer.scan.document import machine_table
+
+        return notebook.html_table(machine_table(self))
 
 
 def compare_scans(

@@ -84,7 +84,10 @@ class ServingComparison(Record):
         return pd.DataFrame(rows)
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+        from explorer.documents import notebook
+        from explorer.serving.comparison_document import comparison_document
+
+        return notebook.render(comparison_document(self, ""))
 
 
 def serve_comparison(

@@ -2,26 +2,23 @@
 
 import json
 
-from explorer.documents.page import Section
+from explorer.documents import html
+from explorer.documents.document import Document
 from explorer.serving.figures import timeline_frame
-from explorer.serving.page import inside, render_serving
 from explorer.writing import json_text
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
 
 
-def serving_files(result: ServingResult, command: str, recording: Recording | None = None) -> dict[str, str]:
+def serving_files(result: ServingResult, document: Document, recording: Recording | None = None) -> dict[str, str]:
     """Return the files of one simulation by name: summary, requests, timeline, page, and the trace of a recording."""
     constants = {name: quantity.__dict__ for name, quantity in result.assumptions.items()}
-    extra: tuple[Section, ...] = ()
-    files: dict[str, str] = {}
-    if recording is not None:
-        grid = (int(result.assumptions[name].nominal) for name in ("rows", "columns"))
-        extra = inside(recording, *grid)
-        files["trace.json"] = json.dumps(recording.chrome_trace(), allow_nan=False)
-    return files | {
+    files = {
         "result.json": json_text(result.summary() | {"assumptions": constants}),
         "requests.csv": result.to_frame().to_csv(index=False),
         "timeline.csv": timeline_frame(result).to_csv(index=False),
-        "page.html": render_serving(result, command, extra),
+        "page.html": html.render(document),
     }
+    if recording is not None:
+        files["trace.json"] = json.dumps(recording.chrome_trace(), allow_nan=False)
+    return files

@@ -2,7 +2,8 @@
 
 import costmodel
 import hwsim
-from explorer.documents.methods import Method, cost_methods, reading_methods
+from explorer.documents.document import Method
+from explorer.documents.methods import cost_methods, reading_methods
 from explorer.documents.numbers import counted
 from explorer.pricing.economics import CostAnswer, cost
 from explorer.study.closed_forms import HARDWIRED

@@ -124,7 +124,7 @@ class StudyResult(Record):
 
         Raises `InputError` for another name, and where the file cannot be written.
         """
-        from explorer.study.report import write_study_report
+        from explorer.study.document import write_study_report
 
         return write_study_report(self, path, command or f"hwsim study run {self.study.name}")
 

@@ -4,8 +4,8 @@ from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS, analyse
 from explorer.uncertainty.axes import AXES, Axis, axis_named
 from explorer.uncertainty.breakeven import BreakEven, Crossing, Curve, break_even, cross
 from explorer.uncertainty.distributions import SHAPES, Distribution, Factor, distribution, distributions, factors_of
+from explorer.uncertainty.document import break_even_document, uncertainty_document
 from explorer.uncertainty.indices import sobol_indices
-from explorer.uncertainty.page import render_break_even, render_uncertainty
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Probability, Uncertainty, chance
 from explorer.uncertainty.scenario import Scenario
@@ -27,6 +27,7 @@ __all__ = [
     "analyse",
     "axis_named",
     "break_even",
+    "break_even_document",
     "chance",
     "cross",
     "distribution",
@@ -34,7 +35,6 @@ __all__ = [
     "factors_of",
     "figures",
     "propagate",
-    "render_break_even",
-    "render_uncertainty",
     "sobol_indices",
+    "uncertainty_document",
 ]

@@ -209,7 +209,10 @@ class WiringStudy(Record):
         return self.slack
 
     def _repr_html_(self) -> str:
-        return self.slack.to_html(index=False, escape=True) + self.routing.to_html(index=False, escape=True)
+        from explorer.documents import notebook
+        from explorer.wiring.document import wiring_document
+
+        return notebook.render(wiring_document(self))
 
 
 def wiring_study(

@@ -6,18 +6,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from explorer.documents import html, markdown
+from explorer.documents.files import write_document
 from explorer.report.answer import answer
 from explorer.report.side_by_side import MOST, compare_models
-from explorer.report.side_by_side_page import (
+from explorer.report.side_by_side_document import (
     comparison_frame,
     merged_methods,
-    render_models,
-    render_models_markdown,
     scopes_table,
+    side_by_side_document,
     side_by_side_table,
-    write_comparison,
 )
-from explorer.report.tidy import tidy
 from hwbase import InputError
 
 MODELS = ("llama-3-8b", "smollm2-135m")
@@ -61,7 +60,7 @@ def test_technologies_are_told_apart(processes):
     assert "Speed, pipelined" in names and "Silicon (n3)" in names and "Silicon (n5-asplos26)" in names
     assert {"machine (n3)", "machine (n5-asplos26)"} <= processes.constants.keys()
     assert {use.name for use in processes.reproduction.books} >= {"n3", "n5-asplos26", "hnlpu", "default"}
-    page = render_models(processes)
+    page = html.render(side_by_side_document(processes))
     assert "llama-3-8b, hardwired, on n5-asplos26 and n3" in page
 
 
@@ -81,22 +80,22 @@ def test_long_table_is_that_of_each(found):
     frame = found.to_frame()
     assert list(dict.fromkeys(frame["model"])) == list(MODELS)
     first = frame[frame["model"] == "llama-3-8b"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(first, tidy(found.answers["llama-3-8b"]))
+    pd.testing.assert_frame_equal(first, found.answers["llama-3-8b"].to_frame())
 
 
 def test_files(found, tmp_path):
     for suffix in ("html", "md", "csv", "json"):
-        write_comparison(found, tmp_path / f"models.{suffix}")
-    assert (tmp_path / "models.html").read_text(encoding="utf-8") == render_models(found)
+        write_document(side_by_side_document(found), tmp_path / f"models.{suffix}")
+    assert (tmp_path / "models.html").read_text(encoding="utf-8") == html.render(side_by_side_document(found))
     text = (tmp_path / "models.md").read_text(encoding="utf-8")
-    assert text == render_models_markdown(found) and "2026-01-02" in text and "## Methods" in text
+    assert text == markdown.render(side_by_side_document(found)) and "2026-01-02" in text and "## Methods" in text
     assert set(json.loads((tmp_path / "models.json").read_text())["answers"]) == set(MODELS)
     with pytest.raises(InputError, match="ends in"):
-        write_comparison(found, tmp_path / "models.pdf")
+        write_document(side_by_side_document(found), tmp_path / "models.pdf")
 
 
 def test_page_asks_for_nothing_and_escapes(found):
-    page = render_models(found)
+    page = html.render(side_by_side_document(found))
     assert 'src="' not in page.split("</style>")[0] and page.count("<h1>") == 1
     assert "Content-Security-Policy" in page and "<script>alert" not in page
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from explorer import compare_tools
+from explorer.documents import html
 from explorer.papers.cost_tools import published_checks
 from explorer.tools.compare import MOST_DIES, all_nodes, largest_exchange
+from explorer.tools.document import tools_document
 from explorer.tools.figures import tool_dots, tools_over_area
-from explorer.tools.page import render_tools
 from hwbase import InputError
 
 
@@ -115,7 +116,7 @@ def test_figures(found):
 
 
 def test_page(found):
-    page = render_tools(found, "hwsim compare-tools --set '<script>'")
+    page = html.render(tools_document(found, "hwsim compare-tools --set '<script>'"))
     assert "<script>'" not in page and "No constants" not in page
     for said in ("ECO-CHIP", "no constants for n5", "16.8", "What makes the difference", "act.fab.yield"):
         assert said in page

@@ -10,9 +10,8 @@ from html.parser import HTMLParser
 import pytest
 
 from explorer.report.answer import answer as make_answer
-from explorer.report.content import brief
+from explorer.report.document import brief, render, write_report
 from explorer.report.findings import Note
-from explorer.report.page import render, write_report
 from hwbase import InputError
 
 SECTIONS = [
@@ -189,7 +188,7 @@ def test_checks_carry_words_and_signs(page):
 
 
 def test_brief_answers_both_ways(answer):
-    rows = {row[0]: row[1:] for row in brief(answer).rows}
+    rows = {row[0]: row[1:] for row in brief(answer).tables[0].rows}
     assert rows["How fast"][0].startswith("249,683")
     assert rows["matching GPUs, cost"][0] == "41.67× to 80.42×"
     assert re.fullmatch(r"\$.+ \(low \$.+, high \$.+\)", rows["How expensive, TCO"][1])

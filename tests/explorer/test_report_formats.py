@@ -13,19 +13,19 @@ import pytest
 
 import costmodel
 from costmodel import Conventions
+from explorer.documents import markdown, rows
 from explorer.documents.conventions import choice_said, conventions_table
 from explorer.documents.files import SUFFIXES
 from explorer.documents.markdown import table
 from explorer.documents.sources import GRADES, book_sha256, distinct, quality, quality_table, reproduction
 from explorer.report.answer import answer as make_answer
-from explorer.report.content import report_texts, scope_parts
+from explorer.report.document import render, report_document, write_report
 from explorer.report.findings import Note
-from explorer.report.page import render, render_markdown, write_report
-from explorer.report.scopes import carbon_scopes, scope_table
-from explorer.report.tidy import COLUMNS, tidy, unit_of
+from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
 from hwbase import InputError
 from hwbase.books import Kind
 
+COLUMNS = ["model", "technology", *rows.COLUMNS]
 HOSTILE = "<script>alert(1)</script> | `x` *y* _z_ [a](b)\n# new"
 
 
@@ -65,7 +65,7 @@ def test_name_decides_what_is_written(answer, tmp_path, suffix):
     if suffix in (".html", ".htm"):
         assert content.decode() == render(answer)
     elif suffix in (".md", ".markdown"):
-        assert content.decode() == render_markdown(answer)
+        assert content.decode() == _markdown(answer)
     elif suffix == ".json":
         data = json.loads(content, parse_constant=pytest.fail)
         assert data["reproduce"]["date"] == "2026-01-02" and data["methods"] and data["quality"]["by_kind"]
@@ -73,7 +73,7 @@ def test_name_decides_what_is_written(answer, tmp_path, suffix):
     else:
         read = pd.read_csv if suffix == ".csv" else pd.read_parquet
         frame = read(io.BytesIO(content))
-        assert list(frame.columns) == list(COLUMNS) and len(frame) == len(tidy(answer))
+        assert list(frame.columns) == COLUMNS and len(frame) == len(answer.to_frame())
 
 
 @pytest.mark.parametrize("name", ["report.pdf", "report", "report.htm5", ".csv", "report.csv.gz"])
@@ -123,23 +123,26 @@ def test_command_refuses_a_name_before_it_computes(call, tmp_path, monkeypatch):
 
 
 def test_table_holds_published_beside_ours(answer):
-    frame = tidy(answer)
-    row = frame[(frame["quantity"] == "tokens/s") & (frame["machine"] == "hnlpu")].iloc[0]
-    assert row["published"] == 249960 and row["value"] == pytest.approx(answer.published.tokens_per_s)
-    assert (row["unit"], row["convention"], row["evidence"]) == ("token/s", "as-published", "predicted")
-    assert (frame["group"] == "scoreboard").sum() == len(answer.scoreboard.rows)
-    total = frame[(frame["quantity"] == "total_usd") & (frame["convention"] == "corrected")]
-    total = total.set_index(["machine", "level"])["value"]
-    assert total["hardwired", "nominal"] == answer.other_cost.comparison.nominal.hardwired.total_usd
-    assert not frame["quantity"].isna().any() and not frame["unit"].isna().any()
-
-
-def test_units_follow_names():
-    assert unit_of("usd_per_million_tokens") == "USD" and unit_of("scope2_t") == "tCO2e"
-    assert unit_of("facility_energy_mwh") == "MWh" and unit_of("units") == "1"
+    frame = answer.to_frame()
+    lines = frame[(frame["section"] == "Machines side by side") & (frame["item"] == "tokens/s")]
+    line = lines[lines["group"] == "HNLPU, as published"].set_index("column")
+    assert line.loc["published", "value"] == 249960 and line.loc["published", "unit"] == "token/s"
+    assert line.loc["ours", "value"] == pytest.approx(answer.published.tokens_per_s)
+    assert set(lines[lines["column"] == "evidence"]["text"]) == {"predicted"}
+    scores = frame[(frame["section"] == "Scoreboard") & (frame["column"] == "status")]
+    assert len(scores) == len(answer.scoreboard.rows)
+    total = frame[(frame["table"] == "Cost of both fleets over their life, corrected") & (frame["item"] == "TCO")]
+    total = total.set_index(["group", "column"])
+    assert total.loc[("hardwired", "nominal"), "value"] == answer.other_cost.comparison.nominal.hardwired.total_usd
+    assert total.loc[("hardwired", "nominal"), "unit"] == "USD"
+    assert not frame["item"].isna().any() and not frame["unit"].isna().any()
 
 
 # Markdown
+
+
+def _markdown(answer):
+    return markdown.render(report_document(answer))
 
 
 def cells(line):
@@ -148,7 +151,7 @@ def cells(line):
 
 def test_markdown_tables_are_rectangular(answer, other):
     for each in (answer, other):
-        lines = render_markdown(each).splitlines()
+        lines = _markdown(each).splitlines()
         starts = [i for i, line in enumerate(lines) if re.fullmatch(r"\|(---:?\|)+", line)]
         assert len(starts) > 10
         for start in starts:
@@ -160,10 +163,10 @@ def test_markdown_tables_are_rectangular(answer, other):
 
 
 def test_markdown_has_the_sections_of_the_page(answer):
-    heads = re.findall(r"^## (.*)$", render_markdown(answer), re.MULTILINE)
+    heads = re.findall(r"^## (.*)$", _markdown(answer), re.MULTILINE)
     for title in ("Machines side by side", "Carbon by scope", "Scoreboard", "Assumptions", "Methods", "Reproduce"):
         assert title in heads and f">{title}</h2>" in render(answer)
-    assert "249,960" in render_markdown(answer)
+    assert "249,960" in _markdown(answer)
 
 
 def test_markdown_escapes_what_it_is_given(answer):
@@ -173,7 +176,7 @@ def test_markdown_escapes_what_it_is_given(answer):
         notes=(Note(HOSTILE, HOSTILE),),
         command=HOSTILE + "\n```\n<b>",
     )
-    text = render_markdown(hostile)
+    text = _markdown(hostile)
     body, fenced = text.split("## Reproduce")
     assert "<script>" not in body and "\n# new" not in text and "[a](b)" not in body
     assert fenced.count("````") == 2 and "\n<b>" not in fenced
@@ -182,7 +185,7 @@ def test_markdown_escapes_what_it_is_given(answer):
 
 
 def test_markdown_of_a_model_without_a_paper(other):
-    text = render_markdown(other)
+    text = _markdown(other)
     assert "No paper describes this machine" in text and "nan" not in text.lower().split()
 
 
@@ -213,7 +216,7 @@ def test_scope_3_is_split_where_modules_are_counted(answer):
 
 
 def test_boundary_says_grid_year_source_and_what_is_out(answer):
-    published, corrected = (" ".join(part.said) for part in scope_parts(answer))
+    published, corrected = (" ".join(boundary_said(carbon_scopes(cost))) for cost in (answer.cost, answer.other_cost))
     assert "location-based" in published and "380 g/kWh" in published and "2022" in published
     assert "369.5 g/kWh (grid: US, 2023" in corrected and "Fabs run on 642.4 g/kWh" in corrected
     for text in (published, corrected):
@@ -234,7 +237,7 @@ def test_constants_are_counted_by_kind(answer):
     found = quality(q for _, q, _ in constants)
     assert sum(found.by_kind.values()) == found.constants == len(constants) > 100
     assert found.assumed == sum(q.kind == "assumed" for _, q, _ in constants) > 0
-    assert report_texts(answer)["quality"] == found.said() and "% are assumed" in found.said()
+    assert found.said() in report_document(answer).section("assumptions").parts[0] and "% are assumed" in found.said()
     assert len(quality_table(found).rows) == len(found.by_kind)
     assert quality(()).said() == "No constants were read."
 
@@ -266,7 +269,7 @@ def test_conventions_table_shows_where_they_differ():
 
 
 def test_methods_follow_what_was_used(answer, other):
-    first, second = ({step.name: step.said for step in each.methods} for each in (answer, other))
+    first, second = ({step.name: step.full_text for step in each.methods} for each in (answer, other))
     assert "n5-asplos26" in first["Silicon"] and "n5-synthesised" in second["Silicon"]
     assert "rounded down" in first["Dies and yield"] and "D0 = 0.11" in first["Dies and yield"]
     assert "placements" in second["Dies and yield"] and "D0 = 0.2" in second["Dies and yield"]
@@ -277,14 +280,14 @@ def test_methods_follow_what_was_used(answer, other):
 
 
 def test_cases_of_the_paper_are_those_of_its_own_book(answer):
-    own = next(step.said for step in answer.methods if step.name == "Ranges")
+    own = next(step.full_text for step in answer.methods if step.name == "Ranges")
     other_book = make_answer("smollm2-135m", book="default")
-    bounds = next(step.said for step in other_book.methods if step.name == "Ranges")
+    bounds = next(step.full_text for step in other_book.methods if step.name == "Ranges")
     assert "pessimistic case of the paper" in own and "bounds, not a forecast" in bounds
 
 
 def test_machines_that_run_are_named(answer):
-    text = " ".join(step.said for step in answer.methods).replace("\u00a0", " ")
+    text = " ".join(step.full_text for step in answer.methods).replace("\u00a0", " ")
     assert "H100: 50 sequences" in text and "WSE-3" in text and "216 sequences" in text
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import hwsim
 from explorer.serving.comparison import serve_comparison
-from explorer.serving.comparison_page import comparison_files
+from explorer.serving.comparison_document import comparison_document, comparison_files
 from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.fleet import Target
@@ -81,7 +81,7 @@ def test_table_and_page_tell_what_was_found(found):
     frame = found.to_frame()
     assert len(frame) == 6 and frame.fleet.tolist() == ["hnlpu", "hnlpu", "h100"] * 2
     assert np.all(frame["p95.time_to_first_token_s"] > 0)
-    files = comparison_files(found, "hwsim compare-serving")
+    files = comparison_files(found, comparison_document(found, "hwsim compare-serving"))
     data = json.loads(files["comparison.json"])
     assert [load["gpus"] for load in data["loads"]] == [served.gpus for served in found.loads]
     assert "The trace as it is" in files["page.html"] and "as dense" in files["page.html"]

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 import models
+from explorer.documents import html
+from explorer.serving.document import serving_document
 from explorer.serving.figures import (
     chip_heat_map,
     latency_cdf,
@@ -17,7 +19,6 @@ from explorer.serving.figures import (
     utilisation_over_time,
 )
 from explorer.serving.folder import serving_files
-from explorer.serving.page import render_serving
 from explorer.writing import check_folder, write_folder
 from hwbase import InputError
 from hwsim.events.gpu import serve_accelerator
@@ -76,19 +77,21 @@ def test_a_way_through_a_layer_begins_at_nought():
 
 def test_the_page_holds_its_numbers_and_escapes_names():
     sent = Traffic("<script>alert(1)</script>", np.zeros(3), np.full(3, 10), np.full(3, 5))
-    page = render_serving(serve_accelerator(SPEC, sent), "hwsim simulate '<b>'")
+    page = html.render(serving_document(serve_accelerator(SPEC, sent), "hwsim simulate '<b>'"))
     assert "<script>alert" not in page and "&lt;script&gt;" in page and "&lt;b&gt;" in page
     assert "Content-Security-Policy" in page
 
 
 def test_a_result_in_which_nothing_happened_still_has_a_page():
     refused = serve_accelerator(SPEC, poisson(1.0, 3), scheduling=Scheduling(max_context=10))
-    assert "rejected" in render_serving(refused, "hwsim")
-    assert json.loads(serving_files(refused, "hwsim")["result.json"])["states"]["rejected"] == 3
+    assert "rejected" in html.render(serving_document(refused, "hwsim"))
+    assert (
+        json.loads(serving_files(refused, serving_document(refused, "hwsim"))["result.json"])["states"]["rejected"] == 3
+    )
 
 
 def test_files_agree_with_each_other(result):
-    files = serving_files(result, "hwsim")
+    files = serving_files(result, serving_document(result, "hwsim"))
     summary = json.loads(files["result.json"])
     assert summary["requests"] == 200 == files["requests.csv"].count("\n") - 1
     assert summary["percentiles_s"]["time to first token"]["p50"] == pytest.approx(

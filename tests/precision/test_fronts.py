@@ -11,10 +11,10 @@ from precision_cases import tiny_language
 from scipy.stats import spearmanr
 
 from explorer.precision import models
+from explorer.precision.document import STUDY_FILES, study_document, study_files
 from explorer.precision.estimate import estimates, rank_correlations, weight_errors
 from explorer.precision.findings import findings
 from explorer.precision.fronts import SCHEMES, fronts, interval
-from explorer.precision.page import STUDY_FILES, study_files
 from explorer.precision.sensitivity import sensitivity
 from explorer.precision.study import Part, front_study
 from hwbase import InputError
@@ -178,7 +178,7 @@ def study():
 
 
 def test_the_folder_holds_what_was_measured(study):
-    files = study_files(study)
+    files = study_files(study, study_document(study))
     assert set(files) <= set(STUDY_FILES)
     data = json.loads(files["summary.json"])
     assert data["network"] == "tiny" and len(data["fronts"]["weights"]) == len(study.fronts["weights"].table)

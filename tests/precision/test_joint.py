@@ -109,7 +109,7 @@ def test_layers_that_read_one_input_share_their_bits(tmp_path):
 
 def test_a_study_has_both(tmp_path, monkeypatch):
     from explorer.precision import models
-    from explorer.precision.page import study_files
+    from explorer.precision.document import study_document, study_files
 
     def made(held_out=False, **settings):
         return tiny_language(seed=9 if held_out else 0, windows=3 if held_out else 2)
@@ -122,7 +122,7 @@ def test_a_study_has_both(tmp_path, monkeypatch):
         held_out={},
         cache=tmp_path,
     )
-    files = study_files(study)
+    files = study_files(study, study_document(study))
     assert {"joint-1.csv", "joint-choices-1.csv", "choices-1.csv"} <= set(files)
     assert "joint-part-1" in files["page.html"] and np.isfinite(study.joint["together"].table["loss"]).all()
 

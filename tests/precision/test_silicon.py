@@ -10,7 +10,7 @@ from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_c
 import explorer
 import hwsim
 from explorer.precision.silicon import silicon_fronts, weight_values
-from explorer.precision.silicon_page import SILICON_FILES
+from explorer.precision.silicon_document import SILICON_FILES
 from hwbase import InputError
 from models.quantise import codes
 

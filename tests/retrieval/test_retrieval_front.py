@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer.retrieval.study_page import holding_figure, render_study, scanning_figure
+from explorer.documents import html
+from explorer.retrieval.study_document import holding_figure, scanning_figure, study_document
 from explorer.scan.cost import scan_fleet
 from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import InputError
@@ -91,7 +92,7 @@ def test_the_figures_show_the_table_and_the_page_escapes_it():
     assert list(drawn.data[0].x) == held[held["front"]]["usd"].tolist()
     assert sum(len(trace.x) for trace in drawn.data[1:]) == len(held)
     assert sum(len(trace.x) for trace in scanning_figure(scanned).data) == len(scanned)
-    page = render_study(table(), "hwsim retrieve study")
+    page = html.render(study_document(table(), "hwsim retrieve study"))
     assert "made &lt;up&gt;" in page and "<up>" not in page and "recurrent:2" in page
 
 

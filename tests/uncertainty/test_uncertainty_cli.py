@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from explorer.documents import html
 from explorer.uncertainty import Probability, analyse, break_even
-from explorer.uncertainty.page import render_break_even, render_uncertainty, said
+from explorer.uncertainty.document import break_even_document, said, uncertainty_document
 
 FEW = ("--samples", "16", "--only", "h100.*", "--only", "use.*")
 
@@ -23,7 +24,11 @@ def test_the_screen_says_what_decides(command):
     status, out, err = command("uncertainty", *FEW)
     assert (status, err) == (0, "")
     assert "Hardwiring costs less than the GPUs that generate as many tokens in" in out
-    assert "What decides tco_ratio" in out and "What decides carbon_ratio" in out and "h100" in out
+    assert (
+        "What decides GPU cost over hardwired" in out
+        and "What decides GPU carbon over hardwired" in out
+        and "h100" in out
+    )
 
 
 def test_json_is_what_the_function_finds(command):
@@ -55,8 +60,8 @@ def test_choices_reach_the_analysis(command):
 
 
 def test_another_model_is_told_whose_gpu_speed_it_has(command):
-    assert "note: h100.tokens_per_s is of gpt-oss-120b" in command("uncertainty", "llama-3-8b", *FEW)[1]
-    assert "note:" not in command("uncertainty", *FEW)[1]
+    assert "h100.tokens_per_s is of gpt-oss-120b in our books" in command("uncertainty", "llama-3-8b", *FEW)[1]
+    assert "in our books" not in command("uncertainty", *FEW)[1]
     known = command("uncertainty", "llama-3-8b", *FEW, "--set", "h100.tokens_per_s=20000", "--json")[1]
     assert json.loads(known)["notes"] == []
 
@@ -113,7 +118,7 @@ def test_the_page_holds_everything(command, tmp_path):
 
 def test_page_figures_are_of_the_numbers():
     found = analyse(samples=32, only=["h100.*", "use.*"])
-    drawn = figures(render_uncertainty(found, "hwsim uncertainty"))
+    drawn = figures(html.render(uncertainty_document(found, "hwsim uncertainty")))
     bars = drawn["sobol-tco-ratio"]["data"]
     totals = next(trace for trace in bars if trace["name"] == "total order")["x"]
     expected = found.sobol("tco_ratio")["total"].head(10).to_numpy()[::-1]
@@ -125,14 +130,14 @@ def test_page_figures_are_of_the_numbers():
 
 def test_curves_on_the_page_are_those_found():
     found = break_even(axes=("volume",), points=5, samples=16, only=["h100.*"])
-    drawn = figures(render_break_even(found, "hwsim break-even"))["over-volume"]["data"]
+    drawn = figures(html.render(break_even_document(found, "hwsim break-even")))["over-volume"]["data"]
     median = next(trace for trace in drawn if trace.get("name") == "GPU cost over hardwired")
     assert _numbers(median["y"]) == pytest.approx(found.curve("volume", "tco_ratio").p50)
 
 
 def test_a_name_in_the_command_is_escaped():
     found = break_even(axes=("grid",), points=2, samples=16, only=["h100.*"])
-    assert "<script>alert" not in render_break_even(found, "hwsim <script>alert(1)</script>")
+    assert "<script>alert" not in html.render(break_even_document(found, "hwsim <script>alert(1)</script>"))
 
 
 def test_break_even_on_the_screen(command):

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_config, tiny_vocabulary, write_gguf
 
-from explorer.wiring.page import render_wiring
+from explorer.documents import html
+from explorer.wiring.document import wiring_document
 from explorer.wiring.study import wiring_study
 from hwsim import InputError
 from models.inference import INSTALL
 
-SECTIONS = ["findings", "tile", "slack", "routing", "weights", "scales", "methods"]
+SECTIONS = ["findings", "tile", "slack", "routing", "weights", "scales", "methods", "reproduce"]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_a_study_counts_its_model(study):
 
 
 def test_the_page_holds_its_figures_and_asks_for_nothing(study):
-    page = render_wiring(study)
+    page = html.render(wiring_document(study))
     assert re.findall(r'<section id="([^"]+)"', page) == SECTIONS
     plots = re.findall(r'<div class="plot" id="plot-([^"]+)"', page)
     assert plots == ["tile-0", "tile-1", "ports", "slack", "tracks", "regions"]
@@ -70,7 +71,7 @@ def test_the_page_holds_its_figures_and_asks_for_nothing(study):
 def test_on_the_terminal_and_as_a_page(call, file, tmp_path):
     status, out, err = call("tiny", "--weights-file", file, "--page", "page.html")
     assert (status, err) == (0, "")
-    assert "Slack of neurons of 2,880 inputs" in out and "wrote page.html" in out and "Routing" in out
+    assert "Slack to take for neurons of 2,880 inputs" in out and "wrote page.html" in out and "Routing" in out
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
@@ -93,7 +94,11 @@ def test_faults_of_a_small_model(call, file):
     assert faults["tokens"] == 24 and faults["window"] <= 96 and len(faults["curve"]) == 4 * 7
     assert len(faults["critical"]) == 9 and [row["volume"] for row in faults["costs"]] == [1, 1, 50, 50]
     page = Path("page.html").read_text(encoding="utf-8")
-    assert 'id="plot-defects"' in page and 'id="tolerance"' in page and '<section id="faults"' in page
+    assert (
+        'id="plot-defects"' in page
+        and "What a chip bears before perplexity grows" in page
+        and '<section id="faults"' in page
+    )
 
 
 @needs_gguf

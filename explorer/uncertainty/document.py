@@ -1,14 +1,15 @@
-"""The page of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
+"""The document of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.numbers import MISSING, compact, percent, plain, pretty_unit, times
-from explorer.documents.page import Page, Section, render_page
-from explorer.documents.tables import Column, Table, assumption_table, frame_table
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Column, Table, frame_table
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
 from explorer.uncertainty.breakeven import BreakEven, Curve
@@ -30,18 +31,22 @@ _HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "al
 _WORDS = ("over", "ratio", "unit", "pays")
 
 
-def render_break_even(found: BreakEven, command: str) -> str:
-    """Return break-even curves as one HTML page."""
-    return uncertainty_page("Where hardwiring breaks even", (turning(found),), found, command)
+def break_even_document(found: BreakEven, command: str) -> Document:
+    """Return break-even curves as a document."""
+    return _document("Where hardwiring breaks even", (turning(found),), found, command)
 
 
-def uncertainty_page(title: str, parts: tuple[Section, ...], found: Uncertainty | BreakEven, command: str) -> str:
-    """Return a page of `parts` with the constants that `found` read."""
+def _document(
+    title: str,
+    parts: tuple[Section, ...],
+    found: Uncertainty | BreakEven,
+    command: str,
+    data: Callable[[], Any] | None = None,
+) -> Document:
+    """Return a document of `parts` with the constants that `found` read."""
     lead = _lead(found.subject) if found.subject else ""
-    table = assumption_table(found.quantities)
-    return render_page(
-        "serving.html.j2", page=Page(title=title, lead=lead, parts=parts, assumptions=table, command=command)
-    )
+    ends = (assumptions_section({"": found.quantities}), reproduce_section(command))
+    return Document(title, lead, sections(*parts, *ends), data=data or found.to_dict, frame=found.to_frame)
 
 
 def turning(found: BreakEven) -> Section:
@@ -50,14 +55,14 @@ def turning(found: BreakEven) -> Section:
     for name in dict.fromkeys(curve.axis.name for curve in found.curves):
         curves = [curve for curve in found.curves if curve.axis.name == name]
         caption = f"Over {curves[0].axis.label}: median, 5 to 95 % of draws (band), nominal (dotted)"
-        figures.append(captioned_figure(f"over-{name}", break_even_curves(curves), caption, _points(found, name), 2))
+        figures.append(Figure(f"over-{name}", partial(break_even_curves, curves), caption, _points(found, name), 2))
     text = (
         f"{found.samples:,} draws of all other constants, the same at every point of an axis, so that each draw has a "
         "break-even of its own. Always and never: shares of draws that pay everywhere or nowhere on the axis."
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
     rows = tuple(_crossing(curve) for curve in found.curves)
-    return Section("break-even", "Break-even", (text,), tuple(figures), (Table("Where a ratio is 1", columns, rows),))
+    return Section("break-even", "Break-even", (text, *figures, Table("Where a ratio is 1", columns, rows)))
 
 
 def _crossing(curve: Curve) -> tuple[str, ...]:
@@ -93,7 +98,8 @@ def _lead(subject: Mapping[str, Any]) -> str:
     )
 
 
-_MOST_FACTORS = 12
+_MOST_FACTORS, _FEW_FACTORS = 12, 8
+_ORDERS = ("first", "total")
 _ROUNDED = 0.9995
 _ROUND = {
     "triangular": "most likely at nominal, falling linearly to both ends of its range",
@@ -103,37 +109,45 @@ _ROUND = {
 }
 
 
-def render_uncertainty(
+def uncertainty_document(
     found: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
-) -> str:
-    """Return the analysis as one HTML page, with break-even curves where there are; `outputs` are shown in detail."""
+) -> Document:
+    """Return the analysis as a document, with break-even curves where there are; `outputs` are shown in detail."""
     shown = outputs or ratios_of(found)
     on_log = [name for name in shown if name in found.logs]
-    brief = Section(
-        "brief",
-        "In brief",
-        (*(said(chance, found) for chance in probabilities(found)), *notes(found)),
-        tables=(percentile_table("The answer over the draws", found, shown),),
-    )
-    spread = Section(
-        "spread",
-        "How likely",
-        (_drawn(found),),
-        (captioned_figure("spread", exceedance(found, on_log), "Share of draws above", _ranks(found, on_log), 2),)
-        if on_log
-        else (),
-    )
-    decides = Section("decides", "What decides", _why(found), tuple(_decides(found, shown)))
-    ends = Section(
-        "ends",
-        "One factor at a time",
-        ("Each factor at both ends of its range, everything else nominal; correlated constants go together.",),
-        tuple(_ends(found, output) for output in shown),
-    )
+    chances = (said(chance, found) for chance in probabilities(found))
+    answer = percentile_table("The answer over the draws", found, shown)
+    spread: list[Part] = [_drawn(found)]
+    if on_log:
+        draw = partial(exceedance, found, on_log)
+        spread.append(Figure("spread", draw, "Share of draws above", _ranks(found, on_log), 2))
+    ends = "Each factor at both ends of its range, everything else nominal; correlated constants go together."
     every = percentile_table("Every output over the draws", found, found.names)
-    last = Section("method", "Convergence and constants", (), _converges(found, shown), (every, *_constants(found)))
-    parts = (brief, spread, decides, ends, *((turning(turns),) if turns else ()), last)
-    return uncertainty_page(f"How sure is it? {found.subject.get('model', '')}".rstrip(), parts, found, command)
+    parts = (
+        Section("brief", "In brief", (*chances, *notes(found), answer)),
+        Section("spread", "How likely", tuple(spread), short=False),
+        Section("decides", "What decides", (*_why(found), *_decides(found, shown))),
+        Section("ends", "One factor at a time", (ends, *(_ends(found, output) for output in shown)), short=False),
+        *((turning(turns),) if turns else ()),
+        Section(
+            "method",
+            "Convergence and constants",
+            (*_converges(found, shown), every, *_constants(found)),
+            short=False,
+        ),
+    )
+    title = f"How sure is it? {found.subject.get('model', '')}".rstrip()
+    return _document(title, parts, found, command, lambda: explained(found, shown))
+
+
+def explained(found: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the findings with probabilities, and indices and ends of the outputs asked for."""
+    return found.to_dict() | {
+        "probabilities": [chance.to_dict() for chance in probabilities(found)],
+        "notes": list(notes(found)),
+        "sobol": {name: found.sobol(name).to_dict(orient="records") for name in outputs},
+        "tornado": {name: found.tornado(name).to_dict(orient="records") for name in outputs},
+    }
 
 
 def ratios_of(found: Uncertainty) -> tuple[str, ...]:
@@ -186,7 +200,7 @@ def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -
     return frame_table(caption, frame, columns, dict.fromkeys(columns, compact) | {"output": titled})
 
 
-def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigure]:
+def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
     columns = {
         "name": Column("factor", numeric=False),
         "first": Column("first order"),
@@ -197,7 +211,7 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigu
         "total_high": Column("to"),
     }
     shares = {name: percent for name in columns if name != "name"}
-    figures = []
+    figures: list[Part] = []
     for output in outputs:
         indices = found.sobol(output)
         if not len(indices) or indices["total"].isna().all():
@@ -205,32 +219,50 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[CaptionedFigu
         scale = ", on a logarithmic scale" if output in found.logs else ""
         caption = f"{titled(output)}: shares of the variance{scale}"
         table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares)
-        figures.append(
-            captioned_figure(f"sobol-{output.replace('_', '-')}", sobol_bars(indices, output), caption, table, 4)
-        )
+        draw = partial(sobol_bars, indices, output)
+        figures += [Figure(f"sobol-{output.replace('_', '-')}", draw, caption, table, 4), _factors(found, output)]
     return figures
 
 
-def _ends(found: Uncertainty, output: str) -> CaptionedFigure:
+def _ends(found: Uncertainty, output: str) -> Figure:
     table, nominal = found.tornado(output), found.nominal[output]
     columns = {"name": Column("factor", numeric=False), "low": Column("at its low"), "high": Column("at its high")}
     caption = f"{titled(output)}, one factor at a time (nominal {plain(nominal)})"
     behind = frame_table(caption, table.head(_MOST_FACTORS), columns, {})
-    return captioned_figure(
-        f"ends-{output.replace('_', '-')}", tornado_bars(table, nominal, output), caption, behind, 2
+    draw = partial(tornado_bars, table, nominal, output)
+    return Figure(f"ends-{output.replace('_', '-')}", draw, caption, behind, 2)
+
+
+def _factors(found: Uncertainty, output: str) -> Table:
+    """The factors that decide most: shares of the variance, and the output at both ends of each."""
+    top = found.sobol(output).head(_FEW_FACTORS)
+    ends = found.tornado(output).set_index("name")
+    rows = tuple(
+        (
+            str(row["name"]),
+            *(f"{percent(row[o])} ({percent(row[f'{o}_low'])} to {percent(row[f'{o}_high'])})" for o in _ORDERS),
+            *(plain(ends.loc[row["name"], end]) for end in ("low", "high")),
+        )
+        for _, row in top.iterrows()
     )
+    columns = (
+        Column("factor", numeric=False),
+        *(Column(f"{order} order") for order in _ORDERS),
+        Column("at its low"),
+        Column("at its high"),
+    )
+    return Table(f"What decides {titled(output)} (nominal {plain(found.nominal[output])})", columns, rows)
 
 
-def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[CaptionedFigure, ...]:
+def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ...]:
     figures = []
     for output in outputs:
         table = found.convergence(output)
         columns = {name: Column(name) for name in table.columns}
         behind = frame_table("Percentiles over draws", table, columns, {"samples": lambda n: f"{n:,}"})
         caption = f"{titled(output)}: percentiles over the number of draws"
-        figures.append(
-            captioned_figure(f"draws-{output.replace('_', '-')}", convergence_lines(table, output), caption, behind, 2)
-        )
+        draw = partial(convergence_lines, table, output)
+        figures.append(Figure(f"draws-{output.replace('_', '-')}", draw, caption, behind, 2))
     return tuple(figures)
 
 

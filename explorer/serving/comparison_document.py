@@ -1,14 +1,16 @@
-"""The page of a serving comparison: the same traffic side by side, load by load."""
+"""The document of a serving comparison: the same traffic side by side, load by load."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from explorer.documents import html
+from explorer.documents.document import Beside, Document, Heading, Part, Section, sections
 from explorer.documents.numbers import counted, mass, money, percent, plain, si, times
-from explorer.documents.page import Page, Section, render_page
-from explorer.documents.tables import Column, Table, assumption_table
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Table, quantity_table
 from explorer.serving.comparison import Served, ServingComparison
 from explorer.serving.cost import ServingCost
-from explorer.serving.page import cdf_figure, percentile_table
+from explorer.serving.document import cdf_figure, percentile_table
 from explorer.writing import json_text
 from hwsim.events.fleet import Target
 from hwsim.events.results import ServingResult
@@ -16,12 +18,12 @@ from hwsim.events.results import ServingResult
 _KG_PER_T = 1e3
 
 
-def comparison_files(found: ServingComparison, command: str) -> dict[str, str]:
+def comparison_files(found: ServingComparison, document: Document) -> dict[str, str]:
     """Return the files of a comparison by name: table, percentiles, timelines and page."""
     return {
         "comparison.json": json_text(summary(found)),
         "comparison.csv": found.to_frame().to_csv(index=False),
-        "page.html": render_comparison(found, command),
+        "page.html": html.render(document),
     }
 
 
@@ -49,39 +51,39 @@ def summary(found: ServingComparison) -> dict[str, Any]:
     }
 
 
-def render_comparison(found: ServingComparison, command: str) -> str:
-    """Return the comparison as one HTML page."""
-    parts = []
-    for number, served in enumerate(found.loads, start=1):
-        results = machines_of(served)
-        place = f"load-{number}"
-        parts.append(
-            Section(
-                place,
-                load_title(served),
-                (load_text(served, found.target),),
-                tuple(
-                    cdf_figure(results, latency, place)
-                    for latency in ("time_to_first_token_s", "time_per_output_token_s")
-                ),
-                (cost_table(served), percentile_table(results)),
-            )
-        )
+def comparison_document(found: ServingComparison, command: str) -> Document:
+    """Return the comparison as a document, a section a load."""
     last = found.loads[-1]
-    read = dict(last.hardwired.assumptions) | last.fleet.result.assumptions
-    for cost in last.costs:
-        read |= cost.assumptions
-    page = Page(
-        title=f"{found.model} under {found.traffic}",
-        lead=(
-            "One hardwired machine beside the smallest fleet of H100s that promises the same: for "
-            f"{found.target.percentile:g} % of requests {_promise(found.target)}."
+    read = {name: quantity for cost in last.costs for name, quantity in cost.assumptions.items()}
+    constants = {"1 HNLPU": last.hardwired.assumptions, "H100": last.fleet.result.assumptions, "costs": read}
+    return Document(
+        f"{found.model} under {found.traffic}",
+        "One hardwired machine beside the smallest fleet of H100s that promises the same: for "
+        f"{found.target.percentile:g} % of requests {_promise(found.target)}.",
+        sections(
+            *(_load_section(f"load-{at}", served, found.target) for at, served in enumerate(found.loads, start=1)),
+            Section("latency", "What users felt", tuple(_latencies(found)), short=False),
+            assumptions_section(constants),
+            reproduce_section(command),
         ),
-        parts=tuple(parts),
-        assumptions=assumption_table(read),
-        command=command,
+        data=lambda: summary(found),
+        frame=found.to_frame,
     )
-    return render_page("serving.html.j2", page=page)
+
+
+def _load_section(place: str, served: Served, target: Target) -> Section:
+    parts = (load_text(served, target), percentile_table(machines_of(served)), cost_table(served))
+    return Section(place, load_title(served), parts)
+
+
+def _latencies(found: ServingComparison) -> Iterator[Part]:
+    for at, served in enumerate(found.loads, start=1):
+        yield Heading(load_title(served))
+        drawn = (
+            cdf_figure(machines_of(served), latency, f"load-{at}")
+            for latency in ("time_to_first_token_s", "time_per_output_token_s")
+        )
+        yield Beside(tuple(drawn))
 
 
 def cost_table(served: Served) -> Table:
@@ -99,16 +101,14 @@ def cost_table(served: Served) -> Table:
         ("Scope 3, CO₂e", lambda c: mass(c.scope3_t)),
         ("CO₂e per million output tokens", lambda c: mass(c.kg_per_million_output_tokens / _KG_PER_T)),
     )
-    heads = [
-        counted(c.units, "H100") if c.fleet == "h100" else f"{counted(c.units, 'HNLPU')} of {c.built} built"
-        for c in served.costs
-    ]
-    rows = tuple((what, *(write(cost) for cost in served.costs)) for what, write in lines)
-    return Table(
-        "Dollars and carbon over the life of the fleet, under this traffic all the time",
-        (Column("figure", numeric=False), *(Column(head) for head in heads)),
-        rows,
-    )
+    caption = "Dollars and carbon over the life of the fleet, under this traffic all the time"
+    return quantity_table(caption, lines, {_fleet_name(cost): cost for cost in served.costs})
+
+
+def _fleet_name(cost: ServingCost) -> str:
+    if cost.fleet == "h100":
+        return counted(cost.units, "H100")
+    return f"{counted(cost.units, 'HNLPU')} of {cost.built} built"
 
 
 def load_title(served: Served) -> str:

@@ -1,12 +1,14 @@
-"""The pictures of a study, quality against bits and against dollars, and the page that holds them."""
+"""The pictures of a study, quality against bits and against dollars, and the document that holds them."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.documents.captioned import captioned_figure
+from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.numbers import money, plain
-from explorer.documents.page import Page, Section, render_page
+from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
 from explorer.scan.front import holding_cost, scanning_cost
@@ -106,57 +108,49 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> go.Figu
     return drawn
 
 
-def render_study(quality: pd.DataFrame, command: str, metric: str = "recall@10") -> str:
-    """Return the page of a study's table: quality, and what it costs to hold and to scan. Raises `InputError`."""
+def study_document(quality: pd.DataFrame, command: str, metric: str = "recall@10") -> Document:
+    """Return a study's table as a document: quality, and what it costs to hold and to scan. Raises `InputError`."""
     held = holding_cost(quality, _HELD, metric=metric)
     scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric)
-    name = str(quality["collection"].iloc[0])
-    parts = (
-        Section(
-            "quality",
-            "Quality against bits",
-            ("Intervals are of each codec alone; all were asked the same queries.",),
-            (captioned_figure("bits", study_figure(quality, metric), f"{metric} against bits", _quality(quality), 3),),
-        ),
-        Section(
-            "holding",
-            "What holding it costs",
-            (
-                "A billion documents with ids of 8 bytes, and what rescoring reads, in the memory of servers that are "
-                "there for it. The line joins what no other codec beats in recall and dollars.",
+    draw, table = partial(study_figure, quality, metric), _quality(quality)
+    by_bits = Figure("bits", draw, f"{metric} against bits", table, 3)
+    draw, dollars = partial(holding_figure, held, metric), _costs(held, metric)
+    by_dollars = Figure("held", draw, "Recall against dollars", dollars, 3)
+    draw, priced = partial(scanning_figure, scanned, metric), _costs(scanned, metric, ("machine",))
+    by_price = Figure("scanned", draw, "Recall against dollars per million queries", priced, 4)
+    return Document(
+        str(quality["collection"].iloc[0]),
+        "Codecs of few bits on real text: what they find, and what an index of them costs.",
+        sections(
+            Section(
+                "quality",
+                "Quality against bits",
+                ("Intervals are of each codec alone; all were asked the same queries.", by_bits, table),
             ),
-            (
-                captioned_figure(
-                    "held", holding_figure(held, metric), "Recall against dollars", _costs(held, metric), 3
+            Section(
+                "holding",
+                "What holding it costs",
+                (
+                    "A billion documents with ids of 8 bytes, and what rescoring reads, in the memory of servers that "
+                    "are there for it. The line joins what no other codec beats in recall and dollars.",
+                    by_dollars,
                 ),
+                short=False,
             ),
-        ),
-        Section(
-            "scanning",
-            "What scanning it costs",
-            (
-                f"Codes of bits alone: 10¹¹ documents, every one compared with every query, {_QUERIES_PER_S:,.0f} "
-                "queries per second in batches of 256, masks and design of an engine counted.",
-            ),
-            (
-                captioned_figure(
-                    "scanned",
-                    scanning_figure(scanned, metric),
-                    "Recall against dollars per million queries",
-                    _costs(scanned, metric, ("machine",)),
-                    4,
+            Section(
+                "scanning",
+                "What scanning it costs",
+                (
+                    f"Codes of bits alone: 10¹¹ documents, every one compared with every query, {_QUERIES_PER_S:,.0f} "
+                    "queries per second in batches of 256, masks and design of an engine counted.",
+                    by_price,
                 ),
+                short=False,
             ),
+            reproduce_section(command),
         ),
+        frame=lambda: quality,
     )
-    page = Page(
-        title=name,
-        lead="Codecs of few bits on real text: what they find, and what an index of them costs.",
-        parts=parts,
-        assumptions=None,
-        command=command,
-    )
-    return render_page("serving.html.j2", page=page)
 
 
 def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> go.Scatter:

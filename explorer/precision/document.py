@@ -1,11 +1,13 @@
-"""The folder of a front study: tables as CSV, a summary as JSON, and a page with pictures."""
+"""The document of a front study, and its folder: tables as CSV, a summary as JSON, and the page."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import pandas as pd
 
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
-from explorer.documents.page import Page, Section, render_page
+from explorer.documents import html
+from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.estimate import ESTIMATORS
 from explorer.precision.figures import (
@@ -42,13 +44,13 @@ STUDY_FILES = (
 )
 
 
-def study_files(study: FrontStudy) -> dict[str, str]:
+def study_files(study: FrontStudy, document: Document) -> dict[str, str]:
     """Return the files of a study by name: fronts, choices and sensitivities as CSV, a summary and the page."""
     files = {
         "fronts.csv": study.to_frame().to_csv(index=False),
         "estimates.csv": study.estimated.to_csv(index=False),
         "summary.json": json_text(summary(study)),
-        "page.html": render_study(study),
+        "page.html": html.render(document),
     }
     for number, found in enumerate(study.fronts.values(), start=1):
         files[f"sensitivity-{number}.csv"] = found.measured.table.to_csv(index=False)
@@ -73,35 +75,29 @@ def summary(study: FrontStudy) -> dict[str, object]:
     }
 
 
-def render_study(study: FrontStudy) -> str:
-    """Return a study as one HTML page that asks the network for nothing."""
-    parts = [_section(number, title, found) for number, (title, found) in enumerate(study.fronts.items(), start=1)]
-    parts += [
-        _joint_section(number, title, found) for number, (title, found) in enumerate(study.joint.items(), start=1)
-    ]
-    if len(study.ranks):
-        parts.append(_estimates(study))
+def study_document(study: FrontStudy) -> Document:
+    """Return a study as a document."""
     units = next(iter(study.fronts.values())).units
-    page = Page(
-        title=f"How few bits {study.network} bears",
-        lead=(
-            "Every layer rounded alone and measured, bits spent by what was measured, and every allocation run for "
-            f"real on {units} held-out inputs."
+    return Document(
+        f"How few bits {study.network} bears",
+        "Every layer rounded alone and measured, bits spent by what was measured, and every allocation run for real on "
+        f"{units} held-out inputs.",
+        sections(
+            *(_section(at, title, found) for at, (title, found) in enumerate(study.fronts.items(), start=1)),
+            *(_joint_section(at, title, found) for at, (title, found) in enumerate(study.joint.items(), start=1)),
+            _estimates(study) if len(study.ranks) else None,
+            reproduce_section(study.command),
         ),
-        parts=tuple(parts),
-        assumptions=None,
-        command=study.command,
+        data=lambda: summary(study),
+        frame=study.to_frame,
     )
-    return render_page("serving.html.j2", page=page)
 
 
 def _section(number: int, title: str, found: Fronts) -> Section:
     return Section(
         f"part-{number}",
         title[:1].upper() + title[1:],
-        (*findings(found), _schemes_said(found)),
-        tuple(_figures(number, found)),
-        (_front_table(found, found.metric),),
+        (*findings(found), _schemes_said(found), *_figures(number, found), _front_table(found, found.metric)),
     )
 
 
@@ -119,34 +115,34 @@ def _joint_section(number: int, title: str, found: JointFronts) -> Section:
     }
     table = frame_table(f"{name} by scheme and cost on {found.hardware}", found.table, columns)
     caption = f"{name} over cost on {found.hardware}, on held-out inputs, with 95 % intervals, log axis"
-    drawn = captioned_figure(f"joint-{number}", loss_over_cost(found, name, cost), caption, table, 2)
+    drawn = Figure(f"joint-{number}", partial(loss_over_cost, found, name, cost), caption, table, 2)
     said = (
         f"A pair of widths for each layer, priced on {found.hardware}. Uniform: one pair for all. Joint: the sum of "
         "losses within the budget. Decibels: their sum. Apart: weights and activations each by themselves, as "
         "published, in the combination predicted to lose least."
     )
-    return Section(f"joint-part-{number}", title[:1].upper() + title[1:], (*joint_findings(found), said), (drawn,))
+    return Section(f"joint-part-{number}", title[:1].upper() + title[1:], (*joint_findings(found), said, drawn, table))
 
 
-def _figures(number: int, found: Fronts) -> Iterator[CaptionedFigure]:
+def _figures(number: int, found: Fronts) -> Iterator[Figure]:
     metrics = dict.fromkeys([found.metric, *found.group_metrics.values()])
     for metric in metrics:
         name = _METRIC_NAMES.get(metric, metric)
         caption = f"{name}, over bits, on held-out inputs, with 95 % intervals, log axis"
-        drawn = loss_over_bits(found, metric, name)
-        yield captioned_figure(f"front-{number}-{metric}", drawn, caption, _front_table(found, metric), 2)
+        draw = partial(loss_over_bits, found, metric, name)
+        yield Figure(f"front-{number}-{metric}", draw, caption, _front_table(found, metric), 2)
     name = _METRIC_NAMES.get(found.metric, found.metric)
     caption = f"{name}: what the sum of the layers' losses predicts, and what was measured, log axes"
-    drawn = predicted_and_measured(found, found.metric, name)
-    yield captioned_figure(f"predicted-{number}", drawn, caption, _front_table(found, found.metric), 3)
+    draw = partial(predicted_and_measured, found, found.metric, name)
+    yield Figure(f"predicted-{number}", draw, caption, _front_table(found, found.metric), 3)
     caption = f"{name} with one layer rounded, log axis"
-    drawn = sensitivity_by_layer(found.measured.table, found.metric, name)
-    yield captioned_figure(f"sensitivity-{number}", drawn, caption, _worst_table(found), 4)
+    draw = partial(sensitivity_by_layer, found.measured.table, found.metric, name)
+    yield Figure(f"sensitivity-{number}", draw, caption, _worst_table(found), 4)
     budgets = found.choices[found.choices["scheme"] == "power"]["budget"]
     if len(budgets):
         middle = float(sorted(budgets)[len(budgets) // 2])
         caption = f"Bits of each layer where losses are added, {middle:g} bits on average"
-        yield captioned_figure(f"bits-{number}", bits_of_layers(found, "power", middle), caption, _bits_table(found), 1)
+        yield Figure(f"bits-{number}", partial(bits_of_layers, found, "power", middle), caption, _bits_table(found), 1)
 
 
 def _front_table(found: Fronts, metric: str) -> Table:
@@ -191,7 +187,7 @@ def _estimates(study: FrontStudy) -> Section:
         "Spearman's rank correlation of estimates with the measured losses of weights. “Weight error” runs the network "
         "once for all layers; “one width” runs it once for each layer, in 4 bits, and needs no run for other widths."
     )
-    return Section("estimates", "Estimates", (text,), (), (frame_table("Rank correlations", study.ranks, columns),))
+    return Section("estimates", "Estimates", (text, frame_table("Rank correlations", study.ranks, columns)))
 
 
 def _schemes_said(found: Fronts) -> str:

@@ -1,10 +1,13 @@
-"""The folder of a study of bits in silicon: tables as CSV, a summary as JSON, and a page with pictures."""
+"""The document of a study of bits in silicon, and its folder: tables as CSV, a summary as JSON, and the page."""
+
+from functools import partial
 
 import pandas as pd
 
-from explorer.documents.captioned import captioned_figure
+from explorer.documents import html
+from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.numbers import money, plain
-from explorer.documents.page import Page, Section, render_page
+from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
@@ -35,14 +38,14 @@ _LEFT_OUT = ("kind", "kl_predicted", "kl", "build_usd")
 _FORMATS = dict.fromkeys(("nre_usd", "recurring_usd", "build_usd", *NRE_PARTS), money)
 
 
-def silicon_files(found: SiliconFronts) -> dict[str, str]:
+def silicon_files(found: SiliconFronts, document: Document) -> dict[str, str]:
     """Return the files of a study by name."""
     return {
         "silicon.csv": found.table.to_csv(index=False),
         "choices.csv": found.choices.to_csv(index=False),
         "areas.csv": found.areas.to_csv(index=False),
         "summary.json": json_text(found.to_dict()),
-        "page.html": render_silicon(found),
+        "page.html": html.render(document),
     }
 
 
@@ -61,24 +64,23 @@ def _overview(found: SiliconFronts) -> tuple[str, ...]:
     return tuple(sentence for sentence in said if sentence)
 
 
-def render_silicon(found: SiliconFronts) -> str:
-    """Return a study as one HTML page that asks the network for nothing."""
-    processes = list(dict.fromkeys(found.table["process"]))
-    parts = [Section("least", "Least NRE at each floor", _overview(found), (), (_least_table(found),))]
-    parts.append(_nre_section(found))
-    parts += [_process_section(found, process) for process in processes]
-    page = Page(
-        title=f"{found.network} in metal: least silicon at a perplexity floor",
-        lead=(
-            "Every layer's loss measured and its area taken from the values of its own weights; bits chosen so that "
-            "area is least, and every choice run on held-out text. Neurons alone: what stands beside them on a chip "
-            f"is not counted. Activations have {found.activation_bits} bits, POPCNTs {found.slack:.1%} spare ports."
+def silicon_document(found: SiliconFronts) -> Document:
+    """Return a study as a document."""
+    processes = dict.fromkeys(found.table["process"])
+    return Document(
+        f"{found.network} in metal: least silicon at a perplexity floor",
+        "Every layer's loss measured and its area taken from the values of its own weights; bits chosen so that area "
+        "is least, and every choice run on held-out text. Neurons alone: what stands beside them on a chip is not "
+        f"counted. Activations have {found.activation_bits} bits, POPCNTs {found.slack:.1%} spare ports.",
+        sections(
+            Section("least", "Least NRE at each floor", (*silicon_findings(found), _least_table(found))),
+            _nre_section(found),
+            *(_process_section(found, process) for process in processes),
+            reproduce_section(found.command),
         ),
-        parts=tuple(parts),
-        assumptions=None,
-        command=found.command,
+        data=found.to_dict,
+        frame=lambda: found.table,
     )
-    return render_page("serving.html.j2", page=page)
 
 
 def _nre_section(found: SiliconFronts) -> Section:
@@ -90,25 +92,20 @@ def _nre_section(found: SiliconFronts) -> Section:
     columns = {"process": Column("process", numeric=False), "chips": Column("chips")}
     columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": Column("NRE")}
     table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
+    caption = "NRE over perplexity on held-out text; filled: mixed bits, open: one width"
     figures = (
-        captioned_figure(
-            "nre",
-            nre_over_perplexity(found),
-            "NRE over perplexity on held-out text; filled: mixed bits, open: one width",
-            table,
-            2,
-        ),
-        captioned_figure("nre-parts", nre_parts(found), "What NRE is made of", table, 2),
+        Figure("nre", partial(nre_over_perplexity, found), caption, table, 2),
+        Figure("nre-parts", partial(nre_parts, found), "What NRE is made of", table, 2),
     )
-    return Section("nre-of", "What NRE is made of", (text,), figures)
+    return Section("nre-of", "What NRE is made of", (text, *figures), short=False)
 
 
 def _process_section(found: SiliconFronts, process: str) -> Section:
     rows = found.table[found.table["process"] == process]
     table = frame_table(f"All choices at {process}; all systems: {found.systems:,} and NRE", rows, _COLUMNS, _FORMATS)
     caption = "Perplexity over the neurons' area, measured with 95 % intervals and predicted, log axis"
-    figures = (captioned_figure(f"area-{process}", perplexity_over_area(found, process), caption, table, 2),)
-    return Section(f"process-{process}", f"At {process}", (_within(process, rows),), figures)
+    figure = Figure(f"area-{process}", partial(perplexity_over_area, found, process), caption, table, 2)
+    return Section(f"process-{process}", f"At {process}", (_within(process, rows), figure), short=False)
 
 
 def _least_table(found: SiliconFronts) -> Table:

@@ -70,48 +70,52 @@
 
   const refresh = (plot) => Plotly.relayout(plot, { ...theme(plot.givenLayout), ...sizes(plot, plot.clientWidth) });
 
-  function filterRows(form, rows, matches, after) {
+  // What a cell says, without the sign of a status.
+  function said(cell) {
+    const sign = cell.querySelector("[aria-hidden]");
+    return (sign ? cell.textContent.replace(sign.textContent, "") : cell.textContent).trim();
+  }
+
+  // Search the tables of a part, and choose rows by the values of the columns that its form names.
+  function search(part) {
+    const form = part.querySelector("form");
     const output = form.querySelector("output");
+    const groups = [...part.querySelectorAll("details.folded")];
+    const rows = [...part.querySelectorAll("tbody tr")];
+    const choices = [...form.querySelectorAll("select")];
+    const valueOf = (row, name) => {
+      const heads = [...row.closest("table").querySelectorAll("thead th")].map((head) => head.textContent.trim());
+      return said(row.cells[heads.indexOf(name)]);
+    };
+    const values = new Map(rows.map((row) => [row, Object.fromEntries(choices.map(({ name }) => [name, valueOf(row, name)]))]));
+    for (const choice of choices) {
+      for (const value of [...new Set(rows.map((row) => values.get(row)[choice.name]))].sort()) {
+        choice.add(new Option(value, value));
+      }
+    }
     const apply = () => {
+      const text = form.elements.text.value.trim().toLowerCase();
       let shown = 0;
       for (const row of rows) {
-        row.hidden = !matches(row, form.elements);
+        const chosen = choices.every(({ name, value }) => !value || values.get(row)[name] === value);
+        row.hidden = !(chosen && row.textContent.toLowerCase().includes(text));
         shown += row.hidden ? 0 : 1;
       }
       output.textContent = shown === rows.length ? `${rows.length} rows` : `${shown} of ${rows.length} rows`;
-      if (after) after(shown < rows.length);
+      for (const group of groups) {
+        const any = group.querySelector("tbody tr:not([hidden])") !== null;
+        group.hidden = !any;
+        if (shown < rows.length) group.open = any;
+      }
     };
     form.hidden = false;
     form.addEventListener("input", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
-    apply();
-  }
-
-  const holds = (row, text) => row.textContent.toLowerCase().includes(text.trim().toLowerCase());
-
-  function scoreboard(form) {
-    const groups = [...document.querySelectorAll("details.scores")];
-    const rows = groups.flatMap((group) => [...group.querySelectorAll("tbody tr")]);
-    for (const name of ["evidence", "status"]) {
-      for (const value of [...new Set(rows.map((row) => row.dataset[name]))].sort()) {
-        form.elements[name].add(new Option(value, value));
-      }
-    }
-    const matches = (row, { evidence, status, text }) =>
-      (!evidence.value || row.dataset.evidence === evidence.value) &&
-      (!status.value || row.dataset.status === status.value) &&
-      holds(row, text.value);
-    filterRows(form, rows, matches, (filtered) => {
-      for (const group of groups) {
-        const any = group.querySelector("tbody tr:not([hidden])") !== null;
-        group.hidden = !any;
-        if (filtered) group.open = any;
-      }
-    });
     form.addEventListener("click", (event) => {
       const wanted = event.target.dataset && event.target.dataset.open;
       if (wanted) groups.forEach((group) => { group.open = wanted === "true"; });
     });
+    apply();
   }
 
   Promise.all(plots.map(draw)).then(() => document.documentElement.setAttribute("data-drawn", "true"));
@@ -122,10 +126,7 @@
     waiting = setTimeout(() => plots.forEach((plot) => refresh(plot)), 150);
   });
 
-  const scores = document.getElementById("score-filters");
-  if (scores) scoreboard(scores);
-  const constants = document.getElementById("assumption-filter");
-  if (constants) filterRows(constants, [...document.querySelectorAll("#assumption-table tbody tr")], (row, { text }) => holds(row, text.value));
+  document.querySelectorAll(".searched").forEach(search);
 
   // Paper shows everything: open what is folded, and fit figures to the sheet.
   let folded = [];

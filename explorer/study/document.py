@@ -1,9 +1,8 @@
-"""The report of a study as a file: HTML, Markdown, or its front as CSV, Parquet or JSON, as the name asks."""
+"""The document of a study: the front, what drives it, and what was varied; its rows are the front."""
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,11 @@ from typing import Any
 import pandas as pd
 
 import hwsim
-from explorer.documents import markdown
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
-from explorer.documents.files import write_as
-from explorer.documents.methods import Method
+from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.files import write_document
 from explorer.documents.numbers import MISSING, compact, counted, mass, percent
-from explorer.documents.page import Section, render_page
-from explorer.documents.sources import (
-    BookUse,
-    Reproduction,
-    book_use,
-    books_table,
-    quality,
-    quality_table,
-    reproduction,
-    source_table,
-    versions_said,
-)
+from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
+from explorer.documents.sources import BookUse, book_use, reproduction
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import BOOKS, CostAnswer
 from explorer.pricing.prices import cost_book
@@ -36,7 +23,6 @@ from explorer.study.figures import driver_bars, drivers, front_along, front_scat
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer
-from hwbase import Quantity
 
 #: Rows of the front in a report; the files have them all.
 _ROWS = 25
@@ -44,132 +30,43 @@ _ROWS = 25
 _PAIRS = 3
 
 
-@dataclass(frozen=True)
-class StudyReport:
-    """What a report says of a study, whatever file it goes into."""
-
-    result: StudyResult
-    command: str
-    date: str = ""
-
-    @property
-    def title(self) -> str:
-        """The study's title."""
-        return self.result.study.title or self.result.study.name
-
-    @property
-    def lead(self) -> str:
-        """What was varied, in a sentence."""
-        study = self.result.study
-        return f"{counted(len(self.result.frame), 'point')}, varied in {', '.join(study.space)}."
-
-    @cached_property
-    def parts(self) -> tuple[Section, ...]:
-        """The sections before assumptions, methods and how to make it again."""
-        result = self.result
-        trouble = result.trouble()
-        brief = Section("brief", "In brief", (trouble + ".",) if trouble else (), tables=tuple(_brief(result, trouble)))
-        space = Section("space", "What was varied", tables=(_space_table(result), *_fixed_table(result)))
-        if trouble:
-            return (brief, space)
-        scopes = () if self.cost is None else (_scope_section(result, self.cost),)
-        return (brief, _front_section(result), _driver_section(result), *scopes, space)
-
-    @property
-    def sections(self) -> list[tuple[str, str]]:
-        """Anchors and titles."""
-        sources = [("assumptions", "Assumptions")] if self.constants else []
-        ends = [*sources, ("methods", "Methods"), ("reproduce", "Reproduce")]
-        return [(part.id, part.title) for part in self.parts] + ends
-
-    @cached_property
-    def constants(self) -> dict[str, Quantity]:
-        """Constants behind the points."""
-        return self.cost.assumptions if self.cost else {}
-
-    @cached_property
-    def cost(self) -> CostAnswer | None:
-        """What stands for the cost and carbon of the points."""
-        return study_cost(self.result.study)
-
-    @property
-    def quality_said(self) -> str:
-        """The quality of the constants in a sentence."""
-        return quality(self.constants.values()).said()
-
-    @property
-    def quality(self) -> Table:
-        """The quality of the constants by kind."""
-        return quality_table(quality(self.constants.values()))
-
-    @property
-    def sources(self) -> Table:
-        """Every constant with its source."""
-        return source_table({"hardwired machines": self.constants})
-
-    @cached_property
-    def methods(self) -> list[Method]:
-        """How the points came about."""
-        return study_methods(self.result, self.cost)
-
-    @property
-    def digest(self) -> str:
-        """The study's digest."""
-        return self.result.digest
-
-    @cached_property
-    def reproduction(self) -> Reproduction:
-        """Command, versions and books."""
-        out = self.result.out
-        again = f"hwsim study run {shlex.quote(out)} --out again && " if out else ""
-        return reproduction(again + self.command, _books(self.result), date=self.date)
-
-    @property
-    def versions(self) -> str:
-        """Versions in a sentence."""
-        return versions_said(self.reproduction)
-
-    @property
-    def books(self) -> Table:
-        """Books with their digests."""
-        return books_table(self.reproduction)
+def study_document(result: StudyResult, command: str, date: str = "") -> Document:
+    """Return what a study found as a document."""
+    study, trouble = result.study, result.trouble()
+    costs = study_cost(study)
+    found: tuple[Section | None, ...] = ()
+    if not trouble:
+        found = (
+            _front_section(result),
+            _driver_section(result),
+            None if costs is None else _scope_section(result, costs),
+        )
+    again = f"hwsim study run {shlex.quote(result.out)} --out again && " if result.out else ""
+    source = reproduction(again + command, _books(result), date=date)
+    digest = f"Study digest {result.digest}: equal digests have equal results, point by point."
+    return Document(
+        study.title or study.name,
+        f"{counted(len(result.frame), 'point')}, varied in {', '.join(study.space)}.",
+        sections(
+            Section("brief", "In brief", (*([f"{trouble}."] if trouble else []), *_brief(result, trouble))),
+            *found,
+            Section("space", "What was varied", (_space_table(result), *_fixed_table(result)), short=False),
+            assumptions_section({"hardwired machines": costs.assumptions if costs else {}}),
+            methods_section(study_methods(result, costs)),
+            reproduce_section(source, digest),
+        ),
+        data=result.to_dict,
+        frame=lambda: result.frame if trouble else result.front(),
+    )
 
 
 def write_study_report(result: StudyResult, path: str | Path, command: str, date: str = "") -> Path:
     """Write the report of `result` to `path` in the form that its name ends in, and return the path.
 
     .html and .md hold the whole report, .csv and .parquet the front (all points where there is none), .json the study,
-    its summary and the front. Raises `InputError` as `explorer.reporting.files.write_as` does.
+    its summary and the front. Raises `InputError` as `explorer.documents.files.write_document` does.
     """
-    report = StudyReport(result, command, date)
-    return write_as(
-        path,
-        page=lambda: render_page("study.html.j2", page=report),
-        markdown=lambda: render_study_markdown(report),
-        table=lambda: result.frame if result.trouble() else result.front(),
-        data=result.to_dict,
-    )
-
-
-def render_study_markdown(report: StudyReport) -> str:
-    """Return the report as Markdown: the sections of the page without its figures."""
-    parts = [
-        markdown.section(part.title, *part.text, *_once(figure.table for figure in part.figures), *part.tables)
-        for part in report.parts
-    ]
-    sources = [markdown.section("Assumptions", report.quality_said, report.quality, report.sources)]
-    return markdown.document(
-        report.title,
-        [markdown.text(report.lead)],
-        *parts,
-        *(sources if report.constants else []),
-        markdown.section("Methods", *markdown.methods(report.methods), plain_text=False),
-        markdown.reproduce(report.reproduction, f"Study digest {report.digest}. {report.versions}", report.books),
-    )
-
-
-def _once(tables: Iterable[Table]) -> list[Table]:
-    return list({table.caption: table for table in tables}.values())
+    return write_document(study_document(result, command, date), path)
 
 
 def _brief(result: StudyResult, trouble: str | None) -> Iterable[Table]:
@@ -207,7 +104,7 @@ def _scope_section(result: StudyResult, cost: CostAnswer) -> Section:
         rows.append((said, *cells))
     heads = (Column("scope", numeric=False), *(Column(head, "CO₂e") for head in _chosen(result)))
     table = Table("Carbon by scope over the life of the fleet", heads, tuple(rows))
-    return Section("scopes", "Carbon by scope", boundary_said(carbon_scopes(cost)), tables=(table,))
+    return Section("scopes", "Carbon by scope", (*boundary_said(carbon_scopes(cost)), table), short=False)
 
 
 def _best_table(result: StudyResult) -> Table:
@@ -221,18 +118,18 @@ def _best_table(result: StudyResult) -> Table:
 def _front_section(result: StudyResult) -> Section:
     study, best = result.study, result.front()
     table = _front_table(result)
-    figures: list[CaptionedFigure] = []
+    figures: list[Figure] = []
     for i, (across, up) in enumerate(list(combinations(study.objectives, 2))[:_PAIRS]):
         caption = f"{up} over {across}: feasible points (a sample), the front, the knee"
-        figures.append(captioned_figure(f"front-{i}", front_scatter(result, across, up), caption, table, 1))
+        figures.append(Figure(f"front-{i}", partial(front_scatter, result, across, up), caption, table, 1))
     if len(best) > 1:
         caption = "The front along every objective and parameter, a line a point; its ends stand at the axes"
-        figures.append(captioned_figure("front-along", front_along(result), caption, table, 1))
+        figures.append(Figure("front-along", partial(front_along, result), caption, table, 1))
     text = (
         f"{counted(len(best), 'point')} that no other feasible point beats in all of "
         f"{', '.join(f'{name} ({direction})' for name, direction in study.objectives.items())}."
     )
-    return Section("front", "The front", (text,), tuple(figures))
+    return Section("front", "The front", (text, *figures, table))
 
 
 def _front_table(result: StudyResult) -> Table:
@@ -262,8 +159,8 @@ def _driver_section(result: StudyResult) -> Section:
     )
     if result.study.sampler == "nsga2":
         text += " A search looks where it is good: the shares are of the points that it asked for."
-    figures = (captioned_figure("drivers", driver_bars(table, objectives), caption, shares, 1),)
-    return Section("drivers", "What drives it", (text,), figures)
+    figure = Figure("drivers", partial(driver_bars, table, objectives), caption, shares, 1)
+    return Section("drivers", "What drives it", (text, figure), short=False)
 
 
 def _space_table(result: StudyResult) -> Table:

@@ -1,14 +1,15 @@
-"""The page of `hwsim compare-tools`, and the tables that it shares with the terminal."""
+"""The document of `hwsim compare-tools`."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
-from explorer.documents.numbers import MISSING, money, percent, plain, times
-from explorer.documents.page import Page, Section, render_page
-from explorer.documents.tables import Column, Table, assumption_table, flag, frame_table
+from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.numbers import MISSING, Number, money, percent, plain, superscripts, times
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Column, Table, flag, frame_table
 from explorer.tools.compare import ToolComparison, all_nodes, largest_exchange
 from explorer.tools.figures import tool_dots, tools_over_area
 
@@ -16,62 +17,51 @@ from explorer.tools.figures import tool_dots, tools_over_area
 _LISTED_AREAS = 8
 
 
-def render_tools(found: ToolComparison, command: str) -> str:
-    """Return a comparison of tools as one HTML page."""
+def tools_document(found: ToolComparison, command: str) -> Document:
+    """Return a comparison of tools as a document."""
     dies = list(dict.fromkeys((row.die_area_mm2, row.node) for row in found.rows))
-    node = dies[0][1]
-    page = Page(
-        title="One die, many tools",
-        lead=(
-            "The same die through the published formulas and constants of other tools, beside ours. "
-            f"Electricity of the fab: {found.grid.replace('_', ' ')}."
-        ),
-        parts=(
-            Section(
-                "tools",
-                "What each tool says",
-                (
-                    *(spread_text(found, area, at) for area, at in dies),
-                    "Ours spans every constant at its low and at its high end; ACT the gas abated and two years of "
-                    "grid, 3D-Carbon the world's grid and Taiwan's. The other tools state no range.",
-                ),
-                tuple(_dots(found, area, at) for area, at in dies),
-                (tool_table(found), includes_table(found)),
-            ),
-            Section(
-                "differences",
-                "What makes the difference",
-                (
-                    "Each term of a tool's figure is exchanged for ours, alone; with all of them it is ours. Terms "
-                    "multiply, so the changes do not add up.",
-                ),
-                tables=(exchange_table(found, "cost"), exchange_table(found, "carbon"), largest_table(found)),
-            ),
-            Section("area", "Over the area of a die", figures=(_curves(found, node),)),
+    spread = (
+        *(spread_text(found, area, at) for area, at in dies),
+        "Ours spans every constant at its low and at its high end; ACT the gas abated and two years of grid, 3D-Carbon "
+        "the world's grid and Taiwan's. The other tools state no range.",
+    )
+    figures = (_dots(found, area, at) for area, at in dies)
+    exchanged = (
+        "Each term of a tool's figure is exchanged for ours, alone; with all of them it is ours. Terms multiply, so "
+        "the changes do not add up."
+    )
+    exchanges = (exchange_table(found, "cost"), exchange_table(found, "carbon"), largest_table(found))
+    nodes = f"The die of {plain(dies[0][0])} mm² at every node that a tool has constants for."
+    checks = (
+        "What the tools' own papers and repositories print, beside what their formulas and constants give here. Only "
+        "predictions can agree; a misfit stays with its reason."
+    )
+    return Document(
+        "One die, many tools",
+        "The same die through the published formulas and constants of other tools, beside ours. Electricity of the "
+        f"fab: {found.grid.replace('_', ' ')}.",
+        sections(
+            Section("tools", "What each tool says", (*spread, *figures, tool_table(found))),
+            Section("includes", "What each figure includes", (includes_table(found),), short=False),
+            Section("differences", "What makes the difference", (exchanged, *exchanges)),
+            Section("area", "Over the area of a die", (_curves(found, dies[0][1]),), short=False),
             Section(
                 "nodes",
                 "Over process nodes",
-                (f"The die of {plain(dies[0][0])} mm² at every node that a tool has constants for.",),
-                tables=(node_table(found, "cost_usd"), node_table(found, "carbon_kg")),
+                (nodes, node_table(found, "cost_usd"), node_table(found, "carbon_kg")),
+                short=False,
             ),
-            Section(
-                "checks",
-                "Published figures of the tools",
-                (
-                    "What the tools' own papers and repositories print, beside what their formulas and constants give "
-                    "here. Only predictions can agree; a misfit stays with its reason.",
-                ),
-                tables=(check_table(found),),
-            ),
+            Section("checks", "Published figures of the tools", (checks, check_table(found)), short=False),
+            assumptions_section({"": found.assumptions}),
+            reproduce_section(command),
         ),
-        assumptions=assumption_table(found.assumptions),
-        command=command,
+        data=found.to_dict,
+        frame=found.to_frame,
     )
-    return render_page("serving.html.j2", page=page)
 
 
-def tool_table(found: ToolComparison, short: bool = False) -> Table:
-    """Return a row a tool and die; `short` leaves out what fits no terminal."""
+def tool_table(found: ToolComparison) -> Table:
+    """Return a row a tool and die."""
     columns = {
         "name": Column("tool", numeric=False),
         "die_area_mm2": Column("die", "mm²"),
@@ -83,8 +73,6 @@ def tool_table(found: ToolComparison, short: bool = False) -> Table:
         "die_kg": Column("carbon of the die", "kg CO₂e"),
         "carbon_kg": Column("carbon", "kg CO₂e"),
     }
-    if short:
-        columns = {key: column for key, column in columns.items() if key not in ("die_usd", "die_kg")}
     formats = {"die_yield": percent, "die_usd": money, "cost_usd": money}
     return frame_table(
         "One good die in its package, as far as the tool goes", found.to_frame().astype(object), columns, formats
@@ -162,7 +150,7 @@ def check_table(found: ToolComparison) -> Table:
         "note": Column("source and note", numeric=False),
     }
     formats: dict[str, Callable[[Any], Any]] = {"rel_err": lambda v: percent(v, 2), "status": flag}
-    formats |= {"what": _raised, "unit": _unit}
+    formats |= {"what": superscripts, "unit": _unit}
     return frame_table("Published figures beside ours", frame, columns, formats)
 
 
@@ -180,7 +168,7 @@ def spread_text(found: ToolComparison, area_mm2: float, node: str) -> str:
     return f"{plain(area_mm2)} mm² at {node}: {' and '.join(parts)}."
 
 
-def _dots(found: ToolComparison, area_mm2: float, node: str) -> CaptionedFigure:
+def _dots(found: ToolComparison, area_mm2: float, node: str) -> Figure:
     frame = found.to_frame().astype(object)
     frame = frame[(frame["die_area_mm2"] == area_mm2) & (frame["node"] == node)]
     columns = {
@@ -196,10 +184,10 @@ def _dots(found: ToolComparison, area_mm2: float, node: str) -> CaptionedFigure:
     caption = f"A good die of {plain(area_mm2)} mm² at {node} by tool, low to high"
     table = frame_table(caption, frame, columns, formats)
     name = f"dots-{plain(area_mm2).replace('.', '-').replace(',', '')}-{node}"
-    return captioned_figure(name, tool_dots(found, area_mm2, node), caption, table, 4)
+    return Figure(name, partial(tool_dots, found, area_mm2, node), caption, table, 4)
 
 
-def _curves(found: ToolComparison, node: str) -> CaptionedFigure:
+def _curves(found: ToolComparison, node: str) -> Figure:
     areas = sorted(found.over_areas["die_area_mm2"].unique())
     listed = areas[:: max(len(areas) // _LISTED_AREAS, 1)]
     frame = found.over_areas[found.over_areas["die_area_mm2"].isin(listed)]
@@ -211,22 +199,18 @@ def _curves(found: ToolComparison, node: str) -> CaptionedFigure:
     }
     caption = f"Dollars and carbon per mm² of good die over its area at {node}, log axes"
     table = frame_table(caption, frame, columns, {"cost_usd": money})
-    return captioned_figure("curves", tools_over_area(found, node), caption, table, 3)
+    return Figure("curves", partial(tools_over_area, found, node), caption, table, 3)
 
 
 def _change(ratio: float | None) -> str:
     if ratio is None or pd.isna(ratio):
         return MISSING
     changed = 100.0 * (ratio - 1.0)
-    return "0" if abs(changed) < 0.05 else f"{changed:+,.1f} %".replace("-", "−")
+    return Number("0" if abs(changed) < 0.05 else f"{changed:+,.1f} %".replace("-", "−"), changed, "%")
 
 
 def _kg(value: float) -> str:
-    return f"{plain(value)} kg"
-
-
-def _raised(text: str) -> str:
-    return text.replace("mm2", "mm²").replace("cm2", "cm²")
+    return Number(f"{plain(value)} kg", value, "kg")
 
 
 def _unit(unit: str) -> str:

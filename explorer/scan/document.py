@@ -1,11 +1,13 @@
-"""The page of an index on paper: machines, load, designs, and what codes save."""
+"""The document of an index on paper: machines, load, designs, and what codes save."""
+
+from functools import partial
 
 import pandas as pd
 
-from explorer.documents.captioned import captioned_figure
-from explorer.documents.numbers import mass, money, percent, si
-from explorer.documents.page import Page, Section, render_page
-from explorer.documents.tables import Column, Table, assumption_table, frame_table
+from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.numbers import mass, money, percent, plain, si, words
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
 from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
 from explorer.scan.fleets import ScanComparison, fleets_over_load
@@ -16,78 +18,76 @@ from hwsim.retrieval import published_scanners
 _SHOWN_LOADS = (1.0, 1e2, 1e4, 1e6)
 
 
-def render_scan(found: ScanComparison, command: str) -> str:
-    """Return the comparison as one HTML page, with the design space of its index and the saving of codes."""
+def scan_document(found: ScanComparison, command: str) -> Document:
+    """Return the comparison as a document, with the design space of its index and the saving of codes."""
     index = found.index
-    bits, planes = int(index.bits), int(index.planes)
-    loads = fleets_over_load(index, batch=found.batch, k=found.k)
-    space = design_space(float(index.documents), bits=(bits,), planes=planes, k=found.k)
+    return Document(
+        f"{index.documents:,.0f} documents of {int(index.bits)} bits",
+        f"Machines that answer {found.queries_per_s:,.0f} queries per second with the best {found.k}, side by "
+        f"side; a query is compared with {percent(index.scanned_share)} of the documents.",
+        sections(
+            Section("machines", "Machines", (_summary(found), machine_table(found))),
+            _traffic_section(found),
+            _load_section(found),
+            _design_section(found),
+            _saving_section(),
+            Section("published", "Published machines", (_published(),), short=False),
+            assumptions_section({machine_name(fleet.machine): fleet.assumptions for fleet in found.fleets}),
+            reproduce_section(command),
+        ),
+        data=found.to_dict,
+        frame=found.to_frame,
+    )
+
+
+def _traffic_section(found: ScanComparison) -> Section | None:
+    if not found.services:
+        return None
+    columns = (Column("figure", numeric=False), Column("value"))
+    tables = (
+        Table("Under traffic", columns, tuple((words(name), plain(value)) for name, value in service.summary().items()))
+        for service in found.services
+    )
+    return Section("traffic", "Under traffic", tuple(tables))
+
+
+def _load_section(found: ScanComparison) -> Section:
+    loads = fleets_over_load(found.index, batch=found.batch, k=found.k)
+    table = _loads(loads[loads["queries_per_s"].isin(_SHOWN_LOADS)])
+    drawn = Figure("load", partial(cost_over_load, loads), "Dollars per year over queries per second", table, 2)
+    text = "An engine's masks and design are paid once, whatever its fleet; a server has none."
+    return Section("load", "Over load", (text, drawn), short=False)
+
+
+def _design_section(found: ScanComparison) -> Section:
+    bits, planes = int(found.index.bits), int(found.index.planes)
+    space = design_space(float(found.index.documents), bits=(bits,), planes=planes, k=found.k)
+    text = (
+        f"Engines of 1 to 32 channels and lanes from an eighth to twice what keeps up with them: {len(space)} designs, "
+        f"of which {int(space['front'].sum())} are beaten by none in dollars of one copy, energy per query and latency "
+        "of a full batch at once."
+    )
+    drawn = Figure("designs", partial(designs_and_front, space, bits), "Energy over latency", front_table(space), 6)
+    return Section("designs", "Designs", (text, drawn), short=False)
+
+
+def _saving_section() -> Section:
     nominal, tornado = float(index_saving().saving), saving_tornado()
-    shown = loads[loads["queries_per_s"].isin(_SHOWN_LOADS)]
-    parts = (
-        Section("machines", "Machines", (_say(found),), tables=(machine_table(found),)),
-        Section(
-            "load",
-            "Over load",
-            ("An engine's masks and design are paid once, whatever its fleet; a server has none.",),
-            (
-                captioned_figure(
-                    "load", cost_over_load(loads), "Dollars per year over queries per second", _loads(shown), 2
-                ),
-            ),
-        ),
-        Section(
-            "designs",
-            "Designs",
-            (
-                f"Engines of 1 to 32 channels and lanes from an eighth to twice what keeps up with them: {len(space)} "
-                f"designs, of which {int(space['front'].sum())} are beaten by none in dollars of one copy, energy per "
-                "query and latency of a full batch at once.",
-            ),
-            (
-                captioned_figure(
-                    "designs", designs_and_front(space, bits), "Energy over latency", front_table(space), 6
-                ),
-            ),
-        ),
-        Section(
-            "saving",
-            "What codes save",
-            (
-                f"Nominal {percent(nominal)}; published 30 to 50 % without the assumptions behind it. Servers that are "
-                "there for their memory go with the bytes; those that are there for traffic stay.",
-            ),
-            (
-                captioned_figure(
-                    "saving", saving_bars(tornado, nominal, PUBLISHED), "One assumption at a time", _tornado(tornado), 4
-                ),
-            ),
-            (_scenarios(),),
-        ),
-        Section("published", "Published machines", tables=(_published(),)),
+    text = (
+        f"Nominal {percent(nominal)}; published 30 to 50 % without the assumptions behind it. Servers that are there "
+        "for their memory go with the bytes; those that are there for traffic stay."
     )
-    return render_page(
-        "serving.html.j2",
-        page=Page(
-            title=f"{index.documents:,.0f} documents of {bits} bits",
-            lead=(
-                f"Machines that answer {found.queries_per_s:,.0f} queries per second with the best {found.k}, side by "
-                f"side; a query is compared with {percent(index.scanned_share)} of the documents."
-            ),
-            parts=parts,
-            assumptions=assumption_table(found.assumptions),
-            command=command,
-        ),
-    )
+    draw = partial(saving_bars, tornado, nominal, PUBLISHED)
+    drawn = Figure("saving", draw, "One assumption at a time", _tornado(tornado), 4)
+    return Section("saving", "What codes save", (text, drawn, _scenarios()), short=False)
 
 
 def machine_table(found: ScanComparison) -> Table:
     """Return the fleets, a column a machine."""
-    frame = found.to_frame()
     lines = (
-        ("shards of a copy", "copy_shards", lambda v: f"{v:,.0f}"),
-        ("copies", "copies", lambda v: f"{v:,.0f}"),
-        ("devices", "devices", lambda v: f"{v:,.0f}"),
+        ("shards of a copy", "copy_shards", plain),
+        ("copies", "copies", plain),
+        ("devices", "devices", plain),
         ("latency of a full batch", "copy_latency_s", lambda v: si(v, "s")),
         ("queries/s of a copy", "copy_queries_per_s", lambda v: si(v, "")),
         ("bound by", "copy_bound_by", str),
@@ -101,9 +101,8 @@ def machine_table(found: ScanComparison) -> Table:
         ("CO₂e per year", "t_per_year", mass),
         ("of the life: embodied", "embodied_t", mass),
     )
-    rows = tuple((what, *(write(value) for value in frame[name])) for what, name, write in lines)
-    heads = (Column("figure", numeric=False), *(Column(name) for name in frame["machine"]))
-    return Table("Fleets that answer the same queries", heads, rows)
+    rows = found.to_frame().itertuples(index=False)
+    return quantity_table("Fleets that answer the same queries", lines, {str(row.machine): row for row in rows})
 
 
 def front_table(space: pd.DataFrame) -> Table:
@@ -173,7 +172,7 @@ def _published() -> Table:
     return frame_table("Published figures, used nowhere above", published_scanners()[list(columns)], columns, {})
 
 
-def _say(found: ScanComparison) -> str:
+def _summary(found: ScanComparison) -> str:
     cheapest = min(found.fleets, key=lambda fleet: fleet.usd_per_year)
     size = si(float(found.index.stored_bytes), "B")
     return (

@@ -1,17 +1,19 @@
-"""The page of a serving simulation: latencies, what was busy when, where requests queued."""
+"""The document of a serving simulation: latencies, what was busy when, where requests queued."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from explorer.documents.captioned import CaptionedFigure, captioned_figure
+from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.numbers import counted, percent, plain, si, words
-from explorer.documents.page import Page, Section, render_page
-from explorer.documents.tables import Column, Table, assumption_table, frame_table
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
 from explorer.serving.figures import (
+    LATENCIES,
     PERCENTILES,
     chip_heat_map,
     latency_cdf,
@@ -79,11 +81,11 @@ def token_way(recording: Recording, chip: int = 0) -> pd.DataFrame:
     )
 
 
-def inside(recording: Recording, rows: int, columns: int) -> tuple[Section, ...]:
-    """Return the section of a page that shows a recording of a `rows` x `columns` grid; none if it is empty."""
+def inside(recording: Recording, rows: int, columns: int) -> Section | None:
+    """Return the section that shows a recording of a `rows` x `columns` grid; None if it is empty."""
     chips, way = chip_frame(recording), token_way(recording)
     if chips.empty or way.empty:
-        return ()
+        return None
     frame = recording.to_frame()
     first, last = frame["start_s"].min(), frame["end_s"].max()
     figures = []
@@ -93,8 +95,8 @@ def inside(recording: Recording, rows: int, columns: int) -> tuple[Section, ...]
         busy[mine["chip"].to_numpy(dtype=int)] = mine["busy"]
         caption = f"Busy share of each chip's {words(kind)}"
         table = frame_table(caption, mine, {"chip": Column("chip"), "busy": Column("busy")}, {"busy": percent})
-        drawn = chip_heat_map(busy.reshape(rows, columns), caption)
-        figures.append(captioned_figure(f"chips-{kind.lower()}", drawn, caption, table, 1))
+        draw = partial(chip_heat_map, busy.reshape(rows, columns), caption)
+        figures.append(Figure(f"chips-{kind.lower()}", draw, caption, table, 1))
     token = way.iloc[0]
     caption = f"Token {token['position']} of request {token['request']} in layer {token['layer']}, as chip 0 sees it"
     steps = way.assign(
@@ -108,45 +110,43 @@ def inside(recording: Recording, rows: int, columns: int) -> tuple[Section, ...]
         "takes": Column("takes"),
     }
     table = frame_table(caption, steps, columns_of, {"stage": words, "resource": words})
-    figures.append(captioned_figure("way", token_gantt(way), caption, table, 3))
+    figures.append(Figure("way", partial(token_gantt, way), caption, table, 3))
     text = (
         f"Recorded from {first:.6g} s on for {si(last - first, 's')}: {len(frame):,} visits of resources. What lies "
         "between two bars is a message on its way, an array at work on the bits of a vector, or waiting; trace.json "
         "holds it all, for Perfetto."
     )
-    return (Section("inside", "Inside the machine", (text,), tuple(figures)),)
+    return Section("inside", "Inside the machine", (text, *figures), short=False)
 
 
 #: Rows of a table over time; the folder's CSV has them all.
 _MOST_ROWS = 24
 
 
-def render_serving(result: ServingResult, command: str, extra: tuple[Section, ...] = ()) -> str:
-    """Return the page of one simulation; `extra` sections come before the assumptions."""
+def serving_document(result: ServingResult, command: str, recording: Recording | None = None) -> Document:
+    """Return the document of one simulation, with the inside of a hardwired machine where there is a recording."""
     name = label(result)
-    parts = (
-        Section("brief", "In brief", notes(result), tables=(brief_table({name: result}),)),
-        Section(
-            "latency",
-            "What users felt",
-            ("From a request's arrival to its first output token, and between two output tokens after that.",),
-            tuple(cdf_figure({name: result}, key) for key in ("time_to_first_token_s", "time_per_output_token_s")),
-            (percentile_table({name: result}),),
+    grid = () if recording is None else (int(result.assumptions[side].nominal) for side in ("rows", "columns"))
+    latency = ("From a request's arrival to its first output token, and between two output tokens after that.",)
+    drawn = (cdf_figure({name: result}, key) for key in ("time_to_first_token_s", "time_per_output_token_s"))
+    return Document(
+        f"{result.model} on {name}: {result.traffic}",
+        f"{counted(result.state.size, 'request')} over {si(result.duration_s, 's')} on "
+        f"{counted(result.chips, 'GPU' if result.machine == 'h100' else 'chip')}, {result.grain} grain.",
+        sections(
+            Section(
+                "brief", "In brief", (*notes(result), brief_table({name: result}), percentile_table({name: result}))
+            ),
+            Section("latency", "What users felt", (*latency, *drawn), short=False),
+            Section("time", "Over time", (_utilisation(result), _queues(result)), short=False),
+            Section("resources", "What was busy", (_resources(result),)),
+            None if recording is None else inside(recording, *grid),
+            assumptions_section({label(result): result.assumptions}),
+            reproduce_section(command),
         ),
-        Section("time", "Over time", (), (_utilisation(result), _queues(result)), (_resources(result),)),
-        *extra,
+        data=result.summary,
+        frame=result.to_frame,
     )
-    page = Page(
-        title=f"{result.model} on {name}: {result.traffic}",
-        lead=(
-            f"{counted(result.state.size, 'request')} over {si(result.duration_s, 's')} on "
-            f"{counted(result.chips, 'GPU' if result.machine == 'h100' else 'chip')}, {result.grain} grain."
-        ),
-        parts=parts,
-        assumptions=assumption_table(result.assumptions),
-        command=command,
-    )
-    return render_page("serving.html.j2", page=page)
 
 
 def label(result: ServingResult) -> str:
@@ -171,9 +171,7 @@ def brief_table(results: dict[str, ServingResult]) -> Table:
         *((f"requests {state}", lambda r, state=state: plain(r.states[state])) for state in _states(results)),
         ("energy per output token", lambda r: si(r.energy_j_per_output_token, "J")),
     )
-    rows = tuple((what, *(get(result) for result in results.values())) for what, get in lines)
-    heads = (Column(name, numeric=False) for name in results)
-    return Table("The simulation in brief", (Column("figure", numeric=False), *heads), rows)
+    return quantity_table("The simulation in brief", lines, results, style="brief")
 
 
 def percentile_table(results: dict[str, ServingResult]) -> Table:
@@ -185,33 +183,34 @@ def percentile_table(results: dict[str, ServingResult]) -> Table:
     return frame_table("Percentiles over requests", frame, columns, formats)
 
 
-def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> CaptionedFigure:
+def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> Figure:
     """Return the distribution of one latency, with its percentiles as the table; `place` begins its anchor."""
-    drawn = latency_cdf(results, latency)
     frame = latency_frame(results)
-    frame = frame[frame["latency"] == words(drawn.layout.xaxis.title.text)]
+    axis = LATENCIES[latency]
+    frame = frame[frame["latency"] == words(axis)]
     columns = {"name": Column("machine", numeric=False)} | {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
     formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
-    caption = f"Share of requests over {drawn.layout.xaxis.title.text}, log axis"
+    caption = f"Share of requests over {axis}, log axis"
     table = frame_table(caption, frame, columns, formats)
-    return captioned_figure(f"{place}-{latency.replace('_', '-')}", drawn, caption, table, 2)
+    draw = partial(latency_cdf, results, latency)
+    return Figure(f"{place}-{latency.replace('_', '-')}", draw, caption, table, 2)
 
 
-def _utilisation(result: ServingResult) -> CaptionedFigure:
+def _utilisation(result: ServingResult) -> Figure:
     columns = {"time_s": Column("time", "s")}
     frame = _thinned(timeline_frame(result))
     shares = {f"utilisation.{name}": Column(words(name)) for name in result.timeline.utilisation}
     table = frame_table("Utilisation over time", frame, columns | shares, dict.fromkeys(shares, percent))
-    return captioned_figure("utilisation", utilisation_over_time(result), "Busy share of each resource", table, 1)
+    return Figure("utilisation", partial(utilisation_over_time, result), "Busy share of each resource", table, 1)
 
 
-def _queues(result: ServingResult) -> CaptionedFigure:
+def _queues(result: ServingResult) -> Figure:
     names = {"time_s": Column("time", "s"), "running": Column("running"), "waiting": Column("waiting")}
     names |= {"kv_bytes": Column("keys and values"), "tokens_per_s": Column("work", "tokens/s")}
     table = frame_table(
         "Requests over time", _thinned(timeline_frame(result)), names, {"kv_bytes": lambda b: si(b, "B")}
     )
-    return captioned_figure("queues", queues_over_time(result), "Requests running and waiting", table, 2)
+    return Figure("queues", partial(queues_over_time, result), "Requests running and waiting", table, 2)
 
 
 def _resources(result: ServingResult) -> Table:

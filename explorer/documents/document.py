@@ -1,0 +1,205 @@
+"""One document: what an answer says, built once and rendered as a page, Markdown, rows, or on a screen."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from explorer.documents.tables import Flag, Table
+from hwbase import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A paragraph of less weight."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """A command or a piece of code."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A few named values on one line."""
+
+    pairs: tuple[tuple[str, str | Flag], ...]
+
+
+@dataclass(frozen=True)
+class Note(Record):
+    """One finding: its title and its text."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Method(Record):
+    """One step: its name, what was done, where the formula comes from, and what it came to in this case."""
+
+    name: str
+    text: str
+    reference: str = ""
+    case: str = ""
+
+    @property
+    def full_text(self) -> str:
+        """What was done, and what it came to."""
+        return f"{self.text} {self.case}".strip()
+
+
+@dataclass(frozen=True)
+class Methods:
+    """How a result came about, step by step."""
+
+    steps: tuple[Method, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its caption and the table behind it; `draw` returns the Plotly figure when a page is made.
+
+    Column `read` of the table is read out to those who cannot see the figure. A page folds the table away unless it is
+    `open`.
+    """
+
+    id: str
+    draw: Callable[[], "go.Figure"] = field(repr=False, compare=False)
+    caption: str
+    table: Table
+    read: int = 1
+    open: bool = False
+
+    @property
+    def summary(self) -> str:
+        """The figure in one sentence, for those who cannot see it."""
+        column = self.table.columns[self.read]
+        rows = (
+            f"{row[0]} {'' if self.table.columns[1].numeric else row[1]} {row[self.read]}" for row in self.table.rows
+        )
+        text = "; ".join(" ".join(row.split()) for row in rows)
+        return f"{self.caption}. {column.label}{f' in {column.shown_unit}' if column.shown_unit else ''}: {text}."
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Parts that stand beside one another where there is room."""
+
+    parts: tuple["Part", ...]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Parts under a title that opens them; a terminal shows the title and the `count` alone."""
+
+    title: str
+    parts: tuple["Part", ...]
+    count: str = ""
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Parts whose tables a page lets its reader search, and choose from by the values of the columns `by`."""
+
+    parts: tuple["Part", ...]
+    by: tuple[str, ...] = ()
+
+
+Part = str | Aside | Heading | Code | Bullets | Facts | Note | Methods | Table | Figure | Beside | Folded | Searched
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`."""
+
+    id: str
+    title: str
+    parts: tuple[Part, ...] = ()
+    short: bool = True
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All tables of the section, those behind figures included, each once."""
+        return tuple(dict.fromkeys(_tables(self.parts)))
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All figures of the section."""
+        return tuple(part for part in flat(self.parts) if isinstance(part, Figure))
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole answer.
+
+    Parameters
+    ----------
+    title
+        Title of the document.
+    lead
+        What it is about, in a sentence or two.
+    sections
+        Its sections in order.
+    data
+        Returns what JSON holds; its rows where it is None.
+    frame
+        Returns the rows of CSV and Parquet; the cells of all tables where it is None.
+    subject
+        Columns that the rows begin with, such as the model.
+    """
+
+    title: str
+    lead: str
+    sections: tuple[Section, ...]
+    data: Callable[[], Any] | None = field(default=None, compare=False, repr=False)
+    frame: Callable[[], "pd.DataFrame"] | None = field(default=None, compare=False, repr=False)
+    subject: Mapping[str, str] = field(default_factory=dict)
+
+    def section(self, id: str) -> Section:
+        """Return the section of this id; raises `KeyError`."""
+        return {section.id: section for section in self.sections}[id]
+
+
+def sections(*parts: Section | None) -> tuple[Section, ...]:
+    """Return the sections that there are."""
+    return tuple(part for part in parts if part is not None)
+
+
+def flat(parts: Iterable[Part]) -> Iterator[Part]:
+    """Yield parts in order, groups of parts opened."""
+    for part in parts:
+        if isinstance(part, (Beside, Folded, Searched)):
+            yield from flat(part.parts)
+        else:
+            yield part
+
+
+def _tables(parts: Iterable[Part]) -> Iterator[Table]:
+    for part in flat(parts):
+        if isinstance(part, Figure):
+            yield part.table
+        elif isinstance(part, Table):
+            yield part

@@ -1,0 +1,56 @@
+"""Documents as rows: a row a cell of a table, with the number behind the text."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from explorer.documents.document import Document
+from explorer.documents.numbers import Number
+from explorer.documents.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of the rows; those of the document's subject stand before them.
+COLUMNS = ("section", "table", "item", "group", "column", "unit", "value", "text")
+
+
+def frame(document: Document) -> "pd.DataFrame":
+    """Return the rows of a document: its result's own frame, or else a row a cell of its tables in `COLUMNS`.
+
+    `item` is what stands at the head of a table's row, `value` is NaN where a cell is text alone.
+    """
+    import pandas as pd
+
+    if document.frame is not None:
+        return document.frame()
+    rows = [
+        (*document.subject.values(), section.title, table.caption, *cell)
+        for section in document.sections
+        for table in section.tables
+        for cell in cells(table)
+    ]
+    return pd.DataFrame(rows, columns=[*document.subject, *COLUMNS]).astype({"value": float})
+
+
+def data(document: Document) -> Any:
+    """Return what JSON holds of a document."""
+    if document.data is not None:
+        return document.data()
+    return {"title": document.title, "rows": frame(document).to_dict(orient="records")}
+
+
+def cells(table: Table) -> list[tuple[str, str, str, str, float, str]]:
+    """Return (item, group, column, unit, value, text) of every cell after the head of its row.
+
+    A row's head is its first cell and the texts that follow it before the first number.
+    """
+    numeric = [column.numeric for column in table.columns]
+    head = numeric.index(True) if True in numeric[1:] and not numeric[0] else 1
+    rows = []
+    for row in table.rows:
+        item = ", ".join(text for each in row[:head] if (text := str(each)))
+        for column, cell in zip(table.columns[head:], row[head:], strict=True):
+            value = cell.value if isinstance(cell, Number) else math.nan
+            unit = cell.unit if isinstance(cell, Number) and cell.unit else column.shown_unit
+            rows.append((item, column.group, column.label, unit, value, str(cell)))
+    return rows

@@ -1,0 +1,190 @@
+"""Sections of a report on the machine: what binds, the chip, where the time goes, speed over context."""
+
+from functools import partial
+
+from explorer.documents.document import Beside, Figure, Section
+from explorer.documents.numbers import context_label, counted, percent, plain, si, times, with_unit, words
+from explorer.documents.tables import Column, Table, flag, frame_table
+from explorer.documents.theme import machine_name
+from explorer.report.answer import Answer
+from explorer.report.figures.chip import block_frame, density_over_bits, floorplan
+from explorer.report.figures.time import (
+    breakdown_frame,
+    breakdown_over_context,
+    occupancy_bars,
+    occupancy_frame,
+    speed_frame,
+    speed_over_context,
+)
+from hwsim.results import Check, SimResult
+
+#: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.
+_MAY_SPILL = ("KV in buffer",)
+#: A resource that binds is full to within rounding.
+_ROUNDING = 1e-9
+#: Columns of the relatives.
+_RELATIVES = {
+    "machine": Column("machine", numeric=False),
+    "area_mm2": Column("area", "mm²"),
+    "weights_per_mm2": Column("weights", "1/mm²"),
+    "transistors_per_weight": Column("transistors per weight"),
+    "tokens_per_s_per_user": Column("one user", "tokens/s"),
+    "power_w": Column("power", "W"),
+    "energy_efficiency_ops_per_j": Column("efficiency", "operations/J"),
+    "source": Column("source", numeric=False),
+}
+_OCCUPANCY = {
+    "resource": Column("resource", numeric=False),
+    "seconds_per_token": Column("time per token"),
+    "busy_share": Column("busy"),
+    "binds": Column("binds", numeric=False),
+}
+_BLOCKS = {
+    "block": Column("block", numeric=False),
+    "area_mm2": Column("area", "mm²"),
+    "share": Column("share of the die"),
+    "power_w": Column("power when busy", "W"),
+    "w_per_mm2": Column("power density", "W/mm²"),
+}
+_DENSITIES = {
+    "format": Column("format", numeric=False),
+    "me_transistors": Column("Metal-Embedding"),
+    "ce_transistors": Column("Cell-Embedding"),
+    "gain": Column("ME denser by"),
+}
+_SPEEDS = {
+    "context": Column("context", numeric=False),
+    "as_published_tokens_per_s": Column("as published", "tokens/s"),
+    "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
+    "pipelined_bound_by": Column("pipelined is bound by", numeric=False),
+}
+
+
+def binds(answer: Answer) -> Section:
+    """Return the load of every resource, and the one that sets the pace."""
+    table = frame_table(
+        "Occupancy per token",
+        occupancy_frame(answer.pipelined),
+        _OCCUPANCY,
+        {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent, "resource": words},
+    )
+    caption = f"Time of each resource per token, pipelined reading: bound by {words(answer.pipelined.bound_by)}"
+    parts = (
+        "In the pipelined reading every resource works on another token at the same time, so the one that a token "
+        "needs longest sets the pace of all.",
+        Figure("occupancy", partial(occupancy_bars, answer.pipelined), caption, table),
+        "A speed is only as good as the resources under it. The table holds each machine's load against what the "
+        "machine has; a failed check means that the speed above cannot be sustained as stated.",
+        checks_table(answer),
+    )
+    return Section("binds", "What binds", parts, short=False)
+
+
+def chip(answer: Answer) -> Section:
+    """Return one chip, block by block, and what a weight costs by its format."""
+    one, chips = answer.chip, answer.published.chips
+    which = f"One of {plain(chips)} chips" if chips > 1 else "The one chip"
+    blocks = frame_table("Blocks of one chip", block_frame(one), _BLOCKS, {"share": percent})
+    densities = frame_table("Transistors per weight over weight format", answer.densities, _DENSITIES, {"gain": times})
+    caption = f"Transistors per weight over weight format, {answer.model.hidden_size:,} inputs"
+    parts = (
+        f"{which}, {plain(one.area_mm2)} mm² and {plain(one.power_w)} W when every block is busy. Areas are to scale; "
+        "where a block stands is for reading only. The dashed outline is what one exposure can print "
+        f"({plain(one.reticle_area_mm2)} mm²). The HN array holds {plain(one.hn_weights / 1e9)} billion weights.",
+        Beside(
+            (
+                Figure("floorplan", partial(floorplan, one), "The die to scale, areas in mm²", blocks, open=True),
+                blocks,
+            )
+        ),
+        "What a weight costs depends on its format: a Hardwired-Neuron has a counter for each of its up to 2ᵇ values, "
+        "so the gain over Cell-Embedding falls at both ends. Gate counts alone, before any density of a process.",
+        Figure("density", partial(density_over_bits, answer.densities), caption, densities),
+        frame_table("Published hardwired relatives, beside ours", answer.relatives, _RELATIVES),
+    )
+    return Section("chip", "The chip", parts, short=False)
+
+
+def time(answer: Answer) -> Section:
+    """Return the parts of a token's time over context, in both readings."""
+    text = (
+        "Shares of a token's time. In the as-published reading resources take turns; diamonds, where there are any, "
+        "mark where the paper's Figure 14 puts the boundaries between communication, projection, non-linear and "
+        "attention. In the pipelined reading the time is a token's latency; waiting counts where the resource it waits "
+        "for works, and as stall where that is memory."
+    )
+    runs = {"published": answer.published_by_context, "pipelined": answer.pipelined_by_context}
+    figures = tuple(_breakdown(key, run) for key, run in runs.items())
+    return Section("time", "Where the time goes", (text, Beside(figures)), short=False)
+
+
+def speed(answer: Answer) -> Section:
+    """Return the speed of all machines over context."""
+    batches = [counted(run.batch, "sequence") for run in answer.accelerators.values()][:1]
+    text = (
+        "Tokens per second of the whole machine with every token slot taken. Level lines are other machines: filled "
+        f"marks our own model{''.join(f' ({batch})' for batch in batches)}, open marks the "
+        "published figure."
+    )
+    # A machine whose own figure the headline leaves out (a roofline that says nothing) is left out here too.
+    shown = {key for row in answer.headline for key, value in row.values.items() if value is not None}
+    rooflines = {key: run for key, run in answer.accelerators.items() if key in shown}
+    runs = answer.published_by_context, answer.pipelined_by_context
+    formats = {"context": context_label, "pipelined_bound_by": words}
+    table = frame_table("Tokens per second over context", speed_frame(*runs), _SPEEDS, formats)
+    draw = partial(speed_over_context, *runs, rooflines, published_speeds(answer))
+    drawn = Figure("speed", draw, "System tokens per second over context, log axes", table)
+    return Section("speed", "Speed over context", (text, drawn), short=False)
+
+
+def checks_table(answer: Answer) -> Table:
+    """Return resources asked for and there, in both readings of the hardwired machine and on the other machines."""
+    rows = []
+    results = {"as published": answer.published, "pipelined": answer.pipelined}
+    results |= {machine_name(key): result for key, result in answer.accelerators.items()}
+    for name, result in results.items():
+        for check in result.checks:
+            state = flag("pass" if _fits(check) else "spills" if check.name in _MAY_SPILL else "FAIL")
+            need, have = (with_unit(value, check.unit) for value in (check.demand, check.capacity))
+            rows.append((name, check.name, need, have, percent(_share(check)), state, check.note))
+    columns = (
+        Column("machine or reading", numeric=False),
+        Column("resource", numeric=False),
+        Column("asked for"),
+        Column("there is"),
+        Column("share"),
+        Column("result", numeric=False),
+        Column("note", numeric=False),
+    )
+    return Table("Does every resource bear the load?", columns, tuple(rows))
+
+
+def short_of(result: SimResult) -> tuple[str, ...]:
+    """Return the resources that cannot bear the load; one that may spill is not among them."""
+    return tuple(check.name for check in result.checks if not _fits(check) and check.name not in _MAY_SPILL)
+
+
+def published_speeds(answer: Answer) -> dict[str, float]:
+    """Return the published tokens/s of the other machines, where the headline has them."""
+    for row in answer.headline:
+        if row.unit in ("tokens/s", "token/s"):
+            return {key: value for key, value in row.published.items() if value and key in answer.accelerators}
+    return {}
+
+
+def _breakdown(key: str, result: SimResult) -> Figure:
+    frame = breakdown_frame(result)
+    columns = {"context": Column("context", numeric=False)}
+    columns |= {part: Column(words(part)) for part in frame.columns if part != "context"}
+    formats = dict.fromkeys(columns, percent) | {"context": context_label}
+    caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
+    table = frame_table(caption, frame, columns, formats)
+    return Figure(f"breakdown-{key}", partial(breakdown_over_context, result), caption, table)
+
+
+def _share(check: Check) -> float:
+    return float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
+
+
+def _fits(check: Check) -> bool:
+    return _share(check) <= 1.0 + _ROUNDING or bool(check.ok)
