@@ -1,5 +1,6 @@
 """The typer side of the command line: groups whose commands are imported when they run."""
 
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -46,20 +47,25 @@ class LazyCommand(TyperCommand):
         super().__init__(entry.name, help=entry.help, rich_help_panel=panel)
         self.target = entry.target
         self.path = f"{group} {entry.name}".strip()
+        self.loaded: Any = None
 
     def load(self) -> Any:
         """Return the command itself: the annotations of its function are the options, its docstring is the help."""
+        if self.loaded is not None:
+            return self.loaded
         module, _, function = self.target.partition(":")
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
         app.command(self.name, cls=CheckedCommand)(getattr(import_module(f"explorer.commands.{module}"), function))
         command: Any = typer.main.get_command(app)
-        return command.restrict(self.path)
+        self.loaded = command.restrict(self.path)
+        return self.loaded
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse `args` as the command behind the name does."""
         return self.load().make_context(info_name, args, parent=parent, **extra)
 
 
+@cache
 def command_line() -> Any:
     """Return the whole command with its groups; only tables are read for it."""
     app = typer.Typer(name="hwsim", no_args_is_help=True, rich_markup_mode="rich")
@@ -94,6 +100,9 @@ def run(arguments: list[str]) -> int:
     try:
         status = command_line().main(args=arguments, prog_name="hwsim", standalone_mode=False)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            # A group alone: its help is printed.
+            return 0
         raise InputError(error.format_message()) from None  # type: ignore[attr-defined]
     except typer.Abort:
         raise KeyboardInterrupt from None
