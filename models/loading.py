@@ -1,27 +1,20 @@
-"""Networks by name or by file: the zoo, a TOML spec of the user's, or a Hugging Face configuration."""
+"""Networks by name or by file: one that comes with the package, a TOML spec, or a Hugging Face configuration."""
 
 from pathlib import Path
 
 from hwbase import InputError, unknown_name
 from hwbase.parsing import read_json, read_toml
+from models.catalogue import known, names
 from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
 
-#: The networks that come with the package, one TOML file each.
-ZOO = Path(__file__).parent / "zoo"
-
 _CONFIG_FILE = "config.json"
-
-
-def names() -> list[str]:
-    """Return the names of the networks in the zoo, sorted."""
-    return sorted(path.stem for path in ZOO.glob("*.toml"))
 
 
 def load(name_or_path: str | Path) -> LLMSpec:
     """Return the network of that name, or the one in that file.
 
-    A zoo name is matched whatever its case. A path ending in .toml is a spec with the fields of `SpecFields`; one
+    A name is matched whatever its case. A path ending in .toml is a spec with the fields of `SpecFields`; one
     ending in .json, or a folder with a config.json, is a Hugging Face configuration. Raises `InputError` for an
     unknown name (the nearest is suggested) and for a file that is missing, broken or at odds with itself.
 
@@ -32,9 +25,9 @@ def load(name_or_path: str | Path) -> LLMSpec:
     if not isinstance(name_or_path, (str, Path)):
         raise InputError(f"model = {name_or_path!r}: expected a name or a path")
     given = str(name_or_path).strip()
-    zoo = {name.lower(): ZOO / f"{name}.toml" for name in names()}
-    if given.lower() in zoo:
-        return _from_toml(zoo[given.lower()])
+    names_by_case = {name.lower(): name for name in names()}
+    if given.lower() in names_by_case:
+        return known(names_by_case[given.lower()])
     path = Path(given)
     if "\0" not in given and path.suffix.lower() == ".toml":
         return _from_toml(path)

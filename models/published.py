@@ -5,8 +5,8 @@ import math
 import pandas as pd
 
 from hwbase import InputError
-from models.counts import parameters
-from models.loading import load, names
+from models.counts import mixers, parameters
+from models.catalogue import known, names
 from models.spec import LLMSpec
 
 
@@ -36,12 +36,12 @@ def agrees(spec: LLMSpec) -> bool:
 
 
 def zoo_frame() -> pd.DataFrame:
-    """Return one row a network of the zoo: our counts, the published ones, relative errors, and where from.
+    """Return one row a network of `names`: our counts, the published ones, relative errors, and where from.
 
-    Columns: name, total, active, published_total, total_rel_err, published_active, active_rel_err, agrees,
-    attention, source. Counts are elements; a missing published count is NaN.
+    Columns: name, total, active, active_with_embedding, published_total, total_rel_err, published_active,
+    active_rel_err, agrees, attention, source. Counts are elements; a missing published count is NaN.
     """
-    return pd.DataFrame([_row(load(name)) for name in names()])
+    return pd.DataFrame([_row(known(name)) for name in names()])
 
 
 def _row(spec: LLMSpec) -> dict[str, object]:
@@ -50,12 +50,13 @@ def _row(spec: LLMSpec) -> dict[str, object]:
         "name": spec.name,
         "total": counts.total,
         "active": counts.active,
+        "active_with_embedding": counts.active_with_embedding,
         "published_total": _or_nan(spec.published_total),
         "total_rel_err": _relative_error(counts.total, spec.published_total),
         "published_active": _or_nan(spec.published_active),
         "active_rel_err": _relative_error(counts.active, spec.published_active),
         "agrees": agrees(spec),
-        "attention": spec.attention,
+        "attention": ", ".join(dict.fromkeys(mixer.kind for mixer in mixers(spec) if mixer.kind != "none")),
         "source": spec.published_source or spec.source,
     }
 
