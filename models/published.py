@@ -5,8 +5,8 @@ import math
 import pandas as pd
 
 from hwbase import InputError
-from models.counts import mixers, parameters
 from models.catalogue import known, names
+from models.counts import mixers, parameters
 from models.spec import LLMSpec
 
 

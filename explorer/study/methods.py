@@ -2,6 +2,7 @@
 
 import costmodel
 import hwsim
+from explorer.documents.columns import column
 from explorer.documents.document import Method
 from explorer.documents.methods import cost_methods, reading_methods
 from explorer.documents.numbers import counted
@@ -22,6 +23,10 @@ _SAMPLERS = {
         "A scrambled Sobol sequence, which fills the space more evenly than chance.",
         "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
     ),
+    "distinct": (
+        "A scrambled Sobol sequence over a finite space, without designs that it had before.",
+        "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
+    ),
     "nsga2": (
         "A genetic search that sorts each generation by fronts and spreads along them; the points are no even sample.",
         "Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002; Optuna",
@@ -38,7 +43,7 @@ _TARGETS = {
 def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method]:
     """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
     study = result.study
-    said, reference = _SAMPLERS[study.sampler]
+    said, reference = _SAMPLERS[study.drawn_by]
     size = f"{counted(len(result.frame), 'point')} of {counted(len(study.space), 'parameter')}, seed {study.seed}."
     found = [
         Method("Points", f"{said} {size}", reference),
@@ -55,7 +60,7 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]
         found.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
     if study.objectives:
-        wanted = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
+        wanted = ", ".join(f"{column(name).label} ({direction})" for name, direction in study.objectives.items())
         found.append(
             Method(
                 "Front and knee",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.columns import readable
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
@@ -63,12 +64,20 @@ class StudyResult(Record):
         trouble = self.trouble()
         if trouble:
             raise InputError(trouble)
-        return front(self.feasible, self.study.objectives)
+        best = front(self.feasible, self.study.objectives)
+        return best[~best.duplicated(self._design())]
+
+    def _design(self) -> list[str]:
+        """Columns that tell designs apart: parameters, or what was built where one only asks for it."""
+        asked = self.study.target.asked
+        names = (asked[name] if asked.get(name) in self.frame else name for name in self.study.space)
+        return [*dict.fromkeys(names)]
 
     def front(self) -> pd.DataFrame:
         """Return the feasible points that no other beats in all objectives, in order of the first objective.
 
-        Raises `InputError` if the study has no objectives, or no point can be judged: see `trouble`.
+        A design that several points come to is listed once, as the first of them. Raises `InputError` if the study has
+        no objectives, or no point can be judged: see `trouble`.
         """
         first, direction = next(iter(self.study.objectives.items()), ("point", "min"))
         return self._front.sort_values([first, "point"], ascending=[direction == "min", True])
@@ -158,10 +167,16 @@ class StudyResult(Record):
         rows = [] if self.trouble() else [plain_row(row) for _, row in self.front().iterrows()]
         return {**self.study.to_dict(), "summary": self.summary(), "front": rows}
 
+    def shown_columns(self) -> list[str]:
+        """Return what tells designs apart for a reader: the point, objectives, parameters, what was built of them."""
+        asked = self.study.target.asked
+        built = [asked[name] for name in self.study.space if asked.get(name) in self.frame]
+        return [*dict.fromkeys(("point", *self.study.objectives, *self.study.space, *built))]
+
     def _repr_html_(self) -> str:
-        if self.trouble():
-            return self.frame.head(_SHOWN).to_html(index=False, escape=True)
-        return self.front().head(_SHOWN).to_html(index=False, escape=True)
+        rows = self.frame if self.trouble() else self.front()[self.shown_columns()]
+        more = f"<p>{_SHOWN} of {len(rows):,} rows</p>" if len(rows) > _SHOWN else ""
+        return readable(rows.head(_SHOWN)).to_html(index=False, escape=True) + more
 
 
 def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
