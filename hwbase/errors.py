@@ -28,7 +28,7 @@ def unknown_name(what: str, given: object, valid: Iterable[str], aliases: Iterab
 
     # Of several that are equally near, a name comes before an alias.
     near = max((*reversed(names), *map(str, aliases)), key=nearness, default="")
-    if nearness(near) >= _NEAR:
+    if near and nearness(near) >= _NEAR:
         return InputError(f"{message}; did you mean {near!r}?")
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return InputError(f"{message}; expected one of: {shown}")
