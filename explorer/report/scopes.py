@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-import costmodel
 from costmodel import Carbon, Conventions, ModuleCarbon
 from explorer.documents.numbers import mass, percent, plain
 from explorer.documents.tables import Column, Table
@@ -69,7 +68,7 @@ class CarbonScopes(Record):
 
 def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
     """Return the carbon of both fleets of a cost answer by scope and category, at the levels that its book has."""
-    conventions = costmodel.conventions.named(answer.convention)
+    conventions = answer.conventions
     rows: list[ScopeRow] = []
     for level in levels_of(answer.convention):
         pair = getattr(answer.comparison, level)
