@@ -1,113 +1,178 @@
-"""Accounting conventions: each questionable choice of the published economics as a switch of its own."""
+"""Accounting conventions: named sets of choices, each questionable choice of the published economics on its own.
+
+A set is a TOML file, in `costmodel/books/conventions` or anywhere: a `[conventions]` table says what goes with it, a
+`[choices]` table has the choices. With `extends` it need hold only what differs from another set.
+"""
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from costmodel.dies import Formula
 from costmodel.yields import Model
-from hwbase import Record, unknown_name
+from hwbase import InputError, Record, unknown_name
+from hwbase.books import Level
 from hwbase.check import non_negative
+from hwbase.parsing import read_toml
+
+FOLDER = Path(__file__).parent / "books" / "conventions"
+#: What a set says of itself, apart from its choices.
+ABOUT = ("name", "title", "book", "reading", "levels", "headline", "published_system")
 
 
 @dataclass(frozen=True)
 class Conventions(Record):
-    """How costs and carbon are counted, apart from any constant. The defaults are the published choices.
+    """How costs and carbon are counted, apart from any constant, and what goes with these choices.
 
     Raises `InputError` for a choice that does not exist.
     """
 
-    name: str = "as-published"
+    name: str
+    title: str
+    """What the set is, for headings."""
+    book: str
+    """The cost book that goes with the choices."""
+    reading: str
+    """The reading of a hardwired machine's speed that goes with the choices, for whoever simulates it."""
+    levels: tuple[Level, ...]
+    """Ends of the constants' ranges that are shown."""
+    headline: Level
+    """The level that stands for the whole in a line."""
+    published_system: bool
+    """Whether the published system, as a cost book states it, stands for its own model."""
 
-    die_formula: Formula = "plain"
+    die_formula: Formula
     """Gross dies: "plain" is the published formula, "exact" places dies on the wafer."""
-    edge_and_scribe: bool = False
+    edge_and_scribe: bool
     """Whether the wafer's edge exclusion and the scribe lanes take room."""
-    round_good_dies: bool = True
+    round_good_dies: bool
     """Whether good dies per wafer are rounded to a whole number before prices are divided by them."""
-    yield_model: Model = "murphy"
+    yield_model: Model
     """Yield behind the die's price."""
-    carbon_yield_model: Model = "negative-binomial"
+    carbon_yield_model: Model
     """Yield behind the die's carbon (the published module was counted by a tool that uses another yield model)."""
-    pue_in_system_power: bool = True
+    pue_in_system_power: bool
     """Whether the power of a hardwired system already holds PUE once when the facility multiplies by PUE again."""
-    facility_power_step_mw: float = 0.001
+    facility_power_step_mw: float
     """Facility power is rounded to this step, and used so; 0 does not round."""
-    construction_basis: Literal["facility", "it"] = "facility"
+    construction_basis: Literal["facility", "it"]
     """The megawatts that data-centre construction is paid for."""
-    maintenance_basis: Literal["capex", "nodes"] = "capex"
+    maintenance_basis: Literal["capex", "nodes"]
     """What the yearly maintenance rate applies to: all initial capital, buildings too, or the price of the nodes."""
-    licence_counted: bool = True
+    licence_counted: bool
     """Whether the GPUs pay a software licence, or have it bundled (the hardwired system pays none)."""
-    gpu_count: Literal["rounded", "exact"] = "rounded"
+    gpu_count: Literal["rounded", "exact"]
     """GPUs that match one hardwired system: rounded to one significant digit, or the whole fleet's rounded up."""
-    hardwired_maintenance: Literal["spares", "rate", "spares-and-rate"] = "spares"
+    hardwired_maintenance: Literal["spares", "rate", "spares-and-rate"]
     """Spare systems at recurring cost only; or the GPUs' rate on the GPUs' basis (masks and design too, no spares);
     or the spares and the rate on the recurring cost of the systems."""
-    spares_respun: bool = False
+    spares_respun: bool
     """Whether a re-spin rebuilds the spares too."""
-    spares_embodied: bool = False
+    spares_embodied: bool
     """Whether the spares' embodied carbon counts."""
-    module_carbon: Literal["gpu", "rebuilt"] = "gpu"
+    module_carbon: Literal["gpu", "rebuilt"]
     """One published figure for a GPU card used for both machines, or each module counted from its own parts."""
-    ceil_carbon: bool = True
+    ceil_carbon: bool
     """Whether the hardwired fleet's printed tonnes are rounded up."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
-        for field in dataclasses.fields(self):
-            value, valid = getattr(self, field.name), get_args(hints[field.name])
-            if hints[field.name] is bool:
+        for name in (*CHOICES, "published_system", "headline"):
+            value, valid = getattr(self, name), get_args(hints[name])
+            if hints[name] is bool:
                 valid = (True, False)
             if valid and not any(value is v or (isinstance(value, str) and value == v) for v in valid):
-                raise unknown_name(f"choice for convention {field.name}:", value, valid)
+                raise unknown_name(f"choice for convention {name}:", value, valid)
         non_negative("facility_power_step_mw", self.facility_power_step_mw)
+        for name in ("name", "title", "book", "reading"):
+            if not isinstance(getattr(self, name), str):
+                raise InputError(f"conventions: {name} = {getattr(self, name)!r}: expected a text")
+        known = get_args(Level)
+        if not isinstance(self.levels, (list, tuple)) or not self.levels or not {*self.levels} <= {*known}:
+            raise InputError(f"conventions: levels = {self.levels!r}: expected some of {', '.join(known)}")
+        object.__setattr__(self, "levels", tuple(self.levels))
 
     def switched(self, **choices: Any) -> "Conventions":
         """Return these conventions with other choices; raises `InputError` for a name or choice that is not one."""
-        valid = [field.name for field in dataclasses.fields(self)]
         for name in choices:
-            if name not in valid:
-                raise unknown_name("convention", name, valid)
+            if name not in CHOICES:
+                raise unknown_name("convention", name, CHOICES)
         return dataclasses.replace(self, **({"name": f"{self.name}, changed"} | choices))
 
 
-#: The choices that the published tables need, one by one, to come out as printed.
-AS_PUBLISHED = Conventions()
-
-#: The choices we believe: one yield per die, PUE once, nothing rounded, both machines counted alike.
-CORRECTED = Conventions(
-    name="corrected",
-    die_formula="exact",
-    edge_and_scribe=True,
-    round_good_dies=False,
-    carbon_yield_model="murphy",
-    pue_in_system_power=False,
-    facility_power_step_mw=0.0,
-    construction_basis="it",
-    maintenance_basis="nodes",
-    licence_counted=False,
-    gpu_count="exact",
-    hardwired_maintenance="spares-and-rate",
-    spares_respun=True,
-    spares_embodied=True,
-    module_carbon="rebuilt",
-    ceil_carbon=False,
-)
+#: Names of the choices.
+CHOICES = tuple(field.name for field in dataclasses.fields(Conventions) if field.name not in ABOUT)
 
 
-def named(name: str) -> Conventions:
-    """Return the conventions called "as-published" or "corrected"; raises `InputError` for another name."""
-    known = {c.name: c for c in (AS_PUBLISHED, CORRECTED)}
-    if name not in known:
-        raise unknown_name("conventions", name, known)
-    return known[name]
+def named(name_or_path: "str | Path | Conventions") -> Conventions:
+    """Return the conventions of that name, in any case, or of the TOML file of that path.
+
+    Raises `InputError` for a name or file that is not there, and a key or choice that does not exist.
+
+    >>> named("corrected").die_formula
+    'exact'
+    """
+    if isinstance(name_or_path, Conventions):
+        return name_or_path
+    if isinstance(name_or_path, (str, Path)) and Path(name_or_path).suffix == ".toml":
+        return _read(Path(name_or_path), ())
+    known = {name.lower(): name for name in names()}
+    name = known.get(str(name_or_path).lower())
+    if name is None:
+        raise unknown_name("conventions", name_or_path, names())
+    return _package_set(name)
+
+
+def names() -> list[str]:
+    """Return the names of the sets that come with the package, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def differences(base: Conventions, other: Conventions) -> dict[str, Any]:
     """Return the choices of `other` that are not those of `base`, in the order of the fields."""
-    return {
-        field.name: getattr(other, field.name)
-        for field in dataclasses.fields(base)
-        if field.name != "name" and getattr(other, field.name) != getattr(base, field.name)
-    }
+    return {name: getattr(other, name) for name in CHOICES if getattr(other, name) != getattr(base, name)}
+
+
+@cache
+def _package_set(name: str) -> Conventions:
+    return _read(FOLDER / f"{name}.toml", ())
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> Conventions:
+    if path.resolve() in seen:
+        raise InputError(f"conventions {path.name} extend themselves")
+    data = read_toml(path)
+    about, choices = data.pop("conventions", {}), data.pop("choices", {})
+    for table, valid, where in ((about, (*ABOUT, "extends"), "[conventions]"), (choices, CHOICES, "[choices]")):
+        if not isinstance(table, dict):
+            raise InputError(f"{path.name}: expected a table {where}")
+        for key in table:
+            if key not in valid:
+                raise unknown_name(f"key in {where} of {path.name}:", key, valid)
+    for key in data:
+        raise unknown_name(f"table in {path.name}:", key, ("conventions", "choices"))
+    base = about.pop("extends", None)
+    if isinstance(book := about.get("book"), str) and book.endswith(".toml"):
+        # A book of one's own lies beside the conventions.
+        about["book"] = str(path.parent / book)
+    given = {"name": path.stem, "title": about.get("name", path.stem)} | about | choices
+    if base is not None:
+        return dataclasses.replace(_base(base, path, (*seen, path.resolve())), **given)
+    missing = [name for name in (*ABOUT, *CHOICES) if name not in given]
+    if missing:
+        raise InputError(f'{path.name}: {", ".join(missing)} missing: expected them, or extends = "corrected"')
+    return Conventions(**given)
+
+
+def _base(name: object, path: Path, seen: tuple[Path, ...]) -> Conventions:
+    if isinstance(name, str) and name.endswith(".toml"):
+        return _read(path.parent / name, seen)
+    if not isinstance(name, str) or name not in names():
+        raise unknown_name(f"conventions that {path.name} extends:", name, names())
+    return _read(FOLDER / f"{name}.toml", seen)
+
+
+#: The choices of the published tables, and those we believe.
+AS_PUBLISHED, CORRECTED = named("as-published"), named("corrected")

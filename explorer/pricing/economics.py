@@ -10,15 +10,13 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.prices import Machine, cost_book, device, node_of, published_system
+from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.check import count
 from hwsim.simulation import hardwired
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
 PAPER_MODEL = "gpt-oss-120b"
-#: The book that goes with a convention unless the caller names one.
-BOOKS = {"as-published": "hnlpu-asplos26", "corrected": "default"}
 _GB = 1e9
 #: Choices that the cost sheet shows together, as well as one by one.
 GROUPS = {
@@ -49,6 +47,8 @@ class CostAnswer(Record):
     """The cost book that it was computed from, overrides in place."""
     device: str = hwsim.DEFAULT_GPU
     """The machine that is bought instead."""
+    conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
+    """How it was counted."""
 
     @property
     def device_speed(self) -> str:
@@ -104,7 +104,7 @@ def cost(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
     volume: int = 1,
-    convention: str = "as-published",
+    convention: Convention = "as-published",
     context: int = 2048,
     on: Machine = hwsim.DEFAULT_MACHINE,
     beside: Machine = hwsim.DEFAULT_GPU,
@@ -124,10 +124,10 @@ def cost(
         A model, as in `hwsim.simulate`.
     volume : int
         Systems built.
-    convention : str
-        "as-published" reproduces the paper's tables: its die, power and 2 M tokens/s are inputs for its own machine and
-        model, any other brings its simulated machine. "corrected" is what we believe: the simulated machine in the
-        pipelined reading, and the default book.
+    convention : str, Path or Conventions
+        A set of conventions by name, or by the path of a TOML file. "as-published" reproduces the paper's tables: its
+        die, power and 2 M tokens/s are inputs for its own machine and model, any other brings its simulated machine.
+        "corrected" is what we believe: the simulated machine in the pipelined reading, and the default book.
     context : int
         Positions of a sequence at which machines are simulated.
     on : str, Path or Book
@@ -168,7 +168,7 @@ def cost(
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
-    assumptions = cost_book(book or BOOKS[convention], [beside], spec).override(set or {})
+    assumptions = cost_book(book or conventions.book, [beside], spec).override(set or {})
     built = priced_system(
         spec,
         conventions,
@@ -198,7 +198,7 @@ def cost(
     return CostAnswer(
         spec.name,
         volume,
-        convention,
+        conventions.name,
         comparison,
         built.inputs(),
         notes,
@@ -207,6 +207,7 @@ def cost(
         built.system.node,
         assumptions,
         device=bought.name,
+        conventions=conventions,
     )
 
 
@@ -242,13 +243,12 @@ def priced_system(
     Parameters are those of `cost`. Raises `InputError` as `hwsim.simulate` and `node_of` do.
     """
     process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
-    published = conventions.name == "as-published"
     papers = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY, "fp4", None)
-    if published and (spec.name, machine.name, process.name, weights, reading) == papers and not set:
+    if conventions.published_system and (spec.name, machine.name, process.name, weights, reading) == papers and not set:
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
         system, tokens_per_s = published_system(costs, process)
         return PricedSystem(system, tokens_per_s, (note,), {})
-    reading = reading or ("as-published" if published else "pipelined")
+    reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
     run = hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)
     note = f"{run.tokens_per_s:,.0f} tokens/s per system: simulated, {reading} reading, context {context:,}"

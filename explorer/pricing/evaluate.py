@@ -12,9 +12,9 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import BOOKS, system_of
+from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
-from explorer.pricing.prices import Machine, bought, cost_book, device, node_of
+from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of
 from hwbase import Book, InputError
 from hwbase.books import split_overrides
 from hwbase.check import count
@@ -36,7 +36,7 @@ def evaluate(
     context: Any = 2048,
     volume: Any = 50,
     reading: str = "pipelined",
-    convention: str = "corrected",
+    convention: Convention = "corrected",
     on: Machine = hwsim.DEFAULT_MACHINE,
     technology: str | Book = DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
@@ -141,7 +141,7 @@ class Setting:
         cls,
         spec: models.LLMSpec,
         reading: str,
-        convention: str,
+        convention: Convention,
         technology: str | Book,
         weights: str,
         die_formula: str,
@@ -152,7 +152,7 @@ class Setting:
         """Return the setting with its books loaded; raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
         other = bought(beside)
-        costs = book if isinstance(book, Book) else cost_book(book or BOOKS[convention], [other], spec)
+        costs = book if isinstance(book, Book) else cost_book(book or conventions.book, [other], spec)
         process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
         node = node_of(process, costs)
         return cls(spec, reading, conventions, costs, machine, process, node, weights, device(other), beside)

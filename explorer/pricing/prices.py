@@ -7,11 +7,12 @@ from pathlib import Path
 import costmodel
 import hwsim
 import models
-from costmodel import Device, System
+from costmodel import Conventions, Device, System
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwsim.events.traffic import closed_loop
 
 Machine = str | Path | Book
+Convention = str | Path | Conventions
 #: Stands for the GPU of the paper in studies and sweeps.
 GPU = "gpu"
 

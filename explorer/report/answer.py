@@ -22,7 +22,7 @@ from explorer.documents.sources import BookUse, Reproduction, book_use, distinct
 from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
-from explorer.pricing.economics import BOOKS, PAPER_MODEL, CostAnswer, cost
+from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
 from explorer.pricing.prices import cost_book
 from explorer.report.figures.chip import density_frame
 from explorer.report.figures.fleet import levels_of
@@ -134,7 +134,7 @@ def answer(
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
-    costs_book = cost_book(book or BOOKS[costmodel.conventions.named(convention).name])
+    costs_book = cost_book(book or costmodel.conventions.named(convention).book)
     for_costs, for_machine = split_overrides(set or {}, costs_book)
     design, process, used = hardwired(spec, technology=technology, set=for_machine)
 
@@ -200,7 +200,7 @@ def answer(
         books=_books(
             process_book,
             tuple(accelerators),
-            {f"{name} costs": costmodel.load_book(book or BOOKS[name]) for name in costs},
+            {f"{name} costs": costmodel.load_book(book or each.conventions.book) for name, each in costs.items()},
         ),
         overrides={name: str(value) for name, value in (set or {}).items()},
         date=date,

@@ -134,7 +134,7 @@ def cost(answer: Answer) -> Section:
 def ownership(answer: Answer) -> Section:
     """Return what both fleets cost over their life, and what they emit."""
     asked, other = answer.cost, answer.other_cost
-    comparison, levels = asked.comparison, levels_of(asked.convention)
+    comparison, levels = asked.comparison, asked.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
     tco = frame_table("Total cost of ownership", tco_frame(comparison, levels), _TCO_COLUMNS, formats)
     carbon = frame_table("Carbon over the life", carbon_frame(comparison, levels), _CARBON_COLUMNS)
@@ -188,7 +188,7 @@ def conventions_used(answer: Answer) -> Table:
 
 def bill_table(costs: CostAnswer) -> Table:
     """Return the bill of one hardwired system at each level."""
-    bills = {level: pair.bill for level, pair in pairs(costs.comparison, levels_of(costs.convention))}
+    bills = {level: pair.bill for level, pair in pairs(costs.comparison, costs.conventions.levels)}
     return quantity_table(f"Bill of one hardwired system, {costs.convention}", _BILL_ROWS, bills, head="item")
 
 
@@ -204,7 +204,7 @@ def inputs_table(inputs: Mapping[str, Any]) -> Table:
 
 def tco_table(costs: CostAnswer) -> Table:
     """Return the TCO of both fleets at each level, line by line."""
-    cases = pairs(costs.comparison, levels_of(costs.convention))
+    cases = pairs(costs.comparison, costs.conventions.levels)
     fleets = {Column(level, group="hardwired"): pair.hardwired for level, pair in cases}
     fleets |= {Column(level, group="GPU"): pair.gpu for level, pair in cases}
     return quantity_table(f"Cost of both fleets over their life, {costs.convention}", _TCO_ROWS, fleets, head="item")
@@ -230,7 +230,7 @@ def effects_table(effects: "pd.DataFrame") -> Table:
 
 
 def _waterfalls(costs: CostAnswer) -> tuple[Figure, ...]:
-    cases = pairs(costs.comparison, levels_of(costs.convention))
+    cases = pairs(costs.comparison, costs.conventions.levels)
     most = max(float(pair.hardwired.total_usd) for _, pair in cases)
     figures = []
     for level, pair in cases:

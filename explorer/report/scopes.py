@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-import costmodel
 from costmodel import Carbon, Conventions, ModuleCarbon
 from explorer.documents.numbers import mass, percent, plain
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
-from explorer.report.figures.fleet import levels_of
 from hwbase import Quantity, Record
 
 #: Parts of a module, as people name them.
@@ -69,9 +67,9 @@ class CarbonScopes(Record):
 
 def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
     """Return the carbon of both fleets of a cost answer by scope and category, at the levels that its book has."""
-    conventions = costmodel.conventions.named(answer.convention)
+    conventions = answer.conventions
     rows: list[ScopeRow] = []
-    for level in levels_of(answer.convention):
+    for level in conventions.levels:
         pair = getattr(answer.comparison, level)
         for fleet, carbon, module in (
             ("hardwired", pair.hardwired_carbon, pair.hardwired_module),

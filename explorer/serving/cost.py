@@ -8,8 +8,8 @@ from typing import Any
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import BOOKS, priced_system
-from explorer.pricing.prices import Machine, cost_book, device
+from explorer.pricing.economics import priced_system
+from explorer.pricing.prices import Convention, Machine, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.books import Level
 from hwbase.check import count
@@ -54,7 +54,7 @@ def serving_cost(
     model: str | models.LLMSpec | None = None,
     machines: int = 1,
     built: int | None = None,
-    convention: str = "corrected",
+    convention: Convention = "corrected",
     level: Level = "nominal",
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
@@ -110,7 +110,7 @@ def serving_cost(
     hardwired = result.kind == "hardwired"
     bought = beside if hardwired else (on or result.machine)
     # Utilisation is what the simulation found.
-    priced = cost_book(book or BOOKS[convention], [bought]).override({"use.utilisation": 1.0} | dict(set or {}))
+    priced = cost_book(book or conventions.book, [bought]).override({"use.utilisation": 1.0} | dict(set or {}))
     machines = int(count("machines", machines, high=1e6))
     mean_w = sum(result.energy_j.values()) / result.duration_s
     shared: dict[str, Any] = {"conventions": conventions}
@@ -161,7 +161,7 @@ def serving_cost(
         fleet=result.machine,
         units=units,
         built=made,
-        convention=convention,
+        convention=conventions.name,
         level=level,
         output_tokens_per_s=rate,
         load=load,

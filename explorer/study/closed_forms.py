@@ -12,7 +12,6 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import BOOKS
 from explorer.pricing.evaluate import BLOCK, Setting, evaluate_block
 from explorer.pricing.prices import bought, cost_book, device
 from explorer.study.columns import joined
@@ -94,7 +93,7 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
     given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
-    costs = cost_book(given["book"] or BOOKS[given["convention"]], [bought(given["beside"])])
+    costs = cost_book(given["book"] or _conventions(given).book, [bought(given["beside"])])
     technology = hwsim.technology_book(given["technology"])
     names = {*HARDWIRED, *_WORKLOAD, CHIPS_ASKED, *costs, *hwsim.design_book(given["on"]), *technology}
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
@@ -157,12 +156,14 @@ def _priced(costs: str, other: str, spec: models.LLMSpec, stamps: tuple[int, ...
     return cost_book(costs, [other], spec)
 
 
+def _conventions(given: Mapping[str, Any]) -> costmodel.Conventions:
+    return costmodel.conventions.named(given["convention"])
+
+
 @lru_cache(maxsize=256)
 def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Setting:
     given = HARDWIRED | dict(shared)
-    if given["convention"] not in BOOKS:
-        raise unknown_name("convention", given["convention"], BOOKS)
-    costs = given["book"] or BOOKS[given["convention"]]
+    costs = given["book"] or _conventions(given).book
     other = str(bought(given["beside"]))
     spec = _spec(given)
     return Setting.of(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+import costmodel
 import hwsim
 from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Section, sections
@@ -16,7 +17,7 @@ from explorer.documents.numbers import MISSING, counted, mass, percent
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.sources import BookUse, book_use, reproduction
 from explorer.documents.tables import Column, Table
-from explorer.pricing.economics import BOOKS, CostAnswer
+from explorer.pricing.economics import CostAnswer
 from explorer.pricing.prices import cost_book
 from explorer.report.scopes import boundary_said, carbon_scopes
 from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
@@ -197,7 +198,7 @@ def _books(result: StudyResult) -> tuple[BookUse, ...]:
     if study.target.name != "hardwired":
         return ()
     convention = study.fixed.get("convention", "corrected")
-    costs = cost_book(study.fixed.get("book") or BOOKS[convention])
+    costs = cost_book(study.fixed.get("book") or costmodel.conventions.named(convention).book)
     processes = study.space["technology"].grid("") if "technology" in study.space else [study.fixed.get("technology")]
     named = [hwsim.technology_book(name) if name else hwsim.technology_book() for name in processes]
     uses = [book_use("cost and carbon", costs), book_use("machine", hwsim.design_book())]

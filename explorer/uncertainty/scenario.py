@@ -12,7 +12,7 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import BOOKS, PAPER_MODEL
+from explorer.pricing.economics import PAPER_MODEL
 from explorer.pricing.evaluate import evaluate
 from explorer.pricing.prices import cost_book
 from explorer.uncertainty.distributions import Distribution, distributions
@@ -80,8 +80,8 @@ class Machine:
     def of(cls, scenario: Scenario) -> "Machine":
         """Return the machine of a scenario; raises `InputError` for unknown names and what cannot be built."""
         spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
-        costmodel.conventions.named(scenario.convention)
-        costs = cost_book(scenario.book or BOOKS[scenario.convention], [scenario.beside], spec)
+        conventions = costmodel.conventions.named(scenario.convention)
+        costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
         for_costs, others = split_overrides(scenario.set or {}, costs)
         technology = hwsim.technology_book(scenario.technology)
         for_technology, for_machine = split_overrides(others, technology)

@@ -45,7 +45,7 @@ def test_pue_once(effects, paper, design):
 def test_every_switch_has_a_row_and_all_together(effects):
     switches = conventions.differences(AS_PUBLISHED, CORRECTED)
     assert set(switches) <= set(effects.index) and "all: corrected" in effects.index
-    assert set(switches) == {f for f in AS_PUBLISHED.to_dict() if f not in ("name", "yield_model")}
+    assert set(switches) == {f for f in conventions.CHOICES if f != "yield_model"}
     numbers = effects.select_dtypes("number")
     assert np.isfinite(numbers).all().all() and len(effects) == len(switches) + 4
     assert effects.loc["as-published", "ratio_low_change_percent"] == 0
@@ -56,7 +56,58 @@ def test_all_together(effects):
     assert 50 < row["ratio_low"] < 60 and 25 < row["ratio_high"] < 32
 
 
+@pytest.fixture
+def mine(tmp_path):
+    """Conventions of one's own: ours, with the paper's count of GPUs."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[conventions]\nextends = "corrected"\ntitle = "mine"\n[choices]\ngpu_count = "rounded"\n', encoding="utf-8"
+    )
+    return path
+
+
+def test_a_set_of_ones_own_is_a_file(mine, paper, design):
+    ours = conventions.named(mine)
+    assert (ours.name, ours.title, ours.book, ours.levels) == ("mine", "mine", "default", CORRECTED.levels)
+    assert conventions.differences(CORRECTED, ours) == {"gpu_count": "rounded"}
+    assert conventions.named(str(mine)) == ours and conventions.named(ours) is ours
+    result = costmodel.compare(paper, volume=50, conventions=ours, **design)
+    assert result.gpus == 100_000 > costmodel.compare(paper, volume=50, conventions=CORRECTED, **design).gpus
+
+
+def test_a_set_may_extend_another_file_and_bring_a_book(mine):
+    other = mine.with_name("other.toml")
+    other.write_text('[conventions]\nextends = "mine.toml"\nbook = "prices.toml"\n', encoding="utf-8")
+    found = conventions.named(other)
+    assert found.gpu_count == "rounded" and found.book == str(mine.with_name("prices.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "missing: expected them, or extends"),
+        ("x = 1\n", "unknown table in bad.toml: 'x'"),
+        ("[conventions]\nextend = 1\n", "did you mean 'extends'"),
+        ('[conventions]\nextends = "correct"\n', "did you mean 'corrected'"),
+        ('[conventions]\nextends = "bad.toml"\n', "bad.toml extend themselves"),
+        ('[conventions]\nextends = "none.toml"\n', "none.toml"),
+        ('[conventions]\nextends = "corrected"\nlevels = ["lowest"]\n', r"levels = \['lowest'\]"),
+        ('[conventions]\nextends = "corrected"\nheadline = "lo"\n', "did you mean 'low'"),
+        ('[conventions]\nextends = "corrected"\nbook = 5\n', "book = 5: expected a text"),
+        ('[conventions]\nextends = "corrected"\n[choices]\ngpu_counts = "exact"\n', "did you mean 'gpu_count'"),
+        ('[conventions]\nextends = "corrected"\n[choices]\ngpu_count = "exactly"\n', "did you mean 'exact'"),
+        ('[conventions]\nextends = "corrected"\n[choices]\nspares_respun = 1\n', "spares_respun"),
+        ("[conventions\n", "not valid TOML"),
+    ],
+)
+def test_files_that_are_no_set(tmp_path, text, said):
+    (tmp_path / "bad.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        conventions.named(tmp_path / "bad.toml")
+
+
 def test_names():
+    assert conventions.names() == ["as-published", "corrected"] and conventions.named("Corrected") is CORRECTED
     assert conventions.named("as-published") is AS_PUBLISHED and conventions.named("corrected") is CORRECTED
     with pytest.raises(InputError, match="did you mean 'corrected'"):
         conventions.named("correct")

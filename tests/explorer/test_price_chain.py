@@ -137,3 +137,15 @@ def test_formats_and_readings_reach_the_price():
 
 def test_a_device_is_what_its_book_says():
     assert device("h100") == costmodel.Device("h100", "n5") and device("h200") == costmodel.Device("h200", "n5")
+
+
+def test_conventions_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[conventions]\nextends = "corrected"\n[choices]\npue_in_system_power = true\n', encoding="utf-8")
+    ours, mine = (cost(MODEL, convention=each) for each in ("corrected", path))
+    assert mine.convention == mine.conventions.name == "mine" and mine.inputs == ours.inputs
+    assert mine.comparison.nominal.hardwired.it_power_mw > ours.comparison.nominal.hardwired.it_power_mw
+    rows = {row.level for row in carbon_scopes(mine).rows}
+    assert rows == {"low", "nominal", "high"}
+    frame = evaluate(MODEL, {"clock_hz": [0.9e9, 1e9]}, convention=path, volume=1, die_formula="exact")
+    assert frame["tco_usd"][1] == pytest.approx(float(mine.comparison.nominal.hardwired.total_usd))

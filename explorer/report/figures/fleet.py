@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+import costmodel
 from explorer.documents.numbers import counted, mass, money, scalar, times
-from explorer.documents.tables import LEVELS, PUBLISHED_LEVELS
+from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def levels_of(convention: str) -> tuple[str, ...]:
-    """Return the levels to show: the paper states an optimistic and a pessimistic case and nothing between."""
-    return PUBLISHED_LEVELS if convention == "as-published" else LEVELS
+    """Return the levels that a set of conventions shows."""
+    return costmodel.conventions.named(convention).levels
 
 
 def pairs(comparison: "Comparison", levels: Sequence[str]) -> list[tuple[str, "Pair"]]:
