@@ -1,12 +1,22 @@
-"""Formulas over a study's columns, as users write them: arithmetic, comparisons and a few functions, nothing else."""
+"""Formulas over a study's columns, as users write them: arithmetic, comparisons and a few functions, nothing else.
+
+A comparison with an unknown value (NaN, None) is unknown, and what is unknown meets no constraint: `not`, `and` and
+`or` follow Kleene's logic. `isnan` asks whether a number is unknown.
+"""
 
 import ast
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from explorer.documents.columns import column as listed_column
+from explorer.documents.columns import is_known
 from hwbase import InputError, unknown_name
+from hwbase.units import DIMENSIONLESS
 
 #: What a formula may call, element by element, and with how many arguments.
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
@@ -23,6 +33,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "sqrt": (np.sqrt, 1),
     "where": (np.where, 3),
 }
+
+
+def _power(base: np.ndarray, exponent: np.ndarray) -> Any:
+    """NumPy takes 1 to any power, and any base to the power of 0, as 1 even where the other is NaN."""
+    return np.where(np.isnan(base) | np.isnan(exponent), np.nan, np.power(base, exponent))
+
+
 _BINARY: dict[type, Callable[..., Any]] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
@@ -30,7 +47,7 @@ _BINARY: dict[type, Callable[..., Any]] = {
     ast.Div: np.true_divide,
     ast.FloorDiv: np.floor_divide,
     ast.Mod: np.mod,
-    ast.Pow: np.power,
+    ast.Pow: _power,
 }
 _COMPARE: dict[type, Callable[..., Any]] = {
     ast.Lt: lambda a, b: a < b,
@@ -41,6 +58,14 @@ _COMPARE: dict[type, Callable[..., Any]] = {
     ast.NotEq: lambda a, b: a != b,
 }
 _LONGEST = 2000
+#: A number and its unit or suffix, which need no quotes: 5 ms, 128 GB/s, 64K.
+_WITH_UNIT = re.compile(
+    r"(?<![\w.])((?>(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(?!(?:and|or|not|if|else|in|is)\b)"
+    r"[A-Za-zµ]\w*(?:\*\*\d+)?(?:/[A-Za-zµ]\w*(?:\*\*\d+)?)*)"
+)
+_QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
+#: Stands before a text that was a number with a unit.
+_MARK = "\u2063"
 #: Operations within operations; far more than anyone writes, far less than Python's stack holds.
 _DEEPEST = 100
 
@@ -48,13 +73,18 @@ _DEEPEST = 100
 def parse(name: str, text: Any) -> ast.expr:
     """Return the formula `text` as a tree; `name` says whose it is in messages.
 
-    Names with a dot (`n5.wafer_price_usd`) are columns too. Raises `InputError` for what is no formula.
+    Names with a dot (`n5.wafer_price_usd`) are columns too. A column may be compared with a number and its unit
+    (`latency_s <= 5 ms`, `context >= 64K`), which is read in the column's unit. Raises `InputError` for what is no
+    formula, and for a unit that is not the column's.
     """
     if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
         raise InputError(f"{name} = {text!r:.200}: expected a formula such as 'tco_usd / tokens_per_s'")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(_quote_units(text.strip()), mode="eval").body
         _check(tree)
+        tree = _ReadUnits().visit(tree)
+    except InputError as error:
+        raise InputError(f"{name} = {text!r}: {error}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "too many brackets"
         raise InputError(f"{name} = {text!r}: not a formula ({reason.splitlines()[0]})") from None
@@ -62,17 +92,78 @@ def parse(name: str, text: Any) -> ast.expr:
 
 
 def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
-    """Return the formula's value over `columns`; what is undefined (0/0, log of -1) is NaN or infinite.
+    """Return the formula's value over `columns`: numbers, texts, or flags, which are None where they are unknown.
 
-    Raises `InputError` for an unknown column (the nearest suggested), and for operands that do not go together.
+    What is undefined (0/0, log of -1) is NaN or infinite. Raises `InputError` for an unknown column (the nearest
+    suggested), and for operands that do not go together.
     """
     with np.errstate(all="ignore"):
         try:
-            return _value(name, tree, columns)
+            value = _value(name, tree, columns)
         except (TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{name} = {ast.unparse(tree)!r}: cannot be computed ({error})") from None
+    return value.flags() if isinstance(value, _Truth) else value
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What holds, row by row, and where that is known."""
+
+    holds: np.ndarray
+    known: np.ndarray
+
+    def flags(self) -> np.ndarray:
+        if self.known.all():
+            return self.holds
+        flags = self.holds.astype(object)
+        flags[~self.known] = None
+        return flags
+
+
+class _ReadUnits(ast.NodeTransformer):
+    """Replaces texts that are compared with a column of numbers by numbers in the column's unit."""
+
+    def visit_Compare(self, tree: ast.Compare) -> ast.Compare:
+        sides = [
+            side if isinstance(side, ast.Constant) else self.visit(side) for side in (tree.left, *tree.comparators)
+        ]
+        # The neighbours of each side before any of them is read.
+        near = [[*sides[max(i - 1, 0) : i], *sides[i + 1 : i + 2]] for i in range(len(sides))]
+        sides = [_read_side(side, others) for side, others in zip(sides, near, strict=True)]
+        return ast.Compare(left=sides[0], ops=tree.ops, comparators=sides[1:])
+
+    def visit_Constant(self, tree: ast.Constant) -> ast.Constant:
+        if isinstance(tree.value, str) and tree.value.startswith(_MARK):
+            raise _lonely(tree.value.removeprefix(_MARK))
+        return tree
+
+
+def _lonely(text: str) -> InputError:
+    return InputError(f"{text!r} has a unit: expected it beside a column, such as latency_s <= 5 ms")
+
+
+def _read_side(side: ast.expr, others: list[ast.expr]) -> ast.expr:
+    if not isinstance(side, ast.Constant) or not isinstance(side.value, str):
+        return side
+    text, marked = side.value.removeprefix(_MARK), side.value.startswith(_MARK)
+    names = [_dotted(other) for other in others if isinstance(other, (ast.Name, ast.Attribute))]
+    if not names:
+        if marked:
+            raise _lonely(text)
+        return side
+    entry = listed_column(names[0])
+    is_measured = entry.numeric and (is_known(names[0]) or entry.unit != DIMENSIONLESS)
+    if not marked and not is_measured:
+        return side
+    return ast.copy_location(ast.Constant(float(entry.read(text))), side)
+
+
+def _quote_units(text: str) -> str:
+    parts = _QUOTED.split(text)
+    parts[::2] = [_WITH_UNIT.sub(lambda found: f"'{_MARK}{found[1]}'", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _check(tree: ast.expr, depth: int = 0) -> None:
@@ -127,20 +218,19 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
             # As floats: whole numbers to negative powers, and sums of large ones, come out as one expects.
             return _BINARY[type(op)](_number(of(left)), _number(of(right)))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return np.logical_not(truth(of(operand)))
+            operand_truth = _truth(of(operand))
+            return _Truth(~operand_truth.holds & operand_truth.known, operand_truth.known)
         case ast.UnaryOp(op=op, operand=operand):
             number = _number(of(operand))
             return -number if isinstance(op, ast.USub) else number
         case ast.BoolOp(op=op, values=parts):
-            join = np.logical_and if isinstance(op, ast.And) else np.logical_or
-            return join.reduce(np.broadcast_arrays(*(truth(of(part)) for part in parts)))
+            return _joined([_truth(of(part)) for part in parts], all_of=isinstance(op, ast.And))
         case ast.Compare(left=left, ops=ops, comparators=others):
             sides = [of(left), *(of(other) for other in others)]
             pairs = zip(ops, sides[:-1], sides[1:], strict=True)
-            holds = [np.asarray(_COMPARE[type(op)](a, b), dtype=bool) for op, a, b in pairs]
-            return np.logical_and.reduce(np.broadcast_arrays(*holds))
+            return _joined([_compared(_COMPARE[type(op)], a, b) for op, a, b in pairs], all_of=True)
         case ast.Call(func=ast.Name(id="where"), args=[condition, this, that]):
-            return _either(truth(of(condition)), of(this), of(that))
+            return _either(_truth(of(condition)), of(this), of(that))
         case ast.Call(func=ast.Name(id=function), args=args):
             return FUNCTIONS[function][0](*(_number(of(argument)) for argument in args))
     raise AssertionError(f"unchecked formula: {ast.dump(tree)}")
@@ -148,29 +238,72 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
 
 def _number(value: Any) -> np.ndarray:
     """As floats; a missing flag or text is NaN."""
-    value = np.asarray(value)
-    if value.dtype.kind in "US" or any(isinstance(each, str) for each in value[value != None].flat[:1]):  # noqa: E711
+    value = _plain(value)
+    if _is_text(value):
         raise TypeError("a text where a number is expected")
     return value.astype(float)
 
 
 def truth(value: Any) -> np.ndarray:
-    """Return flags as such; a missing one does not hold. Raises `TypeError` for numbers and texts."""
+    """Return flags as such; an unknown one does not hold. Raises `TypeError` for numbers and texts."""
+    return _truth(value).holds
+
+
+def _truth(value: Any) -> _Truth:
+    if isinstance(value, _Truth):
+        return value
     value = np.asarray(value)
+    known = np.ones(value.shape, dtype=bool)
     if value.dtype == object and all(isinstance(each, (bool, type(None))) for each in value.flat):
+        known = np.asarray(~pd.isna(value))
         value = np.equal(value, True).astype(bool)
     if value.dtype != bool:
         raise TypeError("a number or text where a comparison is expected")
-    return value
+    return _Truth(value, known)
 
 
-def _either(holds: np.ndarray, this: Any, that: Any) -> np.ndarray:
-    sides = [np.asarray(side) for side in (this, that)]
+def _compared(compare: Callable[..., Any], a: Any, b: Any) -> _Truth:
+    a, b = _plain(a), _plain(b)
+    if (_is_text(a) or _is_text(b)) and compare not in (_COMPARE[ast.Eq], _COMPARE[ast.NotEq]):
+        raise TypeError("texts have no order")
+    known = np.asarray(~(pd.isna(a) | pd.isna(b)))
+    a, b = np.broadcast_arrays(a, b)
+    holds = np.zeros(known.shape, dtype=bool)
+    holds[known] = np.asarray(compare(a[known], b[known]), dtype=bool)
+    return _Truth(holds, known)
+
+
+def _joined(parts: list[_Truth], all_of: bool) -> _Truth:
+    """Kleene's and, or his or: unknown unless a part that is known decides."""
+    holds = np.broadcast_arrays(*(part.holds for part in parts))
+    known = np.broadcast_arrays(*(part.known for part in parts))
+    decided = [known_part & (holds_part != all_of) for holds_part, known_part in zip(holds, known, strict=True)]
+    decides, all_known = np.logical_or.reduce(decided), np.logical_and.reduce(known)
+    return _Truth(~decides & all_known if all_of else decides, decides | all_known)
+
+
+def _plain(value: Any) -> np.ndarray:
+    return np.asarray(value.flags() if isinstance(value, _Truth) else value)
+
+
+def _is_text(value: np.ndarray) -> bool:
+    return value.dtype.kind in "US" or (
+        value.dtype == object and any(isinstance(each, str) for each in value[value != None].flat[:1])  # noqa: E711
+    )
+
+
+def _either(condition: _Truth, this: Any, that: Any) -> Any:
+    sides = [_plain(side) for side in (this, that)]
     texts = [side.dtype.kind in "OUS" for side in sides]
     if texts[0] != texts[1]:
         raise TypeError("a text in one branch and a number in the other")
     # As objects, texts of different lengths are no different.
-    return np.where(holds, *(side.astype(object) if texts[0] else side for side in sides))
+    value = np.where(condition.holds, *(side.astype(object) if texts[0] else side for side in sides))
+    if condition.known.all():
+        return value
+    value = value.astype(float if value.dtype.kind in "iuf" else object)
+    value[~np.broadcast_to(condition.known, value.shape)] = np.nan if value.dtype.kind == "f" else None
+    return value
 
 
 def _dotted(tree: ast.expr) -> str:
