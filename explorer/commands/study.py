@@ -118,7 +118,7 @@ def run_command(
     points: Annotated[str | None, typer.Option("--points", help="Points, in place of the study's own number.")] = None,
     seed: Annotated[str | None, typer.Option("--seed", help="Seed, in place of the study's own.")] = None,
     sampler: Annotated[
-        str | None, typer.Option("--sampler", help="grid, random, latin-hypercube, sobol or nsga2.")
+        str | None, typer.Option("--sampler", help="grid, random, latin-hypercube, sobol, distinct or nsga2.")
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Pin a field that the study fixes or leaves alone: key=value.")
@@ -203,7 +203,7 @@ def _changed(
 ) -> Study:
     given = {"points": parse_count("points", points), "seed": parse_count("seed", seed), "sampler": sampler}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if "grid" in (study.sampler, sampler) and sampler is not None and points is None:
+    if "grid" in (study.drawn_by, sampler) and sampler is not None and points is None:
         # The size of a grid is no wish of the user's, and no wish changes it.
         changes["points"] = None
     if settings:

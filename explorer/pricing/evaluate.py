@@ -13,6 +13,7 @@ import costmodel
 import hwsim
 import models
 from explorer.pricing.economics import BOOKS, system_of
+from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Machine, bought, cost_book, device, node_of
 from hwbase import Book, InputError
 from hwbase.books import split_overrides
@@ -52,8 +53,8 @@ def evaluate(
     model : str, Path or LLMSpec
         The model that every design holds.
     varied : mapping of str to number or array of shape (N,)
-        Constants of the machine, technology or cost books. The grid of chips is sized to each point unless rows and
-        columns are given.
+        Constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid of chips is
+        sized to each point unless rows and columns are given.
     context, volume : int or array of shape (N,)
         Positions of a sequence, and systems built.
     reading, convention
@@ -97,7 +98,7 @@ def evaluate(
     ([154751.0, 309502.0, 631313.0], ['links', 'links', 'vex'])
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    inputs = {**varied, "context": context, "volume": volume}
+    inputs = read_inputs({**varied, "context": context, "volume": volume})
     points = _points(inputs)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in inputs.items()}
     setting = Setting.of(spec, reading, convention, technology, weights, die_formula, book, beside, on)

@@ -32,6 +32,8 @@ HARDWIRED = {
     "book": None,
 }
 ACCELERATOR = {"model": "gpt-oss-120b", "on": hwsim.DEFAULT_GPU}
+#: Stands for the nearly square grid of at least so many chips; the output `chips` says how many there are.
+CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
@@ -94,15 +96,15 @@ def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
     costs = cost_book(given["book"] or BOOKS[given["convention"]], [bought(given["beside"])])
     technology = hwsim.technology_book(given["technology"])
-    names = {*HARDWIRED, *_WORKLOAD, "chips", *costs, *hwsim.design_book(given["on"]), *technology}
+    names = {*HARDWIRED, *_WORKLOAD, CHIPS_ASKED, *costs, *hwsim.design_book(given["on"]), *technology}
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
 
 
 def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the columns of `explorer.evaluate` for `points` designs, with `failure`: why a design is NaN, or None.
 
-    `inputs` are numbers, texts or arrays (points,) by name; "chips" stands for the nearly square grid of at least so
-    many. What does not count at a point (NaN, None) is what it is in a study that does not name it.
+    `inputs` are numbers, texts or arrays (points,) by name; "chips_asked" stands for the nearly square grid of at least
+    so many chips. What does not count at a point (NaN, None) is what it is in a study that does not name it.
     """
     shared = {*HARDWIRED, *_SHARED_CONSTANTS}
     return _grouped(_WORKLOAD | dict(inputs), points, shared, _hardwired_setting, _hardwired_group)
@@ -132,8 +134,8 @@ def _hardwired_group(
     setting, constants = given
     usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
     varied = _filled(varied | dict(constants), _WORKLOAD | usual)
-    if "chips" in varied:
-        varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop("chips"))
+    if CHIPS_ASKED in varied:
+        varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop(CHIPS_ASKED))
     return evaluate_block(setting, varied, points)
 
 
@@ -196,12 +198,14 @@ def _accelerator_group(
     spec, book = given
     varied = _filled(varied, {name: quantity.nominal for name, quantity in book.items()})
     workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
+    given_names = set(workload)
     if "devices" in workload:
         workload["gpus"] = workload.pop("devices")
     run = hwsim.simulate(spec, book, set=varied, **workload)
     names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
     figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}
-    columns = {name: np.broadcast_to(np.asarray(value), (points,)) for name, value in figures.items()}
+    # What was given is a column already.
+    columns = {n: np.broadcast_to(np.asarray(value), (points,)) for n, value in figures.items() if n not in given_names}
     # Points that no number of machines holds, in arrays of which others are held.
     held = np.isfinite(columns["tokens_per_s"].astype(float))
     return columns | {"failure": np.where(held, np.array(None, dtype=object), _NOT_HELD)}

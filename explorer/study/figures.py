@@ -13,6 +13,8 @@ from explorer.study.space import Choice
 
 #: Bins of a parameter, and points in a bin below which its mean says nothing.
 _BINS, _FEWEST = 32, 4
+#: An objective that spans less than this share of its size is a constant with rounding.
+_ROUNDING = 1e-12
 
 
 def drivers(result: StudyResult) -> pd.DataFrame:
@@ -24,7 +26,7 @@ def drivers(result: StudyResult) -> pd.DataFrame:
     Operational Research 226, 2013). What chance alone would explain, (bins - 1) / (points - 1), is taken off. An
     objective that is positive everywhere and spans a factor of ten or more is taken as its logarithm. Constraints make
     parameters depend on each other; the shares then say what goes along, not what causes. NaN where there are too few
-    points.
+    points, and for an objective that does not vary.
     """
     frame = result.feasible
     shares: dict[str, Any] = {}
@@ -47,7 +49,7 @@ def _levelled(values: np.ndarray) -> np.ndarray:
 
 def _share(column: pd.Series, y: np.ndarray, chosen: bool) -> float:
     variance = y.var() if y.size else 0.0
-    if y.size < 2 * _FEWEST or not variance > 0.0:
+    if y.size < 2 * _FEWEST or not np.ptp(y) > _ROUNDING * np.abs(y).max():
         return float("nan")
     codes, kinds = pd.factorize(column)
     if not chosen and len(kinds) > _BINS:
@@ -121,7 +123,8 @@ def front_along(result: StudyResult) -> go.Figure:
     evenly.
     """
     best, knee = result.front(), result.knee()
-    names = [*result.study.objectives, *result.study.space]
+    # An objective may be a parameter too; it has one axis.
+    names = [*dict.fromkeys((*result.study.objectives, *result.study.space))]
     lines = best.iloc[np.unique(np.linspace(0, len(best) - 1, min(len(best), _MOST_LINES)).astype(int))]
     places, ends = {}, {}
     for name in names:

@@ -22,6 +22,10 @@ _SAMPLERS = {
         "A scrambled Sobol sequence, which fills the space more evenly than chance.",
         "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
     ),
+    "distinct": (
+        "A scrambled Sobol sequence over a finite space, without designs that it had before.",
+        "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
+    ),
     "nsga2": (
         "A genetic search that sorts each generation by fronts and spreads along them; the points are no even sample.",
         "Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002; Optuna",
@@ -38,7 +42,7 @@ _TARGETS = {
 def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method]:
     """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
     study = result.study
-    said, reference = _SAMPLERS[study.sampler]
+    said, reference = _SAMPLERS[study.drawn_by]
     size = f"{counted(len(result.frame), 'point')} of {counted(len(study.space), 'parameter')}, seed {study.seed}."
     found = [
         Method("Points", f"{said} {size}", reference),

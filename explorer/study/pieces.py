@@ -29,7 +29,7 @@ def evaluate_piece(study: Study, start: int, stop: int) -> pd.DataFrame:
 
     Raises `InputError` for formulas that cannot be computed.
     """
-    columns = sample(study.space, study.sampler, int(study.points or 0), study.seed, start, stop)
+    columns = sample(study.space, study.drawn_by, int(study.points or 0), study.seed, start, stop)
     return evaluate_columns(study, columns)
 
 

@@ -63,12 +63,20 @@ class StudyResult(Record):
         trouble = self.trouble()
         if trouble:
             raise InputError(trouble)
-        return front(self.feasible, self.study.objectives)
+        best = front(self.feasible, self.study.objectives)
+        return best[~best.duplicated(self._design())]
+
+    def _design(self) -> list[str]:
+        """Columns that tell designs apart: parameters, or what was built where one only asks for it."""
+        asked = self.study.target.asked
+        names = (asked[name] if asked.get(name) in self.frame else name for name in self.study.space)
+        return [*dict.fromkeys(names)]
 
     def front(self) -> pd.DataFrame:
         """Return the feasible points that no other beats in all objectives, in order of the first objective.
 
-        Raises `InputError` if the study has no objectives, or no point can be judged: see `trouble`.
+        A design that several points come to is listed once, as the first of them. Raises `InputError` if the study has
+        no objectives, or no point can be judged: see `trouble`.
         """
         first, direction = next(iter(self.study.objectives.items()), ("point", "min"))
         return self._front.sort_values([first, "point"], ascending=[direction == "min", True])

@@ -121,7 +121,7 @@ def _computed(
         pool.renew()
         for start in lost:
             stop = min(start + rows, points)
-            yield start, carefully(study, sample(study.space, study.sampler, points, study.seed, start, stop))
+            yield start, carefully(study, sample(study.space, study.drawn_by, points, study.seed, start, stop))
 
 
 def _searched(

@@ -1,20 +1,30 @@
 """Points of a study, any stretch of them at a time: the same rows whichever pieces they are asked for in."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
 
-from explorer.study.space import Parameter, active
+from explorer.study.space import MOST_LEVELS, Choice, Integer, Parameter, Real, active
 from hwbase import InputError
 
-SAMPLERS = ("grid", "random", "latin-hypercube", "sobol")
+#: Sobol points of a finite space, each design once.
+DISTINCT = "distinct"
+SAMPLERS = ("grid", "random", "latin-hypercube", "sobol", DISTINCT)
 #: Random rows are drawn in stretches of this many, each from a seed of its own.
 _STRETCH = 65536
 #: Strata of all parameters of a Latin hypercube, which are kept in memory (4 bytes each).
 MOST_STRATA = 10**8
+#: Designs that are counted and listed one by one.
+_MOST_LISTED = 2**20
+#: Designs whose numbers a 64-bit integer holds; among more than these a design hardly comes twice.
+_MOST_NUMBERED = 2**62
+#: Stretches of a sequence in which new designs are looked for.
+_MOST_STRETCHES = 16
 
 
 def grid_size(parameters: Mapping[str, Parameter]) -> int:
@@ -25,8 +35,35 @@ def grid_size(parameters: Mapping[str, Parameter]) -> int:
     return size
 
 
+def finite_size(parameters: Mapping[str, Parameter]) -> int | None:
+    """Return the number of combinations of a space of choices and whole numbers; None with a real parameter.
+
+    Levels are for a grid: a parameter that has them is not enumerated unasked.
+    """
+    if any(isinstance(each, Real) or (isinstance(each, Integer) and each.levels) for each in parameters.values()):
+        return None
+    return math.prod(_levels(each) for each in parameters.values())
+
+
+def suited_sampler(parameters: Mapping[str, Parameter], points: int) -> str:
+    """Return "grid" for a finite space of at most `points` designs, "distinct" for a larger one, otherwise "sobol"."""
+    size = finite_size(parameters)
+    if size is None or size > _MOST_NUMBERED:
+        return "sobol"
+    designs = size
+    if points < size <= _MOST_LISTED and any(each.when for each in parameters.values()):
+        designs = len(np.unique(_canonical(parameters, np.arange(size))))
+    listed = all(_levels(each) <= MOST_LEVELS for each in parameters.values())
+    return "grid" if designs <= points and listed else DISTINCT
+
+
 def check_size(parameters: Mapping[str, Parameter], sampler: str, points: int) -> None:
     """Raise `InputError` if a sample of so many points cannot be drawn piece by piece."""
+    if sampler == DISTINCT:
+        if not 0 < (finite_size(parameters) or 0) <= _MOST_NUMBERED:
+            raise InputError("sampler 'distinct' needs choices and whole numbers without levels: expected 'sobol'")
+        if points > MOST_STRATA:
+            raise InputError(f"points = {points:,}: distinct keeps them in memory, {MOST_STRATA:,} at most")
     if sampler == "latin-hypercube" and points * len(parameters) > MOST_STRATA:
         raise InputError(
             f"points = {points:,}: a latin-hypercube of {len(parameters)} parameters keeps their strata in memory, "
@@ -42,14 +79,18 @@ def sample(
     Grid: the last parameter runs fastest; rows that differ from another only in a parameter that does not count there
     are left out, so there may be fewer than stop - start. Random: uniform. Latin hypercube: each parameter's range in
     `points` equal strata, one point in each (McKay et al., Technometrics 21, 1979). Sobol: scrambled (Owen 1998), best
-    with a power of two. Raises `InputError` for a grid without levels.
+    with a power of two. Distinct: Sobol points of a finite space without those that were there already. Raises
+    `InputError` for a grid without levels.
     """
+    counts = None
     if sampler == "grid":
         columns, counts = _grid(parameters, start, stop)
+    elif sampler == DISTINCT:
+        columns = _at_codes(parameters, _distinct(_Space(repr(parameters), parameters), points, seed)[start:stop])
+        stop = start + len(next(iter(columns.values())))
     else:
         unit = _unit(sampler, len(parameters), points, seed, start, stop)
         columns = {name: each.values(unit[:, i]) for i, (name, each) in enumerate(parameters.items())}
-        counts = None
     keep = np.ones(stop - start, dtype=bool)
     holds_of = {name: active(parameters, columns, name) for name in parameters}
     for name, holds in holds_of.items():
@@ -82,6 +123,76 @@ def _grid(
         rest, places[name] = np.divmod(rest, len(levels))
         values[name] = levels[places[name]]
     return {name: values[name] for name in parameters}, places
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Parameters that a cache can tell apart, by all that is written of them."""
+
+    text: str
+    parameters: Mapping[str, Parameter] = field(compare=False)
+
+
+@lru_cache(maxsize=1)
+def _distinct(space: _Space, points: int, seed: int) -> np.ndarray:
+    """Numbers of `points` different designs, int64, in the order in which a Sobol sequence comes to them."""
+    parameters = space.parameters
+    engine = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(seed))
+    taken = np.empty(0, dtype=np.int64)
+    for _ in range(_MOST_STRETCHES):
+        unit = _first(engine, points) if not taken.size else engine.random(points)
+        columns = {name: each.values(np.asarray(unit)[:, i]) for i, (name, each) in enumerate(parameters.items())}
+        taken = _without_repeats(np.concatenate([taken, _canonical(parameters, _codes(parameters, columns))]))[:points]
+        if len(taken) == points:
+            return taken
+    size = finite_size(parameters) or 0
+    if size <= _MOST_LISTED:
+        missed = np.setdiff1d(_canonical(parameters, np.arange(size)), taken)
+        taken = np.concatenate([taken, np.random.default_rng(seed).permutation(missed)])[:points]
+    return taken
+
+
+def _without_repeats(codes: np.ndarray) -> np.ndarray:
+    return codes[np.sort(np.unique(codes, return_index=True)[1])]
+
+
+def _levels(each: Parameter) -> int:
+    return len(each.choices) if isinstance(each, Choice) else int(each.high) - int(each.low) + 1
+
+
+def _codes(parameters: Mapping[str, Parameter], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Number the designs of a finite space, the last parameter fastest."""
+    codes = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
+    for name, each in parameters.items():
+        codes = codes * _levels(each) + _places(each, columns[name])
+    return codes
+
+
+def _places(each: Parameter, values: np.ndarray) -> np.ndarray:
+    if isinstance(each, Choice):
+        place_of = {choice: i for i, choice in enumerate(each.choices)}
+        return np.array([place_of[value] for value in values.tolist()], dtype=np.int64)
+    return values.astype(np.int64) - int(each.low)
+
+
+def _at_codes(parameters: Mapping[str, Parameter], codes: np.ndarray) -> dict[str, np.ndarray]:
+    rest, columns = codes, {}
+    for name, each in reversed(list(parameters.items())):
+        rest, places = np.divmod(rest, _levels(each))
+        columns[name] = each.grid(name)[places] if isinstance(each, Choice) else places + int(each.low)
+    return {name: columns[name] for name in parameters}
+
+
+def _canonical(parameters: Mapping[str, Parameter], codes: np.ndarray) -> np.ndarray:
+    """The number of the same design in which what does not count has its first value."""
+    columns = _at_codes(parameters, codes)
+    holds_of = {name: active(parameters, columns, name) for name in parameters}
+    for name, holds in holds_of.items():
+        if holds is not None:
+            each = parameters[name]
+            first = each.choices[0] if isinstance(each, Choice) else int(each.low)
+            columns[name] = np.where(holds, columns[name], first)
+    return _codes(parameters, columns)
 
 
 def _unit(sampler: str, dimensions: int, points: int, seed: int, start: int, stop: int) -> np.ndarray:

@@ -1,12 +1,13 @@
 """What a study varies: real, whole and chosen parameters, each perhaps only under a condition."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from explorer.documents.columns import column
 from hwbase import InputError, unknown_name
 from hwbase.check import ABSURD, count, number
 
@@ -126,12 +127,26 @@ class Choice:
 Parameter = Real | Integer | Choice
 
 
-def parameter(name: str, given: Any) -> Parameter:
-    """Return what `given` says of the parameter `name`: a parameter; a list, of choices; a tuple, a range (low, high)
-    or (low, high, "log"), of whole numbers where both ends are ints; or a mapping with the fields of one of the three.
+def parameter(name: str, given: Any, read: Callable[[str, Any], Any] | None = None) -> Parameter:
+    """Return the parameter that `given` describes.
 
-    Raises `InputError` for anything else.
+    Parameters
+    ----------
+    name : str
+        The parameter's name.
+    given : Real, Integer, Choice, list, tuple or mapping
+        A list holds choices; a tuple is a range (low, high) or (low, high, "log"), of whole numbers where both ends are
+        ints; a mapping has the fields of one of the three.
+    read : function of (name, value), optional
+        Turns a value as a person writes it ("128 GB/s", "64K") into a number of the column of that name; without one,
+        only the ends of ranges are read, as numbers.
+
+    Raises
+    ------
+    InputError
+        For anything else, and for a value that cannot be read.
     """
+    given = _as_read(name, given, read or (lambda other, value: value))
     if isinstance(given, (Real, Integer, Choice)):
         found: Parameter = given
     elif isinstance(given, Mapping):
@@ -184,6 +199,38 @@ def active(parameters: Mapping[str, Parameter], columns: Mapping[str, np.ndarray
         if above is not None:
             holds &= above
     return holds
+
+
+def _as_read(name: str, given: Any, read: Callable[[str, Any], Any]) -> Any:
+    """The same with every text that stands for a number as that number."""
+
+    def end(value: Any) -> Any:
+        # Ends of ranges are numbers whatever the name says.
+        value = read(name, value)
+        return column(name).read(value) if isinstance(value, str) else value
+
+    def field_of(key: str, value: Any) -> Any:
+        if key in ("low", "high"):
+            return end(value)
+        if key == "choices":
+            return [read(name, each) for each in value] if isinstance(value, (list, tuple)) else value
+        if key == "when" and isinstance(value, Mapping):
+            return {other: _read_each(read, str(other), wanted) for other, wanted in value.items()}
+        return read(name, value) if key == "otherwise" else value
+
+    if isinstance(given, np.ma.MaskedArray):
+        raise InputError(f"parameter {name} is a masked array: expected the values that count, as a list")
+    if isinstance(given, Mapping):
+        return {key: field_of(str(key), value) for key, value in given.items()}
+    if isinstance(given, (Real, Integer, Choice)):
+        return replace(given, **{key: field_of(key, value) for key, value in vars(given).items()})
+    if isinstance(given, tuple):
+        return (*(end(value) for value in given[:2]), *given[2:])
+    return [read(name, value) for value in given] if isinstance(given, (list, np.ndarray)) else given
+
+
+def _read_each(read: Callable[[str, Any], Any], name: str, wanted: Any) -> Any:
+    return [read(name, value) for value in wanted] if isinstance(wanted, (list, tuple)) else read(name, wanted)
 
 
 def _from_mapping(name: str, given: dict[str, Any]) -> Parameter:

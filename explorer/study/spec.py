@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.documents.columns import column
 from explorer.pareto import Direction
 from explorer.study.expressions import parse
 from explorer.study.identity import check_fixed, digest_of
-from explorer.study.sampling import SAMPLERS, check_size, grid_size
+from explorer.study.sampling import DISTINCT, SAMPLERS, check_size, finite_size, grid_size, suited_sampler
 from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
 from explorer.study.targets import Elsewhere, Target, target
 from hwbase import InputError, Record, unknown_name
@@ -40,12 +41,40 @@ _OWN = ("point", "failure", "feasible")
 class Study(Record):
     """What to vary and what to look for; `run` evaluates it.
 
-    `parameters` maps names (settings such as "technology", constants of books, "model.layers", ...) to ranges and
-    choices as `explorer.study.parameter` takes them; `fixed` pins others. `evaluate` is "hardwired", "accelerator",
-    "serving", or a function (`vectorised`: of arrays). `derived` adds columns and `constraints` conditions, both as
-    formulas over columns; `objectives` maps columns to "min" or "max". `sampler` is one of "grid", "random",
-    "latin-hypercube", "sobol", "nsga2" (which needs objectives; `population` points a generation).
-    Making one raises `InputError` for whatever does not fit together.
+    Parameters
+    ----------
+    parameters : mapping
+        Names (settings such as "technology", constants of books, "model.layers", ...) to ranges and choices, as
+        `explorer.study.space.parameter` takes them. Values may have units: ("64 GB/s", "2 TB/s", "log"), ["2K", "64K"].
+    evaluate : str or function
+        "hardwired", "accelerator", "scan", "serving", or a function of the parameters.
+    fixed : mapping
+        Names to values that are the same at all points.
+    derived : mapping
+        Names of further columns to formulas.
+    constraints : mapping
+        Names to conditions, such as "latency_s <= 5 ms"; a point whose value is unknown meets none.
+    objectives : mapping or list
+        Columns to "min" or "max"; a list of columns takes the direction that the registry of columns says is better.
+    sampler : str, optional
+        "grid", "random", "latin-hypercube", "sobol", "distinct" (Sobol points of a finite space, each design once) or
+        "nsga2" (which needs objectives). Without one, a finite space of at most `points` designs is enumerated, a
+        larger one sampled as "distinct", and any other as "sobol"; `drawn_by` says which.
+    points : int
+        Points to evaluate, 1,024 unless given; a grid has as many as it has.
+    seed : int
+        Seed of the sampler.
+    population : int
+        Points of a generation of "nsga2".
+    vectorised : bool, optional
+        Whether the function takes arrays.
+    name, title : str
+        What the study is called.
+
+    Raises
+    ------
+    InputError
+        For whatever does not fit together, and for a value that cannot be read.
     """
 
     parameters: Mapping[str, Any]
@@ -54,7 +83,7 @@ class Study(Record):
     derived: Mapping[str, str] = field(default_factory=dict)
     constraints: Mapping[str, str] = field(default_factory=dict)
     objectives: Mapping[str, Direction] = field(default_factory=dict)
-    sampler: str = "sobol"
+    sampler: str | None = None
     points: int | None = None
     seed: int = 0
     population: int = 64
@@ -63,24 +92,29 @@ class Study(Record):
     title: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.objectives, (list, tuple)):
+            object.__setattr__(self, "objectives", {str(name): _better(str(name)) for name in self.objectives})
         for section in _SECTIONS:
             if not isinstance(getattr(self, section), Mapping):
                 raise InputError(f"{section} = {getattr(self, section)!r}: expected a mapping from names")
         if not self.parameters or len(self.parameters) > MOST_PARAMETERS:
             raise InputError(f"parameters: {len(self.parameters)} given, expected 1 to {MOST_PARAMETERS:,}")
-        space = {str(name): parameter(str(name), given) for name, given in self.parameters.items()}
+        read = _read if self.target.named else None
+        space = {str(name): parameter(str(name), given, read) for name, given in self.parameters.items()}
         check_conditions(space)
         object.__setattr__(self, "parameters", space)
         for section in _SECTIONS[1:]:
             # Copies: what is changed outside afterwards is no part of this study.
             mine = {str(name): _plain(value) for name, value in getattr(self, section).items()}
+            if section == "fixed" and read:
+                mine = {name: read(name, value) for name, value in mine.items()}
             object.__setattr__(self, section, mine)
         for header in ("name", "title"):
             if not isinstance(getattr(self, header), str):
                 raise InputError(f"{header} = {getattr(self, header)!r}: expected a text")
         self._check_names()
         self._check_formulas()
-        if self.sampler not in (*SAMPLERS, SEARCH):
+        if self.sampler not in (None, *SAMPLERS, SEARCH):
             raise unknown_name("sampler", self.sampler, (*SAMPLERS, SEARCH))
         if self.sampler == SEARCH and not self.objectives:
             raise InputError("sampler 'nsga2' needs objectives: expected at least one column with 'min' or 'max'")
@@ -92,6 +126,11 @@ class Study(Record):
     def target(self) -> Target:
         """What is evaluated."""
         return target(self.evaluate, self.vectorised)
+
+    @property
+    def drawn_by(self) -> str:
+        """How points are drawn: the sampler that is named, or the one that suits the space."""
+        return self.sampler or suited_sampler(self.space, DEFAULT_POINTS if self.points is None else self.points)
 
     @property
     def space(self) -> Mapping[str, Parameter]:
@@ -153,8 +192,10 @@ class Study(Record):
                 raise InputError(f"points = {self.points}: the grid has {size:,}; leave points out")
             return int(size)
         points = _whole("points", DEFAULT_POINTS if self.points is None else self.points, 1, MOST_POINTS)
-        check_size(self.space, self.sampler, points)
-        return points
+        if self.drawn_by == "grid":
+            return grid_size(self.space)
+        check_size(self.space, self.drawn_by, points)
+        return min(points, finite_size(self.space) or points) if self.drawn_by == DISTINCT else points
 
     def _check_names(self) -> None:
         both = set(self.space) & set(self.fixed)
@@ -168,6 +209,8 @@ class Study(Record):
             evaluated.check({**{name: [value] for name, value in self.fixed.items()}, **chosen})
         valid = None if evaluated.known is None else evaluated.known(self.fixed)
         for name in (*self.space, *self.fixed):
+            if name in evaluated.renamed:
+                raise _renamed(name, evaluated.renamed[name])
             if valid is not None and name not in valid:
                 raise unknown_name(f"field of {evaluated.name}:", name, valid)
             if name in _OWN or name.startswith("meets "):
@@ -260,6 +303,25 @@ def _whole(name: str, value: Any, low: int, high: int) -> int:
     if np.ndim(value):
         raise InputError(f"{name} = {value!r}: expected a whole number")
     return int(count(name, value, low=low, high=high))
+
+
+def _renamed(old: str, new: str) -> InputError:
+    return InputError(
+        f"parameter {old} is now called {new}, and {old} is what was built: write {new} for {old}, in formulas and "
+        f"objectives too, and {old} for out.{old}"
+    )
+
+
+def _read(name: str, value: Any) -> Any:
+    """A value as a person writes it, as what the column of that name holds."""
+    return column(name).read(value) if isinstance(value, str) else value
+
+
+def _better(name: str) -> Direction:
+    better = column(name).better
+    if better is None:
+        raise InputError(f"objective {name}: which direction is better is not known; expected {name} = 'min' or 'max'")
+    return better
 
 
 def _plain(value: Any) -> Any:

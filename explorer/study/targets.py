@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,9 @@ class Target:
 
     `known` returns the names that may be varied or fixed, given those that are fixed; None takes any name. `needed`
     are names that must be given. `check` raises `InputError` for a value, of those that are fixed or can be chosen
-    by name, that no point can have.
+    by name, that no point can have. `asked` maps parameters that only ask for something to the output that says what
+    came of it; `renamed` maps names of earlier versions to those of today. `named` says that columns, parameters and
+    constants are those of the registry, so that their values may be written with units.
     """
 
     name: str
@@ -34,6 +36,9 @@ class Target:
     known: Callable[[Mapping[str, Any]], set[str]] | None
     needed: frozenset[str] = frozenset()
     check: Callable[[Mapping[str, Sequence[Any]]], None] | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    named: bool = True
 
 
 TARGETS = {
@@ -43,6 +48,8 @@ TARGETS = {
         True,
         closed_forms.hardwired_names,
         check=closed_forms.check_hardwired,
+        asked={closed_forms.CHIPS_ASKED: "chips"},
+        renamed={"chips": closed_forms.CHIPS_ASKED},
     ),
     "accelerator": Target(
         "accelerator",
@@ -83,7 +90,7 @@ def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> T
         raise InputError(f"evaluate = {given!r}: expected one of {', '.join(TARGETS)}, or a function")
     name = given if isinstance(given, str) else _name(function)
     known, needed = _parameters(function)
-    return Target(name, _calls(name, function), bool(vectorised), known, needed)
+    return Target(name, _calls(name, function), bool(vectorised), known, needed, named=False)
 
 
 def _calls(name: str, function: Callable[..., Any]) -> Evaluate:
@@ -102,7 +109,9 @@ def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
     if key in OWN_COLUMNS or key.startswith("meets "):
         raise InputError(f"{what}: every study has a column of this name; choose another")
     try:
-        values = np.asarray(value)
+        values = _in_order(what, value, points)
+    except InputError:
+        raise
     except ValueError:
         raise InputError(f"{what} is a list of lists of different lengths: expected ({points},)") from None
     if values.ndim > 1 or values.size not in (1, points):
@@ -116,6 +125,21 @@ def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
     elif values.dtype.kind == "O":
         values = _uniform(what, values)
     return np.broadcast_to(values, (points,))
+
+
+def _in_order(what: str, value: Any, points: int) -> np.ndarray:
+    """Return an output as an array: what is masked is missing, and a Series is put in the order of the points."""
+    if isinstance(value, pd.Series):
+        order = pd.RangeIndex(points)
+        if not value.index.is_unique or len(value) != points or not value.index.isin(order).all():
+            raise InputError(f"{what} is a Series whose index is not 0 to {points - 1}: expected that, or an array")
+        value = value.reindex(order).to_numpy()
+    if isinstance(value, np.ma.MaskedArray):
+        numbers = value.dtype.kind in "iuf"
+        plain = np.ma.getdata(value).astype(float if numbers else object)
+        plain[np.ma.getmaskarray(value)] = np.nan if numbers else None
+        return plain
+    return np.asarray(value)
 
 
 def _reasons(what: str, values: np.ndarray) -> np.ndarray:

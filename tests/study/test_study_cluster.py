@@ -125,7 +125,7 @@ def test_workers_die_and_results_do_not_change(tmp_path, command, monkeypatch):
     slow = Study(
         {"x": (0.0, 1.0)}, evaluate="study_cases:slow", points=200, objectives={"cost": "min"}, fixed={"wait": 0.01}
     )
-    blocks = Study({"chips": (4, 60), "technology": ["n5", "n3"]}, points=400, objectives={"tco_usd": "min"})
+    blocks = Study({"chips_asked": (4, 60), "technology": ["n5", "n3"]}, points=400, objectives={"tco_usd": "min"})
     search = Study(
         {"x": (0.0, 1.0), "y": (0.0, 1.0)},
         evaluate=study_cases.plane,

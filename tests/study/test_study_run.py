@@ -37,7 +37,7 @@ TROUBLED = study(
 DESIGNS = Study(
     {
         "technology": ["n5", "n3"],
-        "chips": (4, 60),
+        "chips_asked": (4, 60),
         "beside": {"choices": ["gpu"], "when": {"technology": "n3"}},
         "link_bandwidth_bytes_per_s": (64e9, 1e12, "log"),
     },

@@ -85,7 +85,7 @@ def places():
                 "book",
                 "die_formula",
                 "beside",
-                "chips",
+                "chips_asked",
                 "clock_hz",
             ),
         ),

@@ -1,0 +1,30 @@
+"""Inputs of a design space as numbers: texts are read, and what lies in another order or is masked is refused."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.documents.columns import column
+from hwbase import InputError
+
+
+def read_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `inputs` by name as numbers or arrays; texts such as "64 GB/s", alone or in lists, are read.
+
+    Raises `InputError` for a text that cannot be read, a masked array, and Series whose indices differ: rows are taken
+    by their place, and would not be those of one design.
+    """
+    indices: dict[str, pd.Index] = {}
+    for name, values in inputs.items():
+        if isinstance(values, np.ma.MaskedArray):
+            raise InputError(f"{name} is a masked array: expected numbers alone (leave masked points out)")
+        if np.ndim(values) == 1:
+            indices[name] = values.index if isinstance(values, pd.Series) else pd.RangeIndex(len(values))
+    if any(isinstance(values, pd.Series) for values in inputs.values()):
+        first = next(iter(indices))
+        for name, index in indices.items():
+            if len(index) == len(indices[first]) and not index.equals(indices[first]):
+                raise InputError(f"{name} has another index than {first}: expected Series of one index, or arrays")
+    return {name: column(name).read(values) for name, values in inputs.items()}
