@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from explorer.commands.arguments import parse_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.terminal import show_frame
-from explorer.documents.numbers import compact, counted
+from explorer.documents.columns import column, readable
+from explorer.documents.numbers import counted
 from explorer.pareto import Dominators, front
 from explorer.study.result import StudyResult, on_disk
 from explorer.study.spec import Study, example_names, load_study, study_from
@@ -77,7 +78,8 @@ class Live:
         best = []
         for name, direction in self._study.objectives.items():
             values = self.front[name].to_numpy(dtype=float)
-            best.append(f"{name} {compact(np.nanmin(values) if direction == 'min' else np.nanmax(values))}")
+            value = np.nanmin(values) if direction == "min" else np.nanmax(values)
+            best.append(f"{column(name).label} {column(name).text(value)}")
         return f"front {len(self.front):,}: {', '.join(best)}"
 
 
@@ -166,14 +168,17 @@ def _explain(console: Console, found: Dominators, study: Study) -> None:
         place = "no point of the front beats it" if broken else "it is on the front: no other point beats it"
         console.print(f"point {point}: {place}", highlight=False)
         return
-    gains = {name: [_share(gain) for gain in better[f"{name}_better_by"]] for name in study.objectives}
+    gains = {column(name).label: [_share(gain) for gain in better[f"{name}_better_by"]] for name in study.objectives}
     shown = pd.DataFrame({"front point": [str(label) for label in better["point"]], **gains}).head(_SHOWN)
     those = "point of the front beats" if len(better) == 1 else "points of the front beat"
     show_frame(console, f"{len(better):,} {those} point {point}; how much better each is", shown)
     best = better.iloc[0]
     objectives = [(name, found.point[name], best[name]) for name in study.objectives]
     inputs = [(name, found.point[name], best[name]) for name in study.space if name not in study.objectives]
-    rows = [(name, _cell(mine), _cell(theirs)) for name, mine, theirs in (*objectives, *inputs)]
+    rows = [
+        (column(name).label, column(name).text(mine), column(name).text(theirs))
+        for name, mine, theirs in (*objectives, *inputs)
+    ]
     # What is the same in both explains nothing.
     rows = [row for i, row in enumerate(rows) if row[1] != row[2] or i < len(objectives)]
     head = ["", f"point {point}", f"front point {int(best['point'])}"]
@@ -182,10 +187,6 @@ def _explain(console: Console, found: Dominators, study: Study) -> None:
 
 def _share(gain: float) -> str:
     return "-" if gain != gain else "from 0" if np.isinf(gain) else f"{gain:.1%}"
-
-
-def _cell(value: Any) -> str:
-    return compact(value) if value is not None else "-"
 
 
 def open_result(folder: str | Path) -> StudyResult:
@@ -238,10 +239,10 @@ def _tell(result: StudyResult, as_json: bool) -> None:
             show_frame(console, "Failures", failures)
         if not summary["trouble"]:
             best, knee = result.front(), result.knee()
-            values = [(name, _cell(knee[name])) for name in _columns(result)]
+            values = [(column(name).label, column(name).text(knee[name])) for name in _columns(result)]
             inputs = pd.DataFrame(values, columns=["the knee", "value"])
             show_frame(console, f"Point {knee['point']}, the knee of the front", inputs)
-            shown = _thinned(best[["point", *result.study.objectives]])
+            shown = readable(_thinned(best[[*dict.fromkeys(("point", *result.study.objectives))]]))
             show_frame(console, f"Front: {counted(len(best), 'point')}, {len(shown)} shown", shown)
         if result.out:
             console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True, markup=False)
@@ -255,7 +256,7 @@ def _tell(result: StudyResult, as_json: bool) -> None:
 
 
 def _columns(result: StudyResult) -> list[str]:
-    return [*result.study.objectives, *result.study.space]
+    return [name for name in result.shown_columns() if name != "point"]
 
 
 def _thinned(best: pd.DataFrame) -> pd.DataFrame:

@@ -110,6 +110,11 @@ class Column:
             return context_label(value)
         return _STYLES.get(self.style, compact)(value)
 
+    def cell_of(self, value: Any, scale: float) -> str:
+        """Return a value as a cell below the heading of `scaled`, which divides it by `scale`."""
+        plain_value = scale == 1.0 or isinstance(value, str) or _is_missing(value)
+        return self.cell(value if plain_value else value / scale)
+
     def text(self, value: Any) -> str:
         """Return a value with its unit, as it stands alone: "567.6 µs", "$59.25 M"."""
         if _is_missing(value):
@@ -201,9 +206,7 @@ def readable(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> pd.
         heading = entry.heading
         # Two columns of one label are told apart by their names.
         heading = f"{heading} ({name})" if heading in shown else heading
-        shown[heading] = [
-            entry.cell(value if isinstance(value, str) or scale == 1.0 else value / scale) for value in frame[name]
-        ]
+        shown[heading] = [entry.cell_of(value, scale) for value in frame[name]]
     return pd.DataFrame(shown)
 
 
@@ -241,7 +244,7 @@ def _column(name: str) -> Column:
         entry = replace(listed[last], name=name)
     else:
         ending = next((end for end in endings if last.endswith(end) and last != end.strip("_")), "")
-        label = words(last.removesuffix(ending)) if ending else words(last)
+        label = "all" if last == "*" else words(last.removesuffix(ending))
         unit = endings.get(ending) or counted.get(last.rpartition("_")[2], "1")
         entry = Column(label, unit, name=name)
     return replace(entry, label=f"{heads.get(head, words(head))}: {entry.label}") if head else entry

@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 import hwsim
+from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.files import write_document
-from explorer.documents.numbers import MISSING, compact, counted, mass, percent
+from explorer.documents.numbers import MISSING, counted, mass, percent
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.sources import BookUse, book_use, reproduction
 from explorer.documents.tables import Column, Table
@@ -46,7 +46,7 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
     digest = f"Study digest {result.digest}: equal digests have equal results, point by point."
     return Document(
         study.title or study.name,
-        f"{counted(len(result.frame), 'point')}, varied in {', '.join(study.space)}.",
+        f"{counted(len(result.frame), 'point')}, varied in {', '.join(_labels(study.space))}.",
         sections(
             Section("brief", "In brief", (*([f"{trouble}."] if trouble else []), *_brief(result, trouble))),
             *found,
@@ -91,7 +91,7 @@ def _chosen(result: StudyResult) -> dict[str, pd.Series]:
     chosen = {"the knee": result.knee()}
     for name, direction in result.study.objectives.items():
         place = best[name].idxmin() if direction == "min" else best[name].idxmax()
-        chosen[f"best {name}"] = best.loc[place]  # type: ignore[call-overload]
+        chosen[f"best {column(name).label}"] = best.loc[place]  # type: ignore[call-overload]
     return chosen
 
 
@@ -110,8 +110,8 @@ def _scope_section(result: StudyResult, cost: CostAnswer) -> Section:
 def _best_table(result: StudyResult) -> Table:
     """The points to choose from, side by side."""
     chosen = _chosen(result)
-    names = ["point", *result.study.objectives, *result.study.space, *result.study.derived]
-    rows = tuple((name, *(_cell(row[name]) for row in chosen.values())) for name in names)
+    names = [*result.shown_columns(), *(name for name in result.study.derived if name not in result.study.objectives)]
+    rows = tuple((column(name).label, *(column(name).text(row[name]) for row in chosen.values())) for name in names)
     return Table("Points to choose from", (Column("", numeric=False), *(Column(head) for head in chosen)), rows)
 
 
@@ -120,14 +120,14 @@ def _front_section(result: StudyResult) -> Section:
     table = _front_table(result)
     figures: list[Figure] = []
     for i, (across, up) in enumerate(list(combinations(study.objectives, 2))[:_PAIRS]):
-        caption = f"{up} over {across}: feasible points (a sample), the front, the knee"
+        caption = f"{column(up).label} over {column(across).label}: feasible points (a sample), the front, the knee"
         figures.append(Figure(f"front-{i}", partial(front_scatter, result, across, up), caption, table, 1))
     if len(best) > 1:
         caption = "The front along every objective and parameter, a line a point; its ends stand at the axes"
         figures.append(Figure("front-along", partial(front_along, result), caption, table, 1))
     text = (
         f"{counted(len(best), 'point')} that no other feasible point beats in all of "
-        f"{', '.join(f'{name} ({direction})' for name, direction in study.objectives.items())}."
+        f"{', '.join(f'{column(name).label} ({direction})' for name, direction in study.objectives.items())}."
     )
     return Section("front", "The front", (text, *figures, table))
 
@@ -135,10 +135,13 @@ def _front_section(result: StudyResult) -> Section:
 def _front_table(result: StudyResult) -> Table:
     best = result.front()
     step = -(-len(best) // _ROWS)
-    names = ["point", *result.study.objectives, *result.study.space]
-    rows = tuple(tuple(_cell(row[name]) for name in names) for _, row in best.iloc[::step].iterrows())
-    kinds = [not isinstance(result.study.space.get(name), Choice) for name in names]
-    columns = tuple(Column(name, numeric=kind) for name, kind in zip(names, kinds, strict=True))
+    rows_shown = best.iloc[::step]
+    scaled = {name: column(name).scaled(best[name]) for name in result.shown_columns()}
+    cells = {
+        name: [entry.cell_of(value, scale) for value in rows_shown[name]] for name, (entry, scale) in scaled.items()
+    }
+    rows = tuple(zip(*cells.values(), strict=True))
+    columns = tuple(entry for entry, _ in scaled.values())
     shown = f"{len(rows)} of {len(best):,} points" if step > 1 else "all its points"
     return Table(f"The front, {shown}", columns, rows)
 
@@ -147,17 +150,17 @@ def _driver_section(result: StudyResult) -> Section:
     table = drivers(result)
     objectives = list(result.study.objectives)
     rows = tuple(
-        (str(name), *(MISSING if row[o] != row[o] else percent(row[o]) for o in objectives))
+        (column(str(name)).label, *(MISSING if row[o] != row[o] else percent(row[o]) for o in objectives))
         for name, row in table.iterrows()
     )
-    columns = (Column("parameter", numeric=False), *(Column(name) for name in objectives))
+    columns = (Column("parameter", numeric=False), *(Column(column(name).label) for name in objectives))
     shares = Table("Share of the variance that a parameter explains alone", columns, rows)
     caption = "Share of each objective's variance over the feasible points that a parameter explains alone"
     text = (
         "What is missing to 100 % comes from parameters together. Where constraints cut the space, parameters go along "
         "with each other, and a share may be another's."
     )
-    if result.study.sampler == "nsga2":
+    if result.study.drawn_by == "nsga2":
         text += " A search looks where it is good: the shares are of the points that it asked for."
     figure = Figure("drivers", partial(driver_bars, table, objectives), caption, shares, 1)
     return Section("drivers", "What drives it", (text, figure), short=False)
@@ -166,21 +169,27 @@ def _driver_section(result: StudyResult) -> Section:
 def _space_table(result: StudyResult) -> Table:
     rows = []
     for name, each in result.study.space.items():
+        text = column(name).text
         if isinstance(each, Choice):
-            kind, values = "choice", ", ".join(_cell(value) for value in each.choices)
+            kind, values = "choice", ", ".join(text(value) for value in each.choices)
         else:
             kind = "whole number" if isinstance(each, Integer) else "number"
-            values = f"{compact(each.low)} to {compact(each.high)}{', logarithmic' if each.log else ''}"
+            values = f"{text(each.low)} to {text(each.high)}{', logarithmic' if each.log else ''}"
         when = " and ".join(f"{other} = {value}" for other, value in each.when.items())
-        rows.append((name, kind, values, when or "always"))
-    heads = ("parameter", "kind", "values", "counts when")
+        rows.append((column(name).label, name, kind, values, when or "always"))
+    heads = ("parameter", "name", "kind", "values", "counts when")
     return Table("Parameters", tuple(Column(head, numeric=False) for head in heads), tuple(rows))
 
 
 def _fixed_table(result: StudyResult) -> Iterable[Table]:
     if result.study.fixed:
-        rows = tuple((name, _cell(value)) for name, value in result.study.fixed.items())
-        yield Table("Fixed", (Column("field", numeric=False), Column("value", numeric=False)), rows)
+        rows = tuple((column(name).label, name, column(name).text(value)) for name, value in result.study.fixed.items())
+        heads = ("parameter", "name", "value")
+        yield Table("Fixed", tuple(Column(head, numeric=False) for head in heads), rows)
+
+
+def _labels(names: Iterable[str]) -> list[str]:
+    return [column(name).label for name in names]
 
 
 def _books(result: StudyResult) -> tuple[BookUse, ...]:
@@ -193,11 +202,3 @@ def _books(result: StudyResult) -> tuple[BookUse, ...]:
     named = [hwsim.technology_book(name) if name else hwsim.technology_book() for name in processes]
     uses = [book_use("cost and carbon", costs), book_use("machine", hwsim.design_book())]
     return (*uses, *(book_use("technology", book) for book in named))
-
-
-def _cell(value: Any) -> str:
-    if value is None or value != value:
-        return MISSING
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, bool) else compact(value)

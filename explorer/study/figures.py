@@ -1,12 +1,15 @@
 """Pictures of a study: its front between two objectives, along all of them, and what drives them."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.documents.numbers import MISSING, compact
+from explorer.documents.columns import column
+from explorer.documents.numbers import MISSING
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice
@@ -47,15 +50,15 @@ def _levelled(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _share(column: pd.Series, y: np.ndarray, chosen: bool) -> float:
+def _share(values: pd.Series, y: np.ndarray, chosen: bool) -> float:
     variance = y.var() if y.size else 0.0
     if y.size < 2 * _FEWEST or not np.ptp(y) > _ROUNDING * np.abs(y).max():
         return float("nan")
-    codes, kinds = pd.factorize(column)
+    codes, kinds = pd.factorize(values)
     if not chosen and len(kinds) > _BINS:
         bins = int(np.clip(y.size // (2 * _FEWEST), 2, _BINS))
-        edges = np.quantile(column.to_numpy(dtype=float), np.linspace(0.0, 1.0, bins + 1)[1:-1])
-        codes = np.searchsorted(edges, column.to_numpy(dtype=float), side="right")
+        edges = np.quantile(values.to_numpy(dtype=float), np.linspace(0.0, 1.0, bins + 1)[1:-1])
+        codes = np.searchsorted(edges, values.to_numpy(dtype=float), side="right")
     known = codes >= 0
     counts = np.bincount(codes[known])
     means = np.bincount(codes[known], weights=y[known]) / np.maximum(counts, 1)
@@ -82,37 +85,41 @@ def front_scatter(result: StudyResult, across: str, up: str) -> go.Figure:
     if len(cloud) > _CLOUD:
         cloud = cloud.sample(_CLOUD, random_state=0)
     best = best.sample(_MOST_FRONT, random_state=0) if len(best) > _MOST_FRONT else best
-    said = f"point %{{customdata}}<br>{across} %{{x:.4g}}<br>{up} %{{y:.4g}}<extra></extra>"
-    drawn = figure(f"{up} over {across}", _HEIGHT_PX)
+    (x_column, x_scale), (y_column, y_scale) = (column(name).scaled(best[name]) for name in (across, up))
+    hover = (
+        f"point %{{customdata}}<br>{text(x_column.heading)} %{{x:.4g}}<br>{text(y_column.heading)} %{{y:.4g}}"
+        "<extra></extra>"
+    )
+    drawn = figure(f"{column(up).label} over {column(across).label}", _HEIGHT_PX)
     drawn.add_scatter(
-        x=rounded(cloud[across]),
-        y=rounded(cloud[up]),
+        x=rounded(cloud[across] / x_scale),
+        y=rounded(cloud[up] / y_scale),
         mode="markers",
         name="feasible points",
         marker={"size": 4, "color": GREY, "opacity": 0.5},
         hoverinfo="skip",
     )
     drawn.add_scatter(
-        x=rounded(best[across]),
-        y=rounded(best[up]),
+        x=rounded(best[across] / x_scale),
+        y=rounded(best[up] / y_scale),
         customdata=best["point"].tolist(),
         mode="markers",
         name="front",
         marker={"size": 7, "color": BLUE, "symbol": "circle"},
-        hovertemplate=said,
+        hovertemplate=hover,
     )
     drawn.add_scatter(
-        x=[float(knee[across])],
-        y=[float(knee[up])],
+        x=[float(knee[across] / x_scale)],
+        y=[float(knee[up] / y_scale)],
         customdata=[int(knee["point"])],
         mode="markers",
         name="knee",
         marker={"size": 13, "color": RED, "symbol": "star"},
-        hovertemplate=said,
+        hovertemplate=hover,
     )
     points = pd.concat([cloud, best[[across, up]]])
-    drawn.update_xaxes(title_text=text(across), type=_scale(points[across]))
-    drawn.update_yaxes(title_text=text(up), type=_scale(points[up]), automargin=True)
+    drawn.update_xaxes(title_text=text(x_column.heading), type=_scale(points[across]))
+    drawn.update_yaxes(title_text=text(y_column.heading), type=_scale(points[up]), automargin=True)
     return drawn
 
 
@@ -131,7 +138,7 @@ def front_along(result: StudyResult) -> go.Figure:
         each = result.study.space.get(name)
         values, ends[name] = _along(best[name], list(each.choices) if isinstance(each, Choice) else None)
         places[name] = pd.Series(values, index=best.index)
-    axes = [text(name) for name in names]
+    axes = [text(heading) for heading in distinct_labels(names)]
     drawn = figure("The front, a line a point", _HEIGHT_PX + _ROW_PX * 4)
     across, up = [], []
     for label in lines.index:
@@ -147,7 +154,7 @@ def front_along(result: StudyResult) -> go.Figure:
         mode="lines+markers",
         name="knee",
         line={"color": RED, "width": 3},
-        customdata=[str(knee[name]) for name in names],
+        customdata=[column(name).text(knee[name]) for name in names],
         hovertemplate="%{x}: %{customdata}<extra>knee</extra>",
     )
     for i, (axis, name) in enumerate(zip(axes, names, strict=True)):
@@ -160,22 +167,30 @@ def front_along(result: StudyResult) -> go.Figure:
     return drawn
 
 
-def _along(column: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray, tuple[str, str]]:
+def _along(values_of: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray, tuple[str, str]]:
     """Places in [0, 1] along an axis, and what stands at its two ends."""
     if choices is not None:
-        there = set(column.dropna())
+        there = set(values_of.dropna())
         kinds = [choice for choice in choices if choice in there]
-        places = column.map({kind: i / max(len(kinds) - 1, 1) for i, kind in enumerate(kinds)})
+        places = values_of.map({kind: i / max(len(kinds) - 1, 1) for i, kind in enumerate(kinds)})
         return places.to_numpy(dtype=float), (str(kinds[0]), str(kinds[-1]) if len(kinds) > 1 else "")
-    values = column.to_numpy(dtype=float)
+    values = values_of.to_numpy(dtype=float)
     if np.isnan(values).all():
         # It counts at no point of the front.
         return values, (MISSING, "")
     low, high = np.nanmin(values), np.nanmax(values)
-    level: np.ndarray = np.log(values) if _scale(column) == "log" else values
+    level: np.ndarray = np.log(values) if _scale(values_of) == "log" else values
     bottom, top = np.nanmin(level), np.nanmax(level)
     spread = (level - bottom) / (top - bottom) if top > bottom else np.full(len(level), 0.5)
-    return spread, (compact(low, 3), compact(high, 3) if high > low else "")
+    write = column(str(values_of.name)).text
+    return spread, (write(low), write(high) if high > low else "")
+
+
+def distinct_labels(names: Iterable[str]) -> list[str]:
+    """Return the label of each column, with its name where two labels are alike."""
+    labels = [(name, column(name).label) for name in names]
+    counts = Counter(label for _, label in labels)
+    return [f"{label} ({name})" if counts[label] > 1 else label for name, label in labels]
 
 
 def driver_bars(table: pd.DataFrame, objectives: list[str]) -> go.Figure:
@@ -185,9 +200,9 @@ def driver_bars(table: pd.DataFrame, objectives: list[str]) -> go.Figure:
     for i, name in enumerate(objectives):
         colour, pattern = _STYLES[i % len(_STYLES)]
         drawn.add_bar(
-            y=list(order),
+            y=[text(label) for label in distinct_labels(map(str, order))],
             x=[None if np.isnan(v) else float(v) for v in table.loc[order, name]],
-            name=text(name),
+            name=text(column(name).label),
             orientation="h",
             marker=fill(colour, pattern),
             hovertemplate="%{y}: %{x:.1%}<extra></extra>",
@@ -198,12 +213,12 @@ def driver_bars(table: pd.DataFrame, objectives: list[str]) -> go.Figure:
     return drawn
 
 
-def rounded(column: pd.Series) -> list[float]:
+def rounded(values: pd.Series) -> list[float]:
     """Return numbers to the digits that a picture shows, so that pages stay small."""
-    return [float(f"{value:.5g}") for value in column.to_numpy(dtype=float)]
+    return [float(f"{value:.5g}") for value in values.to_numpy(dtype=float)]
 
 
-def _scale(column: pd.Series) -> str:
+def _scale(values: pd.Series) -> str:
     """A logarithmic axis for positive numbers that span a factor of ten or more."""
-    low, high = column.min(), column.max()
+    low, high = values.min(), values.max()
     return "log" if low > 0 and high >= 10.0 * low else "linear"

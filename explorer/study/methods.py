@@ -2,6 +2,7 @@
 
 import costmodel
 import hwsim
+from explorer.documents.columns import column
 from explorer.documents.document import Method
 from explorer.documents.methods import cost_methods, reading_methods
 from explorer.documents.numbers import counted
@@ -59,7 +60,7 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]
         found.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
     if study.objectives:
-        wanted = ", ".join(f"{name} ({direction})" for name, direction in study.objectives.items())
+        wanted = ", ".join(f"{column(name).label} ({direction})" for name, direction in study.objectives.items())
         found.append(
             Method(
                 "Front and knee",

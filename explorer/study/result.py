@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.columns import readable
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
@@ -166,10 +167,16 @@ class StudyResult(Record):
         rows = [] if self.trouble() else [plain_row(row) for _, row in self.front().iterrows()]
         return {**self.study.to_dict(), "summary": self.summary(), "front": rows}
 
+    def shown_columns(self) -> list[str]:
+        """Return what tells designs apart for a reader: the point, objectives, parameters, what was built of them."""
+        asked = self.study.target.asked
+        built = [asked[name] for name in self.study.space if asked.get(name) in self.frame]
+        return [*dict.fromkeys(("point", *self.study.objectives, *self.study.space, *built))]
+
     def _repr_html_(self) -> str:
-        if self.trouble():
-            return self.frame.head(_SHOWN).to_html(index=False, escape=True)
-        return self.front().head(_SHOWN).to_html(index=False, escape=True)
+        rows = self.frame if self.trouble() else self.front()[self.shown_columns()]
+        more = f"<p>{_SHOWN} of {len(rows):,} rows</p>" if len(rows) > _SHOWN else ""
+        return readable(rows.head(_SHOWN)).to_html(index=False, escape=True) + more
 
 
 def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:

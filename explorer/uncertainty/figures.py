@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from explorer.documents.columns import column
 from explorer.documents.numbers import pretty_unit
 from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
@@ -20,40 +21,25 @@ _LABEL_CHARS = 26
 _MANY_DECADES = 1e3
 #: Points of a drawn distribution.
 _DRAWN = np.linspace(0.0, 100.0, 401)
-LABELS = {
-    "tco_ratio": "GPU cost over hardwired",
-    "carbon_ratio": "GPU carbon over hardwired",
-    "versus_usd_per_token_ratio": "second machine's dollars per token over the first's",
-    "versus_carbon_per_token_ratio": "second machine's carbon per token over the first's",
-    "tokens_per_s": "tokens per second",
-    "latency_s": "time of a token [s]",
-    "energy_j_per_token": "energy per token [J]",
-    "die_area_mm2": "die [mm²]",
-    "power_w": "power of a system [W]",
-    "masks_usd": "masks [$]",
-    "nre_usd": "masks and design [$]",
-    "tco_usd": "TCO [$]",
-    "usd_per_million_tokens": "dollars per million tokens",
-    "carbon_t": "carbon [t]",
-    "kg_per_million_tokens": "carbon per million tokens [kg]",
-    "gpus": "GPUs that match",
-    "gpu_tco_usd": "GPU TCO [$]",
-    "gpu_usd_per_million_tokens": "GPU dollars per million tokens",
-    "gpu_carbon_t": "GPU carbon [t]",
-}
 
 
 def label(name: str) -> str:
-    """Return what an output is called on a page."""
+    """Return what an output is called on a page, with its unit."""
     own, _, plain_name = name.rpartition(OTHER)
-    said = LABELS.get(plain_name, plain_name.replace("_", " "))
-    return f"second machine: {said}" if own or name.startswith(OTHER) else said
+    heading = column(plain_name).heading
+    return f"second machine: {heading}" if own or name.startswith(OTHER) else heading
+
+
+def factor_label(name: str) -> str:
+    """Return what a factor is called on a page: the constants in it."""
+    parts = name.split(" + ")
+    return " + ".join(part if part.endswith(" more") else column(part).label for part in parts)
 
 
 def titled(name: str) -> str:
     """Return the label with a capital."""
-    said = label(name)
-    return said[:1].upper() + said[1:]
+    heading = label(name)
+    return heading[:1].upper() + heading[1:]
 
 
 def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
@@ -179,7 +165,7 @@ def _ticks(low: float, high: float) -> list[float]:
 def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
     """Return percentiles of an output over the number of draws that they are taken from."""
     drawn = figure(f"Percentiles over draws: {label(output)}", _HEIGHT_PX)
-    for number, name in enumerate(column for column in table if column != "samples"):
+    for number, name in enumerate(each for each in table if each != "samples"):
         colour, dash, _ = style(number)
         drawn.add_scatter(
             x=table["samples"],
@@ -195,6 +181,5 @@ def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
 
 
 def _wrapped(name: str) -> str:
-    """Return a factor's name as words, in lines that leave room for the bars."""
-    said = name.replace("_", " ").replace(".*", ", all").replace(".", " ")
-    return "<br>".join(text(line) for line in textwrap.wrap(said, _LABEL_CHARS))
+    """Return a factor's label in lines that leave room for the bars."""
+    return "<br>".join(text(line) for line in textwrap.wrap(factor_label(name), _LABEL_CHARS))

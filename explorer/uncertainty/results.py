@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from explorer.documents.columns import column
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
@@ -181,7 +182,9 @@ class Uncertainty(Record):
         }
 
     def _repr_html_(self) -> str:
-        return self.percentiles().to_html(index=False, escape=True)
+        frame = self.percentiles().set_index("output")
+        rows = [[column(str(name)).label, *(column(str(name)).text(v) for v in row)] for name, row in frame.iterrows()]
+        return pd.DataFrame(rows, columns=["output", *frame.columns]).to_html(index=False, escape=True)
 
     def _known(self, output: str) -> None:
         if output not in self.rows:

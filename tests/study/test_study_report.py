@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from explorer.documents.columns import column
 from explorer.study import Study, StudyResult, example_names, load_study
 from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from hwbase import InputError
@@ -146,6 +147,6 @@ def test_figures_show_what_they_are_asked_for(result):
     assert sorted(scatter.data[1].customdata) == sorted(best["point"])
     along = front_along(result)
     assert list(along.data[1].x) == ["cost", "speed", "x", "y", "kind"]
-    assert along.data[1].customdata[0] == str(knee["cost"])
+    assert along.data[1].customdata[0] == column("cost").text(knee["cost"])
     bars = driver_bars(drivers(result), list(GOALS))
     assert len(bars.data) == 2 and set(bars.data[0].y) == {"x", "y", "kind"}

@@ -109,7 +109,7 @@ def test_ways_to_say_a_parameter(given_as, expected):
         ((0.0, float("inf")), "x.high = inf"),
         ((0.0, 1.0, "log"), "expected a number > 0 on a log scale"),
         ((-1, 1, "log"), "expected a number > 0 on a log scale"),
-        (("1", "2"), "x.low = '1'"),
+        (("one", "2"), "x = 'one': expected a finite number"),
         ((True, 2), "x.low = True"),
         (([1, 2], [3, 4]), "low and high are lists"),
         ({"low": 1}, "x.high is missing"),
