@@ -93,7 +93,8 @@ def _read_text(name: str, text: str, unit: str) -> float:
         value = float("inf")
     if not np.isfinite(value) or tail[:1] in (",", ".", "_"):
         example = f" or '18 {unit}'" if unit != units.DIMENSIONLESS else " or '64K'"
-        raise InputError(f"{name} = {text[:_SHOWN]!r}: expected a finite number such as '18'{example}")
+        shown = text if text.strip().lower() in ("nan", "inf", "-inf") else repr(text[:_SHOWN])
+        raise InputError(f"{name} = {shown}: expected a finite number such as '18'{example}")
     scale, rest = SUFFIXES.get(tail[:1].lower()), tail[1:].strip()
     if scale is not None and unit in _COUNTED and rest in ("", unit):
         return value * scale
