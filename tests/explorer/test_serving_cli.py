@@ -172,7 +172,7 @@ INTERRUPTED = """
 import os, signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job may have it ignored
 import hwsim
-from explorer import cli
+from explorer.commands import app as cli
 
 serve = hwsim.serve
 

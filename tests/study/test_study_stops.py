@@ -98,7 +98,7 @@ def test_a_stop_while_columns_are_levelled(written, tmp_path, monkeypatch):
 
 LIMITED = """
 import resource, signal, sys
-from explorer import cli
+from explorer.commands import app as cli
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 limit = int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
