@@ -1,4 +1,4 @@
-"""Notices when a user's own file hides one of our packages: `models` is a common name."""
+"""A check that no file of the user hides one of our packages: `models` is a common name."""
 
 import importlib.util
 from pathlib import Path
@@ -13,8 +13,8 @@ def refuse_shadows() -> None:
         spec = importlib.util.find_spec(name)
         origin = Path(spec.origin).resolve() if spec and spec.origin else None
         if origin is None or origin.parent.parent != home:
-            found = origin or "nothing that can be imported"
+            place = origin or "nothing that can be imported"
             raise ImportError(
-                f"hwsim brings its own package named {name!r}, but Python finds {found} first: "
+                f"hwsim brings its own package named {name!r}, but Python finds {place} first: "
                 f"rename that file, or run from another folder"
             ) from None

@@ -18,13 +18,13 @@ from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec
 
-#: More chips than this is not a machine anyone would build; asked for, it is a mistake in the input.
+#: Most chips of a machine; a design that needs more is taken for a mistake in the input.
 MOST_CHIPS = 65536
 
 
 @dataclass(frozen=True)
 class Block(Record):
-    """One block of a chip. `static_w` is drawn always, `dynamic_w` on top of it when the block is always busy."""
+    """One block of a chip. It always draws `static_w`, and `dynamic_w` more while it is busy."""
 
     name: str
     area_mm2: Number
@@ -40,7 +40,7 @@ class Block(Record):
 
 @dataclass(frozen=True)
 class Chip(Record):
-    """A chip as its blocks. `hn_weights` is the number of weights in its HN array."""
+    """A chip as a list of blocks. `hn_weights` is the number of weights in its HN array."""
 
     blocks: tuple[Block, ...]
     reticle_area_mm2: Number
@@ -74,9 +74,9 @@ class Chip(Record):
 
 
 def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> Chip:
-    """Return the chip of `design` that holds its share of `model`: every block sized from what it has to do.
+    """Return the chip of `design` that holds its share of `model`, every block sized from its load.
 
-    HN array: Hardwired-Neurons for every matrix on the chip, standing power per area from the technology. VEX: its
+    HN array: Hardwired-Neurons for every matrix on the chip, static power per area from the technology. VEX: its
     multiply-accumulate units. Attention buffer: two-port SRAM, read energy x bandwidth. Interconnect engine: links to
     the other chips of the row and column, both directions busy. HBM PHY: per stack.
     """
@@ -130,13 +130,13 @@ def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
 def grid_for(chips: Number) -> tuple[Number, Number]:
     """Return (rows, columns) of the nearly square grid with at least `chips` chips; rows are a power of two.
 
-    Raises `InputError` for what is not a whole number of chips.
+    Raises `InputError` if `chips` is not a whole number >= 1.
 
     >>> grid_for(16), grid_for(24)
     ((4, 4), (4, 6))
     """
     n = np.asarray(count("chips", chips), dtype=float)
-    # The power of two nearest to the side of the square; half-way goes down, so a grid is wide rather than tall.
+    # The power of two nearest to the side of the square. Halfway rounds down: a grid is wide rather than tall.
     rows = 2.0 ** np.ceil(np.log2(np.maximum(n, 1.0)) / 2.0 - 0.5)
     columns = np.ceil(n / rows)
     return (rows, columns) if n.ndim else (int(rows), int(columns))
@@ -145,31 +145,31 @@ def grid_for(chips: Number) -> tuple[Number, Number]:
 def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> HardwiredDesign:
     """Return `design` with the smallest nearly square grid whose dies fit the reticle; broadcasts.
 
-    Raises `InputError` if the blocks beside the HN array alone overfill the reticle, or the machine would need more
-    than `MOST_CHIPS`.
+    Raises `InputError` if the other blocks leave no room for the HN array, or the machine needs more than
+    `MOST_CHIPS`.
     """
-    grown, fits = fit_grid(model, design, technology)
+    fitted, fits = fit_grid(model, design, technology)
     if np.all(fits):
-        return grown
-    chip = build_chip(model, grown, technology)
-    beside, reticle, chips, fits = np.broadcast_arrays(
-        chip.area_mm2 - chip.block("HN array").area_mm2, chip.reticle_area_mm2, grown.chips, fits
+        return fitted
+    chip = build_chip(model, fitted, technology)
+    other_mm2, reticle_mm2, chips, fits = np.broadcast_arrays(
+        chip.area_mm2 - chip.block("HN array").area_mm2, chip.reticle_area_mm2, fitted.chips, fits
     )
-    # The first that does not fit stands for all.
-    beside, reticle, chips = beside[~fits].flat[0], reticle[~fits].flat[0], chips[~fits].flat[0]
-    if beside < reticle:
+    # Report the first that does not fit.
+    other_mm2, reticle_mm2, chips = other_mm2[~fits].flat[0], reticle_mm2[~fits].flat[0], chips[~fits].flat[0]
+    if other_mm2 < reticle_mm2:
         raise InputError(f"{model.name} needs more than {chips:,.0f} chips: expected at most {MOST_CHIPS:,}")
     raise InputError(
-        f"{model.name} on {chips:,.0f} chips: the blocks beside the HN array take {beside:,.0f} mm2, "
-        f"expected less than the reticle's {reticle:,.0f} mm2"
+        f"{model.name} on {chips:,.0f} chips: the blocks beside the HN array take {other_mm2:,.0f} mm2, "
+        f"expected less than the reticle's {reticle_mm2:,.0f} mm2"
     )
 
 
 def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[HardwiredDesign, Number]:
     """Return (`design` with the smallest nearly square grid whose dies fit the reticle, whether there is one).
 
-    The HN array is shared out over the chips, the other blocks stand on every chip, and a larger grid needs more links
-    on each: grow until it fits. Where nothing fits, the grid is the last that was tried. Broadcasts.
+    The chips share the HN array, every chip has the other blocks, and a larger grid needs more links on each chip.
+    The grid grows until the die fits. Where no grid fits, the last one tried is returned. Broadcasts.
     """
     needed: Number = 1.0
     hopeless: Number = False

@@ -19,9 +19,9 @@ from hwsim.weights import WeightFormat, signed_digits
 
 @dataclass(frozen=True)
 class Circuit(Record):
-    """Size, speed and energy of one operator. `energy_j` is for one product; leakage is over its `cycles`.
+    """Size, speed and energy of one operator. Energies are for one product; leakage is over its `cycles`.
 
-    `switching_j` is that of the logic and of moving operands: SRAM reads of MA, the wires of CE and ME.
+    `switching_j` is the energy of the logic and of moving operands: SRAM reads in MA, wires in CE and ME.
     """
 
     kind: str
@@ -64,11 +64,37 @@ def metal_embedding(
 ) -> Circuit:
     """Return the ME circuit: `outputs` Hardwired-Neurons of `inputs` weights each.
 
-    A neuron has one POPCNT per non-zero weight value, a constant multiplier behind each, an adder tree over them and
-    a shift-accumulator; activations arrive bit by bit. `slack` is the spare share of POPCNT ports (0.1 = 10 %), so
+    A neuron has a POPCNT and a constant multiplier for each non-zero weight value, an adder tree over them and a
+    shift-accumulator; activations arrive bit by bit. `slack` is the spare share of POPCNT ports (0.1 = 10 %), so
     that any histogram near the assumed one can be embedded in metal. Full adders of a POPCNT of c ports:
-    c - ceil(log2(c + 1)). Raises `InputError` for sizes that are not positive.
+    c - ceil(log2(c + 1)).
 
+    Parameters
+    ----------
+    inputs, outputs : int or array
+        Inputs of each neuron, and neurons, > 0.
+    weights : WeightFormat
+        Values of a weight and their frequencies.
+    technology : Technology
+    activation_bits : int or array
+        Bits of an activation, 1 to 64.
+    slack : float or array
+        Spare share of ports, 0 to 100.
+    clock_hz : float or array
+        Clock frequency, Hz.
+
+    Returns
+    -------
+    Circuit
+        Its numbers broadcast over the arrays among the inputs.
+
+    Raises
+    ------
+    InputError
+        For sizes that are not positive or a slack out of range.
+
+    Examples
+    --------
     >>> from hwsim.technology import load_technology
     >>> from hwsim.weights import weight_format
     >>> n5 = load_technology("n5")
@@ -80,7 +106,7 @@ def metal_embedding(
     non_negative("slack", slack, high=100.0)
     # Each input is a shift register of a bits, shared by all neurons.
     transistors = m * neuron_transistors(n, weights, technology, a, slack) + n * a * technology.flip_flop_transistors
-    # The bit-serial adders work once a bit plane, the shift registers likewise, and every wire to a port.
+    # Adders, shift registers and the wires to the ports switch once in each bit plane.
     evaluations = transistors * a
     wires_j = _wires_j(n * m, weights, a, technology)
     drain = pipeline_cycles(neuron_levels(n, weights, slack), technology, clock_hz)
@@ -91,7 +117,23 @@ def metal_embedding(
 def neuron_transistors(
     inputs: Number, weights: WeightFormat, technology: Technology, activation_bits: Number, slack: Number
 ) -> Number:
-    """Return the transistors of one Hardwired-Neuron with `inputs` weights, without the registers of its inputs."""
+    """Return the transistors of one Hardwired-Neuron, without the registers of its inputs.
+
+    Parameters
+    ----------
+    inputs : int or array
+        Weights of the neuron.
+    weights : WeightFormat
+    technology : Technology
+    activation_bits : int or array
+    slack : float or array
+        Spare share of ports.
+
+    Returns
+    -------
+    float or array
+        Transistors; broadcasts.
+    """
     adders, registers = on_distinct(
         lambda n, bits, spare: neuron_cells(n, weights, bits, spare), inputs, activation_bits, slack
     )
@@ -101,7 +143,22 @@ def neuron_transistors(
 def neuron_cells(
     inputs: Number, weights: WeightFormat, activation_bits: Number, slack: Number
 ) -> tuple[Number, Number]:
-    """Return (full adders, flip-flops) of one Hardwired-Neuron with `inputs` weights, its inputs' registers apart."""
+    """Return the cells of one Hardwired-Neuron, without the registers of its inputs.
+
+    Parameters
+    ----------
+    inputs : int or array
+        Weights of the neuron.
+    weights : WeightFormat
+    activation_bits : int or array
+    slack : float or array
+        Spare share of ports.
+
+    Returns
+    -------
+    full_adders, flip_flops : float or array
+        They broadcast.
+    """
     n = np.asarray(inputs, dtype=float) * (1.0 + slack)
     popcnt: Number = 0.0
     constants: Number = 0.0
@@ -122,8 +179,8 @@ def neuron_cells(
 def neuron_levels(inputs: Number, weights: WeightFormat, slack: Number) -> Number:
     """Return the full-adder delays through one Hardwired-Neuron.
 
-    Carry-save levels shrink the widest region by 3:2, then a carry ripples once through its count; the tree over the
-    regions adds two a doubling, and its sum a last carry.
+    Carry-save levels reduce the widest region by 3:2, then a carry ripples through its count. The tree over the regions
+    adds two levels for each doubling, and its sum a last carry.
     """
     n = np.asarray(inputs, dtype=float) * (1.0 + slack)
     widest = _widest_count(n, weights)
@@ -132,12 +189,12 @@ def neuron_levels(inputs: Number, weights: WeightFormat, slack: Number) -> Numbe
 
 
 def _widest_count(ports: Number, weights: WeightFormat) -> Number:
-    """Bits of the largest region's count."""
+    """Return the bits of the largest region's count."""
     return np.ceil(np.log2(ports * np.max(weights.nonzero[1]) + 1.0))
 
 
 def _regions(weights: WeightFormat) -> list[tuple[int, float, int]]:
-    """(magnitude, frequency, how many) of the non-zero regions: equal ones, such as +v and -v, are counted once."""
+    """Return (magnitude, frequency, number) of the non-zero regions; equal ones, such as +v and -v, are one entry."""
     values, frequencies = weights.nonzero
     alike = Counter((int(abs(v)), round(float(f), 12)) for v, f in zip(values, frequencies, strict=True))
     return [(value, frequency, times) for (value, frequency), times in alike.items()]
@@ -155,8 +212,30 @@ def cell_embedding(
     """Return the CE circuit: a constant multiplier per weight and an adder tree per output, bit-parallel.
 
     A multiplier by a constant with d signed digits takes d - 1 adders of the activation's width. A product by 2^t x odd
-    has as many live bits as the activation and the odd part, its trailing zeros being wires; level k of the tree adds
-    operands of k - 1 bits more. Zero weights take nothing. Raises `InputError` for sizes that are not positive.
+    has as many live bits as the activation and the odd part, since its trailing zeros are wires; level k of the tree
+    adds operands of k - 1 bits more. Zero weights take nothing.
+
+    Parameters
+    ----------
+    inputs, outputs : int or array
+        Inputs of each output, and outputs, > 0.
+    weights : WeightFormat
+        Values of a weight and their frequencies.
+    technology : Technology
+    activation_bits : int or array
+        Bits of an activation, 1 to 64.
+    clock_hz : float or array
+        Clock frequency, Hz.
+
+    Returns
+    -------
+    Circuit
+        Its numbers broadcast over the arrays among the inputs.
+
+    Raises
+    ------
+    InputError
+        For sizes that are not positive.
     """
     n, m, a = _sizes(inputs, outputs, activation_bits)
     used = n * (1.0 - weights.zero_fraction)
@@ -171,7 +250,7 @@ def cell_embedding(
     transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
     levels = carry_save_levels(used) + sum_bits + a
     cycles = operand_cycles(n, a, technology) + pipeline_cycles(levels, technology, clock_hz)
-    # A bit a clock on one wire, or all bits at once on as many: the operands are as long on the way in either.
+    # Operands take the same wire length whether bits arrive in turn on one wire or together on several.
     wires_j = _wires_j(n * m, weights, a, technology)
     return _circuit("CE", n * m, transistors, 0.0, cycles, 1.0, transistors, wires_j, technology, clock_hz)
 
@@ -189,8 +268,31 @@ def mac_array(
     """Return the MA circuit: `macs` multiply-accumulate units fed with weights from an SRAM that holds them all.
 
     A generic multiplier takes a x b full adders, its accumulator product + log2(inputs) bits. Every weight is read
-    from SRAM once a product. `area_mm2` includes the SRAM; `logic_area_mm2` is the MACs alone. Raises `InputError`
-    for sizes that are not positive.
+    from SRAM once a product. `area_mm2` includes the SRAM; `logic_area_mm2` is that of the MACs.
+
+    Parameters
+    ----------
+    inputs, outputs : int or array
+        Inputs of each output, and outputs, > 0.
+    weights : WeightFormat
+        Values of a weight and their frequencies.
+    technology : Technology
+    macs : int or array
+        Multiply-accumulate units.
+    activation_bits : int or array
+        Bits of an activation, 1 to 64.
+    clock_hz : float or array
+        Clock frequency, Hz.
+
+    Returns
+    -------
+    Circuit
+        Its numbers broadcast over the arrays among the inputs.
+
+    Raises
+    ------
+    InputError
+        For sizes that are not positive.
     """
     n, m, a = _sizes(inputs, outputs, activation_bits)
     units = count("macs", macs)
@@ -222,7 +324,7 @@ def pipeline_cycles(levels: Number, technology: Technology, clock_hz: Number) ->
 
 
 def _wires_j(connections: Number, weights: WeightFormat, activation_bits: Number, technology: Technology) -> Number:
-    """Energy of bringing an operand to every weight that is not zero, in J a product."""
+    """Return the energy of bringing an operand to every weight that is not zero, in J a product."""
     return connections * (1.0 - weights.zero_fraction) * activation_bits * technology.wire_j_per_bit
 
 

@@ -11,9 +11,9 @@ from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 
 @dataclass(frozen=True)
 class HardwiredDesign(Record):
-    """A grid of chips with weights in metal. Any number may be an array; `hnlpu.toml` holds sources.
+    """A grid of chips with weights in metal. Any number may be an array; `hnlpu.toml` has the sources.
 
-    The three `published_*` fields are fitted to Figure 14 of the paper and used by the `as-published` reading only.
+    The three `published_*` fields are fitted to Figure 14 of the paper; only the `as-published` reading uses them.
     """
 
     name: str
@@ -53,7 +53,7 @@ class HardwiredDesign(Record):
 
     @property
     def links_per_chip(self) -> Number:
-        """Point-to-point links of a chip: to every other chip of its row and of its column."""
+        """Point-to-point links of a chip, one to every other chip of its row and of its column."""
         return self.rows + self.columns - 2
 
     @property
@@ -85,6 +85,6 @@ def design_book(machine: str | Path | Book = DEFAULT_MACHINE) -> Book:
 def load_design(
     name_or_path: str | Path = DEFAULT_MACHINE, reader: Reader | None = None, weight_format: str = "fp4"
 ) -> HardwiredDesign:
-    """Return the `HardwiredDesign` of a book; `reader` collects what was read. Raises `InputError`."""
+    """Return the `HardwiredDesign` of a book; `reader` records the constants that are read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()
     return from_book(HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format)

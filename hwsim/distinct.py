@@ -1,4 +1,4 @@
-"""Work done once for each different input: in a sweep of a million designs there are few grids and few neurons."""
+"""Functions evaluated once for each distinct input: a sweep of a million designs has few grids and few neurons."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,15 @@ import pandas as pd
 
 from hwbase.check import Number
 
-#: Shorter arrays are not worth looking through.
+#: Shorter arrays are not searched for repetitions.
 _FEWEST = 256
 
 
 def on_distinct(function: Callable[..., tuple[Number, ...]], *inputs: Number) -> tuple[Number, ...]:
     """Return `function(*inputs)`, a tuple of numbers or arrays, element by element.
 
-    Where `inputs` are long arrays in which few combinations come up again and again, the function sees each of them
-    once. It must treat elements alike wherever they stand.
+    Where `inputs` are long arrays of few distinct combinations, the function is called with one element of each.
+    It must treat elements independently of their position.
     """
     arrays = [values for values in inputs if np.ndim(values)]
     if not arrays or any(np.shape(values) != np.shape(arrays[0]) for values in arrays) or arrays[0].ndim != 1:
@@ -28,8 +28,8 @@ def on_distinct(function: Callable[..., tuple[Number, ...]], *inputs: Number) ->
         code, kinds = pd.factorize(code * len(levels) + codes)
     if len(kinds) > arrays[0].size // 4:
         return function(*inputs)
-    # Any row of a kind stands for it; the last one written is as good as another.
+    # One row of each kind, whichever is written last.
     rows = np.empty(len(kinds), dtype=np.int64)
     rows[code] = np.arange(code.size)
-    found = function(*(values[rows] if np.ndim(values) else values for values in inputs))
-    return tuple(values[code] if np.ndim(values) else values for values in found)
+    results = function(*(values[rows] if np.ndim(values) else values for values in inputs))
+    return tuple(values[code] if np.ndim(values) else values for values in results)

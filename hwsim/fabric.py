@@ -1,4 +1,4 @@
-"""Collectives on a fully linked row or column of chips: as message lists, and as closed forms that agree with them.
+"""Collectives on a fully linked row or column of chips, as message lists and as closed forms that agree with them.
 
 Costs follow the latency-bandwidth (Hockney) model: a step takes the link latency plus the bytes of its busiest link
 over the bandwidth. Algorithms: Thakur, Rabenseifner and Gropp, "Optimization of Collective Communication Operations
@@ -20,7 +20,7 @@ KINDS = ("all-reduce", "reduce", "all-gather")
 
 @dataclass(frozen=True)
 class Message(Record):
-    """One transfer of a collective: messages of a later `step` wait for those of the earlier ones."""
+    """One transfer of a collective. Messages of a step start when those of the step before have arrived."""
 
     step: int
     source: int
@@ -30,10 +30,10 @@ class Message(Record):
 
 @dataclass(frozen=True)
 class LinkLoad(Record):
-    """What a collective asks of the links: `elements` over the busiest directed one, in `steps` dependent steps.
+    """Load of a collective on the links: `elements` over the busiest directed link, in `steps` dependent steps.
 
-    `path` is the elements that one step after the other takes, the busiest message of each: what the latency of a
-    single collective pays for, where `elements` is what the throughput of many does.
+    `path` is the sum over steps of the elements of the largest message. It sets the latency of one collective;
+    `elements` sets the throughput of many.
     """
 
     elements: Number
@@ -44,15 +44,35 @@ class LinkLoad(Record):
 def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct") -> LinkLoad:
     """Return the load on the busiest directed link when `group` chips run `kind` on vectors of `vector` elements.
 
-    all-reduce: every chip holds a partial sum of the whole vector and ends with the total. reduce: one chip ends with
-    it. all-gather: every chip contributes `vector` elements and ends with all of them. A group of one costs nothing.
-    Broadcasts over arrays. Raises `InputError` for unknown names and sizes that are negative.
+    Parameters
+    ----------
+    kind : str
+        "all-reduce": every chip holds a partial sum of the whole vector and ends with the total. "reduce": one chip
+        ends with the total. "all-gather": every chip contributes `vector` elements and ends with all of them.
+    vector : float or array
+        Elements, >= 0.
+    group : int or array
+        Chips, >= 1. A group of one sends nothing.
+    algorithm : str
+        One of `ALGORITHMS`.
 
+    Returns
+    -------
+    LinkLoad
+        Its numbers broadcast over `vector` and `group`.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or a size out of range.
+
+    Examples
+    --------
     >>> load = link_load("all-reduce", 2880, group=4, algorithm="ring")
     >>> float(load.elements), float(load.steps)
     (4320.0, 6.0)
     """
-    _known(kind, algorithm)
+    _check_names(kind, algorithm)
     v = non_negative("vector", vector)
     g = np.asarray(count("group", group, high=1e6), dtype=float)
     alone = g <= 1
@@ -69,18 +89,30 @@ def _loads(kind: str, algorithm: str, v: Number, g: Number) -> tuple[Number, Num
         return (v if kind == "reduce" else share), (2.0 if kind == "all-reduce" else 1.0) * (g - 1.0), share
     levels = np.ceil(np.log2(np.maximum(g, 1.0)))
     if kind == "all-gather":
-        # What goes up at a level and what comes down make up the whole; exact for powers of two.
+        # What goes up and what comes down at a level add up to the whole vector; exact for powers of two.
         return v * (g - 1.0), 2.0 * levels, levels * g * v
     steps = levels if kind == "reduce" else 2.0 * levels
     return v, steps, steps * v
 
 
 def messages(kind: str, vector: float, group: int, algorithm: str = "direct") -> list[Message]:
-    """Return the messages of a collective on chips 0 .. group - 1 (a reduce ends on chip 0), in order of their steps.
+    """Return the messages of a collective on chips 0 .. group - 1, in the order of their steps.
 
-    Raises `InputError` as `link_load` does.
+    Parameters
+    ----------
+    kind, vector, group, algorithm
+        As in `link_load`, each a scalar. A reduce ends on chip 0.
+
+    Returns
+    -------
+    list of Message
+
+    Raises
+    ------
+    InputError
+        For an unknown name or a size out of range.
     """
-    _known(kind, algorithm)
+    _check_names(kind, algorithm)
     v, g = float(non_negative("vector", vector)), int(count("group", group, high=4096))
     if g == 1:
         return []
@@ -92,13 +124,13 @@ def messages(kind: str, vector: float, group: int, algorithm: str = "direct") ->
     return _tree(kind, v, g)
 
 
-def busiest_link(sent: list[Message]) -> LinkLoad:
-    """Return the link load of a message list: the most loaded directed link, the steps, the busiest of each step."""
+def busiest_link(transfers: list[Message]) -> LinkLoad:
+    """Return the load of a list of messages: the busiest directed link, the steps, the largest message of each step."""
     per_link: Counter[tuple[int, int]] = Counter()
-    for message in sent:
+    for message in transfers:
         per_link[message.source, message.target] += message.elements  # type: ignore[assignment]
-    steps = {message.step: 0.0 for message in sent}
-    for message in sent:
+    steps = {message.step: 0.0 for message in transfers}
+    for message in transfers:
         steps[message.step] = max(steps[message.step], message.elements)
     return LinkLoad(float(max(per_link.values(), default=0.0)), float(len(steps)), float(sum(steps.values())))
 
@@ -120,13 +152,13 @@ def _tree(kind: str, vector: float, group: int) -> list[Message]:
             below = min(stride, group - child)
             gathers = kind == "all-gather"
             up.append(Message(level, child, root, vector * below if gathers else vector))
-            # What comes down a gathering tree is everything the child does not have yet.
+            # A gathering tree sends down what the child does not have yet.
             back = vector * (group - below) if gathers else vector
             down.append(Message(2 * levels - 1 - level, root, child, back))
     return up if kind == "reduce" else up + sorted(down, key=lambda m: m.step)
 
 
-def _known(kind: str, algorithm: str) -> None:
+def _check_names(kind: str, algorithm: str) -> None:
     if kind not in KINDS:
         raise unknown_name("collective", kind, KINDS)
     if algorithm not in ALGORITHMS:

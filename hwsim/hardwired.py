@@ -1,9 +1,9 @@
 """Closed-form speed, energy and checks of a hardwired machine, in two readings.
 
-`as-published`: a token's time on every resource is summed, as the breakdown of the HNLPU paper's Figure 14 implies;
+`as-published`: the times of a token on all resources add up, as the breakdown in Figure 14 of the HNLPU paper implies;
 link time follows from the messages, the rest from three constants fitted to that figure. `pipelined`: resources
-overlap, nothing is fitted, the slowest resource sets the pace and the token's path without load its latency.
-All design, context and batch inputs broadcast.
+overlap and nothing is fitted; the slowest resource sets the rate, and the path through an empty machine the latency.
+Design, context and batch broadcast.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from models.memory import BITS_PER_BYTE
 
 _ACCOUNTS = {"as-published": published, "pipelined": occupancy}
 READINGS = tuple(_ACCOUNTS)
-#: Longest context and largest batch taken as meant.
+#: Longest context and largest batch that are accepted.
 MOST_CONTEXT, MOST_BATCH = 1e8, 1e7
 
 
@@ -39,9 +39,32 @@ def simulate_hardwired(
 ) -> SimResult:
     """Return the speed, energy and size of `model` on `design` when `batch` sequences decode at `context` positions.
 
-    `batch` defaults to the machine's token slots (stages per layer x layers), `prompt` (for the time to first token)
-    to `context`. `sliding_window` defaults to off in `as-published` (as the paper's linear attention implies) and on
-    in `pipelined`. Raises `InputError` for an unknown reading and for numbers out of range.
+    Parameters
+    ----------
+    model : LLMSpec
+    design : HardwiredDesign
+    technology : Technology
+    context : int or array
+        Positions of each sequence.
+    batch : int or array, optional
+        Sequences that decode together; the machine's token slots (stages per layer x layers) unless given.
+    prompt : int or array, optional
+        Prompt tokens, for the time to first token; `context` unless given.
+    reading : str
+        One of `READINGS`.
+    sliding_window : bool, optional
+        Whether windowed layers attend to their window alone. Unless given: no in "as-published", as the paper's linear
+        attention implies, yes in "pipelined".
+
+    Returns
+    -------
+    SimResult
+        Its numbers broadcast over the arrays among the inputs.
+
+    Raises
+    ------
+    InputError
+        For an unknown reading or a number out of range.
     """
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
@@ -52,7 +75,7 @@ def simulate_hardwired(
     windows = reading == "pipelined" if sliding_window is None else sliding_window
     chip = build_chip(model, design, technology)
     account = _ACCOUNTS[reading]
-    # The paper's reading does not ask whether memory holds every sequence.
+    # The published reading does not limit sequences by memory.
     running = (
         batch if reading == "as-published" else np.minimum(batch, _held_sequences(model, design, context, windows))
     )
@@ -64,18 +87,19 @@ def simulate_hardwired(
     stall_s: Number = 0.0
     if reading == "as-published":
         stall_s = _published_stall(model, design, context, slots * full_s, windows) / slots
-    # Too few tokens in flight leave slots empty: then the path through the machine sets the pace.
+    # With empty slots the path through the machine sets the rate.
     interval_s = np.maximum(full_s + stall_s, _total(path_s) / in_flight)
     bound = np.where(interval_s > full_s + stall_s, "latency", slowest)[()]
-    # Sequences beyond the slots wait their turn, so each sees its next token later.
+    # Sequences beyond the slots take turns, which lengthens the time between two tokens of each.
     latency_s = interval_s * running
     tokens_per_s = 1.0 / interval_s
     power_w = _power(chip, design, per_token, interval_s, reading)
-    asked = context if prompt is None else prompt
+    prompt_tokens = context if prompt is None else prompt
     alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
-    # While its last tokens walk, the pipe drains: no path is added to the time that the tokens take of what is busiest.
+    # The pipeline drains during the last tokens, so the path is not added to the time of the slowest resource.
     first_s = np.maximum(
-        _prefill_s(model, design, asked, windows, reading), _total(alone_s) * np.maximum(asked / slots, 1.0)
+        _prefill_s(model, design, prompt_tokens, windows, reading),
+        _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
     checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s)
     return SimResult(
@@ -116,7 +140,27 @@ def resource_checks(
     windows: bool,
     tokens_per_s: Number,
 ) -> tuple[Check, ...]:
-    """Return what `batch` sequences at `context` and `tokens_per_s` ask of each resource, against what there is."""
+    """Return the demand of a workload on each resource beside its capacity.
+
+    Parameters
+    ----------
+    model : LLMSpec
+    design : HardwiredDesign
+    chip : Chip
+        The chip of `design` that holds its share of `model`.
+    context : int or array
+        Positions of each sequence.
+    batch : int or array
+        Sequences.
+    windows : bool
+        Whether windowed layers attend to their window alone.
+    tokens_per_s : float or array
+        Tokens per second of the machine.
+
+    Returns
+    -------
+    tuple of Check
+    """
     slots = design.stages_per_layer * model.layers
     per_token = occupancy(model, design, context, batch, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
@@ -137,9 +181,9 @@ def resource_checks(
 
 
 def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
-    """Sequences whose keys and values HBM and buffers hold beside the embedding table.
+    """Return how many sequences' keys and values fit HBM and buffers beside the embedding table.
 
-    One at least: the checks say if even that is too much.
+    At least one; the checks report if even one does not fit.
     """
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     room = (design.hbm_bytes + design.buffer_bytes) * design.chips - embedding_bytes(model)
@@ -152,16 +196,16 @@ def embedding_bytes(model: LLMSpec) -> float:
 
 
 def _prefill_s(model: LLMSpec, design: HardwiredDesign, prompt: Number, windows: bool, reading: str) -> Number:
-    """Seconds that the slowest resource takes for a prompt in an otherwise empty machine.
+    """Return the seconds that the slowest resource takes for a prompt in an otherwise empty machine.
 
-    The prompt's tokens follow each other through the slots; attention grows along it and is taken at its middle.
+    The tokens of the prompt follow each other through the slots. Attention grows along the prompt; its middle is used.
     """
     middle = np.maximum(np.asarray(prompt) / 2.0, 1.0)
     return prompt * _interval(_ACCOUNTS[reading](model, design, middle, 1.0, windows), reading)[0]
 
 
 def _interval(per_token: Occupancy, reading: str) -> tuple[Number, Number]:
-    """Seconds between tokens when every slot is full, and the resource that sets them."""
+    """Return the seconds between tokens when every slot is full, and the resource that sets them."""
     parts = {"links": per_token.links, "hn": per_token.hn, "vex": per_token.vex}
     if reading == "pipelined":
         parts |= {"buffer": per_token.buffer, "hbm": per_token.hbm}
@@ -173,9 +217,10 @@ def _interval(per_token: Occupancy, reading: str) -> tuple[Number, Number]:
 def _published_stall(
     model: LLMSpec, design: HardwiredDesign, context: Number, latency_s: Number, windows: bool
 ) -> Number:
-    """Seconds per token that prefetch cannot hide: one sequence's keys and values beyond the buffer, from HBM.
+    """Return the seconds per token that prefetch cannot hide.
 
-    With prefetch a layer ahead there is a whole layer's stay to bring them in.
+    The keys and values of one sequence that exceed the buffer come from HBM. Prefetch starts a layer ahead, so the time
+    of a layer hides that much of the transfer.
     """
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     spilled = np.maximum(kv / design.chips - design.buffer_bytes, 0.0)
@@ -190,11 +235,11 @@ def _breakdown(
     bound: Any,
     reading: str,
 ) -> dict[str, Number]:
-    """Shares of a token's time, which sum to 1.
+    """Return the shares of a token's time, which sum to 1.
 
-    As published: of the summed occupancies. Pipelined: of its latency, waiting for the binding resource counted where
-    that resource works - links as communication, HN as projection, the VEX as attention and non-linear in their
-    proportion, buffer and HBM as stall.
+    As published: shares of the summed occupancies. Pipelined: shares of the latency. The time spent waiting for the
+    binding resource counts as the work of that resource: links as communication, HN as projection, the VEX as attention
+    and nonlinear in proportion, buffer and HBM as stall.
     """
     if reading == "as-published":
         parts: dict[str, Number] = {
@@ -207,12 +252,12 @@ def _breakdown(
         total = _total(parts)
         return {name: seconds / total for name, seconds in parts.items()}
     waiting = np.maximum(latency_s - _total(path_s), 0.0)
-    attending = per_token.vex_attention / per_token.vex
+    attention_share = per_token.vex_attention / per_token.vex
     waits = {
         "communication": waiting * (bound == "links"),
         "projection": waiting * (bound == "hn"),
-        "nonlinear": waiting * (bound == "vex") * (1.0 - attending),
-        "attention": waiting * (bound == "vex") * attending,
+        "nonlinear": waiting * (bound == "vex") * (1.0 - attention_share),
+        "attention": waiting * (bound == "vex") * attention_share,
         "stall": waiting * ((bound == "buffer") | (bound == "hbm")),
     }
     total = _total(path_s) + _total(waits)
@@ -220,7 +265,10 @@ def _breakdown(
 
 
 def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s: Number, reading: str) -> Number:
-    """System power: blocks always busy (as published), or as busy as what drives them, times the overhead."""
+    """Return the power of the system, overhead included.
+
+    As published every block is always busy; otherwise each is busy as long as the resource it serves.
+    """
     if reading == "as-published":
         return chip.power_w * design.chips * design.power_overhead
     busy = {"links": per_token.links_mean, "vex": per_token.vex, "buffer": per_token.buffer, "hbm": per_token.hbm}

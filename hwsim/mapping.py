@@ -1,8 +1,9 @@
-"""How a transformer is laid over the grid: which matrices sit on a chip, and which vectors cross its links.
+"""The mapping of a transformer onto the grid: which matrices sit on a chip, and which vectors cross its links.
 
-Column i of the grid holds the heads of its share; the chips of a column split the hidden vector; experts are spread
-over all chips and their router is replicated. Section "mapping and dataflow" of the HNLPU paper (ASPLOS '26,
-doi 10.1145/3779212.3790169); latent attention (MLA) and dense feed-forwards are laid out in the same spirit.
+The columns of the grid share the heads; the chips of a column split the hidden vector; all chips share the experts, and
+each has a copy of their router. Section "mapping and dataflow" of the HNLPU paper (ASPLOS '26, doi
+10.1145/3779212.3790169). Latent attention (MLA) and dense feed-forwards, which the paper does not treat, are split in
+the same way.
 """
 
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from models import LLMSpec, check_plain
 
 @dataclass(frozen=True)
 class Matrix(Record):
-    """One weight matrix as it sits on a chip: `inputs` x `outputs`, `copies` of it a layer, in `layers` layers.
+    """One weight matrix on a chip: `inputs` x `outputs`, with `copies` in each of `layers` layers.
 
-    `active` is the share of the copies that one token uses; `depth` its place in a layer's chain of projections.
+    `active` is the share of the copies that one token uses, `depth` the matrix's place in a layer's chain of
+    projections.
     """
 
     name: str
@@ -37,7 +39,7 @@ class Matrix(Record):
 
 @dataclass(frozen=True)
 class Collective(Record):
-    """One exchange of a layer: `elements` long vectors, along a "column" or a "row" of the grid."""
+    """One exchange of a layer: vectors of `elements` elements, along a "column" or a "row" of the grid."""
 
     name: str
     kind: str
@@ -68,7 +70,21 @@ def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
 
 
 def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool = True) -> list[Collective]:
-    """Return the exchanges of one layer. `statistics` adds the softmax maxima and sums (the paper counts none)."""
+    """Return the exchanges of one layer.
+
+    Parameters
+    ----------
+    model : LLMSpec
+    rows, columns : int or array
+        Chips of a column and of a row of the grid.
+    statistics : bool
+        Whether to count the softmax maxima and sums, which the paper does not.
+
+    Returns
+    -------
+    list of Collective
+        In the order in which a layer needs them.
+    """
     h = model.hidden_size
     if model.attention == "mla":
         latent = model.kv_lora_rank + model.qk_rope_head_dim
@@ -102,10 +118,24 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
 def link_elements(
     exchanges: list[Collective], rows: Number, columns: Number, algorithm: str, rotating: bool = False
 ) -> dict[str, Number]:
-    """Return elements over the busiest link of a "column" and of a "row" of one layer, its "steps" and their "path".
+    """Return the load of one layer on the links of the grid.
 
-    A reduce ends on the chip that keeps the position, which changes from position to position: `rotating` counts what
-    a link carries on average over them, otherwise what it carries for one of its own.
+    Parameters
+    ----------
+    exchanges : list of Collective
+    rows, columns : int or array
+        Chips of a column and of a row of the grid.
+    algorithm : str
+        One of `hwsim.fabric.ALGORITHMS`.
+    rotating : bool
+        A reduce ends on the chip that keeps the position, and each position has another one. Whether to count what a
+        link carries on average over positions, instead of what it carries for a position of its own chip.
+
+    Returns
+    -------
+    dict of str to float or array
+        Elements over the busiest link of a "column" and of a "row", dependent "steps", and the elements of their
+        "path" (see `hwsim.fabric.LinkLoad`).
     """
     totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0, "path": 0.0}
     for exchange in exchanges:
@@ -127,19 +157,35 @@ def layer_links(
     statistics: bool = True,
     rotating: bool = False,
 ) -> dict[str, Number]:
-    """Return `link_elements` of the model's own `collectives` on a grid; each different grid is looked at once."""
+    """Return `link_elements` of a model's `collectives`; each distinct grid of a sweep is computed once.
+
+    Parameters
+    ----------
+    model : LLMSpec
+    rows, columns : int or array
+        Chips of a column and of a row of the grid.
+    algorithm, rotating
+        As in `link_elements`.
+    statistics
+        As in `collectives`.
+
+    Returns
+    -------
+    dict of str to float or array
+        As `link_elements` returns.
+    """
     names = ("column", "row", "steps", "path")
 
-    def of(rows: Number, columns: Number) -> tuple[Number, ...]:
+    def loads(rows: Number, columns: Number) -> tuple[Number, ...]:
         exchanges = collectives(model, rows, columns, statistics)
-        found = link_elements(exchanges, rows, columns, algorithm, rotating)
-        return tuple(found[name] for name in names)
+        totals = link_elements(exchanges, rows, columns, algorithm, rotating)
+        return tuple(totals[name] for name in names)
 
-    return dict(zip(names, on_distinct(of, rows, columns), strict=True))
+    return dict(zip(names, on_distinct(loads, rows, columns), strict=True))
 
 
 def attention_macs_per_position(model: LLMSpec) -> int:
-    """Return multiply-accumulates per cached position, layer and token: every query head against its K and its V."""
+    """Return multiply-accumulates per cached position, layer and token: each query head with its keys and values."""
     if model.attention == "mla":
         return model.query_heads * (2 * model.kv_lora_rank + model.qk_rope_head_dim)
     return model.query_heads * (model.qk_dim + model.value_dim)
@@ -148,7 +194,7 @@ def attention_macs_per_position(model: LLMSpec) -> int:
 def nonlinear_elements(model: LLMSpec, chips: Number) -> Number:
     """Return element operations of one layer on one chip: two norms (two passes each), two residuals, gating.
 
-    The hidden vector is whole on every chip, so norms and residuals are repeated there; gating is spread.
+    Every chip has the whole hidden vector and repeats norms and residuals; the chips share the gating.
     """
     if model.experts:
         gated = model.experts_per_token * model.expert_intermediate_size + _shared_width(model)
@@ -194,7 +240,7 @@ def _shared_width(model: LLMSpec) -> int:
 
 
 def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: int) -> list[Matrix]:
-    """A dense feed-forward, its inner vector spread over the chips."""
+    """Return a dense feed-forward whose inner vector is split over the chips."""
     return [
         Matrix(f"{name} up", hidden, gates * width / chips, 1.0, layers, 1.0, 5),
         Matrix(f"{name} down", width / chips, hidden, 1.0, layers, 1.0, 6),

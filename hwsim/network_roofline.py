@@ -1,9 +1,9 @@
 """A GPU's roofline for a network of products and attention: convolutions and linear layers, each at its precision.
 
-A product is bound by arithmetic at its kernel's peak or by the bytes it moves, whichever takes longer (Williams,
-Waterman and Patterson, CACM 52(4), 2009). Before each product one pass over its input prepares it: a norm, an
-activation function or a quantiser reads 16 bits and writes what the kernel takes. Every kernel adds its latency. Only
-some kernels exist: a pair of widths runs on the narrowest kernel that holds both.
+A product takes the time of its arithmetic at the kernel's peak or of the bytes it moves, whichever is longer (Williams,
+Waterman and Patterson, CACM 52(4), 2009). One pass over the input prepares each product: a norm, an activation function
+or a quantiser reads 16 bits and writes the bits of the kernel. Every kernel adds its latency. Only some kernels exist;
+a pair of widths runs on the narrowest kernel that holds both.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ _KERNELS_PER_LAYER = 2
 
 @dataclass(frozen=True)
 class Gpu(Record):
-    """One GPU as its data sheet has it; efficiencies are the shares of peaks that kernels reach."""
+    """One GPU with the numbers of its data sheet; efficiencies are the shares of the peaks that kernels reach."""
 
     name: str
     memory_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
@@ -45,7 +45,7 @@ class Gpu(Record):
 
 @dataclass(frozen=True)
 class NetworkTime(Record):
-    """Seconds of one forward pass: products, what prepares their inputs, attention, and kernels' latencies."""
+    """Seconds of one forward pass: products, preparation of their inputs, attention, and latency of the kernels."""
 
     products_s: Number
     preparation_s: Number
@@ -55,7 +55,7 @@ class NetworkTime(Record):
 
     @property
     def seconds(self) -> Number:
-        """All of it, one kernel after the other."""
+        """Seconds of all kernels, one after the other."""
         return self.products_s + self.preparation_s + self.attention_s + self.latency_s
 
 
@@ -74,9 +74,9 @@ def kernel_widths(
     for w, a in sorted(kernels, key=sum, reverse=True):
         holds = (weights <= w) & (activations <= a)
         kernel_weights, kernel_activations = np.where(holds, w, kernel_weights), np.where(holds, a, kernel_activations)
-    without = ~np.isfinite(kernel_weights)
-    if without.any():
-        pair = f"W{weights[without].flat[0]:g}A{activations[without].flat[0]:g}"
+    missing = ~np.isfinite(kernel_weights)
+    if missing.any():
+        pair = f"W{weights[missing].flat[0]:g}A{activations[missing].flat[0]:g}"
         known = ", ".join(f"W{w}A{a}" for w, a in kernels)
         raise InputError(f"no kernel holds {pair}: expected at most one of {known}")
     return kernel_weights, kernel_activations
@@ -93,9 +93,29 @@ def layer_seconds(
     activation_bits: Number = _FLOAT_BITS,
     kernels: tuple[tuple[int, int], ...] = KERNELS,
 ) -> tuple[Number, Number, Number]:
-    """Return (product, preparation, latency) seconds of a layer; everything broadcasts.
+    """Return the seconds of a layer on a GPU.
 
-    `weights`, `in_elements` and `out_elements` count elements that are read and written once each.
+    Parameters
+    ----------
+    gpu : Gpu
+    macs : float or array
+        Multiply-accumulates of the layer, > 0.
+    weights, in_elements, out_elements : float or array
+        Elements of weights and input, read once each, and of the output, written once.
+    weight_bits, activation_bits : int or array
+        Bits of weights and activations; 16 by default.
+    kernels : tuple of (int, int)
+        (weight bits, activation bits) of the kernels that exist.
+
+    Returns
+    -------
+    product_s, preparation_s, latency_s : float or array
+        Seconds of the product, of the pass that prepares its input, and of starting both kernels; they broadcast.
+
+    Raises
+    ------
+    InputError
+        If no kernel holds the bits, or `macs` is not positive.
     """
     kernel_weights, kernel_activations = kernel_widths(weight_bits, activation_bits, kernels)
     peak = np.where(kernel_activations <= _BITS_PER_BYTE, gpu.int8_ops_per_s, gpu.fp16_ops_per_s)
@@ -109,7 +129,21 @@ def layer_seconds(
 
 
 def attention_seconds(gpu: Gpu, q_tokens: Number, kv_tokens: Number, heads: Number, head_dim: Number) -> Number:
-    """Return the seconds of fused attention products in FP16: queries against keys, and weights against values."""
+    """Return the seconds of fused attention in FP16: queries times keys, and weights times values.
+
+    Parameters
+    ----------
+    gpu : Gpu
+    q_tokens, kv_tokens : int or array
+        Tokens of queries, and of keys and values.
+    heads, head_dim : int or array
+        Heads, and elements of each.
+
+    Returns
+    -------
+    float or array
+        Seconds, without the latency of the kernel; broadcasts.
+    """
     width = np.asarray(heads, dtype=float) * head_dim
     compute_s = 4.0 * width * q_tokens * kv_tokens / (gpu.fp16_ops_per_s * gpu.compute_efficiency)
     moved = 2.0 * width * (np.asarray(q_tokens, dtype=float) + kv_tokens) * _FLOAT_BITS / _BITS_PER_BYTE
@@ -124,15 +158,31 @@ def network_time(
     weight_bits: Number = _FLOAT_BITS,
     activation_bits: Number = _FLOAT_BITS,
 ) -> NetworkTime:
-    """Return the time of a network: `layers` are arguments of `layer_seconds`, `attention` of `attention_seconds`."""
+    """Return the time of one forward pass of a network.
+
+    Parameters
+    ----------
+    gpu : Gpu
+    layers : mapping of str to float or array
+        Arguments of `layer_seconds` by name, an element for each layer.
+    attention : mapping of str to int or array
+        Arguments of `attention_seconds` by name, an element for each attention.
+    weight_bits, activation_bits : int or array
+        Bits of weights and activations of each layer; 16 by default.
+
+    Returns
+    -------
+    NetworkTime
+        Sums over layers and attentions.
+    """
     product, preparation, latency = layer_seconds(
         gpu, **layers, weight_bits=weight_bits, activation_bits=activation_bits
     )
-    attending = np.asarray(attention_seconds(gpu, **attention))
+    attention_s = np.asarray(attention_seconds(gpu, **attention))
     return NetworkTime(
         products_s=float(np.sum(product)),
         preparation_s=float(np.sum(preparation)),
-        attention_s=float(attending.sum()),
-        latency_s=float(np.sum(latency) + attending.size * gpu.kernel_latency_s),
-        kernels=_KERNELS_PER_LAYER * np.size(product) + attending.size,
+        attention_s=float(attention_s.sum()),
+        latency_s=float(np.sum(latency) + attention_s.size * gpu.kernel_latency_s),
+        kernels=_KERNELS_PER_LAYER * np.size(product) + attention_s.size,
     )

@@ -1,4 +1,4 @@
-"""What every simulation returns, whatever the machine and whichever simulator."""
+"""The result of a simulation, one type for all machines and simulators."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
 
 @dataclass(frozen=True)
 class Check(Record):
-    """One resource: what the workload asks of it and what there is. `ok` is `demand <= capacity`."""
+    """The demand of a workload on one resource, and the resource's capacity. `ok` is `demand <= capacity`."""
 
     name: str
     demand: Number
@@ -26,7 +26,7 @@ class Check(Record):
 
     @property
     def ok(self) -> Any:
-        """Whether the demand fits (an array where the inputs were arrays)."""
+        """Whether the demand fits (an array where the inputs are arrays)."""
         return self.demand <= self.capacity
 
     def to_dict(self) -> dict[str, Any]:
@@ -37,12 +37,12 @@ class Check(Record):
 
 @dataclass(frozen=True)
 class SimResult(Record):
-    """Speed, energy and size of one machine on one workload; numbers broadcast over whatever inputs were arrays.
+    """Speed, energy and size of one machine on one workload; numbers broadcast over the arrays among the inputs.
 
     `latency_s` is the time between two tokens of one sequence (time per output token), `interval_s` the time between
-    two tokens of the whole machine, `occupancy_s` the seconds of each resource that one token takes, `breakdown` the
-    shares of a token's time (they sum to 1), `kind` and `label` are those of the machine's book, `assumptions` every
-    sourced constant that was read.
+    two tokens of the whole machine. `occupancy_s` has the seconds that one token occupies each resource, `breakdown`
+    the shares of a token's time, which sum to 1. `kind` and `label` are those of the machine's book; `assumptions` are
+    the sourced constants that were read.
     """
 
     machine: str
@@ -97,7 +97,7 @@ class SimResult(Record):
         return values | rates | {"assumptions": assumptions}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the figures, a row a point (inputs of several dimensions are unrolled), without what explains them."""
+        """Return the figures without checks and notes, a row for each point; arrays of several axes are flattened."""
         apart = ("checks", "notes", "fitted_constants", "assumptions")
         figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
         shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))

@@ -1,4 +1,4 @@
-"""Wires of the embedding layers: what connecting every weight to its region asks for, against the tracks there are."""
+"""Wires of the embedding layers: the demand of connecting every weight to its region, and the tracks available."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ STEINER_CONSTANT = 0.76
 
 @dataclass(frozen=True)
 class RoutingDemand(Record):
-    """Wire of the embedding layers per weight, in um, and the share of the tracks it takes."""
+    """Length of wire and of track in the embedding layers per weight, in um, and the ratio of the two."""
 
     wire_um_per_weight: Number
     track_um_per_weight: Number
@@ -26,9 +26,10 @@ class RoutingDemand(Record):
 def routing_demand(slice_inputs: Number, weight_area_um2: Number, technology: Technology) -> RoutingDemand:
     """Return the routing demand when a weight is wired to a region inside a slice of `slice_inputs` inputs.
 
-    Every input net visits one random place in every neuron it feeds: a Steiner tree over one point per slice, so
-    0.76 x side of the slice per weight, the side being sqrt(slice_inputs x weight_area_um2). Tracks per weight: layers
-    x weight area / pitch. The larger the slice within which regions may lie anywhere, the longer the wires.
+    The net of an input visits one random place in every neuron that it feeds: a Steiner tree over one point per slice.
+    That is 0.76 x side of the slice per weight, with side = sqrt(slice_inputs x weight_area_um2). Tracks per weight:
+    layers x weight area / pitch. The larger the slice in which a region may lie anywhere, the longer the wires.
+
     Raises `InputError` for sizes that are not positive.
 
     >>> from hwsim.technology import load_technology

@@ -10,14 +10,14 @@ from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
 
 BOOKS = Path(__file__).parent / "books"
-#: The process of the HNLPU paper with the density that its tables imply, for callers that name none.
+#: The default process: that of the HNLPU paper, with the density that its tables imply.
 DEFAULT_TECHNOLOGY = "n5-asplos26"
 _KIND = "technology"
 
 
 @dataclass(frozen=True)
 class Technology(Record):
-    """What circuits are built from. Any number may be an array; see the books for sources."""
+    """Density, delay, energy and fixed blocks of a process. Any number may be an array; the books have the sources."""
 
     name: str
     logic_density_mtr_per_mm2: Number = sourced("1/mm**2", above=0.0, high=1e5)
@@ -95,6 +95,6 @@ def technology_names() -> list[str]:
 
 
 def load_technology(name_or_path: str | Path = DEFAULT_TECHNOLOGY, reader: Reader | None = None) -> Technology:
-    """Return the `Technology` of a book; `reader` collects what was read. Raises `InputError`."""
+    """Return the `Technology` of a book; `reader` records the constants that are read. Raises `InputError`."""
     reader = reader or technology_book(name_or_path).reader()
     return from_book(Technology, reader, name=reader.book.name)

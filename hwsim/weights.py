@@ -1,4 +1,4 @@
-"""Weight formats as sets of integer values with their frequencies: what a hardwired circuit is built around."""
+"""Weight formats as integer values with their frequencies, from which hardwired circuits are sized."""
 
 from dataclasses import dataclass
 
@@ -45,12 +45,12 @@ class WeightFormat(Record):
 
     @property
     def zero_fraction(self) -> float:
-        """Share of weights that are zero: they need no hardware when hardwired."""
+        """Share of weights that are zero and need no hardware when hardwired."""
         return float(self.histogram[self.values == 0].sum())
 
     @property
     def odd_part_bits(self) -> float:
-        """Mean bits that a constant multiplier adds to its operand: those of the odd part, none for a power of two."""
+        """Mean bits that a constant multiplier adds to its operand: the bits of the odd part, 0 for a power of two."""
         values, frequencies = self.nonzero
         odd = [abs(int(v)) // (int(v) & -int(v)) for v in values]
         bits = np.array([o.bit_length() if o > 1 else 0 for o in odd])
@@ -110,7 +110,7 @@ def _spread(format: NumberFormat, technology: Technology) -> float:
 
 
 def gaussian_histogram(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Return the share of zero-mean Gaussian weights that round to each of the ascending `values` (regions,)."""
+    """Return the shares of zero-mean Gaussian weights that round to each of the ascending `values`, (regions,)."""
     edges = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2.0, [np.inf]])
     return np.diff(ndtr(edges / sigma))
 
