@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hwbase.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from models.catalogue import names, reference_names
     from models.counts import (
         ParameterCounts,
         attention_shapes,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     )
     from models.huggingface import spec_from_config
     from models.layers import Cache, FeedForward, Matrix, Mixer, Tower
-    from models.loading import load, names
+    from models.loading import load
     from models.macs import MacCounts, attended_entries, attended_positions, held_entries, macs_per_token
     from models.memory import (
         WeightBytes,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
     from models.published import agrees, rounds_to, zoo_frame
     from models.spec import LLMSpec, spec_from_fields
+    from models.summary import Summary, summarise
 else:
     __getattr__, __dir__ = lazy_names(__name__, __file__)
 
@@ -47,6 +49,7 @@ __all__ = [
     "Matrix",
     "Mixer",
     "ParameterCounts",
+    "Summary",
     "Tower",
     "WeightBytes",
     "agrees",
@@ -70,10 +73,12 @@ __all__ = [
     "mixers",
     "names",
     "parameters",
+    "reference_names",
     "rounds_to",
     "spec_from_config",
     "spec_from_fields",
     "state_bytes_per_sequence",
+    "summarise",
     "weight_bytes",
     "zoo_frame",
 ]

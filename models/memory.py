@@ -180,7 +180,8 @@ def state_bytes_per_sequence(spec: LLMSpec) -> float:
 
 
 def _growth(mixer: Mixer) -> float:
-    held = (cache for cache in mixer.caches if not cache.borrowed and not cache.fixed)
+    # What a short convolution keeps does not grow with the sequence.
+    held = (cache for cache in mixer.caches if cache.score_macs and not cache.borrowed and not cache.fixed)
     return sum(cache.elements / cache.stride for cache in held)
 
 

@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[Entry, ...]] = {
         Entry("audit", "", "Circuit models against synthesis, and against real data."),
         Entry("assumptions", "assumptions:assumptions_command", "Constants of a book: range, unit, year, source."),
         Entry("machines", "machines:machines_command", "The machines that models can run on."),
-        Entry("models", "models:models_command", "The models that are known by name."),
+        Entry("models", "models:models_command", "The models that are known by name, or all about one."),
     ),
 }
 

@@ -19,6 +19,7 @@ from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
+from models import Summary
 
 _STYLES = {
     "agrees": "green",
@@ -205,6 +206,28 @@ def show_models(console: Console, frame: pd.DataFrame) -> None:
     view = frame.assign(total=frame["total"] / 1e9, active=frame["active"] / 1e9)
     view = view.rename(columns={"total": "total (G)", "active": "active (G)", "total_rel_err": "error of total"})
     show_frame(console, "Models", view[["name", "total (G)", "active (G)", "error of total", "attention", "source"]])
+
+
+def show_model(console: Console, summary: Summary) -> None:
+    """Print the figures of one model."""
+    apart = {"multi-token prediction": summary.mtp_parameters, "pooler": summary.pooler_parameters}
+    rows = {
+        "parameters": f"{summary.parameters:,}",
+        "active, without the embedding": f"{summary.active_parameters:,}",
+        "active, with it": f"{summary.active_parameters_with_embedding:,}",
+        **{f"{name}, apart": f"{count:,}" for name, count in apart.items() if count},
+        **{f"{tower.name} tower": f"{tower.parameters:,}" for tower in summary.towers},
+        "weights": f"{summary.weight_bytes / 1e9:,.3f} GB, {summary.bits_per_weight:.3f} bits each",
+        "number formats": ", ".join(f"{part} {name}" for part, name in summary.formats.items()),
+        "layers": ", ".join(f"{count} {kind}" for kind, count in summary.layers.items()),
+        "feed-forward blocks": ", ".join(f"{count} {kind}" for kind, count in summary.blocks.items()),
+        "cache": f"{summary.kv_bytes_per_token:,.0f} B a token",
+        "states": f"{summary.state_bytes_per_sequence:,.0f} B a sequence" if summary.state_bytes_per_sequence else "",
+        "source": summary.source,
+        **{f"note {number}": note for number, note in enumerate(summary.notes, 1)},
+    }
+    frame = pd.DataFrame([(name, value) for name, value in rows.items() if value], columns=["figure", "value"])
+    show_frame(console, summary.name, frame)
 
 
 def show_machines(console: Console, frame: pd.DataFrame) -> None:

@@ -40,9 +40,9 @@ def hnlpu_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[s
 
 
 def model_rows() -> list[Row]:
-    """Return the published parameter counts of the zoo beside ours."""
+    """Return the published parameter counts of the reference networks beside ours."""
     rows = []
-    for name in models.names():
+    for name in models.reference_names():
         spec = models.load(name)
         ours = models.parameters(spec)
         for what, published, digits, count in (

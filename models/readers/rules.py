@@ -83,9 +83,9 @@ class Rules:
 
     def match(self, names: Sequence[str], *, by_class: bool = True) -> bool:
         """Return whether some rule is about a module with one of `names` (without what stands before "layers")."""
-        if not names:
-            return False
         parts = self._parts
+        if not names:
+            return parts.every and by_class
         hits = [parts.literal[path] for name in names for path in parts.stretches(name)]
         layer = _ONE_LAYER.match(names[0])
         wild = parts.wild.get(None, [])

@@ -16,7 +16,7 @@ from hwsim.gpu_loop import loop_times
 from hwsim.gpu_split import Split, fewest_gpus, memory, split_over
 from hwsim.gpu_step import StepModel, positions_sum
 
-SPECS = {name: models.load(name) for name in models.names()}
+SPECS = {name: models.load(name) for name in models.reference_names()}
 SPEC = SPECS["gpt-oss-120b"]
 #: What a server adds to the roofline of its kernels, switched off.
 BARE = {

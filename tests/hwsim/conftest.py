@@ -39,7 +39,7 @@ def gates() -> hwsim.Technology:
 @pytest.fixture(scope="session")
 def machines() -> dict[str, Machine]:
     sized = {}
-    for name in models.names():
+    for name in models.reference_names():
         spec = models.load(name)
         fitted, process, _ = hardwired(spec)
         sized[name] = (spec, fitted, process)

@@ -12,7 +12,7 @@ import models
 from hwsim.events.gpu import serve_accelerator
 from hwsim.wafer import load_wafer, simulate_wafer
 
-SPECS = {name: models.load(name) for name in models.names()}
+SPECS = {name: models.load(name) for name in models.reference_names()}
 RUN = {
     "h100": lambda spec, **given: hwsim.simulate_accelerator(spec, H100, **given),
     "wse3": lambda spec, **given: simulate_wafer(spec, WSE3, **given),

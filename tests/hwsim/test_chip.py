@@ -13,7 +13,7 @@ import models
 from hwsim.chip import MOST_CHIPS
 from hwsim.circuits import neuron_transistors
 
-SPECS = {name: models.load(name) for name in models.names()}
+SPECS = {name: models.load(name) for name in models.reference_names()}
 DESIGN, PAPER, GATES = hwsim.load_design(), hwsim.load_technology(), hwsim.load_technology("n5")
 NAMES = st.sampled_from(sorted(SPECS))
 quick = settings(max_examples=40, deadline=None)

@@ -12,7 +12,7 @@ import hwsim
 import models
 from hwsim.simulation import hardwired
 
-SPECS = {name: models.load(name) for name in models.names()}
+SPECS = {name: models.load(name) for name in models.reference_names()}
 MACHINES = {name: hardwired(spec)[:2] for name, spec in SPECS.items()}
 
 NAMES = st.sampled_from(sorted(SPECS))

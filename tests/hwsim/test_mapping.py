@@ -9,7 +9,7 @@ import hwsim
 import models
 from hwsim.mapping import attention_macs_per_position, collectives, link_elements, matrices, nonlinear_elements
 
-SPECS = {name: models.load(name) for name in models.names()}
+SPECS = {name: models.load(name) for name in models.reference_names()}
 GRIDS = [(1, 1), (1, 2), (4, 4), (2, 8), (8, 16), (3, 5), (64, 64)]
 NAMES = st.sampled_from(sorted(SPECS))
 
