@@ -11,6 +11,7 @@ from mkdocs.structure.files import File
 import costmodel
 import explorer
 from explorer.commands.parser import command_line
+from explorer.documents.columns import listed_columns
 from explorer.papers.reproduce import PAPERS
 from hwbase import Book, book_names
 from hwbase.books import load_book
@@ -38,6 +39,7 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"scoreboard/{paper}.md", scoreboard_page(paper)
     yield "reference/commands.md", commands_page()
     yield "reference/books.md", books_page()
+    yield "reference/columns.md", columns_page()
 
 
 def scoreboard_page(paper: str) -> str:
@@ -119,6 +121,24 @@ def books_page() -> str:
             *table(("constant", "low", "nominal", "high", "unit", "source"), _constants(book)),
         ]
     return "\n".join(lines)
+
+
+def columns_page() -> str:
+    """Return every column of the registry as Markdown."""
+    lines = [
+        *_WIDE,
+        "# Columns, parameters and constants by name",
+        "",
+        "What a name means wherever it stands: in tables, studies, constraints, files and `--set`. A value may be written",
+        "as a number in the unit, or as a text such as the example. Constants of books that are not listed take their",
+        "unit from [their book](books.md).",
+        "",
+    ]
+    rows = (
+        (f"`{each.name}`", each.label, each.shown_unit, f"`{each.example}`" if each.numeric else "", each.better)
+        for each in listed_columns()
+    )
+    return "\n".join([*lines, *table(("name", "label", "unit", "as a text", "better"), rows)])
 
 
 def _constants(book: Book) -> Iterator[tuple[Any, ...]]:

@@ -85,8 +85,8 @@ class Column:
     @property
     def example(self) -> str:
         """How a person may write a value: "128 GB/s", "64K"."""
-        if self.style in ("context", "count"):
-            return "64K"
+        if self.style in _STYLE_EXAMPLES:
+            return _STYLE_EXAMPLES[self.style]
         return _EXAMPLES.get(self.unit, f"18 {self.unit}" if self.unit not in ("", "1") else "18")
 
     def read(self, given: Any) -> Any:
@@ -138,7 +138,10 @@ class Column:
         return replace(self, unit=prefix if self.unit == "USD" else prefix + self.unit), scale
 
 
+_STYLE_EXAMPLES = {"context": "64K", "count": "16", "share": "20 %", "ratio": "3.5"}
 _EXAMPLES = {
+    "Hz": "1 GHz",
+    "J": "4 pJ",
     "s": "5 ms",
     "B/s": "128 GB/s",
     "B": "24 GB",
@@ -191,6 +194,11 @@ def is_known(name: str) -> bool:
     """Return whether `columns.toml` lists `name`, or the last part of a dotted name."""
     listed = _registry().columns
     return name in listed or name.rpartition(".")[2] in listed
+
+
+def listed_columns() -> list[Column]:
+    """Return every column that `columns.toml` lists, by name."""
+    return [entry for _, entry in sorted(_registry().columns.items())]
 
 
 def frame_columns(names: Iterable[Any]) -> dict[str, Column]:
@@ -247,11 +255,15 @@ def _column(name: str) -> Column:
         label = "all" if last == "*" else words(last.removesuffix(ending))
         unit = endings.get(ending) or counted.get(last.rpartition("_")[2], "1")
         entry = Column(label, unit, name=name)
-    return replace(entry, label=f"{heads.get(head, words(head))}: {entry.label}") if head else entry
+    if not head:
+        return entry
+    # n5, h100 and the like are names of their own.
+    own = head.upper() if any(letter.isdigit() for letter in head) else words(head)
+    return replace(entry, label=f"{heads.get(head, own)}: {entry.label}")
 
 
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and value != value)
 
 
-__all__ = ["Column", "column", "frame_columns", "is_known", "readable"]
+__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns", "readable"]

@@ -1,13 +1,14 @@
 """The document of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Part, Section, sections
-from explorer.documents.numbers import MISSING, compact, percent, plain, pretty_unit, times
+from explorer.documents.numbers import MISSING, percent, plain, pretty_unit, times
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.pricing.economics import PAPER_MODEL
@@ -18,10 +19,12 @@ from explorer.uncertainty.figures import (
     break_even_curves,
     convergence_lines,
     exceedance,
+    factor_label,
     label,
     sobol_bars,
     titled,
     tornado_bars,
+    value_text,
 )
 from explorer.uncertainty.results import Probability, Uncertainty
 
@@ -84,8 +87,9 @@ def _points(found: BreakEven, axis: str) -> Table:
     frame = found.to_frame()
     rows = frame[frame["axis"] == axis]
     parts = [part.iloc[:: max((len(part) - 1) // (_ROWS - 1), 1)] for _, part in rows.groupby("output", sort=False)]
-    columns = {"output": Column("ratio", numeric=False), "x": Column(axis)}
-    columns |= {name: Column(name) for name in ("p50", "p5", "p95", "nominal")} | {"probability": Column("above 1 in")}
+    along = next(curve.axis for curve in found.curves if curve.axis.name == axis)
+    columns = {"output": Column("ratio", numeric=False), "x": Column(along.label, along.unit)}
+    columns |= _ranked(("p50", "p5", "p95", "nominal")) | {"probability": Column("above 1 in")}
     return frame_table("Ratios along the axis", pd.concat(parts), columns, {"output": label, "probability": percent})
 
 
@@ -195,9 +199,17 @@ def notes(found: Uncertainty) -> tuple[str, ...]:
 
 def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -> Table:
     """Return nominal values and percentiles of `outputs`."""
-    frame = found.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)].reset_index()
-    columns = {str(name): Column(str(name), numeric=name != "output") for name in frame.columns}
-    return frame_table(caption, frame, columns, dict.fromkeys(columns, compact) | {"output": titled})
+    frame = found.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)]
+    rows = tuple(
+        (titled(str(output), unit=False), *(value_text(str(output), value) for value in row))
+        for output, row in frame.iterrows()
+    )
+    return Table(caption, (Column("output", numeric=False), *_ranked(map(str, frame.columns)).values()), rows)
+
+
+def _ranked(names: Iterable[str]) -> dict[str, Column]:
+    """Columns of percentiles: p5 is "5 %"."""
+    return {name: Column(f"{name[1:]} %" if name[:1] == "p" and name[1:].isdigit() else name) for name in names}
 
 
 def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
@@ -218,7 +230,7 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
             continue
         scale = ", on a logarithmic scale" if output in found.logs else ""
         caption = f"{titled(output)}: shares of the variance{scale}"
-        table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares)
+        table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares | {"name": factor_label})
         draw = partial(sobol_bars, indices, output)
         figures += [Figure(f"sobol-{output.replace('_', '-')}", draw, caption, table, 4), _factors(found, output)]
     return figures
@@ -227,8 +239,10 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
 def _ends(found: Uncertainty, output: str) -> Figure:
     table, nominal = found.tornado(output), found.nominal[output]
     columns = {"name": Column("factor", numeric=False), "low": Column("at its low"), "high": Column("at its high")}
-    caption = f"{titled(output)}, one factor at a time (nominal {plain(nominal)})"
-    behind = frame_table(caption, table.head(_MOST_FACTORS), columns, {})
+    caption = f"{titled(output, unit=False)}, one factor at a time (nominal {value_text(output, nominal)})"
+    write = partial(value_text, output)
+    formats: dict[str, Callable[[Any], str]] = {"name": factor_label, "low": write, "high": write}
+    behind = frame_table(caption, table.head(_MOST_FACTORS), columns, formats)
     draw = partial(tornado_bars, table, nominal, output)
     return Figure(f"ends-{output.replace('_', '-')}", draw, caption, behind, 2)
 
@@ -239,27 +253,33 @@ def _factors(found: Uncertainty, output: str) -> Table:
     ends = found.tornado(output).set_index("name")
     rows = tuple(
         (
+            factor_label(row["name"]),
             str(row["name"]),
             *(f"{percent(row[o])} ({percent(row[f'{o}_low'])} to {percent(row[f'{o}_high'])})" for o in _ORDERS),
-            *(plain(ends.loc[row["name"], end]) for end in ("low", "high")),
+            *(value_text(output, ends.loc[row["name"], end]) for end in ("low", "high")),
         )
         for _, row in top.iterrows()
     )
     columns = (
         Column("factor", numeric=False),
+        Column("name", numeric=False),
         *(Column(f"{order} order") for order in _ORDERS),
         Column("at its low"),
         Column("at its high"),
     )
-    return Table(f"What decides {titled(output)} (nominal {plain(found.nominal[output])})", columns, rows)
+    return Table(
+        f"What decides {label(output, unit=False)} (nominal {value_text(output, found.nominal[output])})", columns, rows
+    )
 
 
 def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ...]:
     figures = []
     for output in outputs:
         table = found.convergence(output)
-        columns = {name: Column(name) for name in table.columns}
-        behind = frame_table("Percentiles over draws", table, columns, {"samples": lambda n: f"{n:,}"})
+        columns = {"samples": Column("draws")} | _ranked(name for name in map(str, table.columns) if name != "samples")
+        formats: dict[str, Callable[[Any], str]] = {name: partial(value_text, output) for name in columns}
+        formats["samples"] = "{:,}".format
+        behind = frame_table("Percentiles over draws", table, columns, formats)
         caption = f"{titled(output)}: percentiles over the number of draws"
         draw = partial(convergence_lines, table, output)
         figures.append(Figure(f"draws-{output.replace('_', '-')}", draw, caption, behind, 2))
@@ -268,7 +288,8 @@ def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ..
 
 def _constants(found: Uncertainty) -> list[Table]:
     columns = {
-        "name": Column("constant", numeric=False),
+        "label": Column("constant", numeric=False),
+        "name": Column("name", numeric=False),
         "low": Column("low"),
         "nominal": Column("nominal"),
         "high": Column("high"),
@@ -277,6 +298,7 @@ def _constants(found: Uncertainty) -> list[Table]:
         "kind": Column("kind", numeric=False),
     }
     ranges = found.ranges()
+    ranges["label"] = [column(name).label for name in ranges["name"]]
     ranges["shape"] = [_shape(found.distributions[name]) for name in ranges["name"]]
     tables = [frame_table("Constants drawn", ranges, columns, {"unit": pretty_unit})]
     stated = found.stated_correlations()
@@ -298,7 +320,7 @@ def _ranks(found: Uncertainty, outputs: list[str]) -> Table:
     frame = found.percentiles((5, 25, 50, 75, 95))
     rows = frame[frame["output"].isin(outputs)]
     columns = {"output": Column("ratio", numeric=False)}
-    columns |= {name: Column(name) for name in ("p5", "p50", "p95", "p25", "p75")}
+    columns |= _ranked(("p5", "p50", "p95", "p25", "p75"))
     formats = dict.fromkeys(("p5", "p25", "p50", "p75", "p95"), times) | {"output": label}
     return frame_table("Percentiles of the ratios", rows, columns, formats)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from explorer.documents.columns import column
+from explorer.documents.columns import Column, column
 from explorer.documents.numbers import pretty_unit
 from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
@@ -23,11 +23,22 @@ _MANY_DECADES = 1e3
 _DRAWN = np.linspace(0.0, 100.0, 401)
 
 
-def label(name: str) -> str:
-    """Return what an output is called on a page, with its unit."""
-    own, _, plain_name = name.rpartition(OTHER)
-    heading = column(plain_name).heading
-    return f"second machine: {heading}" if own or name.startswith(OTHER) else heading
+def label(name: str, unit: bool = True) -> str:
+    """Return what an output is called on a page, with its unit unless `unit` is false."""
+    entry = _entry(name)
+    heading = entry.heading if unit else entry.label
+    return f"second machine: {heading}" if OTHER in name else heading
+
+
+def titled(name: str, unit: bool = True) -> str:
+    """Return the label with a capital."""
+    heading = label(name, unit)
+    return heading[:1].upper() + heading[1:]
+
+
+def value_text(name: str, value: float) -> str:
+    """Return a value of an output with its unit."""
+    return _entry(name).text(value)
 
 
 def factor_label(name: str) -> str:
@@ -36,10 +47,8 @@ def factor_label(name: str) -> str:
     return " + ".join(part if part.endswith(" more") else column(part).label for part in parts)
 
 
-def titled(name: str) -> str:
-    """Return the label with a capital."""
-    heading = label(name)
-    return heading[:1].upper() + heading[1:]
+def _entry(name: str) -> Column:
+    return column(name.rpartition(OTHER)[2])
 
 
 def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
