@@ -1,25 +1,20 @@
 """`hwsim report`: the whole answer for one model, several side by side, or what a study found."""
 
-import sys
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from explorer.commands.arguments import need_count, parse_overrides
-from explorer.commands.output import AsJson, emit
-from explorer.commands.study import open_result
-from explorer.documents import terminal
+from explorer.commands.output import AsJson, emit, made_by
+from explorer.documents import rows, terminal
+from explorer.documents.document import Document
 from explorer.documents.files import check_report_name, write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
 from explorer.report.document import report_document
-from explorer.report.side_by_side import compare_models
-from explorer.report.side_by_side_document import side_by_side_document
-from explorer.study.document import write_study_report
-from explorer.study.store import is_study
-from hwbase import Record
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -52,11 +47,10 @@ def report_command(
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
     check_report_name(out)
     models, technologies = model or [PAPER_MODEL], technology or [DEFAULT_TECHNOLOGY]
-    console, made_by = Console(), " ".join(["hwsim", *sys.argv[1:]])
-    today = date.today().isoformat()
-    if len(models) == 1 and is_study(models[0]):
-        path = write_study_report(open_result(models[0]), out, made_by, today)
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    command, today = made_by(), date.today().isoformat()
+    if len(models) == 1 and (study := _study(models[0], command, today)) is not None:
+        write_document(study, out)
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
         return
     shared: dict[str, Any] = {
         "context": need_count("context", context),
@@ -64,19 +58,37 @@ def report_command(
         "convention": convention,
         "set": parse_overrides(settings),
         "book": book,
-        "command": made_by,
+        "command": command,
         "date": today,
     }
     if len(models) * len(technologies) > 1:
-        several = compare_models(models, technologies, **shared)
-        result: Record = several
-        document = side_by_side_document(several)
+        document = _several(models, technologies, shared)
     else:
-        one = answer(models[0], technology=technologies[0], **shared)
-        result, document = one, report_document(one)
-    path = write_document(document, out)
+        document = report_document(answer(models[0], technology=technologies[0], **shared))
+    write_document(document, out)
     if as_json:
-        emit(result)
+        emit(rows.data(document))
         return
-    terminal.show(console, document)
-    console.print(f"\nwrote {path}", highlight=False, soft_wrap=True)
+    terminal.show(Console(), document)
+    Console().print(f"\nwrote {out}", highlight=False, soft_wrap=True)
+
+
+def _several(models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
+    from explorer.report.side_by_side import compare_models
+    from explorer.report.side_by_side_document import side_by_side_document
+
+    return side_by_side_document(compare_models(models, technologies, **shared))
+
+
+def _study(folder: str, command: str, date: str) -> Document | None:
+    """Return the document of the study whose results `folder` holds, None if it is no such folder."""
+    try:
+        if not Path(folder).is_dir():
+            return None
+    except OSError:  # a name that no file system takes
+        return None
+    from explorer.commands.study import open_result
+    from explorer.study.document import study_document
+    from explorer.study.store import is_study
+
+    return study_document(open_result(folder), command, date) if is_study(folder) else None

@@ -8,12 +8,11 @@ import html
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from explorer.documents.numbers import plain
 
 if TYPE_CHECKING:
-    pass
+    import plotly.graph_objects as go
 
 
 def one_two_five(values: Any) -> dict[str, Any]:
@@ -99,8 +98,10 @@ def fill(colour: str, shape: str) -> dict[str, Any]:
     return {"color": colour, "line": {"width": 0}, "pattern": pattern}
 
 
-def figure(title: str, height_px: int, **layout: Any) -> go.Figure:
+def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
     """Return an empty figure in the shared style; `layout` adds to it or overrides it."""
+    import plotly.graph_objects as go
+
     heading: dict[str, Any] = {"text": text(title), "font": {"size": _TEXT_PX + 2}}
     heading |= {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
     top = {} if layout.get("showlegend") is False else {"t": _TOP_WITH_LEGEND_PX}

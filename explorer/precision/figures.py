@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.theme import NEUTRAL_LINE, figure, fill, style, text
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from explorer.precision.fronts import Fronts
     from explorer.precision.joint import JointFronts
     from explorer.precision.silicon import SiliconFronts
@@ -34,7 +35,7 @@ def shown(found: "SiliconFronts", process: str | None = None) -> pd.DataFrame:
     return table[table["perplexity"] <= most]
 
 
-def perplexity_over_area(found: "SiliconFronts", process: str) -> go.Figure:
+def perplexity_over_area(found: "SiliconFronts", process: str) -> "go.Figure":
     """Return held-out perplexity over the neurons' area on a process: uniform and mixed, measured and predicted."""
     drawn = figure(f"Perplexity over area, {process}", _HEIGHT_PX)
     table = shown(found, process)
@@ -68,7 +69,7 @@ def perplexity_over_area(found: "SiliconFronts", process: str) -> go.Figure:
     return drawn
 
 
-def nre_over_perplexity(found: "SiliconFronts") -> go.Figure:
+def nre_over_perplexity(found: "SiliconFronts") -> "go.Figure":
     """Return NRE over held-out perplexity, a set of dots for each process: filled for mixed bits, open for uniform."""
     drawn = figure("NRE over perplexity", _HEIGHT_PX)
     for index, (process, rows) in enumerate(shown(found).groupby("process", sort=False)):
@@ -98,7 +99,7 @@ def nre_over_perplexity(found: "SiliconFronts") -> go.Figure:
     return drawn
 
 
-def nre_parts(found: "SiliconFronts") -> go.Figure:
+def nre_parts(found: "SiliconFronts") -> "go.Figure":
     """Return what NRE is made of on each process, with as few and as many chips as the choices take."""
     drawn = figure("What NRE is made of", _BARS_PX, barmode="stack")
     rows = nre_frame(found)
@@ -129,7 +130,7 @@ _MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 _MANY_DECADES = 3.0
 
 
-def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> go.Figure:
+def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> "go.Figure":
     """Return the loss of rounding each layer alone, layers in order of use, a set of dots a width (log axis)."""
     drawn = figure("Loss with one layer rounded", _HEIGHT_PX)
     order = {name: number for number, name in enumerate(dict.fromkeys(table["layer"]), start=1)}
@@ -149,7 +150,7 @@ def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> go.Figur
     return drawn
 
 
-def loss_over_bits(found: "Fronts", loss: str, label: str) -> go.Figure:
+def loss_over_bits(found: "Fronts", loss: str, label: str) -> "go.Figure":
     """Return the measured loss of each scheme over mean bits on held-out inputs, with 95 % intervals (log axis)."""
     drawn = figure("Loss over bits", _HEIGHT_PX)
     column = f"loss_{loss}"
@@ -171,7 +172,7 @@ def loss_over_bits(found: "Fronts", loss: str, label: str) -> go.Figure:
     return drawn
 
 
-def predicted_and_measured(found: "Fronts", loss: str, label: str) -> go.Figure:
+def predicted_and_measured(found: "Fronts", loss: str, label: str) -> "go.Figure":
     """Return measured losses of allocations over those predicted, the sum of their layers' own (log axes)."""
     drawn = figure("Predicted and measured loss", _HEIGHT_PX)
     column = f"loss_{loss}"
@@ -198,7 +199,7 @@ def predicted_and_measured(found: "Fronts", loss: str, label: str) -> go.Figure:
     return drawn
 
 
-def loss_over_cost(found: "JointFronts", label: str, cost: str) -> go.Figure:
+def loss_over_cost(found: "JointFronts", label: str, cost: str) -> "go.Figure":
     """Return the measured loss of pairs of widths over what a machine spends, with 95 % intervals (log axis)."""
     drawn = figure("Loss over cost", _HEIGHT_PX)
     for index, (scheme, rows) in enumerate(found.table.groupby("scheme", sort=False)):
@@ -221,7 +222,7 @@ def loss_over_cost(found: "JointFronts", label: str, cost: str) -> go.Figure:
     return drawn
 
 
-def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
+def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> "go.Figure":
     """Return the bits that a scheme gives each layer at a budget, layers in order of use."""
     drawn = figure(f"Bits of each layer, {scheme}, {budget:g} bits", _HEIGHT_PX, showlegend=True)
     row = found.choices[(found.choices["scheme"] == scheme) & (found.choices["budget"] == budget)].iloc[0]
@@ -244,7 +245,7 @@ def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> go.Figure:
 
 def curves(
     rows: pd.DataFrame, x: str, y: str, across: str, up: str, *, alone: Sequence[str] = (), log: bool = False
-) -> go.Figure:
+) -> "go.Figure":
     """Return column `y` of each scheme over `x`; schemes that are `alone` are dots without a line."""
     drawn = figure(f"{up} over {across}", _HEIGHT_PX)
     for index, (scheme, some) in enumerate(rows.groupby("scheme", sort=False)):

@@ -1,10 +1,10 @@
 """The pictures of a study, quality against bits and against dollars, and the document that holds them."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.numbers import money, plain
@@ -12,6 +12,10 @@ from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
 from explorer.scan.front import holding_cost, scanning_cost
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 #: Colour and marker of each family of codecs.
 STYLES = {
@@ -32,7 +36,7 @@ _HELD, _SCANNED, _QUERIES_PER_S = 1e9, 1e11, 100_000.0
 _LEGEND_BELOW = {"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"}
 
 
-def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
     """Return the metric of every codec against bits, with intervals and names, a colour a family (`Study.to_frame`)."""
     drawn = figure(
         f"{text(quality['collection'].iloc[0])}: {metric} against bits of a document",
@@ -47,7 +51,7 @@ def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
     return drawn
 
 
-def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
     """Return the metric against dollars a year of `holding_cost`, the front drawn as a line and named."""
     drawn = figure(
         f"{text(held['collection'].iloc[0])}: {metric} against dollars to hold the index",
@@ -74,7 +78,7 @@ def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
     return drawn
 
 
-def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> go.Figure:
+def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
     """Return the metric against dollars per million queries of `scanning_cost`: a line a machine along its front."""
     drawn = figure(
         f"{text(scanned['collection'].iloc[0])}: {metric} against dollars to scan the index",
@@ -153,7 +157,9 @@ def study_document(quality: pd.DataFrame, command: str, metric: str = "recall@10
     )
 
 
-def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> go.Scatter:
+def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "go.Scatter":
+    import plotly.graph_objects as go
+
     colour, symbol = STYLES.get(family, _OTHER)
     return go.Scatter(
         x=rows[x],

@@ -1,17 +1,22 @@
 """Pictures of engines that scan codes: the design space and its front, fleets over load, and what moves the saving."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.theme import BLUE, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 _HEIGHT_PX, _ROW_PX, _FRAME_PX = 430, 30, 130
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "x")
 _LINE_PX, _DOT_PX, _FAINT_PX = 2, 9, 5
 
 
-def designs_and_front(space: pd.DataFrame, bits: int) -> go.Figure:
+def designs_and_front(space: pd.DataFrame, bits: int) -> "go.Figure":
     """Return energy per query over latency of the designs of `design_space` with codes of `bits`, log axes.
 
     Small dots are designs that another beats; the large ones are the front (dollars are its third objective and in the
@@ -45,7 +50,7 @@ def designs_and_front(space: pd.DataFrame, bits: int) -> go.Figure:
     return drawn
 
 
-def cost_over_load(table: pd.DataFrame) -> go.Figure:
+def cost_over_load(table: pd.DataFrame) -> "go.Figure":
     """Return dollars per year over queries per second, a line a machine (log axes), from rows of `fleets_over_load`."""
     drawn = figure("Dollars per year over load", _HEIGHT_PX)
     for number, (machine, rows) in enumerate(table.groupby("machine", sort=False)):
@@ -64,7 +69,7 @@ def cost_over_load(table: pd.DataFrame) -> go.Figure:
     return drawn
 
 
-def saving_bars(table: pd.DataFrame, nominal: float, published: tuple[float, float], most: int = 9) -> go.Figure:
+def saving_bars(table: pd.DataFrame, nominal: float, published: tuple[float, float], most: int = 9) -> "go.Figure":
     """Return the saving of an index's cost at both ends of the `most` assumptions of `saving_tornado` that move it
     most; the band is the published range, the line the nominal saving."""
     rows = table.head(most).iloc[::-1]

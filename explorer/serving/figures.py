@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.numbers import percent, si, words
 from explorer.documents.theme import (
@@ -17,6 +16,8 @@ from explorer.documents.theme import (
 )
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from hwsim.events.results import ServingResult
 
 from explorer.documents.theme import STYLES, style
@@ -50,7 +51,7 @@ def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PE
     return pd.DataFrame(rows)
 
 
-def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> go.Figure:
+def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> "go.Figure":
     """Return the share of requests over one of `LATENCIES` (log axis), a line a result."""
     drawn = figure(f"Share of requests over {LATENCIES[latency]}", _HEIGHT_PX)
     for index, (name, result) in enumerate(results.items()):
@@ -58,22 +59,20 @@ def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_
         if not known.size:
             continue
         colour, dash, _ = style(index)
-        drawn.add_trace(
-            go.Scatter(
-                x=np.percentile(known, _DRAWN),
-                y=_DRAWN / 100.0,
-                mode="lines",
-                name=text(name),
-                line={"color": colour, "dash": dash, "width": _LINE_PX},
-                hovertemplate="%{y:.1%} within %{x:.3~s}s",
-            )
+        drawn.add_scatter(
+            x=np.percentile(known, _DRAWN),
+            y=_DRAWN / 100.0,
+            mode="lines",
+            name=text(name),
+            line={"color": colour, "dash": dash, "width": _LINE_PX},
+            hovertemplate="%{y:.1%} within %{x:.3~s}s",
         )
     drawn.update_xaxes(type="log", dtick="D2", tickformat="~s", ticksuffix="s", title_text=LATENCIES[latency])
     drawn.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="share of requests")
     return drawn
 
 
-def utilisation_over_time(result: "ServingResult") -> go.Figure:
+def utilisation_over_time(result: "ServingResult") -> "go.Figure":
     """Return how busy each resource is over time, those that are ever busy."""
     drawn = figure(f"Utilisation over time, {machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
@@ -86,7 +85,7 @@ def utilisation_over_time(result: "ServingResult") -> go.Figure:
     return drawn
 
 
-def queues_over_time(result: "ServingResult") -> go.Figure:
+def queues_over_time(result: "ServingResult") -> "go.Figure":
     """Return how many requests run and wait over time."""
     drawn = figure(f"Requests over time, {machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
@@ -119,22 +118,20 @@ def timeline_frame(result: "ServingResult") -> pd.DataFrame:
     return pd.DataFrame({"time_s": line.time_s} | levels | shares)
 
 
-def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> go.Figure:
+def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> "go.Figure":
     """Return the busy share of every chip of a grid, `busy` (rows, columns), as a heat map with numbers on it."""
     rows, columns = busy.shape
     drawn = figure(what[:1].upper() + what[1:], _HEIGHT_PX, showlegend=False)
     top = float(np.max(busy, initial=0.0)) or 1.0
-    drawn.add_trace(
-        go.Heatmap(
-            z=busy,
-            zmin=0.0,
-            zmax=top,
-            colorscale="Cividis",
-            xgap=2,
-            ygap=2,
-            colorbar={"tickformat": ".0%", "thickness": 12},
-            hovertemplate="row %{y}, column %{x}: %{z:.2%}<extra></extra>",
-        )
+    drawn.add_heatmap(
+        z=busy,
+        zmin=0.0,
+        zmax=top,
+        colorscale="Cividis",
+        xgap=2,
+        ygap=2,
+        colorbar={"tickformat": ".0%", "thickness": 12},
+        hovertemplate="row %{y}, column %{x}: %{z:.2%}<extra></extra>",
     )
     for row in range(rows):
         for column in range(columns):
@@ -152,7 +149,7 @@ def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> g
     return drawn
 
 
-def token_gantt(spans: pd.DataFrame) -> go.Figure:
+def token_gantt(spans: pd.DataFrame) -> "go.Figure":
     """Return one token's way as bars over time; `spans` has stage, resource, start_s and end_s, in order of start.
 
     Time is counted from the first start; a resource has one colour and pattern.
@@ -161,17 +158,15 @@ def token_gantt(spans: pd.DataFrame) -> go.Figure:
     drawn = figure("One token's way", _FRAME_PX + _ROW_PX * spans["stage"].nunique(), barmode="overlay")
     for index, (resource, rows) in enumerate(spans.groupby("resource", sort=False)):
         colour, _, pattern = style(index)
-        drawn.add_trace(
-            go.Bar(
-                x=rows["end_s"] - rows["start_s"],
-                base=rows["start_s"] - start,
-                y=[text(words(stage)) for stage in rows["stage"]],
-                orientation="h",
-                name=text(words(resource)),
-                marker=fill(colour, pattern),
-                customdata=[si(seconds, "s") for seconds in rows["end_s"] - rows["start_s"]],
-                hovertemplate="%{y}: %{customdata}",
-            )
+        drawn.add_bar(
+            x=rows["end_s"] - rows["start_s"],
+            base=rows["start_s"] - start,
+            y=[text(words(stage)) for stage in rows["stage"]],
+            orientation="h",
+            name=text(words(resource)),
+            marker=fill(colour, pattern),
+            customdata=[si(seconds, "s") for seconds in rows["end_s"] - rows["start_s"]],
+            hovertemplate="%{y}: %{customdata}",
         )
     drawn.update_xaxes(tickformat="~s", ticksuffix="s", title_text="time")
     stages = [text(words(stage)) for stage in spans["stage"].drop_duplicates()]
@@ -184,15 +179,13 @@ def _known(result: "ServingResult", latency: str) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _add_line(drawn: go.Figure, index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:
+def _add_line(drawn: "go.Figure", index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:
     colour, dash, _ = style(index)
-    drawn.add_trace(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="lines",
-            name=text(name),
-            line={"color": colour, "dash": dash, "width": _LINE_PX, "shape": "vh"},
-            hovertemplate=f"%{{x:,.1f}} s: {hover}",
-        )
+    drawn.add_scatter(
+        x=x,
+        y=y,
+        mode="lines",
+        name=text(name),
+        line={"color": colour, "dash": dash, "width": _LINE_PX, "shape": "vh"},
+        hovertemplate=f"%{{x:,.1f}} s: {hover}",
     )

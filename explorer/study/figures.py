@@ -2,17 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.columns import column
 from explorer.documents.numbers import MISSING
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 #: Bins of a parameter, and points in a bin below which its mean says nothing.
 _BINS, _FEWEST = 32, 4
@@ -78,7 +81,7 @@ _STYLES = ((BLUE, ""), (CYAN, "/"), (YELLOW, "."), (GREEN, "x"))
 _HEIGHT_PX, _ROW_PX, _BARE_PX, _STAGGER_PX = 420, 18, 110, 15
 
 
-def front_scatter(result: StudyResult, across: str, up: str) -> go.Figure:
+def front_scatter(result: StudyResult, across: str, up: str) -> "go.Figure":
     """Return the feasible points in two objectives (a sample of them), the front of all objectives, and the knee."""
     best, knee = result.front(), result.knee()
     cloud = result.feasible[[across, up]].replace([np.inf, -np.inf], np.nan).dropna()
@@ -123,7 +126,7 @@ def front_scatter(result: StudyResult, across: str, up: str) -> go.Figure:
     return drawn
 
 
-def front_along(result: StudyResult) -> go.Figure:
+def front_along(result: StudyResult) -> "go.Figure":
     """Return the front as parallel coordinates: a line a point, an axis each objective and parameter, the knee on top.
 
     Each axis runs from its least to its greatest value on the front, which stand at its ends; choices are spread
@@ -193,7 +196,7 @@ def distinct_labels(names: Iterable[str]) -> list[str]:
     return [f"{label} ({name})" if counts[label] > 1 else label for name, label in labels]
 
 
-def driver_bars(table: pd.DataFrame, objectives: list[str]) -> go.Figure:
+def driver_bars(table: pd.DataFrame, objectives: list[str]) -> "go.Figure":
     """Return the shares of `drivers` as bars, a group a parameter."""
     drawn = figure("What drives the objectives", _BARE_PX + _ROW_PX * len(table) * (len(objectives) + 1))
     order = table[objectives].max(axis=1).sort_values().index

@@ -1,11 +1,16 @@
 """Tools side by side: what each says of one die, and over the area of a die."""
 
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING
+
 from plotly.subplots import make_subplots
 
 from explorer.documents.numbers import money, plain
 from explorer.documents.theme import BLUE, CYAN, GREEN, NEUTRAL_TEXT, PURPLE, RED, YELLOW, figure, one_two_five
 from explorer.tools.compare import ToolComparison, ToolRow
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 #: One colour, marker and dash for each tool.
 TOOL_STYLE = {
@@ -25,7 +30,7 @@ _PANELS = (
 )
 
 
-def tool_dots(found: ToolComparison, area_mm2: float, node: str) -> go.Figure:
+def tool_dots(found: ToolComparison, area_mm2: float, node: str) -> "go.Figure":
     """Return what each tool says of one die, a dot each: dollars above, carbon below; bars span low to high."""
     rows = [row for row in found.rows if (row.die_area_mm2, row.node) == (area_mm2, node)]
     drawn = _panels(f"{plain(area_mm2)} mm² at {node}", _DOTS_PX, 0.2)
@@ -40,8 +45,10 @@ def tool_dots(found: ToolComparison, area_mm2: float, node: str) -> go.Figure:
     return drawn
 
 
-def tools_over_area(found: ToolComparison, node: str) -> go.Figure:
+def tools_over_area(found: ToolComparison, node: str) -> "go.Figure":
     """Return dollars and carbon per mm² of good die over its area, a line a tool; both axes are logarithmic."""
+    import plotly.graph_objects as go
+
     drawn = _panels(f"Over the area of a die at {node}", _CURVES_PX, 0.12)
     for at, (key, title) in enumerate((("cost_usd", "$/mm²"), ("carbon_kg", "kg CO₂e/mm²")), start=1):
         for tool, frame in found.over_areas.groupby("tool", sort=False):
@@ -66,7 +73,7 @@ def tools_over_area(found: ToolComparison, node: str) -> go.Figure:
     return drawn
 
 
-def _panels(title: str, height_px: int, gap: float) -> go.Figure:
+def _panels(title: str, height_px: int, gap: float) -> "go.Figure":
     """Two panels under one another in the shared style."""
     style = figure(title, height_px)
     drawn = make_subplots(rows=2, cols=1, vertical_spacing=gap)
@@ -79,7 +86,9 @@ def _panels(title: str, height_px: int, gap: float) -> go.Figure:
     return drawn
 
 
-def _dot(row: ToolRow, value: float, low: float, high: float, key: str) -> go.Scatter:
+def _dot(row: ToolRow, value: float, low: float, high: float, key: str) -> "go.Scatter":
+    import plotly.graph_objects as go
+
     colour, symbol, _ = TOOL_STYLE[row.name]
     write = money(value) if key == "cost_usd" else f"{plain(value)} kg"
     return go.Scatter(

@@ -3,10 +3,10 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.columns import Column, column
 from explorer.documents.numbers import pretty_unit
@@ -14,6 +14,10 @@ from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure
 from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
 from explorer.uncertainty.results import Uncertainty
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 _HEIGHT_PX, _ROW_PX, _FRAME_PX = 400, 34, 120
 _LINE_PX, _THIN_PX = 2.5, 1.5
@@ -51,7 +55,7 @@ def _entry(name: str) -> Column:
     return column(name.rpartition(OTHER)[2])
 
 
-def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
+def exceedance(result: Uncertainty, outputs: Sequence[str]) -> "go.Figure":
     """Return the share of draws in which each output exceeds x, log x axis; outputs must be positive."""
     drawn = figure("Share of draws in which a ratio exceeds x", _HEIGHT_PX)
     for number, output in enumerate(outputs):
@@ -70,7 +74,7 @@ def exceedance(result: Uncertainty, outputs: Sequence[str]) -> go.Figure:
     return drawn
 
 
-def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> go.Figure:
+def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> "go.Figure":
     """Return first and total order indices of the `most` factors that decide most, with their intervals."""
     rows = indices.head(most).iloc[::-1]
     drawn = figure(f"What decides: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
@@ -96,7 +100,7 @@ def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> go.Figure:
     return drawn
 
 
-def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 12) -> go.Figure:
+def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 12) -> "go.Figure":
     """Return the output with each factor at its low and its high end, everything else nominal; the line is nominal."""
     rows = table.head(most).iloc[::-1]
     drawn = figure(f"One factor at a time: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
@@ -117,7 +121,7 @@ def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 1
     return drawn
 
 
-def break_even_curves(curves: Sequence[Curve]) -> go.Figure:
+def break_even_curves(curves: Sequence[Curve]) -> "go.Figure":
     """Return ratios along one axis: median, band from 5 to 95 % of draws, nominal (thin, dotted); log y axis."""
     axis = curves[0].axis
     drawn = figure(f"Over {axis.label}", _HEIGHT_PX)
@@ -171,7 +175,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [float(f"{step}e{decade}") for decade in decades for step in steps if low <= step * 10.0**decade <= high]
 
 
-def convergence_lines(table: pd.DataFrame, output: str) -> go.Figure:
+def convergence_lines(table: pd.DataFrame, output: str) -> "go.Figure":
     """Return percentiles of an output over the number of draws that they are taken from."""
     drawn = figure(f"Percentiles over draws: {label(output)}", _HEIGHT_PX)
     for number, name in enumerate(each for each in table if each != "samples"):

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, fill, text
 from hwbase import InputError, unknown_name
@@ -12,6 +11,8 @@ from hwsim.wiring import REGIONS, heat_map, region_name
 from hwsim.wiring.tile import port_positions
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from hwsim import Technology
     from hwsim.wiring import Tile, WiringPlan
 
@@ -47,7 +48,7 @@ def tile_heat(
     technology: "Technology",
     bins: tuple[int, int] | None = None,
     most: float | None = None,
-) -> go.Figure:
+) -> "go.Figure":
     """Return the heat map of one neuron's tile: the share of the tracks of M8 to M11 taken in each of `bins`.
 
     `bins` are down and across the tile, `heat_bins` unless given. Axes in um; inputs enter from the left in order, the
@@ -58,17 +59,15 @@ def tile_heat(
     rows, columns = share.shape
     name = f"{plan.matrix}, " if plan.matrix else ""
     drawn = figure(f"Tracks taken in the tile of {text(name)}neuron {neuron}", _HEAT_HEIGHT_PX)
-    drawn.add_trace(
-        go.Heatmap(
-            z=share,
-            x=(np.arange(columns) + 0.5) * tile.width_um / columns,
-            y=(np.arange(rows) + 0.5) * tile.height_um / rows,
-            colorscale="Cividis",
-            zmin=0.0,
-            zmax=max(1.0, float(share.max())) if most is None else most,
-            colorbar={"tickformat": ".0%", "thickness": 16},
-            hovertemplate="x %{x:.2f} µm, y %{y:.1f} µm: %{z:.0%} of the tracks<extra></extra>",
-        )
+    drawn.add_heatmap(
+        z=share,
+        x=(np.arange(columns) + 0.5) * tile.width_um / columns,
+        y=(np.arange(rows) + 0.5) * tile.height_um / rows,
+        colorscale="Cividis",
+        zmin=0.0,
+        zmax=max(1.0, float(share.max())) if most is None else most,
+        colorbar={"tickformat": ".0%", "thickness": 16},
+        hovertemplate="x %{x:.2f} µm, y %{y:.1f} µm: %{z:.0%} of the tracks<extra></extra>",
     )
     drawn.update_xaxes(title_text="across the tile, µm", showgrid=False)
     drawn.update_yaxes(title_text="down the tile, µm", autorange="reversed", showgrid=False)
@@ -103,21 +102,19 @@ def port_frame(used: pd.DataFrame, ports: int, bins: int = 40) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> go.Figure:
+def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> "go.Figure":
     """Return the histogram over neurons of the POPCNT ports that are used; a line marks the `ports` there are.
 
     `used` as in `port_frame`.
     """
     frame = port_frame(used, ports, bins)
     drawn = figure("POPCNT ports used per neuron", _HEIGHT_PX, showlegend=False, bargap=0.05)
-    drawn.add_trace(
-        go.Bar(
-            x=(frame["low"] + frame["high"]) / 2.0,
-            y=frame["neurons"],
-            marker=fill(BLUE, ""),
-            customdata=frame[["low", "high"]],
-            hovertemplate="%{customdata[0]:,} to %{customdata[1]:,} ports: %{y:,} neurons<extra></extra>",
-        )
+    drawn.add_bar(
+        x=(frame["low"] + frame["high"]) / 2.0,
+        y=frame["neurons"],
+        marker=fill(BLUE, ""),
+        customdata=frame[["low", "high"]],
+        hovertemplate="%{customdata[0]:,} to %{customdata[1]:,} ports: %{y:,} neurons<extra></extra>",
     )
     drawn.add_vline(
         x=ports,
@@ -129,21 +126,19 @@ def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> go.Figure:
     return drawn
 
 
-def region_shares_of_matrices(frame: pd.DataFrame) -> go.Figure:
+def region_shares_of_matrices(frame: pd.DataFrame) -> "go.Figure":
     """Return a box per region: the shares of the matrices of `explorer.wiring.histogram_frame` in it."""
     drawn = figure("Share of weights in each region, over matrices", _HEIGHT_PX, showlegend=False)
     order = [*range(REGIONS - 1, REGIONS // 2 - 1, -1), *range(REGIONS // 2)]
     for region in order:
         name = region_name(region)
-        drawn.add_trace(
-            go.Box(
-                y=frame[name],
-                name=name.replace("-", "−"),
-                marker={"color": RED if region >= REGIONS // 2 else BLUE, "size": 3},
-                line={"width": 1},
-                text=[text(matrix) for matrix in frame["matrix"]],
-                hovertemplate="%{text}: %{y:.2%}<extra></extra>",
-            )
+        drawn.add_box(
+            y=frame[name],
+            name=name.replace("-", "−"),
+            marker={"color": RED if region >= REGIONS // 2 else BLUE, "size": 3},
+            line={"width": 1},
+            text=[text(matrix) for matrix in frame["matrix"]],
+            hovertemplate="%{text}: %{y:.2%}<extra></extra>",
         )
     # Plotly turns the labels where they would touch.
     drawn.update_xaxes(title_text="weight of the region", type="category", tickangle=None)
@@ -151,7 +146,7 @@ def region_shares_of_matrices(frame: pd.DataFrame) -> go.Figure:
     return drawn
 
 
-def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> go.Figure:
+def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> "go.Figure":
     """Return slack against the share of neurons that must fit, a line per kind of silicon, for neurons of `inputs`.
 
     `frame` is that of `explorer.wiring.slack_frame`, `neurons` one of its kinds. Raises `InputError` if it has no such
@@ -178,7 +173,7 @@ def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> g
     return drawn
 
 
-def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> go.Figure:
+def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> "go.Figure":
     """Return the share of tracks taken over the inputs of a cluster, a line per kind of silicon, log axes.
 
     `frame` is that of `explorer.wiring_routing.routing_frame`; a line marks `limit`.
@@ -216,7 +211,7 @@ def silicon_name(slice_ports: int) -> str:
     return f"slices of {slice_ports}" if slice_ports else "fixed regions"
 
 
-def perplexity_over_defects(frame: pd.DataFrame) -> go.Figure:
+def perplexity_over_defects(frame: pd.DataFrame) -> "go.Figure":
     """Return perplexity over the rate of each kind of fault, log axes, from `hwsim.wiring.measure_over_faults`.
 
     Lines run through the means of the draws; bars reach from the least to the greatest.
@@ -244,7 +239,7 @@ def perplexity_over_defects(frame: pd.DataFrame) -> go.Figure:
     return drawn
 
 
-def _mark_level(drawn: go.Figure, y: float, said: str) -> None:
+def _mark_level(drawn: "go.Figure", y: float, said: str) -> None:
     """Draw a line across at `y` of a log axis, with a note under its right end."""
     drawn.add_hline(y=y, line={"color": GREY, "dash": "dash"})
     # Plotly places a note on a log axis by the exponent.

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -317,3 +318,25 @@ def test_digest_follows_the_numbers():
 
 def test_date_is_there_only_if_given():
     assert reproduction("x").date == "" and reproduction("x", date="2026-01-02").date == "2026-01-02"
+
+
+def test_a_report_enters_few_files(tmp_path):
+    count = (
+        "import sys\nfrom explorer.commands import app\n"
+        "try:\n    app.main(sys.argv[1:])\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        "names = [name for name in sys.modules if name.partition('.')[0] == 'explorer']\n"
+        "print(len(names), 'plotly' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", count, "report", "gpt-oss-120b", "--out", str(tmp_path / "r.md")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    files, drawn = done.stdout.split()[-2:]
+    assert int(files) < 60 and drawn == "False"
+
+
+def test_a_report_is_built_once(call, monkeypatch):
+    built = []
+    monkeypatch.setattr(
+        "explorer.commands.report.report_document",
+        lambda answer: built.append(report_document(answer)) or built[-1],
+    )
+    assert call("report", "smollm2-135m", "--out", "r.csv")[0] == 0 and len(built) == 1

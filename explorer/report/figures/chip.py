@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 import hwsim
 from explorer.documents.numbers import plain, scalar
@@ -19,6 +18,8 @@ from hwbase import FORMATS, InputError, Record
 from hwsim.weights import SPREAD_KNOWN
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from hwsim import HardwiredDesign, Technology
     from hwsim.chip import Chip
 
@@ -48,7 +49,7 @@ def density_frame(inputs: int, design: "HardwiredDesign", technology: "Technolog
     return pd.DataFrame(rows)
 
 
-def density_over_bits(frame: pd.DataFrame) -> go.Figure:
+def density_over_bits(frame: pd.DataFrame) -> "go.Figure":
     """Return transistors per weight of Metal- and Cell-Embedding over the weight format, log axis."""
     drawn = figure("Transistors per weight over weight format", _DENSITY_HEIGHT_PX)
     for column, name, colour, symbol in (
@@ -156,7 +157,7 @@ def block_frame(chip: "Chip") -> pd.DataFrame:
     return frame
 
 
-def floorplan(chip: "Chip") -> go.Figure:
+def floorplan(chip: "Chip") -> "go.Figure":
     """Return the blocks of one chip to scale, in mm, with the reticle dashed around them and power on hover.
 
     Raises `InputError` for a chip whose areas are arrays.
@@ -180,7 +181,7 @@ def floorplan(chip: "Chip") -> go.Figure:
     return drawn
 
 
-def _outlines(drawn: go.Figure, die_mm2: float, reticle_mm2: float) -> None:
+def _outlines(drawn: "go.Figure", die_mm2: float, reticle_mm2: float) -> None:
     """Draw the die and the reticle from the same corner, and fit the axes to the larger."""
     die, field = outline_mm(die_mm2), outline_mm(reticle_mm2)
     for (width, height), dash in ((die, "solid"), (field, "dash")):
@@ -192,7 +193,9 @@ def _outlines(drawn: go.Figure, die_mm2: float, reticle_mm2: float) -> None:
     drawn.update_yaxes(range=[-_ROOM * tallest, (1.0 + _ROOM) * tallest], scaleanchor="x", **bare)
 
 
-def _block_trace(rect: Rect, hover: str, name: str, index: int) -> go.Scatter:
+def _block_trace(rect: Rect, hover: str, name: str, index: int) -> "go.Scatter":
+    import plotly.graph_objects as go
+
     x0, x1 = rect.x_mm, rect.x_mm + rect.width_mm
     y0, y1 = rect.y_mm, rect.y_mm + rect.height_mm
     return go.Scatter(

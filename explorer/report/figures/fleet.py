@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 import costmodel
 from explorer.documents.numbers import counted, mass, money, scalar, times
@@ -13,6 +12,8 @@ from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from costmodel.bill import Bill
     from costmodel.comparison import Comparison, Pair
     from costmodel.ownership import Tco
@@ -77,7 +78,7 @@ def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
 
 def cost_waterfall(
     bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None
-) -> go.Figure:
+) -> "go.Figure":
     """Return the steps from shared masks to the TCO of a hardwired fleet, in M$.
 
     `most_usd` sets the end of the axis, so that two waterfalls compare. Raises `InputError` for array fields.
@@ -85,21 +86,19 @@ def cost_waterfall(
     frame = waterfall_frame(bill, tco)
     total = frame["usd"].iloc[-1]
     drawn = figure(title, _WATERFALL_HEIGHT_PX, showlegend=False, bargap=0.3)
-    drawn.add_trace(
-        go.Waterfall(
-            orientation="h",
-            y=frame["step"],
-            x=frame["usd"] / _USD_PER_MUSD,
-            measure=["total" if kind == "total" else "relative" for kind in frame["kind"]],
-            text=[money(usd) for usd in frame["usd"]],
-            textposition="outside",
-            cliponaxis=False,
-            increasing={"marker": {"color": BLUE}},
-            totals={"marker": {"color": GREEN}},
-            connector={"line": {"color": NEUTRAL_LINE, "width": 1}},
-            customdata=frame["kind"],
-            hovertemplate="%{y} (%{customdata}): %{text}<extra></extra>",
-        )
+    drawn.add_waterfall(
+        orientation="h",
+        y=frame["step"],
+        x=frame["usd"] / _USD_PER_MUSD,
+        measure=["total" if kind == "total" else "relative" for kind in frame["kind"]],
+        text=[money(usd) for usd in frame["usd"]],
+        textposition="outside",
+        cliponaxis=False,
+        increasing={"marker": {"color": BLUE}},
+        totals={"marker": {"color": GREEN}},
+        connector={"line": {"color": NEUTRAL_LINE, "width": 1}},
+        customdata=frame["kind"],
+        hovertemplate="%{y} (%{customdata}): %{text}<extra></extra>",
     )
     drawn.update_xaxes(
         range=[0, max(most_usd or 0.0, total) / _USD_PER_MUSD * _WATERFALL_ROOM], title_text="M$", tickformat=",~r"
@@ -132,7 +131,7 @@ def carbon_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd
     return fleet_frame(rows)
 
 
-def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.Figure:
+def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
     """Return bars of Scope 2, Scope 3 and their sum for each fleet and level, in t CO2e, on a log axis.
 
     Bars stand side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
@@ -145,18 +144,16 @@ def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.
         bargap=0.25,
     )
     for name, key, colour, pattern in _SCOPES:
-        drawn.add_trace(
-            go.Bar(
-                y=frame["label"],
-                x=frame[key],
-                orientation="h",
-                name=name,
-                marker=fill(colour, pattern),
-                text=[mass(t) for t in frame[key]],
-                textposition="outside",
-                cliponaxis=False,
-                hovertemplate="%{y}: %{text}",
-            )
+        drawn.add_bar(
+            y=frame["label"],
+            x=frame[key],
+            orientation="h",
+            name=name,
+            marker=fill(colour, pattern),
+            text=[mass(t) for t in frame[key]],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{text}",
         )
     values = frame[list(_CARBON_KEYS)].to_numpy(dtype=float)
     positive = values[values > 0]
@@ -203,7 +200,7 @@ def tco_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.Da
     return fleet_frame(rows)
 
 
-def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.Figure:
+def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
     """Return the TCO of both fleets stacked by capital, operation and re-spins, in M$, with ratios written out.
 
     All on one linear scale (a stack means nothing on a log one); where the hardwired fleet is far smaller, a second
@@ -224,22 +221,20 @@ def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> go.Fig
     return drawn
 
 
-def _stack(drawn: go.Figure, rows: pd.DataFrame, axes: tuple[str, str], *, legend: bool) -> None:
+def _stack(drawn: "go.Figure", rows: pd.DataFrame, axes: tuple[str, str], *, legend: bool) -> None:
     for name, key, colour, pattern in _PARTS:
-        drawn.add_trace(
-            go.Bar(
-                y=rows["label"],
-                x=rows[key] / _USD_PER_MUSD,
-                orientation="h",
-                name=name,
-                legendgroup=name,
-                showlegend=legend,
-                marker=fill(colour, pattern),
-                customdata=[money(usd) for usd in rows[key]],
-                hovertemplate="%{y}: %{customdata}",
-                xaxis=axes[0],
-                yaxis=axes[1],
-            )
+        drawn.add_bar(
+            y=rows["label"],
+            x=rows[key] / _USD_PER_MUSD,
+            orientation="h",
+            name=name,
+            legendgroup=name,
+            showlegend=legend,
+            marker=fill(colour, pattern),
+            customdata=[money(usd) for usd in rows[key]],
+            hovertemplate="%{y}: %{customdata}",
+            xaxis=axes[0],
+            yaxis=axes[1],
         )
     for row in rows.to_dict(orient="records"):
         ratio = "" if pd.isna(row["ratio"]) else f"<br>GPUs {times(row['ratio'])}"
@@ -256,7 +251,7 @@ def _stack(drawn: go.Figure, rows: pd.DataFrame, axes: tuple[str, str], *, legen
         )
 
 
-def _second_panel(drawn: go.Figure, above: int, below: int, near: float, end: float) -> None:
+def _second_panel(drawn: "go.Figure", above: int, below: int, near: float, end: float) -> None:
     """Split the height between the panels by their bars, and say how much the lower one is enlarged."""
     top = (1.0 - _GAP) * below / (above + below)
     drawn.update_layout(

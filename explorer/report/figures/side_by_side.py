@@ -1,11 +1,15 @@
 """Models side by side: speed, ownership, and what matching GPUs cost and emit."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.theme import BLUE, CYAN, GREEN, NEUTRAL_LINE, PURPLE, YELLOW, figure, fill, one_two_five, text
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
 
 _PX_PER_BAR, _FRAME_PX = 34, 110
 _USD_PER_MUSD = 1e6
@@ -22,14 +26,14 @@ _TCO = (
 _RATIOS = (("cost", "tco_ratio", BLUE, ""), ("carbon", "carbon_ratio", GREEN, "/"))
 
 
-def speed_bars(frame: pd.DataFrame) -> go.Figure:
+def speed_bars(frame: pd.DataFrame) -> "go.Figure":
     """Return tokens/s of each label in both readings and of the H100's roofline, on a log axis."""
     drawn = _bars("Speed", frame, _SPEED, "group")
     drawn.update_xaxes(type="log", title_text="tokens/s (log scale)", dtick=1, tickformat="~s")
     return drawn
 
 
-def ownership_bars(frame: pd.DataFrame) -> go.Figure:
+def ownership_bars(frame: pd.DataFrame) -> "go.Figure":
     """Return the TCO of each hardwired fleet stacked by part, in M$."""
     money = frame.assign(**{key: frame[key] / _USD_PER_MUSD for _, key, _, _ in _TCO})
     drawn = _bars("Total cost of ownership", money, _TCO, "stack")
@@ -37,7 +41,7 @@ def ownership_bars(frame: pd.DataFrame) -> go.Figure:
     return drawn
 
 
-def ratio_bars(frame: pd.DataFrame) -> go.Figure:
+def ratio_bars(frame: pd.DataFrame) -> "go.Figure":
     """Return how many times the cost and the carbon of each hardwired fleet the matching GPUs take, on a log axis."""
     drawn = _bars("GPUs over hardwired", frame, _RATIOS, "group")
     ticks = one_two_five([frame[key] for _, key, _, _ in _RATIOS])
@@ -46,20 +50,18 @@ def ratio_bars(frame: pd.DataFrame) -> go.Figure:
     return drawn
 
 
-def _bars(title: str, frame: pd.DataFrame, series: Sequence[tuple[str, str, str, str]], mode: str) -> go.Figure:
+def _bars(title: str, frame: pd.DataFrame, series: Sequence[tuple[str, str, str, str]], mode: str) -> "go.Figure":
     """Horizontal bars: a label of `frame` each, a series a bar, side by side or stacked."""
     bars = len(frame) * (len(series) if mode == "group" else 1)
     drawn = figure(title, _FRAME_PX + _PX_PER_BAR * bars, barmode=mode, bargap=0.25)
     for name, key, colour, pattern in series:
-        drawn.add_trace(
-            go.Bar(
-                y=[text(label) for label in frame["label"]],
-                x=frame[key],
-                orientation="h",
-                name=name,
-                marker=fill(colour, pattern),
-                hovertemplate=f"%{{y}}, {name}: %{{x:.4g}}<extra></extra>",
-            )
+        drawn.add_bar(
+            y=[text(label) for label in frame["label"]],
+            x=frame[key],
+            orientation="h",
+            name=name,
+            marker=fill(colour, pattern),
+            hovertemplate=f"%{{y}}, {name}: %{{x:.4g}}<extra></extra>",
         )
     drawn.update_yaxes(autorange="reversed", ticksuffix=" ")
     return drawn

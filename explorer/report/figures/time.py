@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from explorer.documents.numbers import context_label, percent, plain, scalar, si, words
 from explorer.documents.theme import (
@@ -22,6 +21,8 @@ from explorer.documents.theme import (
 )
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from hwsim.results import SimResult
 
 _SPEED_HEIGHT_PX = 440
@@ -54,7 +55,7 @@ def speed_over_context(
     pipelined: "SimResult",
     accelerators: Mapping[str, "SimResult"],
     records: Mapping[str, float] | None = None,
-) -> go.Figure:
+) -> "go.Figure":
     """Return tokens/s over context on log axes; other machines as horizontal marks.
 
     `accelerators` are our rooflines at one context each; `records` are published tokens/s by machine.
@@ -84,7 +85,9 @@ def speed_over_context(
     return drawn
 
 
-def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> go.Scatter:
+def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
+    import plotly.graph_objects as go
+
     colour, symbol, dash = MACHINE_STYLE[key]
     return go.Scatter(
         x=contexts,
@@ -98,8 +101,10 @@ def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> go.Scatter:
     )
 
 
-def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) -> go.Scatter:
+def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) -> "go.Scatter":
     """A horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
+    import plotly.graph_objects as go
+
     colour, symbol, dash = MACHINE_STYLE.get(key, OTHER_STYLE)
     ends = [float(contexts.min()), float(contexts.max())]
     return go.Scatter(
@@ -137,7 +142,7 @@ def occupancy_frame(result: "SimResult") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["resource", "seconds_per_token", "busy_share", "binds"])
 
 
-def occupancy_bars(result: "SimResult") -> go.Figure:
+def occupancy_bars(result: "SimResult") -> "go.Figure":
     """Return a bar per resource, in seconds per token, the binding one filled, hatched and named so.
 
     Raises `InputError` for a result whose fields are arrays.
@@ -151,19 +156,17 @@ def occupancy_bars(result: "SimResult") -> go.Figure:
     )
     for binds, colour, pattern in ((True, RED, "/"), (False, GREY, "")):
         rows = frame[frame["binds"] == binds]
-        drawn.add_trace(
-            go.Bar(
-                x=rows["seconds_per_token"],
-                y=[text(words(name)) for name in rows["resource"]],
-                orientation="h",
-                marker=fill(colour, pattern),
-                text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
-                textposition="auto",
-                insidetextfont={"color": DARK_TEXT},
-                cliponaxis=False,
-                customdata=rows["busy_share"],
-                hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
-            )
+        drawn.add_bar(
+            x=rows["seconds_per_token"],
+            y=[text(words(name)) for name in rows["resource"]],
+            orientation="h",
+            marker=fill(colour, pattern),
+            text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
+            textposition="auto",
+            insidetextfont={"color": DARK_TEXT},
+            cliponaxis=False,
+            customdata=rows["busy_share"],
+            hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
         )
     longest = max(frame["seconds_per_token"].max(), 0.0)
     drawn.update_xaxes(
@@ -200,7 +203,7 @@ def breakdown_frame(result: "SimResult") -> pd.DataFrame:
 
 def breakdown_over_context(
     result: "SimResult", published: Mapping[int, Mapping[str, float]] | None = None
-) -> go.Figure:
+) -> "go.Figure":
     """Return stacked bars of a token's time over context, for one reading of the machine.
 
     `published` maps a context to its printed shares; by default those of Figure 14 for its model in the
@@ -218,18 +221,16 @@ def breakdown_over_context(
     )
     for part, (colour, pattern) in PART_STYLE.items():
         share = frame[part].to_numpy()
-        drawn.add_trace(
-            go.Bar(
-                x=labels,
-                y=share,
-                name=words(part),
-                marker=fill(colour, pattern),
-                text=[f"{100 * s:.0f} %" if s >= _SMALLEST_LABELLED else "" for s in share],
-                textposition="inside",
-                insidetextanchor="middle",
-                textangle=0,
-                hovertemplate="%{x}: %{y:.2%}",
-            )
+        drawn.add_bar(
+            x=labels,
+            y=share,
+            name=words(part),
+            marker=fill(colour, pattern),
+            text=[f"{100 * s:.0f} %" if s >= _SMALLEST_LABELLED else "" for s in share],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            hovertemplate="%{x}: %{y:.2%}",
         )
     if published is None:
         published = PUBLISHED_SHARES if (result.model, result.reading) == _PUBLISHED_FOR else {}
@@ -250,7 +251,7 @@ def published_boundaries(shares: Mapping[str, float]) -> dict[str, float]:
     return ends
 
 
-def _mark_published(drawn: go.Figure, contexts: list[float], published: Mapping[int, Mapping[str, float]]) -> None:
+def _mark_published(drawn: "go.Figure", contexts: list[float], published: Mapping[int, Mapping[str, float]]) -> None:
     xs, ys, notes = [], [], []
     for context, shares in published.items():
         if context in contexts:
@@ -263,20 +264,18 @@ def _mark_published(drawn: go.Figure, contexts: list[float], published: Mapping[
                         + ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
                     )
     if xs:
-        drawn.add_trace(
-            go.Scatter(
-                x=xs,
-                y=ys,
-                mode="markers",
-                name="published boundary",
-                marker={
-                    "symbol": "diamond",
-                    "size": _BREAKDOWN_MARKER_PX,
-                    "color": "white",
-                    "line": {"color": DARK_TEXT, "width": 2},
-                },
-                text=notes,
-                hovertemplate="%{text}<extra></extra>",
-                cliponaxis=False,
-            )
+        drawn.add_scatter(
+            x=xs,
+            y=ys,
+            mode="markers",
+            name="published boundary",
+            marker={
+                "symbol": "diamond",
+                "size": _BREAKDOWN_MARKER_PX,
+                "color": "white",
+                "line": {"color": DARK_TEXT, "width": 2},
+            },
+            text=notes,
+            hovertemplate="%{text}<extra></extra>",
+            cliponaxis=False,
         )
