@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from hwbase import units
 from hwbase.check import Number, number
 from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
-from hwbase.errors import InputError, unknown_name
+from hwbase.errors import InputError, shown, unknown_name
 from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, read_toml
@@ -28,8 +28,8 @@ from hwbase.values import read_value
 
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
-#: Characters of a wrong name that a message repeats.
-_SHOWN = 200
+#: Tables inside tables, and characters of a dotted name: more is no book.
+_MOST_LEVELS, _LONGEST_NAME = 20, 200
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Book(Mapping[str, Quantity]):
         try:
             return self.quantities[key]
         except KeyError:
-            raise unknown_name(f"assumption in book {self.name!r}:", key, self.quantities) from None
+            raise unknown_name(f"assumption in book {shown(self.name)}:", key, self.quantities) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.quantities)
@@ -126,6 +126,11 @@ class Book(Mapping[str, Quantity]):
                 raise InputError(f"{key} = {np.min(value):.12g}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
         return dataclasses.replace(self, quantities=changed)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the numbers that are arrays at the book's level, by name: those that an override varies."""
+        levels = {key: quantity.at(self.level) for key, quantity in self.quantities.items()}
+        return {key: value for key, value in levels.items() if np.ndim(value)}
 
     def section(self, prefix: str) -> dict[str, Quantity]:
         """Return the quantities of the table `prefix`, by their names in it; none where the book has no such table."""
@@ -255,7 +260,7 @@ def _load(
             old = quantities.get(name) or base.quantities.get(name)
             if old is None:
                 known = [*base.quantities, *more]
-                raise unknown_name(f"assumption in {path.name} (book {base.name!r} has no such name):", name, known)
+                raise unknown_name(f"assumption in {path.name} (book {shown(base.name)} has no such name):", name, known)
             quantities[name] = quantity.to(old.unit, f"{path.name}: {name}")
         header = inherit(header, base.header)
         kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]
@@ -276,14 +281,14 @@ def _find(name_or_path: str | Path, folder: Path) -> Path:
         for path in (given, folder / given):
             if _is_file(path):
                 return path.resolve()
-        raise InputError(f"book file {str(given)[:_SHOWN]!r} does not exist")
+        raise InputError(f"book file {shown(str(given))} does not exist")
     path = folder / f"{given.name}.toml"
     if str(given) == given.name and _is_file(path):
         return path.resolve()
     for name in book_names(folder):
         if name.lower() == str(given).lower():
             return (folder / f"{name}.toml").resolve()
-    raise unknown_name("book", str(name_or_path)[:_SHOWN], book_names(folder))
+    raise unknown_name("book", str(name_or_path), book_names(folder))
 
 
 def _is_file(path: Path) -> bool:
@@ -299,9 +304,14 @@ def _beside(name: object, path: Path) -> bool:
 
 def _tables(where: str, data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for key, value in data.items():
+        if len(prefix) + len(key) > _LONGEST_NAME or prefix.count(".") > _MOST_LEVELS:
+            raise InputError(
+                f"{where}: {shown(prefix + key)} is no name: expected at most {_LONGEST_NAME} characters and "
+                f"{_MOST_LEVELS} levels"
+            )
         if not isinstance(value, dict):
             raise InputError(
-                f"{where}: {prefix}{key} = {value!r}: expected a table with nominal, unit, year, source, kind"
+                f"{where}: {prefix}{key} = {shown(value)}: expected a table with nominal, unit, year, source, kind"
             )
         if "nominal" in value or not any(isinstance(v, dict) for v in value.values()):
             yield prefix + key, value

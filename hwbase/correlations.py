@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from hwbase.check import number
-from hwbase.errors import InputError, unknown_name
+from hwbase.errors import InputError, cut, unknown_name
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict
 
@@ -52,7 +52,7 @@ def read_correlations(where: str, tables: Any) -> tuple[Correlation, ...]:
     pairs: dict[tuple[str, ...], Correlation] = {}
     for place, table in enumerate(tables, start=1):
         stated = parse_strict(_CORRELATION, table, Correlation, f"{where}: correlations {place}")
-        what = f"{where}: correlation of {', '.join(stated.between)}"
+        what = f"{where}: correlation of {cut(', '.join(stated.between))}"
         if len(set(stated.between)) != len(stated.between) or len(stated.between) < 2:
             raise InputError(f"{what}: expected two names or more, each once")
         number(f"{what}: rho", stated.rho, low=-1.0, high=1.0)
@@ -60,7 +60,7 @@ def read_correlations(where: str, tables: Any) -> tuple[Correlation, ...]:
             raise InputError(f"{what}: source is empty: expected where the number comes from")
         for pair in itertools.combinations(sorted(stated.between), 2):
             if pair in pairs:
-                raise InputError(f"{where}: correlation of {' and '.join(pair)} is stated twice: expected once")
+                raise InputError(f"{where}: correlation of {cut(' and '.join(pair))} is stated twice: expected once")
             pairs[pair] = dataclasses.replace(stated, between=pair)
     return tuple(pairs.values())
 
@@ -84,8 +84,8 @@ def check_correlations(where: str, correlations: Sequence[Correlation], names: M
     if values[0] < -_ROUNDING:
         blamed = [name for name, weight in zip(involved, vectors[:, 0], strict=True) if abs(weight) > _ROUNDING]
         raise InputError(
-            f"{where}: the correlations of {', '.join(blamed)} cannot all hold (least eigenvalue {values[0]:.3g}): "
-            "expected a positive semi-definite matrix"
+            f"{where}: the correlations of {cut(', '.join(blamed))} cannot all hold (least eigenvalue "
+            f"{values[0]:.3g}): expected a positive semi-definite matrix"
         )
 
 

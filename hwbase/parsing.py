@@ -1,4 +1,4 @@
-"""Text files into checked records: TOML and JSON reading, and pydantic's findings said in one sentence."""
+"""Text files into checked records: TOML and JSON reading, and pydantic's findings in one sentence."""
 
 import dataclasses
 import json
@@ -8,37 +8,103 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from hwbase.errors import InputError, unknown_name
+from hwbase.errors import InputError, cut, shown, unknown_name
 
 T = TypeVar("T")
+#: Bytes of the largest text that is read whole. Tables and configurations have kilobytes.
+MOST_BYTES = 64 * 2**20
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; raises `InputError` if it cannot be read or is not TOML."""
+    text = read_text(path)
     try:
-        return tomllib.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        # Besides what is not TOML: integers of thousands of digits, and nesting without end.
-        raise InputError(f"{path.name} is not valid TOML: {error}") from None
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{cut(path.name)} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # besides what is not TOML, integers of thousands of digits
+        raise InputError(f"{cut(path.name)} is not valid TOML: {cut(str(error))}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file; raises `InputError` if it cannot be read or is not a JSON object."""
-    try:
-        data = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not valid JSON: {error}") from None
+    """Return the object in a JSON file; raises `InputError` if it cannot be read or is not one JSON object."""
+    data = parse_json(read_text(path), cut(path.name))
     if not isinstance(data, dict):
-        raise InputError(f"{path.name}: expected a JSON object, found {type(data).__name__}")
+        raise InputError(f"{cut(path.name)}: expected a JSON object, found {type(data).__name__}")
     return data
 
 
-def parse_strict(adapter: TypeAdapter[T], data: dict[str, Any], record: type, where: str) -> T:
-    """Return `data` as the dataclass `record`, checked by pydantic; `where` names the file for messages.
+def parse_json(text: str, where: str) -> Any:
+    """Return the value of a JSON text; `where` names its file (and line) for messages.
 
-    Raises `InputError` for an unknown key (nearest name suggested), a missing one, or a value of the wrong type.
+    Raises `InputError` for what is not JSON, and for an object that has a key twice.
     """
-    fields = [f.name for f in dataclasses.fields(record)]
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"{where}: key {shown(twice)} is there twice: expected each key once")
+        return table
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except InputError:
+        raise
+    except RecursionError:
+        raise InputError(f"{where} is not valid JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise InputError(f"{where} is not valid JSON: {cut(str(error))}") from None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, without the byte order mark that some editors write.
+
+    Raises `InputError` for a file that does not exist, cannot be read, is not UTF-8 or is larger than 64 MiB.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        raise InputError(f"file {shown(str(path))} does not exist") from None
+    except OSError as error:
+        raise InputError(f"cannot read {shown(str(path))}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"cannot read {shown(str(path))}: no file can have this name") from None
+    if len(data) > MOST_BYTES:
+        raise InputError(f"{shown(str(path))} is larger than {MOST_BYTES:,} bytes: expected a smaller file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{cut(path.name)} is not UTF-8 text") from None
+
+
+def parse_strict(adapter: TypeAdapter[T], data: dict[str, Any], record: type, where: str) -> T:
+    """Return `data` as the dataclass `record`, checked by pydantic.
+
+    Parameters
+    ----------
+    adapter : pydantic.TypeAdapter
+        Adapter of `record`.
+    data : dict
+        Values by field name.
+    record : type
+        The dataclass.
+    where : str
+        Name of the file and table, for messages.
+
+    Returns
+    -------
+    record
+        An instance.
+
+    Raises
+    ------
+    InputError
+        For an unknown key (nearest name suggested), a missing one, or a value of the wrong type.
+    """
+    fields = [field.name for field in dataclasses.fields(record)]
     for key in data:
         if key not in fields:
             raise unknown_name(f"field in {where}:", key, fields)
@@ -49,13 +115,4 @@ def parse_strict(adapter: TypeAdapter[T], data: dict[str, Any], record: type, wh
         place = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise InputError(f"{where}: {place} is missing") from None
-        raise InputError(f"{where}: {place} = {first['input']!r}: {first['msg'].lower()}") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} is not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror}") from None
+        raise InputError(f"{where}: {place} = {shown(first['input'])}: {cut(first['msg'].lower())}") from None

@@ -1,9 +1,10 @@
 """Unit strings: compared as text first, converted by pint only where they differ."""
 
+import re
 from functools import cache
 from typing import Any
 
-from hwbase.errors import InputError
+from hwbase.errors import InputError, shown
 
 #: Spellings of ours that are counted things rather than physical dimensions.
 _DEFINITIONS = (
@@ -25,6 +26,17 @@ _DEFINITIONS = (
 
 #: The unit of a pure number.
 DIMENSIONLESS = "1"
+#: Characters of the longest unit.
+_LONGEST = 60
+#: Units of which a fraction is never meant: "mB/s" is written for millions, and milli is thousandths.
+_WHOLE_THINGS = frozenset(
+    ("byte", "bit", "baud", "hertz", "USD", "token", "chip", "gpu", "transistor", "mask", "DUV_unit", "lane", "cycle")
+)
+_CHARACTERS = re.compile(r"[A-Za-z0-9_ */^.()+\-\u00b5\u03bc\u03a9\u00b0%]*")
+#: An exponent: a number of one or two digits, in parentheses or not.
+_POWER = re.compile(r"(?:\*\*|\^)\s*(?:-?\d{1,2}(?:\.\d)?|\(\s*-?\d{1,2}(?:\.\d)?\s*\))(?![\w.])")
+_POWER_OF_POWER = re.compile(rf"{_POWER.pattern}\s*(?:\*\*|\^)")
+_NUMBER = re.compile(r"(?<![\w.])\.?\d\w*(?:\.\w*)?")
 
 
 @cache
@@ -39,11 +51,27 @@ def registry() -> Any:
 
 
 def parse(unit: str) -> Any:
-    """Return the pint unit of the string `unit`; raises `InputError` for one that is not known."""
+    """Return the pint unit of the string `unit`.
+
+    Raises `InputError` for one that is not known or is too long, and for fractions of counted things such as "mB".
+    """
+    text = unit.replace("\u00b2", "**2").replace("\u00b3", "**3")
+    if len(unit) > _LONGEST:
+        raise InputError(f"unit {shown(unit)} has {len(unit)} characters: expected at most {_LONGEST}")
     try:
-        return registry().Unit("dimensionless" if unit == DIMENSIONLESS else unit)
+        if not _is_bounded(text):
+            raise ValueError
+        known = registry().Unit("dimensionless" if text == DIMENSIONLESS else text)
+        fraction = _fraction(known)
     except Exception:
-        raise InputError(f"unit {unit!r} is not known; expected one like 'mm**2', 'W', 'USD', 'kgCO2e'") from None
+        raise InputError(f"unit {shown(unit)} is not known; expected one like 'mm**2', 'W', 'USD', 'kgCO2e'") from None
+    if fraction:
+        prefix, base = fraction
+        raise InputError(
+            f"unit {shown(unit)} counts in {prefix}{base}, fractions of one {base}: expected k, M or G for thousands, "
+            "millions or billions, such as 'MB/s'"
+        )
+    return known
 
 
 def factor(given: str, expected: str, where: str) -> float:
@@ -55,8 +83,35 @@ def factor(given: str, expected: str, where: str) -> float:
         return 1.0
     source, target = parse(given), parse(expected)
     if source.dimensionality != target.dimensionality:
-        raise InputError(f"{where} has unit {given!r}: expected {expected!r} or a unit that converts to it")
+        raise InputError(f"{where} has unit {shown(given)}: expected {expected!r} or a unit that converts to it")
     quantity = registry().Quantity
-    if quantity(0.0, source).to(target).magnitude != 0.0:
-        raise InputError(f"{where} has unit {given!r}, whose zero is not that of {expected!r}: expected {expected!r}")
-    return float(quantity(1.0, source).to(target).magnitude)
+    try:
+        zero = quantity(0.0, source).to(target).magnitude
+        one = float(quantity(1.0, source).to(target).magnitude)
+    except OverflowError:
+        raise InputError(f"{where} has unit {shown(given)}, which is too large: expected {expected!r}") from None
+    if zero != 0.0:
+        raise InputError(
+            f"{where} has unit {shown(given)}, whose zero is not that of {expected!r}: expected {expected!r}"
+        )
+    return one
+
+
+def _is_bounded(text: str) -> bool:
+    """Whether pint can read a text in little time: it evaluates powers of whole numbers to the last digit.
+
+    So the only number outside an exponent is 1, exponents are short, and there are no powers of powers.
+    """
+    if not _CHARACTERS.fullmatch(text) or _POWER_OF_POWER.search(text) or re.search(r"\([^)]*\(", text):
+        return False
+    rest = _POWER.sub("", text)
+    return "**" not in rest and "^" not in rest and all(each in ("1", "1.0") for each in _NUMBER.findall(rest))
+
+
+def _fraction(unit: Any) -> tuple[str, str] | None:
+    """Return (prefix, base) of the first part of a unit that is a fraction of a counted thing, or None."""
+    for name in unit._units:
+        for prefix, base, _ in registry().parse_unit_name(name):
+            if prefix and base in _WHOLE_THINGS and registry().Quantity(1.0, name).to(base).magnitude < 1.0:
+                return prefix, base
+    return None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import units
-from hwbase.errors import InputError
+from hwbase.errors import InputError, shown
 
 #: Binary multiples, as contexts are written: 64K is 65,536.
 SUFFIXES = {"k": 1024, "m": 1024**2}
@@ -16,7 +16,7 @@ _COUNTED = frozenset({units.DIMENSIONLESS, "token", "chip", "gpu", "lane", "tran
 #: Units of a pure number.
 _SHARES = ("%", "percent", units.DIMENSIONLESS)
 _NUMBER = re.compile(r"([+-]?(?:\d{1,3}(?:,\d{3})+|[\d_]+)?(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*(.*)", re.DOTALL)
-#: Characters of a wrong value that a message repeats.
+#: Characters of a wrong value that a message repeats; some repeat it and its unit.
 _SHOWN = 80
 
 
@@ -72,7 +72,7 @@ def _whole(name: str, text: str) -> int:
     except InputError:
         value = 0.5
     if value != int(value):
-        raise InputError(f"{name} = {text[:_SHOWN]!r}: expected a whole number such as 65536 or 64K")
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a whole number such as 65536 or 64K")
     return int(value)
 
 
@@ -93,7 +93,7 @@ def _read_text(name: str, text: str, unit: str) -> float:
         value = float("inf")
     if not np.isfinite(value) or tail[:1] in (",", ".", "_"):
         example = f" or '18 {unit}'" if unit != units.DIMENSIONLESS else " or '64K'"
-        raise InputError(f"{name} = {text[:_SHOWN]!r}: expected a finite number such as '18'{example}")
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a finite number such as '18'{example}")
     scale, rest = SUFFIXES.get(tail[:1].lower()), tail[1:].strip()
     if scale is not None and unit in _COUNTED and rest in ("", unit):
         return value * scale
@@ -101,9 +101,9 @@ def _read_text(name: str, text: str, unit: str) -> float:
         return value
     if unit == units.DIMENSIONLESS and tail not in _SHARES:
         # Bytes and bits convert to pure numbers: "1 B" is no billion, and is not 8.
-        raise InputError(f"{name} = {text[:_SHOWN]!r} has unit {tail[:_SHOWN]!r}: expected a number without a unit")
+        raise InputError(f"{name} = {shown(text, _SHOWN)} has unit {shown(tail, _SHOWN)}: expected a number without a unit")
     try:
         units.parse(tail)
     except InputError as error:
-        raise InputError(f"{name} = {text[:_SHOWN]!r}: {error}") from None
-    return value * units.factor(tail, unit, f"{name} = {text[:_SHOWN]!r}")
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: {error}") from None
+    return value * units.factor(tail, unit, f"{name} = {shown(text, _SHOWN)}")

@@ -116,6 +116,32 @@ def test_no_allocation_beats_the_bound_however_few_options_are_tried(monkeypatch
     assert objective - bound <= (tolerance + 1e-8) * objective
 
 
+def test_what_a_solver_rounds_beyond_a_limit_is_taken_off_it(monkeypatch):
+    problem = problem_of(0)
+    rows = integer_rows(problem)
+    limits = []
+
+    def loose_at_first(losses, *, constraints, **options):
+        limits.append(constraints[1].ub.copy())
+        if len(limits) == 1:
+            wider = np.array([float(row.limit) for row in rows]) * 1.5
+            constraints = [constraints[0], LinearConstraint(constraints[1].A, wider, wider)]
+        return milp(losses, constraints=constraints, **options)
+
+    monkeypatch.setattr(programme_module, "milp", loose_at_first)
+    monkeypatch.setattr(programme_module, "_FIRST_UNITS", problem.starts.size)
+    pick, _ = by_programme(problem, rows, 1e-9, time.monotonic() + 60.0, "highs")
+    assert all(row.spent(pick) <= row.limit for row in rows)
+    assert len(limits) > 1 and np.all(limits[1] <= limits[0]) and np.any(limits[1] < limits[0])
+
+
+def test_what_was_not_searched_is_not_called_impossible():
+    problem = problem_of(0)
+    with pytest.raises(NoAllocationError) as caught:
+        by_programme(problem, integer_rows(problem), 1e-9, time.monotonic() - 1.0, "highs")
+    assert not caught.value.proven
+
+
 @pytest.mark.parametrize("limits", [2, 3])
 @pytest.mark.parametrize("tolerance", [0.05, 1e-9])
 @pytest.mark.parametrize("seed", range(6))

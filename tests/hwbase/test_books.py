@@ -142,6 +142,14 @@ def test_override_with_an_array(base):
     assert np.array_equal(mine.value("clock_hz", "GHz"), [1, 2]) and len(mine.value("wafer.price", "USD")) == 3
 
 
+def test_arrays_of_an_override(base):
+    assert base.arrays() == {}
+    given = np.array([1e9, 2e9])
+    mine = base.override({"clock_hz": given, "wafer.price": 5})
+    given[:] = 0.0
+    assert list(mine.arrays()) == ["clock_hz"] and mine.arrays()["clock_hz"].tolist() == [1e9, 2e9]
+
+
 @pytest.mark.parametrize(
     ("key", "given", "said"),
     [
