@@ -260,7 +260,9 @@ def _load(
             old = quantities.get(name) or base.quantities.get(name)
             if old is None:
                 known = [*base.quantities, *more]
-                raise unknown_name(f"assumption in {path.name} (book {shown(base.name)} has no such name):", name, known)
+                raise unknown_name(
+                    f"assumption in {path.name} (book {shown(base.name)} has no such name):", name, known
+                )
             quantities[name] = quantity.to(old.unit, f"{path.name}: {name}")
         header = inherit(header, base.header)
         kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]

@@ -93,7 +93,7 @@ def _read_text(name: str, text: str, unit: str) -> float:
         value = float("inf")
     if not np.isfinite(value) or tail[:1] in (",", ".", "_"):
         example = f" or '18 {unit}'" if unit != units.DIMENSIONLESS else " or '64K'"
-        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a finite number such as '18'{example}")
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a number such as '18'{example}")
     scale, rest = SUFFIXES.get(tail[:1].lower()), tail[1:].strip()
     if scale is not None and unit in _COUNTED and rest in ("", unit):
         return value * scale
@@ -101,7 +101,9 @@ def _read_text(name: str, text: str, unit: str) -> float:
         return value
     if unit == units.DIMENSIONLESS and tail not in _SHARES:
         # Bytes and bits convert to pure numbers: "1 B" is no billion, and is not 8.
-        raise InputError(f"{name} = {shown(text, _SHOWN)} has unit {shown(tail, _SHOWN)}: expected a number without a unit")
+        raise InputError(
+            f"{name} = {shown(text, _SHOWN)} has unit {shown(tail, _SHOWN)}: expected a number without a unit"
+        )
     try:
         units.parse(tail)
     except InputError as error:
