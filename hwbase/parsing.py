@@ -67,7 +67,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        raise InputError(f"file {shown(str(path))} does not exist") from None
+        raise InputError(f"cannot read {shown(str(path))}: it does not exist") from None
     except OSError as error:
         raise InputError(f"cannot read {shown(str(path))}: {error.strerror}") from None
     except ValueError:

@@ -237,7 +237,7 @@ def reader(request):
 
 
 def test_a_file_that_is_not_there_says_so(reader, tmp_path):
-    assert refusal(reader, tmp_path / "nope.toml").endswith("nope.toml' does not exist")
+    assert refusal(reader, tmp_path / "nope.toml").endswith("nope.toml': it does not exist")
 
 
 def test_files_that_cannot_be_read(reader, tmp_path):
