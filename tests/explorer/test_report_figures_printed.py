@@ -3,11 +3,11 @@
 import re
 
 import pytest
+from explorer.report.content import brief, headline_table
+from explorer.report.tables import effects_table, ratio_table, tco_table
 
 from explorer.documents.numbers import mass, money, plain, times
 from explorer.report.answer import answer as make_answer
-from explorer.report.content import brief, headline_table
-from explorer.report.tables import effects_table, ratio_table, tco_table
 
 
 @pytest.fixture(scope="module")
