@@ -353,6 +353,22 @@ __all__ = [
 ]
 
 
+def share_overrides(overrides: Mapping[str, Any], *books: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the overrides that each of the `books` takes: every one goes to the first book that has its name.
+
+    Raises `InputError` for a name that no book has, with the nearest name of all of them.
+    """
+    shares: tuple[dict[str, Any], ...] = tuple({} for _ in books)
+    for key, value in overrides.items():
+        for share, book in zip(shares, books, strict=True):
+            if key in book:
+                share[key] = value
+                break
+        else:
+            raise unknown_name("constant", key, [name for book in books for name in book])
+    return shares
+
+
 def split_overrides(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (those whose key is in `known`, the others)."""
     inside = {key: value for key, value in overrides.items() if key in known}

@@ -12,6 +12,7 @@ import hwsim
 import models
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
+from hwbase.books import share_overrides
 from hwbase.check import count
 from hwsim.simulation import hardwired
 
@@ -143,8 +144,10 @@ def cost(
         The reading of the hardwired machine; the convention's unless given.
     book : str or Path, optional
         The cost book; the convention's unless given.
-    set, machine_set : mapping of str to number, array or str
-        Constants of the cost book, and of the machine or the technology, to override.
+    set : mapping of str to number, array or str
+        Constants of the cost book, the machine or the technology to override.
+    machine_set : mapping of str to number, array or str
+        An older name for constants of the machine or the technology; `set` takes them too.
     effects : bool
         Adds what each convention is worth.
 
@@ -168,7 +171,9 @@ def cost(
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
-    assumptions = cost_book(book or conventions.book, [beside], spec).override(set or {})
+    costs = cost_book(book or conventions.book, [beside], spec)
+    for_costs, for_machine = costs_and_machine({**(set or {}), **(machine_set or {})}, costs, on, technology)
+    assumptions = costs.override(for_costs)
     built = priced_system(
         spec,
         conventions,
@@ -178,7 +183,7 @@ def cost(
         weights=weights,
         reading=reading,
         context=context,
-        set=machine_set,
+        set=for_machine,
     )
     fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
     comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
@@ -209,6 +214,18 @@ def cost(
         device=bought.name,
         conventions=conventions,
     )
+
+
+def costs_and_machine(
+    overrides: Mapping[str, Any], costs: Book, on: Machine, technology: str | Path | Book
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (overrides of the cost book, those of the machine or the technology).
+
+    Raises `InputError` for a name that none of the three has, with the nearest name of all.
+    """
+    books = costs, hwsim.design_book(on), hwsim.technology_book(technology)
+    for_costs, for_machine, for_process = share_overrides(overrides, *books)
+    return for_costs, for_machine | for_process
 
 
 @dataclass(frozen=True)

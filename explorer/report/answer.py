@@ -22,7 +22,7 @@ from explorer.documents.sources import BookUse, Reproduction, book_use, distinct
 from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
-from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
+from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import cost_book
 from explorer.report.figures.chip import density_frame
 from explorer.report.figures.fleet import levels_of
@@ -30,7 +30,6 @@ from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Quantity, Record, load_book
-from hwbase.books import split_overrides
 from hwbase.check import count
 from hwsim.simulation import hardwired
 from hwsim.technology import BOOKS as MACHINE_BOOKS
@@ -120,6 +119,7 @@ def answer(
     volume: int = 50,
     convention: str = "as-published",
     technology: str = DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
     command: str = "",
@@ -127,16 +127,16 @@ def answer(
 ) -> Answer:
     """Return the whole answer for `model`: both readings, both conventions, H100 and WSE-3, scoreboard, findings.
 
-    `technology` names the book of the process, `set` overrides constants of the machine, technology or cost books by
-    name, `book` is a user's cost book; `command` and `date` are what a report says of how and when it was made. The
-    scoreboard is there for the paper's own model and process.
+    `technology` names the book of the process, `weights` the format in metal; `set` overrides constants of the machine,
+    the technology or the cost book by name, `book` is a user's cost book; `command` and `date` are what a report says
+    of how and when it was made. The scoreboard is there for the paper's own model and process.
     Raises `InputError` for whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = int(count("context", context, high=hwsim.MOST_CONTEXT))
     costs_book = cost_book(book or costmodel.conventions.named(convention).book)
-    for_costs, for_machine = split_overrides(set or {}, costs_book)
-    design, process, used = hardwired(spec, technology=technology, set=for_machine)
+    for_costs, for_machine = costs_and_machine(set or {}, costs_book, hwsim.DEFAULT_MACHINE, technology)
+    design, process, used = hardwired(spec, weights=weights, technology=technology, set=for_machine)
 
     def run(at: Any, reading: str) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
@@ -153,13 +153,13 @@ def answer(
             context=context,
             technology=technology,
             book=book,
-            set=for_costs,
-            machine_set=for_machine,
+            weights=weights,
+            set={**for_costs, **for_machine},
             effects=True,
         )
         for name in (convention, _OTHER[convention])
     }
-    papers_own = spec.name == PAPER_MODEL and technology == DEFAULT_TECHNOLOGY
+    papers_own = (spec.name, technology, weights) == (PAPER_MODEL, DEFAULT_TECHNOLOGY, "fp4")
     board = reproduce(set=for_machine) if papers_own else None
     read = {**used, **accelerators[hwsim.DEFAULT_GPU].assumptions, **costs[convention].assumptions}
     chip = hwsim.build_chip(spec, design, process)

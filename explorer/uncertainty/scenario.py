@@ -17,7 +17,7 @@ from explorer.pricing.evaluate import evaluate
 from explorer.pricing.prices import cost_book
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
-from hwbase.books import split_overrides
+from hwbase.books import share_overrides
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -82,13 +82,8 @@ class Machine:
         spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
         conventions = costmodel.conventions.named(scenario.convention)
         costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
-        for_costs, others = split_overrides(scenario.set or {}, costs)
-        technology = hwsim.technology_book(scenario.technology)
-        for_technology, for_machine = split_overrides(others, technology)
-        machine = hwsim.design_book(scenario.on)
-        for name in for_machine:
-            if name not in machine:
-                raise unknown_name("constant", name, [*machine, *technology, *costs])
+        technology, machine = hwsim.technology_book(scenario.technology), hwsim.design_book(scenario.on)
+        for_costs, for_technology, for_machine = share_overrides(scenario.set or {}, costs, technology, machine)
         costs, technology = costs.override(for_costs), technology.override(for_technology)
         watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
         found = cls(scenario, spec, watched, technology, for_machine, {})
