@@ -25,8 +25,8 @@ _READINGS = {
         f"structure of {_PAPER}; hwsim.occupancy",
     ),
     "roofline": (
-        "A step reads and multiplies at the rates that kernels reach, and adds exchanges and latencies. Efficiencies of "
-        "GPUs are measured on kernels, their latencies fitted to measured serving points.",
+        "A step reads and multiplies at the rates that kernels reach, and adds exchanges and latencies. Efficiencies "
+        "of GPUs are measured on kernels, their latencies fitted to measured serving points.",
         "Williams, Waterman and Patterson, Commun. ACM 52, 2009; hwsim.gpu_step, hwsim.wafer",
     ),
 }
