@@ -69,7 +69,8 @@ def measured_points() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns `POINT`, the two `TIMES` in seconds, and `measurements`: how often the point was measured.
+        The columns `POINT`, the two `TIMES` in seconds, `measurements`: how often the point was measured, and
+        `spread_...` of both times: how far the one farthest off is from the median, relative to it.
 
     Raises
     ------
@@ -102,7 +103,10 @@ def measured_points() -> pd.DataFrame:
         }
     )
     grouped = points.groupby(list(POINT))[list(TIMES)]
-    return grouped.median().assign(measurements=grouped.size()).reset_index()
+    median = grouped.median()
+    above, below = grouped.max() / median - 1.0, 1.0 - grouped.min() / median
+    spread = above.where(above > below, below).add_prefix("spread_")
+    return median.join(spread).assign(measurements=grouped.size()).reset_index()
 
 
 def against_measured(
@@ -170,11 +174,15 @@ def step_model(
     set: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> StepModel:
-    """Return the step times of `network` served in format `fmt` by `engine` on `gpus` GPUs; raises `InputError`."""
+    """Return the step times of `network` served by `engine` on `gpus` GPUs; raises `InputError`.
+
+    `fmt` is a number format, or empty for the formats that the network was released in. `changes` are constants in the
+    place of the device's.
+    """
     spec = _served(network, fmt)
     device = _device(machine, engine, fmt, tuple(sorted((set or {}).items())))
     if changes:
-        device = replace(device, **changes)
+        device = replace(device, **cast("dict[str, Any]", changes))
     split = split_over(spec, device, gpus, 1, 1)
     if np.isnan(split.tensor):
         raise InputError(refusal(spec, device, gpus, 1, 1))
@@ -192,7 +200,8 @@ def errors(ratios: pd.Series) -> pd.Series:
 
 @lru_cache(maxsize=512)
 def _served(network: str, fmt: str) -> models.LLMSpec:
-    return serve_in(network_spec(network), fmt)
+    spec = network_spec(network)
+    return serve_in(spec, fmt) if fmt else spec
 
 
 @lru_cache(maxsize=512)

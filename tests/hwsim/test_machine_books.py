@@ -21,6 +21,15 @@ FIELDS = [
 ]
 #: Where nothing at all is a machine too.
 MAY_BE_ZERO = {
+    "layer_latency_s",
+    "expert_layer_latency_s",
+    "latent_layer_latency_s",
+    "prefill_layer_latency_s",
+    "prefill_expert_layer_latency_s",
+    "prefill_latent_layer_latency_s",
+    "step_latency_s",
+    "first_token_latency_s",
+    "all_reduce_latency_s",
     "popcnt_slack",
     "link_latency_s",
     "hbm_stacks",
@@ -51,6 +60,7 @@ WHOLE = {
     "vex_macs",
     "vex_lanes",
     "stages_per_layer",
+    "node_gpus",
 }
 every_field = pytest.mark.parametrize(
     ("record", "field"), FIELDS, ids=lambda x: x if isinstance(x, str) else x.__name__

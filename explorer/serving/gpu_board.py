@@ -1,0 +1,148 @@
+"""The scoreboard of GPUs: how far our times are from measured ones, and measured ones from each other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from explorer.serving.fit_gpus import constants_of, left_out
+from explorer.serving.gpu_points import as_points, read_points
+from explorer.serving.measured_gpus import FITTED, POINT, TIMES, against_measured, errors, measured_points
+from hwbase import Record
+from hwbase.record import plain
+
+#: What a row of the scoreboard stands for.
+CELL = ("network", "machine", "engine", "format")
+#: Repeated measurements closer than this were published twice, not measured twice.
+_SAME = 1e-3
+#: The two times under the names of columns.
+SHORT = {"time_per_output_token_s": "tpot", "time_to_first_token_s": "ttft"}
+
+
+@dataclass(frozen=True)
+class GpuBoard(Record):
+    """Measured points beside ours: `points` one by one, `rows` by `CELL` or, of a user's file, by point."""
+
+    points: pd.DataFrame = field(repr=False)
+    rows: tuple[dict[str, Any], ...]
+    summary: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return {"rows": [...], "summary": {...}}."""
+        return {"rows": list(self.rows), "summary": self.summary}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return `rows` as a table."""
+        return pd.DataFrame(list(self.rows))
+
+
+def gpu_board(set: Mapping[str, Any] | None = None) -> GpuBoard:
+    """Return the scoreboard of all measured points that come with the package aiconfigurator-core.
+
+    A row has, for "tpot" and "ttft", the median ratio of ours over measured, the median and 90th percentile of its
+    distance from one, the same with constants that were fitted without that network, and the noise: the median distance
+    of repeated measurements from their median. `set` overrides constants of every GPU. Raises `InputError`.
+    """
+    points = measured_points()
+    compared = against_measured(points, set=set)
+    for network, constants in left_out().items():
+        mine = compared.network == network
+        apart = against_measured(points[mine], set=set, adjust=constants_of(constants))
+        for name in TIMES:
+            compared.loc[mine, f"left_out_{name}"] = apart[f"ratio_{name}"].to_numpy()
+    rows = [
+        {**dict(zip(CELL, cell, strict=True)), "evidence": group.evidence.iloc[0], **_figures(group)}
+        for cell, group in compared.groupby(list(CELL))
+    ]
+    kinds = {kind: _figures(group) for kind, group in compared.groupby("evidence")}
+    summary = {**kinds, "best_gpus": best_gpus(compared), "fitted_networks": list(FITTED)}
+    return GpuBoard(compared, tuple(rows), plain(summary))
+
+
+def board_of_points(
+    path: str | Path, set: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
+) -> GpuBoard:
+    """Return a user's own measurements beside ours, row by row in the file's order.
+
+    Parameters
+    ----------
+    path
+        A file that `read_points` reads.
+    set
+        Constants of every GPU to override.
+    defaults
+        Values for columns that the file has not.
+
+    Returns
+    -------
+    GpuBoard
+        Each row has the file's columns, `evidence`, and either `ours_tpot_ms`, `ours_ttft_ms`, `ratio_tpot` and
+        `ratio_ttft`, or `why`: what keeps us from an answer.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, and constants that no book has.
+    """
+    given = read_points(path, defaults)
+    points = as_points(given)
+    compared = against_measured(points.drop(columns="why"), set=set)
+    compared["why"] = points.why.where(points.why != "", compared.why).to_numpy()
+    rows = []
+    for (_, asked), (_, ours) in zip(given.iterrows(), compared.iterrows(), strict=True):
+        row = {name: plain(value) if value == value else None for name, value in asked.items()}
+        row["evidence"] = ours.evidence
+        if ours.why:
+            row["why"] = ours.why
+        else:
+            for name, short in SHORT.items():
+                row[f"ours_{short}_ms"] = ours[f"ours_{name}"] * 1e3
+            for name, short in SHORT.items():
+                ratio = ours[f"ratio_{name}"]
+                row[f"ratio_{short}"] = ratio if np.isfinite(ratio) else None
+        rows.append(plain(row))
+    answered = compared[compared.why == ""]
+    return GpuBoard(compared, tuple(rows), plain({"points": len(rows), "answered": len(answered), **_ratios(answered)}))
+
+
+def best_gpus(compared: pd.DataFrame) -> dict[str, int]:
+    """Return in how many groups our choice of the number of GPUs gives the most measured output tokens/s a GPU.
+
+    A group is one service measured on several numbers of GPUs, without parallel experts.
+    """
+    known = compared[(compared.why == "") & (compared.expert_parallel == 1)]
+    service = [name for name in POINT if name not in ("gpus", "expert_parallel")]
+    for kind in ("", "ours_"):
+        first, each = known[f"{kind}time_to_first_token_s"], known[f"{kind}time_per_output_token_s"]
+        request_s = first + each * known.output_tokens
+        known = known.assign(**{f"{kind}rate": known.users * known.output_tokens / request_s / known.gpus})
+    groups = [group for _, group in known.groupby(service) if len(group) > 1]
+    right = sum(group.rate.iloc[int(np.argmax(group.ours_rate))] == group.rate.max() for group in groups)
+    return {"groups": len(groups), "right": int(right)}
+
+
+def _figures(points: pd.DataFrame) -> dict[str, Any]:
+    """Figures of a group of points: how many, how many answered, ratios and errors, left out, noise."""
+    figures: dict[str, Any] = {"points": len(points), "answered": int((points.why == "").sum()), **_ratios(points)}
+    for name, short in SHORT.items():
+        apart = errors(points[f"left_out_{name}"]) if f"left_out_{name}" in points else errors(pd.Series(dtype=float))
+        spread = points[f"spread_{name}"][points[f"spread_{name}"] > _SAME]
+        figures |= {
+            f"{short}_left_out_error": apart["error"],
+            f"{short}_left_out_error_p90": apart["error_p90"],
+            f"{short}_noise": spread.median(),
+            f"{short}_repeated": int(spread.size),
+        }
+    return {name: plain(value) if value == value else None for name, value in figures.items()}
+
+
+def _ratios(points: pd.DataFrame) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for name, short in SHORT.items():
+        found = errors(points[f"ratio_{name}"])
+        for kind in ("ratio", "error", "error_p90"):
+            figures[f"{short}_{kind}"] = found[kind] if np.isfinite(found[kind]) else None
+    return figures
