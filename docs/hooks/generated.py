@@ -130,7 +130,7 @@ def columns_page() -> str:
         "# Columns, parameters and constants by name",
         "",
         "What a name means wherever it stands: in tables, studies, constraints, files and `--set`. A value may be",
-        "written as a number in the unit, or as a text such as the example. Constants of books that are not listed take",
+        "written as a number in the unit, or as a text such as the example. Constants of books not listed here take",
         "their unit from [their book](books.md).",
         "",
     ]
