@@ -41,6 +41,7 @@ def spec_from_config(
     for key in TEXT_PARTS:
         if isinstance(config.get(key), dict):
             text = outer.table(key)
+            text = text.with_defaults(str(text.data.get("model_type", "")))
     network = read_network(text, outer)
     plain = plain_format(text, outer)
     scheme = with_expert_format(_scheme(outer, text, beside or {}), text)

@@ -1,5 +1,6 @@
 """Networks by name or by file: one that comes with the package, a TOML spec, or a Hugging Face configuration."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from hwbase import InputError, unknown_name
@@ -9,6 +10,7 @@ from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
 
 _CONFIG_FILE = "config.json"
+_EMBEDDER_FILE = "modules.json"
 
 
 def load(name_or_path: str | Path) -> LLMSpec:
@@ -52,8 +54,12 @@ def _from_toml(path: Path) -> LLMSpec:
 def _from_json(path: Path) -> LLMSpec:
     config = read_json(path)
     beside = {each.name: read_json(each) for each in _beside(path)}
-    fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem
-    return spec_from_config(config, name=fallback or path.stem, where=path.name, beside=beside)
+    fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem.removesuffix("_config")
+    spec = spec_from_config(config, name=fallback or path.stem, where=path.name, beside=beside)
+    if path.name.lower() == _CONFIG_FILE and _is_file(path.with_name(_EMBEDDER_FILE)):
+        # A sentence-transformers model pools the layers' output and keeps no unembedding.
+        return replace(spec, head=False)
+    return spec
 
 
 def _beside(path: Path) -> list[Path]:

@@ -5,6 +5,7 @@ A missing, mistyped or absurd value is one clear sentence. A key that nobody rea
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,14 @@ class Config:
             raise self.error(key, repr(value), "an object")
         return Config(value, f"{self.where}: {key}")
 
+    def with_defaults(self, kind: str) -> "Config":
+        """Return a part of a configuration with the sizes that its class takes where the part does not state them.
+
+        Only a part that states its kind is taken to leave the others out on purpose.
+        """
+        missing = {key: value for key, value in class_defaults().get(kind, {}).items() if self.data.get(key) is None}
+        return Config({**self.data, **missing}, self.where, self.seen)
+
     def unread(self, family: str) -> tuple[str, ...]:
         """Return notes on the keys that were not read; raises `InputError` for one that may change the network."""
         harmless, meaningful, only = key_patterns()
@@ -139,7 +148,7 @@ class Config:
             and not any(value == allowed for allowed in only.get(key, ()))
         ]
         for key in left:
-            if meaningful.search(key):
+            if meaningful(key):
                 raise InputError(
                     f"{self.where}: {shown(key)} = {shown(self.data[key])}: not read for {family}, "
                     "and it may change sizes or meaning; expected a configuration without it"
@@ -157,12 +166,23 @@ def shown(value: object) -> str:
 
 
 @cache
-def key_patterns() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, list[Any]]]:
-    """Return what matches a harmless key's whole name, what matches a part of a meaningful one, and harmless values."""
+def class_defaults() -> dict[str, dict[str, Any]]:
+    """Return the sizes that classes of the transformers library take by default, by `model_type`."""
+    return read_toml(Path(__file__).with_name("defaults.toml"))
+
+
+@cache
+def key_patterns() -> tuple[re.Pattern[str], Callable[[str], bool], dict[str, list[Any]]]:
+    """Return what matches a harmless key, whether a key may change a network, and values with which keys do not."""
     book = read_toml(Path(__file__).with_name("harmless.toml"))
     harmless = [re.escape(key) for group in book["keys"].values() for key in group] + book["patterns"]
-    parts = rf"(?:^|_)(?:{'|'.join(book['meaningful'])})(?:_|$)"
-    return re.compile("|".join(f"(?:{each})" for each in harmless)), re.compile(parts), book["only"]
+    word = re.compile(rf"(?:^|_)(?:{'|'.join(book['meaningful'])})(?:_|$)")
+    structural = frozenset(book["structural"]["keys"])
+    return (
+        re.compile("|".join(f"(?:{each})" for each in harmless)),
+        lambda key: key in structural or bool(word.search(key)),
+        book["only"],
+    )
 
 
 def _is_empty(value: object) -> bool:

@@ -76,6 +76,13 @@ MISTRAL: dict[str, Any] = {"windows": at.all_windowed}
 QWEN2: dict[str, Any] = {"bias": True, "windows": at.qwen_windows}
 QWEN3 = QWEN2 | BOTH_BIASES | {"head_dim": key("head_dim"), "qk_norm": "head"}
 
+
+def _hunyuan_head(values: Values) -> int:
+    if values.config.has("attention_head_dim"):
+        return values.config.count("attention_head_dim")
+    return head_dim(values)
+
+
 DENSE: dict[str, dict[str, Any]] = {
     "llama": LLAMA,
     "llama_bidirec": LLAMA | {"causal": False, "head": False},
@@ -109,7 +116,7 @@ DENSE: dict[str, dict[str, Any]] = {
     | {"qk_norm": "head", "activation": key("hidden_act", default="xielu"), "expert_other": 0},
     "helium": {"kv_heads": kv_heads_or_all},
     "ernie4_5": {"tied": TIED, **_all_biased("use_bias", False)},
-    "hunyuan_v1_dense": LLAMA | {"qk_norm": "head"},
+    "hunyuan_v1_dense": LLAMA | {"qk_norm": "head", "head_dim": _hunyuan_head},
     "minicpm": LLAMA,
     "olmo": LLAMA | {"norms": 0, "outer_norms": 0},
     "olmo2": LLAMA | {"qk_norm": "all"},
@@ -183,6 +190,11 @@ DENSE: dict[str, dict[str, Any]] = {
         "activation": key("hidden_act", default="relu2"),
     },
 }
+
+
+def _one_or_all_heads(values: Values) -> int:
+    values.config.get("num_key_value_heads")
+    return 1 if values.config.flag("multi_query", True) else int(values["heads"])
 
 
 def _gpt_width(values: Values) -> int:
@@ -260,7 +272,7 @@ DENSE |= {
     "gpt_bigcode": GPT
     | {
         "other_embeddings": _learned,
-        "kv_heads": lambda v: 1 if v.config.flag("multi_query", True) else v["heads"],
+        "kv_heads": _one_or_all_heads,
     },
     "gptj": GPT
     | {
@@ -513,6 +525,7 @@ MIXTURES: dict[str, dict[str, Any]] = {
     "hunyuan_v1_moe": LLAMA
     | MIXTURE
     | {
+        "head_dim": _hunyuan_head,
         "qk_norm": "head",
         "experts": lambda v: _one_for_all(v, "num_experts"),
         "used": lambda v: _one_for_all(v, "moe_topk"),

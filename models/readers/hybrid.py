@@ -19,6 +19,7 @@ from models.readers.families import (
     QWEN_EXPERTS,
     QWEN_SHARED,
     TIED,
+    same_count,
 )
 from models.readers.table import Values, key, kv_heads_or_all
 from models.states import (
@@ -425,6 +426,7 @@ def _lfm2_kinds(values: Values) -> list[bool]:
 
 
 LFM2: dict[str, Any] = {
+    "heads": lambda values: same_count(values, "num_attention_heads", "num_heads"),
     "mixers": lambda values: between(_lfm2_state, _lfm2_kinds),
     "qk_norm": "head",
     "tied": key("tie_embedding", "tie_word_embeddings", default=True),

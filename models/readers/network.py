@@ -35,7 +35,8 @@ ALIASES = {
     "minimax_m3_vl": "minimax_m3",
     "step3p7_text": "step3p7",
     "step3p5": "step3p7",
-    "hunyuan": "hunyuan_v1_dense",
+    "clip": "clip_text_model",
+    "siglip": "siglip_text_model",
 }
 #: Ends of the names of classes that have no unembedding.
 HEADLESS = ("Model", "ForSequenceClassification", "ForTokenClassification", "ForEmbedding", "ForRewardModel")
@@ -95,6 +96,8 @@ def read_network(config: Config, outer: Config) -> Network:
 def family_name(config: Config, outer: Config) -> str:
     """Return the family that a configuration's `model_type` names; raises `InputError` for one that is not known."""
     given = config.text("model_type", None if config is outer else outer.text("model_type"))
+    if given == "hunyuan":  # one name for two
+        return "hunyuan_v1_moe" if config.get("num_experts") not in (None, 1) else "hunyuan_v1_dense"
     plain = given.removesuffix("_text")
     for name in (given, ALIASES.get(given, ""), plain, ALIASES.get(plain, "")):
         if name in FAMILIES:
@@ -156,6 +159,8 @@ def unread_notes(outer: Config, text: Config, family: str) -> tuple[str, ...]:
             config.get(key)
     notes = text.unread(family)
     if outer is not text:
+        # The whole may repeat what a part says.
+        outer.seen.update(key for key, value in outer.data.items() if text.data.get(key) == value)
         notes += outer.unread(family)
         if not outer.data.get("vision_config"):
             notes += (f"{outer.where}: no vision_config: the layers of the language part only",)

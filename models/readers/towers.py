@@ -29,7 +29,7 @@ def towers_of(outer: Config, text: Config, hidden: int) -> tuple[Tower, ...]:
     reader = TOWERS.get(whole) or TOWERS.get(given)
     if reader is None:
         raise unknown_name(f"tower in {vision.where}:", shown(given or whole), TOWERS)
-    return (reader(outer, vision, hidden),)
+    return (reader(outer, vision.with_defaults(given), hidden),)
 
 
 def transformer(

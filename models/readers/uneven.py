@@ -311,7 +311,6 @@ def _elm_mixing(values: Values) -> Mixing:
     heads = config.whole_items("num_query_heads", layers, low=1)
     kv_heads = config.whole_items("num_kv_heads", layers, low=1)
     normed = "head" if config.flag("normalize_qk_projections", False) else ""
-    config.get("qk_multipliers")
     config.get("num_gqa_groups")
     mixing = [
         grouped_attention(
@@ -427,7 +426,7 @@ UNEVEN: dict[str, dict[str, Any]] = {
         "hidden": key("d_model"),
         "layers": lambda values: values.config.layers("n_layers"),
         "heads": key("n_heads"),
-        "kv_heads": _dbrx("attn_config", "kv_n_heads"),
+        "kv_heads": _dbrx("attn_config", "kv_n_heads", 1),
         "head_dim": lambda values: values["hidden"] // values["heads"],
         "experts": _dbrx("ffn_config", "moe_num_experts"),
         "used": _dbrx("ffn_config", "moe_top_k"),

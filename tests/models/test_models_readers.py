@@ -69,6 +69,44 @@ def test_keys_that_change_nothing_are_taken_and_others_noted() -> None:
     assert models.spec_from_config(LLAMA | {"num_local_experts": 0, "moe_layers": []}).notes == ()
 
 
+def test_embedders_have_no_head(tmp_path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(LLAMA))
+    with_head = models.parameters(models.load(tmp_path)).total
+    (tmp_path / "modules.json").write_text("[]")
+    assert with_head - models.parameters(models.load(tmp_path)).total == 1000 * 256
+    bare = models.spec_from_config(LLAMA | {"architectures": ["LlamaModel"]})
+    assert models.parameters(bare).total == with_head - 1000 * 256
+
+
+def test_parts_take_their_class_sizes_where_they_state_none() -> None:
+    """As google/gemma-3-4b-it and llava-hf/llava-1.5-7b-hf have them."""
+    gemma = {
+        "model_type": "gemma3",
+        "mm_tokens_per_image": 256,
+        "text_config": {
+            "hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34,
+            "sliding_window": 1024,
+        },
+        "vision_config": {
+            "hidden_size": 1152, "image_size": 896, "intermediate_size": 4304, "model_type": "siglip_vision_model",
+            "num_attention_heads": 16, "num_hidden_layers": 27, "patch_size": 14, "vision_use_head": False,
+        },
+    }  # fmt: skip
+    assert models.parameters(models.spec_from_config(gemma)).total == 4_300_079_472
+    llava = {
+        "model_type": "llava",
+        "vocab_size": 32064,
+        "text_config": {"model_type": "llama", "vocab_size": 32064},
+        "vision_config": {
+            "hidden_size": 1024, "image_size": 336, "intermediate_size": 4096, "model_type": "clip_vision_model",
+            "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14,
+        },
+    }  # fmt: skip
+    assert models.parameters(models.spec_from_config(llava)).total == 7_063_427_072
+    with pytest.raises(InputError, match="vocab_size = 32000"):
+        models.spec_from_config(llava | {"vocab_size": 32000})
+
+
 def test_a_path_of_somebodys_machine_is_no_title() -> None:
     assert models.spec_from_config(LLAMA | {"_name_or_path": "/home/me/run7"}, "net").name == "net"
     assert models.spec_from_config(LLAMA | {"_name_or_path": "org/net"}, "other").name == "org/net"
