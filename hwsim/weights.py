@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
 
 from hwbase import FORMATS, InputError, NumberFormat, Record, number_format
 from hwsim.technology import Technology
@@ -112,6 +111,8 @@ def _spread(format: NumberFormat, technology: Technology) -> float:
 def gaussian_histogram(values: np.ndarray, sigma: float) -> np.ndarray:
     """Return the shares of zero-mean Gaussian weights that round to each of the ascending `values`, (regions,)."""
     edges = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2.0, [np.inf]])
+    from scipy.special import ndtr
+
     return np.diff(ndtr(edges / sigma))
 
 

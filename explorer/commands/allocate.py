@@ -43,7 +43,7 @@ def allocate_command(
         list[str] | None, typer.Option("--constraint", help="What must hold as well: 'ms<=3' (repeatable).")
     ] = None,
     objective: Annotated[
-        str, typer.Option("--objective", help="What is least: a column or unit, score:COLUMN or noise:COLUMN [dB].")
+        str, typer.Option("--objective", help="What is least: a column or unit, score:COLUMN or noise:COLUMN in dB.")
     ] = "loss",
     ties: Annotated[
         list[str] | None,

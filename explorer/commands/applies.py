@@ -1,5 +1,6 @@
 """Which options each machine and mode of a command takes. The check, the help and the documentation read this table."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -47,11 +48,18 @@ def _not_given(name: str) -> Callable[[Values], bool]:
     return lambda values: not _given(name)(values)
 
 
-def _no_study(values: Values) -> bool:
+def is_results(path: str) -> bool:
+    """Return whether `path` is a folder that a study was run into."""
+    if not os.path.isdir(path):  # noqa: PTH112 - no exception for odd names
+        return False
     from explorer.study.store import is_study
 
+    return is_study(path)
+
+
+def _no_study(values: Values) -> bool:
     models = list(values["model"] or ())
-    return not (len(models) == 1 and is_study(models[0]))
+    return not (len(models) == 1 and is_results(models[0]))
 
 
 def _has_engine(values: Values) -> bool:

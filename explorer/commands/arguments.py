@@ -1,21 +1,64 @@
-"""Values from the command line: counts with K and M, and `key=value` overrides."""
+"""Options that several commands take, declared once, and the values they stand for."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hwbase import InputError
 from hwbase.values import read_count as parse_count
 
+if TYPE_CHECKING:
+    import hwsim
+
+#: Headings of a command's help.
+MACHINE, PRICES, CONSTANTS, RESULT = "Machine", "Prices", "Constants", "Result"
+
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
-]
-UserBook = Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")]
 Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
-Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
-Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
-Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
+Technology = Annotated[
+    str, typer.Option("--technology", help="Technology book, such as n5-synthesised.", rich_help_panel=MACHINE)
+]
+Weights = Annotated[
+    str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.", rich_help_panel=MACHINE)
+]
+Reading = Annotated[str, typer.Option("--reading", help="as-published or pipelined.", rich_help_panel=MACHINE)]
+OwnReading = Annotated[
+    str | None,
+    typer.Option(
+        "--reading", help="as-published or pipelined; the convention's unless given.", rich_help_panel=MACHINE
+    ),
+]
+Volume = Annotated[str, typer.Option("--volume", help="Systems built.", rich_help_panel=PRICES)]
+Convention = Annotated[
+    str,
+    typer.Option(
+        "--convention", help="as-published, corrected, or a TOML file of conventions.", rich_help_panel=PRICES
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a constant of any book that the command reads: key=value, with a unit if you like. Repeat it.",
+        rich_help_panel=CONSTANTS,
+    ),
+]
+CostBook = Annotated[
+    str | None,
+    typer.Option("--book", help="A cost book (TOML) of your own that extends one of ours.", rich_help_panel=CONSTANTS),
+]
+MachineBook = Annotated[
+    str | None,
+    typer.Option(
+        "--book", help="A machine's book (TOML) of your own that extends one of ours.", rich_help_panel=CONSTANTS
+    ),
+]
+ProcessBook = Annotated[
+    str | None,
+    typer.Option(
+        "--book", help="A technology book (TOML) of your own, in place of --technology.", rich_help_panel=CONSTANTS
+    ),
+]
 
 
 def need_count(name: str, text: str) -> int:
@@ -37,3 +80,12 @@ def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str,
             raise InputError(f"{option} {key.strip()} is given twice: expected once")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+def read_process(technology: str, book: str | None, settings: list[str] | None) -> "hwsim.Technology":
+    """Return the technology of `--technology`, or of `--book` in its place, with the overrides of `--set`."""
+    import hwsim
+
+    return hwsim.load_technology(
+        reader=hwsim.technology_book(book or technology).override(parse_overrides(settings)).reader()
+    )

@@ -8,25 +8,25 @@ from rich.console import Console
 from explorer.audit.neuron import audit_neuron
 from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
 from explorer.commands import terminal
-from explorer.commands.arguments import need_count
+from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
 from explorer.commands.inference import WeightsFile
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
-
-Technology = Annotated[str, typer.Option("--technology", help="Technology book.")]
 
 
 def neuron_command(
     inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256,1024",
     slack: Annotated[float, typer.Option("--slack", help="Spare share of POPCNT ports.")] = 0.0,
     technology: Technology = "n5",
+    settings: Set = None,
+    book: ProcessBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
     """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
     sizes = [need_count("inputs", part) for part in inputs.split(",")]
-    found = audit_neuron(sizes, slack=slack, technology=technology)
+    found = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
     if as_json or out:
         emit(found, out)
     else:
@@ -44,6 +44,8 @@ def activity_command(
     ] = None,
     weights_file: WeightsFile = None,
     technology: Technology = "n5",
+    settings: Set = None,
+    book: ProcessBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -55,7 +57,7 @@ def activity_command(
             vectors=need_count("vectors", vectors),
             path=weights_file,
             text=content,
-            technology=technology,
+            technology=read_process(technology, book, settings),
             gates=gates,
             report=report,
         )

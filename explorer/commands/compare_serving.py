@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import parse_count, parse_overrides
+from explorer.commands.arguments import Convention, CostBook, Model, Set, parse_count, parse_overrides
 from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
@@ -21,9 +21,7 @@ def compare_serving_command(
     traffic: Annotated[
         str, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
     ],
-    model: Annotated[
-        str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
-    ] = "gpt-oss-120b",
+    model: Model = "gpt-oss-120b",
     limit: Annotated[str | None, typer.Option("--limit", help="Only the file's first requests.")] = None,
     load: Annotated[
         list[float] | None,
@@ -44,13 +42,12 @@ def compare_serving_command(
     built: Annotated[
         str, typer.Option("--built", help="Systems over which masks and design are spread, comma-separated.")
     ] = ",".join(map(str, VOLUMES)),
-    convention: Annotated[str, typer.Option("--convention", help="as-published or corrected.")] = "corrected",
+    convention: Convention = "corrected",
     gpu_settings: Annotated[
         list[str] | None, typer.Option("--gpu-set", help="Override a constant of the GPU: key=value.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a constant of the hardwired machine: key=value.")
-    ] = None,
+    settings: Set = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: Annotated[
         str | None,
@@ -72,7 +69,8 @@ def compare_serving_command(
             volumes=_counts("built", built),
             convention=convention,
             gpu_set=parse_overrides(gpu_settings),
-            machine_set=parse_overrides(settings),
+            book=book,
+            set=parse_overrides(settings),
             report=report,
         )
     document = comparison_document(found, made_by())

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import parse_overrides
+from explorer.commands.arguments import CostBook, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.tools.compare import DIE_MM2, NODE, compare_tools
 from explorer.tools.document import tools_document
@@ -20,7 +20,7 @@ def compare_tools_command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Override a constant of a tool: act.fab.yield=0.5.")
     ] = None,
-    book: Annotated[str | None, typer.Option("--book", help="A cost book (TOML) for our row.")] = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 import costmodel
-from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.arguments import CostBook, Set, need_count, parse_overrides
 from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
 from explorer.commands.precision import WeightsFile, said_warnings
 from explorer.commands.progress import progress_bar
@@ -30,10 +30,8 @@ def hardwire_command(
     windows: Annotated[str, typer.Option("--windows", help="Windows of 128 tokens that are held out.")] = "24",
     ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
     systems: Annotated[str, typer.Option("--systems", help="How many are built.")] = "1000",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a constant of the cost book: key=value.")
-    ] = None,
-    book: Annotated[str, typer.Option("--book", help="A cost book, or a TOML file that extends one.")] = "default",
+    settings: Set = None,
+    book: CostBook = None,
     weights_file: WeightsFile = None,
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
@@ -50,7 +48,7 @@ def hardwire_command(
             bits=tuple(need_count("bits", text) for text in bits.split(",")),
             held_out={"windows": need_count("windows", windows)},
             rounding={"method": ranges},
-            book=costmodel.load_book(book).override(parse_overrides(settings)),
+            book=costmodel.load_book(book or "default").override(parse_overrides(settings)),
             systems=need_count("systems", systems),
             path=weights_file,
             cache=cache,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import need_count
+from explorer.commands.arguments import MachineBook, Set, need_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
@@ -45,6 +45,8 @@ def infer_command(
     top_p: Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens to p.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the sampling.")] = None,
     weights_file: WeightsFile = None,
+    settings: Set = None,
+    book: MachineBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -74,6 +76,8 @@ def infer_command(
         float_head=head == "float",
         chat=chat,
         path=weights_file,
+        book=book,
+        set=parse_overrides(settings),
         on_text=None if quiet else write,
     )
     if quiet:

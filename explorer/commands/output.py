@@ -1,5 +1,6 @@
 """What a command hands out: JSON on standard output or in a file, CSV in a file whose name ends so."""
 
+import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -42,8 +43,8 @@ def emit(value: Record | Any, out: str | None = None) -> None:
 
 
 def made_by() -> str:
-    """Return the command that runs, as a document says it."""
-    return " ".join(["hwsim", *sys.argv[1:]])
+    """Return the command that runs, quoted so that a shell reads it back as it was typed."""
+    return shlex.join(["hwsim", *sys.argv[1:]])
 
 
 def check_file(out: str | None) -> None:

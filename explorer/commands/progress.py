@@ -16,7 +16,7 @@ def progress_bar(console: Console | None = None) -> Iterator[Report]:
     screen = console or Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        bar = progress.add_task("reading the model", total=None)
+        bar = progress.add_task("starting", total=None)
 
         def report(name: str, done: int, total: int) -> None:
             progress.update(bar, description=name, completed=done, total=total)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.arguments import Context, Convention, CostBook, Set, Volume, Weights, need_count, parse_overrides
 from explorer.commands.output import AsJson, emit, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
@@ -29,19 +29,16 @@ def report_command(
     out: Annotated[
         str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
     ] = "report.html",
-    context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
-    volume: Annotated[str, typer.Option("--volume", help="Systems built.")] = "50",
-    convention: Annotated[str, typer.Option("--convention", help="as-published or corrected.")] = "as-published",
+    context: Context = "2048",
+    volume: Volume = "50",
+    convention: Convention = "as-published",
+    weights: Weights = "fp4",
     technology: Annotated[
         list[str] | None,
         typer.Option("--technology", help="Technology book, such as n5-synthesised; several are put side by side."),
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
-    ] = None,
-    book: Annotated[
-        str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")
-    ] = None,
+    settings: Set = None,
+    book: CostBook = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
@@ -56,6 +53,7 @@ def report_command(
         "context": need_count("context", context),
         "volume": need_count("volume", volume),
         "convention": convention,
+        "weights": weights,
         "set": parse_overrides(settings),
         "book": book,
         "command": command,

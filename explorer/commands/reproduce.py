@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from explorer.commands import terminal
-from explorer.commands.arguments import Set, parse_count, parse_overrides
+from explorer.commands.arguments import MachineBook, Set, parse_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit
 from explorer.papers.reproduce import PAPERS, reproduce
 from explorer.serving.gpu_board import GpuBoard, board_of_points, gpu_board
@@ -29,6 +29,7 @@ def reproduce_command(
     number_format: Annotated[str | None, typer.Option("--format", help="Format, where it states none.")] = None,
     gpus: Annotated[str | None, typer.Option("--gpus", help="GPUs, where it states none.")] = None,
     settings: Set = None,
+    book: MachineBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -46,7 +47,7 @@ def reproduce_command(
         raise InputError(f"--points, --on, --engine, --format and --gpus are of measured GPUs: expected {GPUS!r}")
     if paper not in PAPERS:
         raise unknown_name("paper", paper, (*PAPERS, GPUS))
-    papers = reproduce(paper, set=overrides)
+    papers = reproduce(paper, book=book, set=overrides)
     if as_json or out:
         emit(papers, out)
     else:

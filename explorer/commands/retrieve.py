@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from explorer.commands.arguments import need_count, parse_count
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, Out, emit, made_by
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
 from explorer.documents.files import write_document
@@ -182,7 +182,7 @@ def study_command(
     for path in (out, page):
         if path is not None and not Path(path).absolute().parent.is_dir():
             raise InputError(f"cannot write {path!r}: expected a folder that exists")
-    command = " ".join(["hwsim", *sys.argv[1:]])
+    command = made_by()
     if made is not None:
         if page is None or as_json or out is not None:
             raise InputError(

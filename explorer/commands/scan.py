@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import need_count, parse_count, parse_overrides
+from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.prices import cost_book
 from explorer.scan.document import scan_document
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
 from hwbase import InputError
+from hwbase.books import split_overrides
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
 
 _MS_PER_S = 1e3
@@ -39,14 +40,13 @@ def scan_command(
     lose_at_s: Annotated[float | None, typer.Option("--lose-shard", help="Second a shard is lost (events).")] = None,
     requests: Annotated[str, typer.Option("--requests", help="Queries drawn (events).")] = "20000",
     seed: Annotated[int, typer.Option("--seed", help="Of drawn queries.")] = 0,
-    technology: Annotated[str, typer.Option("--technology", help="Technology book of the engine.")] = TECHNOLOGY,
+    technology: Technology = TECHNOLOGY,
     region: Annotated[str, typer.Option("--region", help="Grid region, such as us or sweden.")] = "us",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a constant of the engine (or of the one machine).")
-    ] = None,
+    settings: Set = None,
     cost_settings: Annotated[
-        list[str] | None, typer.Option("--cost-set", help="Override a constant of the cost book.")
+        list[str] | None, typer.Option("--cost-set", help="An older name of --set for costs.", hidden=True)
     ] = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
@@ -59,7 +59,8 @@ def scan_command(
         vector_bytes=need_count("vector_bytes", vector_bytes),
         scanned_share=scanned_share,
     )
-    changed, rescored = parse_overrides(settings), parse_count("candidates", candidates) or 0
+    costs, rescored = cost_book(book or "default"), parse_count("candidates", candidates) or 0
+    for_costs, changed = split_overrides(parse_overrides(settings), costs)
     found = compare_scans(
         index,
         on,
@@ -71,7 +72,7 @@ def scan_command(
         candidates=rescored,
         technology=technology,
         region=region,
-        book=cost_book("default").override(parse_overrides(cost_settings)),
+        book=costs.override({**for_costs, **parse_overrides(cost_settings)}),
         set=changed,
     )
     if events:

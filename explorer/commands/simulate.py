@@ -8,7 +8,18 @@ from rich.console import Console
 
 import hwsim
 from explorer.commands import terminal
-from explorer.commands.arguments import need_count, parse_count, parse_overrides
+from explorer.commands.arguments import (
+    Context,
+    MachineBook,
+    Model,
+    Reading,
+    Set,
+    Technology,
+    Weights,
+    need_count,
+    parse_count,
+    parse_overrides,
+)
 from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
@@ -62,23 +73,19 @@ INTERRUPTED = 130
 
 
 def simulate_command(
-    model: Annotated[
-        str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")
-    ],
+    model: Model,
     on: Annotated[
         str, typer.Option("--on", help="A machine of `hwsim machines`, or the book (TOML) of one.")
     ] = hwsim.DEFAULT_MACHINE,
-    context: Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")] = "2048",
+    context: Context = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
-    reading: Annotated[str, typer.Option("--reading", help="as-published or pipelined.")] = "as-published",
+    reading: Reading = "as-published",
     window: Annotated[
         bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
     ] = None,
-    weights: Annotated[str, typer.Option("--weights", help="Hardwired format: fp4 or int1 .. int8.")] = "fp4",
-    technology: Annotated[
-        str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")
-    ] = DEFAULT_TECHNOLOGY,
+    weights: Weights = "fp4",
+    technology: Technology = DEFAULT_TECHNOLOGY,
     events: Annotated[
         str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
     ] = None,
@@ -123,12 +130,8 @@ def simulate_command(
     ] = DEFAULT_ENGINE,
     machines: Annotated[str, typer.Option("--machines", help="Equal machines behind a router.")] = "1",
     router: Annotated[str, typer.Option("--router", help=f"{' or '.join(ROUTERS)}.")] = ROUTERS[0],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a constant: key=value, with a unit if you like.")
-    ] = None,
-    book: Annotated[str | None, typer.Option("--book", help="An assumption book (TOML) that extends one of ours.")] = (
-        None
-    ),
+    settings: Set = None,
+    book: MachineBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from explorer.commands.arguments import parse_count, parse_overrides
+from explorer.commands.arguments import CONSTANTS, CostBook, parse_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.terminal import show_frame
 from explorer.documents.columns import column, readable
@@ -123,15 +123,23 @@ def run_command(
         str | None, typer.Option("--sampler", help="grid, random, latin-hypercube, sobol, distinct or nsga2.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Pin a field that the study fixes or leaves alone: key=value.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Pin a field or constant that the study fixes or leaves alone: key=value. Repeat it.",
+            rich_help_panel=CONSTANTS,
+        ),
     ] = None,
+    book: CostBook = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate every point of a study; exit 1 if there is nothing to choose from (what was computed is kept)."""
     # Standard output is for results alone, whatever a user's function prints.
     with contextlib.redirect_stdout(sys.stderr):
         given = open_study(name) if is_study(name) else load_study(name)
-        study = _changed(given, points, seed, sampler, parse_overrides(settings))
+        study = _changed(
+            given, points, seed, sampler, parse_overrides(settings) | ({} if book is None else {"book": book})
+        )
         with Live(study, Console(stderr=True)) as live:
             result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
     _tell(result, as_json)

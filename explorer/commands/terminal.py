@@ -1,7 +1,7 @@
 """Results on a terminal: tables in colour, never the only carrier of meaning."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
@@ -12,14 +12,16 @@ from rich.text import Text
 import costmodel
 import hwsim
 from costmodel.tools import TOOL_BOOKS
-from explorer.audit.neuron import AuditResult
-from explorer.audit.switching import SwitchingStudy
 from explorer.documents.numbers import with_unit
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 from models import Summary
+
+if TYPE_CHECKING:
+    from explorer.audit.neuron import AuditResult
+    from explorer.audit.switching import SwitchingStudy
 
 _STYLES = {
     "agrees": "green",
@@ -163,7 +165,7 @@ def effects_view(effects: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def show_audit(console: Console, found: AuditResult) -> None:
+def show_audit(console: Console, found: "AuditResult") -> None:
     """Print transistors per weight by synthesis, by the circuit model and by the paper, and what follows."""
     shown = {
         "inputs": "inputs",
@@ -181,7 +183,7 @@ def show_audit(console: Console, found: AuditResult) -> None:
         console.print(line, highlight=False)
 
 
-def show_switching(console: Console, found: SwitchingStudy) -> None:
+def show_switching(console: Console, found: "SwitchingStudy") -> None:
     """Print toggles and energy by kind of matrix, the neurons simulated cell by cell, and what follows."""
     frame = found.to_frame()
     view = pd.DataFrame(

@@ -9,7 +9,18 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from explorer.commands.arguments import need_count, parse_overrides
+from explorer.commands.arguments import (
+    Context,
+    Convention,
+    CostBook,
+    Model,
+    Reading,
+    Set,
+    Technology,
+    Volume,
+    need_count,
+    parse_overrides,
+)
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.documents.files import PAGES, check_report_name
 from explorer.pricing.economics import PAPER_MODEL
@@ -24,12 +35,6 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
 
-Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
-Volume = Annotated[str, typer.Option("--volume", help="Systems built.")]
-Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
-Technology = Annotated[str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")]
-Convention = Annotated[str, typer.Option("--convention", help="as-published or corrected.")]
-Reading = Annotated[str, typer.Option("--reading", help="as-published or pipelined.")]
 Only = Annotated[
     list[str] | None, typer.Option("--only", help="Vary only constants that match, such as 'n5.*'; repeat for more.")
 ]
@@ -39,8 +44,6 @@ Shape = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of the scrambled Sobol sequence.")]
 Independent = Annotated[bool, typer.Option("--independent", help="Ignore the correlations that books state.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Pin a constant: key=value, with a unit if you like.")]
-UserBook = Annotated[str | None, typer.Option("--book", help="A cost book (TOML) that extends one of ours.")]
 
 
 def uncertainty_command(
@@ -63,7 +66,7 @@ def uncertainty_command(
         typer.Option("--versus", help=f"A second machine that differs in key=value: {', '.join(_PARTS)}, a constant."),
     ] = None,
     settings: Set = None,
-    book: UserBook = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
@@ -106,7 +109,7 @@ def break_even_command(
     only: Only = None,
     independent: Independent = False,
     settings: Set = None,
-    book: UserBook = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import need_count
+from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
 from explorer.commands.output import AsJson, Out, emit, made_by
 from explorer.commands.progress import progress_bar
 from explorer.documents.files import write_document
@@ -26,9 +26,9 @@ def wiring_command(
     weights_file: Annotated[
         str | None, typer.Option("--weights-file", help="A GGUF file of your own (Llama family).")
     ] = None,
-    technology: Annotated[
-        str, typer.Option("--technology", help="Technology book, such as n5-synthesised.")
-    ] = DEFAULT_TECHNOLOGY,
+    technology: Technology = DEFAULT_TECHNOLOGY,
+    settings: Set = None,
+    book: ProcessBook = None,
     faults: Annotated[bool, typer.Option("--faults", help="Also perplexity under faults (minutes).")] = False,
     tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored under faults.")] = str(DEFAULT_TOKENS),
     seeds: Annotated[str, typer.Option("--seeds", help="Draws of faults at each rate.")] = str(len(SEEDS)),
@@ -46,7 +46,7 @@ def wiring_command(
         study = wiring_study(
             model,
             weights_file=weights_file,
-            technology=technology,
+            technology=read_process(technology, book, settings),
             faults=faults,
             tokens=size,
             draws=draws,

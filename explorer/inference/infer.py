@@ -1,9 +1,10 @@
 """A real language model in a machine's arithmetic: text as it comes, its speed here, and what the chip would take."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hwsim
 import models
@@ -137,6 +138,8 @@ def infer(
     chip: bool = True,
     path: str | Path | None = None,
     session: Session | None = None,
+    book: str | Path | None = None,
+    set: Mapping[str, Any] | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Inference:
     """Return the answer of a real model to `prompt`, and what the same run would take on the simulated chip.
@@ -144,7 +147,8 @@ def infer(
     `on_text` receives the text piece by piece while it is generated. `chat` asks the prompt as a question; without it
     the text goes on where the prompt ends. `scaling` is that of integer activations (`models.inference.SCALINGS`),
     `float_head` leaves the output head in float32. `session` saves loading again (then what it was loaded with is not
-    used). Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and whatever
+    used). `book` and `set` change the chip, as in `hwsim.simulate`.
+    Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and whatever
     `load_session` raises.
     """
     if not prompt.strip():
@@ -167,30 +171,39 @@ def infer(
             on_text(piece)
     rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
     first = (times[0] if times else time.perf_counter()) - start
-    run = chip_run(ready.spec, len(tokens), len(times), ready.arithmetic) if chip else None
+    run = chip_run(ready.spec, len(tokens), len(times), ready.arithmetic, book, set) if chip else None
     text = "".join(pieces)
     return Inference(
         ready.spec.name, ready.arithmetic, prompt, text, len(tokens), len(times), ready.load_s, first, rate, run
     )
 
 
-def chip_run(model: str | models.LLMSpec, prompt_tokens: int, tokens: int, arithmetic: str = "hardwired") -> ChipRun:
+def chip_run(
+    model: str | models.LLMSpec,
+    prompt_tokens: int,
+    tokens: int,
+    arithmetic: str = "hardwired",
+    book: str | Path | None = None,
+    set: Mapping[str, Any] | None = None,
+) -> ChipRun:
     """Return what a prompt and `tokens` new tokens take on the hardwired chip (pipelined reading).
 
     A chip has integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, floats on FP4. The
-    context is that of the run's middle. Raises `InputError` for a model that `hwsim.simulate` does not know.
+    context is that of the run's middle. `book` and `set` are those of `hwsim.simulate`.
+    Raises `InputError` for a model that `hwsim.simulate` does not know.
     """
     spec = models.load(model) if isinstance(model, str) else model
     weights = arithmetic if arithmetic in SPREAD_KNOWN else "fp4"
     context = prompt_tokens + max(tokens, 1) // 2
 
+    machine = book or hwsim.DEFAULT_MACHINE
+
     def ask(batch: int | None) -> hwsim.SimResult:
-        return hwsim.simulate(
-            spec, context=context, prompt=prompt_tokens, batch=batch, reading="pipelined", weights=weights
-        )
+        chosen: dict[str, Any] = {"reading": "pipelined", "weights": weights, "set": set}
+        return hwsim.simulate(spec, machine, context=context, prompt=prompt_tokens, batch=batch, **chosen)
 
     alone, full = ask(1), ask(None)
-    design, _, _ = hardwired(spec, weights=weights)
+    design, _, _ = hardwired(spec, weights=weights, book=machine, set=set)
     seconds = alone.time_to_first_token_s + max(tokens - 1, 0) * alone.latency_s
     positions = prompt_tokens + max(tokens - 1, 0)
     return ChipRun(

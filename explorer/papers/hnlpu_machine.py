@@ -49,10 +49,12 @@ class _Machine:
     synthesised: hwsim.Technology
 
 
-def machine_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], dict[str, Quantity]]:
-    """Return (rows, constants read) for the published machine; `set` overrides constants of the design books."""
+def machine_rows(
+    set: Mapping[str, Any] | None = None, book: str | Path | None = None
+) -> tuple[list[Row], dict[str, Quantity]]:
+    """Return (rows, constants read) for the published machine; `set` and `book` change the design."""
     spec = models.load("gpt-oss-120b")
-    design, technology, used = hardwired(spec, set=set)
+    design, technology, used = hardwired(spec, book=book or hwsim.DEFAULT_MACHINE, set=set)
     gates = hwsim.load_technology("n5")
     chip, gate_chip = hwsim.build_chip(spec, design, technology), hwsim.build_chip(spec, design, gates)
     machine = _Machine(spec, design, technology, chip, gates, gate_chip, hwsim.load_technology("n5-synthesised"))

@@ -2,23 +2,26 @@
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import models
 from explorer.papers.hnlpu_economics import economics_rows
 from explorer.papers.hnlpu_machine import machine_rows
 from explorer.papers.scoreboard import Row, Scoreboard
-from hwbase import unknown_name
+from hwbase import InputError, unknown_name
 
 #: Parameter counts agree within this, or to the digits that are published.
 COUNT_TOLERANCE = 0.001
 
 
-def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> Scoreboard:
+def reproduce(
+    paper: str = "hnlpu", *, book: str | Path | None = None, set: Mapping[str, Any] | None = None
+) -> Scoreboard:
     """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
 
-    `set` overrides constants of the paper's machines (and so may break agreement). Raises `InputError` for a paper
-    that is not here, or a constant that does not exist.
+    `set` overrides constants of the paper's machines (and so may break agreement); `book` replaces the
+    HNLPU's own. Raises `InputError` for a paper that is not here, or a constant that does not exist.
 
     >>> board = reproduce("bebr")
     >>> board.summary["ok"], board.summary["outside_tolerance"]
@@ -26,13 +29,20 @@ def reproduce(paper: str = "hnlpu", *, set: Mapping[str, Any] | None = None) -> 
     """
     if paper not in PAPERS:
         raise unknown_name("paper", paper, PAPERS)
-    rows, fitted = PAPERS[paper](set)
+    if book is None:
+        rows, fitted = PAPERS[paper](set)
+    elif paper == "hnlpu":
+        rows, fitted = hnlpu_rows(set, book)
+    else:
+        raise InputError(f"no book replaces those of {paper}: expected a book with the paper hnlpu only")
     return Scoreboard(paper, tuple(rows), fitted)
 
 
-def hnlpu_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
+def hnlpu_rows(
+    set: Mapping[str, Any] | None = None, book: str | Path | None = None
+) -> tuple[list[Row], tuple[str, ...]]:
     """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts."""
-    machine, used = machine_rows(set)
+    machine, used = machine_rows(set, book)
     fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
     return [*machine, *_economics(), *model_rows()], fitted
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+import costmodel
 import hwsim
 import models
+from explorer.pricing.economics import costs_and_machine
+from explorer.pricing.prices import cost_book
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import InputError, Record
 from hwbase.check import count, number
@@ -100,6 +103,8 @@ def serve_comparison(
     volumes: Sequence[int] = VOLUMES,
     convention: str = "corrected",
     gpu_set: Mapping[str, Any] | None = None,
+    book: str | None = None,
+    set: Mapping[str, Any] | None = None,
     machine_set: Mapping[str, Any] | None = None,
     report: Report | None = None,
 ) -> ServingComparison:
@@ -107,25 +112,30 @@ def serve_comparison(
 
     Each of `loads` is the share of the machine's busiest resource that the traffic is made denser for (None: as it
     is). The fleet is the smallest for each of `gpus_together`, and of these the one with the fewest GPUs. `volumes`
-    are systems built, over which masks and design are spread. `gpu_set` and `machine_set` override constants.
+    are systems built, over which masks and design are spread. `gpu_set` overrides constants of the
+    GPU, `set` those of the cost book, the hardwired machine or its technology (`machine_set` is an older name for the
+    last two); `book` is the cost book.
     Raises `InputError` for what cannot be used, and where no fleet keeps the target.
     """
     spec = models.load(model) if isinstance(model, str) else model
     together = [int(count("gpus_together", each, high=1024)) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
-    plain = _hardwired(spec, traffic, machine_set, report)
+    costs_book = cost_book(book or costmodel.conventions.named(convention).book)
+    overrides = {**(set or {}), **(machine_set or {})}
+    for_costs, for_machine = costs_and_machine(overrides, costs_book, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY)
+    plain = _hardwired(spec, traffic, for_machine, report)
     served = []
     for load in loads:
         speedup = 1.0
         if load is not None:
             speedup = float(number("load", load, above=0.0, high=1.0)) / _busiest(plain)[1]
         dense = traffic if load is None else traffic.faster(speedup)
-        hardwired = plain if load is None else _hardwired(spec, dense, machine_set, report)
+        hardwired = plain if load is None else _hardwired(spec, dense, for_machine, report)
         size, each = _smallest(spec, dense, target, together, gpu_set, report)
         binding, busy = _busiest(hardwired)
-        shared: dict[str, Any] = {"model": spec, "convention": convention}
-        costs = [serving_cost(hardwired, machine_set=machine_set, built=volume, **shared) for volume in volumes] + [
+        shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book, "set": for_costs}
+        costs = [serving_cost(hardwired, machine_set=for_machine, built=volume, **shared) for volume in volumes] + [
             serving_cost(size.result, machines=size.machines, **shared)
         ]
         kept = target.met(hardwired)

@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from explorer.study.space import MOST_LEVELS, Choice, Integer, Parameter, Real, active
 from hwbase import InputError
+
+if TYPE_CHECKING:
+    from scipy.stats import qmc
 
 #: Sobol points of a finite space, each design once.
 DISTINCT = "distinct"
@@ -137,6 +139,8 @@ class _Space:
 def _distinct(space: _Space, points: int, seed: int) -> np.ndarray:
     """Numbers of `points` different designs, int64, in the order in which a Sobol sequence comes to them."""
     parameters = space.parameters
+    from scipy.stats import qmc
+
     engine = qmc.Sobol(len(parameters), scramble=True, rng=np.random.default_rng(seed))
     taken = np.empty(0, dtype=np.int64)
     for _ in range(_MOST_STRETCHES):
@@ -202,6 +206,8 @@ def _unit(sampler: str, dimensions: int, points: int, seed: int, start: int, sto
         drawn = [np.random.default_rng([seed, i]).random((_STRETCH, dimensions)) for i in range(first, last + 1)]
         return np.concatenate(drawn)[start - first * _STRETCH : stop - first * _STRETCH]
     if sampler == "sobol":
+        from scipy.stats import qmc
+
         engine = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
         return np.asarray(engine.fast_forward(start).random(stop - start)) if start else _first(engine, stop)
     if sampler == "latin-hypercube":
@@ -210,7 +216,7 @@ def _unit(sampler: str, dimensions: int, points: int, seed: int, start: int, sto
     raise InputError(f"sampler {sampler!r}: expected one of {', '.join(SAMPLERS)}")
 
 
-def _first(engine: qmc.Sobol, stop: int) -> np.ndarray:
+def _first(engine: "qmc.Sobol", stop: int) -> np.ndarray:
     """The first rows, drawn in a way that says nothing of balance: a study may stop anywhere."""
     return (
         np.concatenate([np.asarray(engine.random(1)), np.asarray(engine.random(stop - 1))])

@@ -1,10 +1,14 @@
 """The matrices that linear and integer programmes are given."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy import sparse
 
 from models.allocation.integers import Row
 from models.allocation.problem import Problem
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 #: Costs of a row are scaled to at most this.
 _SCALED_COST = 1e5
@@ -12,15 +16,19 @@ _SCALED_COST = 1e5
 _SCALED_SUM = 1e6
 
 
-def one_each(units: np.ndarray) -> sparse.csr_matrix:
+def one_each(units: np.ndarray) -> "sparse.csr_matrix":
     """Return the matrix (units, N) whose rows sum the shares of each unit's options."""
+    from scipy import sparse
+
     return sparse.csr_matrix((np.ones(units.size), (units, np.arange(units.size))))
 
 
-def scaled_rows(rows: list[Row]) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+def scaled_rows(rows: list[Row]) -> tuple["sparse.csr_matrix", np.ndarray, np.ndarray]:
     """Return (costs, limits, what one is worth) of the rows with their costs scaled for a solver."""
     steps = np.array([max(float(row.costs.max()) / _SCALED_COST, 1.0) for row in rows])
     limits = np.array([float(row.limit) for row in rows]) / steps
+    from scipy import sparse
+
     return sparse.csr_matrix(np.stack([row.costs for row in rows]) / steps[:, None]), limits, steps
 
 

@@ -11,8 +11,6 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from models.allocation.cbc import by_cbc
 from models.allocation.errors import NoAllocationError
@@ -54,6 +52,8 @@ def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Pric
     if len(rows) == 1:
         prices = np.array([relax(units, rows[0].costs, losses, rows[0].limit).price])
     else:
+        from scipy.optimize import linprog
+
         above, scale = scaled_losses(problem)
         matrix, limits, steps = scaled_rows(rows)
         found = linprog(
@@ -128,6 +128,9 @@ def _core(
     deadline: float,
 ) -> tuple[np.ndarray | None, float]:
     """(best choice among the options `within`, bound on them): None and infinity if there provably is none."""
+    from scipy import sparse
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
     options = np.flatnonzero(within)
     units = problem.units[options]
     matrix, limits, steps = scaled_rows([replace(row, costs=row.costs[options]) for row in rows])

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from hwbase import InputError, unknown_name
 from hwbase.check import non_negative, positive
@@ -80,6 +78,9 @@ def _parts(problem: Problem, rows: list[Row]) -> Iterator[_Part]:
     edges = np.concatenate([np.empty(0, dtype=np.int64), *touched])
     ends = np.repeat(count + np.arange(len(rows)), [t.size for t in touched])
     size = count + len(rows)
+    from scipy import sparse
+    from scipy.sparse.csgraph import connected_components
+
     graph = sparse.coo_matrix((np.ones(edges.size), (edges, ends)), shape=(size, size))
     parts, label = connected_components(graph, directed=False)
     if parts == 1:

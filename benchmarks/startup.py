@@ -1,0 +1,51 @@
+"""What starting costs: processor time of imports and commands, beside that of importing NumPy in the same run."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from benchmarks.measure import Measure
+
+RUNS = 7
+PEER = "import numpy"
+_COMMAND = "from explorer.commands.app import main; main({!r})"
+CASES = {
+    "import hwsim": "import hwsim",
+    "import explorer": "import explorer",
+    "hwsim --version": _COMMAND.format(["--version"]),
+    "hwsim --help": _COMMAND.format(["--help"]),
+    "hwsim models": _COMMAND.format(["models"]),
+    "hwsim simulate gpt-oss-120b": _COMMAND.format(["simulate", "gpt-oss-120b"]),
+    "hwsim report gpt-oss-120b": _COMMAND.format(["report", "gpt-oss-120b"]),
+}
+
+
+def cpu_s(code: str, folder: str) -> float:
+    """Return the processor seconds, its own and the system's, of a Python process that runs `code` in `folder`."""
+    before = os.times()
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=_environment(), stdout=subprocess.DEVNULL, check=True)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def _environment() -> dict[str, str]:
+    """One thread, so that waiting threads of linear algebra are not counted; modules as this process finds them."""
+    paths = [path or os.getcwd() for path in sys.path]  # noqa: PTH109
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def measures(quick: bool) -> Iterator[Measure]:
+    """Yield the median processor time of each case, all taken in turn."""
+    runs = 1 if quick else RUNS
+    codes = {PEER: "import numpy", **CASES}
+    times: dict[str, list[float]] = {name: [] for name in codes}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(runs):
+            for name, code in codes.items():
+                times[name].append(cpu_s(code, folder))
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    for name in CASES:
+        yield Measure(name, medians[name], "CPU s", PEER, medians[PEER])
