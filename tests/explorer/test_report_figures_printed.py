@@ -1,0 +1,168 @@
+"""Figures that a report prints, against what they are made of: recomputed here from the results' own parts."""
+
+import re
+
+import pytest
+
+from explorer.documents.numbers import mass, money, plain, times
+from explorer.report.answer import answer as make_answer
+from explorer.report.content import brief, headline_table
+from explorer.report.tables import effects_table, ratio_table, tco_table
+
+
+@pytest.fixture(scope="module")
+def answer():
+    return make_answer("gpt-oss-120b")
+
+
+@pytest.fixture(scope="module")
+def pairs(answer):
+    """(as published at low, corrected at nominal): the two that a report sets side by side."""
+    costs = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
+    return costs["as-published"].low, costs["corrected"].nominal
+
+
+def cells(table):
+    """Rows of a table by their first cell."""
+    return {row[0]: row[1:] for row in table.rows}
+
+
+def parts(carbon):
+    return carbon.operational_t + carbon.embodied_t + carbon.respins_t
+
+
+def whole(tco):
+    return (
+        tco.hardware_usd
+        + tco.network_usd
+        + tco.construction_usd
+        + tco.electricity_usd
+        + tco.maintenance_usd
+        + tco.respins_usd
+    )
+
+
+def ratios(pair):
+    """The ratios of a comparison from the parts of its two sides, by the name of the table's row."""
+    ours, gpus, our_carbon, their_carbon = pair.hardwired, pair.gpu, pair.hardwired_carbon, pair.gpu_carbon
+    capital = [tco.hardware_usd + tco.network_usd + tco.construction_usd for tco in (gpus, ours)]
+    operation = [tco.electricity_usd + tco.maintenance_usd for tco in (gpus, ours)]
+    return {
+        "TCO": whole(gpus) / whole(ours),
+        "TCO without re-spins": (whole(gpus) - gpus.respins_usd) / (whole(ours) - ours.respins_usd),
+        "capital": capital[0] / capital[1],
+        "operation": operation[0] / operation[1],
+        "carbon": parts(their_carbon) / parts(our_carbon),
+        "carbon without re-spins": (parts(their_carbon) - their_carbon.respins_t)
+        / (parts(our_carbon) - our_carbon.respins_t),
+    }
+
+
+def test_headline_lines_follow_from_one_another(answer):
+    lines = {line.what: line.values for line in answer.headline}
+    for name, run in (("hnlpu", answer.published), ("hnlpu-pipelined", answer.pipelined)):
+        tokens_per_s, area_mm2, power_w = float(run.tokens_per_s), float(run.area_mm2), float(run.power_w)
+        assert lines["tokens/s"][name] == tokens_per_s and lines["silicon"][name] == area_mm2
+        assert lines["system power"][name] == pytest.approx(power_w / 1e3)
+        assert lines["tokens/s per mm2"][name] == pytest.approx(tokens_per_s / area_mm2, rel=1e-12)
+        assert lines["tokens per kilojoule"][name] == pytest.approx(tokens_per_s / power_w * 1e3, rel=1e-12)
+        assert lines["tokens/s for one user"][name] == pytest.approx(1.0 / float(run.latency_s), rel=1e-12)
+        assert lines["time to first token"][name] == pytest.approx(float(run.time_to_first_token_s) * 1e3, rel=1e-12)
+    gpu = {what: values["h100"] for what, values in lines.items()}
+    assert gpu["tokens/s per mm2"] == pytest.approx(gpu["tokens/s"] / gpu["silicon"], rel=1e-12)
+    assert gpu["tokens per kilojoule"] == pytest.approx(gpu["tokens/s"] / gpu["system power"], rel=1e-12)
+
+
+def test_fleet_lines_are_those_of_the_comparisons(answer, pairs):
+    volume = answer.cost.volume
+    lines = {line.what.partition(",")[0]: line for line in answer.headline if f", {volume} system" in line.what}
+    first, second = pairs
+    for name, pair, ours in (("hnlpu", first, True), ("hnlpu-pipelined", second, True), ("h100", first, False)):
+        tco = pair.hardwired if ours else pair.gpu
+        carbon = pair.hardwired_carbon if ours else pair.gpu_carbon
+        capital = tco.hardware_usd + tco.network_usd + tco.construction_usd
+        assert lines["capital"].values[name] == pytest.approx(capital / 1e6)
+        assert lines["TCO with re-spins"].values[name] == pytest.approx(whole(tco) / 1e6)
+        assert lines["dollars per million tokens"].values[name] == pytest.approx(whole(tco) / tco.million_tokens)
+        assert lines["carbon with re-spins"].values[name] == pytest.approx(parts(carbon))
+
+
+def test_the_headline_prints_its_values(answer):
+    table = headline_table(answer)
+    heads = [column.label for column in table.columns]
+    for line, row in zip(answer.headline, table.rows, strict=True):
+        printed = dict(zip(heads, row, strict=True))
+        values = [plain(value) for value in line.values.values() if value is not None]
+        published = [plain(value) for value in line.published.values() if value is not None]
+        assert [printed[head] for head in heads if head.endswith(": ours") and printed[head] != plain(None)] == values
+        assert {printed[head] for head in heads if head.endswith(": published")} - {plain(None)} == set(published)
+
+
+def test_the_brief_prints_costs_as_costs_and_carbon_as_carbon(answer, pairs):
+    rows = cells(brief(answer))
+    first, second = pairs
+    wide = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}["as-published"]
+    for name, key in (("matching GPUs, cost", "TCO"), ("matching GPUs, carbon", "carbon")):
+        published, corrected = rows[name]
+        ends = sorted((ratios(wide.low)[key], ratios(wide.high)[key]))
+        assert published in (times(ends[0]), " to ".join(times(end) for end in ends))
+        assert corrected.startswith(times(ratios(second)[key]) + " (low ")
+    assert rows["matching GPUs, cost"] != rows["matching GPUs, carbon"]
+    assert rows["How expensive, TCO"][1].startswith(money(whole(second.hardwired)) + " (low ")
+    assert rows["How dirty, CO₂e"][1].startswith(mass(parts(second.hardwired_carbon)) + " (low ")
+    assert mass(parts(first.hardwired_carbon)) in rows["How dirty, CO₂e"][0]
+
+
+def test_the_table_of_ratios_is_what_both_sides_give(answer):
+    costs = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
+    table = ratio_table(costs)
+    heads = [column.label for column in table.columns[1:]]
+    rows = cells(table)
+    for place, head in enumerate(heads):
+        convention, _, level = head.rpartition(", ")
+        levels = dict(costs[convention].levels())
+        pair = levels.get(level) or levels[{"optimistic": "low", "pessimistic": "high"}[level]]
+        assert {name: row[place] for name, row in rows.items()} == {n: plain(v) for n, v in ratios(pair).items()}
+
+
+def test_the_table_of_costs_adds_up(answer):
+    table = tco_table(answer.cost.comparison)
+    rows = cells(table)
+    for place, tco in enumerate([pair.hardwired for _, pair in answer.cost.comparison.levels()]):
+        assert rows["TCO"][place] == money(whole(tco))
+        assert rows["capital"][place] == money(tco.hardware_usd + tco.network_usd + tco.construction_usd)
+        assert rows["operation"][place] == money(tco.electricity_usd + tco.maintenance_usd)
+        assert rows["per million tokens"][place] == money(whole(tco) / tco.million_tokens)
+
+
+def test_the_table_of_conventions_begins_with_the_comparison_as_it_is(answer, pairs):
+    effects = next(cost.effects for cost in (answer.cost, answer.other_cost) if cost.effects is not None)
+    first = effects_table(effects).rows[0]
+    comparison = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}["as-published"]
+    expected = [
+        money(whole(comparison.low.hardwired)),
+        money(whole(comparison.high.hardwired)),
+        money(whole(comparison.low.gpu)),
+        times(ratios(comparison.low)["TCO"]),
+        times(ratios(comparison.high)["TCO"]),
+        times(ratios(comparison.low)["carbon"]),
+    ]
+    assert list(first[2:8]) == expected
+
+
+def test_the_findings_say_what_the_comparisons_do(answer, pairs):
+    note = next(note for note in answer.notes if note.title == "What the conventions are worth")
+    said = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", note.text)]
+    first, second = pairs
+    published = next(c.comparison for c in (answer.cost, answer.other_cost) if c.convention == "as-published")
+    expected = [
+        published.gpus,
+        answer.cost.volume,
+        ratios(published.high)["TCO"],
+        ratios(first)["TCO"],
+        ratios(first)["carbon"],
+        next(c.comparison for c in (answer.cost, answer.other_cost) if c.convention == "corrected").gpus,
+        ratios(second)["TCO"],
+        ratios(second)["carbon"],
+    ]
+    assert said == pytest.approx(expected, rel=5e-3)
