@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from explorer.report.content import brief, headline_table
-from explorer.report.tables import effects_table, ratio_table, tco_table
 
 from explorer.documents.numbers import mass, money, plain, times
+from explorer.documents.tables import Table
 from explorer.report.answer import answer as make_answer
+from explorer.report.document import brief, headline
+from explorer.report.fleet_sections import by_convention, effects_table, ratio_table, tco_table
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +19,12 @@ def answer():
 @pytest.fixture(scope="module")
 def pairs(answer):
     """(as published at low, corrected at nominal): the two that a report sets side by side."""
-    costs = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
-    return costs["as-published"].low, costs["corrected"].nominal
+    costs = by_convention(answer)
+    return costs["as-published"].comparison.low, costs["corrected"].comparison.nominal
+
+
+def table_of(section):
+    return next(part for part in section.parts if isinstance(part, Table))
 
 
 def cells(table):
@@ -88,20 +93,20 @@ def test_fleet_lines_are_those_of_the_comparisons(answer, pairs):
 
 
 def test_the_headline_prints_its_values(answer):
-    table = headline_table(answer)
-    heads = [column.label for column in table.columns]
-    for line, row in zip(answer.headline, table.rows, strict=True):
-        printed = dict(zip(heads, row, strict=True))
-        values = [plain(value) for value in line.values.values() if value is not None]
-        published = [plain(value) for value in line.published.values() if value is not None]
-        assert [printed[head] for head in heads if head.endswith(": ours") and printed[head] != plain(None)] == values
-        assert {printed[head] for head in heads if head.endswith(": published")} - {plain(None)} == set(published)
+    table = table_of(headline(answer))
+    sides = [column.label for column in table.columns[1:-1]]
+    for line, (_, *row, evidence) in zip(answer.headline, table.rows, strict=True):
+        printed = [(side, cell) for side, cell in zip(sides, row, strict=True) if cell != plain(None)]
+        for side, values in (("ours", line.values), ("published", line.published)):
+            expected = [plain(value, unit=line.unit) for value in values.values() if value is not None]
+            assert [cell for of, cell in printed if of == side] == expected
+        assert evidence == line.evidence
 
 
 def test_the_brief_prints_costs_as_costs_and_carbon_as_carbon(answer, pairs):
-    rows = cells(brief(answer))
+    rows = cells(table_of(brief(answer)))
     first, second = pairs
-    wide = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}["as-published"]
+    wide = by_convention(answer)["as-published"].comparison
     for name, key in (("matching GPUs, cost", "TCO"), ("matching GPUs, carbon", "carbon")):
         published, corrected = rows[name]
         ends = sorted((ratios(wide.low)[key], ratios(wide.high)[key]))
@@ -114,31 +119,29 @@ def test_the_brief_prints_costs_as_costs_and_carbon_as_carbon(answer, pairs):
 
 
 def test_the_table_of_ratios_is_what_both_sides_give(answer):
-    costs = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}
+    costs = {name: each.comparison for name, each in by_convention(answer).items()}
     table = ratio_table(costs)
-    heads = [column.label for column in table.columns[1:]]
     rows = cells(table)
-    for place, head in enumerate(heads):
-        convention, _, level = head.rpartition(", ")
-        levels = dict(costs[convention].levels())
-        pair = levels.get(level) or levels[{"optimistic": "low", "pessimistic": "high"}[level]]
-        assert {name: row[place] for name, row in rows.items()} == {n: plain(v) for n, v in ratios(pair).items()}
+    for place, column in enumerate(table.columns[1:]):
+        pair = dict(costs[column.group].levels())[column.label]
+        assert {name: row[place] for name, row in rows.items()} == {n: times(v) for n, v in ratios(pair).items()}
 
 
 def test_the_table_of_costs_adds_up(answer):
-    table = tco_table(answer.cost.comparison)
-    rows = cells(table)
-    for place, tco in enumerate([pair.hardwired for _, pair in answer.cost.comparison.levels()]):
+    table = tco_table(answer.cost)
+    rows, levels = cells(table), dict(answer.cost.comparison.levels())
+    for place, column in enumerate(table.columns[1:]):
+        tco = levels[column.label].gpu if column.group == "GPU" else levels[column.label].hardwired
         assert rows["TCO"][place] == money(whole(tco))
         assert rows["capital"][place] == money(tco.hardware_usd + tco.network_usd + tco.construction_usd)
         assert rows["operation"][place] == money(tco.electricity_usd + tco.maintenance_usd)
         assert rows["per million tokens"][place] == money(whole(tco) / tco.million_tokens)
 
 
-def test_the_table_of_conventions_begins_with_the_comparison_as_it_is(answer, pairs):
-    effects = next(cost.effects for cost in (answer.cost, answer.other_cost) if cost.effects is not None)
+def test_the_table_of_conventions_begins_with_the_comparison_as_it_is(answer):
+    effects = next(costs.effects for costs in by_convention(answer).values() if costs.effects is not None)
     first = effects_table(effects).rows[0]
-    comparison = {cost.convention: cost.comparison for cost in (answer.cost, answer.other_cost)}["as-published"]
+    comparison = by_convention(answer)["as-published"].comparison
     expected = [
         money(whole(comparison.low.hardwired)),
         money(whole(comparison.high.hardwired)),
@@ -154,14 +157,14 @@ def test_the_findings_say_what_the_comparisons_do(answer, pairs):
     note = next(note for note in answer.notes if note.title == "What the conventions are worth")
     said = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", note.text)]
     first, second = pairs
-    published = next(c.comparison for c in (answer.cost, answer.other_cost) if c.convention == "as-published")
+    published, corrected = (by_convention(answer)[name].comparison for name in ("as-published", "corrected"))
     expected = [
         published.gpus,
         answer.cost.volume,
         ratios(published.high)["TCO"],
         ratios(first)["TCO"],
         ratios(first)["carbon"],
-        next(c.comparison for c in (answer.cost, answer.other_cost) if c.convention == "corrected").gpus,
+        corrected.gpus,
         ratios(second)["TCO"],
         ratios(second)["carbon"],
     ]
