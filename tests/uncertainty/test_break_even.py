@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import explorer
+from explorer.documents import html
 from explorer.pricing.evaluate import evaluate
-from explorer.uncertainty import AXES, RATIOS, axis_named, break_even, cross, render_break_even
+from explorer.uncertainty import AXES, RATIOS, axis_named, break_even, break_even_document, cross
 from explorer.uncertainty.axes import LIFETIME, RESPINS, respins_within
 from hwbase import InputError, Quantity
 
@@ -211,7 +212,7 @@ def test_points_of_an_axis_that_cannot_be_leave_gaps():
     curve = found.curve("logic_density_mtr_per_mm2", "tco_ratio")
     assert np.isnan(curve.p50[0]) and np.isnan(curve.probability[0]) and np.isfinite(curve.p50[-1])
     assert curve.infeasible > 0 and curve.says() == "no draw can be at every point of the axis"
-    assert "–" in render_break_even(found, "hwsim break-even")
+    assert "–" in html.render(break_even_document(found, "hwsim break-even"))
 
 
 @pytest.mark.parametrize(
