@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer.commands import terminal
 from explorer.commands.arguments import MachineBook, Set, parse_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, Out, emit, made_by
+from explorer.documents.terminal import show
+from explorer.papers.document import scoreboard_document
 from explorer.papers.reproduce import PAPERS, reproduce
 from explorer.serving.gpu_board import GpuBoard, board_of_points, gpu_board
 from hwbase import InputError, unknown_name
@@ -51,7 +52,7 @@ def reproduce_command(
     if as_json or out:
         emit(papers, out)
     else:
-        terminal.show_scoreboard(Console(), papers)
+        show(Console(), scoreboard_document(papers, made_by()))
     if not papers.summary["ok"]:
         raise typer.Exit(FAILED)
 

@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 import hwsim
-from explorer.commands import terminal
 from explorer.commands.arguments import (
     Context,
     MachineBook,
@@ -22,6 +21,7 @@ from explorer.commands.arguments import (
 )
 from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
+from explorer.documents.simulation import simulation_document
 from explorer.documents.terminal import show
 from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
@@ -158,7 +158,7 @@ def simulate_command(
         if as_json or out:
             emit(result, out)
         else:
-            terminal.show_simulation(Console(), result)
+            show(Console(), simulation_document(result, made_by()))
         return
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)

@@ -7,13 +7,9 @@ import pandas as pd
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 import costmodel
-import hwsim
 from costmodel.tools import TOOL_BOOKS
-from explorer.documents.numbers import with_unit
-from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
 from hwbase import Book, InputError, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
@@ -22,15 +18,6 @@ from models import Summary
 if TYPE_CHECKING:
     from explorer.audit.neuron import AuditResult
     from explorer.audit.switching import SwitchingStudy
-
-_STYLES = {
-    "agrees": "green",
-    "input": "dim",
-    "fitted": "yellow",
-    "misfit explained": "magenta",
-    "OUTSIDE": "bold red",
-    "not derivable": "dim",
-}
 
 
 def figure(value: float | None) -> str:
@@ -42,75 +29,6 @@ def figure(value: float | None) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.4g}"
-
-
-def show_scoreboard(console: Console, board: Scoreboard) -> None:
-    """Print every row, then the count."""
-    table = Table(title=f"{board.paper}: published beside ours", show_lines=False)
-    for name in ("where", "what"):
-        table.add_column(name, overflow="fold")
-    for name in ("paper", "ours"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("unit", overflow="fold")
-    table.add_column("error", justify="right", no_wrap=True)
-    table.add_column("status", overflow="fold")
-    for row in board.rows:
-        error = "-" if row.rel_err is None else f"{row.rel_err:+.2%}"
-        status = Text(row.status, style=_STYLES[row.status])
-        table.add_row(row.group, row.what, figure(row.paper), figure(row.ours), row.unit, error, status)
-    console.print(table)
-    show_summary(console, board)
-
-
-def show_summary(console: Console, board: Scoreboard) -> None:
-    """Print the counts, the fitted constants, and the misfits with their reasons."""
-    found = board.summary
-    for row in board.rows:
-        if row.status in ("misfit explained", "OUTSIDE"):
-            line = Text(f"{row.status}: ", style=_STYLES[row.status])
-            paper, ours = figure(row.paper), figure(row.ours)
-            line.append(f"{row.what}: paper {paper}, ours {ours} {row.unit}. {row.note}", style="default")
-            console.print(line)
-    console.print(
-        f"\n{found['rows']} rows: {found['agree']} of {found['predicted']} predictions agree within their tolerance, "
-        f"{found['misfit_explained']} miss and say why, {found['outside_tolerance']} outside; "
-        f"{found['fitted']} fitted, {found['input']} inputs, {found['not_derivable']} not derivable.\n"
-        f"{len(board.fitted_constants)} fitted constants: {', '.join(board.fitted_constants)}",
-        highlight=False,
-    )
-
-
-def show_simulation(console: Console, result: hwsim.SimResult) -> None:
-    """Print one simulation: the figures, where the time goes, and the checks."""
-    table = Table(title=f"{result.model} on {result.machine.upper()}, {result.reading}, {result.context:,} positions")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    rows = (
-        ("tokens/s", result.tokens_per_s, "token/s"),
-        ("tokens/s for one user", result.tokens_per_s_per_user, "token/s"),
-        ("latency per token", result.latency_s * 1e6, "us"),
-        ("time to first token", result.time_to_first_token_s * 1e3, "ms"),
-        ("sequences", result.batch, ""),
-        ("chips", result.chips, ""),
-        ("silicon", result.area_mm2, "mm2"),
-        ("power", result.power_w, "W"),
-        ("energy", result.energy_j_per_token * 1e3, "mJ/token"),
-        ("KV cache", result.kv_bytes_per_sequence / 1e6, "MB/sequence"),
-    )
-    for name, value, unit in rows:
-        table.add_row(name, figure(float(value)), unit)
-    table.add_row("bound by", str(result.bound_by), "")
-    for part, share in result.breakdown.items():
-        table.add_row(f"  {part}", f"{float(share):.1%}", "of a token's time")
-    console.print(table)
-    for check in result.checks:
-        mark = Text("ok  ", style="green") if check.ok else Text("NOT ", style="bold red")
-        need, have = (with_unit(float(value), check.unit) for value in (check.demand, check.capacity))
-        mark.append(f"{check.name}: {need} of {have}{', ' if check.note else ''}{check.note}", style="default")
-        console.print(mark)
-    for note in result.notes:
-        console.print(f"note: {note}", highlight=False)
 
 
 def show_cost(console: Console, found: CostAnswer) -> None:

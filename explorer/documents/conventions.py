@@ -81,10 +81,9 @@ def conventions_table(used: Conventions, other: Conventions | None = None) -> Ta
     """Return every choice of `used` with what it means; with `other`, what that one does where it differs."""
     differing = conventions.differences(used, other) if other else {}
     rows = []
-    for name, value in used.to_dict().items():
-        if name != "name":
-            elsewhere = choice_said(name, differing[name]) if name in differing else ""
-            rows.append((words(name), choice_said(name, value), elsewhere))
+    for name in conventions.CHOICES:
+        elsewhere = choice_said(name, differing[name]) if name in differing else ""
+        rows.append((words(name), choice_said(name, getattr(used, name)), elsewhere))
     heads = [Column("convention", numeric=False), Column(used.name, numeric=False)]
     if other is None:
         return Table(f"Conventions: {used.name}", tuple(heads), tuple(row[:2] for row in rows))

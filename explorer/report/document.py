@@ -3,11 +3,11 @@
 A new section is a function of an `Answer` in `SECTIONS`; every output then has it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from explorer.documents.document import Aside, Document, Facts, Folded, Part, Searched, Section
+from explorer.documents.document import Document, Section
 from explorer.documents.files import write_document
 from explorer.documents.numbers import (
     context_label,
@@ -15,7 +15,6 @@ from explorer.documents.numbers import (
     listed,
     mass,
     money,
-    percent,
     plain,
     pretty_unit,
     si,
@@ -24,9 +23,9 @@ from explorer.documents.numbers import (
     words,
 )
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
-from explorer.documents.tables import LEVELS, Column, Flag, Table, dotted, flag
+from explorer.documents.tables import LEVELS, Column, Table, dotted
 from explorer.documents.theme import machine_name
-from explorer.papers.scoreboard import Row
+from explorer.papers.document import scoreboard_parts
 from explorer.report.answer import Answer
 from explorer.report.fleet_sections import by_convention, conventions, conventions_used, cost, ownership, pairs, scopes
 from explorer.report.machine_sections import binds, chip, speed, time
@@ -139,20 +138,7 @@ def scoreboard(answer: Answer) -> Section:
             f"No paper describes this machine for {answer.model.name}, so there is nothing to hold our numbers against."
         )
         return Section("scoreboard", "Scoreboard", (text,))
-    facts = [(words(name), plain(value)) for name, value in board.summary.items() if name not in _NO_FACTS]
-    holds = ("every claimed agreement holds", flag("yes" if board.summary["ok"] else "no"))
-    fitted = ", ".join(board.summary.get("fitted_constants", ()))
-    groups: dict[str, list[Row]] = {}
-    for row in board.rows:
-        groups.setdefault(row.group or "other", []).append(row)
-    parts: list[Part] = [
-        "Every published figure that we compare with. Only predictions can agree; a misfit stays in sight with its "
-        "reason.",
-        Facts((*facts, holds)),
-        *([Aside(f"Fitted to published figures: {fitted}.")] if fitted else []),
-        Searched(tuple(_scores(name, rows, at == 0) for at, (name, rows) in enumerate(groups.items())), _CHOSEN_BY),
-    ]
-    return Section("scoreboard", "Scoreboard", tuple(parts))
+    return Section("scoreboard", "Scoreboard", scoreboard_parts(board, folded=True))
 
 
 def methods(answer: Answer) -> Section:
@@ -181,10 +167,6 @@ SECTIONS: tuple[Callable[[Answer], Section | None], ...] = (
     methods,
     lambda answer: reproduce_section(answer.reproduction),
 )
-#: What the summary of a scoreboard holds beside its counts.
-_NO_FACTS = ("ok", "fitted_constants", "paper")
-#: Columns of a scoreboard that its rows are chosen by.
-_CHOSEN_BY = ("evidence", "status")
 
 
 def _sides(answer: Answer) -> list[tuple[str, str]]:
@@ -196,38 +178,6 @@ def _sides(answer: Answer) -> list[tuple[str, str]]:
         for side, name in (("ours", "values"), ("published", "published"))
         if any(getattr(row, name).get(key) is not None for row in answer.headline)
     ]
-
-
-def _scores(name: str, rows: Sequence[Row], first: bool) -> Folded:
-    states = [row.status for row in rows]
-    outside = states.count("OUTSIDE")
-    count = f"{counted(len(rows), 'row')}, {states.count('agrees')} agree"
-    count += f", {outside} outside tolerance" if outside else ""
-    columns = (
-        Column("figure", numeric=False),
-        Column("paper"),
-        Column("ours"),
-        Column("unit", numeric=False),
-        Column("relative error"),
-        Column("tolerance"),
-        *(Column(label, numeric=False) for label in ("evidence", "status", "note")),
-    )
-    lines = tuple(_score(row) for row in rows)
-    return Folded(name, (Table(name, columns, lines),), count, open=first or outside > 0)
-
-
-def _score(row: Row) -> tuple[str | Flag, ...]:
-    return (
-        superscripts(row.what),
-        plain(row.paper, unit=row.unit),
-        plain(row.ours, unit=row.unit),
-        pretty_unit(row.unit),
-        percent(row.rel_err, 2),
-        percent(row.tolerance, 2),
-        row.evidence,
-        flag(row.status),
-        row.note,
-    )
 
 
 def _per_user(result: SimResult) -> str:

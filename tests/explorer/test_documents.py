@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
+import hwsim
 from explorer.documents import html, markdown, notebook, rows, terminal
 from explorer.documents.document import (
     Aside,
@@ -29,7 +30,10 @@ from explorer.documents.document import (
 from explorer.documents.files import write_document
 from explorer.documents.numbers import Number, context_label, counted, mass, money, percent, plain, si, times, with_unit
 from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.simulation import simulation_document
 from explorer.documents.tables import Column, Table, flag, frame_table, quantity_table
+from explorer.papers.document import scoreboard_document
+from explorer.papers.scoreboard import Row, Scoreboard
 from hwbase import InputError
 
 HOSTILE = "<script>alert(1)</script>"
@@ -183,3 +187,25 @@ def test_sections_that_many_documents_have():
     assert assumptions_section({"machine": {}}) is None
     parts = reproduce_section("hwsim report x").parts
     assert parts[0] == Code("hwsim report x") and "NumPy".lower() in parts[1]
+
+
+def test_a_scoreboard_prints_its_rows_and_reasons():
+    rows_ = (
+        Row("a", "speed", 10.0, 10.0, "token/s", "predicted", 0.01, group="G"),
+        Row("b", "area", 10.0, 12.0, "mm2", "predicted", None, "The reason.", "G"),
+    )
+    made = scoreboard_document(Scoreboard("paper", rows_, ("k",)), "hwsim reproduce paper")
+    text = screen(made)
+    assert "✓ agrees" in text and "misfit explained: area. The reason." in text
+    assert "Fitted to published figures: k." in text
+    assert [float(cell.value) for cell in made.section("figures").tables[0].rows[1][1:3]] == [10.0, 12.0]
+
+
+def test_a_simulation_prints_its_result():
+    result = hwsim.simulate("smollm2-135m")
+    made = simulation_document(result, "hwsim simulate smollm2-135m")
+    cells = {row[0]: row[1] for row in made.section("figures").tables[0].rows}
+    assert cells["tokens/s"].value == float(result.tokens_per_s) and cells["power"].value == float(result.power_w)
+    assert cells["latency per token"].value == float(result.latency_s)
+    assert [row[1].value for row in made.section("checks").tables[0].rows] == [float(c.demand) for c in result.checks]
+    assert "bound by" in screen(made)

@@ -1,0 +1,69 @@
+"""The document of one simulation in closed form: its figures, where a token's time goes, and its checks."""
+
+from functools import partial
+
+import hwsim
+from explorer.documents.document import Document, Section, sections
+from explorer.documents.numbers import context_label, percent, plain, si, with_unit, words
+from explorer.documents.sections import assumptions_section, reproduce_section
+from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
+from explorer.documents.theme import machine_name
+
+_LINES = (
+    ("tokens/s", "tokens_per_s", partial(plain, unit="token/s")),
+    ("tokens/s for one user", "tokens_per_s_per_user", partial(plain, unit="token/s")),
+    ("latency per token", "latency_s", lambda value: si(value, "s")),
+    ("time to first token", "time_to_first_token_s", lambda value: si(value, "s")),
+    ("sequences", "batch", plain),
+    ("chips", "chips", plain),
+    ("silicon", "area_mm2", lambda value: with_unit(value, "mm2")),
+    ("power", "power_w", lambda value: si(value, "W")),
+    ("energy per token", "energy_j_per_token", lambda value: si(value, "J")),
+    ("keys and values of a sequence", "kv_bytes_per_sequence", lambda value: si(value, "B")),
+    ("bound by", "bound_by", words),
+)
+
+
+def simulation_document(result: hwsim.SimResult, command: str) -> Document:
+    """Return one simulation as a document."""
+    name = machine_name(result.machine)
+    parts = tuple((words(part), percent(share)) for part, share in result.breakdown.items())
+    shares = Table("Where a token's time goes", (Column("part", numeric=False), Column("share")), parts)
+    return Document(
+        f"{result.model} on {name}",
+        f"Reading {result.reading}, at a context of {context_label(result.context)}.",
+        sections(
+            Section(
+                "figures", "Figures", (quantity_table("Figures", _LINES, {"value": result}), shares, *_notes(result))
+            ),
+            Section("checks", "What bears the load", (_checks(result),)) if result.checks else None,
+            assumptions_section({name: result.assumptions}),
+            reproduce_section(command),
+        ),
+        data=result.to_dict,
+        frame=result.to_frame,
+    )
+
+
+def _notes(result: hwsim.SimResult) -> tuple[str, ...]:
+    return tuple(f"{note[:1].upper()}{note[1:]}." for note in result.notes)
+
+
+def _checks(result: hwsim.SimResult) -> Table:
+    rows: tuple[tuple[str | Flag, ...], ...] = tuple(
+        (
+            check.name,
+            with_unit(check.demand, check.unit),
+            with_unit(check.capacity, check.unit),
+            flag("pass" if check.ok else "FAIL"),
+            check.note,
+        )
+        for check in result.checks
+    )
+    columns = (
+        Column("resource", numeric=False),
+        Column("asked for"),
+        Column("there is"),
+        *(Column(label, numeric=False) for label in ("result", "note")),
+    )
+    return Table("Does every resource bear the load?", columns, rows)
