@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from hwbase.check import Number, non_negative, number, positive, shapes
+from hwbase.check import Number, integer, non_negative, positive, shapes
 
 Formula = Literal["plain", "de-vries", "ferris-prabhu", "area-ratio", "exact"]
 
@@ -58,7 +58,7 @@ def gross_dies(
     diameter = positive("wafer_diameter_mm", wafer_diameter_mm) - 2.0 * non_negative("edge_mm", edge_mm)
     positive("wafer_diameter_mm less both edges", diameter)
     if formula == "exact":
-        return _placed(width, height, scribe, diameter / 2.0, int(number("phases", phases, low=2, whole=True)))
+        return _placed(width, height, scribe, diameter / 2.0, integer("phases", phases, low=2))
     room = (width + scribe) * (height + scribe)
     dies = _estimate(formula, room, diameter)
     dies = np.floor(dies) if whole else dies
