@@ -9,7 +9,7 @@ from costmodel import dies, masks, nre, silicon, yields
 from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.results import Costed
 from hwbase import Book, Reader, unknown_name
-from hwbase.check import ABSURD, Number, non_negative, number, positive
+from hwbase.check import ABSURD, Number, non_negative, number, positive, shapes
 
 _DESIGN_PARTS = ("architecture", "verification", "physical", "ip")
 #: More chips in one system than anyone means.
@@ -157,6 +157,7 @@ def hardwired_bill(
     chips = check_chips(chips, fractional)
     area = positive("die_area_mm2", die_area_mm2, high=_wafer_area_mm2(read))
     hbm_gb = non_negative("hbm_gb_per_chip", hbm_gb_per_chip, high=ABSURD)
+    shapes(chips=chips, die_area_mm2=area, hbm_gb_per_chip=hbm_gb, aspect=aspect, **book.arrays())
     on_wafer = wafer(
         read, die_area_mm2=area, node=node, yield_model=conventions.yield_model, conventions=conventions, aspect=aspect
     )

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from hwbase.check import Number, non_negative, number, positive
+from hwbase.check import Number, integer, non_negative, positive, shapes
 
 Formula = Literal["plain", "de-vries", "ferris-prabhu", "area-ratio", "exact"]
 
@@ -52,12 +52,13 @@ def gross_dies(
     65.0
     """
     area, aspect = positive("area_mm2", area_mm2), positive("aspect", aspect)
+    shapes(area_mm2=area, aspect=aspect, scribe_mm=scribe_mm, wafer_diameter_mm=wafer_diameter_mm, edge_mm=edge_mm)
     width, height = np.sqrt(area * aspect), np.sqrt(area / aspect)
     scribe = non_negative("scribe_mm", scribe_mm)
     diameter = positive("wafer_diameter_mm", wafer_diameter_mm) - 2.0 * non_negative("edge_mm", edge_mm)
     positive("wafer_diameter_mm less both edges", diameter)
     if formula == "exact":
-        return _placed(width, height, scribe, diameter / 2.0, int(number("phases", phases, low=2, whole=True)))
+        return _placed(width, height, scribe, diameter / 2.0, integer("phases", phases, low=2))
     room = (width + scribe) * (height + scribe)
     dies = _estimate(formula, room, diameter)
     dies = np.floor(dies) if whole else dies

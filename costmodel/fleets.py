@@ -13,7 +13,7 @@ from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon
 from costmodel.ownership import Tco, device_tco, spare_systems, tco
 from costmodel.power import system_it_power_w
 from hwbase import Book, Record
-from hwbase.check import Number, count, non_negative, positive
+from hwbase.check import Number, count, non_negative, positive, shapes
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def built_fleet(
     InputError
         For numbers out of range, and for a node or a region that the book does not have.
     """
+    shapes(**vars(system) | {"volume": volume, "tokens_per_s": tokens_per_s, "respins": respins} | book.arrays())
     bill = hardwired_bill(
         book,
         chips=system.chips,

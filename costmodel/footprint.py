@@ -14,7 +14,7 @@ from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.power import facility_power_mw
 from costmodel.results import Costed
 from hwbase import Book, Reader, unknown_name
-from hwbase.check import Number, fraction, non_negative, positive
+from hwbase.check import Number, fraction, non_negative, positive, shapes
 
 _MM2_PER_CM2 = 100.0
 _KG_PER_T = 1e3
@@ -131,6 +131,7 @@ def module_carbon(
     read = book if isinstance(book, Reader) else book.reader()
     fab = grid_kg_per_kwh(read, fab_region)
     area = positive("die_area_mm2", die_area_mm2)
+    shapes(die_area_mm2=area, hbm_gb=hbm_gb, aspect=aspect, **read.book.arrays())
     on_wafer = wafer(
         read,
         die_area_mm2=area,
@@ -187,6 +188,15 @@ def carbon(
     `ceil_printed` rounds the printed tonnes up. Raises `InputError` for negative inputs or an unknown region.
     """
     read = book if isinstance(book, Reader) else book.reader()
+    shapes(
+        modules=modules,
+        module_kg=module_kg,
+        it_power_w=it_power_w,
+        tokens_per_s=tokens_per_s,
+        spare_modules=spare_modules,
+        rebuilt_modules=rebuilt_modules,
+        **read.book.arrays(),
+    )
     grid = grid_kg_per_kwh(read, region) if intensity_kg_per_kwh is None else intensity_kg_per_kwh
     hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
     busy_hours = hours * positive("use.utilisation", fraction("use.utilisation", read("use.utilisation", "1")))

@@ -13,7 +13,7 @@ from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.power import facility_power_mw, it_power_mw
 from costmodel.results import Costed
 from hwbase import Book, Reader
-from hwbase.check import Number, count, fraction, non_negative, positive
+from hwbase.check import Number, count, fraction, non_negative, positive, shapes
 
 _HOURS_PER_YEAR = 8760.0
 _KW_PER_MW = 1e3
@@ -91,6 +91,15 @@ def fleet_tco(
     Raises `InputError` for negative inputs, or a utilisation or lifetime in the book that is out of range.
     """
     read = book if isinstance(book, Reader) else book.reader()
+    shapes(
+        units=units,
+        hardware_usd=hardware_usd,
+        network_nodes=network_nodes,
+        it_power_w=it_power_w,
+        tokens_per_s=tokens_per_s,
+        respins=respins,
+        **read.book.arrays(),
+    )
     hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
     years = hours / _HOURS_PER_YEAR
     rate = non_negative("use.discount_rate_per_year", read("use.discount_rate_per_year", "1/year"))
@@ -150,6 +159,7 @@ def tco(
     or below 1, and for negative inputs.
     """
     read = Reader(book, dict(bill.assumptions))
+    shapes(volume=volume, system_power_w=system_power_w, tokens_per_s=tokens_per_s, chips=bill.chips, respins=respins)
     systems = count("volume", volume)
     spares = spare_systems(read, systems)
     hardware = bill.build_usd(systems)

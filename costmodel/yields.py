@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hwbase import unknown_name
-from hwbase.check import Number, fraction, non_negative, positive
+from hwbase.check import Number, fraction, non_negative, positive, shapes
 
 Model = Literal["poisson", "murphy", "murphy-uniform", "seeds", "price-bose-einstein", "negative-binomial"]
 
@@ -23,6 +23,7 @@ def defects_per_die(area_mm2: Number, d0_per_cm2: Number, critical_area_ratio: N
 
     Raises `InputError` unless the area is positive, D0 is not negative and kappa is in [0, 1].
     """
+    shapes(area_mm2=area_mm2, d0_per_cm2=d0_per_cm2, critical_area_ratio=critical_area_ratio)
     area = positive("area_mm2", area_mm2)
     d0 = non_negative("d0_per_cm2", d0_per_cm2)
     return area / _MM2_PER_CM2 * d0 * fraction("critical_area_ratio", critical_area_ratio)
@@ -82,6 +83,7 @@ def negative_binomial(area_mm2: Number, d0_per_cm2: Number, alpha: Number, criti
     and unless `alpha` is positive.
     """
     alpha = positive("alpha", alpha)
+    shapes(area_mm2=area_mm2, d0_per_cm2=d0_per_cm2, alpha=alpha, critical_area_ratio=critical_area_ratio)
     return np.exp(-alpha * np.log1p(defects_per_die(area_mm2, d0_per_cm2, critical_area_ratio) / alpha))
 
 

@@ -118,6 +118,8 @@ class Book(Mapping[str, Quantity]):
         Arrays may be lists of texts. Numbers are in the quantity's own unit. Raises `InputError` for unknown names,
         other units, and numbers that are not finite.
         """
+        if not isinstance(values, Mapping):
+            raise InputError(f"overrides {shown(values)}: expected constants by name, such as {{'clock_hz': 1e9}}")
         changed = dict(self.quantities)
         for key, given in values.items():
             old = self[key]
@@ -130,7 +132,7 @@ class Book(Mapping[str, Quantity]):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the numbers that are arrays at the book's level, by name: those that an override varies."""
         levels = {key: quantity.at(self.level) for key, quantity in self.quantities.items()}
-        return {key: value for key, value in levels.items() if np.ndim(value)}
+        return {key: value for key, value in levels.items() if isinstance(value, np.ndarray)}
 
     def section(self, prefix: str) -> dict[str, Quantity]:
         """Return the quantities of the table `prefix`, by their names in it; none where the book has no such table."""

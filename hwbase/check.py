@@ -206,7 +206,7 @@ def shapes(**values: Any) -> tuple[int, ...]:
     >>> shapes(context=np.ones(3), batch=np.ones((2, 1)), chips=16)
     (2, 3)
     """
-    known = {name: np.shape(value) for name, value in values.items() if not isinstance(value, str) and np.ndim(value)}
+    known = {name: shape for name, value in values.items() if (shape := _shape(value))}
     try:
         return np.broadcast_shapes(*known.values())
     except ValueError:
@@ -219,6 +219,14 @@ def shapes(**values: Any) -> tuple[int, ...]:
                 f"{one} has shape {first} and {other} has shape {second}: expected shapes that broadcast together"
             ) from None
     raise AssertionError("shapes that fit in pairs fit together")
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    """Return the shape of a value; () for a text, and for lists of lists that are no array, which `number` refuses."""
+    try:
+        return () if isinstance(value, str) else np.shape(value)
+    except ValueError:
+        return ()
 
 
 def _expectation(low: float | None, high: float | None, above: float | None, whole: bool) -> str:

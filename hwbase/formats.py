@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter
 
-from hwbase.check import Number, count
+from hwbase.check import Number, count, integer
 from hwbase.errors import InputError, unknown_name
 from hwbase.parsing import parse_strict, read_toml
 from hwbase.record import Record
@@ -167,7 +167,7 @@ class NumberFormat(Record):
         >>> number_format("int4").grouped(128).bits_per_weight
         4.125
         """
-        size = None if group is None else int(count("group", group))
+        size = None if group is None else integer("group", group)
         return dataclasses.replace(
             self,
             name=f"{self.element}-row" if size is None else f"{self.element}-group{size}",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbase import Record, unknown_name
-from hwbase.check import Number, count, non_negative
+from hwbase.check import Number, count, integer, non_negative, real
 
 #: Every chip to every peer at once; around a ring; up and down a binary tree.
 ALGORITHMS = ("direct", "ring", "tree")
@@ -113,7 +113,7 @@ def messages(kind: str, vector: float, group: int, algorithm: str = "direct") ->
         For an unknown name or a size out of range.
     """
     _check_names(kind, algorithm)
-    v, g = float(non_negative("vector", vector)), int(count("group", group, high=4096))
+    v, g = real("vector", vector, low=0.0), integer("group", group, high=4096)
     if g == 1:
         return []
     if algorithm == "direct":

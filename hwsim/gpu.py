@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import Number, count
+from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
 from hwsim.gpu_split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
 from hwsim.gpu_step import StepModel
@@ -51,6 +51,7 @@ def simulate_accelerator(
     context = count("context", context, high=1e8)
     batch = 1 if batch is None else count("batch", batch, high=1e7)
     prompt = context if prompt is None else count("prompt", prompt, high=1e8)
+    shapes(**vars(device) | {"context": context, "batch": batch, "prompt": prompt, "devices": devices})
     split = _split(model, device, context, batch, devices)
     step_model = StepModel(model, device, split)
     held = memory(model, device, split, context, batch)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import FORMATS, unknown_name
-from hwbase.check import Number, count
+from hwbase.check import Number, count, shapes
 from hwsim.chip import Chip, build_chip
 from hwsim.design import HardwiredDesign
 from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
@@ -72,6 +72,7 @@ def simulate_hardwired(
     prompt = None if prompt is None else count("prompt", prompt, high=MOST_CONTEXT)
     slots = design.stages_per_layer * model.layers
     batch = slots if batch is None else count("batch", batch, high=MOST_BATCH)
+    shapes(**vars(technology) | vars(design) | {"context": context, "batch": batch, "prompt": prompt})
     windows = reading == "pipelined" if sliding_window is None else sliding_window
     chip = build_chip(model, design, technology)
     account = _ACCOUNTS[reading]

@@ -8,7 +8,8 @@ from typing import Any
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.books import missing_fields
-from hwbase.check import Number
+from hwbase.check import Number, shapes
+from hwbase.errors import shown
 from hwbase.values import read_count
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.chip import fit_design
@@ -87,6 +88,9 @@ def simulate(
     """
     context, batch = read_count("context", context), read_count("batch", batch)
     prompt = read_count("prompt", prompt)
+    if set is not None and not isinstance(set, Mapping):
+        raise InputError(f"set = {shown(set)}: expected constants by name, such as {{'clock_hz': 1e9}}")
+    shapes(context=context, batch=batch, prompt=prompt, gpus=gpus, **(set or {}))
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
     if reading not in READINGS:

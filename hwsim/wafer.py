@@ -13,7 +13,7 @@ import numpy as np
 
 from hwbase import InputError, Record, load_book
 from hwbase.books import Reader, check_fields, from_book, sourced
-from hwbase.check import Number, count
+from hwbase.check import Number, count, shapes
 from hwsim.results import Check, SimResult
 from hwsim.technology import BOOKS
 from models import (
@@ -81,6 +81,7 @@ def simulate_wafer(
     context = count("context", context, high=1e8)
     batch = 1 if batch is None else count("batch", batch, high=1e7)
     prompt = context if prompt is None else count("prompt", prompt, high=1e8)
+    shapes(**vars(device) | {"context": context, "batch": batch, "prompt": prompt, "devices": devices})
     check_decoder(model, "a wafer that decodes")
     stored = weight_bytes(model)
     kv = kv_bytes_per_sequence(model, context, device.kv_element_bytes)

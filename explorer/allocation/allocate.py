@@ -13,7 +13,7 @@ from explorer.allocation.quantities import Constraint, parse_constraint, quantit
 from explorer.allocation.table import NAMES, drop_gaps, matching, read_layers
 from explorer.allocation.table import allow as allow_bits
 from hwbase import InputError, Record, unknown_name
-from hwbase.check import non_negative, number
+from hwbase.check import real
 from models.allocation import Limit, Problem, Solution, solve, tie
 from models.allocation import front as solve_front
 from models.allocation.integers import kept_sum
@@ -141,12 +141,12 @@ def _budgets(
     groups: Mapping[str, float] | None,
     constraints: Iterable[str | Constraint],
 ) -> list[Constraint]:
-    half = float(non_negative("two_sided", two_sided))
+    half = real("two_sided", two_sided, low=0.0)
     asked: list[tuple[str | None, str, float]] = [] if budget is None else [(None, "budget", budget)]
     asked += [(group, f"budget of group {group!r}", value) for group, value in (groups or {}).items()]
     limits = []
     for group, name, value in asked:
-        middle = float(number(name, value, low=-1e30))
+        middle = real(name, value, low=-1e30)
         limits.append(Constraint(unit, middle - half if half else -np.inf, middle + half, group))
     limits += _parsed(constraints)
     if not limits:

@@ -24,7 +24,7 @@ import hwsim
 from explorer.allocation.table import numbers, read_layers
 from explorer.pricing.prices import node_of
 from hwbase import Book, InputError, Record, unknown_name
-from hwbase.check import number, positive
+from hwbase.check import number, positive, real
 from hwsim.network_roofline import layer_seconds, load_gpu
 from hwsim.weights import MAX_WEIGHT_BITS
 
@@ -97,7 +97,7 @@ def hardwired_silicon(
     `technology` names the process, priced at the node of the cost book that its book names. Neurons alone: what stands
     beside them on a chip is not counted. Raises `InputError`.
     """
-    area = float(positive("area_mm2", area_mm2))
+    area = real("area_mm2", area_mm2, above=0.0)
     process = hwsim.technology_book(technology)
     reticle = float(hwsim.load_technology(reader=process.reader()).reticle_area_mm2)
     chips = int(np.ceil(area / reticle))

@@ -20,7 +20,7 @@ import pandas as pd
 
 from explorer.allocation.table import numbers, place
 from hwbase import InputError, unknown_name
-from hwbase.check import number
+from hwbase.check import real
 
 #: Bits of each unit of memory.
 MEMORY = {
@@ -99,7 +99,7 @@ def parse_constraint(text: str) -> Constraint:
     """Return what "MB<=1500" or "score:ssim <= 0.8" says; raises `InputError`."""
     found = _CONSTRAINT.fullmatch(text)
     try:
-        value = float(number(f"constraint {text!r}", float(found["value"]), low=-1e30)) if found else np.nan
+        value = real(f"constraint {text!r}", float(found["value"]), low=-1e30) if found else np.nan
     except ValueError as error:
         if isinstance(error, InputError):
             raise

@@ -13,7 +13,7 @@ import pandas as pd
 
 import hwsim
 from hwbase import InputError, Record
-from hwbase.check import count
+from hwbase.check import count, integer
 from hwsim import rtl
 from hwsim.circuits import neuron_cells, neuron_transistors
 from hwsim.rtl.metal import CellPlan
@@ -119,7 +119,7 @@ def audit_neuron(
     `vectors` random vectors and five corners are simulated for each neuron (0: no simulation). 1,024 inputs take about
     a minute. Raises `InputError` for bad sizes, a missing tool (with the install line) or a run beyond `timeout_s`.
     """
-    sizes = [int(count("inputs", n, high=16384)) for n in inputs]
+    sizes = [integer("inputs", n, high=16384) for n in inputs]
     if not sizes:
         raise InputError("inputs: expected at least one size")
     count("plain_inputs", plain_inputs, low=0)

@@ -20,7 +20,7 @@ from explorer.inference.arithmetic import linear_operator
 from explorer.inference.text import real_text
 from explorer.wiring.survey import mxfp4_codes
 from hwbase import InputError, Record
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim import kernels, rtl
 from hwsim.circuits import metal_embedding
 from hwsim.kernels.activity import Activity, Wires
@@ -127,8 +127,8 @@ def switching(
     neuron of each kind of matrix cell by cell (default: where Icarus is installed). Raises `InputError` for a text that
     is too short, missing packages or tools, or a broken file.
     """
-    wanted = int(count("tokens", tokens, low=2, high=8192))
-    kept = int(count("vectors", vectors, low=2, high=wanted))
+    wanted = integer("tokens", tokens, low=2, high=8192)
+    kept = integer("vectors", vectors, low=2, high=wanted)
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     simulate_cells = rtl.has_tools("iverilog", "vvp") if gates is None else gates
     source, content = real_text() if text is None else ("given", text)

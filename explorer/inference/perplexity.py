@@ -135,7 +135,7 @@ def measure(
     for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
     """
     cases = arithmetic_cases() if cases is None else cases
-    wanted = int(check.count("tokens", tokens, high=1e9)) + 1
+    wanted = check.integer("tokens", tokens, high=1e9) + 1
     check.count("window", window, low=2)
     source, content = real_text() if text is None else (source, text)
     weights, vocabulary = read_model(path)

@@ -230,7 +230,7 @@ def language_network(
         raise InputError("the model has no begin token: expected one, every window starts with it")
     ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
     name = DEFAULT_MODEL if path is None else Path(path).stem
-    skipped = int(check.count("skip", skip, low=0, high=1e6)) * (length - 1)
+    skipped = check.integer("skip", skip, low=0, high=1e6) * (length - 1)
     cut = text_windows(
         ids[: len(ids) - skipped] if held_out else ids[skipped:], vocabulary.begin, windows, length, held_out=held_out
     )
@@ -239,7 +239,7 @@ def language_network(
 
 def text_windows(ids: Sequence[int], begin: int, windows: int, length: int, *, held_out: bool = False) -> np.ndarray:
     """Return token ids (windows, length), each row the begin token and then text of its own; raises `InputError`."""
-    count, each = int(check.count("windows", windows, high=1e6)), int(check.count("length", length, low=3)) - 1
+    count, each = check.integer("windows", windows, high=1e6), check.integer("length", length, low=3) - 1
     if len(ids) < count * each:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {count * each}")
     chosen = np.asarray(ids[-count * each :] if held_out else ids[: count * each], np.int64).reshape(count, each)

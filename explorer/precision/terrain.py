@@ -212,7 +212,7 @@ def terrain_network(
 
     Raises `InputError` as `models.diffusion.read_terrain` does.
     """
-    count = int(check.count("images", images, high=1e4))
+    count = check.integer("images", images, high=1e4)
     calibration = inputs(spread(CALIBRATION_IMAGES), _CALIBRATION_SEED)
     feeds = inputs(spread(count), _HELD_OUT_SEED if held_out else _CALIBRATION_SEED)
     model = read_terrain(path)

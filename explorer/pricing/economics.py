@@ -13,7 +13,7 @@ import models
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import share_overrides
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.simulation import hardwired
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
@@ -167,8 +167,8 @@ def cost(
     (41.7, 80.4)
     """
     spec = models.load(model) if isinstance(model, str) else model
-    volume = int(count("volume", volume, high=1e6))
-    context = int(count("context", context, high=hwsim.MOST_CONTEXT))
+    volume = integer("volume", volume, high=1e6)
+    context = integer("context", context, high=hwsim.MOST_CONTEXT)
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
     costs = cost_book(book or conventions.book, [beside], spec)

@@ -17,7 +17,7 @@ from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of
 from hwbase import Book, InputError
 from hwbase.books import split_overrides
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -108,7 +108,7 @@ def evaluate(
         constant = {name: np.asarray(value).item() for name, value in inputs.items() if np.ndim(value) == 0}
         return evaluate_block(setting, block | constant, min(BLOCK, points - start))
 
-    with ThreadPoolExecutor(max_workers=int(count("workers", workers, high=256))) as pool:
+    with ThreadPoolExecutor(max_workers=integer("workers", workers, high=256)) as pool:
         found = list(pool.map(run, range(0, points, BLOCK)))
     results: dict[str, Any] = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
     failures = results.pop("failure")
@@ -171,7 +171,7 @@ def _points(inputs: Mapping[str, Any]) -> int:
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise InputError(f"varied arrays differ in length ({shown}): expected one length")
-    return int(count("points", max(lengths.values(), default=1), high=MOST_POINTS))
+    return integer("points", max(lengths.values(), default=1), high=MOST_POINTS)
 
 
 def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:

@@ -30,7 +30,7 @@ from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Quantity, Record, load_book
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.simulation import hardwired
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -133,7 +133,7 @@ def answer(
     Raises `InputError` for whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
-    context = int(count("context", context, high=hwsim.MOST_CONTEXT))
+    context = integer("context", context, high=hwsim.MOST_CONTEXT)
     costs_book = cost_book(book or costmodel.conventions.named(convention).book)
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, hwsim.DEFAULT_MACHINE, technology)
     design, process, used = hardwired(spec, weights=weights, technology=technology, set=for_machine)

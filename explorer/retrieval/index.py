@@ -15,7 +15,7 @@ import numpy as np
 
 from explorer.retrieval.segment import Lists, Segment, merge, new_segment
 from hwbase import InputError, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 from models.binarize import Codec, embeddings
 
 
@@ -139,10 +139,10 @@ class Index:
         `rescore` takes that many first and sorts them by the finer form; `probes` is how many lists are looked into;
         `ask_with` names the version whose codec makes the query codes for all. Raises `InputError` for what cannot be.
         """
-        most = int(count("k", k))
+        most = integer("k", k)
         kept = self._kept(mask, tag)
         if rescore:
-            most_first = int(count("rescore", rescore, low=most))
+            most_first = integer("rescore", rescore, low=most)
             missing = [s.version for s in self.segments if s.fine is None]
             if missing:
                 raise InputError(

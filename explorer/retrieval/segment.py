@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels import Codes, codes_from_bytes, search
 from hwsim.kernels.nearest import Nearest
 from hwsim.kernels.scan import blocks
@@ -34,7 +34,7 @@ class Lists:
         """
         rows = embeddings(x, self.centroids.shape[1])
         size = len(self.centroids)
-        wanted = min(_DEFAULT_PROBES, size) if probes is None else int(count("probes", probes, high=size))
+        wanted = min(_DEFAULT_PROBES, size) if probes is None else integer("probes", probes, high=size)
         found = np.empty((len(rows), wanted), np.int64)
         for start in range(0, len(rows), _LISTS_BLOCK):
             scores = rows[start : start + _LISTS_BLOCK] @ self.centroids.T
@@ -45,7 +45,7 @@ class Lists:
 def fit_lists(x: Any, size: int, seed: int = 0) -> Lists:
     """Return `size` lists for embeddings such as `x`; raises `InputError` for more lists than embeddings."""
     rows = unit(embeddings(x))
-    wanted = int(count("lists", size, high=1e6))
+    wanted = integer("lists", size, high=1e6)
     if wanted > len(rows):
         raise InputError(f"lists = {wanted}: expected at most the {len(rows)} embeddings")
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ import costmodel
 from costmodel.ownership import Upkeep, fleet_tco
 from explorer.pricing.prices import cost_book, node_of
 from hwbase import Book, Quantity, Reader, Record
-from hwbase.check import Number, positive
+from hwbase.check import Number, real
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
 from hwsim.technology import technology_book
 
@@ -82,7 +82,7 @@ def scan_fleet(
     node; tonnes are `costmodel.carbon`'s. `set` overrides constants of the machine, `book` brings other costs.
     Raises `InputError` as those and `hwsim.retrieval.scan_index` do.
     """
-    demand = float(positive("queries_per_s", queries_per_s, high=1e12))
+    demand = real("queries_per_s", queries_per_s, high=1e12, above=0.0)
     device, used = scan_device(
         index,
         on,

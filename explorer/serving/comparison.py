@@ -13,7 +13,7 @@ from explorer.pricing.economics import costs_and_machine
 from explorer.pricing.prices import cost_book
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import InputError, Record
-from hwbase.check import count, number
+from hwbase.check import integer, real
 from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
@@ -118,7 +118,7 @@ def serve_comparison(
     Raises `InputError` for what cannot be used, and where no fleet keeps the target.
     """
     spec = models.load(model) if isinstance(model, str) else model
-    together = [int(count("gpus_together", each, high=1024)) for each in gpus_together]
+    together = [integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
     costs_book = cost_book(book or costmodel.conventions.named(convention).book)
@@ -129,7 +129,7 @@ def serve_comparison(
     for load in loads:
         speedup = 1.0
         if load is not None:
-            speedup = float(number("load", load, above=0.0, high=1.0)) / _busiest(plain)[1]
+            speedup = real("load", load, above=0.0, high=1.0) / _busiest(plain)[1]
         dense = traffic if load is None else traffic.faster(speedup)
         hardwired = plain if load is None else _hardwired(spec, dense, for_machine, report)
         size, each = _smallest(spec, dense, target, together, gpu_set, report)

@@ -21,7 +21,7 @@ from explorer.study.search import Search
 from explorer.study.spec import SEARCH, Study
 from explorer.study.store import Store, memory_bytes, opened
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 
 #: Called with each finished piece: rows done, rows in all, the piece (None for those kept from an earlier run).
 Watch = Callable[[int, int, pd.DataFrame | None], None]
@@ -45,7 +45,7 @@ def run(
     computed. Raises `InputError` for an output that cannot be written, a missing package, or a cluster that is not
     there.
     """
-    workers = int(count("workers", workers, high=1024))
+    workers = integer("workers", workers, high=1024)
     with contextlib.ExitStack() as stack:
         # Workers first: if there are none, nothing is written.
         pool, width = stack.enter_context(_executor(study, workers, cluster))

@@ -15,7 +15,7 @@ from explorer.study.sampling import DISTINCT, SAMPLERS, check_size, finite_size,
 from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
 from explorer.study.targets import Elsewhere, Target, target
 from hwbase import InputError, Record, unknown_name
-from hwbase.check import count
+from hwbase.check import count, integer
 from hwbase.parsing import read_toml
 
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str
 def _whole(name: str, value: Any, low: int, high: int) -> int:
     if np.ndim(value):
         raise InputError(f"{name} = {value!r}: expected a whole number")
-    return int(count(name, value, low=low, high=high))
+    return integer(name, value, low=low, high=high)
 
 
 def _renamed(old: str, new: str) -> InputError:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Quantity, Record, unknown_name
-from hwbase.check import count, number
+from hwbase.check import count, real
 
 HOURS_PER_YEAR = 8760.0
 LIFETIME, RESPINS = "use.lifetime_hours", "use.respins"
@@ -84,7 +84,7 @@ def axis_named(
     else:
         raise unknown_name("axis", name, [*AXES, *quantities])
     ends = [
-        float(number(f"{what} of axis {name}", axis_end if given is None else given))
+        real(f"{what} of axis {name}", axis_end if given is None else given)
         for what, given, axis_end in (("low end", low, axis.low), ("high end", high, axis.high))
     ]
     if not ends[0] < ends[1]:

@@ -21,7 +21,7 @@ from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
 from hwbase import Correlation, InputError, Quantity, Record, unknown_name
-from hwbase.check import number
+from hwbase.check import real
 from hwbase.correlations import correlation_matrix
 
 #: Shares are kept this far from 0 and 1, where normal scores are infinite.
@@ -141,9 +141,7 @@ def distribution(quantity: Quantity, shape: str = "triangular", whole: bool = Fa
     if shape not in SHAPES:
         raise unknown_name("shape", shape, SHAPES)
     counted = whole or quantity.unit in COUNTED
-    low, nominal, high = (
-        float(number(level, quantity.at(level), whole=counted)) for level in ("low", "nominal", "high")
-    )
+    low, nominal, high = (real(level, quantity.at(level), whole=counted) for level in ("low", "nominal", "high"))
     if not low <= nominal <= high:
         raise InputError(f"low = {low:g}, nominal = {nominal:g}, high = {high:g}: expected low <= nominal <= high")
     return Distribution(low, nominal, high, shape, log=0.0 < low * _DECADE <= high, whole=counted)

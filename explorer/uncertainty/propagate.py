@@ -11,7 +11,7 @@ from scipy.stats import qmc
 from explorer.uncertainty.distributions import Distribution, Factor, correlated_shares, distributions, factors_of
 from explorer.uncertainty.results import Uncertainty
 from hwbase import Correlation, InputError, Quantity, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 
 #: A function of named arrays of one length (and numbers), to named arrays.
 Function = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -183,7 +183,7 @@ class Points:
 
 def samples_of(samples: Any) -> int:
     """Return `samples`, checked to be a power of two; raises `InputError` that names the nearest."""
-    size = int(count("samples", samples, low=LEAST, high=MOST))
+    size = integer("samples", samples, low=LEAST, high=MOST)
     if size & (size - 1):
         below = 2 ** (size.bit_length() - 1)
         raise InputError(f"samples = {size}: expected a power of two, such as {below} or {2 * below}")
@@ -192,7 +192,7 @@ def samples_of(samples: Any) -> int:
 
 def unit_sequence(columns: int, size: int, seed: int) -> np.ndarray:
     """Return a scrambled Sobol sequence in the unit cube, shape (size, columns); raises `InputError` for the seed."""
-    return qmc.Sobol(columns, scramble=True, rng=np.random.default_rng(int(count("seed", seed, low=0)))).random(size)
+    return qmc.Sobol(columns, scramble=True, rng=np.random.default_rng(integer("seed", seed, low=0))).random(size)
 
 
 def _sequence(factors: Sequence[Factor], size: int, seed: int) -> Iterator[dict[str, np.ndarray]]:

@@ -12,7 +12,7 @@ from explorer.documents.columns import column
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
-from hwbase.check import number
+from hwbase.check import number, real
 
 PERCENTILES = (5.0, 50.0, 95.0)
 
@@ -74,7 +74,7 @@ class Uncertainty(Record):
 
     def percentiles(self, levels: tuple[float, ...] = PERCENTILES) -> pd.DataFrame:
         """Return a row an output: output, nominal, mean, then p5, p50, p95 (or other percentiles) over the draws."""
-        shares = [float(number("percentile", level, low=0.0, high=100.0)) for level in levels]
+        shares = [real("percentile", level, low=0.0, high=100.0) for level in levels]
         rows = []
         for name in self.names:
             values = self._values(name)

@@ -19,7 +19,7 @@ from explorer.inference.text import real_text
 from explorer.pricing.economics import PAPER_MODEL, cost
 from explorer.wiring.survey import Report, mxfp4_codes, weights_from_codes
 from hwbase import InputError, Record
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim import wiring
 from hwsim.mapping import matrices as mapped_matrices
 from models import inference
@@ -61,7 +61,7 @@ def scored_text(vocabulary: inference.Vocabulary, tokens: int = DEFAULT_TOKENS) 
 
     The first token is not scored. Raises `InputError` for a number of tokens that is not positive or more than it has.
     """
-    wanted = int(count("tokens", tokens, high=1e9)) + 1
+    wanted = integer("tokens", tokens, high=1e9) + 1
     source, content = real_text()
     ids = inference.Tokenizer(vocabulary).encode(content)
     if len(ids) < wanted:

@@ -14,7 +14,7 @@ import pandas as pd
 import hwsim
 from explorer.wiring.survey import CLUSTERS, SLICE_PORTS, Survey
 from hwbase import InputError, Record
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim import wiring
 
 #: Share of the tracks of M8 to M11 that the HNLPU paper says it stays below (ASPLOS '26).
@@ -54,7 +54,7 @@ def measured_slack(
     `routing` is `stand_in_routing` of the same survey and technology, to save measuring it again; `low` and `nominal`
     do not depend on the technology. Raises `InputError` for slices of less than one port.
     """
-    ports = int(count("slice_ports", slice_ports))
+    ports = integer("slice_ports", slice_ports)
     counts = found.stand_ins()[0].sum(axis=1, dtype=np.int32)
     low, nominal = (
         wiring.slack_needed(counts, found.stand_in_inputs, share, slice_ports=ports).slack for share in (0.999, 1.0)

@@ -14,7 +14,7 @@ from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS, FaultStudy, fault_stud
 from explorer.wiring.routing import MeasuredSlack, measured_slack, stand_in_routing
 from explorer.wiring.survey import SLICE_PORTS, Report, Survey, histogram_frame, scales_frame, slack_frame, survey
 from hwbase import Record, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim import wiring
 from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL, read_model
@@ -238,7 +238,7 @@ def wiring_study(
         raise unknown_name("model with weights", name[:200], [DEFAULT_MODEL])
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     weights, vocabulary = read_model(weights_file)
-    seeds = tuple(range(int(count("draws", draws, high=1e6))))
+    seeds = tuple(range(integer("draws", draws, high=1e6)))
     text = scored_text(vocabulary, tokens) if faults else None
 
     def told() -> Iterator[tuple[str, np.ndarray]]:

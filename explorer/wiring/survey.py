@@ -14,7 +14,7 @@ import pandas as pd
 
 import hwsim
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim import wiring
 from hwsim.kernels.planes import HALVES
 from hwsim.kernels.quantised import quantise
@@ -118,7 +118,7 @@ def survey(weights: Weights, stand_in_inputs: int = STAND_IN_INPUTS) -> Survey:
 
     Raises `InputError` if there are no weights, or for a length that is not whole blocks of 32.
     """
-    length = int(count("stand_in_inputs", stand_in_inputs))
+    length = integer("stand_in_inputs", stand_in_inputs)
     if length % wiring.BLOCK:
         raise InputError(f"stand_in_inputs = {length}: expected a multiple of {wiring.BLOCK}")
     blocks, exponents, inputs, sample = {}, {}, {}, []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwbase import InputError, Record, unknown_name
-from hwbase.check import count, number, positive
+from hwbase.check import integer, number, positive
 from hwsim.events.machine import Machine
 from hwsim.events.results import ServingResult
 
@@ -78,7 +78,7 @@ def smallest_fleet(
     Waiting falls with every machine, so between a size that fails and one that meets the target there is one border.
     `start` is the first size tried. Raises `InputError` where `most` machines do not meet the target.
     """
-    most = int(count("most", most, high=MOST_MACHINES))
+    most = integer("most", most, high=MOST_MACHINES)
     tried: dict[int, dict[str, float]] = {}
     best: ServingResult | None = None
 
@@ -93,7 +93,7 @@ def smallest_fleet(
             best = result
         return met
 
-    low, high = 0, min(int(count("start", start)), most)
+    low, high = 0, min(integer("start", start), most)
     while not meets(high):
         if high == most:
             reached = ", ".join(f"{name} = {value:.4g}" for name, value in tried[high].items())

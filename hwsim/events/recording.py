@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from hwbase.check import count, non_negative, number
+from hwbase.check import integer, real
 
 #: Spans kept unless told otherwise: about what Perfetto opens at ease.
 MOST_SPANS = 200_000
@@ -35,9 +35,9 @@ class Recording:
     """
 
     def __init__(self, start_s: float = 0.0, end_s: float = float("inf"), most: int = MOST_SPANS) -> None:
-        self.start_s = float(non_negative("start_s", start_s))
-        self.end_s = end_s if end_s == float("inf") else float(number("end_s", end_s, above=self.start_s))
-        self.most = int(count("most", most, high=1e8))
+        self.start_s = real("start_s", start_s, low=0.0)
+        self.end_s = end_s if end_s == float("inf") else real("end_s", end_s, above=self.start_s)
+        self.most = integer("most", most, high=1e8)
         self.spans: list[Span] = []
         self.dropped = 0
 

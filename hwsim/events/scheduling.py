@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwbase import Record, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.events.ledger import Ledger
 
 #: Orders of waiting requests (of equal priority).
@@ -31,7 +31,7 @@ class Scheduling(Record):
             raise unknown_name("policy", self.policy, POLICIES)
         for name in ("prefill_cap", "max_context", "most_running"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, int(count(name, getattr(self, name))))
+                object.__setattr__(self, name, integer(name, getattr(self, name)))
 
     def prefill_slots(self, slots: int) -> int:
         """Return the slots of `slots` that prompts may take."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import InputError, Record
-from hwbase.check import Number, count, non_negative, number, positive
+from hwbase.check import Number, count, integer, non_negative, number, real
 
 #: More requests, or more tokens in one, than anyone means.
 MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
@@ -81,12 +81,12 @@ class Traffic(Record):
 
     def faster(self, factor: float) -> "Traffic":
         """Return the same requests `factor` times as dense in time."""
-        scale = float(positive("factor", factor))
+        scale = real("factor", factor, above=0.0)
         return replace(self, name=f"{self.name} x {scale:g}", arrival_s=self.arrival_s / scale)
 
     def first(self, requests: int) -> "Traffic":
         """Return the first `requests` requests (all, if there are fewer)."""
-        n = int(count("requests", requests, high=MOST_REQUESTS))
+        n = integer("requests", requests, high=MOST_REQUESTS)
         parts = ("arrival_s", "prompt_tokens", "output_tokens", "priority", "cancel_s")
         return replace(self, **{name: getattr(self, name)[:n] for name in parts})
 
@@ -126,10 +126,10 @@ def bursty(
     `variation` is the gaps' coefficient of variation: 1 is Poisson, above it arrivals come in bursts. Other parameters
     and errors are those of `poisson`.
     """
-    n = int(count("requests", requests, high=MOST_REQUESTS))
-    shape = 1.0 / float(positive("variation", variation, high=1e3)) ** 2
+    n = integer("requests", requests, high=MOST_REQUESTS)
+    shape = 1.0 / real("variation", variation, high=1e3, above=0.0) ** 2
     random = np.random.default_rng(seed)
-    gaps = random.gamma(shape, 1.0 / (float(positive("rate_per_s", rate_per_s)) * shape), n)
+    gaps = random.gamma(shape, 1.0 / (real("rate_per_s", rate_per_s, above=0.0) * shape), n)
     prompts, outputs = _lengths(prompt, output, n, random)
     return Traffic(name, np.cumsum(gaps), prompts, outputs)
 
@@ -141,8 +141,8 @@ def closed_loop(
 
     `prompt`, `output` and errors are those of `poisson`.
     """
-    people = int(count("users", users, high=MOST_REQUESTS))
-    n = int(count("requests", requests, high=MOST_REQUESTS))
+    people = integer("users", users, high=MOST_REQUESTS)
+    n = integer("requests", requests, high=MOST_REQUESTS)
     prompts, outputs = _lengths(prompt, output, n, np.random.default_rng(seed))
     return Traffic(f"{people} users", np.zeros(n), prompts, outputs, users=people, think_s=think_s)
 
@@ -154,7 +154,7 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     `time_scale` (0.5: twice as dense). `longest` is the most tokens that a prompt and its output may have together.
     Raises `InputError` with the line for files that are missing, empty, unsorted, or hold anything else.
     """
-    scale = float(positive("time_scale", time_scale))
+    scale = real("time_scale", time_scale, above=0.0)
     where = f"trace {str(path)!r}"
     try:
         frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import count, integer
 
 WORD_BITS = 64
 #: Products of codes within these stay exact: 15 x 15 x 16,384 is below 2^24, its square below 2^53.
@@ -101,7 +101,7 @@ def codes_from_bytes(rows: Any, bits: int) -> Codes:
 
     Raises `InputError` for another type or shape, or bits set beyond the last.
     """
-    size = int(count("bits", bits, high=MOST_BITS))
+    size = integer("bits", bits, high=MOST_BITS)
     given = np.asarray(rows)
     expected = -(-size // _BYTE_BITS)
     if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] != expected:

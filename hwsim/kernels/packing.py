@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import count, integer
 
 
 def pack(codes: Any, bits: int = 4) -> np.ndarray:
@@ -67,4 +67,4 @@ def unpack(packed: Any, shape: int | Sequence[int], bits: int = 4, *, signed: bo
 
 
 def _width(bits: int) -> int:
-    return int(count("bits", bits, low=1, high=8))
+    return integer("bits", bits, low=1, high=8)

@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from hwbase import FORMATS, InputError, NumberFormat, Record, number_format, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels.formats import (
     ELEMENTS,
     GROUPED,
@@ -140,7 +140,7 @@ def quantise(
         raise InputError("block is missing: expected the length of a group")
     if granularity != "group" and block is not None:
         raise InputError(f"block = {block}: expected none unless per='group'")
-    length = None if block is None else int(count("block", block, low=1))
+    length = None if block is None else integer("block", block, low=1)
     along = 0 if granularity == "tensor" else _axis(array, axis)
     scales, points = _calibrate(array, chosen, granularity, along, length)
     like = Quantised(chosen.name, np.empty(0), scales, points, granularity, along, length)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels.planes import HALVES, check_activations, check_codes
 
 #: Products that are held at once.
@@ -83,7 +83,7 @@ def mac_array_matvec(weight_codes: Any, activations: Any, activation_bits: int =
     codes = check_codes(weight_codes)
     inputs, outputs = codes.shape
     given = check_activations(activations, inputs, activation_bits)
-    units = max(1, int(count("macs", macs, high=1e9)) // max(1, outputs))
+    units = max(1, integer("macs", macs, high=1e9) // max(1, outputs))
     values = HALVES[codes].astype(np.int64)
     vectors = given.reshape(int(np.prod(given.shape[:-1], dtype=np.int64)), inputs).astype(np.int64)
     accumulators = np.zeros((len(vectors), units, outputs), dtype=np.int64)

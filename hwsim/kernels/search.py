@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Record, unknown_name
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels.codes import Codes, code_values, pack_codes
 from hwsim.kernels.scan import packed_scan, popcount_scan, product_scan, squared_norms
 
@@ -49,7 +49,7 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
     >>> hits.ids.tolist(), hits.scores.tolist(), hits.measure
     ([[0, 1]], [[0, 2]], 'hamming')
     """
-    most = int(count("k", k))
+    most = integer("k", k)
     if backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
     if method not in METHODS:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import InputError, Record
-from hwbase.check import count, non_negative, number, positive
+from hwbase.check import integer, non_negative, number, positive, real
 from hwsim.events.results import PERCENTILES
 from hwsim.events.traffic import Traffic
 from hwsim.retrieval.device import ScanDevice
@@ -114,13 +114,13 @@ def serve_scan(
     shard from `seed`. A lost shard's work goes to the next replica, or its documents go unseen if there is none.
     Raises `InputError` for numbers out of range, or a lost shard that is not there.
     """
-    width = int(count("most", int(np.max(device.slots)) if most is None else most, high=1e6))
-    wait_s = float(non_negative("window_s", window_s))
+    width = integer("most", int(np.max(device.slots)) if most is None else most, high=1e6)
+    wait_s = real("window_s", window_s, low=0.0)
     number("skew", skew, low=0.0, high=10.0)
     number("jitter", jitter, low=0.0, high=10.0)
     closed = simulate_scan(index, device, batch=np.arange(1, width + 1), k=k, candidates=candidates, shards=shards)
     units = int(np.max(closed.shards))
-    copies = int(count("replicas", replicas, high=max(_MOST_DEVICES // units, 1)))
+    copies = integer("replicas", replicas, high=max(_MOST_DEVICES // units, 1))
     if lost is not None:
         _check(lost, units, copies)
     interval_s, tail_s, work_j = _tables(closed)
@@ -185,7 +185,7 @@ def _check(lost: LostShard, units: int, copies: int) -> None:
     non_negative("lost.at_s", lost.at_s)
     positive("lost.timeout_s", lost.timeout_s)
     for name, there in (("shard", units), ("replica", copies)):
-        value = int(count(f"lost.{name}", getattr(lost, name), low=0))
+        value = integer(f"lost.{name}", getattr(lost, name), low=0)
         if value >= there:
             raise InputError(f"lost.{name} = {value}: expected less than {there}")
 

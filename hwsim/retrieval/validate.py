@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import Record
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels import Codes, search
 from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.processors import load_server, server_device
@@ -68,7 +68,7 @@ def validate_cpu(
 
     `backend` is `hwsim.kernels.search`'s. Raises `InputError` for numbers out of range.
     """
-    size, repeats = int(count("documents", documents, high=1e9)), int(count("runs", runs, high=1e4))
+    size, repeats = integer("documents", documents, high=1e9), integer("runs", runs, high=1e4)
     random = np.random.default_rng(seed)
     # NumPy's other formulations are no scans of bits: they would need rates of their own.
     method = "popcount" if backend == "numpy" else "auto"

@@ -9,7 +9,7 @@ the end. `plain_cell_neuron` leaves the arithmetic to the synthesis tool.
 
 import numpy as np
 
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.rtl.metal import CODE_HALVES, CellPlan, check_codes
 from hwsim.rtl.netlist import ONE, ZERO, Bits, Netlist
 
@@ -20,7 +20,7 @@ def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neu
     The product, in halves, is in the register `y` one clock after `x`. Raises `InputError` for codes outside 0..15.
     """
     values = CODE_HALVES[check_codes(codes)]
-    width = int(count("activation_bits", activation_bits, low=2, high=32))
+    width = integer("activation_bits", activation_bits, low=2, high=32)
     net = Netlist(name)
     wires = net.input("x", values.size * width)
     sides: list[list[Bits]] = [[], []]
@@ -43,7 +43,7 @@ def plain_cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "
     codes outside 0..15.
     """
     values = CODE_HALVES[check_codes(codes)]
-    width = int(count("activation_bits", activation_bits, low=2, high=32))
+    width = integer("activation_bits", activation_bits, low=2, high=32)
     out_bits = _output_bits(values, width)
     terms = [f"({v}) * $signed(x[{i * width} +: {width}])" for i, v in enumerate(values.tolist()) if v]
     text = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbase import InputError, Record
-from hwbase.check import count, non_negative
+from hwbase.check import integer, real
 from hwsim.kernels.planes import HALVES
 from hwsim.rtl.netlist import ZERO, Bits, Netlist
 from hwsim.weights import WeightFormat
@@ -55,7 +55,7 @@ def check_ports(ports: dict[int, int]) -> dict[int, int]:
     unknown = [value for value in ports if value not in REGIONS]
     if unknown:
         raise InputError(f"region {unknown[0]!r}: expected a non-zero FP4 value in halves, one of {REGIONS}")
-    known = {value: int(count(f"ports of region {value}", ports.get(value, 0), low=0, high=1e6)) for value in REGIONS}
+    known = {value: integer(f"ports of region {value}", ports.get(value, 0), low=0, high=1e6) for value in REGIONS}
     if not any(known.values()):
         raise InputError("a neuron without ports: expected at least one region with a port")
     return known
@@ -66,8 +66,8 @@ def region_ports(inputs: int, weights: WeightFormat, slack: float = 0.0) -> dict
 
     Fixed by the format, not by the weights of one neuron. Raises `InputError` for a format other than FP4.
     """
-    n = int(count("inputs", inputs, high=1e6))
-    spare = 1.0 + float(non_negative("slack", slack, high=100.0))
+    n = integer("inputs", inputs, high=1e6)
+    spare = 1.0 + real("slack", slack, high=100.0, low=0.0)
     values, frequencies = weights.nonzero
     if not set(values.tolist()) <= set(REGIONS):
         raise InputError(f"weight format {weights.name!r}: expected fp4")
@@ -91,7 +91,7 @@ def metal_cells(ports: dict[int, int], activation_bits: int = 8, name: str = "hn
     One register stage behind the counts, one at the accumulator. Raises `InputError` for unusable ports or widths.
     """
     regions = check_ports(ports)
-    steps = int(count("activation_bits", activation_bits, low=2, high=32))
+    steps = integer("activation_bits", activation_bits, low=2, high=32)
     net = Netlist(name)
     inputs = {value: net.input(port_name(value), size) for value, size in regions.items()}
     first, last = net.input("first", 1)[0], net.input("last", 1)[0]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.rtl.metal import CODE_HALVES
 from hwsim.weights import WeightFormat
 
@@ -14,7 +14,7 @@ def quota_codes(inputs: int, weights: WeightFormat, seed: int = 2026) -> np.ndar
     Shares are rounded by largest remainder, so no region needs more than its share rounded up. Raises `InputError`
     for a format other than FP4.
     """
-    n = int(count("inputs", inputs, high=1e6))
+    n = integer("inputs", inputs, high=1e6)
     if not set(weights.values.tolist()) <= set(CODE_HALVES.tolist()):
         raise InputError(f"weight format {weights.name!r}: expected fp4")
     shares = n * weights.histogram
@@ -28,8 +28,8 @@ def quota_codes(inputs: int, weights: WeightFormat, seed: int = 2026) -> np.ndar
 
 def corner_vectors(inputs: int, activation_bits: int = 8) -> np.ndarray:
     """Return activations int64 (5, inputs): all zero, all least, all greatest, and two that alternate."""
-    n = int(count("inputs", inputs, high=1e6))
-    limit = 1 << int(count("activation_bits", activation_bits, low=2, high=32)) - 1
+    n = integer("inputs", inputs, high=1e6)
+    limit = 1 << integer("activation_bits", activation_bits, low=2, high=32) - 1
     odd = np.arange(n) % 2 == 1
     levels = [np.zeros(n), np.full(n, -limit), np.full(n, limit - 1)]
     return np.vstack([*levels, np.where(odd, limit - 1, -limit), np.where(odd, -1, 1)]).astype(np.int64)
@@ -37,6 +37,6 @@ def corner_vectors(inputs: int, activation_bits: int = 8) -> np.ndarray:
 
 def random_vectors(vectors: int, inputs: int, activation_bits: int = 8, seed: int = 2026) -> np.ndarray:
     """Return uniform activations int64 (vectors, inputs) over the whole range of `activation_bits`."""
-    limit = 1 << int(count("activation_bits", activation_bits, low=2, high=32)) - 1
-    shape = int(count("vectors", vectors, high=1e6)), int(count("inputs", inputs, high=1e6))
+    limit = 1 << integer("activation_bits", activation_bits, low=2, high=32) - 1
+    shape = integer("vectors", vectors, high=1e6), integer("inputs", inputs, high=1e6)
     return np.random.default_rng(seed).integers(-limit, limit, shape)

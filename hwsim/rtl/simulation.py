@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbase import InputError, Record
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
 from hwsim.rtl.metal import CODE_HALVES, CellPlan, check_codes, metal_cells, metal_neuron, ports_of
 from hwsim.rtl.netlist import ADDER_CELLS
@@ -144,7 +144,7 @@ def testbench_text(circuit: str, vectors: int, inputs: int, width: int, out: int
 
 def check_activations(activations: np.ndarray, inputs: int, activation_bits: int) -> np.ndarray:
     """Return activations (vectors, inputs) as int64; raises `InputError` for another shape or a value too wide."""
-    width = int(count("activation_bits", activation_bits, low=2, high=32))
+    width = integer("activation_bits", activation_bits, low=2, high=32)
     array = np.asarray(activations)
     if array.ndim != 2 or array.shape[1] != inputs or not array.shape[0]:
         raise InputError(f"activations have shape {array.shape}: expected (vectors, {inputs})")

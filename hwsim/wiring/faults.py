@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count, fraction
+from hwbase.check import fraction, integer
 from hwsim.kernels.hardwired import hardwired_matvec
 from hwsim.kernels.planes import check_codes
 from hwsim.wiring.regions import REGION_HALVES, REGION_OF_CODE, REGIONS, UNWIRED, region_histogram
@@ -63,7 +63,7 @@ class Faults:
 
 def no_faults(inputs: int, outputs: int) -> Faults:
     """Return the faults of a perfect matrix of that size."""
-    n, m = int(count("inputs", inputs)), int(count("outputs", outputs))
+    n, m = integer("inputs", inputs), integer("outputs", outputs)
     regions = np.zeros((REGIONS, m), dtype=bool)
     empty = np.zeros((n, m), dtype=bool), np.zeros(n, dtype=bool), regions, regions.copy(), np.zeros(m, dtype=bool)
     return Faults(*empty)

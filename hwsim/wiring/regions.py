@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import FORMATS, InputError
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels.planes import HALVES, REGION_CODES, REGION_HALVES, check_codes
 from hwsim.weights import WeightFormat
 
@@ -75,7 +75,7 @@ def join_neurons(parts: Any, length: int) -> np.ndarray:
     lengths: what neighbours share is kept; what is left over at the end is not. Raises `InputError` for a length below
     1 or fewer than two axes.
     """
-    given, size = np.asarray(parts), int(count("length", length))
+    given, size = np.asarray(parts), integer("length", length)
     if given.ndim < 2:
         raise InputError(f"parts have shape {given.shape}: expected (..., parts, neurons)")
     line = np.swapaxes(given, -1, -2).reshape(*given.shape[:-2], -1)

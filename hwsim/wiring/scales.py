@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 from hwsim.kernels.quantised import MX_BLOCK
 from hwsim.weights import WeightFormat
 from hwsim.wiring.regions import REGION_HALVES, cluster_histogram
@@ -32,7 +32,7 @@ def scale_octaves(exponents: Any) -> np.ndarray:
 
 def scaled_magnitudes(octaves: int) -> np.ndarray:
     """Return the distinct magnitudes, in units of half the least scale, of weights whose scales span `octaves`."""
-    k = int(count("octaves", octaves, low=0, high=32))
+    k = integer("octaves", octaves, low=0, high=32)
     magnitudes = REGION_HALVES[REGION_HALVES > 0]
     return np.unique(magnitudes[:, None] << np.arange(k + 1))
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Record
-from hwbase.check import count, fraction, non_negative
+from hwbase.check import count, fraction, integer, non_negative, real
 from hwsim.wiring.regions import REGION_HALVES, REGIONS
 
 
@@ -43,7 +43,7 @@ class NeuronSilicon(Record):
 
     def slack(self, used_ports: float) -> float:
         """Return the spare share of ports over `used_ports`, the inputs that a neuron wires on average."""
-        return self.ports / float(non_negative("used_ports", used_ports)) - 1.0 if used_ports else np.inf
+        return self.ports / real("used_ports", used_ports, low=0.0) - 1.0 if used_ports else np.inf
 
     def slices_for(self, histogram: np.ndarray) -> np.ndarray:
         """Return the spare slices that each region takes for `histogram` (regions, ...), beyond its fixed ports."""
@@ -84,7 +84,7 @@ def slice_silicon(inputs: int, used_share: float, slack: float = 0.0, slice_port
 
 def smallest_slices(histogram: np.ndarray, slice_ports: int = 8) -> NeuronSilicon:
     """Return silicon of slices alone in which every neuron of the region `histogram` (regions, ...) fits."""
-    s = int(count("slice_ports", slice_ports))
+    s = integer("slice_ports", slice_ports)
     needed = (-(-np.asarray(histogram, dtype=np.int64) // s)).sum(axis=0)
     return NeuronSilicon((0,) * len(histogram), int(needed.max(initial=0)), s)
 

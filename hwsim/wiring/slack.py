@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import InputError, Record
-from hwbase.check import count, number
+from hwbase.check import count, integer, real
 from hwsim.circuits import metal_embedding
 from hwsim.technology import Technology
 from hwsim.weights import WeightFormat
@@ -72,8 +72,8 @@ def slack_needed(
     share outside (0, 1], or weights in a region whose given share is 0.
     """
     counts = _checked(histograms)
-    n, s = count("inputs", inputs), int(count("slice_ports", slice_ports, low=0))
-    share = float(number("fit_share", fit_share, above=0.0, high=1.0))
+    n, s = count("inputs", inputs), integer("slice_ports", slice_ports, low=0)
+    share = real("fit_share", fit_share, above=0.0, high=1.0)
     found = region_shares(counts, n)
     expected = found if shares is None else np.asarray(shares, dtype=float)
     if expected.shape != (len(counts),):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 
 #: Rounds of iterative quantisation; the paper finds no gain after 50.
 _ITQ_ROUNDS = 50
@@ -78,9 +78,7 @@ def rotation(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMap:
     """Return centring and `dims` random directions: orthonormal up to the dimensions of `x`, more sets beyond them."""
     inputs = x.shape[1]
     rng = np.random.default_rng(seed)
-    sets = [
-        np.linalg.qr(rng.standard_normal((inputs, inputs)))[0] for _ in range(-(-int(count("dims", dims)) // inputs))
-    ]
+    sets = [np.linalg.qr(rng.standard_normal((inputs, inputs)))[0] for _ in range(-(-integer("dims", dims) // inputs))]
     matrix = np.concatenate(sets, axis=1)[:, : int(dims)]
     return LinearMap(centring(x).mean, np.ascontiguousarray(matrix, np.float32))
 
@@ -119,4 +117,4 @@ def _sample(x: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _fewer(dims: int, most: int) -> int:
-    return int(count("dims", dims, high=most))
+    return integer("dims", dims, high=most)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
-from hwbase.check import count
+from hwbase.check import integer
 
 EMBEDDING_MODEL = "all-minilm-l6-v2"
 #: Packages that carry the same weights, and the folder inside.
@@ -126,7 +126,7 @@ def read_encoder(folder: str | Path | None = None) -> EncoderWeights:
 
 
 def _size(config: dict[str, Any], name: str) -> int:
-    return int(count(f"config.json: {name}", config.get(name)))
+    return integer(f"config.json: {name}", config.get(name))
 
 
 def _require(package: str) -> Any:

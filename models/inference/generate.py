@@ -49,7 +49,7 @@ def generate(
     the call, before the first token is asked for: raises `InputError` for an empty prompt, ids outside the
     vocabulary, or a prompt that leaves no room for `max_tokens` in the context.
     """
-    limit = int(check.count("max_tokens", max_tokens, high=1e9))
+    limit = check.integer("max_tokens", max_tokens, high=1e9)
     if len(prompt) == 0:
         raise InputError("prompt is empty: expected at least one token")
     ids = check_tokens(prompt, model.config.vocabulary)

@@ -67,8 +67,8 @@ def token_losses(
     ids = check_tokens(tokens, model.config.vocabulary)
     if len(ids) < 2:
         raise InputError(f"{len(ids)} token: expected at least 2, the first is not scored")
-    length = int(check.count("window", window, low=2, high=model.config.context))
-    apart = int(check.count("stride", length - 1 if stride is None else stride, high=length - 1))
+    length = check.integer("window", window, low=2, high=model.config.context)
+    apart = check.integer("stride", length - 1 if stride is None else stride, high=length - 1)
     losses = np.empty(len(ids) - 1)
     for start, scored, stop in _windows(len(ids), length, apart):
         logits = model.forward(ids[start : stop - 1])[scored - start - 1 :]

@@ -70,7 +70,7 @@ class Cache:
 
     def rollback(self, length: int) -> None:
         """Keep the first `length` positions only; raises `InputError` when there are fewer."""
-        self.length = int(check.count("length", length, low=0, high=self.length))
+        self.length = check.integer("length", length, low=0, high=self.length)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Transformer:
     def cache(self, capacity: int | None = None) -> Cache:
         """Return an empty cache for `capacity` positions (the network's context unless given, which bounds it)."""
         config = self.config
-        room = int(check.count("capacity", config.context if capacity is None else capacity, high=config.context))
+        room = check.integer("capacity", config.context if capacity is None else capacity, high=config.context)
         shape = (config.layers, config.kv_heads, room, config.head_dim)
         return Cache(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
 
@@ -132,7 +132,7 @@ class Transformer:
         vocabulary); the layers before it are not run. Raises `InputError` for a layer that there is not.
         """
         x, cache = state, self.cache(len(state))
-        for i in range(int(check.count("layer", layer, low=0, high=self.config.layers)), self.config.layers):
+        for i in range(check.integer("layer", layer, low=0, high=self.config.layers), self.config.layers):
             x = self._layer(i, x, cache)
         return self._linear(HEAD, self._last_norm(x), 0)
 

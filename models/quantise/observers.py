@@ -52,7 +52,7 @@ class MovingAverage:
     """The moving average of the batches' extremes: a rare batch with a far value widens the range by a little only."""
 
     def __init__(self, momentum: float = MOMENTUM) -> None:
-        self._momentum = float(check.fraction("momentum", momentum))
+        self._momentum = check.real("momentum", momentum, low=0.0, high=1.0)
         self._range: tuple[float, float] | None = None
 
     def observe(self, values: np.ndarray) -> None:

@@ -100,7 +100,7 @@ def rows(values: np.ndarray, per: str, block: int | None = None) -> np.ndarray:
     laid = values.reshape(len(values), -1)
     if block is None:
         return laid
-    length = int(check.count("block", block))
+    length = check.integer("block", block)
     short = -laid.shape[1] % length
     return np.pad(laid, ((0, 0), (0, short))).reshape(-1, length)
 

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.optimize
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
@@ -128,7 +129,7 @@ def test_what_a_solver_rounds_beyond_a_limit_is_taken_off_it(monkeypatch):
             constraints = [constraints[0], LinearConstraint(constraints[1].A, wider, wider)]
         return milp(losses, constraints=constraints, **options)
 
-    monkeypatch.setattr(programme_module, "milp", loose_at_first)
+    monkeypatch.setattr(scipy.optimize, "milp", loose_at_first)
     monkeypatch.setattr(programme_module, "_FIRST_UNITS", problem.starts.size)
     pick, _ = by_programme(problem, rows, 1e-9, time.monotonic() + 60.0, "highs")
     assert all(row.spent(pick) <= row.limit for row in rows)
