@@ -258,7 +258,7 @@ def _column(name: str) -> Column:
     if not head:
         return entry
     # n5, h100 and the like are names of their own.
-    own = head.upper() if any(letter.isdigit() for letter in head) else words(head)
+    own = head.upper() if head.isalnum() and not head.isalpha() else words(head)
     return replace(entry, label=f"{heads.get(head, own)}: {entry.label}")
 
 

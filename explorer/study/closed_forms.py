@@ -214,13 +214,13 @@ def _accelerator_group(
 
 def _filled(varied: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
     """Return `varied` with its `usual` value wherever a number that does not count is NaN."""
-    found = dict(varied)
+    complete = dict(varied)
     for name, values in varied.items():
         if np.ndim(values) and values.dtype.kind == "f" and np.isnan(values).any():
             if name not in usual:
                 raise InputError(f"{name} does not count at some points: expected a value `otherwise`")
-            found[name] = np.where(np.isnan(values), usual[name], values)
-    return found
+            complete[name] = np.where(np.isnan(values), usual[name], values)
+    return complete
 
 
 def _grouped(
@@ -244,8 +244,8 @@ def _grouped(
         for start in range(0, len(rows), BLOCK):
             block = rows[start : start + BLOCK]
             varied = {n: v[block] if np.ndim(v) else v for n, v in inputs.items() if n not in sharing}
-            found = _tolerant(evaluate, setting, varied, len(block))
-            for name, values in found.items():
+            columns = _tolerant(evaluate, setting, varied, len(block))
+            for name, values in columns.items():
                 if name not in results:
                     text = values.dtype.kind in "OUS"
                     results[name] = np.full(points, None if text else np.nan, dtype=object if text else float)
@@ -272,8 +272,8 @@ def _groups(shared: Mapping[str, Any], points: int) -> Iterator[tuple[dict[str, 
 
 
 def _plain(value: Any) -> Hashable:
-    found: Hashable = value.item() if isinstance(value, np.generic) else value
-    return found
+    plain_value: Hashable = value.item() if isinstance(value, np.generic) else value
+    return plain_value
 
 
 def _tolerant(

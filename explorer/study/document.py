@@ -32,12 +32,12 @@ _PAIRS = 3
 
 
 def study_document(result: StudyResult, command: str, date: str = "") -> Document:
-    """Return what a study found as a document."""
+    """Return the result of a study as a document."""
     study, trouble = result.study, result.trouble()
     costs = study_cost(study)
-    found: tuple[Section | None, ...] = ()
+    findings: tuple[Section | None, ...] = ()
     if not trouble:
-        found = (
+        findings = (
             _front_section(result),
             _driver_section(result),
             None if costs is None else _scope_section(result, costs),
@@ -50,7 +50,7 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
         f"{counted(len(result.frame), 'point')}, varied in {', '.join(_labels(study.space))}.",
         sections(
             Section("brief", "In brief", (*([f"{trouble}."] if trouble else []), *_brief(result, trouble))),
-            *found,
+            *findings,
             Section("space", "What was varied", (_space_table(result), *_fixed_table(result)), short=False),
             assumptions_section({"hardwired machines": costs.assumptions if costs else {}}),
             methods_section(study_methods(result, costs)),
@@ -100,9 +100,9 @@ def _scope_section(result: StudyResult, cost: CostAnswer) -> Section:
     """Carbon of the points to choose from by scope, with the boundary."""
     lines = (("scope2_t", "Scope 2: electricity"), ("scope3_t", "Scope 3: what was made, re-spins included"))
     rows = []
-    for name, said in (*lines, ("carbon_t", "all scopes")):
+    for name, label in (*lines, ("carbon_t", "all scopes")):
         cells = [f"{mass(row[name])} ({percent(row[name] / row['carbon_t'])})" for row in _chosen(result).values()]
-        rows.append((said, *cells))
+        rows.append((label, *cells))
     heads = (Column("scope", numeric=False), *(Column(head, "CO₂e") for head in _chosen(result)))
     table = Table("Carbon by scope over the life of the fleet", heads, tuple(rows))
     return Section("scopes", "Carbon by scope", (*boundary_said(carbon_scopes(cost)), table), short=False)
@@ -162,7 +162,7 @@ def _driver_section(result: StudyResult) -> Section:
         "with each other, and a share may be another's."
     )
     if result.study.drawn_by == "nsga2":
-        text += " A search looks where it is good: the shares are of the points that it asked for."
+        text += " A search looks where it is good: the shares are those of its points."
     figure = Figure("drivers", partial(driver_bars, table, objectives), caption, shares, 1)
     return Section("drivers", "What drives it", (text, figure), short=False)
 

@@ -42,9 +42,9 @@ def cluster(address: str, study: Study) -> Iterator[tuple[Executor, int]]:
         _knock(address)
         client: Any = Client(address, timeout=_ANSWER_S, set_as_default=False)
     except Exception as error:  # whatever answers there may be no scheduler at all
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"cluster = {address!r}: no Dask scheduler answers there ({said}); expected an address such as "
+            f"cluster = {address!r}: no Dask scheduler answers there ({reason}); expected an address such as "
             "tcp://host:8786"
         ) from None
     with client:
@@ -79,9 +79,9 @@ def _compare(client: Any, study: Study) -> None:
     except InputError as error:
         raise InputError(f"workers of the cluster cannot take this study on: {error}") from None
     except Exception as error:
-        said = (str(error).splitlines() or [""])[0]
+        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
-            f"workers of the cluster cannot take this study on ({type(error).__name__}: {said}): they need hwsim and "
+            f"workers of the cluster cannot take this study on ({type(error).__name__}: {reason}): they need hwsim and "
             f"the module of {study.target.name}, or a function that is defined in the script itself"
         ) from None
     mine = study.ground()
@@ -102,11 +102,11 @@ class Processes:
     def submit(self, function: Any, *given: Any) -> "Future[pd.DataFrame]":
         """Have `function(*given)` computed; a pool that has just died says so in the result."""
         try:
-            found: Future[pd.DataFrame] = self._pool.submit(function, *given)
+            future: Future[pd.DataFrame] = self._pool.submit(function, *given)
         except BrokenProcessPool as error:
-            found = Future()
-            found.set_exception(error)
-        return found
+            future = Future()
+            future.set_exception(error)
+        return future
 
     def renew(self) -> None:
         """Start afresh; what was under way is lost."""
@@ -125,8 +125,8 @@ def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """
     pool = _pool(1)
     try:
-        found: pd.DataFrame = pool.submit(evaluate_columns, study, columns).result()
-        return found
+        table: pd.DataFrame = pool.submit(evaluate_columns, study, columns).result()
+        return table
     except BrokenProcessPool as error:
         died = re.search(r"\{(.*?)\}", str(error))
         reason = f"the process that computed it died ({died[1] if died else type(error).__name__})"

@@ -162,7 +162,7 @@ def _read_side(side: ast.expr, others: list[ast.expr]) -> ast.expr:
 
 def _quote_units(text: str) -> str:
     parts = _QUOTED.split(text)
-    parts[::2] = [_WITH_UNIT.sub(lambda found: f"'{_MARK}{found[1]}'", part) for part in parts[::2]]
+    parts[::2] = [_WITH_UNIT.sub(lambda match: f"'{_MARK}{match[1]}'", part) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -59,10 +59,10 @@ def _code(function: str | Callable[..., Any]) -> str:
     if isinstance(function, str):
         module, colon, _ = function.partition(":")
         try:
-            found = importlib.util.find_spec(module) if colon else None
+            spec = importlib.util.find_spec(module) if colon else None
         except (ImportError, ValueError):  # made by hand, without a specification
-            found = None
-        return _file(found.origin) if found and found.origin else ""
+            spec = None
+        return _file(spec.origin) if spec and spec.origin else ""
     inner = getattr(function, "func", None)  # functools.partial
     if callable(inner):
         return f"{_code(inner)} of {_said(getattr(function, 'args', ()))} {_said(getattr(function, 'keywords', {}))}"

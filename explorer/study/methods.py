@@ -1,4 +1,4 @@
-"""How a study came about, said from the study itself; and the constants that stand behind its points."""
+"""Methods of a study: how its points were drawn, evaluated and judged, and the constants behind them."""
 
 import costmodel
 import hwsim
@@ -43,25 +43,25 @@ _TARGETS = {
 def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method]:
     """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
     study = result.study
-    said, reference = _SAMPLERS[study.drawn_by]
+    description, reference = _SAMPLERS[study.drawn_by]
     size = f"{counted(len(result.frame), 'point')} of {counted(len(study.space), 'parameter')}, seed {study.seed}."
-    found = [
-        Method("Points", f"{said} {size}", reference),
+    methods = [
+        Method("Points", f"{description} {size}", reference),
         Method("Evaluation", _TARGETS.get(study.target.name, f"Each point is a call of {study.target.name}.")),
     ]
     if study.target.name in ("hardwired", "accelerator") and (run := _one_run(study)) is not None:
-        found += reading_methods([run])
+        methods += reading_methods([run])
     if answer is not None:
         conventions = costmodel.conventions.named(_setting(study, "convention"))
         conventions = conventions.switched(die_formula=_setting(study, "die_formula"))
-        found += cost_methods(conventions, answer.assumptions, answer.node, answer.device)
+        methods += cost_methods(conventions, answer.assumptions, answer.node, answer.device)
     if study.derived or study.constraints:
         formulas = [f"{name} = {text}" for name, text in study.derived.items()]
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]
-        found.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
+        methods.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
     if study.objectives:
         wanted = ", ".join(f"{column(name).label} ({direction})" for name, direction in study.objectives.items())
-        found.append(
+        methods.append(
             Method(
                 "Front and knee",
                 f"Of the feasible points those that no other beats in {wanted}; exact. The knee bulges farthest "
@@ -69,7 +69,7 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
                 "Chomicki et al., ICDE 2003; Das, Structural Optimization 18, 1999",
             )
         )
-    return found
+    return methods
 
 
 def study_cost(study: Study) -> CostAnswer | None:

@@ -38,10 +38,10 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
     points = len(columns["point"])
     varied = {name: values for name, values in columns.items() if name != "point"}
     inputs = {**study.fixed, **varied}
-    found = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points) if points else {}
-    failure = found.pop("failure", np.full(points, None, dtype=object))
-    # A grid of 20 chips was asked for as 17: what comes out under the name of what went in has a column of its own.
-    outputs = {_output_name(name, varied): settled(name, values) for name, values in found.items()}
+    answers = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points) if points else {}
+    failure = answers.pop("failure", np.full(points, None, dtype=object))
+    # An output of a function that has the name of a parameter has a column of its own.
+    outputs = {_output_name(name, varied): settled(name, values) for name, values in answers.items()}
     failed = np.array([reason is not None for reason in failure], dtype=bool)
     return _judged(study, {**columns, **outputs}, failed, failure)
 
@@ -87,9 +87,9 @@ def _struck(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
     """Return `values` without those of points that failed."""
     if not failed.any():
         return values
-    found = values.copy() if values.dtype.kind == "f" else values.astype(object)
-    found[failed] = np.nan if values.dtype.kind == "f" else None
-    return found
+    kept = values.copy() if values.dtype.kind == "f" else values.astype(object)
+    kept[failed] = np.nan if values.dtype.kind == "f" else None
+    return kept
 
 
 def _check_objectives(study: Study, table: Mapping[str, np.ndarray]) -> None:
@@ -135,5 +135,5 @@ def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[st
 
 
 def _reason(error: BaseException) -> str:
-    said = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")
-    return one_line(said)
+    reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}".strip(": ")
+    return one_line(reason)

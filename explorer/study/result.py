@@ -26,7 +26,7 @@ class StudyResult(Record):
 
     study: Study
     table: pd.DataFrame | None = None
-    """The points, if they are in memory; otherwise they are read from `out` when they are first asked for."""
+    """The points, if they are in memory; otherwise they are read from `out` on first use."""
     out: str | None = None
     computed_as: str | None = None
     """The digest of the study when it was run, if its results lie in a folder."""
@@ -56,8 +56,8 @@ class StudyResult(Record):
     @property
     def feasible(self) -> pd.DataFrame:
         """Points that did not fail and meet all constraints."""
-        found: pd.DataFrame = self.frame[self.frame["feasible"]]
-        return found
+        rows: pd.DataFrame = self.frame[self.frame["feasible"]]
+        return rows
 
     @cached_property
     def _front(self) -> pd.DataFrame:
@@ -69,8 +69,8 @@ class StudyResult(Record):
 
     def _design(self) -> list[str]:
         """Columns that tell designs apart: parameters, or what was built where one only asks for it."""
-        asked = self.study.target.asked
-        names = (asked[name] if asked.get(name) in self.frame else name for name in self.study.space)
+        built_of = self.study.target.asked
+        names = (built_of[name] if built_of.get(name) in self.frame else name for name in self.study.space)
         return [*dict.fromkeys(names)]
 
     def front(self) -> pd.DataFrame:
@@ -101,8 +101,8 @@ class StudyResult(Record):
 
     def failures(self) -> pd.Series:
         """Return how many points failed for each reason, the commonest first."""
-        found: pd.Series = self.frame["failure"].value_counts()
-        return found
+        counts: pd.Series = self.frame["failure"].value_counts()
+        return counts
 
     def met(self) -> dict[str, int]:
         """Return how many points meet each constraint."""
@@ -140,7 +140,7 @@ class StudyResult(Record):
     def summary(self) -> dict[str, Any]:
         """Return counts, ranges of the objectives over feasible points, the size of the front and the knee."""
         trouble = self.trouble()
-        found: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "study": self.study.name,
             "digest": self.digest,
             "points": len(self.frame),
@@ -154,13 +154,13 @@ class StudyResult(Record):
         }
         if trouble is None:
             best = self.feasible[[*self.study.objectives]].replace([np.inf, -np.inf], np.nan)
-            found["objectives"] = {
+            summary["objectives"] = {
                 name: {"direction": direction, "low": float(best[name].min()), "high": float(best[name].max())}
                 for name, direction in self.study.objectives.items()
             }
-            found["front"] = len(self._front)
-            found["knee"] = plain_row(self.knee())
-        return found
+            summary["front"] = len(self._front)
+            summary["knee"] = plain_row(self.knee())
+        return summary
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary and the front, row by row; all points are in the frame and the folder."""
@@ -169,8 +169,8 @@ class StudyResult(Record):
 
     def shown_columns(self) -> list[str]:
         """Return what tells designs apart for a reader: the point, objectives, parameters, what was built of them."""
-        asked = self.study.target.asked
-        built = [asked[name] for name in self.study.space if asked.get(name) in self.frame]
+        built_of = self.study.target.asked
+        built = [built_of[name] for name in self.study.space if built_of.get(name) in self.frame]
         return [*dict.fromkeys(("point", *self.study.objectives, *self.study.space, *built))]
 
     def _repr_html_(self) -> str:
@@ -185,7 +185,7 @@ def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
 
 
 def on_disk(study: Study, out: str | Path) -> StudyResult:
-    """Return the result in the folder `out`, read when it is asked for; raises `InputError` if it holds none."""
+    """Return the result in the folder `out`, read on first use; raises `InputError` if it holds none."""
     return StudyResult(study, None, str(out), str(manifest(out)["digest"]))
 
 

@@ -115,7 +115,7 @@ def _computed(
             yield flying.pop(future), table
         else:
             continue
-        # A process died, and all that was under way with it; who is to blame is found one piece after the other.
+        # A process died, with all that was under way: the pieces are tried again one by one, to see which is to blame.
         lost = sorted(flying.values())
         flying.clear()
         pool.renew()
@@ -127,7 +127,7 @@ def _computed(
 def _searched(
     study: Study, store: Store | None, pool: Any, width: int, watch: Watch | None
 ) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield generation by generation. Those kept are told to the search as they stand: it asks for the same points."""
+    """Yield generation by generation. The search learns those that are kept from their files, and repeats its steps."""
     points = int(study.points or 0)
     kept = set(store.kept()) if store else set()
     search = Search(study)
@@ -166,8 +166,8 @@ def _result(study: Study, future: "Future[pd.DataFrame]") -> pd.DataFrame:
         raise
     except PicklingError as error:
         # The cause comes as the text of a traceback, in quotes.
-        said = [line for line in str(error.__cause__ or error).splitlines() if line.strip(' "')]
-        raise InputError(f"{study.target.name} cannot be sent to processes ({said[-1]}): ask for 1 worker") from None
+        lines = [line for line in str(error.__cause__ or error).splitlines() if line.strip(' "')]
+        raise InputError(f"{study.target.name} cannot be sent to processes ({lines[-1]}): ask for 1 worker") from None
     except Exception as error:
         # A worker of a cluster that died takes its piece along; every other error is a row of the results already.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -1,4 +1,4 @@
-"""Points of a study, any stretch of them at a time: the same rows whichever pieces they are asked for in."""
+"""Points of a study, any stretch of them at a time; a row does not depend on the stretch."""
 
 import math
 from collections.abc import Mapping
@@ -109,9 +109,9 @@ def otherwise(given: Parameter, values: np.ndarray, holds: np.ndarray) -> np.nda
     """Return `values` with the parameter's `otherwise` where its condition does not hold (NaN or None without one)."""
     missing: Any = given.otherwise
     if values.dtype == object or (values.dtype == bool and missing is None):
-        found = values.astype(object)
-        found[~holds] = missing
-        return found
+        filled = values.astype(object)
+        filled[~holds] = missing
+        return filled
     return np.where(holds, values, np.nan if missing is None else missing)
 
 

@@ -1,4 +1,4 @@
-"""Search instead of sampling: Optuna's NSGA-II asks for a generation of points, and is told what they came to.
+"""Search instead of sampling: Optuna's NSGA-II proposes a generation of points and learns from their results.
 
 NSGA-II: Deb, Pratap, Agarwal and Meyarivan, IEEE Trans. Evolutionary Computation 6(2), 2002.
 """
@@ -46,7 +46,7 @@ class Search:
         return columns
 
     def tell(self, table: pd.DataFrame) -> None:
-        """Take what the points asked for last came to."""
+        """Take the results of the points that `ask` returned last."""
         costs = np.nan_to_num(_costs(self._study, table), nan=_WORST)
         # Optuna takes a constraint as met where its value is not above 0.
         broken = {name: ~table[f"meets {name}"].to_numpy(dtype=bool) for name in self._study.constraints}

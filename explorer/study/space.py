@@ -40,10 +40,10 @@ class Real:
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Return the values at places `unit` in [0, 1)."""
         if self.log:
-            found = np.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
+            spread = np.exp(math.log(self.low) + unit * (math.log(self.high) - math.log(self.low)))
         else:
-            found = self.low + unit * (self.high - self.low)
-        return np.clip(found, self.low, self.high)
+            spread = self.low + unit * (self.high - self.low)
+        return np.clip(spread, self.low, self.high)
 
     def grid(self, name: str) -> np.ndarray:
         """Return the values of a grid, both ends among them; raises `InputError` without `levels`."""
@@ -51,10 +51,10 @@ class Real:
             raise InputError(f"{name}.levels is missing: a grid needs the number of values of a real parameter")
         if self.levels == 1:
             return self.values(np.array([0.5]))
-        found = self.values(np.linspace(0.0, 1.0, self.levels))
+        levels = self.values(np.linspace(0.0, 1.0, self.levels))
         # Logarithms do not bring the ends back to the last digit.
-        found[0], found[-1] = self.low, self.high
-        return np.unique(found)
+        levels[0], levels[-1] = self.low, self.high
+        return np.unique(levels)
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class Integer:
     def values(self, unit: np.ndarray) -> np.ndarray:
         """Return the values at places `unit` in [0, 1), as int64; without `log` each whole number is as likely."""
         if self.log:
-            found = np.floor(np.exp(math.log(self.low) + unit * (math.log(self.high + 1) - math.log(self.low))))
+            spread = np.floor(np.exp(math.log(self.low) + unit * (math.log(self.high + 1) - math.log(self.low))))
         else:
-            found = self.low + np.floor(unit * (self.high - self.low + 1))
-        return np.clip(found, self.low, self.high).astype(np.int64)
+            spread = self.low + np.floor(unit * (self.high - self.low + 1))
+        return np.clip(spread, self.low, self.high).astype(np.int64)
 
     def grid(self, name: str) -> np.ndarray:
         """Return the values of a grid; raises `InputError` for a range too long to list."""
@@ -148,21 +148,21 @@ def parameter(name: str, given: Any, read: Callable[[str, Any], Any] | None = No
     """
     given = _as_read(name, given, read or (lambda other, value: value))
     if isinstance(given, (Real, Integer, Choice)):
-        found: Parameter = given
+        described: Parameter = given
     elif isinstance(given, Mapping):
-        found = _from_mapping(name, dict(given))
+        described = _from_mapping(name, dict(given))
     elif isinstance(given, tuple) and len(given) in (2, 3) and given[2:] in ((), ("log",)):
         whole = all(isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in given[:2])
-        found = (Integer if whole else Real)(given[0], given[1], log=len(given) == 3)
+        described = (Integer if whole else Real)(given[0], given[1], log=len(given) == 3)
     elif isinstance(given, (list, np.ndarray)):
-        found = Choice(list(given))
+        described = Choice(list(given))
     else:
         raise InputError(
             f"parameter {name} = {given!r}: expected a list of choices, a tuple (low, high) or (low, high, 'log'), "
             "or Real, Integer or Choice"
         )
-    found.check(name)
-    return _in_plain_values(found)
+    described.check(name)
+    return _in_plain_values(described)
 
 
 def check_conditions(parameters: Mapping[str, Parameter]) -> None:
@@ -250,8 +250,8 @@ def _from_mapping(name: str, given: dict[str, Any]) -> Parameter:
         given["log"] = scale == "log"
     if not isinstance(given.pop("whole", False), bool):
         raise InputError(f"{name}.whole = {whole!r}: expected true or false")
-    found: Parameter = kind(**given)
-    return found
+    described: Parameter = kind(**given)
+    return described
 
 
 def _in_plain_values(given: Parameter) -> Parameter:

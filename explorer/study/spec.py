@@ -148,11 +148,11 @@ class Study(Record):
         space = {}
         for name, each in self.space.items():
             kind = {"whole": True} if isinstance(each, Integer) else {}
-            # What is not said is left out: TOML has no word for nothing.
-            said = {k: v for k, v in vars(each).items() if v is not None and v is not False and v != {}}
+            # Fields that are not set are left out: TOML has no word for nothing.
+            fields = {k: v for k, v in vars(each).items() if v is not None and v is not False and v != {}}
             if each.otherwise is not None:
-                said["otherwise"] = each.otherwise
-            space[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in said.items()} | kind
+                fields["otherwise"] = each.otherwise
+            space[name] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in fields.items()} | kind
         sections = {section: dict(getattr(self, section)) for section in _SECTIONS[1:]}
         header = {key: getattr(self, key) for key in _HEADER if getattr(self, key) is not None}
         return {"study": header | {"evaluate": self.target.name}, "parameters": space} | sections
@@ -290,13 +290,13 @@ def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str
 
     A table with a key of `leaf` is a value.
     """
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in data.items():
         if isinstance(value, dict) and value and not leaf & value.keys():
-            found |= _flat(value, leaf, f"{prefix}{key}.")
+            flat |= _flat(value, leaf, f"{prefix}{key}.")
         else:
-            found[prefix + key] = value
-    return found
+            flat[prefix + key] = value
+    return flat
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:

@@ -53,7 +53,7 @@ def unfinished(out: str | Path, points: int) -> int:
     try:
         label = (arrow_parquet().read_schema(paths[0]).metadata or {}).get(LABEL, b"").decode() if paths else ""
     except (OSError, ValueError):
-        return 0  # what is damaged is told when it is read
+        return 0  # a damaged file is reported when it is read
     rows = int(label.rpartition(" ")[2] or points)
     return sum(min(rows, points - start) for start in set(range(0, points, rows)) - {*map(first_point, paths)})
 
@@ -71,7 +71,7 @@ def _check_memory(out: str | Path, paths: list[Path]) -> None:
     try:
         footers = [parquet.read_metadata(path) for path in paths]
     except (OSError, ValueError):
-        return  # what is damaged is told when it is read
+        return  # a damaged file is reported when it is read
     rows = sum(footer.num_rows for footer in footers)
     # A number and a reference to a text take eight bytes each; joining needs the pieces and the whole at once.
     needed = 2 * 8 * rows * max(footer.num_columns for footer in footers)
@@ -101,7 +101,7 @@ class Store:
 
     def kept(self) -> list[int]:
         """Return the first point of each piece that is there; a file that is not whole or not ours is removed."""
-        found = []
+        starts = []
         for path in part_paths(self.folder):
             try:
                 ours = (read_part(path).schema.metadata or {}).get(LABEL) == self._label
@@ -110,13 +110,13 @@ class Store:
             if not ours:
                 path.unlink()
                 continue
-            found.append(first_point(path))
-        return found
+            starts.append(first_point(path))
+        return starts
 
     def keep(self, start: int, table: pd.DataFrame) -> None:
         """Write the piece that begins at point `start`; raises `InputError` if the disk does not take it."""
         arrow = _arrow()
-        # What is missing is told from the values: NaN stays NaN, None becomes null; of Nones alone the kind is open.
+        # Missing values are recognised one by one: NaN stays NaN, None becomes null; of Nones alone the kind is open.
         columns = {str(name): arrow.array(table[name].to_numpy(), from_pandas=False) for name in table}
         fields = [(name, arrow.string() if name == "failure" else each.type) for name, each in columns.items()]
         schema = arrow.schema(fields, metadata={LABEL: self._label})
@@ -230,10 +230,10 @@ def manifest(out: str | Path) -> dict[str, Any]:
     path = Path(out) / _MANIFEST
     if not is_study(out):
         raise InputError(f"{str(out)!r} holds no study: expected a folder that `hwsim study run` wrote")
-    found = read_json(path)
-    if not isinstance(found.get("digest"), str) or not isinstance(found.get("study"), dict):
+    content = read_json(path)
+    if not isinstance(content.get("digest"), str) or not isinstance(content.get("study"), dict):
         raise InputError(f"{path.name} in {str(out)!r} says nothing of a study: remove the folder and run it again")
-    return found
+    return content
 
 
 def part_paths(folder: Path) -> list[Path]:

@@ -96,10 +96,10 @@ def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> T
 def _calls(name: str, function: Callable[..., Any]) -> Evaluate:
     def evaluate(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
         # Copies: a function may work in place.
-        found = function(**{key: np.array(value) if np.ndim(value) else value for key, value in inputs.items()})
-        if not isinstance(found, Mapping) or not found:
-            raise InputError(f"{name} returned {type(found).__name__}: expected a mapping of outputs by name")
-        return {str(key): _output(f"{name}: output {key}", str(key), value, points) for key, value in found.items()}
+        outputs = function(**{key: np.array(value) if np.ndim(value) else value for key, value in inputs.items()})
+        if not isinstance(outputs, Mapping) or not outputs:
+            raise InputError(f"{name} returned {type(outputs).__name__}: expected a mapping of outputs by name")
+        return {str(key): _output(f"{name}: output {key}", str(key), value, points) for key, value in outputs.items()}
 
     return evaluate
 
@@ -144,12 +144,12 @@ def _in_order(what: str, value: Any, points: int) -> np.ndarray:
 
 def _reasons(what: str, values: np.ndarray) -> np.ndarray:
     """Return why points failed by the function's own account: a text, or None."""
-    found = values.astype(object)
-    found[missing(values)] = None
-    if not all(isinstance(reason, (str, type(None))) for reason in found.flat):
+    reasons = values.astype(object)
+    reasons[missing(values)] = None
+    if not all(isinstance(reason, (str, type(None))) for reason in reasons.flat):
         raise InputError(f"{what}: expected None, or a text that says why a point failed")
-    said = [None if reason is None else one_line(reason) or "no reason given" for reason in found.flat]
-    return np.array(said, dtype=object).reshape(found.shape)
+    lines = [None if reason is None else one_line(reason) or "no reason given" for reason in reasons.flat]
+    return np.array(lines, dtype=object).reshape(reasons.shape)
 
 
 def _uniform(what: str, values: np.ndarray) -> np.ndarray:
@@ -161,9 +161,9 @@ def _uniform(what: str, values: np.ndarray) -> np.ndarray:
     if len(kinds) > 1 or "" in kinds:
         odd = next((type(value).__name__ for value in values.flat if type(value) not in _KINDS), "a mixture")
         raise InputError(f"{what} is {odd}: expected numbers, flags or texts, one kind of them")
-    found = values.copy()
-    found[missing(values)] = None
-    return found
+    filled = values.copy()
+    filled[missing(values)] = None
+    return filled
 
 
 def _check_text(what: str, values: np.ndarray) -> None:
@@ -211,14 +211,14 @@ def _name(function: Callable[..., Any]) -> str:
 def _import(text: str) -> Any:
     module, _, function = text.partition(":")
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may do anything while it is imported
         raise InputError(f"evaluate = {text!r}: cannot import {module!r} ({_first_line(error)})") from None
-    if not hasattr(found, function):
-        raise unknown_name(f"function of {module}:", function, [name for name in vars(found) if name[:1] != "_"])
-    return getattr(found, function)
+    if not hasattr(imported, function):
+        raise unknown_name(f"function of {module}:", function, [name for name in vars(imported) if name[:1] != "_"])
+    return getattr(imported, function)
 
 
 def _first_line(error: BaseException) -> str:
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -53,7 +53,7 @@ def analyse(
     pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
     quantities = pair.quantities(only)
     check_ranges(pair, quantities)
-    found = propagate(
+    result = propagate(
         pair,
         quantities,
         correlations=() if independent else pair.correlations,
@@ -66,7 +66,7 @@ def analyse(
         progress=progress,
     )
     subject = scenario.described() | ({"versus": dict(versus)} if versus else {})
-    return replace(found, subject=subject, quantities=pair.first.read | quantities)
+    return replace(result, subject=subject, quantities=pair.first.read | quantities)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class Axis(Record):
     def values(self, points: int) -> np.ndarray:
         """Return at most `points` values from low to high: even steps, even ratios (`log`), or whole numbers."""
         spaced = np.geomspace if self.log else np.linspace
-        found = spaced(self.low, self.high, points)
-        return np.unique(np.rint(found)) if self.constant is None else found
+        places = spaced(self.low, self.high, points)
+        return np.unique(np.rint(places)) if self.constant is None else places
 
     def put(self, values: Mapping[str, Any], x: np.ndarray, nominal: Mapping[str, Quantity]) -> dict[str, Any]:
         """Return `values` with this axis at `x`, of the same length; `nominal` has the constants that are not drawn."""

@@ -152,10 +152,10 @@ def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any],
     # Of a value that no machine takes the user hears at once.
     machine(axis.put({}, x, machine.read), **({"volume": x} if axis.constant is None else {}))
     at_nominal, _ = _ratios(machine, axis, x, {}, 1)
-    found, infeasible = _ratios(machine, axis, x, values, size)
+    ratios, infeasible = _ratios(machine, axis, x, values, size)
     curves = []
     for output in RATIOS:
-        ratio = found[output]
+        ratio = ratios[output]
         # Where no draw can be there is no band.
         somewhere = np.isfinite(ratio).any(axis=1)
         bands = np.full((len(PERCENTILES), len(x)), np.nan)
@@ -180,10 +180,10 @@ def _ratios(
         here = part.pop("")
         return machine(part, **({"volume": here} if axis.constant is None else {}))
 
-    found = attempt(function, inputs, along.size)
+    outputs = attempt(function, inputs, along.size)
     blank = np.full(along.size, np.nan)
-    shaped = {output: found.columns.get(output, blank).reshape(len(x), size) for output in RATIOS}
-    return shaped, int(np.count_nonzero(found.reasons != ""))
+    shaped = {output: outputs.columns.get(output, blank).reshape(len(x), size) for output in RATIOS}
+    return shaped, int(np.count_nonzero(outputs.reasons != ""))
 
 
 def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = False) -> Crossing:

@@ -118,19 +118,19 @@ class Distribution(Record):
         centre = np.isnan(shares)
         shares = np.where(centre, 0.5, shares)
         if self.shape == "levels":
-            found = np.select([shares < _LEVELS[0], shares < _LEVELS[1]], [self.low, self.nominal], self.high)
+            values = np.select([shares < _LEVELS[0], shares < _LEVELS[1]], [self.low, self.nominal], self.high)
         else:
             room = 0.5 if self.whole else 0.0
             low, mode, high = self.low - room, self.nominal, self.high + room
             if self.log:
-                found = np.exp(_quantile(self.shape, shares, *np.log([low, mode, high])))
+                values = np.exp(_quantile(self.shape, shares, *np.log([low, mode, high])))
             else:
-                found = _quantile(self.shape, shares, low, mode, high)
-            found = np.rint(found) if self.whole else found
+                values = _quantile(self.shape, shares, low, mode, high)
+            values = np.rint(values) if self.whole else values
             # Rounding, of logarithms and of halves, leaves no draw outside of the range, and the ends are exact.
-            found = np.clip(found, self.low, self.high)
-            found = np.where(shares <= 0.0, self.low, np.where(shares >= 1.0, self.high, found))
-        return np.where(centre, self.nominal, found)
+            values = np.clip(values, self.low, self.high)
+            values = np.where(shares <= 0.0, self.low, np.where(shares >= 1.0, self.high, values))
+        return np.where(centre, self.nominal, values)
 
 
 def distribution(quantity: Quantity, shape: str = "triangular", whole: bool = False) -> Distribution:
@@ -164,7 +164,7 @@ def distributions(
     for name in (*own, *counted):
         if name not in quantities:
             raise unknown_name("quantity", name, quantities)
-    found = {}
+    spreads = {}
     for name, quantity in quantities.items():
         if np.ndim(quantity.nominal):
             raise InputError(f"{name} is a list of values: expected one number, with or without a range")
@@ -173,8 +173,8 @@ def distributions(
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         if made.low < made.high:
-            found[name] = made
-    return found
+            spreads[name] = made
+    return spreads
 
 
 def _quantile(shape: str, shares: np.ndarray, low: float, mode: float, high: float) -> np.ndarray:

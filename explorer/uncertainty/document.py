@@ -34,37 +34,37 @@ _HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "al
 _WORDS = ("over", "ratio", "unit", "pays")
 
 
-def break_even_document(found: BreakEven, command: str) -> Document:
+def break_even_document(result: BreakEven, command: str) -> Document:
     """Return break-even curves as a document."""
-    return _document("Where hardwiring breaks even", (turning(found),), found, command)
+    return _document("Where hardwiring breaks even", (turning(result),), result, command)
 
 
 def _document(
     title: str,
     parts: tuple[Section, ...],
-    found: Uncertainty | BreakEven,
+    result: Uncertainty | BreakEven,
     command: str,
     data: Callable[[], Any] | None = None,
 ) -> Document:
-    """Return a document of `parts` with the constants that `found` read."""
-    lead = _lead(found.subject) if found.subject else ""
-    ends = (assumptions_section({"": found.quantities}), reproduce_section(command))
-    return Document(title, lead, sections(*parts, *ends), data=data or found.to_dict, frame=found.to_frame)
+    """Return a document of `parts` with the constants that `result` read."""
+    lead = _lead(result.subject) if result.subject else ""
+    ends = (assumptions_section({"": result.quantities}), reproduce_section(command))
+    return Document(title, lead, sections(*parts, *ends), data=data or result.to_dict, frame=result.to_frame)
 
 
-def turning(found: BreakEven) -> Section:
+def turning(result: BreakEven) -> Section:
     """Return the section of break-even curves."""
     figures = []
-    for name in dict.fromkeys(curve.axis.name for curve in found.curves):
-        curves = [curve for curve in found.curves if curve.axis.name == name]
+    for name in dict.fromkeys(curve.axis.name for curve in result.curves):
+        curves = [curve for curve in result.curves if curve.axis.name == name]
         caption = f"Over {curves[0].axis.label}: median, 5 to 95 % of draws (band), nominal (dotted)"
-        figures.append(Figure(f"over-{name}", partial(break_even_curves, curves), caption, _points(found, name), 2))
+        figures.append(Figure(f"over-{name}", partial(break_even_curves, curves), caption, _points(result, name), 2))
     text = (
-        f"{found.samples:,} draws of all other constants, the same at every point of an axis, so that each draw has a "
+        f"{result.samples:,} draws of all other constants, the same at every point of an axis, so that each draw has a "
         "break-even of its own. Always and never: shares of draws that pay everywhere or nowhere on the axis."
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
-    rows = tuple(_crossing(curve) for curve in found.curves)
+    rows = tuple(_crossing(curve) for curve in result.curves)
     return Section("break-even", "Break-even", (text, *figures, Table("Where a ratio is 1", columns, rows)))
 
 
@@ -83,11 +83,11 @@ def _crossing(curve: Curve) -> tuple[str, ...]:
     return (axis.label, label(curve.output), *ranks, pretty_unit(axis.unit), crossing.pays or "alike", *shares)
 
 
-def _points(found: BreakEven, axis: str) -> Table:
-    frame = found.to_frame()
+def _points(result: BreakEven, axis: str) -> Table:
+    frame = result.to_frame()
     rows = frame[frame["axis"] == axis]
     parts = [part.iloc[:: max((len(part) - 1) // (_ROWS - 1), 1)] for _, part in rows.groupby("output", sort=False)]
-    along = next(curve.axis for curve in found.curves if curve.axis.name == axis)
+    along = next(curve.axis for curve in result.curves if curve.axis.name == axis)
     columns = {"output": Column("ratio", numeric=False), "x": Column(along.label, along.unit)}
     columns |= _ranked(("p50", "p5", "p95", "nominal")) | {"probability": Column("above 1 in")}
     return frame_table("Ratios along the axis", pd.concat(parts), columns, {"output": label, "probability": percent})
@@ -114,71 +114,71 @@ _ROUND = {
 
 
 def uncertainty_document(
-    found: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
+    result: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
 ) -> Document:
     """Return the analysis as a document, with break-even curves where there are; `outputs` are shown in detail."""
-    shown = outputs or ratios_of(found)
-    on_log = [name for name in shown if name in found.logs]
-    chances = (said(chance, found) for chance in probabilities(found))
-    answer = percentile_table("The answer over the draws", found, shown)
-    spread: list[Part] = [_drawn(found)]
+    shown = outputs or ratios_of(result)
+    on_log = [name for name in shown if name in result.logs]
+    chances = (said(chance, result) for chance in probabilities(result))
+    answer = percentile_table("The answer over the draws", result, shown)
+    spread: list[Part] = [_drawn(result)]
     if on_log:
-        draw = partial(exceedance, found, on_log)
-        spread.append(Figure("spread", draw, "Share of draws above", _ranks(found, on_log), 2))
+        draw = partial(exceedance, result, on_log)
+        spread.append(Figure("spread", draw, "Share of draws above", _ranks(result, on_log), 2))
     ends = "Each factor at both ends of its range, everything else nominal; correlated constants go together."
-    every = percentile_table("Every output over the draws", found, found.names)
+    every = percentile_table("Every output over the draws", result, result.names)
     parts = (
-        Section("brief", "In brief", (*chances, *notes(found), answer)),
+        Section("brief", "In brief", (*chances, *notes(result), answer)),
         Section("spread", "How likely", tuple(spread), short=False),
-        Section("decides", "What decides", (*_why(found), *_decides(found, shown))),
-        Section("ends", "One factor at a time", (ends, *(_ends(found, output) for output in shown)), short=False),
+        Section("decides", "What decides", (*_why(result), *_decides(result, shown))),
+        Section("ends", "One factor at a time", (ends, *(_ends(result, output) for output in shown)), short=False),
         *((turning(turns),) if turns else ()),
         Section(
             "method",
             "Convergence and constants",
-            (*_converges(found, shown), every, *_constants(found)),
+            (*_converges(result, shown), every, *_constants(result)),
             short=False,
         ),
     )
-    title = f"How sure is it? {found.subject.get('model', '')}".rstrip()
-    return _document(title, parts, found, command, lambda: explained(found, shown))
+    title = f"How sure is it? {result.subject.get('model', '')}".rstrip()
+    return _document(title, parts, result, command, lambda: explained(result, shown))
 
 
-def explained(found: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
+def explained(result: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
     """Return the findings with probabilities, and indices and ends of the outputs asked for."""
-    return found.to_dict() | {
-        "probabilities": [chance.to_dict() for chance in probabilities(found)],
-        "notes": list(notes(found)),
-        "sobol": {name: found.sobol(name).to_dict(orient="records") for name in outputs},
-        "tornado": {name: found.tornado(name).to_dict(orient="records") for name in outputs},
+    return result.to_dict() | {
+        "probabilities": [chance.to_dict() for chance in probabilities(result)],
+        "notes": list(notes(result)),
+        "sobol": {name: result.sobol(name).to_dict(orient="records") for name in outputs},
+        "tornado": {name: result.tornado(name).to_dict(orient="records") for name in outputs},
     }
 
 
-def ratios_of(found: Uncertainty) -> tuple[str, ...]:
+def ratios_of(result: Uncertainty) -> tuple[str, ...]:
     """Return the ratios among the outputs: those against GPUs, then those against a second machine."""
-    return tuple(name for name in (*RATIOS, *VERSUS_RATIOS) if name in found.names)
+    return tuple(name for name in (*RATIOS, *VERSUS_RATIOS) if name in result.names)
 
 
-def probabilities(found: Uncertainty) -> list[Probability]:
+def probabilities(result: Uncertainty) -> list[Probability]:
     """Return the probability that each ratio is above 1, and that both against GPUs are."""
-    ratios = ratios_of(found)
-    chances = [found.probability(name) for name in ratios]
+    ratios = ratios_of(result)
+    chances = [result.probability(name) for name in ratios]
     if set(RATIOS) <= set(ratios):
-        chances.insert(len(RATIOS), found.all_above(RATIOS))
+        chances.insert(len(RATIOS), result.all_above(RATIOS))
     return chances
 
 
-def said(chance: Probability, found: Uncertainty) -> str:
+def said(chance: Probability, result: Uncertainty) -> str:
     """Return a probability as a sentence."""
-    asked = {
+    questions = {
         "tco_ratio > 1": "Hardwiring costs less than the GPUs that generate as many tokens",
         "carbon_ratio > 1": "Hardwiring emits less",
         "tco_ratio and carbon_ratio > 1": "Both at once",
-        "versus_usd_per_token_ratio > 1": f"A token costs less than with {_other(found)}",
-        "versus_carbon_per_token_ratio > 1": f"A token emits less than with {_other(found)}",
+        "versus_usd_per_token_ratio > 1": f"A token costs less than with {_other(result)}",
+        "versus_carbon_per_token_ratio > 1": f"A token emits less than with {_other(result)}",
     }
     interval = f"{percent(chance.confidence, 0)} interval {_nearly(chance.low)} to {_nearly(chance.high)}"
-    return f"{asked.get(chance.what, chance.what)} in {_nearly(chance.probability)} of draws ({interval})."
+    return f"{questions.get(chance.what, chance.what)} in {_nearly(chance.probability)} of draws ({interval})."
 
 
 def _nearly(share: float) -> str:
@@ -188,18 +188,18 @@ def _nearly(share: float) -> str:
     return f"less than {percent(1.0 - _ROUNDED, 2)}" if 0.0 < share <= 1.0 - _ROUNDED else percent(share)
 
 
-def notes(found: Uncertainty) -> tuple[str, ...]:
+def notes(result: Uncertainty) -> tuple[str, ...]:
     """Return what a reader has to know of this scenario."""
-    asked = {found.subject.get("model"), found.subject.get("versus", {}).get("model", PAPER_MODEL)}
-    speed = f"{found.subject.get('beside')}.tokens_per_s"
-    if asked <= {PAPER_MODEL, None} or speed not in found.distributions:
+    models = {result.subject.get("model"), result.subject.get("versus", {}).get("model", PAPER_MODEL)}
+    speed = f"{result.subject.get('beside')}.tokens_per_s"
+    if models <= {PAPER_MODEL, None} or speed not in result.distributions:
         return ()
     return (f"{speed} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
 
 
-def percentile_table(caption: str, found: Uncertainty, outputs: Sequence[str]) -> Table:
+def percentile_table(caption: str, result: Uncertainty, outputs: Sequence[str]) -> Table:
     """Return nominal values and percentiles of `outputs`."""
-    frame = found.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)]
+    frame = result.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)]
     rows = tuple(
         (titled(str(output), unit=False), *(value_text(str(output), value) for value in row))
         for output, row in frame.iterrows()
@@ -212,7 +212,7 @@ def _ranked(names: Iterable[str]) -> dict[str, Column]:
     return {name: Column(f"{name[1:]} %" if name[:1] == "p" and name[1:].isdigit() else name) for name in names}
 
 
-def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
+def _decides(result: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
     columns = {
         "name": Column("factor", numeric=False),
         "first": Column("first order"),
@@ -225,19 +225,19 @@ def _decides(found: Uncertainty, outputs: tuple[str, ...]) -> list[Part]:
     shares = {name: percent for name in columns if name != "name"}
     figures: list[Part] = []
     for output in outputs:
-        indices = found.sobol(output)
+        indices = result.sobol(output)
         if not len(indices) or indices["total"].isna().all():
             continue
-        scale = ", on a logarithmic scale" if output in found.logs else ""
+        scale = ", on a logarithmic scale" if output in result.logs else ""
         caption = f"{titled(output)}: shares of the variance{scale}"
         table = frame_table(caption, indices.head(_MOST_FACTORS), columns, shares | {"name": factor_label})
         draw = partial(sobol_bars, indices, output)
-        figures += [Figure(f"sobol-{output.replace('_', '-')}", draw, caption, table, 4), _factors(found, output)]
+        figures += [Figure(f"sobol-{output.replace('_', '-')}", draw, caption, table, 4), _factors(result, output)]
     return figures
 
 
-def _ends(found: Uncertainty, output: str) -> Figure:
-    table, nominal = found.tornado(output), found.nominal[output]
+def _ends(result: Uncertainty, output: str) -> Figure:
+    table, nominal = result.tornado(output), result.nominal[output]
     columns = {"name": Column("factor", numeric=False), "low": Column("at its low"), "high": Column("at its high")}
     caption = f"{titled(output, unit=False)}, one factor at a time (nominal {value_text(output, nominal)})"
     write = partial(value_text, output)
@@ -247,10 +247,10 @@ def _ends(found: Uncertainty, output: str) -> Figure:
     return Figure(f"ends-{output.replace('_', '-')}", draw, caption, behind, 2)
 
 
-def _factors(found: Uncertainty, output: str) -> Table:
+def _factors(result: Uncertainty, output: str) -> Table:
     """The factors that decide most: shares of the variance, and the output at both ends of each."""
-    top = found.sobol(output).head(_FEW_FACTORS)
-    ends = found.tornado(output).set_index("name")
+    top = result.sobol(output).head(_FEW_FACTORS)
+    ends = result.tornado(output).set_index("name")
     rows = tuple(
         (
             factor_label(row["name"]),
@@ -268,14 +268,16 @@ def _factors(found: Uncertainty, output: str) -> Table:
         Column("at its high"),
     )
     return Table(
-        f"What decides {label(output, unit=False)} (nominal {value_text(output, found.nominal[output])})", columns, rows
+        f"What decides {label(output, unit=False)} (nominal {value_text(output, result.nominal[output])})",
+        columns,
+        rows,
     )
 
 
-def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ...]:
+def _converges(result: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ...]:
     figures = []
     for output in outputs:
-        table = found.convergence(output)
+        table = result.convergence(output)
         columns = {"samples": Column("draws")} | _ranked(name for name in map(str, table.columns) if name != "samples")
         formats: dict[str, Callable[[Any], str]] = {name: partial(value_text, output) for name in columns}
         formats["samples"] = "{:,}".format
@@ -286,7 +288,7 @@ def _converges(found: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, ..
     return tuple(figures)
 
 
-def _constants(found: Uncertainty) -> list[Table]:
+def _constants(result: Uncertainty) -> list[Table]:
     columns = {
         "label": Column("constant", numeric=False),
         "name": Column("name", numeric=False),
@@ -297,18 +299,18 @@ def _constants(found: Uncertainty) -> list[Table]:
         "shape": Column("shape", numeric=False),
         "kind": Column("kind", numeric=False),
     }
-    ranges = found.ranges()
+    ranges = result.ranges()
     ranges["label"] = [column(name).label for name in ranges["name"]]
-    ranges["shape"] = [_shape(found.distributions[name]) for name in ranges["name"]]
+    ranges["shape"] = [_shape(result.distributions[name]) for name in ranges["name"]]
     tables = [frame_table("Constants drawn", ranges, columns, {"unit": pretty_unit})]
-    stated = found.stated_correlations()
+    stated = result.stated_correlations()
     if len(stated):
         heads = {"between": Column("between", numeric=False), "rho": Column("rho")}
         heads |= {"kind": Column("kind", numeric=False), "source": Column("source", numeric=False)}
         tables.append(frame_table("What moves with what", stated, heads, {}))
-    if len(found.reasons):
+    if len(result.reasons):
         heads = {"reason": Column("why", numeric=False), "samples": Column("draws"), "points": Column("of all points")}
-        tables.append(frame_table("Draws that cannot be", found.reasons, heads, {}))
+        tables.append(frame_table("Draws that cannot be", result.reasons, heads, {}))
     return tables
 
 
@@ -316,8 +318,8 @@ def _shape(spread: Distribution) -> str:
     return " ".join([spread.shape, *(["in logarithms"] if spread.log else []), *(["whole"] if spread.whole else [])])
 
 
-def _ranks(found: Uncertainty, outputs: list[str]) -> Table:
-    frame = found.percentiles((5, 25, 50, 75, 95))
+def _ranks(result: Uncertainty, outputs: list[str]) -> Table:
+    frame = result.percentiles((5, 25, 50, 75, 95))
     rows = frame[frame["output"].isin(outputs)]
     columns = {"output": Column("ratio", numeric=False)}
     columns |= _ranked(("p5", "p50", "p95", "p25", "p75"))
@@ -325,24 +327,24 @@ def _ranks(found: Uncertainty, outputs: list[str]) -> Table:
     return frame_table("Percentiles of the ratios", rows, columns, formats)
 
 
-def _why(found: Uncertainty) -> tuple[str, ...]:
-    log = " Ratios are taken in logarithms." if found.logs else ""
+def _why(result: Uncertainty) -> tuple[str, ...]:
+    log = " Ratios are taken in logarithms." if result.logs else ""
     return (
         "First order: the share of the variance that goes if a factor becomes known. Total order: what stays if all "
         f"others become known; the difference is interaction.{log} Whiskers are 95 % intervals from a bootstrap.",
     )
 
 
-def _drawn(found: Uncertainty) -> str:
-    out = f" {found.infeasible:,} draws cannot be and are left out." if found.infeasible else ""
-    shapes = {spread.shape for spread in found.distributions.values()}
+def _drawn(result: Uncertainty) -> str:
+    out = f" {result.infeasible:,} draws cannot be and are left out." if result.infeasible else ""
+    shapes = {spread.shape for spread in result.distributions.values()}
     usual = next((s for s in ("triangular", "pert", "uniform", "levels") if s in shapes), "triangular")
     return (
-        f"{len(found.distributions)} constants in {len(found.factors)} independent factors, {found.samples:,} draws. "
-        f"A constant is {_ROUND[usual]}; ranges over a decade are taken in logarithms. The books give ranges, "
+        f"{len(result.distributions)} constants in {len(result.factors)} independent factors, {result.samples:,} "
+        f"draws. A constant is {_ROUND[usual]}; ranges over a decade are taken in logarithms. The books give ranges, "
         f"not distributions: these are assumed.{out}"
     )
 
 
-def _other(found: Uncertainty) -> str:
-    return ", ".join(f"{key} {value}" for key, value in found.subject.get("versus", {}).items())
+def _other(result: Uncertainty) -> str:
+    return ", ".join(f"{key} {value}" for key, value in result.subject.get("versus", {}).items())

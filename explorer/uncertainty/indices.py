@@ -76,8 +76,8 @@ def _estimate(weights: np.ndarray, first: np.ndarray, total: np.ndarray, moments
     mean, square = (weights @ moments).T
     variance = square - mean**2
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.stack([weights @ first, weights @ total], axis=1) / variance[:, None, None]
-    return np.where(variance[:, None, None] > 0.0, found, np.nan)
+        shares = np.stack([weights @ first, weights @ total], axis=1) / variance[:, None, None]
+    return np.where(variance[:, None, None] > 0.0, shares, np.nan)
 
 
 def _weights(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

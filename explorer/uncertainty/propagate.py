@@ -39,16 +39,16 @@ def attempt(function: Function, inputs: Mapping[str, Any], points: int) -> Attem
         if points == 1:
             return Attempt({}, np.array([str(error)], dtype=object))
         return _joined([attempt(function, part, size) for part, size in _halves(inputs, points)])
-    found = {name: _column(name, values, points) for name, values in answer.items()}
+    columns = {name: _column(name, values, points) for name, values in answer.items()}
     reasons = np.full(points, "", dtype=object)
-    for name, values in found.items():
+    for name, values in columns.items():
         if name != REASON and values.dtype.kind == "f":
             reasons[~np.isfinite(values)] = f"{name} is not finite"
-    if REASON in found:
-        said = found.pop(REASON)
+    if REASON in columns:
+        said = columns.pop(REASON)
         stated = np.array(["" if _missing(reason) else str(reason) for reason in said], dtype=object)
         reasons = np.where(stated != "", stated, reasons)
-    return Attempt({name: _blanked(values, reasons != "") for name, values in found.items()}, reasons)
+    return Attempt({name: _blanked(values, reasons != "") for name, values in columns.items()}, reasons)
 
 
 def _column(name: str, values: Any, points: int) -> np.ndarray:
@@ -137,13 +137,13 @@ def propagate(
     rows: dict[str, np.ndarray] = {}
     reasons, first, done = [], None, 0
     for chunk, parts in _chunks(points, factors, a, b, size):
-        found = attempt(function, chunk, parts * size)
-        for name, values in found.columns.items():
+        answer = attempt(function, chunk, parts * size)
+        for name, values in answer.columns.items():
             if _numeric(values):
                 held = rows.setdefault(name, np.full((len(factors) + 2, size), np.nan))
                 held[done : done + parts] = values.reshape(parts, size)
-        reasons.append(found.reasons)
-        first = first or Attempt({n: v[:size].copy() for n, v in found.columns.items()}, found.reasons[:size])
+        reasons.append(answer.reasons)
+        first = first or Attempt({n: v[:size].copy() for n, v in answer.columns.items()}, answer.reasons[:size])
         done += parts
         told(done / (len(factors) + 2))
     assert first is not None
@@ -234,11 +234,11 @@ def _numeric(values: np.ndarray) -> bool:
     return values.dtype.kind == "f"
 
 
-def _ends(factors: Sequence[Factor], found: Attempt) -> pd.DataFrame:
+def _ends(factors: Sequence[Factor], columns: Attempt) -> pd.DataFrame:
     """Return a row the nominal point (factor "") and each end of each factor, with the outputs there."""
     labels = [("", "nominal"), *((factor.name, end) for factor in factors for end in ("low", "high"))]
     frame = pd.DataFrame(labels, columns=["factor", "end"])
-    return frame.assign(**{name: values for name, values in found.columns.items() if _numeric(values)})
+    return frame.assign(**{name: values for name, values in columns.columns.items() if _numeric(values)})
 
 
 def _tally(reasons: np.ndarray, size: int) -> pd.DataFrame:

@@ -200,8 +200,8 @@ def chance(what: str, holds: np.ndarray, confidence: float = 0.95) -> Probabilit
     number("confidence", confidence, above=0.0, high=1.0)
     if holds.size == 0:
         raise InputError(f"{what}: no draw can be, expected at least one")
-    found = stats.binomtest(int(holds.sum()), holds.size)
-    interval = found.proportion_ci(confidence_level=confidence, method="wilson")
+    test = stats.binomtest(int(holds.sum()), holds.size)
+    interval = test.proportion_ci(confidence_level=confidence, method="wilson")
     return Probability(
-        what, float(found.statistic), float(interval.low), float(interval.high), int(holds.size), confidence
+        what, float(test.statistic), float(interval.low), float(interval.high), int(holds.size), confidence
     )

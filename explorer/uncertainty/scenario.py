@@ -86,8 +86,8 @@ class Machine:
         for_costs, for_technology, for_machine = share_overrides(scenario.set or {}, costs, technology, machine)
         costs, technology = costs.override(for_costs), technology.override(for_technology)
         watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
-        found = cls(scenario, spec, watched, technology, for_machine, {})
-        found({})
+        subject = cls(scenario, spec, watched, technology, for_machine, {})
+        subject({})
         built = hardwired(spec, weights=scenario.weights, technology=technology, book=machine.override(for_machine))[2]
         read = {name: costs[name] for name in costs if name in watched.asked} | built
         return cls(scenario, spec, costs, technology, for_machine, read)
@@ -136,8 +136,8 @@ class Machine:
                 zip(apart, part.tolist(), strict=True)
             )
             outer = {n: v[chosen] if np.ndim(v) else v for n, v in over.items()}
-            for name, found in self._columns(one, outer).items():
-                joined.setdefault(name, np.empty(points, dtype=found.dtype))[chosen] = found
+            for name, columns in self._columns(one, outer).items():
+                joined.setdefault(name, np.empty(points, dtype=columns.dtype))[chosen] = columns
         return joined
 
     def _columns(self, varied: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, np.ndarray]:
