@@ -8,6 +8,7 @@ from hwbase.parsing import read_json, read_toml
 from models.catalogue import known, names
 from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
+from models.weight_files import spec_from_gguf, spec_from_safetensors
 
 _CONFIG_FILE = "config.json"
 _EMBEDDER_FILE = "modules.json"
@@ -17,8 +18,10 @@ def load(name_or_path: str | Path) -> LLMSpec:
     """Return the network of that name, or the one in that file.
 
     A name is matched whatever its case. A path ending in .toml is a spec with the fields of `SpecFields`; one
-    ending in .json, or a folder with a config.json, is a Hugging Face configuration. Raises `InputError` for an
-    unknown name (the nearest is suggested) and for a file that is missing, broken or at odds with itself.
+    ending in .json, or a folder with a config.json, is a Hugging Face configuration. The header of a .gguf file will
+    do as well; a .safetensors file or the index of several is checked against the config.json beside it. Raises
+    `InputError` for an unknown name (the nearest is suggested) and for a file that is missing, broken or at odds with
+    itself.
 
     >>> spec = load("gpt-oss-120b")
     >>> spec.layers, spec.experts, spec.experts_per_token
@@ -33,6 +36,10 @@ def load(name_or_path: str | Path) -> LLMSpec:
     path = Path(given)
     if "\0" not in given and path.suffix.lower() == ".toml":
         return _from_toml(path)
+    if "\0" not in given and path.suffix.lower() == ".gguf":
+        return spec_from_gguf(path)
+    if "\0" not in given and path.name.lower().endswith((".safetensors", ".safetensors.index.json")):
+        return spec_from_safetensors(path)
     if "\0" not in given and path.suffix.lower() == ".json":
         return _from_json(path)
     if given and _is_file(path / _CONFIG_FILE):
