@@ -59,7 +59,9 @@ def test_round_robin_deals_requests_out_in_turn():
 
 
 def test_the_least_loaded_machine_is_the_better_choice():
-    traffic = mixed(600, 60.0)
+    # Every fourth prompt is long, and would go to the same of four machines in turn.
+    arrival_s = poisson(2.0, 200).arrival_s
+    traffic = Traffic("long and short", arrival_s, np.tile([30_000, 100, 100, 100], 50), np.full(200, 200))
     least, turns = (serve(traffic, 4, route=route) for route in ROUTERS)
     assert np.percentile(least.latency_s, 95) < np.percentile(turns.latency_s, 95)
 

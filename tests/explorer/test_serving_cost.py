@@ -18,7 +18,8 @@ SPEC = models.load("gpt-oss-120b")
 @pytest.fixture(scope="module")
 def busy():
     """Two GPUs that are never without work."""
-    return serve_accelerator(SPEC, closed_loop(32, 320, prompt=512, output=128), gpus=2)
+    traffic = closed_loop(32, 320, prompt=512, output=128)
+    return serve_accelerator(SPEC, traffic, gpus=2, set={"first_token_latency_s": 0.0})
 
 
 @pytest.fixture(scope="module")
