@@ -77,15 +77,13 @@ def choice_said(name: str, value: Any) -> str:
     return SAID[name][value]
 
 
-def conventions_table(used: Conventions, other: Conventions | None = None) -> Table:
-    """Return every choice of `used` with what it means; with `other`, what that one does where it differs."""
-    differing = conventions.differences(used, other) if other else {}
+def conventions_table(used: Conventions, *others: Conventions) -> Table:
+    """Return every choice of `used` with what it means, and what each of `others` does where it differs."""
+    differing = [conventions.differences(used, other) for other in others]
     rows = []
     for name in conventions.CHOICES:
-        elsewhere = choice_said(name, differing[name]) if name in differing else ""
-        rows.append((words(name), choice_said(name, getattr(used, name)), elsewhere))
+        elsewhere = (choice_said(name, changed[name]) if name in changed else "" for changed in differing)
+        rows.append((words(name), choice_said(name, getattr(used, name)), *elsewhere))
     heads = [Column("convention", numeric=False), Column(used.name, numeric=False)]
-    if other is None:
-        return Table(f"Conventions: {used.name}", tuple(heads), tuple(row[:2] for row in rows))
-    heads.append(Column(f"{other.name}, where it differs", numeric=False))
-    return Table("Conventions", tuple(heads), tuple(rows))
+    heads += [Column(f"{other.name}, where it differs", numeric=False) for other in others]
+    return Table("Conventions" if others else f"Conventions: {used.name}", tuple(heads), tuple(rows))

@@ -5,11 +5,15 @@ on white and on black, and a page may replace it (`layout.font.color`) when it k
 """
 
 import html
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from explorer.documents.numbers import plain
+from hwbase import Header, book_names, load_book
+from hwsim.machine_books import DEFAULT_MACHINE
+from hwsim.technology import BOOKS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -52,32 +56,44 @@ PART_STYLE = {
     "attention": (RED, "x"),
     "stall": (GREY, "-"),
 }
-#: One colour and one marker for each machine, and for each reading of the hardwired one.
-MACHINE_STYLE = {
-    "as-published": (BLUE, "circle", "solid"),
-    "pipelined": (GREEN, "square", "dash"),
-    "h100": (PURPLE, "diamond", "dot"),
-    "wse3": (RED, "triangle-up", "dashdot"),
-}
+#: One colour, one marker and one dash for each reading of the hardwired machine; a machine's book has its own.
+READING_STYLE = {"as-published": (BLUE, "circle", "solid"), "pipelined": (GREEN, "square", "dash")}
 OTHER_STYLE = (YELLOW, "cross", "longdash")
 
 _TEXT_PX = 13
 _MARGIN = {"l": 12, "r": 16, "t": 44, "b": 12}
 #: Room above for a title and, under it, two lines of legend; pages write captions instead and take their own.
 _TOP_WITH_LEGEND_PX = 80
-_MACHINE_NAMES = {
-    "hnlpu": "HNLPU, as published",
-    "h100": "H100",
-    "wse3": "WSE-3",
-    "hnlpu-pipelined": "HNLPU, pipelined",
-    "pipelined": "HNLPU, pipelined",
-    "as-published": "HNLPU, as published",
-}
+_READINGS = {"as-published": "as published", "pipelined": "pipelined"}
 
 
 def machine_name(key: str) -> str:
-    """Return the name of a machine as its makers write it."""
-    return _MACHINE_NAMES.get(key, key)
+    """Return the short name of a machine, as its book has it, or of a reading of the hardwired one.
+
+    A key such as "hnlpu-pipelined" is a machine in one reading.
+    """
+    if key in _READINGS:
+        return f"{_header(DEFAULT_MACHINE).label}, {_READINGS[key]}"
+    machine, _, reading = key.rpartition("-")
+    if machine and reading in _READINGS:
+        return f"{_header(machine).label}, {_READINGS[reading]}"
+    return _header(key).label
+
+
+def machine_style(key: str) -> tuple[str, str, str]:
+    """Return the colour, the marker and the dash of a reading, or of a machine as its book has them."""
+    if key in READING_STYLE:
+        return READING_STYLE[key]
+    header = _header(key)
+    return (header.color, header.marker, header.dash) if header.color else OTHER_STYLE
+
+
+@cache
+def _header(machine: str) -> Header:
+    """The header of a machine's book; one with the name alone for a machine that is none of the package."""
+    known = {name.lower(): name for name in book_names(BOOKS)}
+    name = known.get(machine.lower())
+    return load_book(name, BOOKS).header if name else Header(machine, label=machine)
 
 
 def text(value: object) -> str:

@@ -52,6 +52,12 @@ class CostAnswer(Record):
     """How it was counted."""
 
     @property
+    def pair(self) -> costmodel.Pair:
+        """Both fleets at the level that the conventions show first."""
+        pair: costmodel.Pair = getattr(self.comparison, self.conventions.headline)
+        return pair
+
+    @property
     def device_speed(self) -> str:
         """Name of the constant that says how fast the bought machine is."""
         return f"{self.device}.tokens_per_s"

@@ -1,7 +1,8 @@
 """The whole answer for one model: simulated, costed, weighed, and compared with what was published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,24 +24,23 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import cost_book
+from explorer.pricing.prices import Convention, Machine, cost_book
 from explorer.report.figures.chip import density_frame
-from explorer.report.figures.fleet import levels_of
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
-from hwbase import Book, Quantity, Record, load_book
+from hwbase import Book, InputError, Quantity, Record
 from hwbase.check import integer
-from hwsim.simulation import hardwired
-from hwsim.technology import BOOKS as MACHINE_BOOKS
+from hwsim.machine_books import COSTS
+from hwsim.simulation import SIMULATORS, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Contexts over which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])
-#: The sequences an H100 serves together in the paper's economics.
+#: The sequences a GPU serves together in the paper's economics.
 PAPER_CONCURRENCY = 50
-#: The other convention, shown beside the one asked for.
-_OTHER = {"as-published": "corrected", "corrected": "as-published"}
+#: The conventions shown beside a set that is asked for alone: the other of these two, or the first.
+_BESIDE = ("corrected", "as-published")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,9 @@ class Answer(Record):
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer
+    """By the conventions asked for, beside the first machine that is bought."""
     other_cost: CostAnswer
+    """By the conventions shown beside those."""
     scoreboard: Scoreboard | None
     headline: tuple[HeadlineRow, ...]
     notes: tuple[Note, ...]
@@ -72,6 +74,24 @@ class Answer(Record):
     date: str = ""
     """The day it was made, if whoever asked gave it."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+    more_costs: tuple[CostAnswer, ...] = ()
+    """By further conventions, and beside further machines that are bought."""
+
+    @property
+    def machine(self) -> str:
+        """Name of the hardwired machine."""
+        return self.published.machine
+
+    @property
+    def costs(self) -> tuple[CostAnswer, ...]:
+        """One for each set of conventions, the set asked for first, beside the first machine that is bought."""
+        more = (each for each in self.more_costs if each.device == self.cost.device)
+        return (self.cost, self.other_cost, *more)
+
+    @property
+    def costs_beside(self) -> tuple[CostAnswer, ...]:
+        """One for each further machine that is bought."""
+        return tuple(each for each in self.more_costs if each.device != self.cost.device)
 
     @property
     def constants(self) -> dict[str, dict[str, Quantity]]:
@@ -79,9 +99,10 @@ class Answer(Record):
         machine = self.published.assumptions
         groups = {"machine": machine}
         groups |= {machine_name(name): run.assumptions for name, run in self.accelerators.items()}
-        for costed in (self.cost, self.other_cost):
+        for costed in (self.cost, self.other_cost, *self.more_costs):
             read = {name: quantity for name, quantity in costed.assumptions.items() if name not in machine}
-            groups[f"{costed.convention} costs"] = read
+            beside = "" if costed.device == self.cost.device else f" beside {machine_name(costed.device)}"
+            groups[f"{costed.convention} costs{beside}"] = read
         return groups
 
     @property
@@ -93,7 +114,7 @@ class Answer(Record):
         """Return the fields, with carbon by scope, the quality of the constants and what it takes to run again."""
         quantities = [quantity for _, quantity, _ in distinct(self.constants)]
         return super().to_dict() | {
-            "scopes": [carbon_scopes(costed).to_dict() for costed in (self.cost, self.other_cost)],
+            "scopes": [carbon_scopes(costed).to_dict() for costed in self.costs],
             "quality": quality(quantities).to_dict(),
             "reproduce": self.reproduction.to_dict(),
         }
@@ -115,9 +136,10 @@ class Answer(Record):
 def answer(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
+    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS),
     context: int = PAPER_CONTEXT,
     volume: int = 50,
-    convention: str = "as-published",
+    convention: Convention | Sequence[Convention] = "as-published",
     technology: str = DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     set: Mapping[str, Any] | None = None,
@@ -125,57 +147,78 @@ def answer(
     command: str = "",
     date: str = "",
 ) -> Answer:
-    """Return the whole answer for `model`: both readings, both conventions, H100 and WSE-3, scoreboard, findings.
+    """Return the whole answer for `model`: speed, size, cost and carbon, scoreboard, findings.
 
-    `technology` names the book of the process, `weights` the format in metal; `set` overrides constants of the machine,
-    the technology or the cost book by name, `book` is a user's cost book; `command` and `date` are what a report says
-    of how and when it was made. The scoreboard is there for the paper's own model and process.
-    Raises `InputError` for whatever cannot be used.
+    Parameters
+    ----------
+    model : str or LLMSpec
+        A model, as in `hwsim.simulate`.
+    on : str, Path or Book, or a sequence of them
+        Machines by name or book: one hardwired machine (the paper's unless one is named), and those beside it.
+    context, volume : int
+        Positions of a sequence, and systems built.
+    convention : str, Path or Conventions, or a sequence of them
+        Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
+    technology, weights
+        Process and format of the hardwired machine.
+    set : mapping of str to number, array or str
+        Constants of the machine, technology or cost books to override.
+    book : str, optional
+        A cost book in place of the conventions' own.
+    command, date : str
+        What a report says of how and when it was made.
+
+    Returns
+    -------
+    Answer
+        The scoreboard is there for the paper's own machine, model and process.
+
+    Raises
+    ------
+    InputError
+        For whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = integer("context", context, high=hwsim.MOST_CONTEXT)
-    costs_book = cost_book(book or costmodel.conventions.named(convention).book)
-    for_costs, for_machine = costs_and_machine(set or {}, costs_book, hwsim.DEFAULT_MACHINE, technology)
-    design, process, used = hardwired(spec, weights=weights, technology=technology, set=for_machine)
+    machine, others = machines_of(on)
+    sets = _conventions(convention)
+    priced = [other for other in others if other.section(COSTS)] or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
+    costs_book = cost_book(book or sets[0].book, priced)
+    for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, technology)
+    design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine)
 
     def run(at: Any, reading: str) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
-    published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
-    accelerators = {
-        name: hwsim.simulate(spec, name, context=context, batch=PAPER_CONCURRENCY) for name in hwsim.DEFAULT_OPPONENTS
-    }
-    costs = {
-        name: cost(
+    def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
+        # Constants of one bought machine are none of another's.
+        foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
+        return cost(
             spec,
             volume=volume,
-            convention=name,
+            convention=choices,
             context=context,
+            on=machine,
+            beside=beside,
             technology=technology,
-            book=book,
             weights=weights,
-            set={**for_costs, **for_machine},
-            effects=True,
+            book=book,
+            set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
+            effects=beside is priced[0],
         )
-        for name in (convention, _OTHER[convention])
+
+    published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
+    accelerators = {
+        other.name: hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY) for other in others
     }
-    papers_own = (spec.name, technology, weights) == (PAPER_MODEL, DEFAULT_TECHNOLOGY, "fp4")
-    board = reproduce(set=for_machine) if papers_own else None
-    read = {**used, **accelerators[hwsim.DEFAULT_GPU].assumptions, **costs[convention].assumptions}
+    costs = [costed(choices, priced[0]) for choices in sets]
+    papers = next((choices for choices in sets if choices.reading == hwsim.READINGS[0]), sets[0])
+    first = next(each for each in costs if each.conventions == papers)
+    beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
+    own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
+    board = reproduce(set=for_machine) if (spec.name, machine.name, technology, weights) == own else None
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
-    methods = [
-        *reading_methods((published, pipelined, *accelerators.values())),
-        technology_method(process_book, design.weight_format, chip),
-        *cost_methods(
-            costmodel.conventions.named(convention),
-            costs[convention].assumptions,
-            costs[convention].node,
-            costs[convention].device,
-        ),
-        levels_method(levels_of(convention), published=convention == "as-published" and book is None),
-        *override_methods({**used, **costs[convention].assumptions}),
-    ]
     return Answer(
         model=spec,
         context=context,
@@ -188,31 +231,73 @@ def answer(
         contexts=CONTEXTS,
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),
-        cost=costs[convention],
-        other_cost=costs[_OTHER[convention]],
+        cost=costs[0],
+        other_cost=costs[1],
+        more_costs=(*costs[2:], *(each for name, each in beside.items() if name != first.device)),
         scoreboard=board,
-        headline=headline(spec, context, published, pipelined, accelerators, costs, board),
-        notes=findings(spec, design, process, published, pipelined, costs),
+        headline=headline(context, published, pipelined, accelerators, costs, beside, board),
+        notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
         technology=technology,
-        methods=tuple(methods),
-        books=_books(
-            process_book,
-            tuple(accelerators),
-            {f"{name} costs": costmodel.load_book(book or each.conventions.book) for name, each in costs.items()},
+        methods=(
+            *reading_methods((published, pipelined, *accelerators.values())),
+            technology_method(process_book, design.weight_format, chip),
+            *cost_methods(sets[0], costs[0].assumptions, costs[0].node, costs[0].device),
+            levels_method(sets[0].levels, published=sets[0].published_system and book is None),
+            *override_methods({**used, **costs[0].assumptions}),
         ),
+        books=_books(machine, process_book, others, costs, book),
         overrides={name: str(value) for name, value in (set or {}).items()},
         date=date,
-        assumptions=read,
+        assumptions={**used, **_assumptions(accelerators, priced[0]), **costs[0].assumptions},
     )
 
 
-def _books(process: Book, accelerators: tuple[str, ...], costs: Mapping[str, Book]) -> tuple[BookUse, ...]:
-    """The books behind an answer, each with a digest of its constants as they are in its file."""
-    machines = {machine_name(name): load_book(name, MACHINE_BOOKS) for name in accelerators}
-    books = {"machine": hwsim.design_book(), "process": process, **machines, **costs}
-    return tuple(book_use(role, book) for role, book in books.items())
+def machines_of(on: Machine | Sequence[Machine]) -> tuple[Book, list[Book]]:
+    """Return (the hardwired machine, the others) of machines by name or book.
+
+    Where none is hardwired the paper's machine is taken, where all are the paper's GPU stands beside them.
+    Raises `InputError` for unknown machines, for two hardwired ones, and for one that is named twice.
+    """
+    given = [on] if isinstance(on, (str, Path, Book)) else list(on)
+    books = [hwsim.machine_book(machine, SIMULATORS) for machine in given]
+    names = [book.name for book in books]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"machine {twice[0]!r} is given twice: expected once")
+    hard = [book for book in books if book.kind == "hardwired"]
+    if len(hard) > 1:
+        raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
+    others = [book for book in books if book.kind != "hardwired"]
+    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
+
+
+def _conventions(convention: Convention | Sequence[Convention]) -> list[costmodel.Conventions]:
+    """Return the sets asked for, and beside one alone another."""
+    alone = isinstance(convention, (str, Path, costmodel.Conventions))
+    given: Sequence[Convention] = [convention] if alone else list(convention)  # type: ignore[list-item, arg-type]
+    sets = [costmodel.conventions.named(each) for each in given]
+    if not sets:
+        raise InputError("no convention given: expected at least one")
+    if len(sets) == 1:
+        sets.append(costmodel.conventions.named(next(name for name in _BESIDE if name != sets[0].name)))
+    names = [each.name for each in sets]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"conventions {twice[0]!r} are given twice: expected once")
+    return sets
+
+
+def _assumptions(accelerators: Mapping[str, hwsim.SimResult], bought: Book) -> dict[str, Quantity]:
+    return dict(accelerators[bought.name].assumptions) if bought.name in accelerators else {}
+
+
+def _books(
+    machine: Book, process: Book, others: Sequence[Book], costs: Sequence[CostAnswer], book: str | None
+) -> tuple[BookUse, ...]:
+    """Return the books behind an answer, each with a digest of its constants as they are in its file."""
+    uses = {"machine": machine, "process": process, **{machine_name(other.name): other for other in others}}
+    uses |= {f"{each.convention} costs": costmodel.load_book(book or each.conventions.book) for each in costs}
+    return tuple(book_use(role, used) for role, used in uses.items())
 
 
 def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> pd.DataFrame:
@@ -220,7 +305,7 @@ def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technol
     array = chip.block("HN array").area_mm2
     transistors = array * technology.logic_density_mtr_per_mm2 * 1e6
     ours = {
-        "machine": f"{run.model} on HNLPU, {run.chips} chips",
+        "machine": f"{run.model} on {machine_name(run.machine)}, {run.chips} chips",
         "area_mm2": float(run.area_mm2),
         "weights_per_mm2": float(chip.hn_weights / array),
         "transistors_per_weight": float(transistors / chip.hn_weights),

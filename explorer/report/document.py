@@ -26,8 +26,9 @@ from explorer.documents.sections import assumptions_section, methods_section, re
 from explorer.documents.tables import LEVELS, Column, Table, dotted
 from explorer.documents.theme import machine_name
 from explorer.papers.document import scoreboard_parts
+from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
-from explorer.report.fleet_sections import by_convention, conventions, conventions_used, cost, ownership, pairs, scopes
+from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, pairs, scopes
 from explorer.report.machine_sections import binds, chip, speed, time
 from hwsim.results import SimResult
 
@@ -65,38 +66,30 @@ def write_report(answer: Answer, path: str | Path) -> Path:
 
 def brief(answer: Answer) -> Section:
     """Return the answer in a few lines: how fast, large, hungry, expensive and dirty, published and believed."""
-    ours, believed = answer.published, answer.pipelined
-    comparisons = {name: costs.comparison for name, costs in by_convention(answer).items()}
-    first = comparisons.get("as-published", answer.cost.comparison)
-    second = comparisons.get("corrected", answer.cost.comparison)
+    # The published way first, whichever was asked for.
+    costs = sorted(answer.costs, key=lambda each: not each.conventions.published_system)
+    runs = [answer.published if each.conventions.reading == "as-published" else answer.pipelined for each in costs]
 
-    def spread(comparison: Any, key: str, write: Callable[[Any], str]) -> str:
-        low, nominal, high = (dotted(pair, key) for _, pair in pairs(comparison, LEVELS))
-        if comparison is not first:
-            return f"{write(nominal)} (low {write(low)}, high {write(high)})"
-        return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))
+    def spread(key: str, write: Callable[[Any], str]) -> list[str]:
+        return [_spread(each, key, write) for each in costs]
 
     rows = (
-        ("How fast", f"{plain(ours.tokens_per_s)} tokens/s", f"{plain(believed.tokens_per_s)} tokens/s"),
-        ("bound by", words(ours.bound_by), words(believed.bound_by)),
-        ("for one user", _per_user(ours), _per_user(believed)),
-        ("How large", *(f"{counted(r.chips, 'chip')}, {plain(r.area_mm2)} mm²" for r in (ours, believed))),
-        ("How hungry", *(f"{si(r.power_w, 'W')}, {si(r.energy_j_per_token, 'J')} per token" for r in (ours, believed))),
-        ("How expensive, TCO", *(spread(c, "hardwired.total_usd", money) for c in (first, second))),
-        ("matching GPUs, cost", *(spread(c, "tco_ratio", times) for c in (first, second))),
-        ("How dirty, CO₂e", *(spread(c, "hardwired_carbon.total_t", mass) for c in (first, second))),
-        ("matching GPUs, carbon", *(spread(c, "carbon_ratio", times) for c in (first, second))),
+        ("How fast", *(f"{plain(run.tokens_per_s)} tokens/s" for run in runs)),
+        ("bound by", *(words(run.bound_by) for run in runs)),
+        ("for one user", *(_per_user(run) for run in runs)),
+        ("How large", *(f"{counted(run.chips, 'chip')}, {plain(run.area_mm2)} mm²" for run in runs)),
+        ("How hungry", *(f"{si(run.power_w, 'W')}, {si(run.energy_j_per_token, 'J')} per token" for run in runs)),
+        ("How expensive, TCO", *spread("hardwired.total_usd", money)),
+        ("matching GPUs, cost", *spread("tco_ratio", times)),
+        ("How dirty, CO₂e", *spread("hardwired_carbon.total_t", mass)),
+        ("matching GPUs, carbon", *spread("carbon_ratio", times)),
     )
-    columns = (
-        Column("question", numeric=False),
-        Column("as the paper counts", numeric=False),
-        Column("pipelined, conventions corrected", numeric=False),
-    )
+    columns = (Column("question", numeric=False), *(Column(each.conventions.title, numeric=False) for each in costs))
     text = (
-        f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. The middle column "
-        "follows the paper step by step, from its optimistic to its pessimistic case; the right one overlaps what a "
-        "pipeline overlaps and counts both fleets alike, at nominal values, with every constant at its low and at its "
-        "high end in brackets."
+        f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. A column that "
+        "counts as the paper follows it step by step, from its optimistic to its pessimistic case. The corrected one "
+        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values, with every constant at its "
+        "low and at its high end in brackets."
     )
     return Section("brief", "In brief", (text, Table("The answer in brief", columns, rows, "brief")))
 
@@ -119,7 +112,7 @@ def headline(answer: Answer) -> Section:
         label = label if not unit or unit in label else f"{label} [{unit}]"
         values = ((line.values if side == "ours" else line.published).get(key) for key, side in sides)
         rows.append((label, *(plain(value, unit=line.unit) for value in values), line.evidence))
-    heads = (Column(side, group=machine_name(key)) for key, side in sides)
+    heads = (Column(side, group=_head(answer, key)) for key, side in sides)
     columns = (Column("figure", numeric=False), *heads, Column("evidence", numeric=False))
     caption = f"Headline figures at a context of {context_label(answer.context)}"
     return Section("headline", "Machines side by side", (text, Table(caption, columns, tuple(rows))))
@@ -178,6 +171,19 @@ def _sides(answer: Answer) -> list[tuple[str, str]]:
         for side, name in (("ours", "values"), ("published", "published"))
         if any(getattr(row, name).get(key) is not None for row in answer.headline)
     ]
+
+
+def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
+    """Return a figure over its levels: the nominal one with its bounds, or the two cases that the conventions have."""
+    low, nominal, high = (dotted(pair, key) for _, pair in pairs(costs.comparison, LEVELS))
+    if "nominal" in costs.conventions.levels:
+        return f"{write(nominal)} (low {write(low)}, high {write(high)})"
+    return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))
+
+
+def _head(answer: Answer, key: str) -> str:
+    """Return the name of a machine in the headline; the hardwired one alone is in the published reading."""
+    return f"{machine_name(key)}, as published" if key == answer.machine else machine_name(key)
 
 
 def _per_user(result: SimResult) -> str:

@@ -13,6 +13,8 @@ _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
 #: Share of the tracks that the paper says its wires stay below.
 _ROUTED = 0.7
 #: The process whose adders are those that synthesis gives.
+#: The conventions that notes set side by side.
+_NOTED = {"as-published", "corrected"}
 _SYNTHESISED = "n5-synthesised"
 
 
@@ -24,9 +26,15 @@ def findings(
     pipelined: hwsim.SimResult,
     costs: Mapping[str, CostAnswer],
 ) -> tuple[Note, ...]:
-    """Return the notes of the report; for the paper's own model they answer which claims hold."""
-    notes = [_pipeline(published, pipelined), _economics(costs)]
-    if spec.name == PAPER_MODEL:
+    """Return the notes of the report; for the paper's own model they answer which claims hold.
+
+    `costs` are by the name of their conventions; notes that set the published beside the corrected ones need both.
+    """
+    notes = [_pipeline(published, pipelined)]
+    if not costs.keys() >= _NOTED:
+        return tuple(notes)
+    notes.append(_economics(costs))
+    if (spec.name, published.machine) == (PAPER_MODEL, hwsim.DEFAULT_MACHINE):
         notes = [
             _reading(published),
             *notes,

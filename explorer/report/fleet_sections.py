@@ -1,21 +1,20 @@
 """Sections of a report on the fleet: what it costs to build and to own, its carbon, what each convention is worth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import costmodel
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Beside, Figure, Folded, Heading, Part, Section
 from explorer.documents.numbers import counted, money, percent, plain, times, words
 from explorer.documents.tables import Column, Table, frame_table, quantity_table, signed
+from explorer.documents.theme import machine_name
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.figures.fleet import (
     carbon_bars,
     carbon_frame,
     cost_waterfall,
-    levels_of,
     pairs,
     tco_bars,
     tco_frame,
@@ -26,7 +25,6 @@ from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from costmodel.comparison import Comparison
 
 _BILL_ROWS = (
     ("good dies per wafer", "good_dies", plain),
@@ -115,7 +113,7 @@ _STEPS = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=
 
 def cost(answer: Answer) -> Section:
     """Return what one system and the fleet cost to build."""
-    asked, other = answer.cost, answer.other_cost
+    asked = answer.cost
     text = (
         f"{counted(asked.volume, 'system')}, convention {asked.convention}. Low and high read every constant at that "
         "end of its range: the paper's optimistic and pessimistic case with its own book, otherwise bounds that nobody "
@@ -126,14 +124,14 @@ def cost(answer: Answer) -> Section:
         Beside(_waterfalls(asked)),
         Beside((bill_table(asked), inputs_table(asked.inputs))),
         *(Aside(f"{note[:1].upper()}{note[1:]}.") for note in asked.notes or ()),
-        Folded(f"The same by convention {other.convention}", (bill_table(other),)),
+        *(Folded(f"The same by convention {other.convention}", (bill_table(other),)) for other in answer.costs[1:]),
     ]
     return Section("cost", "Cost", tuple(parts), short=False)
 
 
 def ownership(answer: Answer) -> Section:
     """Return what both fleets cost over their life, and what they emit."""
-    asked, other = answer.cost, answer.other_cost
+    asked = answer.cost
     comparison, levels = asked.comparison, asked.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
     tco = frame_table("Total cost of ownership", tco_frame(comparison, levels), _TCO_COLUMNS, formats)
@@ -144,12 +142,16 @@ def ownership(answer: Answer) -> Section:
             "carbon", partial(carbon_bars, comparison, levels), "Carbon of both fleets by scope, log axis", carbon, 4
         ),
     )
-    parts = (
+    parts: tuple[Part, ...] = (
         f"The hardwired fleet beside {plain(comparison.gpus)} GPUs that generate as many tokens.",
         Beside(figures),
         tco_table(asked),
-        ratio_table({name: costs.comparison for name, costs in by_convention(answer).items()}),
-        Folded(f"The same by convention {other.convention}", (tco_table(other),)),
+        ratio_table((*answer.costs, *answer.costs_beside)),
+        *(Folded(f"The same by convention {other.convention}", (tco_table(other),)) for other in answer.costs[1:]),
+        *(
+            Folded(f"The same beside {machine_name(other.device)}, convention {other.convention}", (tco_table(other),))
+            for other in answer.costs_beside
+        ),
     )
     return Section("ownership", "Ownership and carbon", parts, short=False)
 
@@ -178,12 +180,12 @@ def conventions(answer: Answer) -> Section:
 
 def by_convention(answer: Answer) -> dict[str, CostAnswer]:
     """Return the costs by convention, the one asked for first."""
-    return {costs.convention: costs for costs in (answer.cost, answer.other_cost)}
+    return {costs.convention: costs for costs in answer.costs}
 
 
 def conventions_used(answer: Answer) -> Table:
     """Return every choice of the conventions that the report shows."""
-    return conventions_table(*(costmodel.conventions.named(name) for name in by_convention(answer)))
+    return conventions_table(*(costs.conventions for costs in answer.costs))
 
 
 def bill_table(costs: CostAnswer) -> Table:
@@ -210,12 +212,13 @@ def tco_table(costs: CostAnswer) -> Table:
     return quantity_table(f"Cost of both fleets over their life, {costs.convention}", _TCO_ROWS, fleets, head="item")
 
 
-def ratio_table(comparisons: Mapping[str, "Comparison"]) -> Table:
+def ratio_table(costs: Sequence[CostAnswer]) -> Table:
     """Return how many times the GPU fleet's cost and carbon the hardwired fleet's are, by convention and level."""
+    devices = dict.fromkeys(each.device for each in costs)
     cases = {
-        Column(level, group=name): pair
-        for name, comparison in comparisons.items()
-        for level, pair in pairs(comparison, levels_of(name))
+        Column(level, group=each.convention + (f", {machine_name(each.device)}" if len(devices) > 1 else "")): pair
+        for each in costs
+        for level, pair in pairs(each.comparison, each.conventions.levels)
     }
     return quantity_table("GPU fleet over hardwired fleet", _RATIO_ROWS, cases, head="of")
 

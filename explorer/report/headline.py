@@ -1,11 +1,10 @@
 """The headline of an answer: machines side by side, ours and published."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import hwsim
-import models
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
 from hwbase import Record
@@ -27,27 +26,45 @@ class HeadlineRow(Record):
 
 
 def headline(
-    spec: models.LLMSpec,
     context: int,
     published: hwsim.SimResult,
     pipelined: hwsim.SimResult,
     accelerators: Mapping[str, hwsim.SimResult],
-    costs: Mapping[str, CostAnswer],
+    costs: Sequence[CostAnswer],
+    beside: Mapping[str, CostAnswer],
     board: Scoreboard | None,
 ) -> tuple[HeadlineRow, ...]:
-    """Return the machines side by side; published figures only for the paper's own model and context."""
+    """Return the machines side by side; published figures only for the paper's own machine, model and context.
+
+    Parameters
+    ----------
+    context : int
+        Positions of a sequence.
+    published, pipelined : SimResult
+        The hardwired machine in both readings.
+    accelerators : mapping of str to SimResult
+        The other machines, by name.
+    costs : sequence of CostAnswer
+        The hardwired fleet by the conventions shown.
+    beside : mapping of str to CostAnswer
+        The fleet of each bought machine, by the published conventions.
+    board : Scoreboard, optional
+        The published figures.
+    """
+    machine = published.machine
     paper: dict[str, float | None] = {}
     if board is not None and context == PAPER_CONTEXT:
         paper = {row.id: row.paper for row in board.rows}
-    runs = {"hnlpu": published, "hnlpu-pipelined": pipelined, "h100": accelerators["h100"]}
+    runs = {machine: published, f"{machine}-pipelined": pipelined} | dict(accelerators)
+    named = (machine, *accelerators)
 
     def line(what: str, unit: str, get: Any, key: str, evidence: str) -> HeadlineRow:
-        ids = {"hnlpu": f"t2-hnlpu-{key}", "h100": f"t2-h100-{key}", "wse3": f"t2-wse3-{key}"}
         return HeadlineRow(
             what,
             unit,
-            {name: float(get(run)) for name, run in runs.items()} | {"wse3": None},
-            {name: paper.get(row_id) for name, row_id in ids.items()},
+            # The closed form of a wafer says little; its published record stands alone.
+            {name: None if run.kind == "wafer" else float(get(run)) for name, run in runs.items()},
+            {name: paper.get(f"t2-{name}-{key}") for name in named},
             evidence,
         )
 
@@ -60,26 +77,34 @@ def headline(
         line("tokens per kilojoule", "token/kJ", lambda r: r.tokens_per_kj, "energy", "predicted"),
         line("tokens/s per mm2", "token/s/mm2", lambda r: r.tokens_per_s_mm2, "density", "predicted"),
     ]
-    return (*rows, *_fleet_rows(costs, paper))
+    return (*rows, *_fleet_rows(machine, accelerators, costs, beside, paper))
 
 
-def _fleet_rows(costs: Mapping[str, CostAnswer], paper: Mapping[str, float | None]) -> list[HeadlineRow]:
-    """Fleet lines: as published (optimistic level) beside corrected (nominal), and the GPUs of the published case."""
-    first, second = costs["as-published"].comparison.low, costs["corrected"].comparison.nominal
-    volume = costs["as-published"].volume
+def _fleet_rows(
+    machine: str,
+    accelerators: Mapping[str, hwsim.SimResult],
+    costs: Sequence[CostAnswer],
+    beside: Mapping[str, CostAnswer],
+    paper: Mapping[str, float | None],
+) -> list[HeadlineRow]:
+    """Return the fleets at the headline's level of each set of conventions, and the bought fleets of the first set."""
+    by_reading = {each.conventions.reading: each for each in reversed(costs)}
+    first, second = (by_reading.get(reading, costs[0]).pair for reading in hwsim.READINGS)
+    volume = costs[0].volume
     volume_name = {1: "low", 50: "high"}.get(volume, "")
 
     def line(what: str, unit: str, hardwired_get: Any, gpu_get: Any, keys: tuple[str, str]) -> HeadlineRow:
+        ours: dict[str, float | None] = {
+            machine: float(hardwired_get(first)),
+            f"{machine}-pipelined": float(hardwired_get(second)),
+        }
+        bought = {name: float(gpu_get(beside[name].pair)) if name in beside else None for name in accelerators}
+        published = {name: paper.get(keys[1].format(name)) for name in accelerators}
         return HeadlineRow(
             f"{what}, {volume} system{'s' if volume > 1 else ''}",
             unit,
-            {
-                "hnlpu": float(hardwired_get(first)),
-                "hnlpu-pipelined": float(hardwired_get(second)),
-                "h100": float(gpu_get(first)),
-                "wse3": None,
-            },
-            {"hnlpu": paper.get(keys[0]), "h100": paper.get(keys[1]), "wse3": None},
+            ours | bought,
+            {machine: paper.get(keys[0].format(machine))} | published,
             "predicted",
         )
 
@@ -89,14 +114,14 @@ def _fleet_rows(costs: Mapping[str, CostAnswer], paper: Mapping[str, float | Non
             "MUSD",
             lambda p: p.hardwired.capex_usd / _MILLION,
             lambda p: p.gpu.capex_usd / _MILLION,
-            (f"t3-capex-hnlpu-{volume_name}-low", f"t3-capex-h100-{volume_name}"),
+            (f"t3-capex-{{}}-{volume_name}-low", f"t3-capex-{{}}-{volume_name}"),
         ),
         line(
             "TCO with re-spins",
             "MUSD",
             lambda p: p.hardwired.total_usd / _MILLION,
             lambda p: p.gpu.total_usd / _MILLION,
-            (f"t3-tco-dynamic-hnlpu-{volume_name}-low", f"t3-tco-static-h100-{volume_name}"),
+            (f"t3-tco-dynamic-{{}}-{volume_name}-low", f"t3-tco-static-{{}}-{volume_name}"),
         ),
         line(
             "dollars per million tokens",
@@ -110,6 +135,6 @@ def _fleet_rows(costs: Mapping[str, CostAnswer], paper: Mapping[str, float | Non
             "tCO2e",
             lambda p: p.hardwired_carbon.total_t,
             lambda p: p.gpu_carbon.total_t,
-            (f"t3-tco2e-hnlpu-{volume_name}-dynamic", f"t3-tco2e-h100-{volume_name}"),
+            (f"t3-tco2e-{{}}-{volume_name}-dynamic", f"t3-tco2e-{{}}-{volume_name}"),
         ),
     ]

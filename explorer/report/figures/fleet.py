@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-import costmodel
 from explorer.documents.numbers import counted, mass, money, scalar, times
 from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
     from costmodel.bill import Bill
     from costmodel.comparison import Comparison, Pair
     from costmodel.ownership import Tco
-
-
-def levels_of(convention: str) -> tuple[str, ...]:
-    """Return the levels that a set of conventions shows."""
-    return costmodel.conventions.named(convention).levels
 
 
 def pairs(comparison: "Comparison", levels: Sequence[str]) -> list[tuple[str, "Pair"]]:

@@ -10,13 +10,12 @@ from explorer.documents.numbers import context_label, percent, plain, scalar, si
 from explorer.documents.theme import (
     DARK_TEXT,
     GREY,
-    MACHINE_STYLE,
-    OTHER_STYLE,
     PART_STYLE,
     RED,
     figure,
     fill,
     machine_name,
+    machine_style,
     text,
 )
 
@@ -88,7 +87,7 @@ def speed_over_context(
 def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
     import plotly.graph_objects as go
 
-    colour, symbol, dash = MACHINE_STYLE[key]
+    colour, symbol, dash = machine_style(key)
     return go.Scatter(
         x=contexts,
         y=speed,
@@ -105,7 +104,7 @@ def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) 
     """A horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
     import plotly.graph_objects as go
 
-    colour, symbol, dash = MACHINE_STYLE.get(key, OTHER_STYLE)
+    colour, symbol, dash = machine_style(key)
     ends = [float(contexts.min()), float(contexts.max())]
     return go.Scatter(
         x=ends,
