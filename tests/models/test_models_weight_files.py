@@ -71,7 +71,7 @@ def test_gguf_with_biases(tmp_path) -> None:
 
 
 def test_gguf_refused(tmp_path) -> None:
-    with pytest.raises(InputError, match="general.architecture"):
+    with pytest.raises(InputError, match=r"general\.architecture"):
         models.load(gguf(tmp_path / "a.gguf", architecture="quen3"))
     whole = gguf(tmp_path / "b.gguf").read_bytes()
     for length in (0, 3, 20, 100, len(whole) - 3):
