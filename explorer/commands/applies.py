@@ -18,10 +18,11 @@ class Rule(NamedTuple):
     when: str
 
 
-def _kind(values: Values) -> str:
+def _kinds(values: Values) -> set[str]:
+    from explorer.commands.arguments import names_of
     from hwsim.machine_books import machine_book
 
-    return machine_book(values.get("book") or values["on"]).kind
+    return {machine_book(each).kind for each in ([values["book"]] if values.get("book") else names_of(values["on"]))}
 
 
 def _closed_form(values: Values) -> bool:
@@ -33,11 +34,11 @@ def _by_events(values: Values) -> bool:
 
 
 def _hardwired(values: Values) -> bool:
-    return _kind(values) == "hardwired"
+    return "hardwired" in _kinds(values)
 
 
 def _gpu(values: Values) -> bool:
-    return _kind(values) == "gpu"
+    return "gpu" in _kinds(values)
 
 
 def _given(name: str) -> Callable[[Values], bool]:

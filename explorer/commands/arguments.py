@@ -32,7 +32,9 @@ Volume = Annotated[str, typer.Option("--volume", help="Systems built.", rich_hel
 Convention = Annotated[
     str,
     typer.Option(
-        "--convention", help="as-published, corrected, or a TOML file of conventions.", rich_help_panel=PRICES
+        "--convention",
+        help="as-published, corrected, or a TOML file of conventions; a report takes several, a,b.",
+        rich_help_panel=PRICES,
     ),
 ]
 Set = Annotated[
@@ -67,6 +69,14 @@ def need_count(name: str, text: str) -> int:
     if value is None:
         raise InputError(f"{name} is missing: expected a whole number")
     return value
+
+
+def names_of(text: str) -> list[str]:
+    """Return the machines of `--on`, written a,b,c; raises `InputError` for a gap, and for one named twice."""
+    names = [part.strip() for part in text.split(",")]
+    if "" in names or len({name.lower() for name in names}) < len(names):
+        raise InputError(f"--on {text[:200]!r}: expected machines such as hnlpu,h100, each once")
+    return names
 
 
 def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import Context, Convention, CostBook, Set, Volume, Weights, need_count, parse_overrides
+import hwsim
+from explorer.commands.arguments import (
+    Context,
+    Convention,
+    CostBook,
+    Set,
+    Volume,
+    Weights,
+    names_of,
+    need_count,
+    parse_overrides,
+)
 from explorer.commands.output import AsJson, emit, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
@@ -29,6 +40,10 @@ def report_command(
     out: Annotated[
         str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
     ] = "report.html",
+    on: Annotated[
+        str,
+        typer.Option("--on", help="A hardwired machine and those beside it, a,b,c, of `hwsim machines` or book files."),
+    ] = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS)),
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
@@ -50,9 +65,10 @@ def report_command(
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
         return
     shared: dict[str, Any] = {
+        "on": names_of(on),
         "context": need_count("context", context),
         "volume": need_count("volume", volume),
-        "convention": convention,
+        "convention": [part.strip() for part in convention.split(",")],
         "weights": weights,
         "set": parse_overrides(settings),
         "book": book,

@@ -15,13 +15,14 @@ from explorer.commands.arguments import (
     Set,
     Technology,
     Weights,
+    names_of,
     need_count,
     parse_count,
     parse_overrides,
 )
-from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, Out, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
-from explorer.documents.simulation import simulation_document
+from explorer.documents.simulation import simulation_document, simulations_document
 from explorer.documents.terminal import show
 from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
@@ -72,10 +73,27 @@ _RECORDED_S = 40e-6
 INTERRUPTED = 130
 
 
+#: Options of each kind of machine, which the others on a list of machines do without.
+_OF_KIND = {"hardwired": ("reading", "sliding_window", "weights", "technology"), "gpu": ("gpus", "engine")}
+
+
+def _taken_by(machine: str, options: dict[str, Any], machines: list[str]) -> dict[str, Any]:
+    """Return the options that a machine takes; one alone gets all, and refuses what it does not take."""
+    if len(machines) == 1:
+        return options
+    kind = hwsim.machine_book(machine).kind
+    others = {name for of, names in _OF_KIND.items() if of != kind for name in names}
+    return {name: value for name, value in options.items() if name not in others}
+
+
 def simulate_command(
     model: Model,
     on: Annotated[
-        str, typer.Option("--on", help="A machine of `hwsim machines`, or the book (TOML) of one.")
+        str,
+        typer.Option(
+            "--on",
+            help="A machine of `hwsim machines`, or the book (TOML) of one; several, a,b,c, side by side.",
+        ),
     ] = hwsim.DEFAULT_MACHINE,
     context: Context = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
@@ -140,26 +158,32 @@ def simulate_command(
     if events is None:
         if traffic is not None or rate is not None or users is not None:
             raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
-        result = hwsim.simulate(
-            model,
-            on,
-            context=need_count("context", context),
-            batch=parse_count("batch", batch),
-            prompt=parse_count("prompt", prompt),
-            gpus=parse_count("gpus", gpus),
-            engine=engine,
-            reading=reading,
-            sliding_window=window,
-            weights=weights,
-            technology=technology,
-            book=book,
-            set=overrides,
-        )
-        if as_json or out:
-            emit(result, out)
+        machines_named = names_of(on)
+        if len(machines_named) > 1 and book is not None:
+            raise InputError("--book is the book of one machine: expected --on with one, or the books' paths in --on")
+        options: dict[str, Any] = {
+            "context": need_count("context", context),
+            "batch": parse_count("batch", batch),
+            "prompt": parse_count("prompt", prompt),
+            "gpus": parse_count("gpus", gpus),
+            "engine": engine,
+            "reading": reading,
+            "sliding_window": window,
+            "weights": weights,
+            "technology": technology,
+            "book": book,
+            "set": overrides,
+        }
+        results = [hwsim.simulate(model, name, **_taken_by(name, options, machines_named)) for name in machines_named]
+        if len(results) > 1:
+            deliver(simulations_document(results, made_by()), out, as_json)
+        elif as_json or out:
+            emit(results[0], out)
         else:
-            show(Console(), simulation_document(result, made_by()))
+            show(Console(), simulation_document(results[0], made_by()))
         return
+    if len(names_of(on)) > 1:
+        raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)
     # Before the simulation, which may take long.

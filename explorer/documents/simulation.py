@@ -1,10 +1,11 @@
 """The document of one simulation in closed form: its figures, where a token's time goes, and its checks."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import hwsim
-from explorer.documents.document import Document, Section, sections
-from explorer.documents.numbers import context_label, percent, plain, si, with_unit, words
+from explorer.documents.document import Document, Heading, Section, sections
+from explorer.documents.numbers import context_label, listed, percent, plain, si, with_unit, words
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
 from explorer.documents.theme import machine_name
@@ -42,6 +43,30 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
         ),
         data=result.to_dict,
         frame=result.to_frame,
+    )
+
+
+def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Document:
+    """Return simulations of one model on several machines, a column a machine."""
+    names = [machine_name(result.machine) for result in results]
+    figures = quantity_table("Figures", _LINES, dict(zip(names, results, strict=True)))
+    notes = tuple(f"{name}: {note}" for name, result in zip(names, results, strict=True) for note in _notes(result))
+    checks = tuple(
+        part
+        for name, result in zip(names, results, strict=True)
+        if result.checks
+        for part in (Heading(name), _checks(result))
+    )
+    return Document(
+        f"{results[0].model} on {listed(names)}",
+        f"At a context of {context_label(results[0].context)}.",
+        sections(
+            Section("figures", "Figures", (figures, *notes)),
+            Section("checks", "What bears the load", checks) if checks else None,
+            assumptions_section({name: result.assumptions for name, result in zip(names, results, strict=True)}),
+            reproduce_section(command),
+        ),
+        data=lambda: {"rows": [result.to_dict() for result in results]},
     )
 
 
