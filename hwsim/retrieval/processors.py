@@ -47,8 +47,6 @@ class Gpu(Record):
 
     name: str
     memory_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
-    memory_efficiency: Number = sourced("1", above=0.0, high=1.0)
-    compute_efficiency: Number = sourced("1", above=0.0, high=1.0)
     memory_bytes: Number = sourced("B", above=0.0, high=1e18)
     area_mm2: Number = sourced("mm**2", above=0.0, high=1e6)
     power_w: Number = sourced("W", above=0.0, high=1e9)
@@ -60,6 +58,8 @@ class GpuScan(Record):
 
     popcount_bits_per_s: Number = sourced("1/s", above=0.0, high=1e20)
     int8_ops_per_s: Number = sourced("1/s", above=0.0, high=1e20)
+    memory_efficiency: Number = sourced("1", above=0.0, high=1.0)
+    compute_efficiency: Number = sourced("1", above=0.0, high=1.0)
     random_efficiency: Number = sourced("1", above=0.0, high=1.0)
     access_bytes: Number = sourced("B", low=1.0, high=1e9)
     memory_share: Number = sourced("1", above=0.0, high=1.0)
@@ -122,12 +122,12 @@ def gpu_device(gpu: Gpu, scan: GpuScan, index: ScanIndex) -> ScanDevice:
     products = scan.int8_ops_per_s / (2.0 * index.dims)
     return ScanDevice(
         name=gpu.name,
-        stream_bytes_per_s=gpu.memory_bandwidth_bytes_per_s * gpu.memory_efficiency,
+        stream_bytes_per_s=gpu.memory_bandwidth_bytes_per_s * scan.memory_efficiency,
         random_bytes_per_s=gpu.memory_bandwidth_bytes_per_s * scan.random_efficiency,
         access_bytes=scan.access_bytes,
         memory_bytes=gpu.memory_bytes * scan.memory_share,
         slots=scan.slots,
-        comparisons_per_s=np.maximum(counts, products) * gpu.compute_efficiency,
+        comparisons_per_s=np.maximum(counts, products) * scan.compute_efficiency,
         heaps=1,
         slices=scan.multiprocessors,
         insert_s=scan.insert_s,
