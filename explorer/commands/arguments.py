@@ -28,6 +28,14 @@ OwnReading = Annotated[
         "--reading", help="as-published or pipelined; the convention's unless given.", rich_help_panel=MACHINE
     ),
 ]
+Machines = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one and those beside it.",
+        rich_help_panel=MACHINE,
+    ),
+]
 Volume = Annotated[str, typer.Option("--volume", help="Systems built.", rich_help_panel=PRICES)]
 Convention = Annotated[
     str,
@@ -59,6 +67,14 @@ ProcessBook = Annotated[
         "--book", help="A technology book (TOML) of your own, in place of --technology.", rich_help_panel=CONSTANTS
     ),
 ]
+
+
+def split_names(text: str, option: str = "--on") -> list[str]:
+    """Return the names of a comma-separated list; raises `InputError` for none, and for an empty one."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"{option} {text!r}: expected names, separated by commas")
+    return names
 
 
 def need_count(name: str, text: str) -> int:

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import Context, Convention, CostBook, Set, Volume, Weights, need_count, parse_overrides
+from explorer.commands.arguments import (
+    Context,
+    Convention,
+    CostBook,
+    Machines,
+    Set,
+    Volume,
+    Weights,
+    need_count,
+    parse_overrides,
+    split_names,
+)
 from explorer.commands.output import AsJson, emit, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
@@ -15,6 +26,7 @@ from explorer.documents.files import check_report_name, write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
 from explorer.report.document import report_document
+from hwsim.machine_books import DEFAULT_MACHINE, DEFAULT_OPPONENTS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -29,6 +41,7 @@ def report_command(
     out: Annotated[
         str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
     ] = "report.html",
+    on: Machines = ",".join((DEFAULT_MACHINE, *DEFAULT_OPPONENTS)),
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
@@ -52,7 +65,8 @@ def report_command(
     shared: dict[str, Any] = {
         "context": need_count("context", context),
         "volume": need_count("volume", volume),
-        "convention": convention,
+        "on": split_names(on),
+        "convention": split_names(convention, "--convention"),
         "weights": weights,
         "set": parse_overrides(settings),
         "book": book,

@@ -19,8 +19,9 @@ from explorer.commands.arguments import (
     need_count,
     parse_count,
     parse_overrides,
+    split_names,
 )
-from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, Out, check_out, emit, emit_rows, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
 from explorer.serving.document import serving_document
@@ -75,7 +76,10 @@ INTERRUPTED = 130
 def simulate_command(
     model: Model,
     on: Annotated[
-        str, typer.Option("--on", help="A machine of `hwsim machines`, or the book (TOML) of one.")
+        str,
+        typer.Option(
+            "--on", help="A machine of `hwsim machines`, or the book (TOML) of one; several, comma-separated."
+        ),
     ] = hwsim.DEFAULT_MACHINE,
     context: Context = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
@@ -136,29 +140,36 @@ def simulate_command(
     out: Out = None,
 ) -> None:
     """Speed, latency, energy, size and what binds; with --events what users feel under traffic (--out: a folder)."""
-    overrides = parse_overrides(settings)
+    overrides, named = parse_overrides(settings), split_names(on)
+    if len(named) > 1 and (events is not None or book is not None):
+        raise InputError(f"--on {on}: expected one machine with --events or --book")
     if events is None:
         if traffic is not None or rate is not None or users is not None:
             raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
-        result = hwsim.simulate(
-            model,
-            on,
-            context=need_count("context", context),
-            batch=parse_count("batch", batch),
-            prompt=parse_count("prompt", prompt),
-            gpus=parse_count("gpus", gpus),
-            engine=engine,
-            reading=reading,
-            sliding_window=window,
-            weights=weights,
-            technology=technology,
-            book=book,
-            set=overrides,
-        )
+        results = [
+            hwsim.simulate(
+                model,
+                each,
+                context=need_count("context", context),
+                batch=parse_count("batch", batch),
+                prompt=parse_count("prompt", prompt),
+                gpus=parse_count("gpus", gpus),
+                engine=engine,
+                reading=reading,
+                sliding_window=window,
+                weights=weights,
+                technology=technology,
+                book=book,
+                set=overrides,
+            )
+            for each in named
+        ]
         if as_json or out:
-            emit(result, out)
+            emit_rows(results, out)
+        elif len(results) == 1:
+            terminal.show_simulation(Console(), results[0])
         else:
-            terminal.show_simulation(Console(), result)
+            terminal.show_simulations(Console(), results)
         return
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)

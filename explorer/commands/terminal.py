@@ -1,5 +1,6 @@
 """Results on a terminal: tables in colour, never the only carrier of meaning."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,9 @@ def show_summary(console: Console, board: Scoreboard) -> None:
     )
 
 
-def show_simulation(console: Console, result: hwsim.SimResult) -> None:
-    """Print one simulation: the figures, where the time goes, and the checks."""
-    table = Table(title=f"{result.model} on {result.machine.upper()}, {result.reading}, {result.context:,} positions")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("unit")
-    rows = (
+def _figures(result: hwsim.SimResult) -> tuple[tuple[str, Any, str], ...]:
+    """Return (name, value, unit) of the figures of a simulation."""
+    return (
         ("tokens/s", result.tokens_per_s, "token/s"),
         ("tokens/s for one user", result.tokens_per_s_per_user, "token/s"),
         ("latency per token", result.latency_s * 1e6, "us"),
@@ -98,7 +95,17 @@ def show_simulation(console: Console, result: hwsim.SimResult) -> None:
         ("energy", result.energy_j_per_token * 1e3, "mJ/token"),
         ("KV cache", result.kv_bytes_per_sequence / 1e6, "MB/sequence"),
     )
-    for name, value, unit in rows:
+
+
+def show_simulation(console: Console, result: hwsim.SimResult) -> None:
+    """Print one simulation: the figures, where the time goes, and the checks."""
+    table = Table(
+        title=f"{result.model} on {result.label or result.machine}, {result.reading}, {result.context:,} positions"
+    )
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    for name, value, unit in _figures(result):
         table.add_row(name, figure(float(value)), unit)
     table.add_row("bound by", str(result.bound_by), "")
     for part, share in result.breakdown.items():
@@ -111,6 +118,21 @@ def show_simulation(console: Console, result: hwsim.SimResult) -> None:
         console.print(mark)
     for note in result.notes:
         console.print(f"note: {note}", highlight=False)
+
+
+def show_simulations(console: Console, results: Sequence[hwsim.SimResult]) -> None:
+    """Print several machines side by side: the figures, and which checks fail."""
+    table = Table(title=f"{results[0].model}, {results[0].context:,} positions")
+    table.add_column("figure")
+    for result in results:
+        table.add_column(result.label, justify="right")
+    table.add_column("unit")
+    for place, (name, _, unit) in enumerate(_figures(results[0])):
+        table.add_row(name, *(figure(float(_figures(result)[place][1])) for result in results), unit)
+    table.add_row("bound by", *(str(result.bound_by) for result in results), "")
+    failing = (", ".join(check.name for check in result.checks if not check.ok) or "none" for result in results)
+    table.add_row("failing checks", *failing, "")
+    console.print(table)
 
 
 def show_cost(console: Console, found: CostAnswer) -> None:

@@ -120,7 +120,7 @@ def test_the_brief_prints_costs_as_costs_and_carbon_as_carbon(answer, pairs):
 
 def test_the_table_of_ratios_is_what_both_sides_give(answer):
     costs = {name: each.comparison for name, each in by_convention(answer).items()}
-    table = ratio_table(costs)
+    table = ratio_table(answer.costs)
     rows = cells(table)
     for place, column in enumerate(table.columns[1:]):
         pair = dict(costs[column.group].levels())[column.label]
