@@ -29,6 +29,9 @@ from explorer.report.document import report_document
 from hwsim.machine_books import DEFAULT_MACHINE, DEFAULT_OPPONENTS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
+#: The machines of the paper.
+_ON = ",".join((DEFAULT_MACHINE, *DEFAULT_OPPONENTS))
+
 
 def report_command(
     model: Annotated[
@@ -41,7 +44,7 @@ def report_command(
     out: Annotated[
         str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
     ] = "report.html",
-    on: Machines = ",".join((DEFAULT_MACHINE, *DEFAULT_OPPONENTS)),
+    on: Machines = _ON,
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",

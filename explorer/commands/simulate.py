@@ -77,9 +77,7 @@ def simulate_command(
     model: Model,
     on: Annotated[
         str,
-        typer.Option(
-            "--on", help="A machine of `hwsim machines`, or the book (TOML) of one; several, comma-separated."
-        ),
+        typer.Option("--on", help="Machine of `hwsim machines`, or its book (TOML); several, comma-separated."),
     ] = hwsim.DEFAULT_MACHINE,
     context: Context = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
