@@ -19,10 +19,10 @@ class Rule(NamedTuple):
 
 
 def _kinds(values: Values) -> set[str]:
-    from explorer.commands.arguments import names_of
+    from explorer.commands.arguments import split_names
     from hwsim.machine_books import machine_book
 
-    return {machine_book(each).kind for each in ([values["book"]] if values.get("book") else names_of(values["on"]))}
+    return {machine_book(each).kind for each in ([values["book"]] if values.get("book") else split_names(values["on"]))}
 
 
 def _closed_form(values: Values) -> bool:

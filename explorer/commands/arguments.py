@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hwbase import InputError
+from hwbase.errors import shown
 from hwbase.values import read_count as parse_count
 
 if TYPE_CHECKING:
@@ -26,6 +27,14 @@ OwnReading = Annotated[
     str | None,
     typer.Option(
         "--reading", help="as-published or pipelined; the convention's unless given.", rich_help_panel=MACHINE
+    ),
+]
+Machines = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one and those beside it.",
+        rich_help_panel=MACHINE,
     ),
 ]
 Volume = Annotated[str, typer.Option("--volume", help="Systems built.", rich_help_panel=PRICES)]
@@ -63,20 +72,20 @@ ProcessBook = Annotated[
 ]
 
 
+def split_names(text: str, option: str = "--on") -> list[str]:
+    """Return the names of a comma-separated list; raises `InputError` for an empty one, and for one given twice."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len({name.lower() for name in names}) < len(names):
+        raise InputError(f"{option} {shown(text)}: expected names separated by commas, each once")
+    return names
+
+
 def need_count(name: str, text: str) -> int:
     """Return what `parse_count` makes of `text`, which must be there; raises `InputError`."""
     value = parse_count(name, text)
     if value is None:
         raise InputError(f"{name} is missing: expected a whole number")
     return value
-
-
-def names_of(text: str) -> list[str]:
-    """Return the machines of `--on`, written a,b,c; raises `InputError` for a gap, and for one named twice."""
-    names = [part.strip() for part in text.split(",")]
-    if "" in names or len({name.lower() for name in names}) < len(names):
-        raise InputError(f"--on {text[:200]!r}: expected machines such as hnlpu,h100, each once")
-    return names
 
 
 def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import Convention, CostBook, Model, Set, parse_count, parse_overrides
+from explorer.commands.arguments import (
+    Convention,
+    CostBook,
+    Machines,
+    Model,
+    Set,
+    parse_count,
+    parse_overrides,
+    split_names,
+)
 from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
@@ -15,6 +24,7 @@ from explorer.serving.traffic import LONGEST
 from hwbase import InputError
 from hwsim.events.fleet import Target
 from hwsim.events.traffic import read_trace
+from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 
 
 def compare_serving_command(
@@ -42,6 +52,7 @@ def compare_serving_command(
     built: Annotated[
         str, typer.Option("--built", help="Systems over which masks and design are spread, comma-separated.")
     ] = ",".join(map(str, VOLUMES)),
+    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
     convention: Convention = "corrected",
     gpu_settings: Annotated[
         list[str] | None, typer.Option("--gpu-set", help="Override a constant of the GPU: key=value.")
@@ -54,7 +65,7 @@ def compare_serving_command(
         typer.Option("--out", help="Write a document (.html, .md, .csv, .parquet, .json), or a folder of them."),
     ] = None,
 ) -> None:
-    """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on H100s."""
+    """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on fleets of GPUs."""
     check_out(out)
     target = Target(percentile, first_s, between_s)
     sent = read_trace(traffic, longest=LONGEST)
@@ -63,6 +74,7 @@ def compare_serving_command(
         found = serve_comparison(
             sent,
             model,
+            on=split_names(on),
             target=target,
             loads=(None, *(load or ())),
             gpus_together=_counts("gpus", gpus),

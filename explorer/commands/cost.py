@@ -7,6 +7,7 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    Machines,
     Model,
     OwnReading,
     Set,
@@ -15,15 +16,20 @@ from explorer.commands.arguments import (
     Weights,
     need_count,
     parse_overrides,
+    split_names,
 )
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, Out, emit_rows
 from explorer.pricing.economics import PAPER_MODEL, cost
+from explorer.pricing.prices import machines_of
+from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
+from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
 def cost_command(
     model: Model = PAPER_MODEL,
     volume: Volume = "1",
+    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
     convention: Convention = "as-published",
     context: Context = "2048",
     technology: Technology = DEFAULT_TECHNOLOGY,
@@ -35,19 +41,27 @@ def cost_command(
     out: Out = None,
 ) -> None:
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
-    answer = cost(
-        model,
-        volume=need_count("volume", volume),
-        convention=convention,
-        context=need_count("context", context),
-        technology=technology,
-        weights=weights,
-        reading=reading,
-        book=book,
-        set=parse_overrides(settings),
-        effects=True,
-    )
+    machine, others = machines_of(split_names(on), SIMULATORS)
+    answers = [
+        cost(
+            model,
+            volume=need_count("volume", volume),
+            convention=each,
+            context=need_count("context", context),
+            on=machine,
+            beside=other,
+            technology=technology,
+            weights=weights,
+            reading=reading,
+            book=book,
+            set=parse_overrides(settings),
+            effects=True,
+        )
+        for other in others
+        for each in split_names(convention, "--convention")
+    ]
     if as_json or out:
-        emit(answer, out)
-    else:
+        emit_rows(answers, out)
+        return
+    for answer in answers:
         terminal.show_cost(Console(), answer)

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +40,21 @@ def emit(value: Record | Any, out: str | None = None) -> None:
         sys.stdout.write(json_text(data))
     else:
         write_text(json_text(data), out)
+
+
+def emit_rows(values: Sequence[Record], out: str | None = None) -> None:
+    """Print or write several results as `emit` does one: under "rows" in JSON, one after the other in CSV.
+
+    One alone is as `emit` has it. Raises `InputError` if `out` cannot be written.
+    """
+    if len(values) == 1:
+        emit(values[0], out)
+    elif out is not None and out.lower().endswith(".csv"):
+        import pandas as pd
+
+        write_text(pd.concat([value.to_frame() for value in values]).to_csv(index=False), out)
+    else:
+        emit({"rows": [value.to_dict() for value in values]}, out)
 
 
 def made_by() -> str:

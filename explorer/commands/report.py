@@ -12,12 +12,13 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    Machines,
     Set,
     Volume,
     Weights,
-    names_of,
     need_count,
     parse_overrides,
+    split_names,
 )
 from explorer.commands.output import AsJson, emit, made_by
 from explorer.documents import rows, terminal
@@ -27,6 +28,9 @@ from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
 from explorer.report.document import report_document
 from hwsim.technology import DEFAULT_TECHNOLOGY
+
+#: The paper's machine and those that it is compared with.
+_ON = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS))
 
 
 def report_command(
@@ -40,10 +44,7 @@ def report_command(
     out: Annotated[
         str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
     ] = "report.html",
-    on: Annotated[
-        str,
-        typer.Option("--on", help="A hardwired machine and those beside it, a,b,c, of `hwsim machines` or book files."),
-    ] = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS)),
+    on: Machines = _ON,
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
@@ -65,10 +66,10 @@ def report_command(
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
         return
     shared: dict[str, Any] = {
-        "on": names_of(on),
+        "on": split_names(on),
         "context": need_count("context", context),
         "volume": need_count("volume", volume),
-        "convention": [part.strip() for part in convention.split(",")],
+        "convention": split_names(convention, "--convention"),
         "weights": weights,
         "set": parse_overrides(settings),
         "book": book,

@@ -15,10 +15,10 @@ from explorer.commands.arguments import (
     Set,
     Technology,
     Weights,
-    names_of,
     need_count,
     parse_count,
     parse_overrides,
+    split_names,
 )
 from explorer.commands.output import AsJson, Out, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
@@ -158,7 +158,7 @@ def simulate_command(
     if events is None:
         if traffic is not None or rate is not None or users is not None:
             raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
-        machines_named = names_of(on)
+        machines_named = split_names(on)
         if len(machines_named) > 1 and book is not None:
             raise InputError("--book is the book of one machine: expected --on with one, or the books' paths in --on")
         options: dict[str, Any] = {
@@ -182,7 +182,7 @@ def simulate_command(
         else:
             show(Console(), simulation_document(results[0], made_by()))
         return
-    if len(names_of(on)) > 1:
+    if len(split_names(on)) > 1:
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)

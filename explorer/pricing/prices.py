@@ -1,6 +1,6 @@
 """The books that price a machine: a cost book, what bought machines cost beside it, and the node of a process."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +74,24 @@ def bought(beside: Machine | None) -> Machine:
     if is_name and str(beside).lower() not in map(str.lower, hwsim.machine_names()):
         raise unknown_name("machine beside", beside, [GPU, *hwsim.machine_names()])
     return beside
+
+
+def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[Book, list[Book]]:
+    """Return (the hardwired machine, the others) of machines of these `kinds`, by name or book.
+
+    Where none is hardwired the paper's machine is taken, where all are the paper's GPU stands beside them.
+    Raises `InputError` for unknown machines, for two hardwired ones, and for one that is named twice.
+    """
+    given = [on] if isinstance(on, (str, Path, Book)) else list(on)
+    books = [hwsim.machine_book(machine, kinds) for machine in given]
+    names = [book.name for book in books]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise InputError(f"machine {twice[0]!r} is given twice: expected once")
+    hard = [book for book in books if book.kind == "hardwired"]
+    if len(hard) > 1:
+        raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
+    others = [book for book in books if book.kind != "hardwired"]
+    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
 
 
 def predicted_rate(model: models.LLMSpec, machine: Book) -> Quantity:

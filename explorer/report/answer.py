@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book
+from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.report.figures.chip import density_frame
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
@@ -180,7 +180,7 @@ def answer(
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = integer("context", context, high=hwsim.MOST_CONTEXT)
-    machine, others = machines_of(on)
+    machine, others = machines_of(on, SIMULATORS)
     sets = _conventions(convention)
     priced = [other for other in others if other.section(COSTS)] or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
     costs_book = cost_book(book or sets[0].book, priced)
@@ -252,24 +252,6 @@ def answer(
         date=date,
         assumptions={**used, **_assumptions(accelerators, priced[0]), **costs[0].assumptions},
     )
-
-
-def machines_of(on: Machine | Sequence[Machine]) -> tuple[Book, list[Book]]:
-    """Return (the hardwired machine, the others) of machines by name or book.
-
-    Where none is hardwired the paper's machine is taken, where all are the paper's GPU stands beside them.
-    Raises `InputError` for unknown machines, for two hardwired ones, and for one that is named twice.
-    """
-    given = [on] if isinstance(on, (str, Path, Book)) else list(on)
-    books = [hwsim.machine_book(machine, SIMULATORS) for machine in given]
-    names = [book.name for book in books]
-    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
-        raise InputError(f"machine {twice[0]!r} is given twice: expected once")
-    hard = [book for book in books if book.kind == "hardwired"]
-    if len(hard) > 1:
-        raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
-    others = [book for book in books if book.kind != "hardwired"]
-    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
 
 
 def _conventions(convention: Convention | Sequence[Convention]) -> list[costmodel.Conventions]:

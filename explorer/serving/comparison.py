@@ -9,13 +9,14 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import costs_and_machine
-from explorer.pricing.prices import cost_book
+from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
+from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
-from hwbase import InputError, Record
+from hwbase import Book, InputError, Record
 from hwbase.check import integer, real
 from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
+from hwsim.events.serve import SERVERS
 from hwsim.events.traffic import Traffic
 
 #: What a chat should feel like: the first token within the 2 s that MLPerf Inference allows a server (llama2-70b), then
@@ -30,10 +31,30 @@ Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
+class GpuFleet(Record):
+    """The smallest fleet of one kind of GPU that keeps the promise, and what it costs."""
+
+    gpus_together: int
+    size: FleetSize
+    cost: ServingCost
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the fleet."""
+        return self.size.machines * self.gpus_together
+
+    @property
+    def result(self) -> ServingResult:
+        """What the fleet made of the traffic."""
+        return self.size.result
+
+
+@dataclass(frozen=True)
 class Served(Record):
-    """One load: the hardwired machine, the GPU fleet, and what both cost. `speedup` is how much denser the trace is.
+    """One load: the hardwired machine, the GPU fleets, and what all cost. `speedup` is how much denser the trace is.
 
     `load` is the busy share of the hardwired machine's busiest resource, `kept` whether it keeps the promise too.
+    `built` are the costs of the hardwired machine, one for each volume.
     """
 
     speedup: float
@@ -41,14 +62,18 @@ class Served(Record):
     binding: str
     kept: bool
     hardwired: ServingResult
-    gpus_together: int
-    fleet: FleetSize
-    costs: tuple[ServingCost, ...]
+    built: tuple[ServingCost, ...]
+    fleets: tuple[GpuFleet, ...]
 
     @property
-    def gpus(self) -> int:
-        """GPUs of the fleet."""
-        return self.fleet.machines * self.gpus_together
+    def costs(self) -> tuple[ServingCost, ...]:
+        """Costs of the hardwired machine, then of the fleets."""
+        return (*self.built, *(fleet.cost for fleet in self.fleets))
+
+    @property
+    def results(self) -> tuple[ServingResult, ...]:
+        """Results in the order of `costs`."""
+        return (*(self.hardwired for _ in self.built), *(fleet.result for fleet in self.fleets))
 
 
 @dataclass(frozen=True)
@@ -64,8 +89,7 @@ class ServingComparison(Record):
         """Return a row a load and fleet: units, rates, percentiles at the target, dollars and kg per million tokens."""
         rows = []
         for served in self.loads:
-            for cost in served.costs:
-                result = served.fleet.result if cost.fleet == "h100" else served.hardwired
+            for cost, result in zip(served.costs, served.results, strict=True):
                 reached = self.target.reached(result)
                 middle = replace(self.target, percentile=50.0).reached(result)
                 rows.append(
@@ -95,62 +119,101 @@ class ServingComparison(Record):
 
 def serve_comparison(
     traffic: Traffic,
-    model: str | models.LLMSpec = "gpt-oss-120b",
+    model: str | models.LLMSpec = PAPER_MODEL,
     *,
+    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
     target: Target = CHAT,
     loads: Sequence[float | None] = (None, 0.7),
     gpus_together: Sequence[int] = GPUS_TOGETHER,
     volumes: Sequence[int] = VOLUMES,
-    convention: str = "corrected",
+    convention: Convention = "corrected",
     gpu_set: Mapping[str, Any] | None = None,
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
     machine_set: Mapping[str, Any] | None = None,
     report: Report | None = None,
 ) -> ServingComparison:
-    """Return `traffic` on one hardwired machine and on the cheapest H100 fleet that keeps `target`.
+    """Return `traffic` on one hardwired machine and on the cheapest fleet of each GPU that keeps `target`.
 
-    Each of `loads` is the share of the machine's busiest resource that the traffic is made denser for (None: as it
-    is). The fleet is the smallest for each of `gpus_together`, and of these the one with the fewest GPUs. `volumes`
-    are systems built, over which masks and design are spread. `gpu_set` overrides constants of the
-    GPU, `set` those of the cost book, the hardwired machine or its technology (`machine_set` is an older name for the
-    last two); `book` is the cost book.
-    Raises `InputError` for what cannot be used, and where no fleet keeps the target.
+    Parameters
+    ----------
+    traffic : Traffic
+        The requests.
+    model : str or LLMSpec
+        A model, as in `hwsim.simulate`.
+    on : str, Path or Book, or a sequence of them
+        Machines by name or book: one hardwired machine (the paper's unless one is named), and GPUs beside it.
+    target : Target
+        What a share of the requests is promised.
+    loads : sequence of float or None
+        Shares of the machine's busiest resource that the traffic is made denser for; None: as it is.
+    gpus_together : sequence of int
+        GPUs that share the model. The fleet is the smallest for each, and of these the one with the fewest GPUs.
+    volumes : sequence of int
+        Systems built, over which masks and design are spread.
+    convention : str, Path or Conventions
+        The conventions, as in `explorer.cost`.
+    gpu_set : mapping of str to number or str
+        Constants of the GPUs to override.
+    book : str, optional
+        A cost book in place of the convention's.
+    set : mapping of str to number or str
+        Constants of the cost book, the hardwired machine or its technology to override (`machine_set` is an older name
+        for the last two).
+    report : callable, optional
+        Called with (what is simulated, requests done, requests in all).
+
+    Returns
+    -------
+    ServingComparison
+
+    Raises
+    ------
+    InputError
+        For what cannot be used, and where no fleet keeps the target.
     """
     spec = models.load(model) if isinstance(model, str) else model
     together = [integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
-    costs_book = cost_book(book or costmodel.conventions.named(convention).book)
+    machine, gpus = machines_of(on, SERVERS)
+    costs_book = cost_book(book or costmodel.conventions.named(convention).book, gpus)
     overrides = {**(set or {}), **(machine_set or {})}
-    for_costs, for_machine = costs_and_machine(overrides, costs_book, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY)
-    plain = _hardwired(spec, traffic, for_machine, report)
+    for_costs, for_machine = costs_and_machine(overrides, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)
+    shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book}
+
+    def costed(result: ServingResult, own: Book, beside: Book, **how: Any) -> ServingCost:
+        foreign = tuple(f"{gpu.name}." for gpu in gpus if gpu.name != beside.name)
+        mine = {name: value for name, value in for_costs.items() if not name.startswith(foreign)}
+        return serving_cost(result, on=own, beside=beside, set=mine, **how, **shared)
+
+    plain = _hardwired(spec, traffic, machine, for_machine, report)
     served = []
     for load in loads:
         speedup = 1.0
         if load is not None:
             speedup = real("load", load, above=0.0, high=1.0) / _busiest(plain)[1]
         dense = traffic if load is None else traffic.faster(speedup)
-        hardwired = plain if load is None else _hardwired(spec, dense, for_machine, report)
-        size, each = _smallest(spec, dense, target, together, gpu_set, report)
+        hardwired = plain if load is None else _hardwired(spec, dense, machine, for_machine, report)
         binding, busy = _busiest(hardwired)
-        shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book, "set": for_costs}
-        costs = [serving_cost(hardwired, machine_set=for_machine, built=volume, **shared) for volume in volumes] + [
-            serving_cost(size.result, machines=size.machines, **shared)
-        ]
+        fleets = []
+        for gpu in gpus:
+            size, each = _smallest(spec, dense, gpu, target, together, gpu_set, report)
+            fleets.append(GpuFleet(each, size, costed(size.result, gpu, gpu, machines=size.machines)))
+        built = [costed(hardwired, machine, gpus[0], machine_set=for_machine, built=volume) for volume in volumes]
         kept = target.met(hardwired)
-        served.append(Served(speedup, busy, binding, kept, hardwired, each, size, tuple(costs)))
+        served.append(Served(speedup, busy, binding, kept, hardwired, tuple(built), tuple(fleets)))
     return ServingComparison(spec.name, traffic.name, target, tuple(served))
 
 
 def _hardwired(
-    spec: models.LLMSpec, traffic: Traffic, set: Mapping[str, Any] | None, report: Report | None
+    spec: models.LLMSpec, traffic: Traffic, machine: Book, set: Mapping[str, Any] | None, report: Report | None
 ) -> ServingResult:
     def progress(done: int, total: int, now_s: float) -> None:
         if report:
-            report("HNLPU", done, total)
+            report(machine.header.label, done, total)
 
-    result = hwsim.serve(spec, traffic, "hnlpu", set=set, progress=progress)
+    result = hwsim.serve(spec, traffic, machine, set=set, progress=progress)
     if result.interrupted:
         raise KeyboardInterrupt
     return result
@@ -159,6 +222,7 @@ def _hardwired(
 def _smallest(
     spec: models.LLMSpec,
     traffic: Traffic,
+    gpu: Book,
     target: Target,
     together: Sequence[int],
     set: Mapping[str, Any] | None,
@@ -172,9 +236,9 @@ def _smallest(
         def serve(machines: int, each: int = each) -> ServingResult:
             def progress(done: int, total: int, now_s: float) -> None:
                 if report:
-                    report(f"{machines} x {each} H100", done, total)
+                    report(f"{machines} x {each} {gpu.header.label}", done, total)
 
-            return hwsim.serve(spec, traffic, "h100", gpus=each, machines=machines, set=set, progress=progress)
+            return hwsim.serve(spec, traffic, gpu, gpus=each, machines=machines, set=set, progress=progress)
 
         # A fleet that needs as many GPUs as the best so far is no better.
         most = None if best is None else (best[0].machines * best[1] - 1) // each

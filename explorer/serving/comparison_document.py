@@ -5,10 +5,10 @@ from typing import Any
 
 from explorer.documents import html
 from explorer.documents.document import Beside, Document, Heading, Part, Section, sections
-from explorer.documents.numbers import counted, mass, money, percent, plain, si, times
+from explorer.documents.numbers import counted, listed, mass, money, percent, plain, si, times
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Table, quantity_table
-from explorer.serving.comparison import Served, ServingComparison
+from explorer.serving.comparison import GpuFleet, Served, ServingComparison
 from explorer.serving.cost import ServingCost
 from explorer.serving.document import cdf_figure, percentile_table
 from explorer.writing import json_text
@@ -39,11 +39,9 @@ def summary(found: ServingComparison) -> dict[str, Any]:
                 "load": served.load,
                 "binding": served.binding,
                 "hardwired_keeps_the_target": served.kept,
-                "gpus": served.gpus,
-                "gpus_together": served.gpus_together,
-                "tried": served.fleet.tried,
+                **_fleet_summary(served.fleets[0]),
                 "hardwired": served.hardwired.summary(),
-                "fleet": served.fleet.result.summary(),
+                "more_fleets": [_fleet_summary(fleet) for fleet in served.fleets[1:]],
                 "costs": [cost.to_dict() | {"assumptions": sorted(cost.assumptions)} for cost in served.costs],
             }
             for served in found.loads
@@ -51,14 +49,25 @@ def summary(found: ServingComparison) -> dict[str, Any]:
     }
 
 
+def _fleet_summary(fleet: GpuFleet) -> dict[str, Any]:
+    return {
+        "gpus": fleet.gpus,
+        "gpus_together": fleet.gpus_together,
+        "tried": fleet.size.tried,
+        "fleet": fleet.result.summary(),
+    }
+
+
 def comparison_document(found: ServingComparison, command: str) -> Document:
     """Return the comparison as a document, a section a load."""
     last = found.loads[-1]
     read = {name: quantity for cost in last.costs for name, quantity in cost.assumptions.items()}
-    constants = {"1 HNLPU": last.hardwired.assumptions, "H100": last.fleet.result.assumptions, "costs": read}
+    constants = {f"1 {last.hardwired.label}": last.hardwired.assumptions}
+    constants |= {fleet.result.label: fleet.result.assumptions for fleet in last.fleets} | {"costs": read}
+    gpus = listed([f"{fleet.result.label}s" for fleet in last.fleets])
     return Document(
         f"{found.model} under {found.traffic}",
-        "One hardwired machine beside the smallest fleet of H100s that promises the same: for "
+        f"One hardwired machine beside the smallest fleet of {gpus} that promises the same: for "
         f"{found.target.percentile:g} % of requests {_promise(found.target)}.",
         sections(
             *(_load_section(f"load-{at}", served, found.target) for at, served in enumerate(found.loads, start=1)),
@@ -102,13 +111,9 @@ def cost_table(served: Served) -> Table:
         ("CO₂e per million output tokens", lambda c: mass(c.kg_per_million_output_tokens / _KG_PER_T)),
     )
     caption = "Dollars and carbon over the life of the fleet, under this traffic all the time"
-    return quantity_table(caption, lines, {_fleet_name(cost): cost for cost in served.costs})
-
-
-def _fleet_name(cost: ServingCost) -> str:
-    if cost.fleet == "h100":
-        return counted(cost.units, "H100")
-    return f"{counted(cost.units, 'HNLPU')} of {cost.built} built"
+    columns = {f"{counted(each.units, served.hardwired.label)} of {each.built} built": each for each in served.built}
+    columns |= {counted(fleet.gpus, fleet.result.label): fleet.cost for fleet in served.fleets}
+    return quantity_table(caption, lines, columns)
 
 
 def load_title(served: Served) -> str:
@@ -117,17 +122,23 @@ def load_title(served: Served) -> str:
 
 
 def machines_of(served: Served) -> dict[str, ServingResult]:
-    """Return the two results by what served them."""
-    nodes = counted(served.fleet.machines, "node")
-    return {"1 HNLPU": served.hardwired, f"{served.gpus} H100 in {nodes}": served.fleet.result}
+    """Return the results by what served them."""
+    results = {f"1 {served.hardwired.label}": served.hardwired}
+    for fleet in served.fleets:
+        nodes = counted(fleet.size.machines, "node")
+        results[f"{fleet.gpus} {fleet.result.label} in {nodes}"] = fleet.result
+    return results
 
 
 def load_text(served: Served, target: Target) -> str:
-    """Return how busy the machine is, whether it keeps the target, and the fleet that does."""
+    """Return how busy the machine is, whether it keeps the target, and the fleets that do."""
     keeps = "keeps the promise" if served.kept else "does not keep the promise"
+    needs = (
+        f"The fleet needs {counted(fleet.gpus, fleet.result.label)}, {fleet.gpus_together} to a copy of the model."
+        for fleet in served.fleets
+    )
     return (
-        f"The HNLPU is {percent(served.load)} busy ({served.binding}) and {keeps}. The fleet needs "
-        f"{counted(served.gpus, 'H100')}, {served.gpus_together} to a copy of the model."
+        f"The {served.hardwired.label} is {percent(served.load)} busy ({served.binding}) and {keeps}. {' '.join(needs)}"
     )
 
 

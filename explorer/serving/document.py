@@ -26,6 +26,7 @@ from explorer.serving.figures import (
 )
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
+from hwsim.machine_books import KINDS
 
 #: Kinds of resources whose busy share is drawn on the grid of chips.
 DRAWN = ("links", "VEX")
@@ -132,7 +133,7 @@ def serving_document(result: ServingResult, command: str, recording: Recording |
     return Document(
         f"{result.model} on {name}: {result.traffic}",
         f"{counted(result.state.size, 'request')} over {si(result.duration_s, 's')} on "
-        f"{counted(result.chips, 'GPU' if result.machine == 'h100' else 'chip')}, {result.grain} grain.",
+        f"{counted(result.chips, KINDS[result.kind])}, {result.grain} grain.",
         sections(
             Section(
                 "brief", "In brief", (*notes(result), brief_table({name: result}), percentile_table({name: result}))
@@ -151,7 +152,7 @@ def serving_document(result: ServingResult, command: str, recording: Recording |
 
 def label(result: ServingResult) -> str:
     """Return what a result's machine is called."""
-    return {"hnlpu": "HNLPU"}.get(result.machine, machine_name(result.machine))
+    return result.label or machine_name(result.machine)
 
 
 def notes(result: ServingResult) -> tuple[str, ...]:

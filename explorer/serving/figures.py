@@ -74,7 +74,7 @@ def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_
 
 def utilisation_over_time(result: "ServingResult") -> "go.Figure":
     """Return how busy each resource is over time, those that are ever busy."""
-    drawn = figure(f"Utilisation over time, {machine_name(result.machine)}", _TIMES_PX)
+    drawn = figure(f"Utilisation over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
     busiest = sorted(line.utilisation.items(), key=lambda item: -float(np.max(item[1], initial=0.0)))
     shown = [(name, share) for name, share in busiest if np.max(share, initial=0.0) >= _IDLE] or busiest[:1]
@@ -87,7 +87,7 @@ def utilisation_over_time(result: "ServingResult") -> "go.Figure":
 
 def queues_over_time(result: "ServingResult") -> "go.Figure":
     """Return how many requests run and wait over time."""
-    drawn = figure(f"Requests over time, {machine_name(result.machine)}", _TIMES_PX)
+    drawn = figure(f"Requests over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
     for index, (name, values) in enumerate((("running", line.running), ("waiting", line.waiting))):
         _add_line(drawn, index, name, line.time_s, values, "%{y:,.1f}")

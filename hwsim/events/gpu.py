@@ -106,7 +106,6 @@ def result_of(
     return ServingResult(
         machine=device.name,
         kind="gpu",
-        label=device.name,
         model=spec.name,
         grain="service",
         traffic=traffic.name,

@@ -65,7 +65,6 @@ def outcome(
     return ServingResult(
         machine=design.name,
         kind="hardwired",
-        label=design.name,
         model=model.name,
         grain=grain,
         traffic=traffic.name,

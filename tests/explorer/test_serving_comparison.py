@@ -30,13 +30,13 @@ def found():
 def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     for served in found.loads:
         traffic = TRAFFIC.faster(served.speedup)
-        assert TARGET.met(served.fleet.result) and served.gpus == served.fleet.result.chips
+        assert TARGET.met(served.fleets[0].result) and served.fleets[0].gpus == served.fleets[0].result.chips
         for each in (1, 2):
-            fewer = (served.gpus - 1) // each
+            fewer = (served.fleets[0].gpus - 1) // each
             if fewer:
                 tried = hwsim.serve("gpt-oss-120b", traffic, "h100", gpus=each, machines=fewer)
                 assert not TARGET.met(tried)
-    assert found.loads[1].gpus > found.loads[0].gpus
+    assert found.loads[1].fleets[0].gpus > found.loads[0].fleets[0].gpus
 
 
 def test_a_load_is_how_busy_the_machine_is(found):
@@ -49,7 +49,7 @@ def test_a_load_is_how_busy_the_machine_is(found):
 
 def test_both_serve_the_same_tokens(found):
     for served in found.loads:
-        for result in (served.hardwired, served.fleet.result):
+        for result in (served.hardwired, served.fleets[0].result):
             assert result.states["finished"] == len(TRAFFIC)
             assert result.generated_tokens.sum() == TRAFFIC.output_tokens.sum()
 
@@ -83,7 +83,7 @@ def test_table_and_page_tell_what_was_found(found):
     assert np.all(frame["p95.time_to_first_token_s"] > 0)
     files = comparison_files(found, comparison_document(found, "hwsim compare-serving"))
     data = json.loads(files["comparison.json"])
-    assert [load["gpus"] for load in data["loads"]] == [served.gpus for served in found.loads]
+    assert [load["gpus"] for load in data["loads"]] == [served.fleets[0].gpus for served in found.loads]
     assert "The trace as it is" in files["page.html"] and "as dense" in files["page.html"]
 
 
@@ -102,3 +102,9 @@ def test_bad_input(options, said):
     few = TRAFFIC.first(5)
     with pytest.raises(InputError, match=said):
         serve_comparison(few, target=TARGET, **{"gpus_together": (1,), "loads": (None,)} | options)
+
+
+def test_several_gpus_stand_beside_the_machine():
+    both = serve_comparison(TRAFFIC, on=("hnlpu", "h100", "h200"), target=TARGET, loads=(None,), gpus_together=(1,))
+    assert [fleet.result.machine for fleet in both.loads[0].fleets] == ["h100", "h200"]
+    assert both.to_frame().fleet.tolist() == ["hnlpu", "hnlpu", "h100", "h200"]
