@@ -130,7 +130,7 @@ def test_command(call, tmp_path):
     ("arguments", "said"),
     [
         (("llama-3-8b", "llama-3-8b"), "given twice"),
-        (("llama-3-8b", "kimi-k3"), "did you mean 'kimi-k2'"),
+        (("llama-3-8b", "gpt-os-120b"), "did you mean 'gpt-oss-120b'"),
         (("llama-3-8b", "--technology", "n5", "--technology", "n4"), "'n4'"),
         (("llama-3-8b", "smollm2-135m", "--context", "0"), "context"),
         (("llama-3-8b", "smollm2-135m", "--out", "x.doc"), "ends in"),

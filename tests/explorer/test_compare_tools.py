@@ -191,7 +191,7 @@ def test_command_writes_csv_and_page(call, tmp_path):
         (("--node", ""), "process node ''"),
         (("--grid", "mars"), "grid region"),
         (("--set", "act.fab.yield"), "expected key=value"),
-        (("--set", "act.fab.yield=lots"), "expected a number"),
+        (("--set", "act.fab.yield=lots"), "expected a finite number"),
         (("--set", "acct.fab.yield=1"), "did you mean 'act'"),
         (("--book", "none.toml"), "none.toml"),
         (("--out", "no/such/page.html"), "cannot write"),
