@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
 from hwbase.books import missing_fields
@@ -111,7 +113,16 @@ def simulate(
         technology=technology,
         set=set or {},
     )
-    return replace(result, kind=machine.kind, label=machine.header.label)
+    notes = (*result.notes, *spec.notes, *_beyond(spec, context))
+    return replace(result, kind=machine.kind, label=machine.header.label, notes=notes)
+
+
+def _beyond(spec: models.LLMSpec, context: Number) -> tuple[str, ...]:
+    """Return a note on contexts beyond what the network is made for, where its configuration says that."""
+    longest = np.max(context)
+    if not spec.max_context or longest <= spec.max_context:
+        return ()
+    return (f"{spec.name} is made for {spec.max_context:,} positions: {longest:,.0f} are beyond",)
 
 
 @dataclass(frozen=True)

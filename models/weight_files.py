@@ -12,8 +12,8 @@ from models.memory import BITS_PER_BYTE, weight_bytes
 from models.readers.tensors import Tensor, book, read_gguf, read_safetensors
 from models.spec import LLMSpec
 
-#: What a file's tensors and our count may differ by; more means that the network is another.
-TOLERANCE = 1e-3
+#: Tensors that hold no parameters: factors of rotary positions.
+_CONSTANTS = ("rope_freqs", "rope_factors")
 #: Fields of a spec for the bits of tensors, by words of their names in GGUF files; the first that fits counts.
 _PARTS = (
     ("embedding", ("token_embd",)),
@@ -40,7 +40,7 @@ def spec_from_gguf(path: Path) -> LLMSpec:
     config = _config(values, architecture, known[architecture], tensors)
     spec = spec_from_config(config, name=path.stem, where=path.name)
     fields: dict[str, Any] = {"source": f"{path.name} (GGUF, {architecture})", **_bits(tensors)}
-    return _checked(replace(spec, **fields), sum(tensor.elements for tensor in tensors), path.name)
+    return _checked(replace(spec, **fields), _elements(tensors), path.name)
 
 
 def _config(values: dict[str, Any], architecture: str, entry: dict[str, str], tensors: list[Tensor]) -> dict[str, Any]:
@@ -100,9 +100,13 @@ def spec_from_safetensors(path: Path) -> LLMSpec:
     return replace(spec, notes=(*spec.notes, note))
 
 
+def _elements(tensors: list[Tensor]) -> int:
+    return sum(tensor.elements for tensor in tensors if not tensor.name.startswith(_CONSTANTS))
+
+
 def _checked(spec: LLMSpec, stored: int, where: str) -> LLMSpec:
     counts = parameters(spec)
-    if abs(counts.total / stored - 1.0) > TOLERANCE:
+    if counts.total != stored:
         raise InputError(
             f"{where}: its tensors have {stored:,} elements, its sizes make {counts.total:,}: "
             "some tensors or keys of this network are not read"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hwsim
 import models
 from hwbase import InputError
 
@@ -205,3 +206,12 @@ def test_a_summary_has_both_active_counts() -> None:
     summary = models.summarise(models.load("qwen3-30b-a3b"))
     assert summary.active_parameters_with_embedding - summary.active_parameters == 151936 * 2048
     assert summary.weight_bytes * 8 / summary.parameters == summary.bits_per_weight == 16
+
+
+def test_what_was_not_read_and_contexts_beyond_the_networks_are_notes() -> None:
+    spec = models.spec_from_config(LLAMA | {"favourite_colour": "blue", "max_position_embeddings": 4096})
+    within = hwsim.simulate(spec, on="h100", context=4096).notes
+    beyond = hwsim.simulate(spec, on="h100", context=8192).notes
+    assert any("favourite_colour" in note for note in within)
+    assert not any("4,096 positions" in note for note in within)
+    assert any("made for 4,096 positions: 8,192 are beyond" in note for note in beyond)
