@@ -1,4 +1,4 @@
-"""One budget, better at once: the best change of one unit or of two, again and again."""
+"""One budget: improve an allocation by the best change of one unit or of two, until none is left."""
 
 import numpy as np
 

@@ -99,7 +99,7 @@ def _parts(problem: Problem, rows: list[Row]) -> Iterator[_Part]:
     if parts == 1:
         yield _Part(problem, rows, np.arange(problem.units.size))
         return
-    # A unit that no row touches is solved with all others of its kind: nothing connects them, nothing limits them.
+    # Units that no row touches have no limits, so they are solved together.
     free = np.setdiff1d(np.arange(count), edges)
     label[free] = parts
     for part in np.unique(label):

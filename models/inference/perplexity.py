@@ -1,4 +1,4 @@
-"""Perplexity of a network on a text: how surprised it is by each next token, over windows of bounded length."""
+"""Perplexity of a network on a text, over windows of bounded length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ranges of a tensor that is at hand: from end to end, or clipped where that makes the squared error least.
+"""Ranges of a given tensor: from its least to its greatest value, or clipped to the least squared error.
 
 Values that share a range are laid out as a row: all of a tensor, those of one channel or token, or a group of
 neighbours. Short last groups are filled up with zeros, which every grid holds, so that they change nothing.
