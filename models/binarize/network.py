@@ -51,8 +51,8 @@ def linear_block(rng: np.random.Generator, name: str, matrix: np.ndarray, hidden
     """Return a block that starts as x to x @ `matrix` (inputs, outputs), up to what batch norm centres and scales.
 
     A number is what ReLU leaves of it less what ReLU leaves of its negative, so that `hidden` must be twice the outputs
-    at least, or the inputs where they are fewer. Further hidden units start with random input weights and output weights
-    of zero.
+    at least, or the inputs where they are fewer. Further hidden units start with random input weights and zero
+    output weights.
 
     Parameters
     ----------
