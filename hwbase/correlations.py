@@ -2,8 +2,8 @@
 
 A book may hold `[[correlations]]` tables: `between` names two quantities or more (every pair of them correlates), `rho`
 is the correlation of their normal scores (the parameter of a Gaussian copula), with a year, a source and a kind like
-any number of a book. What is not stated is independent. A pair that a book states again replaces that of the book it
-extends. Loading is strict: names must exist, |rho| <= 1, and all pairs together must be possible at once.
+any number of a book. Pairs that no table states are independent. A pair that a book states again replaces that of the
+book it extends. Loading is strict: names must exist, |rho| <= 1, and all pairs together must be possible at once.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The whole problem handed to CBC through PuLP, as HAWQ and other allocators do; no bound comes back."""
+"""The whole problem solved by CBC through PuLP, as HAWQ and other allocators do; CBC returns no bound."""
 
 import time
 

@@ -57,6 +57,23 @@ def improve(
 
     `costs` are whole, `tolerance` is in units of loss, and `deadline` a time of `time.monotonic`. Where states had to
     be dropped for want of room or time, the bound is what they might have led to.
+
+    Parameters
+    ----------
+    units : ndarray of int, (N,)
+        Unit of each option: 0, 0, ..., 1, 1, ... in order.
+    costs : ndarray of int, (N,)
+        Whole costs, 0 for the cheapest option of each unit.
+    losses : ndarray, (N,)
+        Losses of the options.
+    limit : int
+        Budget: the greatest sum of costs.
+    relaxation : Relaxation
+        What `relax` returns for the same arguments.
+    tolerance : float
+        Distance from the best allocation that will do, in units of loss. Default 0.
+    deadline : float
+        Time of `time.monotonic` at which to stop. Default never.
     """
     starts = unit_starts(units)
     charged = losses + relaxation.price * costs

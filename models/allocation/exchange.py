@@ -1,4 +1,4 @@
-"""One budget, better at once: the best change of one unit or of two, again and again."""
+"""One budget: improve an allocation by the best change of one unit or of two, until none is left."""
 
 import numpy as np
 
@@ -11,6 +11,19 @@ def exchange(units: np.ndarray, costs: np.ndarray, losses: np.ndarray, limit: in
 
     Each round looks at all pairs of changes in the time it takes to sort them: in order of cost, the best partner of a
     change is the best among those that what is left of the budget still pays for.
+
+    Parameters
+    ----------
+    units : ndarray of int, (N,)
+        Unit of each option, in order.
+    costs : ndarray of int, (N,)
+        Whole costs of the options.
+    losses : ndarray, (N,)
+        Losses of the options.
+    limit : int
+        Budget: the greatest sum of costs.
+    pick : ndarray of int, (units,)
+        The option of each unit to start from; it is not changed.
     """
     pick = pick.copy()
     order = np.argsort(costs - costs[pick][units], kind="stable")

@@ -31,6 +31,19 @@ def front(
     left out. Without, the problem must have that limit alone, and the rows are the corners of the front's lower hull,
     all of them optimal: between two corners the front lies above the line that joins them. Columns: budget, cost (what
     is spent of it), objective, bound, gap, status. Raises `InputError`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its first limit is the one that varies.
+    budgets : array_like, optional
+        Budgets in the unit of that limit; the corners of the hull unless given.
+    tolerance : float
+        Greatest relative gap of an optimal allocation. Default 1e-9.
+    time_limit_s : float
+        Seconds for each budget. Default 60.
+    solver : str
+        As in `solve`. Default "own".
     """
     if not problem.limits:
         raise InputError("a front needs a budget: expected at least one limit")
@@ -38,20 +51,20 @@ def front(
         if len(problem.limits) > 1:
             raise InputError(f"the corners of a front hold for one limit, not {len(problem.limits)}: expected budgets")
         return _corners(problem)
-    asked = np.atleast_1d(number("budgets", budgets, low=-1e30))
-    if asked.size > _MOST_BUDGETS:
-        raise InputError(f"{asked.size:,} budgets: expected at most {_MOST_BUDGETS:,}")
+    grid = np.atleast_1d(number("budgets", budgets, low=-1e30))
+    if grid.size > _MOST_BUDGETS:
+        raise InputError(f"{grid.size:,} budgets: expected at most {_MOST_BUDGETS:,}")
     axis, others = problem.limits[0], problem.limits[1:]
     rows, reason = [], ""
-    for budget in asked:
+    for budget in grid:
         limited = replace(problem, limits=(replace(axis, high=float(budget), low=-np.inf), *others))
         try:
-            found = solve(limited, tolerance=tolerance, time_limit_s=time_limit_s, solver=solver)
+            result = solve(limited, tolerance=tolerance, time_limit_s=time_limit_s, solver=solver)
         except InputError as error:
             reason = str(error)
             continue
-        cost = float(np.asarray(axis.costs)[found.pick].sum() / axis.scale)
-        rows.append((float(budget), cost, found.objective, found.bound, found.gap, found.status))
+        cost = float(np.asarray(axis.costs)[result.pick].sum() / axis.scale)
+        rows.append((float(budget), cost, result.objective, result.bound, result.gap, result.status))
     if not rows:
         raise InputError(f"no budget of the front can be kept: {reason}")
     return _frame(rows)

@@ -76,7 +76,19 @@ def steps(units: np.ndarray, costs: np.ndarray, losses: np.ndarray) -> Steps:
 
 
 def relax(units: np.ndarray, costs: np.ndarray, losses: np.ndarray, limit: int) -> Relaxation:
-    """Return the relaxation of: least sum of losses with sum of `costs` (whole, each unit's least is 0) <= `limit`."""
+    """Return the relaxation of: least sum of losses with sum of `costs` (whole, each unit's least is 0) <= `limit`.
+
+    Parameters
+    ----------
+    units : ndarray of int, (N,)
+        Unit of each option, in order.
+    costs : ndarray of int, (N,)
+        Whole costs, 0 for the cheapest option of each unit.
+    losses : ndarray, (N,)
+        Losses of the options.
+    limit : int
+        Budget: the greatest sum of costs.
+    """
     path = steps(units, costs, losses)
     taken = int(np.searchsorted(np.cumsum(path.paid), limit, side="right"))
     price = float(path.slopes[taken]) if taken < path.paid.size else 0.0
@@ -100,5 +112,16 @@ def priced_bound(units: np.ndarray, losses: np.ndarray, charges: np.ndarray, all
     """Return the Lagrangian bound for `charges` (N,), each option's price x cost, and `allowed`, price x limit.
 
     It holds for any prices >= 0.
+
+    Parameters
+    ----------
+    units : ndarray of int, (N,)
+        Unit of each option, in order.
+    losses : ndarray, (N,)
+        Losses of the options.
+    charges : ndarray, (N,)
+        Price x cost of each option, summed over limits.
+    allowed : float
+        Price x limit, summed over limits.
     """
     return float(np.minimum.reduceat(losses + charges, unit_starts(units)).sum() - allowed)

@@ -1,4 +1,4 @@
-"""Limits in whole numbers, so that a budget is kept or broken, and never nearly either.
+"""Limits in whole numbers, so that rounding never decides whether a budget is kept.
 
 Costs that are whole stay so. Decimals, as tables have them, become whole in units of their last digit. Anything else
 is rounded up on a grid finer than double precision would sum it.
@@ -68,7 +68,7 @@ def whole(costs: np.ndarray, limit: float) -> tuple[np.ndarray, int, float]:
         scale = _EXACT / 4.0 / total
         scaled = np.ceil(costs * scale).astype(np.int64)
         allowance = ALLOWANCE * total * scale
-    # Far beyond all costs is as good as just beyond them.
+    # A limit far beyond all costs is clipped to one just beyond them.
     bound = int(np.floor(np.clip(limit * scale + allowance, -2.0 * total * scale - 1.0, 2.0 * total * scale + 1.0)))
     divisor = max(int(np.gcd.reduce(scaled)), 1)
     return scaled // divisor, bound // divisor, divisor / scale

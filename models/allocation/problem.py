@@ -105,6 +105,19 @@ def tie(
     int gives each unit its group, `names` its name. Tied options are those whose label every unit of the group has;
     their `columns` (each (N,)) are summed. `members` (N,) is the tied option that each given option belongs to, -1 for
     none. Raises `InputError` if the units of a group have no label in common.
+
+    Parameters
+    ----------
+    units : ndarray of int, (N,)
+        Unit of each option, in order.
+    labels : ndarray of int, (N,)
+        The choice that an option is; alike options of different units have one label.
+    groups : ndarray of int, (units,)
+        Group of each unit.
+    columns : sequence of ndarray, each (N,)
+        What is summed over the tied options.
+    names : sequence of str
+        Name of each unit, for messages.
     """
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     kinds = int(labels.max()) + 1

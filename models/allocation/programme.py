@@ -56,7 +56,7 @@ def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Pric
 
         above, scale = scaled_losses(problem)
         matrix, limits, steps = scaled_rows(rows)
-        found = linprog(
+        result = linprog(
             above,
             A_ub=matrix,
             b_ub=limits,
@@ -67,10 +67,10 @@ def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Pric
             method="highs-ipm",
             options={"time_limit": min(max(deadline - time.monotonic(), _LEAST_S), _MOST_S)},
         )
-        if found.status == 2:
+        if result.status == 2:
             raise NoAllocationError(proven=True)
-        solved = found.status == 0
-        prices = np.maximum(-found.ineqlin.marginals, 0.0) / steps / scale if solved else np.zeros(len(rows))
+        solved = result.status == 0
+        prices = np.maximum(-result.ineqlin.marginals, 0.0) / steps / scale if solved else np.zeros(len(rows))
     charged = losses + prices @ costs
     least = np.minimum.reduceat(charged, problem.starts)
     allowed = math.fsum(p * row.limit for p, row in zip(prices, rows, strict=True))
@@ -80,7 +80,21 @@ def price(problem: Problem, rows: list[Row], deadline: float = math.inf) -> Pric
 def by_programme(
     problem: Problem, rows: list[Row], tolerance: float, deadline: float, solver: str
 ) -> tuple[np.ndarray, float]:
-    """Return (pick, bound) by HiGHS on the open options, or by CBC on all; raises `NoAllocationError`."""
+    """Return (pick, bound) by HiGHS on the open options, or by CBC on all; raises `NoAllocationError`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Units, losses and limits.
+    rows : list of Row
+        The limits in whole numbers.
+    tolerance : float
+        Greatest relative gap of an optimal allocation.
+    deadline : float
+        Time of `time.monotonic` at which to stop.
+    solver : str
+        "cbc", or anything else for HiGHS.
+    """
     priced = price(problem, rows, deadline)
     if solver == "cbc":
         return by_cbc(problem, rows, deadline), priced.bound
@@ -143,7 +157,7 @@ def _core(
         if left <= 0:
             return None, -math.inf
         # Slack of a row has its price as loss, so that objective is exactly what lies above the bound.
-        found = milp(
+        result = milp(
             np.concatenate([priced.reduced[options], priced.prices * steps]) * scale,
             integrality=np.concatenate([np.ones(options.size), np.zeros(len(rows))]),
             bounds=Bounds(0.0, np.concatenate([np.ones(options.size), np.full(len(rows), np.inf)])),
@@ -153,13 +167,13 @@ def _core(
             ],
             options={"mip_rel_gap": enough, "time_limit": left},
         )
-        if found.status == 2:
+        if result.status == 2:
             return None, math.inf
-        bound = -math.inf if found.mip_dual_bound is None else float(found.mip_dual_bound)
+        bound = -math.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
         bound = priced.bound + (bound - _DUAL_TOLERANCE * problem.starts.size) / scale
-        if found.x is None:
+        if result.x is None:
             return None, bound
-        chosen = options[np.lexsort((-found.x[: options.size], units))[unit_starts(units)]]
+        chosen = options[np.lexsort((-result.x[: options.size], units))[unit_starts(units)]]
         if keeps(rows, chosen):
             return chosen, bound
         over = [max(row.spent(chosen) - row.limit, 0) for row in rows]

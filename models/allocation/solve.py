@@ -44,10 +44,23 @@ def solve(
     `InputError` if no allocation keeps the limits (saying which one and what could be reached), or if none was found
     in time.
 
+    Parameters
+    ----------
+    problem : Problem
+        Units, losses and limits.
+    tolerance : float
+        Greatest relative gap of an optimal allocation, 0 to 1. Default 1e-9.
+    time_limit_s : float
+        Seconds to search. Default 60.
+    solver : str
+        One of `SOLVERS`. Default "own".
+
+    Examples
+    --------
     >>> units, bits = np.array([0, 0, 1, 1]), np.array([4.0, 8.0, 4.0, 8.0])
     >>> losses = np.array([0.5, 0.1, 0.9, 0.2])
-    >>> found = solve(Problem(units, losses, (Limit("bits", bits, high=12.0),)))
-    >>> found.pick.tolist(), round(found.objective, 6), found.status
+    >>> result = solve(Problem(units, losses, (Limit("bits", bits, high=12.0),)))
+    >>> result.pick.tolist(), round(result.objective, 6), result.status
     ([0, 3], 0.7, 'optimal')
     """
     if solver not in SOLVERS:
@@ -60,10 +73,10 @@ def solve(
     rows = integer_rows(problem)
     for part in _parts(problem, rows):
         try:
-            found, bound = _solve_part(part, tolerance, deadline, solver)
+            part_pick, bound = _solve_part(part, tolerance, deadline, solver)
         except NoAllocationError as failure:
             raise InputError(explain(problem, rows, failure.proven)) from None
-        pick[problem.units[part.options[found]]] = part.options[found]
+        pick[problem.units[part.options[part_pick]]] = part.options[part_pick]
         bounds.append(bound)
     objective = math.fsum(problem.losses[pick].tolist())
     bound = min(math.fsum(bounds), objective)
@@ -86,7 +99,7 @@ def _parts(problem: Problem, rows: list[Row]) -> Iterator[_Part]:
     if parts == 1:
         yield _Part(problem, rows, np.arange(problem.units.size))
         return
-    # A unit that no row touches is solved with all others of its kind: nothing connects them, nothing limits them.
+    # Units that no row touches have no limits, so they are solved together.
     free = np.setdiff1d(np.arange(count), edges)
     label[free] = parts
     for part in np.unique(label):

@@ -124,6 +124,23 @@ def fit_codec(
     `trained` gives bebr's settings other than its sizes. Raises `InputError` for an unknown name, sizes that do not
     fit, or embeddings that are no finite numbers.
 
+    Parameters
+    ----------
+    name : str
+        Name of the codec, such as "itq:256"; see the module.
+    x : array_like, (N, inputs)
+        Embeddings to fit to.
+    pairs : array_like of int, (P, 2), optional
+        Rows that should find each other, for bebr.
+    compatible_with : RecurrentBinarizer, optional
+        A trained binariser whose codes the new ones should find too.
+    trained : RecurrentBinarizer, optional
+        Settings of bebr other than its sizes.
+    report : callable, optional
+        Called after each epoch of training.
+
+    Examples
+    --------
     >>> x = np.random.default_rng(0).standard_normal((100, 32)).astype(np.float32)
     >>> codec = fit_codec("itq:16", x)
     >>> codec.bits_per_vector, codec.encode(x).shape

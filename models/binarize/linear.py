@@ -104,10 +104,10 @@ def quantising_rotation(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMa
 def _directions(x: np.ndarray, kept: int) -> np.ndarray:
     sample = _sample(x, _SEED).astype(np.float64)
     _, vectors = np.linalg.eigh(sample.T @ sample)
-    found = vectors[:, ::-1][:, :kept]
+    directions = vectors[:, ::-1][:, :kept]
     # The sign of an eigenvector is arbitrary; fixed, the same data gives the same codes.
-    signs = np.sign(found[np.abs(found).argmax(axis=0), np.arange(kept)])
-    return np.ascontiguousarray(found * signs, np.float32)
+    signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(kept)])
+    return np.ascontiguousarray(directions * signs, np.float32)
 
 
 def _sample(x: np.ndarray, seed: int) -> np.ndarray:

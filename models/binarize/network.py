@@ -17,7 +17,19 @@ _MOMENTUM = 0.1
 
 
 def new_block(rng: np.random.Generator, name: str, sizes: tuple[int, int, int], dtype: Any = np.float32) -> Parameters:
-    """Return the parameters of one block, inputs to hidden to outputs, names starting with `name`."""
+    """Return the parameters of one block, inputs to hidden to outputs, names starting with `name`.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random weights.
+    name : str
+        Start of the names of the parameters.
+    sizes : tuple of int
+        Inputs, hidden units and outputs.
+    dtype : dtype
+        Type of the parameters. Default float32.
+    """
     inputs, hidden, outputs = sizes
 
     def weights(rows: int, columns: int) -> np.ndarray:
@@ -39,7 +51,19 @@ def linear_block(rng: np.random.Generator, name: str, matrix: np.ndarray, hidden
     """Return a block that starts as x to x @ `matrix` (inputs, outputs), up to what batch norm centres and scales.
 
     A number is what ReLU leaves of it less what ReLU leaves of its negative, so that `hidden` must be twice the outputs
-    at least, or the inputs where they are fewer. What is beyond starts at random and without a say.
+    at least, or the inputs where they are fewer. Further hidden units start with random input weights and zero
+    output weights.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random weights.
+    name : str
+        Start of the names of the parameters.
+    matrix : ndarray, (inputs, outputs)
+        The map that the block starts as.
+    hidden : int
+        Hidden units.
     """
     inputs, outputs = matrix.shape
     made = new_block(rng, name, (inputs, hidden, outputs), matrix.dtype)
@@ -60,6 +84,17 @@ def block(parameters: Parameters, name: str, x: np.ndarray, *, training: bool) -
     """Return (outputs, what `block_backward` needs); in training by the batch's statistics, which it remembers.
 
     The first Linear has no bias: batch norm would take it away again.
+
+    Parameters
+    ----------
+    parameters : dict of ndarray
+        Parameters of the network; running statistics are updated in training.
+    name : str
+        Name of the block.
+    x : ndarray, (N, inputs)
+        Inputs.
+    training : bool
+        Whether to use the statistics of the batch.
     """
     hidden = x @ parameters[f"{name}.w1"]
     if training:
@@ -78,7 +113,21 @@ def block(parameters: Parameters, name: str, x: np.ndarray, *, training: bool) -
 def block_backward(
     parameters: Parameters, name: str, kept: tuple[Any, ...], slope: np.ndarray, gradients: Gradients
 ) -> np.ndarray:
-    """Add the gradients of the block's parameters to `gradients` and return that of its inputs (training mode)."""
+    """Add the gradients of the block's parameters to `gradients` and return that of its inputs (training mode).
+
+    Parameters
+    ----------
+    parameters : dict of ndarray
+        Parameters of the network.
+    name : str
+        Name of the block.
+    kept : tuple
+        What `block` returned for this purpose.
+    slope : ndarray, (N, outputs)
+        Gradient with respect to the outputs.
+    gradients : dict of ndarray
+        Sums of gradients by name; changed in place.
+    """
     x, normal, scale, active = kept
     _add(gradients, f"{name}.w2", active.T @ slope)
     _add(gradients, f"{name}.b2", slope.sum(axis=0))
@@ -104,6 +153,23 @@ def new_network(
 
     With `start` (inputs, dims), orthonormal directions, blocks begin as these and their transpose: the codes are then
     about those of residual signs behind that map, nothing trained. Without, all is random.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random weights.
+    inputs : int
+        Dimensions of an embedding.
+    dims : int
+        Dimensions of a code.
+    planes : int
+        Bits of a dimension.
+    hidden : int
+        Hidden units of each block.
+    dtype : dtype
+        Type of the parameters. Default float32.
+    start : ndarray, (inputs, dims), optional
+        Orthonormal directions to start from.
     """
 
     def made(name: str, sizes: tuple[int, int, int], matrix: np.ndarray | None) -> Parameters:
@@ -133,6 +199,19 @@ def forward(
     """Return (pre-activations of each plane, what `backward` needs); `step` makes bits of them.
 
     With b = step(sign block), for i = 1, 2, ...: y = back_i(b), b gains 2^-i step(residual_i(x - y / |y|)).
+
+    Parameters
+    ----------
+    parameters : dict of ndarray
+        Parameters of the network.
+    x : ndarray, (N, inputs)
+        Inputs.
+    planes : int
+        Bits of a dimension.
+    training : bool
+        Whether to use the statistics of the batch.
+    step : callable
+        Makes bits of pre-activations. Default `sign`.
     """
     before, kept = block(parameters, "sign", x, training=training)
     steps: list[Any] = [(before, kept)]

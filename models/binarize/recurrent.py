@@ -62,6 +62,17 @@ class RecurrentBinarizer:
         The left of a pair is what asks, the right what is found. Without pairs each vector is paired with its nearest
         neighbour (of 30,000 at most). `compatible_with` is a trained binariser of as many dimensions whose codes the
         new ones shall find too. Raises `InputError` for NaN, other shapes, unknown rows, or fewer than 20 pairs.
+
+        Parameters
+        ----------
+        x : array_like, (N, inputs)
+            Embeddings.
+        pairs : array_like of int, (P, 2), optional
+            Rows that should find each other; nearest neighbours unless given.
+        compatible_with : RecurrentBinarizer, optional
+            A trained binariser of as many dimensions whose codes the new ones should find.
+        report : callable, optional
+            Called after each epoch.
         """
         rows = unit(embeddings(x))
         chosen = _neighbours(rows, self.training.seed) if pairs is None else _pairs(pairs, len(rows))
@@ -103,15 +114,15 @@ class RecurrentBinarizer:
 
 
 def _pairs(pairs: Any, size: int) -> np.ndarray:
-    found = np.asarray(pairs)
+    array = np.asarray(pairs)
     fewest = 20
-    if found.ndim != 2 or found.shape[1] != 2 or found.dtype.kind not in "iu":
-        raise InputError(f"pairs are {found.dtype} of shape {found.shape}: expected whole numbers of (pairs, 2)")
-    if len(found) < fewest:
-        raise InputError(f"pairs number {len(found)}: expected at least {fewest}")
-    if found.min() < 0 or found.max() >= size:
-        raise InputError(f"pairs reach from {found.min()} to {found.max()}: expected rows of 0 to {size - 1}")
-    return found.astype(np.int64)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu":
+        raise InputError(f"pairs are {array.dtype} of shape {array.shape}: expected whole numbers of (pairs, 2)")
+    if len(array) < fewest:
+        raise InputError(f"pairs number {len(array)}: expected at least {fewest}")
+    if array.min() < 0 or array.max() >= size:
+        raise InputError(f"pairs reach from {array.min()} to {array.max()}: expected rows of 0 to {size - 1}")
+    return array.astype(np.int64)
 
 
 def _neighbours(rows: np.ndarray, seed: int) -> np.ndarray:
@@ -120,10 +131,10 @@ def _neighbours(rows: np.ndarray, seed: int) -> np.ndarray:
         raise InputError(f"embeddings number {len(rows)}: expected at least 2 to learn from")
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(rows), min(len(rows), _MOST_NEIGHBOURS), replace=False)
-    found = []
+    blocks = []
     for start in range(0, len(chosen), 1024):
         part = chosen[start : start + 1024]
         scores = rows[part] @ rows.T
         scores[np.arange(len(part)), part] = -np.inf
-        found.append(np.stack([part, scores.argmax(axis=1)], axis=1))
-    return _pairs(np.concatenate(found), len(rows))
+        blocks.append(np.stack([part, scores.argmax(axis=1)], axis=1))
+    return _pairs(np.concatenate(blocks), len(rows))

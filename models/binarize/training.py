@@ -83,6 +83,19 @@ def contrastive(
     Rows are scaled to length 1; logits are cosines over `temperature`. `same` bool (n, n) marks pairs of the same
     things, which are no negatives; the diagonal is the positive whatever it says. With `hardest`, so many negatives
     count, those of the largest cosines, each direction choosing its own.
+
+    Parameters
+    ----------
+    left : ndarray, (n, dims)
+        Vectors that ask.
+    right : ndarray, (n, dims)
+        Their partners, row by row.
+    same : ndarray of bool, (n, n)
+        Pairs of the same things.
+    temperature : float
+        What cosines are divided by.
+    hardest : int, optional
+        Negatives that count in each direction; all unless given.
     """
     norms = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (left, right)]
     one, two = left / norms[0], right / norms[1]
@@ -132,6 +145,23 @@ def train(
     `x` float32 (N, inputs), `pairs` int (P, 2) of rows that belong together. With `old` (N, dims), what another
     binariser stands for, the loss adds that of new left against old right (backward-compatible training), and recall
     is that of new codes against old ones. A pair's two sides and the batch share batch-norm statistics.
+
+    Parameters
+    ----------
+    parameters : dict of ndarray
+        Parameters to start from; changed in place.
+    planes : int
+        Bits of a dimension.
+    x : ndarray of float32, (N, inputs)
+        Embeddings.
+    pairs : ndarray of int, (P, 2)
+        Rows that belong together.
+    settings : Training
+        Rates, sizes and the seed.
+    old : ndarray, (N, dims), optional
+        Decoded vectors of another binariser.
+    report : callable, optional
+        Called after each epoch.
     """
     rng = np.random.default_rng(settings.seed)
     mixed = pairs[rng.permutation(len(pairs))]
@@ -148,12 +178,12 @@ def train(
         for batch in np.array_split(rng.permutation(len(learned)), batches):
             chosen = learned[batch]
             _step(parameters, planes, x, chosen, settings, old, adam, names)
-        found = _recall(parameters, planes, x, tests, old)
+        recall = _recall(parameters, planes, x, tests, old)
         if report is not None:
             report("training", epoch + 1, settings.epochs)
-        waited = 0 if found > top else waited + 1
-        history.append(found)
-        top = max(top, found)
+        waited = 0 if recall > top else waited + 1
+        history.append(recall)
+        top = max(top, recall)
         if waited == 0:
             best = {name: value.copy() for name, value in parameters.items()}
         elif waited >= settings.patience:

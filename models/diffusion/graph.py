@@ -87,11 +87,11 @@ class Graph:
 
     def reached_from(self, name: str) -> frozenset[str]:
         """Return the values that depend on the input `name`, itself included."""
-        found = {name}
+        reached = {name}
         for node in self.nodes:
-            if not found.isdisjoint(node.inputs):
-                found.update(node.outputs)
-        return frozenset(found)
+            if not reached.isdisjoint(node.inputs):
+                reached.update(node.outputs)
+        return frozenset(reached)
 
     def _layer(self, index: int, node: Node) -> MatrixLayer:
         name, weight, get = node.inputs[1].removesuffix(".weight"), self.constants[node.inputs[1]], node.attributes.get
@@ -123,17 +123,17 @@ class Graph:
     @cached_property
     def _channels(self) -> dict[str, int]:
         """Channels of the values that follow from the weights of convolutions."""
-        found: dict[str, int] = {}
+        lengths: dict[str, int] = {}
         for node in self.nodes:
             if node.op == "Conv" and node.inputs[1] in self.constants:
-                found[node.outputs[0]] = len(self.constants[node.inputs[1]])
-            elif node.op == "Concat" and all(name in found for name in node.inputs):
-                found[node.outputs[0]] = sum(found[name] for name in node.inputs)
+                lengths[node.outputs[0]] = len(self.constants[node.inputs[1]])
+            elif node.op == "Concat" and all(name in lengths for name in node.inputs):
+                lengths[node.outputs[0]] = sum(lengths[name] for name in node.inputs)
             elif node.op in _CHANNELWISE:
-                known = [found[name] for name in node.inputs if name in found]
+                known = [lengths[name] for name in node.inputs if name in lengths]
                 if known:
-                    found[node.outputs[0]] = known[0]
-        return found
+                    lengths[node.outputs[0]] = known[0]
+        return lengths
 
 
 def read_graph(path: str | Path, install: str) -> Graph:

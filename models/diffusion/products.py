@@ -58,9 +58,9 @@ def convolve(x: np.ndarray, weight: np.ndarray, padding: int) -> np.ndarray:
     padded[:, :, padding : padding + height, padding : padding + width] = x
     lines = padded.reshape(images, inputs, -1)
     places = np.ascontiguousarray(weight.transpose(2, 3, 0, 1))
-    found = np.empty((images, outputs, high, broad), np.float32)
+    outputs_of_images = np.empty((images, outputs, high, broad), np.float32)
     total, term = np.empty((outputs, high * wide), np.float32), np.empty((outputs, high * wide), np.float32)
-    for line, image in zip(lines, found, strict=True):
+    for line, image in zip(lines, outputs_of_images, strict=True):
         for place in range(rows * columns):
             i, j = divmod(place, columns)
             shifted = line[:, i * wide + j : i * wide + j + high * wide]
@@ -68,4 +68,4 @@ def convolve(x: np.ndarray, weight: np.ndarray, padding: int) -> np.ndarray:
             if place:
                 np.add(total, term, out=total)
         image[...] = total.reshape(outputs, high, wide)[:, :, :broad]
-    return found
+    return outputs_of_images

@@ -41,6 +41,19 @@ def advance(graph: Graph, values: Values, first: int, stop: int, product: Produc
 
     `product` applies the weights (the graph's own unless given). The values given are not changed, so that one point
     of a run can be gone on from many times.
+
+    Parameters
+    ----------
+    graph : Graph
+        The network.
+    values : dict of ndarray
+        Values before node `first`, by name.
+    first : int
+        First node to run.
+    stop : int
+        Node to stop before.
+    product : Product, optional
+        Applies the weights; the graph's own unless given.
     """
     apply = Products(graph.layers) if product is None else product
     names = {layer.index: layer.name for layer in graph.layers}

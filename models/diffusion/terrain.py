@@ -86,8 +86,8 @@ def heights(coded: np.ndarray) -> np.ndarray:
 
 
 def _find() -> Path:
-    found = importlib.util.find_spec(MODEL_PACKAGE)
-    folders = list(found.submodule_search_locations or ()) if found else []
+    package = importlib.util.find_spec(MODEL_PACKAGE)
+    folders = list(package.submodule_search_locations or ()) if package else []
     if not folders:
         raise InputError(f"the terrain network is not installed: {INSTALL}")
     files = sorted(file for folder in folders for file in Path(folder).glob("weights/*.onnx"))

@@ -53,15 +53,15 @@ class SentenceEncoder:
             if not isinstance(text, str):
                 raise InputError(f"text {number} is of type {type(text).__name__}: expected str")
         encoded = [item.ids for item in self._weights.tokenizer.encode_batch(list(texts))]
-        found = np.empty((len(encoded), self.dims), np.float32)
+        vectors = np.empty((len(encoded), self.dims), np.float32)
         order, done = np.argsort([len(ids) for ids in encoded], kind="stable"), 0
         while done < len(order):
             batch = self._batch(encoded, order, done)
-            found[batch] = self._forward([encoded[i] for i in batch])
+            vectors[batch] = self._forward([encoded[i] for i in batch])
             done += len(batch)
             if report is not None:
                 report("embedding", done, len(order))
-        return found
+        return vectors
 
     @staticmethod
     def _batch(encoded: Sequence[Sequence[int]], order: np.ndarray, start: int) -> np.ndarray:

@@ -51,8 +51,8 @@ class EncoderWeights:
         for name, shape in self._shapes().items():
             tensor = self.tensors.get(name)
             if tensor is None or tensor.shape != shape:
-                found = "missing" if tensor is None else f"of shape {tensor.shape}"
-                raise InputError(f"tensor {name!r} is {found}: expected shape {shape}")
+                state = "missing" if tensor is None else f"of shape {tensor.shape}"
+                raise InputError(f"tensor {name!r} is {state}: expected shape {shape}")
             if not np.isfinite(tensor).all():
                 raise InputError(f"tensor {name!r} holds NaN or infinity: expected finite numbers")
 
@@ -83,8 +83,8 @@ class EncoderWeights:
 def find_encoder() -> Path:
     """Return the folder of the installed model; raises `InputError` with what to install."""
     for package, inside in _PACKAGES.items():
-        found = importlib.util.find_spec(package)
-        for folder in list(found.submodule_search_locations or ()) if found else []:
+        module = importlib.util.find_spec(package)
+        for folder in list(module.submodule_search_locations or ()) if module else []:
             if (Path(folder) / inside).is_dir():
                 return Path(folder) / inside
     raise InputError(f"the weights of {EMBEDDING_MODEL} are not installed: {INSTALL}")

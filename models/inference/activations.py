@@ -39,6 +39,17 @@ def quantise_activations(x: np.ndarray, position: int, scaling: str = "token", b
     `position` is that of the first row in its sequence. A scale is the largest magnitude of its tokens / (2^(bits-1) -
     1), or 1 when they are all zero. Raises `InputError` for an unknown scaling, bits out of range, or activations that
     are not finite.
+
+    Parameters
+    ----------
+    x : ndarray of float32, (tokens, inputs)
+        Activations.
+    position : int
+        Position of the first row in its sequence.
+    scaling : str
+        One of `SCALINGS`. Default "token".
+    bits : int
+        Bits of a code, 2 to 8. Default 8.
     """
     check_scaling(scaling, bits)
     highest = np.float32(number_format(f"int{int(bits)}").highest)

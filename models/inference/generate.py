@@ -48,6 +48,21 @@ def generate(
     `cache` may hold positions before the prompt and is left with all but the last token yielded. Input is checked at
     the call, before the first token is asked for: raises `InputError` for an empty prompt, ids outside the
     vocabulary, or a prompt that leaves no room for `max_tokens` in the context.
+
+    Parameters
+    ----------
+    model : Transformer
+        The network.
+    prompt : sequence of int
+        Token ids to continue.
+    max_tokens : int
+        Most tokens to yield.
+    sampling : Sampling, optional
+        How to choose a token; the likeliest unless given.
+    stop : collection of int
+        Tokens that end the output. Default none.
+    cache : Cache, optional
+        Keys and values of positions before the prompt; a new one unless given.
     """
     limit = check.integer("max_tokens", max_tokens, high=1e9)
     if len(prompt) == 0:

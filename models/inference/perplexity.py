@@ -1,4 +1,4 @@
-"""Perplexity of a network on a text: how surprised it is by each next token, over windows of bounded length."""
+"""Perplexity of a network on a text, over windows of bounded length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +44,19 @@ def perplexity(
     token of a window is the first of the next. A smaller stride gives tokens more context; those already scored are
     not scored again. The first token of the text is never scored. Raises `InputError` for fewer than two tokens, a
     window above the network's context, or a stride that would skip tokens.
+
+    Parameters
+    ----------
+    model : Transformer
+        The network.
+    tokens : sequence of int, (tokens,)
+        Token ids of the text.
+    window : int
+        Tokens of a window. Default 512.
+    stride : int, optional
+        Tokens from one window to the next; `window` - 1 unless given.
+    progress : callable, optional
+        Called with the tokens scored so far and the tokens to score.
     """
     losses = token_losses(model, tokens, window=window, stride=stride, progress=progress)
     nll = float(losses.mean())
@@ -63,6 +76,19 @@ def token_losses(
     """Return -log p of every token but the first given those before it in its window, nats, float64 (tokens - 1,).
 
     Parameters and errors are those of `perplexity`.
+
+    Parameters
+    ----------
+    model : Transformer
+        The network.
+    tokens : sequence of int, (tokens,)
+        Token ids of the text.
+    window : int
+        Tokens of a window. Default 512.
+    stride : int, optional
+        Tokens from one window to the next; `window` - 1 unless given.
+    progress : callable, optional
+        Called with the tokens scored so far and the tokens to score.
     """
     ids = check_tokens(tokens, model.config.vocabulary)
     if len(ids) < 2:

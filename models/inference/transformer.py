@@ -105,15 +105,15 @@ class Transformer:
             raise InputError(
                 f"{len(ids)} tokens after {cache.length}: expected at most {cache.capacity} positions in all"
             )
-        found = []
+        logits = []
         for start in range(0, len(ids), PREFILL_CHUNK):
             first = cache.length
             hidden = self._layers(ids[start : start + PREFILL_CHUNK], cache)
             if not last:
-                found.append(self._linear(HEAD, hidden, first))
+                logits.append(self._linear(HEAD, hidden, first))
         if last:
             return self._linear(HEAD, hidden[-1:], cache.length - 1)
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
     def states(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return what enters each layer, and last what leaves them all, float32 (layers + 1, tokens, hidden).
@@ -122,10 +122,10 @@ class Transformer:
         """
         ids = check_tokens(tokens, self.config.vocabulary)
         cache = self.cache(len(ids))
-        found = [self.weights.tensors[EMBEDDING][ids]]
+        states = [self.weights.tensors[EMBEDDING][ids]]
         for i in range(self.config.layers):
-            found.append(self._layer(i, found[-1], cache))
-        return np.stack(found)
+            states.append(self._layer(i, states[-1], cache))
+        return np.stack(states)
 
     def resume(self, state: np.ndarray, layer: int) -> np.ndarray:
         """Return the logits of a whole sequence from what enters `layer` (one of `states`), float32 (tokens,

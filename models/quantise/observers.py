@@ -97,8 +97,8 @@ class Histogram:
         filled = np.flatnonzero(self._counts)
         centres = ((filled + 0.5) * (2 / BINS) - 1) * self._reach
         shares = np.linspace(1.0, 1.0 / _STEPS, _STEPS)[:, None]
-        found = round_to(centres[None, :], grid(low * shares, high * shares, bits, symmetric=symmetric)) - centres
-        best = float(shares[np.argmin((found**2) @ self._counts[filled]), 0])
+        errors = round_to(centres[None, :], grid(low * shares, high * shares, bits, symmetric=symmetric)) - centres
+        best = float(shares[np.argmin((errors**2) @ self._counts[filled]), 0])
         return low * best, high * best
 
     def _widen(self, largest: float) -> None:

@@ -50,9 +50,9 @@ def dynamic(bits: int, scaling: str = "token") -> Rounding | None:
     check_scaling(scaling, bits)
 
     def rounding(x: np.ndarray, position: int) -> np.ndarray:
-        found = quantise_activations(x, position, scaling, bits)
-        y = found.codes * found.scales
-        y[: found.floating] = x[: found.floating]
+        integers = quantise_activations(x, position, scaling, bits)
+        y = integers.codes * integers.scales
+        y[: integers.floating] = x[: integers.floating]
         return y
 
     return rounding
@@ -72,13 +72,13 @@ def static(to: Grid, *, first_float: bool = False) -> Rounding:
 
 def first_products(model: Transformer, token: int) -> dict[str, np.ndarray]:
     """Return what each matrix of a network makes of `token` at the start of a sequence, float32 (outputs,) by name."""
-    found: dict[str, np.ndarray] = {}
+    products: dict[str, np.ndarray] = {}
     inner = RoundedLinear(model.weights.matrices())
 
     def watching(name: str, x: np.ndarray, position: int) -> np.ndarray:
         y = inner(name, x, position)
-        found[name] = y[0].copy()
+        products[name] = y[0].copy()
         return y
 
     Transformer(model.weights, watching).forward([token])
-    return found
+    return products

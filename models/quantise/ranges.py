@@ -1,4 +1,4 @@
-"""Ranges of a tensor that is at hand: from end to end, or clipped where that makes the squared error least.
+"""Ranges of a given tensor: from its least to its greatest value, or clipped to the least squared error.
 
 Values that share a range are laid out as a row: all of a tensor, those of one channel or token, or a group of
 neighbours. Short last groups are filled up with zeros, which every grid holds, so that they change nothing.
@@ -38,12 +38,29 @@ def rounded(
     takes the range with the least squared error. 16 or 32 bits leave the values as they are. Raises `InputError` for
     unknown names, other bits, or values that are none or not finite.
 
+    Parameters
+    ----------
+    values : array_like
+        Values, channels or tokens along the first axis.
+    bits : int
+        2 to 8, or 16 or 32 to leave values as they are.
+    per : str
+        What shares a range, one of `SHARINGS`. Default "channel".
+    block : int, optional
+        Length of a group, with `per` "group".
+    symmetric : bool
+        Whether the grid is symmetric about 0. Default True.
+    method : str
+        "min-max" or "mse". Default "min-max".
+
+    Examples
+    --------
     >>> rounded(np.array([[-1.0, -0.3, 0.2, 0.7]]), bits=4).round(3)
     array([[-1.   , -0.286,  0.143,  0.714]], dtype=float32)
     """
     array = _checked(values)
-    found, _ = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
-    return array if found is None else _laid_back(found, array, per)
+    values_on_grid, _ = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
+    return array if values_on_grid is None else _laid_back(values_on_grid, array, per)
 
 
 def codes(
@@ -59,12 +76,27 @@ def codes(
 
     `rounded` gives each of them times the scale of its row. Raises `InputError` as `rounded` does, and for 16 or 32
     bits, which have no integers.
+
+    Parameters
+    ----------
+    values : array_like
+        Values, channels or tokens along the first axis.
+    bits : int
+        2 to 8, or 16 or 32 to leave values as they are.
+    per : str
+        What shares a range, one of `SHARINGS`. Default "channel".
+    block : int, optional
+        Length of a group, with `per` "group".
+    symmetric : bool
+        Whether the grid is symmetric about 0. Default True.
+    method : str
+        "min-max" or "mse". Default "min-max".
     """
     array = _checked(values)
-    found, scale = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
-    if found is None:
+    values_on_grid, scale = _on_grid(array, bits, per=per, block=block, symmetric=symmetric, method=method)
+    if values_on_grid is None:
         raise InputError(f"bits = {bits}: expected {FEWEST_BITS} to {MOST_BITS}, {bits} bits leave values as they are")
-    return _laid_back(np.rint(found / scale).astype(np.int32), array, per)
+    return _laid_back(np.rint(values_on_grid / scale).astype(np.int32), array, per)
 
 
 def _on_grid(
@@ -81,12 +113,12 @@ def _on_grid(
     return round_to(laid, to), to.scale
 
 
-def _laid_back(found: np.ndarray, array: np.ndarray, per: str) -> np.ndarray:
+def _laid_back(laid: np.ndarray, array: np.ndarray, per: str) -> np.ndarray:
     """Undo `rows`, which fills short groups up."""
     if per != "group":
-        return found.reshape(array.shape)
+        return laid.reshape(array.shape)
     inputs = math.prod(array.shape[1:])
-    return np.ascontiguousarray(found.reshape(len(array), -1)[:, :inputs]).reshape(array.shape)
+    return np.ascontiguousarray(laid.reshape(len(array), -1)[:, :inputs]).reshape(array.shape)
 
 
 def rows(values: np.ndarray, per: str, block: int | None = None) -> np.ndarray:
