@@ -1,12 +1,12 @@
-"""Switching activity of Hardwired-Neurons on real data: operations, cycles and bit toggles of each class of wires.
+"""Switching activity of Hardwired-Neurons on real data: operations, clocks and bit toggles of each class of wires.
 
-A toggle is one wire that changes between two consecutive clocks; vectors follow each other without a gap, and all wires
-start at zero (reset). Wire classes, as the circuit has them:
+A toggle is a change of one wire between two consecutive clocks. Vectors follow each other without a gap, and all wires
+start at zero (reset). The classes of wires are those of the circuit:
 
 - inputs: one bit-serial wire an input, shared by all neurons;
-- ports: its branches, one POPCNT port for each weight that is not zero;
+- ports: the branches of the inputs, one POPCNT port for each weight that is not zero;
 - counts: the binary outputs of the POPCNTs, ceil(log2(region + 1)) wires each;
-- products: what leaves the constant multipliers, as magnitudes (the tree subtracts those of negative regions);
+- products: the outputs of the constant multipliers, as magnitudes (the tree subtracts those of negative regions);
 - sums: the output of the adder tree, two's complement;
 - accumulator: the register of the shift-accumulator, two's complement (see hwsim.kernels.trace).
 
@@ -35,13 +35,13 @@ from hwsim.kernels.planes import (
 from hwsim.kernels.trace import Clock
 from hwsim.technology import Technology
 
-#: Bytes of counts that are held at once.
+#: Most bytes of counts in memory.
 BLOCK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class Wires(Record):
-    """A number for each class of wires: how many there are, or how often they toggle."""
+    """A number for each class of wires: of wires, or of toggles."""
 
     inputs: int
     ports: int
@@ -56,11 +56,11 @@ class Wires(Record):
 
 @dataclass(frozen=True)
 class Activity(Record):
-    """What an array of Hardwired-Neurons did for a stream of vectors.
+    """Operations and toggles of an array of Hardwired-Neurons for a stream of vectors.
 
-    `clocks` is the bit planes that entered (the pipeline's latency is not in it); `popcounts`, `constant_multiplies`,
+    `clocks` is the number of bit planes, without the latency of the pipeline. `popcounts`, `constant_multiplies`,
     `additions` (of the trees) and `accumulations` are operations of the circuit, `multiply_accumulates` those of the
-    matrix product. `toggles` counts toggles, `wires` the wires, by class.
+    matrix product. `toggles` and `wires` are numbers by class.
     """
 
     vectors: int
@@ -74,19 +74,19 @@ class Activity(Record):
     wires: Wires
 
     def factors(self) -> dict[str, float]:
-        """Return the toggles of a wire and clock by class, 0 .. 1 (NaN where there is no wire or clock)."""
-        share: dict[str, float] = {}
+        """Return the toggles per wire and clock by class, 0 to 1 (NaN where there is no wire or clock)."""
+        factors: dict[str, float] = {}
         for field in fields(Wires):
-            chances = getattr(self.wires, field.name) * self.clocks
-            share[field.name] = getattr(self.toggles, field.name) / chances if chances else float("nan")
-        return share
+            most = getattr(self.wires, field.name) * self.clocks
+            factors[field.name] = getattr(self.toggles, field.name) / most if most else float("nan")
+        return factors
 
 
 def measure_activity(weight_codes: Any, activations: Any, activation_bits: int = 8) -> Activity:
     """Return the `Activity` of a stream of activations (..., inputs), in C order, through (inputs, outputs) weights.
 
-    Exact, through packed POPCNTs; about 50 ms a vector of 2,880 x 2,880 weights on a core. Arguments and errors as
-    for `hardwired_matvec`.
+    The result is exact; it is computed with packed POPCNTs, in about 50 ms a vector of 2,880 x 2,880 weights on a core.
+    Arguments and errors are those of `hardwired_matvec`.
     """
     weights = weight_codes if isinstance(weight_codes, HardwiredWeights) else prepare(weight_codes)
     given = check_activations(activations, weights.inputs, activation_bits)
@@ -94,7 +94,7 @@ def measure_activity(weight_codes: Any, activations: Any, activation_bits: int =
     bits = int(activation_bits)
     fan_out = np.count_nonzero(HALVES[weights.codes], axis=1)
     toggles = Wires(0, 0, 0, 0, 0, 0)
-    # Consecutive vectors at a time, one extra in front to compare with.
+    # Blocks of consecutive vectors, with the last one of the block before to compare with.
     step = max(1, BLOCK_BYTES // (32 * weights.inputs * bits + 1))
     for start in range(0, len(vectors), step):
         first = max(0, start - 1)
@@ -117,7 +117,7 @@ def measure_activity(weight_codes: Any, activations: Any, activation_bits: int =
 
 
 def trace_toggles(weights: HardwiredWeights, clocks: Iterable[Clock], activation_bits: int = 8) -> Wires:
-    """Return the toggles of a trace, comparing every clock's wires with those of the one before, one by one."""
+    """Return the toggles of a trace, by comparing the wires of every clock with those of the clock before."""
     fan_out = np.count_nonzero(HALVES[weights.codes], axis=1)
     sum_bits, register_bits = register_widths(weights.inputs, activation_bits)
     before: Clock | None = None
@@ -137,7 +137,7 @@ def trace_toggles(weights: HardwiredWeights, clocks: Iterable[Clock], activation
 
 
 def count_wires(weights: HardwiredWeights, activation_bits: int = 8) -> Wires:
-    """Return how many wires each class has, given the regions as the weights fill them."""
+    """Return the number of wires of each class, with regions of the sizes that the weights need."""
     members = np.stack([np.count_nonzero(weights.codes == code, axis=0) for code in np.flatnonzero(HALVES)])
     count_bits = np.frexp(members)[1]
     product_bits = np.frexp(members * np.abs(REGION_HALVES)[:, None])[1]
@@ -153,18 +153,18 @@ def count_wires(weights: HardwiredWeights, activation_bits: int = 8) -> Wires:
 
 
 def register_widths(inputs: int, activation_bits: int) -> tuple[int, int]:
-    """Return the bits of a neuron's sum and of its accumulator, wide enough for any weights: sign included."""
+    """Return the bits of a neuron's sum and of its accumulator, sign included, wide enough for any weights."""
     sum_bits = (inputs * int(np.abs(HALVES).max())).bit_length() + 1
     return sum_bits, sum_bits + activation_bits
 
 
 def switching_energy_j(activity: Activity, technology: Technology) -> Number:
-    """Return the energy of the toggles, in J: half C V^2 each, C being that of the cell that drives the wire.
+    """Return the energy of the toggles, in J: C V^2 / 2 each, with the capacitance C of the cell that drives the wire.
 
-    A port drives its wire (`embedding_wire_f`) and a full adder of the POPCNT; inputs leave a flip-flop; counts too;
-    products and sums leave a full adder; the accumulator has a full adder and a flip-flop. The capacitance of a cell is
-    its transistors x `switched_capacitance_f_per_transistor`. Leaves out what `measure_activity` does not count, so it
-    is a lower bound.
+    A port drives its wire (`embedding_wire_f`) and a full adder of the POPCNT; a flip-flop drives inputs and counts; a
+    full adder drives products and sums; the accumulator has a full adder and a flip-flop. The capacitance of a cell is
+    its transistors x `switched_capacitance_f_per_transistor`. This is a lower bound: it omits the wires that
+    `measure_activity` does not count.
     """
     cell = technology.switched_capacitance_f_per_transistor
     adder, register = cell * technology.full_adder_transistors, cell * technology.flip_flop_transistors
@@ -188,7 +188,7 @@ def _input_toggles(planes: np.ndarray, fan_out: np.ndarray, skip: int) -> Wires:
 
 
 def _neuron_toggles(weights: HardwiredWeights, words: np.ndarray, bits: int, warm: int) -> Wires:
-    """Toggles inside the neurons; the first `warm` vectors are there to compare with only."""
+    """Return the toggles inside the neurons, without those of the first `warm` vectors."""
     sum_bits, register_bits = register_widths(weights.inputs, bits)
     total = Wires(0, 0, 0, 0, 0, 0)
     budget = max(CACHE_BYTES, BLOCK_BYTES // max(1, len(words)))
@@ -212,22 +212,22 @@ def _registers(sums: np.ndarray, bits: int) -> np.ndarray:
     """Return the shift-accumulator after each clock, int64 (clocks, outputs), from the sums of the planes."""
     aligned = np.left_shift(sums, bits - 1).reshape(-1, bits, sums.shape[1])
     registers = np.empty_like(aligned)
-    held = np.zeros_like(aligned[:, 0])
+    register = np.zeros_like(aligned[:, 0])
     for bit in range(bits):
-        held = (held >> 1) + (aligned[:, bit] if bit < bits - 1 else -aligned[:, bit])
-        registers[:, bit] = held
+        register = (register >> 1) + (aligned[:, bit] if bit < bits - 1 else -aligned[:, bit])
+        registers[:, bit] = register
     return registers.reshape(sums.shape)
 
 
 def _stream(values: np.ndarray, skip: int, width: int = 64) -> int:
-    """Toggles along axis 0, from reset when nothing is skipped, otherwise from the last row that is."""
+    """Return the toggles along axis 0, counted from reset, or from the last of `skip` rows that are not counted."""
     rows = values if skip == 0 else values[skip - 1 :]
     start = _flipped(rows[0], 0, width) if skip == 0 else 0
     return start + _flipped(rows[1:], rows[:-1], width)
 
 
 def _flipped(now: np.ndarray, before: np.ndarray | int, width: int = 64) -> int:
-    """Wires that differ between two states of two's-complement numbers on `width` wires."""
+    """Return how many wires differ between two states of two's-complement numbers on `width` wires."""
     flips = np.bitwise_xor(now, before)
     if flips.dtype.kind != "i":
         raise InputError(f"wires hold {flips.dtype}: expected integers")

@@ -1,8 +1,8 @@
 """Hardwired products with MXFP4 weights: a neuron per block of 32 inputs, its sum shifted by the block's exponent.
 
-Every scale of an MX tensor is a power of two, so the sum over blocks stays an integer once the smallest exponent of an
-output is taken out: y = 2^(exponent - 1) sum_b (block product in halves) << (exponent_b - exponent). In metal such a
-shift is a choice of wires. Blocks run along the inputs (axis 0). Format: OCP Microscaling Formats (MX) v1.0.
+Every scale of an MX tensor is a power of two, so the sum over blocks is an integer times the smallest scale of the
+output: y = 2^(exponent - 1) sum_b (block product in halves) << (exponent_b - exponent). In metal such a shift is a
+choice of wires. Blocks run along the inputs (axis 0). Format: OCP Microscaling Formats (MX) v1.0.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ BLOCK_METHODS = ("auto", "matmul", "blocks")
 class BlockWeights:
     """MXFP4 weights ready for integer products; made by `prepare_blocks`.
 
-    `codes` uint8 (inputs, outputs); `shifts` int64 (blocks, outputs), how far each block's sum moves left;
-    `exponents` int64 (outputs,): an integer product stands for product x 2^(exponent - 1); `block` in inputs.
+    `codes` uint8 (inputs, outputs); `shifts` int64 (blocks, outputs), bits by which each block's sum is shifted left;
+    `exponents` int64 (outputs,), where an integer product has the unit 2^(exponent - 1); `block` inputs a block.
     """
 
     codes: np.ndarray
@@ -35,22 +35,22 @@ class BlockWeights:
 
     @property
     def unit(self) -> np.ndarray:
-        """What one unit of an integer product stands for, float64 (outputs,)."""
+        """Value of one unit of an integer product, float64 (outputs,)."""
         return np.ldexp(1.0, self.exponents - 1)
 
     @property
     def integers(self) -> np.ndarray:
-        """Weights as integers in units of `unit`, float64 (inputs, outputs), exact; made anew each time."""
+        """Weights as integers in units of `unit`, float64 (inputs, outputs), exact; not cached."""
         return self._integers(np.float64)
 
     @cached_property
     def factors(self) -> np.ndarray:
-        """`integers` as float32 if that is exact for products with int8 activations, otherwise as float64; kept."""
+        """`integers` as float32 if products with int8 activations are exact in it, otherwise as float64; cached."""
         return self._integers(np.float32 if self.largest_column * 2.0**7 <= EXACT_FLOAT32 else np.float64)
 
     @cached_property
     def largest_column(self) -> float:
-        """Largest sum of integer magnitudes of one output: bounds every partial sum of a product."""
+        """Largest sum of integer magnitudes of one output, a bound of every partial sum of a product."""
         if self.codes.size == 0:
             return 0.0
         starts = np.arange(0, self.codes.shape[0], self.block)
@@ -81,7 +81,7 @@ def prepare_blocks(weights: Quantised) -> BlockWeights:
     if weights.codes.size == 0:
         exponents = np.zeros(weights.shape[1], dtype=np.int64)
         return BlockWeights(weights.codes, np.zeros_like(powers), exponents, weights.block)
-    # A block of zeros has no say in the exponent of its output.
+    # Blocks of zeros do not count for the exponent of their output.
     used = np.maximum.reduceat(weights.codes & 7, starts, axis=0) > 0
     smallest = np.where(used, powers, 127).min(axis=0)
     exponents = np.where(used.any(axis=0), smallest, 0)
@@ -94,9 +94,27 @@ def block_matvec(
 ) -> np.ndarray:
     """Return the exact product of integer activations (..., inputs), int64 (..., outputs) in units of `weights.unit`.
 
-    "blocks" sums `hardwired_matvec` over the blocks, shifted; "matmul" is one floating-point matmul, used when every
-    partial sum provably stays an integer below 2^24 (float32) or 2^53 (float64); "auto" takes "matmul" where it is
-    exact. Raises `InputError` for activations that do not fit, or sums beyond 2^53 ("matmul") or 2^62 ("blocks").
+    Parameters
+    ----------
+    weights : BlockWeights
+    activations : array of int
+        (..., inputs).
+    activation_bits : int
+        Bits of an activation, 1 to 16.
+    method : str
+        "blocks" sums `hardwired_matvec` over the blocks, shifted. "matmul" is one floating-point product, exact while
+        every partial sum stays an integer below 2^24 (float32) or 2^53 (float64). "auto" is "matmul" where that is
+        exact.
+
+    Returns
+    -------
+    array of int64
+        (..., outputs).
+
+    Raises
+    ------
+    InputError
+        For activations that do not fit, or sums beyond 2^53 ("matmul") or 2^62 ("blocks").
     """
     if method not in BLOCK_METHODS:
         raise unknown_name("method", method, BLOCK_METHODS)

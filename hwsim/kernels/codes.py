@@ -1,8 +1,8 @@
-"""Binary and multi-level codes, packed for scanning: bit planes of 64-bit words, all documents' first words together.
+"""Binary and multi-level codes, packed for scanning: bit planes of 64-bit words, all documents side by side.
 
-A code of `bits` dimensions and u + 1 planes stands for the vector sum_i 2^-i c_i, each c_i of -1 and +1. One plane is
-the sign code; each further plane is what one loop of recurrent binarisation adds (Shan et al., "Binary Embedding-based
-Retrieval at Tencent", KDD '23, arXiv 2302.08714). A set bit is +1, and so is the sign of zero.
+A code of `bits` dimensions and u + 1 planes is the vector sum_i 2^-i c_i, where each c_i has elements -1 and +1. One
+plane is the sign code; each loop of recurrent binarisation adds a plane (Shan et al., "Binary Embedding-based Retrieval
+at Tencent", KDD '23, arXiv 2302.08714). A set bit is +1, and so is the sign of zero.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from hwbase import InputError
 from hwbase.check import count, integer
 
 WORD_BITS = 64
-#: Products of codes within these stay exact: 15 x 15 x 16,384 is below 2^24, its square below 2^53.
+#: Limits within which products of codes are exact: 15 x 15 x 16,384 is below 2^24, its square below 2^53.
 MOST_BITS = 16_384
 MOST_PLANES = 4
 _BYTE_BITS = 8
@@ -48,22 +48,22 @@ class Codes:
 
     @property
     def size(self) -> int:
-        """Vectors held."""
+        """Number of vectors."""
         return int(self.planes.shape[2])
 
     @property
     def bits_per_vector(self) -> int:
-        """Bits that say something: dimensions times planes, padding not counted."""
+        """Bits of a vector without padding: dimensions times planes."""
         return self.bits * len(self.planes)
 
     @property
     def bytes(self) -> int:
-        """Bytes held, padding included."""
+        """Bytes of all planes, padding included."""
         return int(self.planes.nbytes)
 
     @property
     def weights(self) -> np.ndarray:
-        """What a plane's bit is worth, int64: 2^u for the sign plane down to 1, so that values are odd integers."""
+        """Weight of each plane, int64: 2^u for the sign plane down to 1, so that values are odd integers."""
         return 2 ** np.arange(len(self.planes))[::-1]
 
     @cached_property
@@ -111,7 +111,7 @@ def codes_from_bytes(rows: Any, bits: int) -> Codes:
     words = -(-size // WORD_BITS)
     padded = np.zeros((*given.shape[:2], words * _WORD_BYTES), np.uint8)
     padded[:, :, :expected] = given
-    # Bytes of a word are little-endian on every machine, so that files travel.
+    # Words are little-endian on every machine, so that files can be moved.
     whole = padded.view("<u8").astype(np.uint64, copy=False)
     return Codes(np.ascontiguousarray(whole.transpose(1, 2, 0)), size)
 
@@ -129,10 +129,10 @@ def unpack_codes(codes: Codes) -> np.ndarray:
 
 
 def code_values(codes: Codes) -> np.ndarray:
-    """Return the vectors as odd integers, int16 (N, bits): 2^u times what the code stands for."""
+    """Return the vectors as odd integers, int16 (N, bits): 2^u times their values."""
     values = np.full((codes.size, codes.bits), -codes.top, np.int16)
     for plane, weight in zip(unpack_codes(codes), codes.weights, strict=True):
-        # A set bit is worth +weight where an unset one is worth -weight.
+        # A set bit is +weight, an unset one -weight.
         values += plane.view(np.uint8) * np.int16(2 * weight)
     return values
 

@@ -1,7 +1,7 @@
-"""The scans of `hwsim.kernels.scan` compiled by numba (extra [numba]): the same keys, the same answer.
+"""The scans of `hwsim.kernels.scan` compiled by numba (extra [numba]), with equal keys and results.
 
-Documents are taken some thousand at a time and all queries pass over them, so memory is read once for a batch. Words
-are read as contiguous slices, without which LLVM would not use the vector popcount.
+All queries pass over one block of documents before the next, so memory is read once for a batch. Words are read as
+contiguous slices, so that LLVM uses the vector popcount.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from numba.extending import intrinsic
 
 from hwsim.kernels.codes import Codes
 
-#: Documents a pass: distances of 8 bytes stay in the first cache with four rows of words.
+#: Documents of a block: their distances of 8 bytes and four rows of words stay in the first cache.
 _BLOCK = 512
-#: A quotient and a product with the inverse differ by less than this share.
+#: Largest relative difference between a quotient and a product with the inverse.
 _NEARLY = 1e-12
-#: Distances that share one comparison with the limit.
+#: Distances whose minimum is compared with the limit.
 _GROUP = 64
 
 
@@ -38,7 +38,18 @@ _ones: Any = _population
 def compiled_scan(
     codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (ids, keys) as `Nearest.result` would after `popcount_scan` of the same arguments."""
+    """Return the nearest documents by popcounts, compiled.
+
+    Parameters
+    ----------
+    codes, query, worth, k, hamming
+        As in `hwsim.kernels.scan.popcount_scan`.
+
+    Returns
+    -------
+    ids, keys : array of int64, array of float64
+        (queries, k), best first, as `Nearest.result` returns.
+    """
     ids = np.full((len(query), k), -1, np.int64)
     if hamming:
         distances = np.full((len(query), k), np.iinfo(np.int64).max, np.int64)
@@ -59,7 +70,7 @@ def _before(key, number, other_key, other):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _replace(ids, keys, number, key):  # type: ignore[no-untyped-def]
-    """Put (key, number) in place of the worst, which lies at the root of the heap."""
+    """Replace the worst, which is the root of the heap, by (key, number)."""
     place, size = 0, ids.size
     while True:
         child = 2 * place + 1
@@ -84,7 +95,7 @@ def _least(block, first, last):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True)
 def _offer(block, length, start, ids, keys):  # type: ignore[no-untyped-def]
-    """Offer `block[:length]`, the keys of documents from `start` on; equal keys of later documents change nothing."""
+    """Offer `block[:length]`, the keys of documents from `start` on; of equal keys the earlier document stays."""
     if _least(block, 0, length) >= keys[0]:
         return
     for first in range(0, length, _GROUP):

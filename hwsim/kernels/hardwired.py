@@ -1,8 +1,8 @@
 """The Hardwired-Neuron's arithmetic: FP4 weights times integer activations, exact, in units of one half.
 
-The circuit is accumulate - multiply - accumulate. Activations arrive bit-serially, LSB first; a POPCNT per weight value
-counts the ones of the bit plane on its region; constant multipliers scale the counts; a sum joins the regions; a
-shift-accumulator weighs the planes with powers of two and subtracts the last one (two's complement):
+The circuit is accumulate - multiply - accumulate. Activations arrive bit-serially, LSB first. A POPCNT per weight value
+counts the ones of the bit plane on its region, constant multipliers scale the counts, and a tree adds up the regions. A
+shift-accumulator weights the planes with powers of two and subtracts the last one (two's complement):
 
     y = sum_k s_k 2^k sum_v v popcnt(plane_k and region_v),    s_k = -1 for the last k, otherwise +1
 
@@ -30,10 +30,10 @@ from hwsim.kernels.planes import (
 
 Method = Literal["auto", "matmul", "popcount"]
 METHODS = ("auto", "matmul", "popcount")
-#: Every integer up to these is a float32 or float64, so sums that stay within are exact in any order.
+#: Every integer up to these is a float32 or a float64, so sums within them are exact in any order.
 EXACT_FLOAT32 = 1 << 24
 EXACT_FLOAT64 = 1 << 53
-#: Vectors taken at once, so that the floating-point copies of a large batch stay small.
+#: Vectors of a block, so that the floating-point copies of a large batch stay small.
 ROWS = 4096
 
 
@@ -50,8 +50,8 @@ def codes_to_halves(codes: Any) -> np.ndarray:
 class HardwiredWeights:
     """The weights of `outputs` neurons of `inputs` inputs, prepared once for many products; made by `prepare`.
 
-    `codes` uint8 (inputs, outputs), read-only. What each way of computing needs is made when it is first used: the
-    matmul 4 bytes a weight (8 where float32 would not be exact), the POPCNTs 14 bits a weight.
+    `codes` uint8 (inputs, outputs), read-only. The arrays of each method are made when it is first used: 4 bytes a
+    weight for the matmul (8 where float32 is not exact), 14 bits a weight for the POPCNTs.
     """
 
     codes: np.ndarray
@@ -63,7 +63,7 @@ class HardwiredWeights:
 
     @property
     def outputs(self) -> int:
-        """Neurons."""
+        """Number of neurons."""
         return int(self.codes.shape[1])
 
     @cached_property
@@ -83,7 +83,7 @@ class HardwiredWeights:
 
     @cached_property
     def largest_column(self) -> int:
-        """Largest sum of weight magnitudes of one neuron, in halves: bounds every partial sum of a product."""
+        """Largest sum of weight magnitudes of one neuron, in halves, a bound of every partial sum of a product."""
         if self.codes.size == 0:
             return 0
         return int(np.abs(HALVES).take(self.codes).sum(axis=0, dtype=np.int64).max())
@@ -109,18 +109,32 @@ def hardwired_matvec(
 ) -> np.ndarray:
     """Return the exact product of integer activations with FP4 weights, int64 (..., outputs) in units of one half.
 
-    `weight_codes` uint8 0..15 of shape (inputs, outputs), or what `prepare` made of it; `activations` int8 of shape
-    (..., inputs), int16 where `activation_bits` (1 to 16) is above 8. Equal to
-    `activations.astype(int64) @ codes_to_halves(weight_codes)` for every input. `method`:
+    The result equals `activations.astype(int64) @ codes_to_halves(weight_codes)` for every input.
 
-    - "popcount" goes through bit planes, POPCNTs, constants and the shift-accumulator as the circuit does;
-    - "matmul" is a floating-point matmul on integers, exact because every partial sum, in any order, is an integer of
-      at most (largest neuron's sum of magnitudes) x 2^(activation_bits - 1) <= 2^24 (float32) or 2^53 (float64);
-      with 8 bits float32 always suffices up to 10,922 inputs;
-    - "auto" is "matmul": with one BLAS thread it was the quicker, 20 times and more, at every shape measured, batch 1
-      included (benchmarks/kernels.py).
+    Parameters
+    ----------
+    weight_codes : array of uint8, or HardwiredWeights
+        Codes 0 to 15, (inputs, outputs), or the result of `prepare`.
+    activations : array of int
+        (..., inputs), within `activation_bits` bits of two's complement.
+    activation_bits : int
+        Bits of an activation, 1 to 16.
+    method : str
+        "popcount" computes with bit planes, POPCNTs, constants and the shift-accumulator, as the circuit does.
+        "matmul" is a floating-point product of integers. It is exact because every partial sum, in any order, is an
+        integer of at most (largest neuron's sum of magnitudes) x 2^(activation_bits - 1) <= 2^24 (float32) or 2^53
+        (float64); with 8 bits float32 suffices up to 10,922 inputs. "auto" is "matmul", which was 20 times and more
+        faster with one BLAS thread at every shape measured, batch 1 included (benchmarks/kernels.py).
 
-    Raises `InputError` for shapes that do not fit, codes above 15, activations that are not integers or do not fit.
+    Returns
+    -------
+    array of int64
+        (..., outputs).
+
+    Raises
+    ------
+    InputError
+        For shapes that do not fit, codes above 15, and activations that are not integers or do not fit.
     """
     if method not in METHODS:
         raise unknown_name("method", method, METHODS)

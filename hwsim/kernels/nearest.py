@@ -1,12 +1,12 @@
-"""The k best of a stream of documents for many queries at once, by a running limit.
+"""The k best of a stream of documents for many queries, with a running limit.
 
-Keys are numbers of which smaller is better. Among equal keys the lower id wins; ids come in rising order, so one that
-only equals the current limit can be passed over.
+Smaller keys are better. Of equal keys the one with the lower id is better. Ids come in rising order, so a key that
+equals the current limit can be skipped.
 """
 
 import numpy as np
 
-#: Keys that share one comparison with the limit before single ones are looked at.
+#: Keys whose minimum is compared with the limit before single keys are.
 _GROUPS = 32
 
 
@@ -16,54 +16,54 @@ class Nearest:
     def __init__(self, queries: int, k: int) -> None:
         self._k = k
         self._queries = queries
-        #: Only keys below it can still be among the best.
+        #: Keys at or above it are not among the best.
         self.limits = np.full(queries, np.inf)
-        self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._candidates: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._pending = 0
 
     def offer(self, keys: np.ndarray, start: int) -> None:
-        """Take `keys` (queries, n) of the documents from `start` on; blocks come in rising order, none are kept."""
+        """Add `keys` (queries, n) of the documents from `start` on; blocks come in rising order and are not kept."""
         if self._k == 0 or keys.size == 0:
             return
         if np.isinf(self.limits[0]) and keys.shape[1] > self._k:
-            # Without a limit all would have to be sorted; the block's own k-th best is one, itself included.
+            # The first limit is just above the k-th best of the block, so that not all keys need be sorted.
             worst = np.partition(keys, self._k - 1, axis=1)[:, self._k - 1]
             self.limits = np.nextafter(worst.astype(float), np.inf)
         rows, columns = _below(keys, self.limits)
         if rows.size:
-            self._found.append((rows, columns + start, keys[rows, columns].astype(float)))
+            self._candidates.append((rows, columns + start, keys[rows, columns].astype(float)))
             self._pending += rows.size
             if self._pending > self._queries * self._k:
                 self._settle()
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (ids int64, keys float64), both (queries, best), best first; all queries were offered the same ids."""
+        """Return (ids int64, keys float64), both (queries, best), best first."""
         self._settle()
-        if not self._found:
+        if not self._candidates:
             return np.empty((self._queries, 0), np.int64), np.empty((self._queries, 0))
-        _, ids, keys = self._found[0]
+        _, ids, keys = self._candidates[0]
         return ids.reshape(self._queries, -1), keys.reshape(self._queries, -1)
 
     def _settle(self) -> None:
         self._pending = 0
-        if not self._found:
+        if not self._candidates:
             return
-        queries, ids, keys = (np.concatenate(column) for column in zip(*self._found, strict=True))
+        queries, ids, keys = (np.concatenate(column) for column in zip(*self._candidates, strict=True))
         order = np.lexsort((ids, keys, queries))
         counts = np.bincount(queries, minlength=self._queries)
         ends = np.cumsum(counts)
         rank = np.arange(queries.size) - np.repeat(ends - counts, counts)
         kept = order[rank < self._k]
-        self._found = [(queries[kept], ids[kept], keys[kept])]
+        self._candidates = [(queries[kept], ids[kept], keys[kept])]
         full = np.flatnonzero(counts >= self._k)
         self.limits[full] = keys[order[(ends - counts)[full] + self._k - 1]]
 
 
 def _below(keys: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (rows, columns), in order, of the keys below their row's limit; few are expected."""
+    """Return (rows, columns), in order, of the keys below their row's limit; fast where they are few."""
     many, size = keys.shape
     if keys.dtype.kind in "iu":
-        # Compare in the keys' own type: below a limit is below the whole number that follows it.
+        # Compare in the keys' own type: whole numbers below a limit are below its ceiling.
         most = np.iinfo(keys.dtype).max
         if (limits <= 0).all():
             return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -72,7 +72,7 @@ def _below(keys: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray
     whole = size - size % _GROUPS
     step = whole // _GROUPS
     if step:
-        # Column c of the minima stands for columns c, c + step, ...: passes over whole rows, no copies.
+        # Column c of the minima is that of columns c, c + step, ..., which needs no copies.
         least = keys[:, :whole].reshape(many, _GROUPS, step).min(axis=1)
         flat = np.flatnonzero(least < bound)
         rows, groups = flat // step, flat % step

@@ -11,11 +11,11 @@ from hwbase.check import count, integer
 
 
 def pack(codes: Any, bits: int = 4) -> np.ndarray:
-    """Return codes of any shape, in C order, as bytes uint8 (ceil(size x bits / 8),), zeros behind the last code.
+    """Return codes of any shape, in C order, as bytes uint8 (ceil(size x bits / 8),), with zeros after the last code.
 
-    Code i takes bits i x `bits` and up of the stream, counted from the lowest bit of the first byte, so two 4-bit
-    codes share a byte, the first in its low half. Signed codes (a signed type) are stored in two's complement of
-    `bits` bits (1 to 8). Raises `InputError` for codes that do not fit.
+    Code i starts at bit i x `bits` of the stream, counted from the lowest bit of the first byte, so two 4-bit codes
+    share a byte, the first in its low half. Signed codes (of a signed type) are stored in two's complement of `bits`
+    bits (1 to 8). Raises `InputError` for codes that do not fit.
     """
     width = _width(bits)
     given = np.asarray(codes)
@@ -36,9 +36,27 @@ def pack(codes: Any, bits: int = 4) -> np.ndarray:
 
 
 def unpack(packed: Any, shape: int | Sequence[int], bits: int = 4, *, signed: bool = False) -> np.ndarray:
-    """Return the codes that `pack` stored, uint8 of `shape`, or int8 when `signed`.
+    """Return the codes that `pack` stored.
 
-    Raises `InputError` unless `packed` is uint8 of exactly the bytes that `shape` takes.
+    Parameters
+    ----------
+    packed : array of uint8
+        (bytes,).
+    shape : int or sequence of int
+        Shape of the codes.
+    bits : int
+        Bits of a code, 1 to 8.
+    signed : bool
+        Whether codes are in two's complement.
+
+    Returns
+    -------
+    array of uint8, or of int8 if `signed`
+
+    Raises
+    ------
+    InputError
+        Unless `packed` is uint8 and has exactly the bytes of `shape`.
     """
     width = _width(bits)
     data = np.asarray(packed)

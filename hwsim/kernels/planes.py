@@ -1,8 +1,8 @@
 """Bit planes of activations and POPCNT region counts of a Hardwired-Neuron, on packed 64-bit words.
 
-Activations enter a neuron bit-serially: plane k holds bit k of every activation. Each weight value owns a region, the
-set of inputs that carry this weight; a POPCNT counts the ones of the plane inside the region. Weights of zero need no
-region. Source: "Hardwired-Neuron Language Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169.
+Activations enter a neuron bit-serially: plane k has bit k of every activation. Each weight value has a region, the set
+of inputs with this weight; a POPCNT counts the ones of the plane inside the region. Weights of zero have no region.
+Source: "Hardwired-Neuron Language Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from hwsim.weights import integers
 MAX_ACTIVATION_BITS = 16
 #: Value of each FP4 E2M1 code in units of one half, int8 (16,): bit 3 is the sign, bits 2..0 the magnitude index.
 HALVES = integers(FORMATS["fp4"]).astype(np.int8)
-#: Codes that own a region: all but the two zeros, uint8 (14,).
+#: Codes that have a region: all but the two zeros, uint8 (14,).
 REGION_CODES = np.flatnonzero(HALVES).astype(np.uint8)
 #: Constant of each region's multiplier in units of one half, int64 (14,).
 REGION_HALVES = HALVES[REGION_CODES].astype(np.int64)
-#: Bytes that one chunk of neurons may take while their regions are counted: about what a level-2 cache holds.
+#: Bytes of one chunk of neurons while their regions are counted, about the size of a level-2 cache.
 CACHE_BYTES = 1 << 19
 
 _WORD_BITS = 64
@@ -86,7 +86,7 @@ def bit_planes(activations: np.ndarray, activation_bits: int) -> np.ndarray:
 
 
 def pack_words(bits: np.ndarray) -> np.ndarray:
-    """Return bool (..., n) packed along the last axis into uint64 words (..., ceil(n / 64)), zeros behind the end."""
+    """Return bool (..., n) packed along the last axis into uint64 words (..., ceil(n / 64)), zeros after the end."""
     words = -(-bits.shape[-1] // _WORD_BITS)
     packed = np.zeros((*bits.shape[:-1], words * 8), dtype=np.uint8)
     bytes_used = np.packbits(bits, axis=-1, bitorder="little")
@@ -95,7 +95,7 @@ def pack_words(bits: np.ndarray) -> np.ndarray:
 
 
 def region_masks(codes: np.ndarray) -> np.ndarray:
-    """Return which inputs are wired to each region, uint64 (words, 14, outputs), from codes (inputs, outputs)."""
+    """Return masks of the inputs wired to each region, uint64 (words, 14, outputs), from codes (inputs, outputs)."""
     inputs, outputs = codes.shape
     words = -(-inputs // _WORD_BITS)
     masks = np.empty((words, len(REGION_CODES), outputs), dtype=np.uint64)
@@ -108,7 +108,7 @@ def region_masks(codes: np.ndarray) -> np.ndarray:
 def region_counts(masks: np.ndarray, planes: np.ndarray) -> np.ndarray:
     """Return the ones of each packed plane (clocks, words) in each region, int32 (clocks, 14, outputs).
 
-    `masks` comes from `region_masks`, `planes` from `pack_words`. One POPCNT an output, region and clock.
+    `masks` is from `region_masks`, `planes` from `pack_words`. There is a POPCNT for each output, region and clock.
     """
     outputs = masks.shape[2]
     counts = np.empty((planes.shape[0], *masks.shape[1:]), dtype=np.int32)

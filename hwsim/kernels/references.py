@@ -1,9 +1,9 @@
-"""The two circuits that the Hardwired-Neuron is compared with: Cell-Embedding and the MAC array, bit exact.
+"""Bit-exact models of the circuits that the Hardwired-Neuron is compared with: Cell-Embedding and the MAC array.
 
 Both take activations bit-parallel. Cell-Embedding (CE) multiplies each activation by its constant and sums the products
-in a binary adder tree, neighbours first. A MAC array (MA) has generic multiply-accumulate units that take one
-weight a clock from SRAM. Source: "Hardwired-Neuron Language Processing Units", ASPLOS '26,
-doi 10.1145/3779212.3790169. Written from the circuits, without the kernels they check.
+in a binary adder tree, neighbours first. A MAC array (MA) has generic multiply-accumulate units that read one weight a
+clock from SRAM. Source: "Hardwired-Neuron Language Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169. The code
+follows the circuits and uses none of the kernels that it checks.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import numpy as np
 from hwbase.check import integer
 from hwsim.kernels.planes import HALVES, check_activations, check_codes
 
-#: Products that are held at once.
+#: Most products in memory.
 CHUNK = 1 << 22
 
 
@@ -39,10 +39,10 @@ def cell_embedding_matvec(weight_codes: Any, activations: Any, activation_bits: 
 def constant_products(codes: np.ndarray, activations: np.ndarray) -> np.ndarray:
     """Return each activation (inputs,) times its constant in halves, int64 (inputs, outputs), by shifts and adds.
 
-    The constants need at most one adder: 3 = 2 + 1, 6 = 4 + 2, 12 = 8 + 4; the sign is the tree's to subtract.
+    The constants need at most one adder: 3 = 2 + 1, 6 = 4 + 2, 12 = 8 + 4. The tree subtracts negative products.
     """
     wide = activations.astype(np.int64)[:, None]
-    # Magnitudes 0, 1, 2, 3, 4, 6, 8, 12 by code: the shifts whose sum they are (none, one or two of them).
+    # Magnitudes 0, 1, 2, 3, 4, 6, 8, 12 by code, each a sum of at most two shifts.
     multiples = np.stack(
         [
             np.zeros_like(wide),
@@ -76,9 +76,25 @@ def adder_tree(operands: np.ndarray) -> Iterator[np.ndarray]:
 def mac_array_matvec(weight_codes: Any, activations: Any, activation_bits: int = 8, *, macs: int = 1024) -> np.ndarray:
     """Return the product as an array of `macs` MAC units computes it, int64 (..., outputs) in units of one half.
 
-    Each neuron gets as many units as divide up evenly, at least one; unit u of a neuron takes inputs u, u + units, ...
-    one a clock, and the units' accumulators are added at the end. With fewer units than neurons the neurons take
-    turns. Arguments and errors as for `hardwired_matvec` (arrays only).
+    Each neuron has macs // outputs units, at least one. Unit u of a neuron takes the inputs u, u + units, ..., one a
+    clock; the accumulators of the units are added at the end. With fewer units than neurons the neurons take turns.
+
+    Parameters
+    ----------
+    weight_codes, activations, activation_bits
+        As in `hardwired_matvec`; arrays only.
+    macs : int
+        Multiply-accumulate units.
+
+    Returns
+    -------
+    array of int64
+        (..., outputs).
+
+    Raises
+    ------
+    InputError
+        As `hardwired_matvec`, and for `macs` below 1.
     """
     codes = check_codes(weight_codes)
     inputs, outputs = codes.shape

@@ -1,13 +1,13 @@
-"""Exact scans of packed codes in NumPy, in three formulations that give the same integers.
+"""Exact scans of packed codes in NumPy, in three formulations with equal results.
 
 With H_ij = popcount(c_i(q) xor c_j(d)) over m bits, 2^(u+v) <b_q, b_d> = sum_ij 2^(u-i) 2^(v-j) (m - 2 H_ij): symmetric
-distance calculation (SDC, arXiv 2302.08714) by popcounts alone. One plane on both sides is the Hamming distance. The
-squared norm of a document is the same sum with itself, so it need not be stored.
+distance calculation (SDC, arXiv 2302.08714), which needs popcounts only. With one plane on both sides it is the Hamming
+distance. The squared norm of a document is the same sum with itself, so it is not stored.
 
-- `popcount_scan`: XOR and popcount, a few thousand documents at a time so that all stays in the cache. Few queries.
-- `product_scan`: codes as odd integers, one matrix product. Many queries, or queries that are not codes.
-- `packed_scan`: Hamming only. H = popcount(q) + d . (1 - 2 q) with d of 0 and 1; several documents lie in one float32
-  as digits of base m + 1, so one product gives several exact distances while sums stay below 2^24.
+- `popcount_scan`: XOR and popcount, in blocks of documents that stay in the cache. For few queries.
+- `product_scan`: codes as odd integers, one matrix product. For many queries, or queries that are not codes.
+- `packed_scan`: Hamming distances only. H = popcount(q) + d . (1 - 2 q) with d of 0 and 1. One float32 has several
+  documents as digits of base m + 1, so one product gives several exact distances while sums stay below 2^24.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ import numpy as np
 from hwsim.kernels.codes import WORD_BITS, Codes, code_values, unpack_codes
 from hwsim.kernels.nearest import Nearest
 
-#: Integers up to here are exact in float32, whatever the order of a sum.
+#: Integers up to this are exact in float32, in any order of a sum.
 _EXACT_FLOAT32 = 2**24
 #: Most documents in one number: a fourth digit would fit only codes of fewer than 64 bits.
 _MOST_DIGITS = 3
-#: Documents that one pass takes: XORs of 8 bytes each stay in a cache of the second level.
+#: Documents of a block: their XORs of 8 bytes stay in a cache of the second level.
 _POPCOUNT_BLOCK = 1 << 15
 _PRODUCT_BLOCK = 1 << 12
 #: Popcounts of 64-bit words that one byte holds.
@@ -35,7 +35,7 @@ def blocks(size: int, step: int) -> Iterator[slice]:
 
 
 class Scratch:
-    """Arrays that one block's distances are worked out in; fresh ones would cost as much as the work."""
+    """Arrays for the distances of a block, allocated once: to allocate them takes as long as to fill them."""
 
     def __init__(self, size: int) -> None:
         self.differing = np.empty(size, np.uint64)
@@ -45,7 +45,24 @@ class Scratch:
 
 
 def hamming_distances(planes: np.ndarray, query: np.ndarray, scratch: Scratch, out: np.ndarray) -> np.ndarray:
-    """Write popcount(planes xor query) into `out` uint16 (n,); `planes` uint64 (words, n), `query` (words,)."""
+    """Write the Hamming distances of documents to a query into `out`, and return it.
+
+    Parameters
+    ----------
+    planes : array of uint64
+        One bit plane of the documents, (words, n).
+    query : array of uint64
+        (words,).
+    scratch : Scratch
+        Of at least n elements.
+    out : array of uint16
+        (n,).
+
+    Returns
+    -------
+    array of uint16
+        `out`.
+    """
     size = planes.shape[1]
     differing, ones, few = scratch.differing[:size], scratch.ones[:size], scratch.few[:size]
     for first in range(0, len(planes), _WORDS_PER_BYTE):
@@ -66,9 +83,25 @@ def hamming_distances(planes: np.ndarray, query: np.ndarray, scratch: Scratch, o
 def weighted_products(
     planes: np.ndarray, pairs: np.ndarray, query: np.ndarray, bits: int, scratch: Scratch
 ) -> np.ndarray:
-    """Return sum_ij pairs_ij (bits - 2 H_ij) as int64 (n,), H_ij between plane i of the query and j of the documents.
+    """Return sum_ij pairs_ij (bits - 2 H_ij), with H_ij between plane i of the query and plane j of the documents.
 
-    `planes` uint64 (planes, words, n), `query` (query planes, words).
+    Parameters
+    ----------
+    planes : array of uint64
+        (planes, words, n).
+    pairs : array of int64
+        Weights of the pairs of planes, (query planes, planes).
+    query : array of uint64
+        (query planes, words).
+    bits : int
+        Dimensions.
+    scratch : Scratch
+        Of at least n elements.
+
+    Returns
+    -------
+    array of int64
+        (n,).
     """
     total = np.full(planes.shape[2], int(pairs.sum()) * bits, np.int64)
     for row, words in zip(pairs, query, strict=True):
@@ -79,7 +112,7 @@ def weighted_products(
 
 
 def squared_norms(codes: Codes, part: slice = slice(None)) -> np.ndarray:
-    """Return 4^u |b|^2 of each vector of `part`, int64, by popcounts of planes against each other."""
+    """Return 4^u |b|^2 of each vector of `part`, int64, from popcounts between its planes."""
     planes, weights = codes.planes[:, :, part], codes.weights
     total = np.full(planes.shape[2], int((weights**2).sum()) * codes.bits, np.int64)
     for i in range(len(planes)):
@@ -90,17 +123,34 @@ def squared_norms(codes: Codes, part: slice = slice(None)) -> np.ndarray:
 
 
 def cosine_keys(products: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """Return float64 keys that sort integer products by cosine: -S |S| / D, each the nearest to an exact fraction.
+    """Return float64 keys that sort integer products S with squared norms D by cosine: -S |S| / D.
 
-    Equal cosines get equal keys and different ones different keys, which S / sqrt(D) would not promise.
+    Each key is the float64 nearest to an exact fraction, so equal cosines have equal keys, as S / sqrt(D) need not.
     """
     exact = products.astype(float)
     return -(exact * np.abs(exact)) / squares
 
 
 def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool) -> Nearest:
-    """Return the nearest of query planes uint64 (queries, planes, words) that are worth `worth` (planes,) each."""
-    found, scratch = Nearest(len(query), k), Scratch(_POPCOUNT_BLOCK)
+    """Return the nearest documents by popcounts.
+
+    Parameters
+    ----------
+    codes : Codes
+    query : array of uint64
+        (queries, planes, words).
+    worth : array of int64
+        Weight of each plane of the queries, (planes,).
+    k : int
+        Documents a query.
+    hamming : bool
+        Whether keys are Hamming distances of one plane, instead of `cosine_keys`.
+
+    Returns
+    -------
+    Nearest
+    """
+    nearest, scratch = Nearest(len(query), k), Scratch(_POPCOUNT_BLOCK)
     pairs = np.multiply.outer(worth, codes.weights)
     keys = np.empty((len(query), _POPCOUNT_BLOCK), np.uint16 if hamming else float)
     for part in blocks(codes.size, _POPCOUNT_BLOCK):
@@ -112,16 +162,30 @@ def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *,
             squares = squared_norms(codes, part)
             for row, words in zip(block, query, strict=True):
                 row[:] = cosine_keys(weighted_products(planes, pairs, words, codes.bits, scratch), squares)
-        found.offer(block, part.start)
-    return found
+        nearest.offer(block, part.start)
+    return nearest
 
 
 def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool) -> Nearest:
-    """Return the nearest of queries (queries, bits), whole numbers or float32, with one product a block.
+    """Return the nearest documents by one matrix product a block.
 
     Sums of whole numbers are exact: float32 where all of them stay below 2^24, otherwise float64.
+
+    Parameters
+    ----------
+    codes : Codes
+    query : array of int or float32
+        (queries, bits).
+    k : int
+        Documents a query.
+    hamming : bool
+        Whether keys are Hamming distances of one plane.
+
+    Returns
+    -------
+    Nearest
     """
-    found = Nearest(len(query), k)
+    nearest = Nearest(len(query), k)
     whole = query.dtype.kind in "iu"
     most = int(np.abs(query.astype(np.int64)).sum(axis=1).max(initial=0)) * codes.top if whole else 0
     rows = query.astype(np.float64 if most >= _EXACT_FLOAT32 else np.float32)
@@ -132,8 +196,8 @@ def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool) -> N
         else:
             squares = squared_norms(codes, part)
             keys = cosine_keys(products, squares) if whole else np.negative(products / np.sqrt(squares, dtype="f4"))
-        found.offer(keys, part.start)
-    return found
+        nearest.offer(keys, part.start)
+    return nearest
 
 
 def digits_that_fit(bits: int, ones: np.ndarray) -> int:
@@ -145,14 +209,14 @@ def digits_that_fit(bits: int, ones: np.ndarray) -> int:
 
 
 def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
-    """Return the nearest by Hamming distance of sign codes `query` uint64 (queries, 1, words), many to a float32."""
-    found = Nearest(len(query), k)
+    """Return the nearest by Hamming distance of sign codes `query` uint64 (queries, 1, words), packed in float32."""
+    nearest = Nearest(len(query), k)
     ones = np.bitwise_count(query[:, 0]).sum(axis=1, dtype=np.int64)
     digits, base = digits_that_fit(codes.bits, ones), codes.bits + 1
     queries = Codes(np.ascontiguousarray(query.transpose(1, 2, 0)), codes.bits)
     rows = np.where(unpack_codes(queries)[0], np.float32(-1), np.float32(1))
-    # A product lacks popcount(q) in each digit; with it every digit is a distance, 0 to bits.
-    lacking = (ones * sum(base**i for i in range(digits))).astype(np.float32)[:, None]
+    # A product plus popcount(q) in each digit has a distance, 0 to bits, in every digit.
+    offsets = (ones * sum(base**i for i in range(digits))).astype(np.float32)[:, None]
     table = np.array([sum(base**i for i in range(digits) if n >> i & 1) for n in range(2**digits)], np.float32)
     step = _PRODUCT_BLOCK // 2
     operands, products = np.empty((step, codes.bits), np.float32), np.empty((len(query), step), np.float32)
@@ -161,7 +225,7 @@ def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
         planes = codes.planes[0, :, part]
         np.take(table, _patterns(planes, codes.bits, digits, step), out=operands, mode="clip")
         np.matmul(rows, operands.T, out=products)
-        np.add(products, lacking, out=products)
+        np.add(products, offsets, out=products)
         np.copyto(left, products, casting="unsafe")
         for digit in range(digits):
             held = min(step, planes.shape[1] - digit * step)
@@ -171,8 +235,8 @@ def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
             np.multiply(higher, -base, out=distances)
             np.add(distances, left, out=distances)
             left, higher = higher, left
-            found.offer(distances[:, :held], part.start + digit * step)
-    return found
+            nearest.offer(distances[:, :held], part.start + digit * step)
+    return nearest
 
 
 def _patterns(planes: np.ndarray, bits: int, digits: int, step: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Exact search of packed codes: the k nearest, by whichever formulation is fastest here, always the same answer."""
+"""Exact search of packed codes: the k nearest, in the formulation that is fastest for the queries."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from hwsim.kernels.scan import packed_scan, popcount_scan, product_scan, squared
 
 BACKENDS = ("auto", "numpy", "numba")
 METHODS = ("auto", "popcount", "product", "packed")
-#: Queries from which one matrix product beats popcounts in NumPy, as measured on an Intel Xeon with AVX-512: of Hamming
-#: distances (1,024 bits; at 256 bits the two are within a fifth), and of cosines of 256 x 2 bits.
+#: Queries from which one matrix product is faster than popcounts in NumPy, measured on an Intel Xeon with AVX-512: for
+#: Hamming distances (1,024 bits; at 256 bits the two differ by less than a fifth), and for cosines of 256 x 2 bits.
 _PACKED_QUERIES = 1024
 _PRODUCT_QUERIES = 32
 _INT8_BITS = 8
@@ -25,9 +25,9 @@ INSTALL = "pip install 'hwsim[numba]'"
 class Hits(Record):
     """The nearest vectors of each query, best first, among equals the lower id.
 
-    `ids` int64 (queries, n), positions in the codes; n is the smaller of k and what there is. `scores` (queries, n):
-    Hamming distances (int64, smaller is better) for `measure` "hamming"; for "cosine" float64, larger is better: of
-    the two vectors, or, when the query is not a code, the product with the document's direction.
+    `ids` int64 (queries, n) are positions in the codes, with n = min(k, codes). `scores` (queries, n) are Hamming
+    distances for `measure` "hamming" (int64, smaller is better). For "cosine" (float64, larger is better) they are
+    cosines of the two vectors, or products with the document's direction where the query is not a code.
     """
 
     ids: np.ndarray
@@ -38,12 +38,33 @@ class Hits(Record):
 def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method: str = "auto") -> Hits:
     """Return the `k` nearest of `codes` for each query, exactly.
 
-    `queries` are `Codes` of as many bits (sign codes against sign codes: Hamming distance; with more planes on either
-    side: cosine of the vectors, SDC), or rows (queries, bits) of int8 or floats against the codes (asymmetric
-    search). Whole numbers give the same answer in every backend and method; products of floats are float32 sums.
-    `method` picks NumPy's formulation. Raises `InputError` for sizes that differ, NaN or infinity, k < 1, unknown
-    names, a missing package, or a method that cannot serve the queries.
+    Whole numbers give equal results in every backend and method; products of floats are sums in float32.
 
+    Parameters
+    ----------
+    codes : Codes
+    queries : Codes, or array of int8 or float
+        Codes of as many bits: Hamming distance between sign codes, cosine (SDC) with more planes on either side. Or
+        vectors (queries, bits): asymmetric search.
+    k : int
+        Documents a query, >= 1.
+    backend : str
+        One of `BACKENDS`; "auto" is numba where it is installed and NumPy otherwise.
+    method : str
+        One of `METHODS`, for NumPy; "auto" is the fastest for the queries.
+
+    Returns
+    -------
+    Hits
+
+    Raises
+    ------
+    InputError
+        For sizes that differ, NaN or infinity, k < 1, an unknown name, a missing package, or a method that cannot
+        serve the queries.
+
+    Examples
+    --------
     >>> codes = pack_codes([[1, 1, -1, -1], [1, -1, -1, 1], [-1, -1, 1, 1]])
     >>> hits = search(codes, codes.take([0]), k=2)
     >>> hits.ids.tolist(), hits.scores.tolist(), hits.measure
@@ -78,7 +99,7 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
 def _scan(codes: Codes, rows: Any, k: int, backend: str, method: str, hamming: bool) -> tuple[np.ndarray, np.ndarray]:
     floats = not isinstance(rows, Codes) and rows.dtype.kind == "f"
     if method != "auto" and backend == "numba":
-        raise InputError(f"method = {method!r} is NumPy's: expected backend 'numpy' or 'auto' beside it")
+        raise InputError(f"method = {method!r} is one of NumPy: expected backend 'numpy' or 'auto' with it")
     if (method == "packed" and not hamming) or (method == "popcount" and floats):
         raise InputError(f"method = {method!r} cannot serve these queries: expected 'product' or 'auto'")
     if backend == "numba" and importlib.util.find_spec("numba") is None:
@@ -96,7 +117,7 @@ def _scan(codes: Codes, rows: Any, k: int, backend: str, method: str, hamming: b
         ids, keys = packed_scan(codes, query, k).result()
     else:
         ids, keys = popcount_scan(codes, query, worth, k, hamming=hamming).result()
-    # Planes of integers give twice the product, and keys are squares.
+    # Planes of integers have twice the product, and keys are squares.
     return ids, keys if coded else keys / 4.0
 
 
@@ -143,8 +164,8 @@ def _query_planes(rows: Codes) -> np.ndarray:
 def _integer_planes(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return planes uint64 (queries, 9, words) and their worth, whose values are twice the int8 `rows`.
 
-    Two's complement gives bits b_p worth w_p; as signs s_p = 2 b_p - 1 they are worth 2 q - sum w_p = 2 q + 1, and a
-    plane of ones worth -1 takes the 1 away.
+    Two's complement has bits b_p of weight w_p. The signs s_p = 2 b_p - 1 have the value 2 q - sum w_p = 2 q + 1, and a
+    plane of ones of weight -1 subtracts the 1.
     """
     bits = (rows.view(np.uint8)[None] >> np.arange(_INT8_BITS, dtype=np.uint8)[:, None, None]) & 1
     packed = [pack_codes(plane.astype(bool)) for plane in bits] + [pack_codes(np.ones(rows.shape, bool))]

@@ -1,13 +1,13 @@
-"""The Hardwired-Neuron clock by clock: what every register holds, for sizes small enough to look at.
+"""The Hardwired-Neuron clock by clock: the content of every register, for small sizes.
 
-One bit plane enters a clock. The shift-accumulator works as the hardware's does: its register moves right by one and
-the signed sum of the plane is added at a fixed place, `activation_bits` - 1 bits up, so that no barrel shifter is
-needed and the register holds the product after the last clock:
+One bit plane enters in each clock. The shift-accumulator is that of the hardware: its register shifts right by one and
+adds the signed sum of the plane at a fixed place, `activation_bits` - 1 bits up. No barrel shifter is needed, and the
+register holds the product after the last clock:
 
     R_0 = s_0 << (B - 1),    R_k = (R_{k-1} >> 1) + (s_k << (B - 1)),    the last s_k subtracted
 
 A right shift never drops a one: the lowest B - k bits of R_{k-1} are zero. Pipeline registers delay the stages, but
-every wire still carries the same values in the same order.
+do not change the values of a wire or their order.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from hwbase import InputError, Record
 from hwsim.kernels.hardwired import HardwiredWeights, prepare
 from hwsim.kernels.planes import REGION_CODES, REGION_HALVES, bit_planes, check_activations
 
-#: Most weights that are traced at once: a clock keeps 16 numbers a neuron.
+#: Most weights that are traced; a clock has 16 numbers for each neuron.
 MOST_TRACED = 1 << 24
 
 
@@ -45,16 +45,15 @@ class Clock(Record):
 
     @property
     def value(self) -> np.ndarray:
-        """What has been accumulated so far, int64 (outputs,) in halves; after the `last` clock it is the product."""
+        """Sum accumulated so far, int64 (outputs,) in halves; after the `last` clock it is the product."""
         return self.accumulator >> (self.activation_bits - 1 - self.bit)
 
 
 def trace(weight_codes: Any, activations: Any, activation_bits: int = 8) -> Iterator[Clock]:
-    """Yield a `Clock` for every bit of every activation vector, in order, by nothing but the circuit's steps.
+    """Yield a `Clock` for every bit of every activation vector, in order, computed by the steps of the circuit.
 
     `weight_codes` uint8 (inputs, outputs) or prepared; `activations` (..., inputs), read in C order. The accumulator
-    starts anew with each vector. Input is checked at once; raises `InputError` as `hardwired_matvec` does, and for more
-    than 2^24 weights.
+    restarts with each vector. Raises `InputError` at once, as `hardwired_matvec` does and for more than 2^24 weights.
     """
     weights = weight_codes if isinstance(weight_codes, HardwiredWeights) else prepare(weight_codes)
     if weights.codes.size > MOST_TRACED:
@@ -69,7 +68,7 @@ def _clocks(weights: HardwiredWeights, activations: np.ndarray, bits: int) -> It
         register = np.zeros(weights.outputs, dtype=np.int64)
         for bit, plane in enumerate(bit_planes(activations[index], bits)):
             last = bit == bits - 1
-            # The POPCNT of a region: how many of its wires carry a one.
+            # The POPCNT of a region counts its wires that carry a one.
             counts = np.stack([np.count_nonzero(member[plane], axis=0) for member in members])
             products = counts * REGION_HALVES[:, None]
             sums = products.sum(axis=0)
