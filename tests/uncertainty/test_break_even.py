@@ -219,7 +219,7 @@ def test_points_of_an_axis_that_cannot_be_leave_gaps():
     ("options", "said"),
     [
         ({"axes": ("utilisation",), "high": 2}, "use.utilisation = "),
-        ({"axes": ("grid",), "low": -5}, "grid.us_g_per_kwh = -5.0: expected a number >= 0"),
+        ({"axes": ("grid",), "low": -5}, "grid.us_g_per_kwh = -5: expected a number >= 0"),
         ({"axes": ("moon",)}, "unknown axis 'moon'"),
         ({"points": 1}, "points = 1"),
         ({"samples": 100}, "samples = 100"),
