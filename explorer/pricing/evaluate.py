@@ -14,7 +14,7 @@ import hwsim
 import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
-from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of
+from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
 from hwbase import Book, InputError
 from hwbase.books import split_overrides
 from hwbase.check import integer
@@ -152,7 +152,10 @@ class Setting:
         """Return the setting with its books loaded; raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
         other = bought(beside)
-        costs = book if isinstance(book, Book) else cost_book(book or conventions.book, [other], spec)
+        if isinstance(book, Book):
+            costs = with_machines(book, [other], spec)
+        else:
+            costs = cost_book(book or conventions.book, [other], spec)
         process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
         node = node_of(process, costs)
         return cls(spec, reading, conventions, costs, machine, process, node, weights, device(other), beside)

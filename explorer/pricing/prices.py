@@ -20,6 +20,8 @@ GPU = "gpu"
 #: economics, prompts and outputs of 1,024 tokens for 50 users of a node, a few requests each.
 RATE_TOKENS, RATE_USERS, RATE_ROUNDS = 1024, 50, 4
 _RATE, _RATE_YEAR = "tokens_per_s", 2026
+#: The cost book whose sets of machines' constants serve a book of another name.
+_DEFAULT_BOOK = "default"
 
 
 def cost_book(
@@ -53,6 +55,13 @@ def cost_book(
     # The order of constants decides which random number each of them gets: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | predicted | grids)
+
+
+def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
+    """Return a loaded cost book with the constants of bought machines that it does not have, as in `cost_book`."""
+    whole = cost_book(book.name if book.name in costmodel.book_names() else _DEFAULT_BOOK, machines, model)
+    own = {name: quantity for name, quantity in book.items() if name not in whole}
+    return replace(book, quantities={n: book[n] if n in book else q for n, q in whole.items()} | own)
 
 
 def device(machine: Machine) -> Device:

@@ -149,3 +149,9 @@ def test_conventions_of_ones_own(tmp_path):
     assert rows == {"low", "nominal", "high"}
     frame = evaluate(MODEL, {"clock_hz": [0.9e9, 1e9]}, convention=path, volume=1, die_formula="exact")
     assert frame["tco_usd"][1] == pytest.approx(float(mine.comparison.nominal.hardwired.total_usd))
+
+
+def test_a_loaded_cost_book_has_the_constants_of_machines():
+    rate = {"h100.tokens_per_s": 2000.0}
+    mine = evaluate("gpt-oss-120b", rate, volume=50, beside="gpu", book=costmodel.load_book())
+    assert mine.equals(evaluate("gpt-oss-120b", rate, volume=50, beside="gpu", book="default"))
