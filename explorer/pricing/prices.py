@@ -61,7 +61,7 @@ def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec
     """Return a loaded cost book with the constants of bought machines that it does not have, as in `cost_book`."""
     whole = cost_book(book.name if book.name in costmodel.book_names() else _DEFAULT_BOOK, machines, model)
     own = {name: quantity for name, quantity in book.items() if name not in whole}
-    return replace(book, quantities={n: book[n] if n in book else q for n, q in whole.items()} | own)
+    return replace(book, quantities={n: book.quantities.get(n, q) for n, q in whole.items()} | own)
 
 
 def device(machine: Machine) -> Device:
