@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 import costmodel
+import hwsim
 from costmodel.ownership import Upkeep, fleet_tco
-from explorer.pricing.prices import cost_book, node_of
+from explorer.pricing.prices import cost_book, node_of, with_machines
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, real
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
@@ -99,7 +100,7 @@ def scan_fleet(
     dynamic_j = scan.energy_j_per_query - scan.energy_parts_j["standing"]
     power_w = copies * scan.standing_w + demand * dynamic_j
 
-    read = (book or cost_book("default")).reader()
+    read = (cost_book("default") if book is None else with_machines(book, [hwsim.DEFAULT_GPU])).reader()
     if on == "engine":
         design = engine or read_engine(memory, unit=unit, technology=technology, set=set)[0]
         each = engine_card(read, design, float(scan.area_mm2 / scan.shards), technology)

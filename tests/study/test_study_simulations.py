@@ -104,7 +104,6 @@ def test_one_point_at_a_time(evaluate):
         ("serving", {"requests": 0}, "0"),
         ("serving", {"users": 4}, "expected one of"),
         ("serving", {"prompt_tokens": 10**6}, "131,072"),
-        ("serving", {"prompt_tokens": "many"}, "many"),
         ("serving", {"most_running": 2.5}, "most_running = 2.5"),
         ("serving", {"traffic": "missing.csv"}, "expected one of"),
         ("scan", {"batch": 2.5, "documents": 1e9, "bits": 256}, "batch = 2.5"),
@@ -126,3 +125,8 @@ def test_requests_beyond_the_context_are_turned_away():
     row = study.run(workers=1).frame.iloc[0]
     assert row["failure"] is not None or row["finished"] == 0
     assert "expected at most" not in str(row["failure"])
+
+
+def test_a_count_that_cannot_be_read_ends_a_study_before_it_runs():
+    with pytest.raises(InputError, match="prompt_tokens = 'many'"):
+        Study({"rate_per_s": [50.0]}, evaluate="serving", fixed={"prompt_tokens": "many"}, sampler="grid")
