@@ -205,7 +205,7 @@ def _hwsim(arguments):
 def _process(arguments):
     """`hwsim` as a process of its own, that need not import everything again."""
     context = multiprocessing.get_context("forkserver")
-    # Commands import what they need when they run; named here, so that a process reaches its points before it is killed.
+    # Commands import what they need when they run: named here, so that a process reaches its points before it dies.
     ours = ["explorer.commands.parser", "explorer.commands.study", "explorer.study.run", "explorer.study.search"]
     context.set_forkserver_preload([*ours, "study_cases", "pyarrow.parquet", "optuna.samplers", "pint", "scipy.stats"])
     process = context.Process(target=_hwsim, args=(arguments,))
