@@ -15,7 +15,7 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, check_kept, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
 from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, serve_comparison
@@ -66,6 +66,7 @@ def compare_serving_command(
     ] = None,
 ) -> None:
     """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on fleets of GPUs."""
+    check_kept(out, traffic)
     check_out(out)
     target = Target(percentile, first_s, between_s)
     sent = read_trace(traffic, longest=LONGEST)

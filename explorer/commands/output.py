@@ -10,7 +10,8 @@ import typer
 
 from explorer.documents.files import PAGES, SUFFIXES, check_report_name, write_document
 from explorer.writing import FILES, check_folder, json_text, write_folder, write_text
-from hwbase import Record
+from hwbase import InputError, Record
+from hwbase.errors import shown
 
 if TYPE_CHECKING:
     from explorer.documents.document import Document
@@ -66,6 +67,13 @@ def check_file(out: str | None) -> None:
     """Check that the name of the file `out` says what to write; raises `InputError`."""
     if out is not None:
         check_report_name(out)
+
+
+def check_kept(out: str | None, *inputs: str | None) -> None:
+    """Check that the file `out` is none of the files that the command reads; raises `InputError`."""
+    for path in inputs:
+        if out is not None and path is not None and Path(out).absolute() == Path(path).absolute():
+            raise InputError(f"--out {shown(out)} is a file that the command reads: expected another name")
 
 
 def check_out(out: str | None, known: Collection[str] = FILES) -> None:

@@ -20,7 +20,7 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, Out, check_out, deliver, emit, made_by, write_out
+from explorer.commands.output import AsJson, Out, check_kept, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.simulation import simulation_document, simulations_document
 from explorer.documents.terminal import show
@@ -187,6 +187,7 @@ def simulate_command(
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)
     # Before the simulation, which may take long.
+    check_kept(out, traffic)
     check_out(out)
     longest = parse_count("max_context", max_context)
     sent = traffic_from(
