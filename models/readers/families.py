@@ -243,11 +243,6 @@ def _bloom_hidden(values: Values) -> int:
     return values.config.count(values.config.first("hidden_size", "n_embed"))
 
 
-def _mpt(name: str, default: Any) -> Any:
-    """Return the entry of MPT's `attn_config`."""
-    return lambda values: values.config.table("attn_config").get(name) or default
-
-
 def _mpt_kv_heads(values: Values) -> int:
     table = values.config.table("attn_config")
     kind = table.text("attn_type", "multihead_attention")
