@@ -60,8 +60,8 @@ def cost_book(
 def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
     """Return a loaded cost book with the constants of bought machines that it does not have, as in `cost_book`."""
     whole = cost_book(book.name if book.name in costmodel.book_names() else _DEFAULT_BOOK, machines, model)
-    own = {name: quantity for name, quantity in book.items() if name not in whole}
-    return replace(book, quantities={n: book.quantities.get(n, q) for n, q in whole.items()} | own)
+    # `book.quantities`, not `book.items()`: a watched book counts what is read through the latter as used.
+    return replace(book, quantities={**whole.quantities, **book.quantities})
 
 
 def device(machine: Machine) -> Device:

@@ -117,7 +117,7 @@ class _Truth:
     def flags(self) -> np.ndarray:
         if self.known.all():
             return self.holds
-        flags = self.holds.astype(object)
+        flags = np.array(self.holds, dtype=object)
         flags[~self.known] = None
         return flags
 

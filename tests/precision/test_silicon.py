@@ -100,7 +100,7 @@ def test_nre_is_design_and_whole_masks(found):
 
 def test_another_chip_brings_masks_of_its_own():
     reticle = float(hwsim.load_technology("n16").reticle_area_mm2)
-    one, two = (explorer.hardwired_silicon(n * reticle, technology="n16", node="n16") for n in (1.0, 2.0))
+    one, two = (explorer.hardwired_silicon(n * reticle, technology="n16") for n in (1.0, 2.0))
     assert (one.chips, two.chips) == (1, 2) and two.own_masks_usd == pytest.approx(2 * one.own_masks_usd)
     assert two.nre_usd - one.nre_usd == pytest.approx(one.own_masks_usd) and one.design_usd == two.design_usd
 
