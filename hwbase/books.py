@@ -10,6 +10,7 @@ together (see `hwbase.correlations`).
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -30,6 +31,8 @@ Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
 #: Tables inside tables, and characters of a dotted name: more is no book.
 _MOST_LEVELS, _LONGEST_NAME = 20, 200
+#: Files whose content is kept.
+_MOST_BOOKS = 256
 
 
 @dataclass(frozen=True)
@@ -249,10 +252,7 @@ def _load(
     path = _find(name_or_path, folder)
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
-    data = read_toml(path)
-    header = read_header(path, data.pop("book", None))
-    correlations = read_correlations(path.name, data.pop("correlations", []))
-    stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    header, correlations, stated = _read(path)
     more = beside.get(header.name, {})
     if header.extends:
         near = path.parent if _beside(header.extends, path) else folder
@@ -275,6 +275,24 @@ def _load(
         raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
     check_correlations(path.name, correlations, quantities)
     return Book(header, quantities, correlations=correlations)
+
+
+def _read(path: Path) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
+    """Return what a file states: read once, and again when it has changed."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return _parse(path)
+    return _parse(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=_MOST_BOOKS)
+def _parse(path: Path, *version: int) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
+    data = read_toml(path)
+    header = read_header(path, data.pop("book", None))
+    correlations = read_correlations(path.name, data.pop("correlations", []))
+    stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    return header, correlations, stated
 
 
 def _find(name_or_path: str | Path, folder: Path) -> Path:
@@ -335,7 +353,7 @@ def _quantity(where: str, table: dict[str, Any]) -> Quantity:
         )
     if not quantity.source.strip():
         raise InputError(f"{where}.source is empty: expected where the number comes from")
-    units.parse(quantity.unit)
+    units.check(quantity.unit)
     return quantity
 
 

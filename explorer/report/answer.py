@@ -21,7 +21,7 @@ from explorer.documents.methods import (
 )
 from explorer.documents.sources import BookUse, Reproduction, book_use, distinct, quality, reproduction
 from explorer.documents.theme import machine_name
-from explorer.papers.reproduce import reproduce
+from explorer.papers.reproduce import hnlpu_rows
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
@@ -144,6 +144,7 @@ def answer(
     weights: str = "fp4",
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
+    events: bool = False,
     command: str = "",
     date: str = "",
 ) -> Answer:
@@ -165,6 +166,8 @@ def answer(
         Constants of the machine, technology or cost books to override.
     book : str, optional
         A cost book in place of the conventions' own.
+    events : bool
+        Also simulate the paper's claims request by request, for a finding and the lines of the scoreboard.
     command, date : str
         What a report says of how and when it was made.
 
@@ -216,7 +219,10 @@ def answer(
     first = next(each for each in costs if each.conventions == papers)
     beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
-    board = reproduce(set=for_machine) if (spec.name, machine.name, technology, weights) == own else None
+    board = None
+    if (spec.name, machine.name, technology, weights) == own:
+        rows, fitted = hnlpu_rows(for_machine, events=events)
+        board = Scoreboard("hnlpu", tuple(rows), fitted)
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
     return Answer(
@@ -236,7 +242,7 @@ def answer(
         more_costs=(*costs[2:], *(each for name, each in beside.items() if name != first.device)),
         scoreboard=board,
         headline=headline(context, published, pipelined, accelerators, costs, beside, board),
-        notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}),
+        notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}, events),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
         technology=technology,
