@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from hwbase import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Evidence = Literal["input", "fitted", "predicted", "not derivable"]
 #: How a row came out. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
@@ -83,8 +84,10 @@ class Scoreboard(Record):
         """Return {"rows": [...], "summary": {...}}."""
         return {"rows": [row.to_dict() for row in self.rows], "summary": self.summary}
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a figure."""
+        import pandas as pd
+
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
     def _repr_html_(self) -> str:
