@@ -1,8 +1,7 @@
 """A hardwired fleet beside the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
 
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from costmodel.bill import Bill
 from costmodel.conventions import AS_PUBLISHED, Conventions
@@ -11,6 +10,9 @@ from costmodel.footprint import Carbon, ModuleCarbon
 from costmodel.ownership import Tco, devices_to_match
 from hwbase import Book, Record
 from hwbase.check import Number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,10 @@ class Comparison(Record):
         """Return the three levels by name."""
         return (("low", self.low), ("nominal", self.nominal), ("high", self.high))
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row per level and fleet, with cost and carbon side by side."""
+        import pandas as pd
+
         rows = []
         for level, pair in self.levels():
             for fleet, cost, co2 in (
@@ -94,8 +98,10 @@ class Comparison(Record):
                 rows.append({"level": level, "fleet": fleet} | figures)
         return pd.DataFrame(rows)
 
-    def ratios(self) -> pd.DataFrame:
+    def ratios(self) -> "pd.DataFrame":
         """Return what the GPU fleet takes over what the hardwired fleet takes, one row per level."""
+        import pandas as pd
+
         names = ("tco", "static_tco", "capex", "opex", "carbon", "static_carbon")
         return pd.DataFrame(
             [

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-import pandas as pd
 from pydantic import TypeAdapter
 
 from hwbase import units
@@ -26,6 +25,9 @@ from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
@@ -151,7 +153,7 @@ class Book(Mapping[str, Quantity]):
         """Return a reader that remembers which quantities were asked for."""
         return Reader(self, {})
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row a quantity: name, low, nominal, high, unit, kind, year, source, note."""
         return quantities_frame(self.quantities)
 
@@ -208,8 +210,10 @@ def check_fields(record: type, values: Mapping[str, Any]) -> None:
             number(field.name, values[field.name], **field.metadata["limits"])
 
 
-def quantities_frame(quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+def quantities_frame(quantities: Mapping[str, Quantity]) -> "pd.DataFrame":
     """Return one row a quantity, in the columns name, low, nominal, high, unit, kind, year, source, note."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {
@@ -348,7 +352,7 @@ def _quantity(where: str, table: dict[str, Any]) -> Quantity:
         )
     if not quantity.source.strip():
         raise InputError(f"{where}.source is empty: expected where the number comes from")
-    units.parse(quantity.unit)
+    units.check(quantity.unit)
     return quantity
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Beside, Figure, Folded, Heading, Part, Section
@@ -13,18 +13,14 @@ from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.figures.fleet import (
     carbon_bars,
-    carbon_frame,
+    carbon_rows,
     cost_waterfall,
     pairs,
     tco_bars,
-    tco_frame,
-    waterfall_frame,
+    tco_rows,
+    waterfall_rows,
 )
 from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _BILL_ROWS = (
     ("good dies per wafer", "good_dies", plain),
@@ -134,8 +130,8 @@ def ownership(answer: Answer) -> Section:
     asked = answer.cost
     comparison, levels = asked.comparison, asked.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
-    tco = frame_table("Total cost of ownership", tco_frame(comparison, levels), _TCO_COLUMNS, formats)
-    carbon = frame_table("Carbon over the life", carbon_frame(comparison, levels), _CARBON_COLUMNS)
+    tco = frame_table("Total cost of ownership", tco_rows(comparison, levels), _TCO_COLUMNS, formats)
+    carbon = frame_table("Carbon over the life", carbon_rows(comparison, levels), _CARBON_COLUMNS)
     figures = (
         Figure("tco", partial(tco_bars, comparison, levels), "Total cost of ownership of both fleets, M$", tco, 5),
         Figure(
@@ -167,9 +163,9 @@ def scopes(answer: Answer) -> Section:
 
 def conventions(answer: Answer) -> Section:
     """Return the same fleet counted with one choice of a convention changed at a time."""
-    effects = next((costs.effects for costs in by_convention(answer).values() if costs.effects is not None), None)
+    effects = next((costs.effect_rows for costs in by_convention(answer).values() if costs.effect_rows), ())
     parts: tuple[Part, ...] = ("Not computed for this page.",)
-    if effects is not None:
+    if effects:
         text = (
             "The same fleet counted with one choice changed at a time, so that the weight of each is visible. The "
             "first row is the paper's own way, the last row all changes together."
@@ -223,8 +219,8 @@ def ratio_table(costs: Sequence[CostAnswer]) -> Table:
     return quantity_table("GPU fleet over hardwired fleet", _RATIO_ROWS, cases, head="of")
 
 
-def effects_table(effects: "pd.DataFrame") -> Table:
-    """Return what each accounting convention is worth, from `costmodel.convention_effects`."""
+def effects_table(effects: Sequence[Mapping[str, Any]]) -> Table:
+    """Return what each accounting convention is worth, from `costmodel.effect_rows`."""
     formats: dict[str, Callable[[Any], str]] = dict.fromkeys((key for key in _EFFECTS if key.endswith("_usd")), money)
     formats |= dict.fromkeys(("ratio_low", "ratio_high", "carbon_ratio"), times)
     formats |= {key: signed for key in _EFFECTS if key.endswith("_percent")}
@@ -238,7 +234,7 @@ def _waterfalls(costs: CostAnswer) -> tuple[Figure, ...]:
     figures = []
     for level, pair in cases:
         caption = f"From masks to TCO, {level} case"
-        table = frame_table(caption, waterfall_frame(pair.bill, pair.hardwired), _STEPS, {"usd": money})
+        table = frame_table(caption, waterfall_rows(pair.bill, pair.hardwired), _STEPS, {"usd": money})
         draw = partial(cost_waterfall, pair.bill, pair.hardwired, most_usd=most)
         figures.append(Figure(f"waterfall-{level}", draw, caption, table, 2))
     return tuple(figures)
