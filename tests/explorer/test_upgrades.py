@@ -1,6 +1,6 @@
 """What hwsim 0.1 wrote - studies, an index, books - is read, or refused with what to change.
 
-The files in `data/0.1` were written by that version: the two studies by `hwsim study run FILE --out FOLDER --workers 1`,
+The files in `data/0.1` were written by that version: the studies by `hwsim study run FILE --out FOLDER --workers 1`,
 the index by `save_index`, of 20 vectors of 16 numbers in sign codes with int8 to rescore.
 """
 
