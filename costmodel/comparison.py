@@ -11,6 +11,7 @@ from costmodel.footprint import Carbon, ModuleCarbon
 from costmodel.ownership import Tco, devices_to_match
 from hwbase import Book, Record
 from hwbase.check import Number
+from hwbase.notebook import values_table
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ class Comparison(Record):
         )
 
     def _repr_html_(self) -> str:
-        return self.to_frame().T.to_html(escape=True)
+        frame = self.to_frame()
+        heads = [f"{fleet}, {level}" for level, fleet in zip(frame.pop("level"), frame.pop("fleet"), strict=True)]
+        return values_table("Comparison", {str(name): list(frame[name]) for name in frame}, heads)
 
 
 def compare(

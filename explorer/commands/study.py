@@ -16,12 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from explorer.commands.arguments import CONSTANTS, CostBook, parse_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit
 from explorer.commands.terminal import show_frame
-from explorer.documents.columns import column, readable
-from explorer.documents.numbers import counted
 from explorer.pareto import Dominators, front
 from explorer.study.result import StudyResult, on_disk
 from explorer.study.spec import Study, example_names, load_study, study_from
 from explorer.study.store import is_study, manifest
+from hwbase.columns import column, readable
+from hwbase.numbers import counted
 
 
 class Live:

@@ -4,8 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.document import Document
-from explorer.documents.numbers import Number
 from explorer.documents.tables import Table
+from hwbase.numbers import Number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,10 +5,10 @@ from functools import partial
 
 import hwsim
 from explorer.documents.document import Document, Heading, Section, sections
-from explorer.documents.numbers import context_label, listed, percent, plain, si, with_unit, words
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
 from explorer.documents.theme import machine_name
+from hwbase.numbers import context_label, listed, percent, plain, si, with_unit, words
 
 _LINES = (
     ("tokens/s", "tokens_per_s", partial(plain, unit="token/s")),

@@ -10,9 +10,9 @@ from importlib import metadata
 from typing import Any
 
 import hwsim
-from explorer.documents.numbers import MISSING, compact, counted, percent, pretty_unit
 from explorer.documents.tables import LEVELS, Column, Table
 from hwbase import Book, Quantity, Record
+from hwbase.numbers import MISSING, compact, counted, percent, pretty_unit
 from hwbase.record import finite, plain
 
 #: Packages that numbers or pictures depend on.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.columns import Column
-from explorer.documents.numbers import MISSING, Number, plain
+from hwbase.columns import Column
+from hwbase.numbers import MISSING, Number, plain
 
 if TYPE_CHECKING:
     import pandas as pd

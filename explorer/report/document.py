@@ -9,7 +9,15 @@ from typing import Any
 
 from explorer.documents.document import Document, Section
 from explorer.documents.files import write_document
-from explorer.documents.numbers import (
+from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
+from explorer.documents.tables import LEVELS, Column, Table, dotted
+from explorer.documents.theme import machine_name
+from explorer.papers.document import scoreboard_parts
+from explorer.pricing.economics import CostAnswer
+from explorer.report.answer import Answer
+from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, pairs, scopes
+from explorer.report.machine_sections import binds, chip, speed, time
+from hwbase.numbers import (
     context_label,
     counted,
     listed,
@@ -22,14 +30,6 @@ from explorer.documents.numbers import (
     times,
     words,
 )
-from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
-from explorer.documents.tables import LEVELS, Column, Table, dotted
-from explorer.documents.theme import machine_name
-from explorer.papers.document import scoreboard_parts
-from explorer.pricing.economics import CostAnswer
-from explorer.report.answer import Answer
-from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, pairs, scopes
-from explorer.report.machine_sections import binds, chip, speed, time
 from hwsim.results import SimResult
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Beside, Figure, Folded, Heading, Part, Section
-from explorer.documents.numbers import counted, money, percent, plain, times, words
 from explorer.documents.tables import Column, Table, frame_table, quantity_table, signed
 from explorer.documents.theme import machine_name
 from explorer.pricing.economics import CostAnswer
@@ -21,6 +20,7 @@ from explorer.report.figures.fleet import (
     waterfall_frame,
 )
 from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
+from hwbase.numbers import counted, money, percent, plain, times, words
 
 if TYPE_CHECKING:
     import pandas as pd

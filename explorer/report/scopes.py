@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from costmodel import Carbon, Conventions, ModuleCarbon
-from explorer.documents.numbers import mass, percent, plain
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
 from hwbase import Quantity, Record
+from hwbase.numbers import mass, percent, plain
 
 #: Parts of a module, as people name them.
 _PARTS = {

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import money, plain
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
 from explorer.scan.front import holding_cost, scanning_cost
+from hwbase.numbers import money, plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

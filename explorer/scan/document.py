@@ -5,7 +5,6 @@ from functools import partial
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import mass, money, percent, plain, si, words
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
@@ -13,6 +12,7 @@ from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
 from explorer.scan.fleets import ScanComparison, fleets_over_load
 from explorer.scan.saving import PUBLISHED, index_saving, saving_scenarios, saving_tornado
 from explorer.scan.space import design_space
+from hwbase.numbers import mass, money, percent, plain, si, words
 from hwsim.retrieval import published_scanners
 
 _SHOWN_LOADS = (1.0, 1e2, 1e4, 1e6)

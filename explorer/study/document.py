@@ -10,10 +10,8 @@ import pandas as pd
 
 import costmodel
 import hwsim
-from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.files import write_document
-from explorer.documents.numbers import MISSING, counted, mass, percent
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.sources import BookUse, book_use, reproduction
 from explorer.documents.tables import Column, Table
@@ -24,6 +22,8 @@ from explorer.study.figures import driver_bars, drivers, front_along, front_scat
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer
+from hwbase.columns import column
+from hwbase.numbers import MISSING, counted, mass, percent
 
 #: Rows of the front in a report; the files have them all.
 _ROWS = 25

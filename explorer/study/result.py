@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import readable
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
 from explorer.study.store import manifest, read_folder, unfinished
 from hwbase import InputError, Record
+from hwbase.columns import readable
 
 #: Rows that a notebook shows of a front, and reasons of failure that a summary names.
 _SHOWN = 20

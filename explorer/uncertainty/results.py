@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from explorer.documents.columns import column
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
 from hwbase.check import number, real
+from hwbase.columns import column
 
 PERCENTILES = (5.0, 50.0, 95.0)
 

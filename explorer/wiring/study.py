@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 import hwsim
-from explorer.documents.numbers import counted, percent, plain, times
 from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS, FaultStudy, fault_study, scored_text
 from explorer.wiring.routing import MeasuredSlack, measured_slack, stand_in_routing
 from explorer.wiring.survey import SLICE_PORTS, Report, Survey, histogram_frame, scales_frame, slack_frame, survey
 from hwbase import Record, unknown_name
 from hwbase.check import integer
+from hwbase.numbers import counted, percent, plain, times
 from hwsim import wiring
 from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL, read_model

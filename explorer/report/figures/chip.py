@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 import hwsim
-from explorer.documents.numbers import plain, scalar
 from explorer.documents.theme import BLUE, CYAN, DARK_TEXT, GREEN, GREY, NEUTRAL_LINE, PURPLE, RED, YELLOW, figure, text
 from hwbase import FORMATS, InputError, Record
+from hwbase.numbers import plain, scalar
 from hwsim.weights import SPREAD_KNOWN
 
 if TYPE_CHECKING:

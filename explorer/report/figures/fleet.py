@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.documents.numbers import counted, mass, money, scalar, times
 from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
+from hwbase.numbers import counted, mass, money, scalar, times
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

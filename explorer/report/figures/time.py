@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.documents.numbers import context_label, percent, plain, scalar, si, words
 from explorer.documents.theme import (
     DARK_TEXT,
     GREY,
@@ -18,6 +17,7 @@ from explorer.documents.theme import (
     machine_style,
     text,
 )
+from hwbase.numbers import context_label, percent, plain, scalar, si, words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

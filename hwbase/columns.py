@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from explorer.documents.numbers import (
+from hwbase.numbers import (
     MISSING,
     compact,
     context_label,
@@ -253,10 +253,15 @@ def _column(name: str) -> Column:
     else:
         ending = next((end for end in endings if last.endswith(end) and last != end.strip("_")), "")
         label = "all" if last == "*" else words(last.removesuffix(ending))
-        unit = endings.get(ending) or counted.get(last.rpartition("_")[2], "1")
-        entry = Column(label, unit, name=name)
+        unit = endings.get(ending) or counted.get(last.rpartition("_")[2])
+        # Parts of a whole have its unit: occupancy_s.links, breakdown.attention.
+        whole = listed.get(head)
+        style = whole.style if whole and whole.numeric and unit is None else ""
+        entry = Column(label, unit or (whole.unit if whole and whole.numeric else "1"), name=name, style=style)
     if not head:
         return entry
+    if head in listed:
+        return replace(entry, label=f"{listed[head].label}: {entry.label}")
     # n5, h100 and the like are names of their own.
     own = head.upper() if head.isalnum() and not head.isalpha() else words(head)
     return replace(entry, label=f"{heads.get(head, own)}: {entry.label}")
