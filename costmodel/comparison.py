@@ -1,5 +1,6 @@
 """A hardwired fleet beside the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -81,6 +82,10 @@ class Comparison(Record):
     def levels(self) -> tuple[tuple[str, Pair], ...]:
         """Return the three levels by name."""
         return (("low", self.low), ("nominal", self.nominal), ("high", self.high))
+
+    def pairs(self, levels: Iterable[str]) -> list[tuple[str, Pair]]:
+        """Return (level, pair) for each of `levels`."""
+        return [(level, getattr(self, level)) for level in levels]
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per level and fleet, with cost and carbon side by side."""

@@ -4,7 +4,7 @@
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from hwbase.values import read_count, read_value
 OUTPUT_PREFIX = "out."
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _MONEY_PREFIXES = ((1e9, "B$"), (1e6, "M$"), (1.0, "$"))
-_SCALED = ("s", "B", "B/s", "J", "W", "Hz")
+_SCALED = ("s", "B", "B/s", "J", "W", "Hz", "op/s")
 _G_PER_KG, _KG_PER_T = 1e3, 1e3
 
 
@@ -206,18 +206,6 @@ def frame_columns(names: Iterable[Any]) -> dict[str, Column]:
     return {str(name): column(str(name)) for name in names}
 
 
-def readable(frame: pd.DataFrame, units: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Return a frame as texts for people: headings with units, each column in a unit that suits its values."""
-    shown: dict[str, list[str]] = {}
-    for name in frame:
-        entry, scale = column(str(name), (units or {}).get(str(name))).scaled(frame[name])
-        heading = entry.heading
-        # Two columns of one label are told apart by their names.
-        heading = f"{heading} ({name})" if heading in shown else heading
-        shown[heading] = [entry.cell_of(value, scale) for value in frame[name]]
-    return pd.DataFrame(shown)
-
-
 class _Registry(NamedTuple):
     columns: dict[str, Column]
     endings: dict[str, str]
@@ -271,4 +259,4 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and value != value)
 
 
-__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns", "readable"]
+__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns"]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import hwsim
+from explorer.documents.document import Document, Documented
 from hwbase import InputError, Record
 from hwbase.check import count, integer
 from hwsim import rtl
@@ -79,7 +80,7 @@ class DensityRatio(Record):
 
 
 @dataclass(frozen=True)
-class AuditResult(Record):
+class AuditResult(Documented):
     """All neurons synthesised, their ratios, and what follows, in sentences."""
 
     rows: tuple[NeuronAudit, ...]
@@ -97,8 +98,11 @@ class AuditResult(Record):
         """Return a row a ratio of Cell-Embedding to Metal-Embedding."""
         return pd.DataFrame([ratio.to_dict() for ratio in self.ratios])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True) + self.ratio_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.audit.document import neuron_document
+
+        return neuron_document(self, command)
 
 
 def audit_neuron(

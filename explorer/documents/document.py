@@ -183,6 +183,19 @@ class Document:
         return {section.id: section for section in self.sections}[id]
 
 
+class Documented(Record):
+    """A record that a document says; a notebook shows the document."""
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document that says `command` makes it again."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        from explorer.documents import notebook
+
+        return notebook.render(self.document())
+
+
 def sections(*parts: Section | None) -> tuple[Section, ...]:
     """Return the sections that there are."""
     return tuple(part for part in parts if part is not None)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from functools import partial
 
+import pandas as pd
+
 import hwsim
 from explorer.documents.document import Document, Heading, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
@@ -67,6 +69,7 @@ def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Do
             reproduce_section(command),
         ),
         data=lambda: {"rows": [result.to_dict() for result in results]},
+        frame=lambda: pd.concat([result.to_frame() for result in results], ignore_index=True),
     )
 
 

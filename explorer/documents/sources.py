@@ -160,12 +160,14 @@ def quality_table(found: Quality) -> Table:
     return Table("Quality of the constants", (*heads, Column("constants"), Column("share")), rows)
 
 
-def source_table(groups: Mapping[str, Mapping[str, Quantity]]) -> Table:
-    """Return every constant that was read: its range, unit, kind, quality, year, source, and what read it."""
+def source_table(groups: Mapping[str, Mapping[str, Quantity]], caption: str = "Constants that were read") -> Table:
+    """Return every constant: its range, unit, kind, quality, year, source, and what read it where there are several."""
+    several = len(groups) > 1
+    labels = ("unit", "kind, quality", "year", *(["read for"] if several else []), "source")
     columns = (
         Column("name", numeric=False),
         *(Column(level) for level in LEVELS),
-        *(Column(label, numeric=False) for label in ("unit", "kind, quality", "year", "read for", "source")),
+        *(Column(label, numeric=False) for label in labels),
     )
     rows = tuple(
         (
@@ -174,12 +176,12 @@ def source_table(groups: Mapping[str, Mapping[str, Quantity]]) -> Table:
             pretty_unit(q.unit) or MISSING,
             q.kind if grade(q.kind) == q.kind else f"{q.kind}, {grade(q.kind)}",
             str(q.year),
-            "; ".join(read_by),
+            *(["; ".join(read_by)] if several else []),
             f"{q.source} ({q.note})" if q.note else q.source,
         )
         for name, q, read_by in distinct(groups)
     )
-    return Table("Constants that were read", columns, rows, "sources")
+    return Table(caption, columns, rows, "sources")
 
 
 def distinct(groups: Mapping[str, Mapping[str, Quantity]]) -> list[tuple[str, Quantity, tuple[str, ...]]]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from hwbase import Record
 
 Evidence = Literal["input", "fitted", "predicted", "not derivable"]
@@ -56,7 +57,7 @@ class Row(Record):
 
 
 @dataclass(frozen=True)
-class Scoreboard(Record):
+class Scoreboard(Documented):
     """All rows of one paper. `fitted_constants` names what was fitted to any of them."""
 
     paper: str
@@ -87,8 +88,11 @@ class Scoreboard(Record):
         """Return a row a figure."""
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.papers.document import scoreboard_document
+
+        return scoreboard_document(self, command)
 
 
 def read_rows(path: Path, ours: Mapping[str, float]) -> list[Row]:

@@ -11,7 +11,7 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
-from explorer.documents.document import Method, Note
+from explorer.documents.document import Document, Documented, Method, Note
 from explorer.documents.methods import (
     cost_methods,
     levels_method,
@@ -29,7 +29,7 @@ from explorer.report.figures.chip import density_frame
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
-from hwbase import Book, InputError, Quantity, Record
+from hwbase import Book, InputError, Quantity
 from hwbase.check import integer
 from hwsim.machine_books import COSTS
 from hwsim.simulation import SIMULATORS, hardwired
@@ -44,7 +44,7 @@ _BESIDE = ("corrected", "as-published")
 
 
 @dataclass(frozen=True)
-class Answer(Record):
+class Answer(Documented):
     """Everything the report shows; see the fields' own types for units."""
 
     model: models.LLMSpec
@@ -126,11 +126,11 @@ class Answer(Record):
 
         return rows.frame(report_document(self))
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
         from explorer.report.document import report_document
 
-        return notebook.render(report_document(self))
+        return report_document(self)
 
 
 def answer(

@@ -15,7 +15,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.document import scoreboard_parts
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
-from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, pairs, scopes
+from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
 from explorer.report.machine_sections import binds, chip, speed, time
 from hwbase.numbers import (
     context_label,
@@ -175,7 +175,7 @@ def _sides(answer: Answer) -> list[tuple[str, str]]:
 
 def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
     """Return a figure over its levels: the nominal one with its bounds, or the two cases that the conventions have."""
-    low, nominal, high = (dotted(pair, key) for _, pair in pairs(costs.comparison, LEVELS))
+    low, nominal, high = (dotted(pair, key) for _, pair in costs.comparison.pairs(LEVELS))
     if "nominal" in costs.conventions.levels:
         return f"{write(nominal)} (low {write(low)}, high {write(high)})"
     return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from explorer.documents import html
-from explorer.retrieval.study_document import holding_figure, scanning_figure, study_document
+from explorer.retrieval.document import holding_figure, scanning_figure, study_document
 from explorer.scan.cost import scan_fleet
 from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import InputError

@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from costmodel.bill import Bill
-    from costmodel.comparison import Comparison, Pair
+    from costmodel.comparison import Comparison
     from costmodel.ownership import Tco
-
-
-def pairs(comparison: "Comparison", levels: Sequence[str]) -> list[tuple[str, "Pair"]]:
-    """Return (level, pair) for each of `levels`."""
-    return [(level, getattr(comparison, level)) for level in levels]
 
 
 def fleet_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
@@ -117,7 +112,7 @@ _CARBON_KEYS = tuple(key for _, key, _, _ in _SCOPES)
 def carbon_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.DataFrame:
     """Return a row per fleet and level: fleet, level, scope2_t, scope3_t, total_t (tonnes CO2e over the life)."""
     rows: list[dict[str, object]] = []
-    for level, pair in pairs(comparison, levels):
+    for level, pair in comparison.pairs(levels):
         for fleet, co2 in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
             rows.append(
                 {"fleet": fleet, "level": level} | {key: scalar(key, getattr(co2, key)) for key in _CARBON_KEYS}
@@ -185,7 +180,7 @@ def tco_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.Da
     `ratio` is the GPU fleet's TCO over the hardwired fleet's at the same level; it is empty for the GPUs.
     """
     rows: list[dict[str, object]] = []
-    for level, pair in pairs(comparison, levels):
+    for level, pair in comparison.pairs(levels):
         for fleet, cost in (("hardwired", pair.hardwired), ("GPU", pair.gpu)):
             parts = {key: scalar(key, getattr(cost, key)) for key in _TCO_KEYS}
             ratio = scalar("ratio", pair.tco_ratio) if fleet == "hardwired" else None
