@@ -35,7 +35,7 @@ def allocation_document(allocation: Allocation, command: str = "") -> Document:
         ("bits", ", ".join(f"{count:,} at {bits:g}" for bits, count in widths.items())),
     )
     return Document(
-        f"{counted(len(table), 'layer')}: {allocation.status}",
+        f"{allocation.status}: {allocation.objective_name} {_precise(allocation.objective)}",
         f"The least {allocation.objective_name} within the budgets, and the bound that proves it.",
         sections(
             Section("answer", "Answer", (Facts(facts), _limits_table(allocation), *allocation.notes)),

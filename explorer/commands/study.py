@@ -202,7 +202,7 @@ def _tell(result: StudyResult, as_json: bool, out: str | None = None) -> None:
     deliver(result.document(made_by()), out, as_json)
     summary = result.summary()
     if result.out and out is None and not as_json:
-        Console().print(f"\nresults in {result.out}", highlight=False, soft_wrap=True, markup=False)
+        Console().print(f"\nwrote {result.out}", highlight=False, soft_wrap=True, markup=False)
     if summary["unfinished"] and not as_json:
         typer.echo(
             f"hwsim: {summary['unfinished']:,} points are not computed yet; run the study again to go on", err=True

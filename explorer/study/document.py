@@ -68,16 +68,16 @@ def dominators_document(beaten: Dominators, study: Study, command: str = "") -> 
     """Return as a document which points of the front beat a point of `study`, and what is different in the best."""
     point, better = int(beaten.point["point"]), beaten.to_frame()
     broken = [name for name in study.constraints if not beaten.point[f"meets {name}"]]
-    said = f"It does not meet {', '.join(broken)}. " if broken else ""
+    said = f"point {point} does not meet {', '.join(broken)}. " if broken else ""
     if better.empty:
-        said += "No point of the front beats it." if broken else "It is on the front: no other point beats it."
+        said += f"point {point}: {'no point of the front beats it' if broken else 'it is on the front'}."
         tables: tuple[Table, ...] = ()
     else:
-        said += f"{counted(len(better), 'point')} of the front beat it."
+        said += f"{counted(len(better), 'point')} of the front {'beats' if len(better) == 1 else 'beat'} point {point}."
         tables = (_gains_table(better, study), _differences_table(beaten, study))
     return Document(
         f"Point {point}",
-        said,
+        said[:1].upper() + said[1:],
         sections(Section("better", "What beats it", tables) if tables else None, reproduce_section(command)),
         data=beaten.to_dict,
         frame=beaten.to_frame,
@@ -90,7 +90,7 @@ def _gains_table(better: pd.DataFrame, study: Study) -> Table:
 
     shown = better.head(_ROWS)
     gains = [map(share, shown[f"{name}_better_by"]) for name in study.objectives]
-    heads = (Column("front point"), *(Column(column(name).label) for name in study.objectives))
+    heads = (Column("front point", numeric=False), *(Column(column(name).label) for name in study.objectives))
     return Table("How much better each is", heads, tuple(zip(map(str, shown["point"]), *gains, strict=True)))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.retrieval import sources, study_document
+from explorer.retrieval import document, sources
 from explorer.retrieval import study as studies
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.evaluate import Search
@@ -57,7 +57,7 @@ def test_a_study_measures_every_case(small):
     recall = frame["recall@10"]
     assert recall["signs"] < recall["signs, best 400 again by int8"] <= recall["floats and integers"] + 0.02
     assert found.differences().empty and found.to_dict()["differences"] == []
-    drawn = study_document.study_figure(found.to_frame())
+    drawn = document.study_figure(found.to_frame())
     assert [trace.name for trace in drawn.data] == [family for family, _, _ in CASES]
     for trace, (_, row) in zip(drawn.data, frame.iterrows(), strict=True):
         assert list(trace.x) == [row["bits"]] and list(trace.y) == [row["recall@10"]]
@@ -73,7 +73,7 @@ def test_codecs_of_as_many_bits_are_compared_query_by_query(small, monkeypatch):
 
 
 def test_every_case_of_the_real_study_has_a_style_and_a_name():
-    assert {family for family, _, _ in studies.CASES} == set(study_document.STYLES)
+    assert {family for family, _, _ in studies.CASES} == set(document.STYLES)
     assert len({(codec, search) for _, codec, search in studies.CASES}) == len(studies.CASES)
     assert {name for pair in studies.COMPARED for name in pair} <= {codec for _, codec, _ in studies.CASES}
 
