@@ -507,7 +507,7 @@ def test_why(folder, command, monkeypatch):
     assert percent(best["cost_better_by"]) in first and percent(best["speed_better_by"]) in first
     assert f"front point {best['point']}" in shown and "What is different" in shown
     for name in ("cost", "speed", "x", "y"):
-        assert re.search(rf"│ {name} +│ [\d.]+ +│ [\d.]+", shown), name
+        assert re.search(rf"│ {name} +│ +[\d.]+ +│ +[\d.]+", shown), name
 
 
 def test_why_with_many_columns(tmp_path, study_file, command, monkeypatch):
