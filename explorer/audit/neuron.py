@@ -92,7 +92,12 @@ class AuditResult(Documented):
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a neuron and way of synthesis."""
-        return pd.DataFrame([row.to_dict() | {"model_error": row.model_error} for row in self.rows])
+        return pd.DataFrame(
+            [
+                row.to_dict() | {"depths": " ".join(map(str, row.depths)), "model_error": row.model_error}
+                for row in self.rows
+            ]
+        )
 
     def ratio_frame(self) -> pd.DataFrame:
         """Return a row a ratio of Cell-Embedding to Metal-Embedding."""

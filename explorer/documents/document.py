@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.tables import Flag, Table
@@ -133,12 +134,20 @@ Part = str | Aside | Heading | Code | Bullets | Facts | Note | Methods | Table |
 
 @dataclass(frozen=True)
 class Section:
-    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`."""
+    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`.
+
+    `content` is the parts, or a function that computes them when they are first read.
+    """
 
     id: str
     title: str
-    parts: tuple[Part, ...] = ()
+    content: tuple[Part, ...] | Callable[[], tuple[Part, ...]] = ()
     short: bool = True
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts in order."""
+        return self.content() if callable(self.content) else self.content
 
     @property
     def tables(self) -> tuple[Table, ...]:

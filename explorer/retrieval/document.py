@@ -228,8 +228,8 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "
         hovertemplate="%{text}: " + say + ", %{y:.3f}<extra></extra>",
         marker={"color": colour, "symbol": symbol, "size": _DOT_PX},
         error_y={
-            "array": rows[f"{metric} high"] - rows[metric],
-            "arrayminus": rows[metric] - rows[f"{metric} low"],
+            "array": rows[f"{metric}_high"] - rows[metric],
+            "arrayminus": rows[metric] - rows[f"{metric}_low"],
             "color": colour,
             "thickness": 1,
             "width": 3,

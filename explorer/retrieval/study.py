@@ -87,7 +87,7 @@ class Study(Documented):
                 "rescore": found.search.rescore,
             }
             for name, estimate in found.metrics.items():
-                row |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
+                row |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -99,7 +99,7 @@ class Study(Documented):
             if codec in plain and other in plain:
                 row: dict[str, object] = {"codec": codec, "other": other}
                 for name, e in difference(plain[codec], plain[other]).items():
-                    row |= {name: e.mean, f"{name} low": e.low, f"{name} high": e.high}
+                    row |= {name: e.mean, f"{name}_low": e.low, f"{name}_high": e.high}
                 rows.append(row)
         return pd.DataFrame(rows)
 

@@ -65,7 +65,7 @@ def turning(result: BreakEven) -> Section:
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
     rows = tuple(_crossing(curve) for curve in result.curves)
-    return Section("break-even", "Break-even", (text, *figures, Table("Where a ratio is 1", columns, rows)))
+    return Section("break-even", "Break-even", (text, Table("Where a ratio is 1", columns, rows), *figures))
 
 
 def _crossing(curve: Curve) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def table(**changed):
         "recall@10": [0.5, 0.5, 0.4, 0.49, 0.48, 0.45],
     } | changed
     frame = pd.DataFrame(rows)
-    return frame.assign(**{"recall@10 low": frame["recall@10"] - 0.02, "recall@10 high": frame["recall@10"] + 0.02})
+    return frame.assign(**{"recall@10_low": frame["recall@10"] - 0.02, "recall@10_high": frame["recall@10"] + 0.02})
 
 
 def test_holding_costs_go_with_the_bytes():
