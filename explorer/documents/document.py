@@ -1,6 +1,6 @@
 """One document: what an answer says, built once and rendered as a page, Markdown, rows, or on a screen."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -178,6 +178,9 @@ class Document:
         Returns the rows of CSV and Parquet; the cells of all tables where it is None.
     subject
         Columns that the rows begin with, such as the model.
+    cases
+        Further columns of the rows, such as the convention, and their values: a cell is of that which its table's
+        caption, its heading or its item has between commas.
     """
 
     title: str
@@ -186,6 +189,7 @@ class Document:
     data: Callable[[], Any] | None = field(default=None, compare=False, repr=False)
     frame: Callable[[], "pd.DataFrame"] | None = field(default=None, compare=False, repr=False)
     subject: Mapping[str, str] = field(default_factory=dict)
+    cases: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def section(self, id: str) -> Section:
         """Return the section of this id; raises `KeyError`."""

@@ -163,20 +163,21 @@ def quality_table(found: Quality) -> Table:
 def source_table(groups: Mapping[str, Mapping[str, Quantity]], caption: str = "Constants that were read") -> Table:
     """Return every constant: its range, unit, kind, quality, year, source, and what read it where there are several."""
     several = len(groups) > 1
-    labels = ("unit", "kind, quality", "year", *(["read for"] if several else []), "source")
+    labels = ("unit", "kind, quality", "year", "source")
     columns = (
         Column("name", numeric=False),
+        *([Column("read for", numeric=False)] if several else []),
         *(Column(level) for level in LEVELS),
         *(Column(label, numeric=False) for label in labels),
     )
     rows = tuple(
         (
             name,
+            *(["; ".join(read_by)] if several else []),
             *(compact(value) for value in (q.at("low"), q.nominal, q.at("high"))),
             pretty_unit(q.unit) or MISSING,
             q.kind if grade(q.kind) == q.kind else f"{q.kind}, {grade(q.kind)}",
             str(q.year),
-            *(["; ".join(read_by)] if several else []),
             f"{q.source} ({q.note})" if q.note else q.source,
         )
         for name, q, read_by in distinct(groups)

@@ -67,8 +67,9 @@ def ownership(answer: Answer) -> Section:
     asked = answer.cost
     comparison, levels = asked.comparison, asked.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
-    tco = frame_table("Total cost of ownership", tco_frame(comparison, levels), _TCO_COLUMNS, formats)
-    carbon = frame_table("Carbon over the life", carbon_frame(comparison, levels), _CARBON_COLUMNS)
+    owned, emitted = (f"{what}, {asked.convention}" for what in ("Total cost of ownership", "Carbon over the life"))
+    tco = frame_table(owned, tco_frame(comparison, levels), _TCO_COLUMNS, formats)
+    carbon = frame_table(emitted, carbon_frame(comparison, levels), _CARBON_COLUMNS)
     figures = (
         Figure("tco", partial(tco_bars, comparison, levels), "Total cost of ownership of both fleets, M$", tco, 5),
         Figure(
@@ -126,7 +127,7 @@ def _waterfalls(costs: CostAnswer) -> tuple[Figure, ...]:
     most = max(float(pair.hardwired.total_usd) for _, pair in cases)
     figures = []
     for level, pair in cases:
-        caption = f"From masks to TCO, {level} case"
+        caption = f"From masks to TCO, {costs.convention}, {level}"
         table = frame_table(caption, waterfall_frame(pair.bill, pair.hardwired), _STEPS, {"usd": money})
         draw = partial(cost_waterfall, pair.bill, pair.hardwired, most_usd=most)
         figures.append(Figure(f"waterfall-{level}", draw, caption, table, 2))
