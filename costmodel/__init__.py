@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.books import book_names, load_book
     from costmodel.comparison import Comparison, Pair, compare
     from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
-    from costmodel.effects import convention_effects
+    from costmodel.effects import convention_effects, effect_rows
     from costmodel.fleets import Device, Fleet, System, bought_fleet, built_fleet, made_chip
     from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
     from costmodel.model_masks import ModelMasks, table4
@@ -52,6 +52,7 @@ __all__ = [
     "device_tco",
     "devices_to_match",
     "dies",
+    "effect_rows",
     "fleet_tco",
     "hardwired_bill",
     "load_book",

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from costmodel.bill import Bill
 from costmodel.conventions import AS_PUBLISHED, Conventions
@@ -12,7 +11,9 @@ from costmodel.footprint import Carbon, ModuleCarbon
 from costmodel.ownership import Tco, devices_to_match
 from hwbase import Book, Record
 from hwbase.check import Number
-from hwbase.notebook import values_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ class Comparison(Record):
         """Return (level, pair) for each of `levels`."""
         return [(level, getattr(self, level)) for level in levels]
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row per level and fleet, with cost and carbon side by side."""
+        import pandas as pd
+
         rows = []
         for level, pair in self.levels():
             for fleet, cost, co2 in (
@@ -100,8 +103,10 @@ class Comparison(Record):
                 rows.append({"level": level, "fleet": fleet} | figures)
         return pd.DataFrame(rows)
 
-    def ratios(self) -> pd.DataFrame:
+    def ratios(self) -> "pd.DataFrame":
         """Return what the GPU fleet takes over what the hardwired fleet takes, one row per level."""
+        import pandas as pd
+
         names = ("tco", "static_tco", "capex", "opex", "carbon", "static_carbon")
         return pd.DataFrame(
             [
@@ -111,6 +116,8 @@ class Comparison(Record):
         )
 
     def _repr_html_(self) -> str:
+        from hwbase.notebook import values_table
+
         frame = self.to_frame()
         heads = [f"{fleet}, {level}" for level, fleet in zip(frame.pop("level"), frame.pop("fleet"), strict=True)]
         return values_table("Comparison", {str(name): list(frame[name]) for name in frame}, heads)

@@ -4,6 +4,7 @@ Symbols: d wafer diameter, e edge exclusion, s scribe lane; S = (w + s)(h + s) t
 formulas use the wafer within the edge, d' = d - 2e.
 """
 
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,6 +22,8 @@ _PHASES = 6
 _CHUNK = 8192
 #: Rows of dies that `exact` will place before it calls the die absurdly small for the wafer.
 _MAX_ROWS = 20000
+#: Dies whose count is kept: a comparison places the same few again and again.
+_MOST_KEPT = 1024
 
 
 def gross_dies(
@@ -80,6 +83,8 @@ def _estimate(formula: str, room: Number, diameter: Number) -> Number:
 
 def _placed(width: Number, height: Number, scribe: Number, radius: Number, phases: int) -> Number:
     shape = np.broadcast_shapes(*(np.shape(v) for v in (width, height, scribe, radius)))
+    if not shape:
+        return _placed_one(float(width), float(height), float(scribe), float(radius), phases)
     w, h, lane, r = (np.broadcast_to(v, shape).ravel() for v in (width, height, scribe, radius))
     if np.max(2.0 * r / (h + lane)) > _MAX_ROWS:
         raise InputError(f"area_mm2: expected a die with at most {_MAX_ROWS} rows on a wafer for formula 'exact'")
@@ -88,7 +93,13 @@ def _placed(width: Number, height: Number, scribe: Number, radius: Number, phase
     for start in range(0, order.size, _CHUNK):
         chunk = order[start : start + _CHUNK]
         dies[chunk] = _best_grid(w[chunk], h[chunk], lane[chunk], r[chunk], phases)
-    return dies.reshape(shape) if shape else float(dies[0])
+    return dies.reshape(shape)
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _placed_one(width: float, height: float, scribe: float, radius: float, phases: int) -> float:
+    one = (np.array([value]) for value in (width, height, scribe, radius))
+    return float(_placed(*one, phases)[0])
 
 
 def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, phases: int) -> Number:

@@ -1,19 +1,20 @@
 """What each questionable convention is worth: switch one at a time and see how the headline moves."""
 
 from collections.abc import Mapping
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from costmodel.comparison import Comparison, compare
 from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions, differences
 from costmodel.fleets import Device, System
 from hwbase import Book
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _PERCENT = 100.0
 
 
-def convention_effects(
+def effect_rows(
     book: Book,
     system: System,
     device: Device,
@@ -22,10 +23,10 @@ def convention_effects(
     other: Conventions = CORRECTED,
     groups: Mapping[str, Mapping[str, Any]] | None = None,
     **fleet: Any,
-) -> pd.DataFrame:
+) -> list[dict[str, Any]]:
     """Return one row per reading: `base`, each choice of `other` alone, each of `groups`, and all of `other`.
 
-    `groups` names sets of choices to switch together. `fleet` goes to `compare`. Columns: reading, choice,
+    `groups` names sets of choices to switch together. `fleet` goes to `compare`. Keys: reading, choice,
     hardwired_low_usd, hardwired_high_usd, gpu_usd, ratio_low, ratio_high (TCO of the GPUs over the hardwired fleet with
     re-spins), carbon_ratio, ratio_low_change_percent, carbon_ratio_change_percent (against `base`).
     Raises `InputError` as `compare` does.
@@ -42,10 +43,18 @@ def convention_effects(
         _row(name, shown, compare(book, system, device, conventions=c, **fleet))
         for name, (shown, c) in readings.items()
     ]
-    frame = pd.DataFrame(rows)
-    for column in ("ratio_low", "carbon_ratio"):
-        frame[f"{column}_change_percent"] = _PERCENT * (frame[column] / frame[column].iloc[0] - 1.0)
-    return frame
+    first = rows[0]
+    for row in rows:
+        changes = {key: _PERCENT * (row[key] / first[key] - 1.0) for key in ("ratio_low", "carbon_ratio")}
+        row |= {f"{key}_change_percent": change for key, change in changes.items()}
+    return rows
+
+
+def convention_effects(*system: Any, **fleet: Any) -> "pd.DataFrame":
+    """Return the rows of `effect_rows`, which takes the same arguments, as a frame."""
+    import pandas as pd
+
+    return pd.DataFrame(effect_rows(*system, **fleet))
 
 
 def _row(name: str, choice: str, result: Comparison) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from hwbase import Quantity, Record, quantities_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,10 +24,10 @@ class Costed(Record):
             if isinstance(value, (np.generic, np.ndarray)) and value.ndim == 0:
                 object.__setattr__(self, item.name, value.item())
 
-    def sources(self) -> pd.DataFrame:
+    def sources(self) -> "pd.DataFrame":
         """Return one row per assumption read: name, low, nominal, high, unit, kind, year, source, note."""
         return quantities_frame(self.assumptions)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return the figures alone (see `sources` for the assumptions): a row per element where they are arrays."""
         return Record.to_frame(dataclasses.replace(self, assumptions={}))

@@ -10,11 +10,11 @@ together (see `hwbase.correlations`).
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
-import pandas as pd
 from pydantic import TypeAdapter
 
 from hwbase import units
@@ -23,13 +23,18 @@ from hwbase.correlations import Correlation, check_correlations, merge_correlati
 from hwbase.errors import InputError, shown, unknown_name
 from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
-from hwbase.parsing import parse_strict, read_toml
+from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
 #: Tables inside tables, and characters of a dotted name: more is no book.
 _MOST_LEVELS, _LONGEST_NAME = 20, 200
+#: Files whose content is kept in memory.
+_MOST_FILES = 128
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ class Book(Mapping[str, Quantity]):
         """Return a reader that remembers which quantities were asked for."""
         return Reader(self, {})
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return one row a quantity: name, low, nominal, high, unit, kind, year, source, note."""
         return quantities_frame(self.quantities)
 
@@ -214,8 +219,10 @@ def check_fields(record: type, values: Mapping[str, Any]) -> None:
             number(field.name, values[field.name], **field.metadata["limits"])
 
 
-def quantities_frame(quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+def quantities_frame(quantities: Mapping[str, Quantity]) -> "pd.DataFrame":
     """Return one row a quantity, in the columns name, low, nominal, high, unit, kind, year, source, note."""
+    import pandas as pd
+
     return pd.DataFrame(
         [
             {
@@ -258,10 +265,7 @@ def _load(
     path = _find(name_or_path, folder)
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
-    data = read_toml(path)
-    header = read_header(path, data.pop("book", None))
-    correlations = read_correlations(path.name, data.pop("correlations", []))
-    stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    header, correlations, stated = _read(path, read_text(path))
     more = beside.get(header.name, {})
     if header.extends:
         near = path.parent if _beside(header.extends, path) else folder
@@ -284,6 +288,19 @@ def _load(
         raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
     check_correlations(path.name, correlations, quantities)
     return Book(header, quantities, correlations=correlations)
+
+
+@lru_cache(maxsize=_MOST_FILES)
+def _read(path: Path, text: str) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
+    """Return the header, correlations and quantities that the `text` of a file states.
+
+    Commands load the same books many times over. A file that has changed has another text.
+    """
+    data = parse_toml(text, path.name)
+    header = read_header(path, data.pop("book", None))
+    correlations = read_correlations(path.name, data.pop("correlations", []))
+    stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}
+    return header, correlations, stated
 
 
 def _find(name_or_path: str | Path, folder: Path) -> Path:
@@ -344,7 +361,7 @@ def _quantity(where: str, table: dict[str, Any]) -> Quantity:
         )
     if not quantity.source.strip():
         raise InputError(f"{where}.source is empty: expected where the number comes from")
-    units.parse(quantity.unit)
+    units.check(quantity.unit)
     return quantity
 
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from hwbase.numbers import (
     MISSING,
@@ -27,6 +26,9 @@ from hwbase.numbers import (
     words,
 )
 from hwbase.values import read_count, read_value
+
+if TYPE_CHECKING:
+    pass
 
 #: What an output is called where a parameter has its name.
 OUTPUT_PREFIX = "out."
@@ -128,6 +130,8 @@ class Column:
 
     def scaled(self, values: Any) -> "tuple[Column, float]":
         """Return the column in a unit that suits `values` ("latency, µs"), and what a value is divided by."""
+        import pandas as pd
+
         prefixes = _MONEY_PREFIXES if self.unit == "USD" else _PREFIXES if self.unit in _SCALED else ()
         known = np.abs(pd.to_numeric(pd.Series(values), errors="coerce").to_numpy(dtype=float))
         known = known[np.isfinite(known) & (known > 0)]

@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Record:
@@ -33,8 +36,10 @@ class Record:
         """Return the fields as strict JSON (a value that is not finite becomes null)."""
         return json.dumps(finite(self.to_dict()), indent=indent, ensure_ascii=False, allow_nan=False)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a data frame: a row per element where fields are arrays, otherwise one row."""
+        import pandas as pd
+
         flat = flatten(self.to_dict())
         longest = max((len(v) for v in flat.values() if isinstance(v, list)), default=0)
         if longest == 0:
@@ -54,10 +59,8 @@ def equal(one: Any, other: Any) -> bool:
     """Return whether two values are equal element by element; NaN equals NaN."""
     if one is other:
         return True
-    if isinstance(one, pd.DataFrame):
-        return isinstance(other, pd.DataFrame) and bool(one.equals(other))
-    if isinstance(one, pd.Series):
-        return isinstance(other, pd.Series) and bool(one.equals(other))
+    if _is_pandas(one, "DataFrame", "Series"):
+        return type(one) is type(other) and bool(one.equals(other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         return isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and _equal_arrays(one, other)
     if dataclasses.is_dataclass(one) and not isinstance(one, type):
@@ -85,6 +88,12 @@ def _equal_arrays(one: np.ndarray, other: np.ndarray) -> bool:
     return np.array_equal(one, other)
 
 
+def _is_pandas(value: Any, *names: str) -> bool:
+    """Whether `value` is of one of these classes of pandas, which is not loaded for the answer."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, tuple(getattr(pandas, name) for name in names))
+
+
 def plain(value: Any) -> Any:
     """Return `value` made of dictionaries, lists, strings, numbers, booleans and None only."""
     if isinstance(value, Record):
@@ -97,7 +106,7 @@ def plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, pd.DataFrame):
+    if _is_pandas(value, "DataFrame"):
         return value.to_dict(orient="records")
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -106,7 +106,7 @@ def _read_text(name: str, text: str, unit: str) -> float:
             f"{name} = {shown(text, _SHOWN)} has unit {shown(tail, _SHOWN)}: expected a number without a unit"
         )
     try:
-        units.parse(tail)
+        units.check(tail)
     except InputError as error:
         raise InputError(f"{name} = {shown(text, _SHOWN)}: {error}") from None
     return value * units.factor(tail, unit, f"{name} = {shown(text, _SHOWN)}")

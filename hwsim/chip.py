@@ -4,10 +4,9 @@ Blocks of Table 1 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169).
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import Number, count
@@ -17,6 +16,9 @@ from hwsim.mapping import matrices
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Most chips of a machine; a design that needs more is taken for a mistake in the input.
 MOST_CHIPS = 65536
@@ -68,8 +70,10 @@ class Chip(Record):
                 return block
         raise unknown_name("block", name, [block.name for block in self.blocks])
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a block: name, area_mm2, power_w."""
+        import pandas as pd
+
         return pd.DataFrame([{"block": b.name, "area_mm2": b.area_mm2, "power_w": b.power_w} for b in self.blocks])
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 
 from hwbase.check import Number
 
@@ -22,6 +21,8 @@ def on_distinct(function: Callable[..., tuple[Number, ...]], *inputs: Number) ->
         return function(*inputs)
     if arrays[0].size < _FEWEST:
         return function(*inputs)
+    import pandas as pd
+
     code, kinds = pd.factorize(arrays[0])
     for values in arrays[1:]:
         codes, levels = pd.factorize(values)

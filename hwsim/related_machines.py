@@ -1,21 +1,32 @@
 """Published machines with their weights in silicon or ROM: records to stand beside ours, used in no model."""
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from hwbase import load_book
 from hwsim.technology import BOOKS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Weights of the model that Taalas HC1 holds, Llama-3.1-8B (its checkpoint).
 _HC1_WEIGHTS = 8_030_261_248
 #: A ternary weight as BitROM stores it, in bits.
 _TERNARY_BITS = 1.58
+_KEYS = (
+    "machine",
+    "area_mm2",
+    "weights_per_mm2",
+    "transistors_per_weight",
+    "tokens_per_s_per_user",
+    "power_w",
+    "energy_efficiency_ops_per_j",
+    "source",
+)
 
 
-def relatives() -> pd.DataFrame:
+def relative_rows() -> list[dict[str, Any]]:
     """Return a row a published relative: machine, holds, area_mm2, weights_per_mm2, transistors_per_weight,
-    tokens_per_s_per_user, power_w, energy_efficiency_ops_per_j (NaN where nothing is published), source."""
+    tokens_per_s_per_user, power_w, energy_efficiency_ops_per_j (None where nothing is published), source."""
     hc1, bitrom = load_book("taalas-hc1", BOOKS), load_book("bitrom", BOOKS)
     area, transistors = hc1.value("area_mm2", "mm**2"), hc1.value("transistors", "transistor")
     rows: list[dict[str, Any]] = [
@@ -35,4 +46,11 @@ def relatives() -> pd.DataFrame:
             "source": bitrom["energy_efficiency_ops_per_j"].source,
         },
     ]
-    return pd.DataFrame(rows)
+    return [{key: row.get(key) for key in _KEYS} for row in rows]
+
+
+def relatives() -> "pd.DataFrame":
+    """Return `relative_rows` as a frame, NaN where nothing is published."""
+    import pandas as pd
+
+    return pd.DataFrame(relative_rows())

@@ -1,14 +1,16 @@
 """The result of a simulation, one type for all machines and simulators."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hwbase import Quantity, Record
 from hwbase.check import Number
 from hwbase.record import flatten, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Parts of the execution time of a token, as in Figure 14 of the HNLPU paper.
 PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
@@ -96,8 +98,10 @@ class SimResult(Record):
         rates = {name: plain(getattr(self, name)) for name in extra}
         return values | rates | {"assumptions": assumptions}
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return the figures without checks and notes, a row for each point; arrays of several axes are flattened."""
+        import pandas as pd
+
         apart = ("checks", "notes", "fitted_constants", "assumptions")
         figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
         shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))

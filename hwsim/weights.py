@@ -1,5 +1,6 @@
 """Weight formats as integer values with their frequencies, from which hardwired circuits are sized."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,9 +112,8 @@ def _spread(format: NumberFormat, technology: Technology) -> float:
 def gaussian_histogram(values: np.ndarray, sigma: float) -> np.ndarray:
     """Return the shares of zero-mean Gaussian weights that round to each of the ascending `values`, (regions,)."""
     edges = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2.0, [np.inf]])
-    from scipy.special import ndtr
-
-    return np.diff(ndtr(edges / sigma))
+    below = [0.5 * math.erfc(-edge / (sigma * math.sqrt(2.0))) for edge in edges]
+    return np.diff(below)
 
 
 def signed_digits(value: int) -> int:

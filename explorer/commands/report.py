@@ -53,6 +53,9 @@ def report_command(
         list[str] | None,
         typer.Option("--technology", help="Technology book, such as n5-synthesised; several are put side by side."),
     ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Also simulate the paper's claims request by request; takes seconds.")
+    ] = False,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -73,6 +76,7 @@ def report_command(
         "weights": weights,
         "set": parse_overrides(settings),
         "book": book,
+        "events": events,
         "command": command,
         "date": today,
     }

@@ -1,6 +1,6 @@
 """Tables for a page: typed columns, formatted cells, and the tables of cost, carbon and assumptions."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -64,19 +64,21 @@ def flag(status: str) -> Flag:
 
 def frame_table(
     caption: str,
-    frame: "pd.DataFrame",
+    frame: "pd.DataFrame | Sequence[Mapping[str, Any]]",
     columns: Mapping[str, Column],
     formats: Mapping[str, Callable[[Any], str]] | None = None,
 ) -> Table:
-    """Return the named columns of a frame as a table; `formats` says how a column is written.
+    """Return the named columns of a frame, or of rows, as a table; `formats` says how a column is written.
 
     Without one, a column of the registry writes its cells itself, and any other is `plain`.
     """
     write = {key: each.cell if each.name else plain for key, each in columns.items()} | dict(formats or {})
-    rows = tuple(
-        tuple(_cell(write[key], value) for key, value in zip(columns, row, strict=True))
-        for row in frame[list(columns)].itertuples(index=False, name=None)
+    lines = (
+        ([row.get(key) for key in columns] for row in frame)
+        if isinstance(frame, Sequence)
+        else frame[list(columns)].itertuples(index=False, name=None)
     )
+    rows = tuple(tuple(_cell(write[key], value) for key, value in zip(columns, line, strict=True)) for line in lines)
     return Table(caption, tuple(columns.values()), rows)
 
 

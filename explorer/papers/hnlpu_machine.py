@@ -11,12 +11,13 @@ from typing import Any
 
 import hwsim
 import models
-from explorer.papers.hnlpu_serving import serving_figures
 from explorer.papers.scoreboard import Row, read_rows
 from hwbase import Quantity, load_book
 from hwsim.simulation import hardwired
 from hwsim.technology import BOOKS
 
+#: Group of the lines that the event simulator answers.
+EVENTS = "Events"
 _CELLS = Path(__file__).with_name("hnlpu_machine.csv")
 #: Contexts of Figure 14 that are compared, by their name there.
 CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
@@ -50,17 +51,23 @@ class _Machine:
 
 
 def machine_rows(
-    set: Mapping[str, Any] | None = None, book: str | Path | None = None
+    set: Mapping[str, Any] | None = None, book: str | Path | None = None, events: bool = True
 ) -> tuple[list[Row], dict[str, Quantity]]:
-    """Return (rows, constants read) for the published machine; `set` and `book` change the design."""
+    """Return (rows, constants read) for the published machine; `set` and `book` change the design.
+
+    Without `events` the lines that take event simulations are left out.
+    """
     spec = models.load("gpt-oss-120b")
     design, technology, used = hardwired(spec, book=book or hwsim.DEFAULT_MACHINE, set=set)
     gates = hwsim.load_technology("n5")
     chip, gate_chip = hwsim.build_chip(spec, design, technology), hwsim.build_chip(spec, design, gates)
     machine = _Machine(spec, design, technology, chip, gates, gate_chip, hwsim.load_technology("n5-synthesised"))
     ours = _table_1(machine) | _table_2(machine) | _density(machine) | _operator(machine) | _figure_14(machine)
-    ours |= serving_figures(spec, design, technology)
-    return read_rows(_CELLS, ours), used
+    if not events:
+        return read_rows(_CELLS, ours, without=EVENTS), used
+    from explorer.papers.hnlpu_serving import serving_figures
+
+    return read_rows(_CELLS, ours | serving_figures(spec, design, technology)), used
 
 
 def _table_1(m: _Machine) -> dict[str, float]:

@@ -39,10 +39,13 @@ def reproduce(
 
 
 def hnlpu_rows(
-    set: Mapping[str, Any] | None = None, book: str | Path | None = None
+    set: Mapping[str, Any] | None = None, book: str | Path | None = None, events: bool = True
 ) -> tuple[list[Row], tuple[str, ...]]:
-    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts."""
-    machine, used = machine_rows(set, book)
+    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts.
+
+    Without `events` the lines that take event simulations are left out.
+    """
+    machine, used = machine_rows(set, book, events)
     fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
     return [*machine, *_economics(), *model_rows()], fitted
 

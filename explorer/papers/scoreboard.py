@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from explorer.documents.document import Document, Documented
 from hwbase import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Evidence = Literal["input", "fitted", "predicted", "not derivable"]
 #: How a row came out. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
@@ -84,8 +85,10 @@ class Scoreboard(Documented):
         """Return {"rows": [...], "summary": {...}}."""
         return {"rows": [row.to_dict() for row in self.rows], "summary": self.summary}
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a figure."""
+        import pandas as pd
+
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
     def document(self, command: str = "") -> Document:
@@ -95,14 +98,14 @@ class Scoreboard(Documented):
         return scoreboard_document(self, command)
 
 
-def read_rows(path: Path, ours: Mapping[str, float]) -> list[Row]:
+def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[Row]:
     """Return a row per line of the CSV (id, group, what, paper, unit, evidence, tolerance, note).
 
     `ours` maps ids to our figures; only rows marked "not derivable" go without one. Anything else that one side has and
-    the other has not is a mistake and raises `KeyError`.
+    the other has not is a mistake and raises `KeyError`. Lines of the group `without` are left out.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        cells = list(csv.DictReader(file))
+        cells = [cell for cell in csv.DictReader(file) if not without or cell["group"] != without]
     derivable = {cell["id"] for cell in cells if cell["evidence"] != "not derivable"}
     if derivable != ours.keys():
         raise KeyError(f"{path.name} and our figures differ in {sorted(derivable ^ ours.keys())}")

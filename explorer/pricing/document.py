@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Document, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
@@ -14,6 +12,8 @@ from explorer.documents.theme import machine_name
 from hwbase.numbers import counted, listed, mass, money, percent, plain, times, words
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from explorer.pricing.economics import CostAnswer
 
 _BILL_ROWS = (
@@ -101,7 +101,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
     fleets = tuple(table for each in costs for table in (tco_table(each), carbon_table(each)))
     notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for each in costs for note in each.notes)
-    effects = tuple(effects_table(each.effects, _SHORT_EFFECTS) for each in costs[:1] if each.effects is not None)
+    effects = tuple(effects_table(each.effect_rows, _SHORT_EFFECTS) for each in costs[:1] if each.effect_rows)
     bills = (*(bill_table(each) for each in conventions.values()), inputs_table(first.inputs))
     return Document(
         f"{first.model}: cost of {counted(first.volume, 'system')}",
@@ -119,8 +119,14 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
             reproduce_section(command),
         ),
         data=lambda: first.to_dict() if len(costs) == 1 else {"rows": [each.to_dict() for each in costs]},
-        frame=lambda: pd.concat([each.to_frame() for each in costs], ignore_index=True),
+        frame=partial(_frame, costs),
     )
+
+
+def _frame(costs: "Sequence[CostAnswer]") -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.concat([each.to_frame() for each in costs], ignore_index=True)
 
 
 def bill_table(costs: "CostAnswer") -> Table:
@@ -166,8 +172,8 @@ def ratio_table(costs: "Sequence[CostAnswer]") -> Table:
     return quantity_table("GPU fleet over hardwired fleet", _RATIO_ROWS, cases, head="of")
 
 
-def effects_table(effects: pd.DataFrame, columns: Mapping[str, Column] = _EFFECTS) -> Table:
-    """Return what each accounting convention is worth, from `costmodel.convention_effects`, in some of its columns."""
+def effects_table(effects: Sequence[Mapping[str, Any]], columns: Mapping[str, Column] = _EFFECTS) -> Table:
+    """Return what each accounting convention is worth, from `costmodel.effect_rows`, in some of its columns."""
     formats: dict[str, Callable[[Any], str]] = dict.fromkeys((key for key in columns if key.endswith("_usd")), money)
     formats |= dict.fromkeys((key for key in columns if "ratio" in key and not key.endswith("_percent")), times)
     formats |= {key: signed for key in columns if key.endswith("_percent")}

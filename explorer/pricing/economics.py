@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 import costmodel
 import hwsim
@@ -15,7 +13,11 @@ from explorer.pricing.prices import Convention, Machine, cost_book, device, node
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import share_overrides
 from hwbase.check import integer
+from hwbase.record import plain
 from hwsim.simulation import hardwired
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The model whose machine the paper describes: its published inputs are used as they stand.
 PAPER_MODEL = "gpt-oss-120b"
@@ -41,7 +43,8 @@ class CostAnswer(Documented):
     comparison: costmodel.Comparison
     inputs: dict[str, Any]
     notes: tuple[str, ...] = ()
-    effects: pd.DataFrame | None = None
+    effect_rows: tuple[dict[str, Any], ...] = ()
+    """What each convention is worth, where that was asked for; `effects` is their frame."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
     node: str = ""
     """The node that wafers and masks were priced at."""
@@ -91,12 +94,19 @@ class CostAnswer(Documented):
             "device": self.device,
             "inputs": {key: _number(value) for key, value in self.inputs.items()},
             "levels": levels,
-            "effects": None if self.effects is None else self.effects.to_dict(orient="records"),
+            "effects": plain(self.effect_rows) or None,
             "notes": list(self.notes),
             "assumptions": {name: quantity.__dict__ for name, quantity in self.assumptions.items()},
         }
 
-    def to_frame(self) -> pd.DataFrame:
+    @property
+    def effects(self) -> "pd.DataFrame | None":
+        """What each convention is worth, a row each; None where that was not asked for."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.effect_rows)) if self.effect_rows else None
+
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row per level and fleet."""
         subject: dict[str, Any] = {
             "model": self.model,
@@ -109,7 +119,7 @@ class CostAnswer(Documented):
             frame.insert(place, name, value)
         return frame
 
-    def sources(self) -> pd.DataFrame:
+    def sources(self) -> "pd.DataFrame":
         """Return one row per constant read, with its source."""
         return quantities_frame(self.assumptions)
 
@@ -206,9 +216,9 @@ def cost(
     )
     fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
     comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
-    table = None
+    rows: tuple[dict[str, Any], ...] = ()
     if effects:
-        table = costmodel.convention_effects(assumptions, built.system, bought, groups=GROUPS, **fleet)
+        rows = tuple(costmodel.effect_rows(assumptions, built.system, bought, groups=GROUPS, **fleet))
     low = comparison.low
     read = built.assumptions.copy()
     for part in (low.bill, low.hardwired, low.gpu, low.hardwired_carbon, low.gpu_carbon):
@@ -226,7 +236,7 @@ def cost(
         comparison,
         built.inputs(),
         notes,
-        table,
+        rows,
         read,
         built.system.node,
         assumptions,

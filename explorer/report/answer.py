@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 import costmodel
 import hwsim
@@ -21,19 +20,23 @@ from explorer.documents.methods import (
 )
 from explorer.documents.sources import BookUse, Reproduction, book_use, distinct, quality, reproduction
 from explorer.documents.theme import machine_name
-from explorer.papers.reproduce import reproduce
+from explorer.papers.reproduce import hnlpu_rows
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
-from explorer.report.figures.chip import density_frame
+from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, InputError, Quantity
 from hwbase.check import integer
 from hwsim.machine_books import COSTS
+from hwsim.related_machines import relative_rows
 from hwsim.simulation import SIMULATORS, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Contexts over which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])
@@ -53,8 +56,8 @@ class Answer(Documented):
     pipelined: hwsim.SimResult
     accelerators: dict[str, hwsim.SimResult]
     chip: hwsim.Chip
-    densities: pd.DataFrame
-    relatives: pd.DataFrame
+    densities: tuple[dict[str, Any], ...]
+    relatives: tuple[dict[str, Any], ...]
     contexts: np.ndarray
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
@@ -119,7 +122,7 @@ class Answer(Documented):
             "reproduce": self.reproduction.to_dict(),
         }
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a cell of the report's tables (see `explorer.documents.rows`)."""
         from explorer.documents import rows
         from explorer.report.document import report_document
@@ -144,6 +147,7 @@ def answer(
     weights: str = "fp4",
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
+    events: bool = False,
     command: str = "",
     date: str = "",
 ) -> Answer:
@@ -165,6 +169,8 @@ def answer(
         Constants of the machine, technology or cost books to override.
     book : str, optional
         A cost book in place of the conventions' own.
+    events : bool
+        Also simulate the paper's claims request by request, for a finding and the lines of the scoreboard.
     command, date : str
         What a report says of how and when it was made.
 
@@ -216,7 +222,10 @@ def answer(
     first = next(each for each in costs if each.conventions == papers)
     beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
-    board = reproduce(set=for_machine) if (spec.name, machine.name, technology, weights) == own else None
+    board = None
+    if (spec.name, machine.name, technology, weights) == own:
+        rows, fitted = hnlpu_rows(for_machine, events=events)
+        board = Scoreboard("hnlpu", tuple(rows), fitted)
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
     return Answer(
@@ -226,7 +235,7 @@ def answer(
         pipelined=pipelined,
         accelerators=accelerators,
         chip=chip,
-        densities=density_frame(spec.hidden_size, design, process),
+        densities=tuple(density_rows(spec.hidden_size, design, process)),
         relatives=_with_ours(pipelined, chip, process),
         contexts=CONTEXTS,
         published_by_context=run(CONTEXTS, "as-published"),
@@ -236,7 +245,7 @@ def answer(
         more_costs=(*costs[2:], *(each for name, each in beside.items() if name != first.device)),
         scoreboard=board,
         headline=headline(context, published, pipelined, accelerators, costs, beside, board),
-        notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}),
+        notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}, events),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
         technology=technology,
@@ -282,7 +291,7 @@ def _books(
     return tuple(book_use(role, used) for role, used in uses.items())
 
 
-def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> pd.DataFrame:
+def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> tuple[dict[str, Any], ...]:
     """Published hardwired machines under ours, for one user; ours counts the HN array, theirs the die."""
     array = chip.block("HN array").area_mm2
     transistors = array * technology.logic_density_mtr_per_mm2 * 1e6
@@ -295,4 +304,5 @@ def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technol
         "power_w": float(run.power_w),
         "source": "ours, pipelined reading; weights per mm2 of HN array at the density of the technology book",
     }
-    return pd.concat([pd.DataFrame([ours]), hwsim.relatives()], ignore_index=True)
+    relatives = relative_rows()
+    return ({key: ours.get(key) for key in relatives[0]}, *relatives)

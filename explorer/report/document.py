@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from explorer.documents.document import Document, Section
+from explorer.documents.document import Aside, Document, Section
 from explorer.documents.files import write_document
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.tables import LEVELS, Column, Table, dotted
 from explorer.documents.theme import machine_name
 from explorer.papers.document import scoreboard_parts
+from explorer.papers.hnlpu_machine import EVENTS
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
@@ -136,7 +137,10 @@ def scoreboard(answer: Answer) -> Section:
             f"No paper describes this machine for {answer.model.name}, so there is nothing to hold our numbers against."
         )
         return Section("scoreboard", "Scoreboard", (text,))
-    return Section("scoreboard", "Scoreboard", scoreboard_parts(board, folded=True))
+    parts = scoreboard_parts(board, folded=True)
+    if not any(row.group == EVENTS for row in board.rows):
+        parts += (Aside("Lines that take event simulations are left out: --events, or events=True, adds them."),)
+    return Section("scoreboard", "Scoreboard", parts)
 
 
 def methods(answer: Answer) -> Section:

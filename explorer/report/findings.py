@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import hwsim
 import models
 from explorer.documents.document import Note
-from explorer.papers.hnlpu_serving import SEQUENCES, one_k_in_and_out, sequences_at
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
 
 #: Contexts of Figure 14 at which the published shares are held against the machine's resources.
@@ -25,10 +24,12 @@ def findings(
     published: hwsim.SimResult,
     pipelined: hwsim.SimResult,
     costs: Mapping[str, CostAnswer],
+    events: bool = False,
 ) -> tuple[Note, ...]:
     """Return the notes of the report; for the paper's own model they answer which claims hold.
 
     `costs` are by the name of their conventions; notes that set the published beside the corrected ones need both.
+    With `events` the claims are also simulated request by request.
     """
     notes = [_pipeline(published, pipelined)]
     if not costs.keys() >= _NOTED:
@@ -40,7 +41,7 @@ def findings(
             *notes,
             _contexts(spec, design, technology),
             _economics_throughput(pipelined, costs),
-            _served(spec, design, technology),
+            *([_served(spec, design, technology)] if events else []),
             _density(spec, design, technology, costs),
         ]
     return tuple(notes)
@@ -103,6 +104,8 @@ def _economics_throughput(pipelined: hwsim.SimResult, costs: Mapping[str, CostAn
 
 
 def _served(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology) -> Note:
+    from explorer.papers.hnlpu_serving import SEQUENCES, one_k_in_and_out, sequences_at
+
     at_2k = sequences_at(spec, design, technology, _SHORT)
     at_64k = sequences_at(spec, design, technology, _LONG)
     economics = one_k_in_and_out(spec, design, technology)

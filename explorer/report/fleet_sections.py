@@ -1,7 +1,6 @@
 """Sections of a report on the fleet: what it costs to build and to own, its carbon, what each convention is worth."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Beside, Figure, Folded, Heading, Part, Section
@@ -12,18 +11,14 @@ from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.figures.fleet import (
     carbon_bars,
-    carbon_frame,
+    carbon_rows,
     cost_waterfall,
     tco_bars,
-    tco_frame,
-    waterfall_frame,
+    tco_rows,
+    waterfall_rows,
 )
 from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
 from hwbase.numbers import counted, money, plain, times
-
-if TYPE_CHECKING:
-    pass
-
 
 _TCO_COLUMNS = {
     "fleet": Column("fleet", numeric=False),
@@ -68,8 +63,8 @@ def ownership(answer: Answer) -> Section:
     comparison, levels = asked.comparison, asked.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
     owned, emitted = (f"{what}, {asked.convention}" for what in ("Total cost of ownership", "Carbon over the life"))
-    tco = frame_table(owned, tco_frame(comparison, levels), _TCO_COLUMNS, formats)
-    carbon = frame_table(emitted, carbon_frame(comparison, levels), _CARBON_COLUMNS)
+    tco = frame_table(owned, tco_rows(comparison, levels), _TCO_COLUMNS, formats)
+    carbon = frame_table(emitted, carbon_rows(comparison, levels), _CARBON_COLUMNS)
     figures = (
         Figure("tco", partial(tco_bars, comparison, levels), "Total cost of ownership of both fleets, M$", tco, 5),
         Figure(
@@ -101,9 +96,9 @@ def scopes(answer: Answer) -> Section:
 
 def conventions(answer: Answer) -> Section:
     """Return the same fleet counted with one choice of a convention changed at a time."""
-    effects = next((costs.effects for costs in by_convention(answer).values() if costs.effects is not None), None)
+    effects = next((costs.effect_rows for costs in by_convention(answer).values() if costs.effect_rows), ())
     parts: tuple[Part, ...] = ("Not computed for this page.",)
-    if effects is not None:
+    if effects:
         text = (
             "The same fleet counted with one choice changed at a time, so that the weight of each is visible. The "
             "first row is the paper's own way, the last row all changes together."
@@ -128,7 +123,7 @@ def _waterfalls(costs: CostAnswer) -> tuple[Figure, ...]:
     figures = []
     for level, pair in cases:
         caption = f"From masks to TCO, {costs.convention}, {level}"
-        table = frame_table(caption, waterfall_frame(pair.bill, pair.hardwired), _STEPS, {"usd": money})
+        table = frame_table(caption, waterfall_rows(pair.bill, pair.hardwired), _STEPS, {"usd": money})
         draw = partial(cost_waterfall, pair.bill, pair.hardwired, most_usd=most)
         figures.append(Figure(f"waterfall-{level}", draw, caption, table, 2))
     return tuple(figures)

@@ -6,14 +6,14 @@ from explorer.documents.document import Beside, Figure, Section
 from explorer.documents.tables import Column, Table, flag, frame_table
 from explorer.documents.theme import machine_name
 from explorer.report.answer import Answer
-from explorer.report.figures.chip import block_frame, density_over_bits, floorplan
+from explorer.report.figures.chip import block_rows, density_over_bits, floorplan
 from explorer.report.figures.time import (
-    breakdown_frame,
     breakdown_over_context,
+    breakdown_rows,
     occupancy_bars,
-    occupancy_frame,
-    speed_frame,
+    occupancy_rows,
     speed_over_context,
+    speed_rows,
 )
 from hwbase.numbers import context_label, counted, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
@@ -64,7 +64,7 @@ def binds(answer: Answer) -> Section:
     """Return the load of every resource, and the one that sets the pace."""
     table = frame_table(
         "Occupancy per token",
-        occupancy_frame(answer.pipelined),
+        occupancy_rows(answer.pipelined),
         _OCCUPANCY,
         {"seconds_per_token": lambda s: si(s, "s"), "busy_share": percent, "resource": words},
     )
@@ -84,7 +84,7 @@ def chip(answer: Answer) -> Section:
     """Return one chip, block by block, and what a weight costs by its format."""
     one, chips = answer.chip, answer.published.chips
     which = f"One of {plain(chips)} chips" if chips > 1 else "The one chip"
-    blocks = frame_table("Blocks of one chip", block_frame(one), _BLOCKS, {"share": percent})
+    blocks = frame_table("Blocks of one chip", block_rows(one), _BLOCKS, {"share": percent})
     densities = frame_table("Transistors per weight over weight format", answer.densities, _DENSITIES, {"gain": times})
     caption = f"Transistors per weight over weight format, {answer.model.hidden_size:,} inputs"
     parts = (
@@ -131,7 +131,7 @@ def speed(answer: Answer) -> Section:
     rooflines = {key: run for key, run in answer.accelerators.items() if key in shown}
     runs = answer.published_by_context, answer.pipelined_by_context
     formats = {"context": context_label, "pipelined_bound_by": words}
-    table = frame_table("Tokens per second over context", speed_frame(*runs), _SPEEDS, formats)
+    table = frame_table("Tokens per second over context", speed_rows(*runs), _SPEEDS, formats)
     draw = partial(speed_over_context, *runs, rooflines, published_speeds(answer))
     drawn = Figure("speed", draw, "System tokens per second over context, log axes", table)
     return Section("speed", "Speed over context", (text, drawn), short=False)
@@ -173,12 +173,12 @@ def published_speeds(answer: Answer) -> dict[str, float]:
 
 
 def _breakdown(key: str, result: SimResult) -> Figure:
-    frame = breakdown_frame(result)
+    rows = breakdown_rows(result)
     columns = {"context": Column("context", numeric=False)}
-    columns |= {part: Column(words(part)) for part in frame.columns if part != "context"}
+    columns |= {part: Column(words(part)) for part in rows[0] if part != "context"}
     formats = dict.fromkeys(columns, percent) | {"context": context_label}
     caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
-    table = frame_table(caption, frame, columns, formats)
+    table = frame_table(caption, rows, columns, formats)
     return Figure(f"breakdown-{key}", partial(breakdown_over_context, result), caption, table)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from costmodel import Carbon, Conventions, ModuleCarbon
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
 from hwbase import Quantity, Record
 from hwbase.numbers import mass, percent, plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Parts of a module, as people name them.
 _PARTS = {
@@ -56,8 +58,10 @@ class CarbonScopes(Record):
     inside: tuple[str, ...]
     outside: tuple[str, ...]
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a fleet, level, scope and category."""
+        import pandas as pd
+
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
     def total(self, fleet: str, level: str) -> float:
@@ -89,9 +93,8 @@ def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
 
 def scope_table(found: CarbonScopes) -> Table:
     """Return scopes and categories against fleets and levels, with the share of each in its column."""
-    frame = found.to_frame()
-    columns = sorted(dict.fromkeys(zip(frame["fleet"], frame["level"], strict=True)), key=lambda c: c[0] == "GPU")
-    lines = list(dict.fromkeys(zip(frame["scope"], frame["category"], strict=True)))
+    columns = sorted(dict.fromkeys((row.fleet, row.level) for row in found.rows), key=lambda c: c[0] == "GPU")
+    lines = list(dict.fromkeys((row.scope, row.category) for row in found.rows))
     tonnes = {(r.fleet, r.level, r.scope, r.category): r.t for r in found.rows}
     totals = {column: found.total(*column) for column in columns}
 

@@ -1,12 +1,14 @@
 """What serving traffic came to, whatever the machine and the grain: one record, per request and over time."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hwbase import Quantity, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: How a request can end; the position is its code in `ServingResult.state`.
 STATES = ("finished", "cancelled", "rejected", "failed", "unfinished")
@@ -113,8 +115,10 @@ class ServingResult(Record):
         counts = np.bincount(self.state, minlength=len(STATES))
         return {name: int(n) for name, n in zip(STATES, counts, strict=True)}
 
-    def percentiles(self, of: tuple[int, ...] = PERCENTILES) -> pd.DataFrame:
+    def percentiles(self, of: tuple[int, ...] = PERCENTILES) -> "pd.DataFrame":
         """Return a row per latency (first token, output token, request, waiting; seconds), a column per percentile."""
+        import pandas as pd
+
         what = {
             "time to first token": self.time_to_first_token_s,
             "time per output token": self.time_per_output_token_s,
@@ -149,8 +153,10 @@ class ServingResult(Record):
             "notes": list(self.notes),
         }
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a request: times in s, tokens, state and the latencies."""
+        import pandas as pd
+
         columns = ("arrival_s", "admitted_s", "first_token_s", "end_s", "prompt_tokens", "output_tokens")
         frame = pd.DataFrame({name: getattr(self, name) for name in (*columns, "generated_tokens")})
         frame["state"] = np.asarray(STATES)[self.state]

@@ -6,13 +6,15 @@ time after the answer to their last one. Everything is drawn from a seed, so equ
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from hwbase import InputError, Record
 from hwbase.check import Number, count, integer, non_negative, number, real
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: More requests, or more tokens in one, than anyone means.
 MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
@@ -90,8 +92,10 @@ class Traffic(Record):
         parts = ("arrival_s", "prompt_tokens", "output_tokens", "priority", "cancel_s")
         return replace(self, **{name: getattr(self, name)[:n] for name in parts})
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """Return a row a request, with the columns that `read_trace` reads."""
+        import pandas as pd
+
         names = [*COLUMNS, *OPTIONAL]
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
@@ -154,6 +158,8 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     `time_scale` (0.5: twice as dense). `longest` is the most tokens that a prompt and its output may have together.
     Raises `InputError` with the line for files that are missing, empty, unsorted, or hold anything else.
     """
+    import pandas as pd
+
     scale = real("time_scale", time_scale, above=0.0)
     where = f"trace {str(path)!r}"
     try:
@@ -183,7 +189,7 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     return Traffic(Path(path).stem, (arrival - arrival[0]) * scale, **tokens, **extras)
 
 
-def _column(frame: pd.DataFrame, names: tuple[str, ...], where: str) -> pd.Series:
+def _column(frame: "pd.DataFrame", names: tuple[str, ...], where: str) -> "pd.Series":
     for name in names:
         if name in frame.columns:
             return frame[name]
@@ -191,14 +197,18 @@ def _column(frame: pd.DataFrame, names: tuple[str, ...], where: str) -> pd.Serie
     raise InputError(f"{where} has no column {' or '.join(names)}: expected one beside {there} (line 1)")
 
 
-def _tokens(column: pd.Series, where: str) -> np.ndarray:
+def _tokens(column: "pd.Series", where: str) -> np.ndarray:
+    import pandas as pd
+
     values = pd.to_numeric(column, errors="coerce").to_numpy(float)
     good = (values >= 1.0) & (values <= MOST_TOKENS) & (values == np.floor(values))
     _no_line(~good, column, where, f"a whole number from 1 to {MOST_TOKENS:,.0f}")
     return values.astype(np.int64)
 
 
-def _times(column: pd.Series, where: str) -> np.ndarray:
+def _times(column: "pd.Series", where: str) -> np.ndarray:
+    import pandas as pd
+
     seconds = pd.to_numeric(column, errors="coerce").to_numpy(float)
     if np.isnan(seconds).all():
         stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
@@ -209,7 +219,7 @@ def _times(column: pd.Series, where: str) -> np.ndarray:
     return seconds
 
 
-def _no_line(bad: np.ndarray, column: pd.Series, where: str, expected: str) -> None:
+def _no_line(bad: np.ndarray, column: "pd.Series", where: str, expected: str) -> None:
     """Raise `InputError` for the first line that is bad; the header is line 1."""
     if bad.any():
         row = int(np.argmax(bad))

@@ -163,6 +163,18 @@ def test_a_disk_that_fills_up(out, expected, monkeypatch):
     pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
 
 
+def test_an_interrupt_while_a_piece_is_written_leaves_no_half_of_it(out, expected, monkeypatch):
+    def interrupt(file):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed:
+        changed.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            PLANE.run(out, workers=1)
+    assert not list(out.glob("*.tmp"))
+    pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of ten pages, where the system lets us have one."""

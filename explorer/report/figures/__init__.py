@@ -1,39 +1,39 @@
-"""Figures of a hardware study: functions that return Plotly figures, and the tables behind them."""
+"""Figures of a hardware study: functions that return Plotly figures, and the rows behind them."""
 
-from explorer.report.figures.chip import block_frame, density_frame, density_over_bits, floorplan, floorplan_rects
+from explorer.report.figures.chip import block_rows, density_over_bits, density_rows, floorplan, floorplan_rects
 from explorer.report.figures.fleet import (
     carbon_bars,
-    carbon_frame,
+    carbon_rows,
     cost_waterfall,
     tco_bars,
-    tco_frame,
-    waterfall_frame,
+    tco_rows,
+    waterfall_rows,
 )
 from explorer.report.figures.time import (
-    breakdown_frame,
     breakdown_over_context,
+    breakdown_rows,
     occupancy_bars,
-    occupancy_frame,
-    speed_frame,
+    occupancy_rows,
     speed_over_context,
+    speed_rows,
 )
 
 __all__ = [
-    "block_frame",
-    "breakdown_frame",
+    "block_rows",
     "breakdown_over_context",
+    "breakdown_rows",
     "carbon_bars",
-    "carbon_frame",
+    "carbon_rows",
     "cost_waterfall",
-    "density_frame",
     "density_over_bits",
+    "density_rows",
     "floorplan",
     "floorplan_rects",
     "occupancy_bars",
-    "occupancy_frame",
-    "speed_frame",
+    "occupancy_rows",
     "speed_over_context",
+    "speed_rows",
     "tco_bars",
-    "tco_frame",
-    "waterfall_frame",
+    "tco_rows",
+    "waterfall_rows",
 ]

@@ -4,12 +4,11 @@ The order and place of blocks are for reading only: the model knows areas and po
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 import hwsim
 from explorer.documents.theme import BLUE, CYAN, DARK_TEXT, GREEN, GREY, NEUTRAL_LINE, PURPLE, RED, YELLOW, figure, text
@@ -27,7 +26,7 @@ _DENSITY_HEIGHT_PX = 320
 _TICKS = (10, 20, 50, 100, 200, 500, 1000)
 
 
-def density_frame(inputs: int, design: "HardwiredDesign", technology: "Technology") -> pd.DataFrame:
+def density_rows(inputs: int, design: "HardwiredDesign", technology: "Technology") -> list[dict[str, Any]]:
     """Return a row per weight format: format, bits, me_transistors, ce_transistors (per weight), gain.
 
     Square operators of `inputs` inputs; gate counts alone, so no density of a process enters.
@@ -46,10 +45,10 @@ def density_frame(inputs: int, design: "HardwiredDesign", technology: "Technolog
                 "gain": float(ce.transistors_per_weight / me.transistors_per_weight),
             }
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
-def density_over_bits(frame: pd.DataFrame) -> "go.Figure":
+def density_over_bits(rows: Sequence[Mapping[str, Any]]) -> "go.Figure":
     """Return transistors per weight of Metal- and Cell-Embedding over the weight format, log axis."""
     drawn = figure("Transistors per weight over weight format", _DENSITY_HEIGHT_PX)
     for column, name, colour, symbol in (
@@ -57,8 +56,8 @@ def density_over_bits(frame: pd.DataFrame) -> "go.Figure":
         ("me_transistors", "Metal-Embedding", BLUE, "circle"),
     ):
         drawn.add_scatter(
-            x=frame["format"],
-            y=frame[column],
+            x=[row["format"] for row in rows],
+            y=[row[column] for row in rows],
             name=name,
             mode="lines+markers",
             line={"color": colour},
@@ -149,12 +148,18 @@ def outline_mm(area_mm2: float) -> tuple[float, float]:
     return height * FIELD_ASPECT, height
 
 
-def block_frame(chip: "Chip") -> pd.DataFrame:
+def block_rows(chip: "Chip") -> list[dict[str, Any]]:
     """Return a row per block: block, area_mm2, share of the die, power_w, power density in W/mm2."""
-    frame = chip.to_frame()
-    frame["share"] = frame["area_mm2"] / frame["area_mm2"].sum()
-    frame["w_per_mm2"] = frame["power_w"] / frame["area_mm2"].where(frame["area_mm2"] > 0)
-    return frame
+    return [
+        {
+            "block": block.name,
+            "area_mm2": block.area_mm2,
+            "power_w": block.power_w,
+            "share": block.area_mm2 / chip.area_mm2,
+            "w_per_mm2": block.power_w / block.area_mm2 if block.area_mm2 > 0 else math.nan,
+        }
+        for block in chip.blocks
+    ]
 
 
 def floorplan(chip: "Chip") -> "go.Figure":

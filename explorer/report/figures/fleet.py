@@ -1,10 +1,9 @@
 """TCO of the hardwired fleet beside the GPU fleet that matches it, legible although far apart."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
@@ -17,23 +16,31 @@ if TYPE_CHECKING:
     from costmodel.comparison import Comparison
     from costmodel.ownership import Tco
 
-
-def fleet_frame(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """Return rows with a fleet and a level as a frame, the hardwired fleet first."""
-    return pd.DataFrame(rows).sort_values("fleet", ascending=False, kind="stable", ignore_index=True)
+#: A row of a table by the name of its column.
+Row = dict[str, Any]
 
 
-def drawn_once(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return `frame` with a `label` per row, a fleet whose levels agree in all of `keys` kept as one row."""
-    kept = []
-    for fleet in frame["fleet"].unique():
-        rows = frame[frame["fleet"] == fleet]
-        values = rows[list(keys)].to_numpy(dtype=float)
+def _by_fleet(rows: list[Row]) -> list[Row]:
+    """Return rows with a fleet and a level, the hardwired fleet first."""
+    return sorted(rows, key=lambda row: row["fleet"] != "hardwired")
+
+
+def drawn_once(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
+    """Return `rows` with a `label` each, a fleet whose levels agree in all of `keys` kept as one row."""
+    kept: list[Row] = []
+    for fleet in dict.fromkeys(row["fleet"] for row in rows):
+        levels = [row for row in rows if row["fleet"] == fleet]
+        values = np.array([[row[key] for key in keys] for row in levels], dtype=float)
         if np.allclose(values, values[0]):
-            kept.append(rows.head(1).assign(label=fleet))
+            kept.append(levels[0] | {"label": fleet})
         else:
-            kept.append(rows.assign(label=[f"{fleet}<br>{level}" for level in rows["level"]]))
-    return pd.concat(kept, ignore_index=True)
+            kept += [row | {"label": f"{fleet}<br>{row['level']}"} for row in levels]
+    return kept
+
+
+def column_of(rows: Sequence[Row], key: str) -> list[Any]:
+    """Return the values of one key."""
+    return [row[key] for row in rows]
 
 
 _WATERFALL_HEIGHT_PX = 470
@@ -42,7 +49,7 @@ _USD_PER_MUSD = 1e6
 _WATERFALL_ROOM = 1.32
 
 
-def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
+def waterfall_rows(bill: "Bill", tco: "Tco") -> list[Row]:
     """Return a row per step: step, kind ("NRE", "recurring", "operation", "re-spins", "total"), usd.
 
     The steps add up to the total, which is the last row.
@@ -62,7 +69,7 @@ def waterfall_frame(bill: "Bill", tco: "Tco") -> pd.DataFrame:
         ("re-spins", "re-spins", tco.respins_usd),
         ("TCO", "total", tco.total_usd),
     ]
-    return pd.DataFrame([{"step": s, "kind": k, "usd": scalar(s, v)} for s, k, v in steps])
+    return [{"step": s, "kind": k, "usd": scalar(s, v)} for s, k, v in steps]
 
 
 def cost_waterfall(
@@ -72,21 +79,21 @@ def cost_waterfall(
 
     `most_usd` sets the end of the axis, so that two waterfalls compare. Raises `InputError` for array fields.
     """
-    frame = waterfall_frame(bill, tco)
-    total = frame["usd"].iloc[-1]
+    rows = waterfall_rows(bill, tco)
+    total = rows[-1]["usd"]
     drawn = figure(title, _WATERFALL_HEIGHT_PX, showlegend=False, bargap=0.3)
     drawn.add_waterfall(
         orientation="h",
-        y=frame["step"],
-        x=frame["usd"] / _USD_PER_MUSD,
-        measure=["total" if kind == "total" else "relative" for kind in frame["kind"]],
-        text=[money(usd) for usd in frame["usd"]],
+        y=column_of(rows, "step"),
+        x=[usd / _USD_PER_MUSD for usd in column_of(rows, "usd")],
+        measure=["total" if kind == "total" else "relative" for kind in column_of(rows, "kind")],
+        text=[money(usd) for usd in column_of(rows, "usd")],
         textposition="outside",
         cliponaxis=False,
         increasing={"marker": {"color": BLUE}},
         totals={"marker": {"color": GREEN}},
         connector={"line": {"color": NEUTRAL_LINE, "width": 1}},
-        customdata=frame["kind"],
+        customdata=column_of(rows, "kind"),
         hovertemplate="%{y} (%{customdata}): %{text}<extra></extra>",
     )
     drawn.update_xaxes(
@@ -109,15 +116,15 @@ _SCOPES = (
 _CARBON_KEYS = tuple(key for _, key, _, _ in _SCOPES)
 
 
-def carbon_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.DataFrame:
+def carbon_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[Row]:
     """Return a row per fleet and level: fleet, level, scope2_t, scope3_t, total_t (tonnes CO2e over the life)."""
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for level, pair in comparison.pairs(levels):
         for fleet, co2 in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
             rows.append(
                 {"fleet": fleet, "level": level} | {key: scalar(key, getattr(co2, key)) for key in _CARBON_KEYS}
             )
-    return fleet_frame(rows)
+    return _by_fleet(rows)
 
 
 def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
@@ -125,26 +132,26 @@ def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go
 
     Bars stand side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
     """
-    frame = drawn_once(carbon_frame(comparison, levels), _CARBON_KEYS)
+    rows = drawn_once(carbon_rows(comparison, levels), _CARBON_KEYS)
     drawn = figure(
         "Carbon over the life",
-        max(_CARBON_HEIGHT_PX, _CARBON_FRAME_PX + _CARBON_PX_PER_FLEET * len(frame)),
+        max(_CARBON_HEIGHT_PX, _CARBON_FRAME_PX + _CARBON_PX_PER_FLEET * len(rows)),
         barmode="group",
         bargap=0.25,
     )
     for name, key, colour, pattern in _SCOPES:
         drawn.add_bar(
-            y=frame["label"],
-            x=frame[key],
+            y=column_of(rows, "label"),
+            x=column_of(rows, key),
             orientation="h",
             name=name,
             marker=fill(colour, pattern),
-            text=[mass(t) for t in frame[key]],
+            text=[mass(t) for t in column_of(rows, key)],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{text}",
         )
-    values = frame[list(_CARBON_KEYS)].to_numpy(dtype=float)
+    values = np.array([column_of(rows, key) for key in _CARBON_KEYS], dtype=float)
     positive = values[values > 0]
     first = np.floor(np.log10(positive.min() / 2.0)) if positive.size else 0.0
     last = np.log10(positive.max() * _CARBON_ROOM) if positive.size else 1.0
@@ -174,19 +181,19 @@ _PARTS = (
 _TCO_KEYS = tuple(key for _, key, _, _ in _PARTS)
 
 
-def tco_frame(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> pd.DataFrame:
+def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[Row]:
     """Return a row per fleet and level: fleet, level, capex_usd, opex_usd, respins_usd, total_usd, ratio.
 
     `ratio` is the GPU fleet's TCO over the hardwired fleet's at the same level; it is empty for the GPUs.
     """
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for level, pair in comparison.pairs(levels):
         for fleet, cost in (("hardwired", pair.hardwired), ("GPU", pair.gpu)):
             parts = {key: scalar(key, getattr(cost, key)) for key in _TCO_KEYS}
             ratio = scalar("ratio", pair.tco_ratio) if fleet == "hardwired" else None
             total = scalar("total", cost.total_usd)
             rows.append({"fleet": fleet, "level": level, **parts, "total_usd": total, "ratio": ratio})
-    return fleet_frame(rows)
+    return _by_fleet(rows)
 
 
 def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
@@ -195,38 +202,38 @@ def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Fi
     All on one linear scale (a stack means nothing on a log one); where the hardwired fleet is far smaller, a second
     panel shows it enlarged. A fleet whose levels agree is drawn once.
     """
-    frame = drawn_once(tco_frame(comparison, levels), (*_TCO_KEYS, "total_usd"))
-    hardwired = frame[frame["fleet"] == "hardwired"]
-    end, near = frame["total_usd"].max() / _USD_PER_MUSD, hardwired["total_usd"].max() / _USD_PER_MUSD
+    rows = drawn_once(tco_rows(comparison, levels), (*_TCO_KEYS, "total_usd"))
+    hardwired = [row for row in rows if row["fleet"] == "hardwired"]
+    end, near = (max(column_of(some, "total_usd")) / _USD_PER_MUSD for some in (rows, hardwired))
     drawn = figure("Total cost of ownership", _TCO_HEIGHT_PX, barmode="stack", bargap=0.25, margin_b=_BOTTOM_MARGIN_PX)
-    _stack(drawn, frame, ("x", "y"), legend=True)
+    _stack(drawn, rows, ("x", "y"), legend=True)
     drawn.update_layout(
         xaxis={"range": [0, end * _TCO_ROOM], "title_text": "M$", "tickformat": ",~r", "automargin": False},
         yaxis={"autorange": "reversed", "ticksuffix": " "},
     )
     if end > near * _ENLARGE_FROM:
         _stack(drawn, hardwired, ("x2", "y2"), legend=False)
-        _second_panel(drawn, len(frame), len(hardwired), near, end)
+        _second_panel(drawn, len(rows), len(hardwired), near, end)
     return drawn
 
 
-def _stack(drawn: "go.Figure", rows: pd.DataFrame, axes: tuple[str, str], *, legend: bool) -> None:
+def _stack(drawn: "go.Figure", rows: Sequence[Row], axes: tuple[str, str], *, legend: bool) -> None:
     for name, key, colour, pattern in _PARTS:
         drawn.add_bar(
-            y=rows["label"],
-            x=rows[key] / _USD_PER_MUSD,
+            y=column_of(rows, "label"),
+            x=[usd / _USD_PER_MUSD for usd in column_of(rows, key)],
             orientation="h",
             name=name,
             legendgroup=name,
             showlegend=legend,
             marker=fill(colour, pattern),
-            customdata=[money(usd) for usd in rows[key]],
+            customdata=[money(usd) for usd in column_of(rows, key)],
             hovertemplate="%{y}: %{customdata}",
             xaxis=axes[0],
             yaxis=axes[1],
         )
-    for row in rows.to_dict(orient="records"):
-        ratio = "" if pd.isna(row["ratio"]) else f"<br>GPUs {times(row['ratio'])}"
+    for row in rows:
+        ratio = "" if row["ratio"] is None else f"<br>GPUs {times(row['ratio'])}"
         drawn.add_annotation(
             x=row["total_usd"] / _USD_PER_MUSD,
             y=row["label"],

@@ -1,10 +1,9 @@
 """Where the time of a token goes, over context: stacked shares, with the published shares marked."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from explorer.documents.theme import (
     DARK_TEXT,
@@ -33,13 +32,13 @@ _SPEED_ROOM = 2.0
 _MOST_TICKS = 8
 
 
-def speed_frame(published: "SimResult", pipelined: "SimResult") -> pd.DataFrame:
+def speed_rows(published: "SimResult", pipelined: "SimResult") -> list[dict[str, Any]]:
     """Return a row per context: context, tokens/s and binding resource of both readings.
 
-    Columns: context, as_published_tokens_per_s, pipelined_tokens_per_s, pipelined_bound_by.
+    Keys: context, as_published_tokens_per_s, pipelined_tokens_per_s, pipelined_bound_by.
     """
     contexts = np.atleast_1d(np.asarray(published.context, dtype=float))
-    return pd.DataFrame(
+    return _rows(
         {
             "context": contexts,
             "as_published_tokens_per_s": np.broadcast_to(published.tokens_per_s, contexts.shape),
@@ -47,6 +46,11 @@ def speed_frame(published: "SimResult", pipelined: "SimResult") -> pd.DataFrame:
             "pipelined_bound_by": np.broadcast_to(np.asarray(pipelined.bound_by, dtype=object), contexts.shape),
         }
     )
+
+
+def _rows(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return columns of equal length as rows."""
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def speed_over_context(
@@ -59,11 +63,11 @@ def speed_over_context(
 
     `accelerators` are our rooflines at one context each; `records` are published tokens/s by machine.
     """
-    frame = speed_frame(published, pipelined)
-    contexts = frame["context"].to_numpy()
+    rows = speed_rows(published, pipelined)
+    contexts = np.array([row["context"] for row in rows])
     drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
     for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
-        drawn.add_trace(_line(key, contexts, frame[column].to_numpy()))
+        drawn.add_trace(_line(key, contexts, np.array([row[column] for row in rows])))
     for key, result in accelerators.items():
         drawn.add_trace(_level(key, contexts, scalar("tokens_per_s", result.tokens_per_s), "roofline", True))
     for key, value in (records or {}).items():
@@ -122,14 +126,14 @@ _OCCUPANCY_HEIGHT_PX = 290
 _OCCUPANCY_ROOM = 1.45
 
 
-def occupancy_frame(result: "SimResult") -> pd.DataFrame:
+def occupancy_rows(result: "SimResult") -> list[dict[str, Any]]:
     """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds.
 
     Nothing binds where the result is bound by its latency.
     """
     seconds = {name: scalar(name, value) for name, value in result.occupancy_s.items()}
     interval = scalar("interval_s", result.interval_s)
-    rows = [
+    return [
         {
             "resource": name,
             "seconds_per_token": value,
@@ -138,7 +142,6 @@ def occupancy_frame(result: "SimResult") -> pd.DataFrame:
         }
         for name, value in sorted(seconds.items(), key=lambda item: -item[1])
     ]
-    return pd.DataFrame(rows, columns=["resource", "seconds_per_token", "busy_share", "binds"])
 
 
 def occupancy_bars(result: "SimResult") -> "go.Figure":
@@ -146,7 +149,7 @@ def occupancy_bars(result: "SimResult") -> "go.Figure":
 
     Raises `InputError` for a result whose fields are arrays.
     """
-    frame = occupancy_frame(result)
+    rows = occupancy_rows(result)
     drawn = figure(
         f"Time of each resource per token, {machine_name(result.reading)}",
         _OCCUPANCY_HEIGHT_PX,
@@ -154,20 +157,21 @@ def occupancy_bars(result: "SimResult") -> "go.Figure":
         barmode="overlay",
     )
     for binds, colour, pattern in ((True, RED, "/"), (False, GREY, "")):
-        rows = frame[frame["binds"] == binds]
+        those = [row for row in rows if row["binds"] == binds]
+        seconds = [row["seconds_per_token"] for row in those]
         drawn.add_bar(
-            x=rows["seconds_per_token"],
-            y=[text(words(name)) for name in rows["resource"]],
+            x=seconds,
+            y=[text(words(row["resource"])) for row in those],
             orientation="h",
             marker=fill(colour, pattern),
-            text=[f"{si(seconds, 's')}{', binds' if binds else ''}" for seconds in rows["seconds_per_token"]],
+            text=[f"{si(value, 's')}{', binds' if binds else ''}" for value in seconds],
             textposition="auto",
             insidetextfont={"color": DARK_TEXT},
             cliponaxis=False,
-            customdata=rows["busy_share"],
+            customdata=[row["busy_share"] for row in those],
             hovertemplate="%{y}: %{text}, busy %{customdata:.1%} of the time<extra></extra>",
         )
-    longest = max(frame["seconds_per_token"].max(), 0.0)
+    longest = max((row["seconds_per_token"] for row in rows), default=0.0)
     drawn.update_xaxes(
         range=[0, longest * _OCCUPANCY_ROOM or 1.0], tickformat="~s", ticksuffix="s", title_text="time per token"
     )
@@ -190,14 +194,14 @@ _BREAKDOWN_MARKER_PX = 10
 _SMALLEST_TEXT_PX = 9
 
 
-def breakdown_frame(result: "SimResult") -> pd.DataFrame:
+def breakdown_rows(result: "SimResult") -> list[dict[str, Any]]:
     """Return a row per context: context, then the share of each part of a token's time (a row sums to 1)."""
     contexts = np.atleast_1d(np.asarray(result.context, dtype=float))
     shares = {
         part: np.broadcast_to(np.asarray(result.breakdown.get(part, 0.0), dtype=float), contexts.shape)
         for part in PART_STYLE
     }
-    return pd.DataFrame({"context": contexts} | shares)
+    return _rows({"context": contexts} | shares)
 
 
 def breakdown_over_context(
@@ -209,8 +213,8 @@ def breakdown_over_context(
     as-published reading, and none for another. A diamond marks where each printed boundary between two parts lies, at
     the contexts that the sweep holds.
     """
-    frame = breakdown_frame(result)
-    labels = [context_label(c) for c in frame["context"]]
+    rows = breakdown_rows(result)
+    labels = [context_label(row["context"]) for row in rows]
     drawn = figure(
         f"Share of a token's time, {machine_name(result.reading)}",
         _BREAKDOWN_HEIGHT_PX,
@@ -219,7 +223,7 @@ def breakdown_over_context(
         uniformtext={"minsize": _SMALLEST_TEXT_PX, "mode": "hide"},
     )
     for part, (colour, pattern) in PART_STYLE.items():
-        share = frame[part].to_numpy()
+        share = [row[part] for row in rows]
         drawn.add_bar(
             x=labels,
             y=share,
@@ -233,7 +237,7 @@ def breakdown_over_context(
         )
     if published is None:
         published = PUBLISHED_SHARES if (result.model, result.reading) == _PUBLISHED_FOR else {}
-    _mark_published(drawn, frame["context"].to_list(), published)
+    _mark_published(drawn, [row["context"] for row in rows], published)
     drawn.update_xaxes(type="category", title_text="context [tokens]")
     drawn.update_yaxes(range=[0, 1.02], tickformat=".0%", title_text="share of a token's time")
     return drawn
