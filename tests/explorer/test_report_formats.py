@@ -26,7 +26,7 @@ from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
 from hwbase import InputError
 from hwbase.books import Kind
 
-COLUMNS = ["model", "technology", *rows.COLUMNS]
+COLUMNS = ["model", "technology", "machine", "convention", "level", *rows.COLUMNS]
 HOSTILE = "<script>alert(1)</script> | `x` *y* _z_ [a](b)\n# new"
 
 
