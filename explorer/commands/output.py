@@ -64,9 +64,11 @@ def made_by() -> str:
 
 
 def check_file(out: str | None) -> None:
-    """Check that the name of the file `out` says what to write; raises `InputError`."""
+    """Check that the name of the file `out` says what to write, in a folder that exists; raises `InputError`."""
     if out is not None:
         check_report_name(out)
+        if not Path(out).absolute().parent.is_dir():
+            raise InputError(f"cannot write {shown(out)}: expected a folder that exists")
 
 
 def check_kept(out: str | None, *inputs: str | None) -> None:

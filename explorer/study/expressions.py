@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import column as listed_column
-from explorer.documents.columns import is_known
 from hwbase import InputError, unknown_name
+from hwbase.columns import column as listed_column
+from hwbase.columns import is_known
 from hwbase.units import DIMENSIONLESS
 
 #: What a formula may call, element by element, and with how many arguments.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.columns import column
 from explorer.pareto import Direction
 from explorer.study.expressions import parse
 from explorer.study.identity import check_fixed, digest_of
@@ -16,6 +15,7 @@ from explorer.study.space import Choice, Integer, Parameter, check_conditions, p
 from explorer.study.targets import Elsewhere, Target, target
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count, integer
+from hwbase.columns import column
 from hwbase.parsing import read_toml
 
 if TYPE_CHECKING:
