@@ -104,6 +104,7 @@ def test_delete_and_update_change_only_what_they_name(index, vectors, queries, i
     assert index.delete(list(ids)).segments == ()
 
 
+@pytest.mark.slow
 def test_versions_live_together(vectors, queries, ids):
     settings = Training(epochs=2, batch=90, learning_rate=3e-3)
     shape = RecurrentBinarizer(hidden=32, training=settings)
