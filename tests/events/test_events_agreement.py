@@ -75,6 +75,7 @@ def test_a_lone_prompt_takes_the_closed_forms_time(name, grain):
     assert served.time_to_first_token_s[0] == pytest.approx(known.time_to_first_token_s, rel=0.08)
 
 
+@pytest.mark.slow
 def test_a_lone_prompt_of_the_published_machine():
     for prompt in (64, 1000):
         known = hwsim.simulate(GPT, prompt=prompt, reading="pipelined").time_to_first_token_s
@@ -94,6 +95,7 @@ def passes_per_s(served):
     return (served.prompt_tokens + served.output_tokens - 1).sum() / served.duration_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", ["detailed", "service"])
 @pytest.mark.parametrize(("name", "tolerance"), [("slow links", 0.02), ("slow VEX", 0.06), ("slow buffers", 0.02)])
 def test_a_full_machine_keeps_the_closed_forms_pace(name, tolerance, grain):
@@ -136,12 +138,14 @@ def agree(traffic, spec, set, **given):
     return detailed, service
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize("binding", BINDING)
 def test_both_grains_agree_on_small_machines(binding, traffic):
     agree(TRAFFIC[traffic](), TINY, BINDING[binding])
 
 
+@pytest.mark.slow
 def test_both_grains_agree_with_a_prefill_cap():
     agree(TRAFFIC["full"](), TINY, BINDING["links"], scheduling=hwsim.Scheduling(prefill_cap=6))
 

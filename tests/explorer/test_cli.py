@@ -380,6 +380,7 @@ def test_processes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early(tmp_path):
     code = "from explorer.commands.app import main; main()"
     writer = subprocess.Popen(

@@ -75,6 +75,7 @@ def test_more_bits_lose_less(found):
         assert (np.diff(losses) < 0).all()
 
 
+@pytest.mark.slow
 def test_a_second_run_measures_nothing(tmp_path):
     first = fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS, cache=tmp_path)
     sizes = {file: file.stat().st_size for file in tmp_path.iterdir()}

@@ -25,18 +25,21 @@ def found():
     return joint_fronts(tiny_language, held_out, hardware="mac-array", points=3, **WIDTHS)
 
 
+@pytest.mark.slow
 def test_budgets_are_kept(found):
     mixed = found.table[found.table["scheme"] != "uniform"]
     assert (mixed["cost"] <= mixed["budget"] * (1 + 1e-12)).all() and len(mixed) == 3 * (len(SCHEMES) - 1)
     assert (found.table["scheme"] == "uniform").sum() == 9
 
 
+@pytest.mark.slow
 def test_together_is_never_predicted_to_lose_more_than_apart(found):
     at = found.table.set_index(["scheme", "budget"])["predicted"]
     for budget in found.table[found.table["scheme"] == "joint"]["budget"]:
         assert at["joint", budget] <= min(at["apart", budget], at["decibels", budget]) + 1e-12
 
 
+@pytest.mark.slow
 def test_losses_are_those_of_the_pairs(found):
     row = found.choices[found.choices["scheme"] == "joint"].iloc[1]
     choice = {name: Bits(*row[name]) for name in found.choices.columns[2:]}
@@ -80,6 +83,7 @@ def test_bad_input():
         joint_fronts(tiny_language, held_out, points=0, **good)
 
 
+@pytest.mark.slow
 def test_sentences_name_what_is_compared(found):
     said = " ".join(joint_findings(found))
     assert "Choosing pairs together" in said and "times the sum of their layers' own" in said
@@ -107,6 +111,7 @@ def test_layers_that_read_one_input_share_their_bits(tmp_path):
     assert "Fused layers sharing their bits" in " ".join(findings(found))
 
 
+@pytest.mark.slow
 def test_a_study_has_both(tmp_path, monkeypatch):
     from explorer.precision import models
     from explorer.precision.document import study_document, study_files

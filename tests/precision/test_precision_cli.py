@@ -71,6 +71,7 @@ def test_options_reach_the_measurement(call):
     assert dict(zip(mine["group"], mine["metric"], strict=True)) == {"a": "noise", "b": "recall"}
 
 
+@pytest.mark.slow
 def test_fronts_are_written_as_a_folder(call, folder, monkeypatch):
     # One budget and one machine are enough to see the folder.
     few = tuple(replace(part, budgets=part.budgets[-1:]) for part in study.PARTS["smollm2-135m"])
@@ -127,6 +128,7 @@ def test_bad_input_ends_in_one_sentence(call, folder, arguments, said):
     assert (folder / "full" / "mine.txt").read_text() == "keep me"
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_status_2():
     ended = subprocess.run(
         [sys.executable, "-c", "from explorer.commands.app import main; main()", "sensitivity", "teraain"],

@@ -36,6 +36,7 @@ def test_sentences_compare_at_equal_bits(found):
     assert len(said) == 3 and "4.006 bits is predicted to have 26.55 dB" in said[1]
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder(command, tmp_path):
     out = tmp_path / "sdxl"
     status, said, err = command("fronts", "sdxl-turbo", "--out", str(out), "--json")

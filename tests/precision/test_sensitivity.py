@@ -98,6 +98,7 @@ def test_what_is_cached_is_not_measured_again(tmp_path):
     assert tiny_language(rounding={"method": "mse"}).fingerprint != first.fingerprint
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_ended(tmp_path):
     cache, count = tmp_path / "cache", tmp_path / "count"
     process = subprocess.Popen([sys.executable, CASES, tmp_path], env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})
@@ -116,6 +117,7 @@ def test_a_killed_run_goes_on_where_it_ended(tmp_path):
     assert len(count.read_text().splitlines()) - kept <= 1
 
 
+@pytest.mark.slow
 def test_processes_measure_the_same(tmp_path):
     alone = sensitivity(tiny_language, bits=(4,))
     several = sensitivity(tiny_language, bits=(4,), jobs=2, cache=tmp_path)

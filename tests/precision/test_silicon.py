@@ -61,6 +61,7 @@ def test_area_counts_the_values_that_occur(network):
     assert few[0] == few[1] < full[0] < full[1]
 
 
+@pytest.mark.slow
 def test_more_bits_take_more_area_and_lose_less(found):
     for _, rows in found.table[found.table["kind"] == "uniform"].groupby("process"):
         rows = rows.sort_values("mean_bits")
@@ -68,6 +69,7 @@ def test_more_bits_take_more_area_and_lose_less(found):
         assert rows["recurring_usd"].is_monotonic_increasing and rows["kg_co2e"].is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_a_floor_leaves_room_for_the_logarithm_of_its_ratio(found):
     mixed = found.table[found.table["kind"] == "least silicon"]
     assert (mixed["kl_predicted"] <= np.log(mixed["floor"] / found.exact_perplexity) + 1e-12).all()
@@ -78,6 +80,7 @@ def test_a_floor_leaves_room_for_the_logarithm_of_its_ratio(found):
         assert rows.sort_values("floor")["mm2"].is_monotonic_decreasing
 
 
+@pytest.mark.slow
 def test_no_uniform_choice_is_smaller_at_the_same_predicted_loss(found):
     for _, rows in found.table.groupby("process"):
         mixed = rows[rows["kind"] == "least silicon"]
@@ -87,6 +90,7 @@ def test_no_uniform_choice_is_smaller_at_the_same_predicted_loss(found):
             assert (smaller["mm2"] <= one["mm2"] + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_nre_is_design_and_whole_masks(found):
     table = found.table
     parts = table[["design_usd", "shared_masks_usd", "own_masks_usd"]].sum(axis=1)
@@ -105,6 +109,7 @@ def test_another_chip_brings_masks_of_its_own():
     assert two.nre_usd - one.nre_usd == pytest.approx(one.own_masks_usd) and one.design_usd == two.design_usd
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder_and_resumes(call, folder):
     status, out, err = call(*HARDWIRE, "--processes", "n16,n5", "--systems", "100", "--out", "study")
     assert (status, err.strip()) == (0, "") and "wrote" in out and "floors are kept" in out
@@ -145,6 +150,7 @@ def test_bad_input_ends_in_one_sentence(call, folder, options, said):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_floor_out_of_reach_says_what_is_within(found, folder):
     with pytest.raises(InputError, match="which every layer's best width is predicted to reach"):
         silicon_fronts(

@@ -104,8 +104,9 @@ def test_delete_and_update_change_only_what_they_name(index, vectors, queries, i
     assert index.delete(list(ids)).segments == ()
 
 
+@pytest.mark.slow
 def test_versions_live_together(vectors, queries, ids):
-    settings = Training(epochs=4, batch=90, learning_rate=3e-3)
+    settings = Training(epochs=2, batch=90, learning_rate=3e-3)
     shape = RecurrentBinarizer(hidden=32, training=settings)
     old = fit_codec("bebr:1x32", vectors, trained=shape)
     new = fit_codec("bebr:2x32", vectors, trained=shape, compatible_with=old.store)

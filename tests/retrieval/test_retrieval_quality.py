@@ -255,6 +255,7 @@ def test_bad_input_of_build_and_query(call, folder, arguments, message):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_process(folder):
     done = subprocess.run(
         [sys.executable, "-c", PROCESS, "retrieve", "eval", *options(), "--codec", "int4", "--json"],

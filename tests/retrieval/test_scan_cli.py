@@ -31,6 +31,7 @@ def space():  # type: ignore[no-untyped-def]
     return design_space(1e10, channels=(2, 6, 12), lane_ratios=(0.25, 1.0), bits=(128, 256))
 
 
+@pytest.mark.slow
 def test_json_is_what_python_gives() -> None:
     done = run("--documents", "1e9", "--on", "engine", "--memory", "ddr5", "--batch", "16", "--json")
     assert done.returncode == 0, done.stderr
@@ -51,6 +52,7 @@ def test_all_machines_on_the_terminal_and_in_a_table(tmp_path: Path) -> None:
     assert "per million queries" in shown.stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_events_say_what_is_felt() -> None:
     done = run(
         *("--documents", "1e9", "--on", "engine", "--qps", "2000", "--requests", "2000"),

@@ -71,6 +71,7 @@ def test_pieces_and_places_do_not_show(kind, place, rows, expected, monkeypatch,
         assert len(read) == len(found) and set(read) == set(found)
 
 
+@pytest.mark.slow
 def test_processes_do_not_show(expected, tmp_path):
     pd.testing.assert_frame_equal(TROUBLED.run(tmp_path / "out", workers=2).frame, expected["points"])
 
@@ -81,6 +82,7 @@ def test_threads_do_not_show(expected, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(DESIGNS.run(tmp_path / "out", workers=3).frame, expected["blocks"])
 
 
+@pytest.mark.slow
 def test_points_run_in_processes():
     found = study(study_cases.where_it_runs, points=48).run(workers=2).frame["process"]
     assert found.nunique() == 2 and os.getpid() not in set(found)
@@ -289,6 +291,7 @@ def test_what_shows_at_the_first_piece_leaves_nothing(changes, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_processes_stop_with_the_study(tmp_path):
     given = study(study_cases.slow, fixed={"wait": 0.0}, points=64, derived={"z": "cots"})
     with pytest.raises(InputError, match="unknown column in derived z: 'cots'; did you mean 'cost'"):
@@ -443,6 +446,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(kept, tmp_path):
     same_files(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_search_does_not_depend_on_where_it_runs():
     plain = dataclasses.replace(SEARCH, points=32)
     pd.testing.assert_frame_equal(plain.run(workers=1).frame, plain.run(workers=2).frame)

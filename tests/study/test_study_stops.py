@@ -129,6 +129,7 @@ def write_study(folder, function, points):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["manifest", "piece"])
 def test_a_full_disk(place, tmp_path, environment, command):
     """The limit lets the manifest through, but not the first piece; or not even that."""
