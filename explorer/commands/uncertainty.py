@@ -1,13 +1,10 @@
 """`hwsim uncertainty` and `hwsim break-even`."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from explorer.commands.arguments import (
     Context,
@@ -22,6 +19,7 @@ from explorer.commands.arguments import (
     parse_overrides,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.commands.progress import progress_bar
 from explorer.documents.files import PAGES, check_report_name
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import analyse
@@ -33,6 +31,7 @@ from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
+_PERCENT = 100
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
 
 Only = Annotated[
@@ -181,7 +180,6 @@ def _outputs(found: Uncertainty, asked: list[str] | None) -> tuple[str, ...]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float], None]]:
-    """Show the share done on standard error where that is a screen."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("evaluating", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+    """Yield what takes the share of the evaluations that is done."""
+    with progress_bar() as report:
+        yield lambda share: report("evaluations, %", round(_PERCENT * share), _PERCENT)

@@ -210,7 +210,8 @@ def answer(
             weights=weights,
             book=book,
             set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
-            effects=beside is priced[0],
+            # The report shows them for the conventions asked for.
+            effects=beside is priced[0] and choices is sets[0],
         )
 
     published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
