@@ -382,6 +382,13 @@ __all__ = [
 ]
 
 
+def refuse_old(**names: Any) -> None:
+    """Raise `InputError` for older names of `set` that are given: name=value, None where it is not."""
+    for name, value in names.items():
+        if value is not None:
+            raise InputError(f"{name} is no longer taken: expected set, which takes the constants of every book")
+
+
 def share_overrides(overrides: Mapping[str, Any], *books: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """Return the overrides that each of the `books` takes: every one goes to the first book that has its name.
 

@@ -94,14 +94,14 @@ def allocate_command(
     if out and Path(out).suffix.lower() in (".yaml", ".yml"):
         write_text(yaml.safe_dump(_config(found), sort_keys=False, allow_unicode=True), out)
     elif as_json or out:
-        emit(found, out)
+        emit(found, "allocate", out)
     else:
         _show(found)
 
 
 def _hand_out(curve: pd.DataFrame, as_json: bool, out: str | None) -> None:
     if as_json or out:
-        emit(curve.to_dict(orient="records"), out)
+        emit(curve.to_dict(orient="records"), "allocate-curve", out)
     else:
         terminal.show_frame(Console(), "Least objective at each budget", curve)
 

@@ -96,7 +96,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "report": (
         Rule(
-            ("context", "volume", "convention", "technology", "settings", "book", "events", "as_json"),
+            ("context", "volume", "convention", "technology", "reading", "settings", "book", "events", "as_json"),
             _no_study,
             "to models, not to a study's results",
         ),

@@ -19,6 +19,6 @@ def assumptions_command(
     """Every constant of an assumption book, with range, unit, year, kind and source."""
     constants = terminal.find_book(book).override(parse_overrides(settings))
     if as_json or out:
-        emit(constants.to_frame().to_dict(orient="records"), out)
+        emit(constants.to_frame().to_dict(orient="records"), "assumptions", out)
     else:
         terminal.show_book(Console(), constants)

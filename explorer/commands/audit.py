@@ -28,7 +28,7 @@ def neuron_command(
     sizes = [need_count("inputs", part) for part in inputs.split(",")]
     found = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
     if as_json or out:
-        emit(found, out)
+        emit(found, "audit-neuron", out)
     else:
         terminal.show_audit(Console(), found)
 
@@ -62,6 +62,6 @@ def activity_command(
             report=report,
         )
     if as_json or out:
-        emit(found, out)
+        emit(found, "audit-activity", out)
     else:
         terminal.show_switching(Console(), found)

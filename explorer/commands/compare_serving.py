@@ -90,7 +90,7 @@ def compare_serving_command(
     if out is not None:
         write_out(out, document, lambda: comparison_files(found, document))
     if as_json:
-        emit(found.to_frame().to_dict(orient="records"))
+        emit(found.to_frame().to_dict(orient="records"), "compare-serving-rows")
         return
     terminal.show(Console(), document)
     if out is not None:

@@ -61,7 +61,7 @@ def cost_command(
         for each in split_names(convention, "--convention")
     ]
     if as_json or out:
-        emit_rows(answers, out)
+        emit_rows(answers, "cost", out)
         return
     for answer in answers:
         terminal.show_cost(Console(), answer)

@@ -60,7 +60,7 @@ def hardwire_command(
     if out is not None:
         write_out(out, document, lambda: silicon_files(found, document))
     if as_json:
-        emit(found)
+        emit(found, "hardwire")
         return
     console = Console()
     show(console, document)

@@ -81,7 +81,7 @@ def infer_command(
         on_text=None if quiet else write,
     )
     if quiet:
-        emit(found, out)
+        emit(found, "infer", out)
     else:
         show_inference(Console(), found)
 
@@ -125,7 +125,7 @@ def quality_command(
             cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
         )
     if as_json or out:
-        emit(found, out)
+        emit(found, "quality", out)
     else:
         show_quality(Console(), found)
 

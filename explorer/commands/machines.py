@@ -11,6 +11,6 @@ def machines_command(as_json: AsJson = False, out: Out = None) -> None:
     """The machines that are known by name, with their key figures; a book (TOML) of your own works as well."""
     frame = hwsim.machines()
     if as_json or out:
-        emit(frame.to_dict(orient="records"), out)
+        emit(frame.to_dict(orient="records"), "machines", out)
     else:
         show_machines(Console(), frame)

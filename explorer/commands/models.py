@@ -19,12 +19,12 @@ def models_command(model: OneModel = None, as_json: AsJson = False, out: Out = N
     if model is not None:
         summary = models.summarise(models.load(model))
         if as_json or out:
-            emit(summary, out)
+            emit(summary, "model", out)
         else:
             terminal.show_model(Console(), summary)
         return
     frame = models.zoo_frame()
     if as_json or out:
-        emit(frame.to_dict(orient="records"), out)
+        emit(frame.to_dict(orient="records"), "models", out)
     else:
         terminal.show_models(Console(), frame)

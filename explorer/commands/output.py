@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.documents.files import PAGES, SUFFIXES, check_report_name, write_document
+from explorer.documents.schema import with_schema
 from explorer.writing import FILES, check_folder, json_text, write_folder, write_text
 from hwbase import InputError, Record
 from hwbase.errors import shown
@@ -25,10 +26,11 @@ OutFile = Annotated[
 ]
 
 
-def emit(value: Record | Any, out: str | None = None) -> None:
+def emit(value: Record | Any, schema: str, out: str | None = None) -> None:
     """Print `value` (a record, or what JSON can hold) as JSON, or write it to the file `out`, whole or not at all.
 
-    A file whose name ends in .csv gets the rows of its frame. Raises `InputError` if `out` cannot be written.
+    The JSON names its `schema`, and has lists under "rows". A file whose name ends in .csv gets the rows of its frame.
+    Raises `InputError` if `out` cannot be written.
     """
     data = value.to_dict() if isinstance(value, Record) else value
     if out is not None and out.lower().endswith(".csv"):
@@ -37,25 +39,27 @@ def emit(value: Record | Any, out: str | None = None) -> None:
         frame = value.to_frame() if isinstance(value, Record) else pd.DataFrame(data)
         write_text(frame.to_csv(index=False), out)
         return
+    text = json_text(with_schema(data, schema))
     if out is None:
-        sys.stdout.write(json_text(data))
+        sys.stdout.write(text)
     else:
-        write_text(json_text(data), out)
+        write_text(text, out)
 
 
-def emit_rows(values: Sequence[Record], out: str | None = None) -> None:
+def emit_rows(values: Sequence[Record], schema: str, out: str | None = None) -> None:
     """Print or write several results as `emit` does one: under "rows" in JSON, one after the other in CSV.
 
-    One alone is as `emit` has it. Raises `InputError` if `out` cannot be written.
+    One alone is as `emit` has it; the schema of several is that of one with "-rows" added. Raises `InputError` if `out`
+    cannot be written.
     """
     if len(values) == 1:
-        emit(values[0], out)
+        emit(values[0], schema, out)
     elif out is not None and out.lower().endswith(".csv"):
         import pandas as pd
 
         write_text(pd.concat([value.to_frame() for value in values]).to_csv(index=False), out)
     else:
-        emit({"rows": [value.to_dict() for value in values]}, out)
+        emit([value.to_dict() for value in values], f"{schema}-rows", out)
 
 
 def made_by() -> str:
@@ -107,7 +111,7 @@ def deliver(document: "Document", out: str | None, as_json: bool) -> None:
     if out is not None:
         write_document(document, out)
     if as_json:
-        emit(rows.data(document))
+        sys.stdout.write(json_text(rows.data(document)))
     elif out is None:
         terminal.show(Console(), document)
     elif check_report_name(out) in PAGES:

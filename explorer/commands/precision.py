@@ -76,7 +76,7 @@ def sensitivity_command(
             report=report,
         )
     if as_json or out:
-        emit(found, out)
+        emit(found, "sensitivity", out)
         return
     worst = found.table.sort_values("loss", ascending=False)
     columns = [
@@ -120,7 +120,7 @@ def fronts_command(
     document = study_document(found)
     write_out(out, document, lambda: study_files(found, document))
     if as_json:
-        emit(summary(found))
+        emit(summary(found), "fronts")
         return
     console = Console()
     show(console, document)
@@ -132,7 +132,7 @@ def _published(out: str, as_json: bool) -> None:
     document = published_document(found)
     write_out(out, document, lambda: published_files(found, document))
     if as_json:
-        emit(found)
+        emit(found, "fronts-published")
         return
     console = Console()
     show(console, document)

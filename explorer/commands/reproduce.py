@@ -40,7 +40,7 @@ def reproduce_command(
     if paper == GPUS:
         board = board_of_points(points, overrides, defaults) if points else gpu_board(overrides)
         if as_json or out:
-            emit(board, out)
+            emit(board, "reproduce-gpus", out)
         else:
             show_gpus(Console(), board)
         return
@@ -50,7 +50,7 @@ def reproduce_command(
         raise unknown_name("paper", paper, (*PAPERS, GPUS))
     papers = reproduce(paper, book=book, set=overrides)
     if as_json or out:
-        emit(papers, out)
+        emit(papers, "reproduce", out)
     else:
         show(Console(), scoreboard_document(papers, made_by()))
     if not papers.summary["ok"]:

@@ -72,7 +72,7 @@ def build_command(
     save_index(index, out)
     made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
     if as_json:
-        emit(made)
+        emit(made, "retrieve-build")
     else:
         Console().print(f"wrote {out}: {index.size:,} documents in {index.bytes:,} bytes", highlight=False)
 
@@ -116,7 +116,7 @@ def query_command(
         for name, keys, scores in zip(names, found.ids, found.scores, strict=True)
     ]
     if as_json or out:
-        emit(answers, out)
+        emit(answers, "retrieve-query", out)
         return
     for answer in answers:
         show_frame(Console(), answer["query"], pd.DataFrame(answer["found"], columns=["id", "score"]))
@@ -162,9 +162,13 @@ def eval_command(
         ]
     if as_json or out:
         if out is not None and out.lower().endswith(".csv"):
-            emit(pd.concat([found.to_frame() for found in results]).to_dict(orient="records"), out)
+            emit(
+                pd.concat([found.to_frame() for found in results]).to_dict(orient="records"), "retrieve-eval-rows", out
+            )
+        elif len(results) > 1:
+            emit(_beside_the_first(results), "retrieve-eval-rows", out)
         else:
-            emit(results[0] if len(results) == 1 else _beside_the_first(results), out)
+            emit(results[0], "retrieve-eval", out)
     else:
         show_evaluations(Console(), results)
 
@@ -195,7 +199,7 @@ def study_command(
     if page is not None:
         write_document(study_document(found.to_frame(), command), page)
     if as_json or out:
-        emit(found, out)
+        emit(found, "retrieve-study", out)
     elif page is None:
         show_evaluations(Console(), list(found.results))
 

@@ -43,15 +43,15 @@ def scan_command(
     technology: Technology = TECHNOLOGY,
     region: Annotated[str, typer.Option("--region", help="Grid region, such as us or sweden.")] = "us",
     settings: Set = None,
-    cost_settings: Annotated[
-        list[str] | None, typer.Option("--cost-set", help="An older name of --set for costs.", hidden=True)
-    ] = None,
+    old: Annotated[list[str] | None, typer.Option("--cost-set", help="No longer taken.", hidden=True)] = None,
     book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
     """What an index of N codes costs to scan on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
     check_file(out)
+    if old:
+        raise InputError("--cost-set is no longer taken: expected --set, which takes the constants of every book")
     index = ScanIndex(
         need_count("documents", documents),
         need_count("bits", bits),
@@ -72,7 +72,7 @@ def scan_command(
         candidates=rescored,
         technology=technology,
         region=region,
-        book=costs.override({**for_costs, **parse_overrides(cost_settings)}),
+        book=costs.override(for_costs),
         set=changed,
     )
     if events:

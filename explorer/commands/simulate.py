@@ -178,7 +178,7 @@ def simulate_command(
         if len(results) > 1:
             deliver(simulations_document(results, made_by()), out, as_json)
         elif as_json or out:
-            emit(results[0], out)
+            emit(results[0], "simulate", out)
         else:
             show(Console(), simulation_document(results[0], made_by()))
         return
@@ -236,7 +236,7 @@ def simulate_command(
     if out is not None:
         write_out(out, document, lambda: serving_files(served, document, recording))
     if as_json:
-        emit(served.summary())
+        emit(served.summary(), "serve")
     else:
         show(Console(), document)
         if out is not None:

@@ -76,7 +76,7 @@ def list_command(as_json: AsJson = False, out: Out = None) -> None:
         for study in (load_study(name),)
     ]
     if as_json or out:
-        emit(found, out)
+        emit(found, "study-list", out)
     else:
         show_frame(Console(), "Studies that come with hwsim", pd.DataFrame(found))
 
@@ -127,9 +127,9 @@ def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> No
         _tell(result, as_json)
         return
     if out.lower().endswith(".csv"):
-        emit(result.front(), out)
+        emit(result.front(), "study-front", out)
     else:
-        emit(result, out)
+        emit(result, "study", out)
 
 
 def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = None) -> None:
@@ -137,7 +137,7 @@ def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = 
     result = open_result(folder)
     found = result.dominated_by(point)
     if as_json or out:
-        emit(found, out)
+        emit(found, "study-why", out)
         return
     _explain(Console(), found, result.study)
 
@@ -209,7 +209,7 @@ def _value(text: str) -> Any:
 def _tell(result: StudyResult, as_json: bool) -> None:
     summary = result.summary()
     if as_json:
-        emit(result)
+        emit(result, "study")
     else:
         console = Console()
         counts = {name: summary[name] for name in ("points", "feasible", "failed")}

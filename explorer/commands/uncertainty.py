@@ -15,6 +15,7 @@ from explorer.commands.arguments import (
     Set,
     Technology,
     Volume,
+    Weights,
     need_count,
     parse_overrides,
 )
@@ -52,6 +53,7 @@ def uncertainty_command(
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
     reading: Reading = "pipelined",
+    weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "4096",
     seed: Seed = 0,
     shape: Shape = None,
@@ -72,7 +74,7 @@ def uncertainty_command(
     """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
     check_file(out)
     usual, shapes = _shapes(shape)
-    choices = _choices(volume, context, technology, convention, reading, settings, book)
+    choices = _choices(volume, context, technology, convention, reading, weights, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
     common |= {"independent": independent}
     with _progress() as told:
@@ -102,6 +104,7 @@ def break_even_command(
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
     reading: Reading = "pipelined",
+    weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "1024",
     seed: Seed = 0,
     shape: Shape = None,
@@ -131,7 +134,7 @@ def break_even_command(
             samples=need_count("samples", samples),
             seed=seed,
             progress=told,
-            **_choices(volume, context, technology, convention, reading, settings, book),
+            **_choices(volume, context, technology, convention, reading, weights, settings, book),
         )
     deliver(break_even_document(found, made_by()), out, as_json)
 
@@ -142,6 +145,7 @@ def _choices(
     technology: str,
     convention: str,
     reading: str,
+    weights: str,
     settings: list[str] | None,
     book: str | None,
 ) -> dict[str, Any]:
@@ -151,6 +155,7 @@ def _choices(
         "technology": technology,
         "convention": convention,
         "reading": reading,
+        "weights": weights,
         "set": parse_overrides(settings),
         "book": book,
     }

@@ -58,7 +58,7 @@ def wiring_command(
         if path is not None:
             write_document(document, path)
     if as_json:
-        emit(study)
+        emit(study, "wiring")
         return
     if out is not None:
         return

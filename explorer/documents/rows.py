@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from explorer.documents.document import Document
 from explorer.documents.numbers import Number
+from explorer.documents.schema import with_schema
 from explorer.documents.tables import Table
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ def frame(document: Document) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=[*document.subject, *COLUMNS]).astype({"value": float})
 
 
-def data(document: Document) -> Any:
+def data(document: Document) -> dict[str, Any]:
     """Return what JSON holds of a document."""
     if document.data is not None:
-        return document.data()
-    return {"title": document.title, "rows": frame(document).to_dict(orient="records")}
+        return with_schema(document.data(), document.schema)
+    return with_schema({"title": document.title, "rows": frame(document).to_dict(orient="records")}, document.schema)
 
 
 def cells(table: Table) -> list[tuple[str, str, str, str, float, str]]:

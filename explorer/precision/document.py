@@ -90,6 +90,7 @@ def study_document(study: FrontStudy) -> Document:
         ),
         data=lambda: summary(study),
         frame=study.to_frame,
+        schema="fronts",
     )
 
 

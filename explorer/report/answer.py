@@ -145,6 +145,7 @@ def answer(
     convention: Convention | Sequence[Convention] = "as-published",
     technology: str = DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
+    reading: str | None = None,
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
     events: bool = False,
@@ -165,6 +166,8 @@ def answer(
         Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
     technology, weights
         Process and format of the hardwired machine.
+    reading : str, optional
+        The reading that costs are counted with; that of each set of conventions unless given. Speeds are in both.
     set : mapping of str to number, array or str
         Constants of the machine, technology or cost books to override.
     book : str, optional
@@ -208,6 +211,7 @@ def answer(
             beside=beside,
             technology=technology,
             weights=weights,
+            reading=reading,
             book=book,
             set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
             # The report shows them for the conventions asked for.

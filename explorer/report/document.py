@@ -45,6 +45,7 @@ def report_document(answer: Answer) -> Document:
         tuple(section for make in SECTIONS if (section := make(answer)) is not None),
         data=answer.to_dict,
         subject={"model": answer.model.name, "technology": answer.technology},
+        schema="report",
     )
 
 

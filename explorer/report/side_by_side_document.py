@@ -58,6 +58,7 @@ def side_by_side_document(found: ModelComparison) -> Document:
         ),
         data=found.to_dict,
         frame=found.to_frame,
+        schema="report-side-by-side",
     )
 
 

@@ -154,6 +154,7 @@ def study_document(quality: pd.DataFrame, command: str, metric: str = "recall@10
             reproduce_section(command),
         ),
         frame=lambda: quality,
+        schema="retrieve-study-page",
     )
 
 

@@ -77,6 +77,7 @@ def comparison_document(found: ServingComparison, command: str) -> Document:
         ),
         data=lambda: summary(found),
         frame=found.to_frame,
+        schema="compare-serving",
     )
 
 

@@ -58,6 +58,7 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
         ),
         data=result.to_dict,
         frame=lambda: result.frame if trouble else result.front(),
+        schema="study",
     )
 
 

@@ -107,7 +107,7 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     hardwired = result.kind == "hardwired"
     built: dict[str, Any] = {}
     if hardwired:
-        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"machine_set": given}
+        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"set": given}
     cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
     figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
     figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens
