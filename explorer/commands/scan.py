@@ -7,7 +7,7 @@ import typer
 
 from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
-from explorer.pricing.prices import cost_book
+from explorer.scan.cost import scan_costs
 from explorer.scan.document import scan_document
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
 from hwbase import InputError
@@ -59,7 +59,7 @@ def scan_command(
         vector_bytes=need_count("vector_bytes", vector_bytes),
         scanned_share=scanned_share,
     )
-    costs, rescored = cost_book(book or "default"), parse_count("candidates", candidates) or 0
+    costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
     for_costs, changed = split_overrides(parse_overrides(settings), costs)
     found = compare_scans(
         index,

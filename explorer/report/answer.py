@@ -20,7 +20,7 @@ from explorer.documents.methods import (
 )
 from explorer.documents.sources import BookUse, Reproduction, book_use, distinct, quality, reproduction
 from explorer.documents.theme import machine_name
-from explorer.papers.reproduce import hnlpu_rows
+from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
@@ -227,10 +227,8 @@ def answer(
     first = next(each for each in costs if each.conventions == papers)
     beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
-    board = None
-    if (spec.name, machine.name, technology, weights) == own:
-        rows, fitted = hnlpu_rows(for_machine, events=events)
-        board = Scoreboard("hnlpu", tuple(rows), fitted)
+    is_papers = (spec.name, machine.name, technology, weights) == own
+    board = reproduce(set=for_machine, events=events) if is_papers else None
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
     return Answer(

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from explorer.pricing.prices import cost_book
-from explorer.scan.cost import scan_fleet
+from explorer.scan.cost import scan_costs, scan_fleet
 from hwbase import InputError, load_book, unknown_name
 from hwbase.books import split_overrides
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, ScanIndex
@@ -35,7 +34,7 @@ _SCAN = ("shards", "latency_s", "energy_j_per_query")
 def scan_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of scans may vary: the index, the load, and constants of machines and costs."""
     machines = [load_book(name, BOOKS) for name in (ENGINE_BOOK, CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK)]
-    books = [*machines, technology_book(fixed.get("technology") or TECHNOLOGY), cost_book("default")]
+    books = [*machines, technology_book(fixed.get("technology") or TECHNOLOGY), scan_costs()]
     return {*INDEX, *HOW, *(name for book in books for name in book)}
 
 
@@ -60,7 +59,7 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
     given = {n: v for n, v in inputs.items() if v is not None and v == v}
     index = ScanIndex(**{name: given.pop(name) for name in INDEX if name in given})
     how: dict[str, Any] = {name: _plain(name, given[name]) for name in HOW if name in given}
-    costs = cost_book("default")
+    costs = scan_costs()
     for_costs, for_machine = split_overrides({n: v for n, v in given.items() if n not in HOW}, costs)
     fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
     figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
