@@ -64,7 +64,9 @@ def _no_study(values: Values) -> bool:
 
 
 def _has_engine(values: Values) -> bool:
-    return str(values["on"]).lower() in ("engine", "all")
+    from explorer.commands.arguments import split_names
+
+    return not {"engine", "all"}.isdisjoint(name.lower() for name in split_names(values["on"]))
 
 
 def _runs(values: Values) -> bool:
@@ -103,6 +105,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "wiring": (Rule(("tokens", "seeds"), _given("faults"), "with --faults"),),
     "fronts": (Rule(("held_out", "weights_file", "cache", "jobs"), _runs, "to networks that are run"),),
+    "retrieve study": (Rule(("settings", "book"), _given("page"), "with --figure"),),
     "retrieve eval": (
         Rule(("rescore_with",), _given("rescore"), "with --rescore"),
         Rule(("probes",), _given("lists"), "with --lists"),

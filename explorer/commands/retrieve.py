@@ -10,7 +10,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import need_count, parse_count
+from explorer.commands.arguments import CostBook, Set, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, Out, emit, made_by
 from explorer.commands.progress import progress_bar
 from explorer.commands.terminal import show_frame
@@ -23,6 +23,7 @@ from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
 from explorer.retrieval.study_document import study_document
+from explorer.scan.cost import scan_costs
 from hwbase import InputError
 from models.binarize import parse_codec
 
@@ -179,6 +180,8 @@ def study_command(
     page: Annotated[str | None, typer.Option("--figure", help="Write a page of pictures, dollars included.")] = None,
     made: Annotated[str | None, typer.Option("--from", help="Draw a table that --out x.csv wrote.")] = None,
     cache: Cache = None,
+    settings: Set = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -187,17 +190,18 @@ def study_command(
         if path is not None and not Path(path).absolute().parent.is_dir():
             raise InputError(f"cannot write {path!r}: expected a folder that exists")
     command = made_by()
+    costs = scan_costs(book or "default").override(parse_overrides(settings))
     if made is not None:
         if page is None or as_json or out is not None:
             raise InputError(
                 f"--from {made!r} draws what was measured: expected --figure beside it, and no other output"
             )
-        write_document(study_document(read_table(made), command), page)
+        write_document(study_document(read_table(made), command, book=costs), page)
         return
     with _progress() as report:
         found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
     if page is not None:
-        write_document(study_document(found.to_frame(), command), page)
+        write_document(study_document(found.to_frame(), command, book=costs), page)
     if as_json or out:
         emit(found, "retrieve-study", out)
     elif page is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides
+from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides, split_names
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.scan.cost import scan_costs
 from explorer.scan.document import scan_document
@@ -21,7 +21,7 @@ def scan_command(
     documents: Annotated[str, typer.Option("--documents", help="Documents of the index, such as 1e11.")] = "1e11",
     bits: Annotated[str, typer.Option("--bits", help="Bits of a code, all planes.")] = "256",
     planes: Annotated[str, typer.Option("--planes", help="1: sign codes; 2 and more: recurrent codes (SDC).")] = "1",
-    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join((*SCANNERS, ALL))}.")] = ALL,
+    on: Annotated[str, typer.Option("--on", help=f"{', '.join(SCANNERS)} (a,b side by side), or {ALL}.")] = ALL,
     memory: Annotated[str | None, typer.Option("--memory", help=f"The engine's: {', '.join(MEMORIES)}.")] = None,
     unit: Annotated[str, typer.Option("--unit", help=f"The engine's lanes: {' or '.join(UNITS)}.")] = UNITS[0],
     queries_per_s: Annotated[float, typer.Option("--qps", help="Queries a second that the fleet answers.")] = 1000.0,
@@ -63,7 +63,7 @@ def scan_command(
     for_costs, changed = split_overrides(parse_overrides(settings), costs)
     found = compare_scans(
         index,
-        on,
+        split_names(on),
         memory=memory,
         unit=unit,
         queries_per_s=queries_per_s,
@@ -76,7 +76,7 @@ def scan_command(
         set=changed,
     )
     if events:
-        if on == ALL:
+        if len(found.fleets) > 1:
             raise InputError(f"--events needs one machine: expected --on {', '.join(SCANNERS)}")
         served = serve_fleet(
             found.fleets[0],

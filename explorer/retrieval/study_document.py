@@ -12,6 +12,7 @@ from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
 from explorer.scan.front import holding_cost, scanning_cost
+from hwbase import Book
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -112,10 +113,15 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Fig
     return drawn
 
 
-def study_document(quality: pd.DataFrame, command: str, metric: str = "recall@10") -> Document:
-    """Return a study's table as a document: quality, and what it costs to hold and to scan. Raises `InputError`."""
-    held = holding_cost(quality, _HELD, metric=metric)
-    scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric)
+def study_document(
+    quality: pd.DataFrame, command: str, metric: str = "recall@10", book: Book | None = None
+) -> Document:
+    """Return a study's table as a document: quality, and what it costs to hold and to scan, with the prices of `book`.
+
+    Raises `InputError` for a table that is none of a study's.
+    """
+    held = holding_cost(quality, _HELD, metric=metric, book=book)
+    scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric, book=book)
     draw, table = partial(study_figure, quality, metric), _quality(quality)
     by_bits = Figure("bits", draw, f"{metric} against bits", table, 3)
     draw, dollars = partial(holding_figure, held, metric), _costs(held, metric)
