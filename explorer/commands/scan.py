@@ -7,11 +7,10 @@ import typer
 
 from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides, split_names
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
-from explorer.scan.cost import scan_costs
+from explorer.scan.cost import costs_and_scanners, scan_costs
 from explorer.scan.document import scan_document
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
 from hwbase import InputError
-from hwbase.books import split_overrides
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
 
 _MS_PER_S = 1e3
@@ -60,7 +59,7 @@ def scan_command(
         scanned_share=scanned_share,
     )
     costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
-    for_costs, changed = split_overrides(parse_overrides(settings), costs)
+    for_costs, changed = costs_and_scanners(parse_overrides(settings), costs, technology)
     found = compare_scans(
         index,
         split_names(on),

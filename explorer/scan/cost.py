@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,14 @@ import numpy as np
 import costmodel
 from costmodel.ownership import Upkeep, fleet_tco
 from explorer.pricing.prices import cost_book, node_of, with_machines
-from hwbase import Book, Quantity, Reader, Record
+from hwbase import Book, Quantity, Reader, Record, load_book, unknown_name
+from hwbase.books import split_overrides
 from hwbase.check import Number, real
+from hwsim.machine_books import COSTS
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
-from hwsim.retrieval.processors import CPU_BOOK, GPU_BOOK
-from hwsim.technology import technology_book
+from hwsim.retrieval.engine import ENGINE_BOOK
+from hwsim.retrieval.processors import CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK
+from hwsim.technology import BOOKS, technology_book
 
 _GB = 1e9
 _HOURS_PER_YEAR = 8760.0
@@ -25,6 +29,27 @@ SCANNED_ON = (CPU_BOOK, GPU_BOOK)
 def scan_costs(book: str = "default") -> Book:
     """Return a cost book with the constants of the machines that scan; raises `InputError` as `cost_book` does."""
     return cost_book(book, SCANNED_ON)
+
+
+def scan_constants(technology: str | Path | Book = TECHNOLOGY) -> set[str]:
+    """Return the names of the constants of the machines that scan, and of a technology."""
+    books = [load_book(name, BOOKS).without(COSTS) for name in (ENGINE_BOOK, *SCANNED_ON, GPU_SCAN_BOOK)]
+    return {name for book in (*books, technology_book(technology)) for name in book}
+
+
+def costs_and_scanners(
+    overrides: Mapping[str, Any], costs: Book, technology: str | Path | Book = TECHNOLOGY
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (overrides of the cost book, those of machines that scan or of the technology).
+
+    Raises `InputError` for a name that none of them has, with the nearest name of all.
+    """
+    for_costs, for_machine = split_overrides(overrides, costs)
+    known = scan_constants(technology)
+    for name in for_machine:
+        if name not in known:
+            raise unknown_name("constant", name, [*costs, *known])
+    return for_costs, for_machine
 
 
 @dataclass(frozen=True)
