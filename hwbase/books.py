@@ -23,7 +23,7 @@ from hwbase.correlations import Correlation, check_correlations, merge_correlati
 from hwbase.errors import InputError, shown, unknown_name
 from hwbase.header import Header, inherit, missing_own, read_header, without_own
 from hwbase.kinds import Kind
-from hwbase.parsing import parse_strict, read_toml
+from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ Level = Literal["low", "nominal", "high"]
 R = TypeVar("R")
 #: Tables inside tables, and characters of a dotted name: more is no book.
 _MOST_LEVELS, _LONGEST_NAME = 20, 200
-#: Files whose content is kept.
-_MOST_BOOKS = 256
+#: Files whose content is kept in memory.
+_MOST_FILES = 128
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _load(
     path = _find(name_or_path, folder)
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
-    header, correlations, stated = _read(path)
+    header, correlations, stated = _read(path, read_text(path))
     more = beside.get(header.name, {})
     if header.extends:
         near = path.parent if _beside(header.extends, path) else folder
@@ -286,18 +286,13 @@ def _load(
     return Book(header, quantities, correlations=correlations)
 
 
-def _read(path: Path) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
-    """Return what a file states: read once, and again when it has changed."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return _parse(path)
-    return _parse(path, stat.st_mtime_ns, stat.st_size)
+@lru_cache(maxsize=_MOST_FILES)
+def _read(path: Path, text: str) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
+    """Return the header, correlations and quantities that the `text` of a file states.
 
-
-@lru_cache(maxsize=_MOST_BOOKS)
-def _parse(path: Path, *version: int) -> tuple[Header, tuple[Correlation, ...], dict[str, Quantity]]:
-    data = read_toml(path)
+    Commands load the same books many times over. A file that has changed has another text.
+    """
+    data = parse_toml(text, path.name)
     header = read_header(path, data.pop("book", None))
     correlations = read_correlations(path.name, data.pop("correlations", []))
     stated = {name: _quantity(f"{path.name}: {name}", table) for name, table in _tables(path.name, data)}

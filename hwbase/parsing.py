@@ -17,13 +17,17 @@ MOST_BYTES = 64 * 2**20
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file; raises `InputError` if it cannot be read or is not TOML."""
-    text = read_text(path)
+    return parse_toml(read_text(path), path.name)
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """Return the content of a TOML text; `name` is that of its file. Raises `InputError` if it is not TOML."""
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise InputError(f"{cut(path.name)} is not valid TOML: it is nested too deeply") from None
+        raise InputError(f"{cut(name)} is not valid TOML: it is nested too deeply") from None
     except ValueError as error:  # besides what is not TOML, integers of thousands of digits
-        raise InputError(f"{cut(path.name)} is not valid TOML: {cut(str(error))}") from None
+        raise InputError(f"{cut(name)} is not valid TOML: {cut(str(error))}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

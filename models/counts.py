@@ -27,23 +27,39 @@ QK_NORMS = 2
 class ParameterCounts(Record):
     """Parameters of a network. The components from `embedding` to `towers` add up to `total`.
 
-    Attributes:
-        embedding: tables that turn a token, its position or its segment into a vector; the token table is 0 here where
-            it is tied, so that the one table counts once.
-        unembedding: matrix that turns the last vector into logits (the one table, where tied; 0 without a head).
-        attention: projection matrices of all mixers (attention, and layers with a state).
-        router: router matrices of all layers.
-        experts: matrices of all routed experts of all layers.
-        shared_experts: matrices of all shared experts of all layers.
-        dense_ffn: matrices of all dense feed-forward blocks.
-        norms: all norm gains (and biases of norms).
-        biases: attention, router, feed-forward and expert biases.
-        other: attention sinks, router correction offsets, convolutions, decays.
-        total: all of the above, and `towers`.
-        active: parameters that one token uses, without the embedding; see `parameters`.
-        attention_per_layer: elements of each projection matrix of a layer of the commonest kind, by name.
-        towers: parts that read images, sound or a source text.
-        active_with_embedding: `active` and the table of tokens.
+    Attributes
+    ----------
+    embedding
+        Tables that turn a token, its position or its segment into a vector; the token table is 0 here where
+        it is tied, so that the one table counts once.
+    unembedding
+        Matrix that turns the last vector into logits (the one table, where tied; 0 without a head).
+    attention
+        Projection matrices of all mixers (attention, and layers with a state).
+    router
+        Router matrices of all layers.
+    experts
+        Matrices of all routed experts of all layers.
+    shared_experts
+        Matrices of all shared experts of all layers.
+    dense_ffn
+        Matrices of all dense feed-forward blocks.
+    norms
+        All norm gains (and biases of norms).
+    biases
+        Attention, router, feed-forward and expert biases.
+    other
+        Attention sinks, router correction offsets, convolutions, decays.
+    total
+        All of the above, and `towers`.
+    active
+        Parameters that one token uses, without the embedding; see `parameters`.
+    attention_per_layer
+        Elements of each projection matrix of a layer of the commonest kind, by name.
+    towers
+        Parts that read images, sound or a source text.
+    active_with_embedding
+        `active` and the table of tokens.
     """
 
     embedding: int

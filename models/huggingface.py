@@ -25,14 +25,19 @@ def spec_from_config(
 ) -> LLMSpec:
     """Return the spec that a Hugging Face configuration describes.
 
-    Args:
-        config: the parsed JSON object.
-        name: the network's name if the configuration has no `_name_or_path`.
-        where: what to call the configuration in messages.
-        beside: parsed files that lie beside it, by name: those that say how the weights are quantised.
-
     Raises `InputError` for a `model_type` that is not known (the nearest is suggested), a missing key, a value of the
     wrong type or one out of range, and a key that may change the network and that nobody reads.
+
+    Parameters
+    ----------
+    config
+        The parsed JSON object.
+    name
+        The network's name if the configuration has no `_name_or_path`.
+    where
+        What to call the configuration in messages.
+    beside
+        Parsed files that lie beside it, by name: those that say how the weights are quantised.
     """
     if not isinstance(config, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(config).__name__}")

@@ -47,12 +47,15 @@ class WeightBytes(Record):
 def weight_bytes(spec: LLMSpec, weight_bits: Number | str | None = None) -> WeightBytes:
     """Return the bytes of the weights, of the shape of `weight_bits`; a tied table counts once.
 
-    Args:
-        spec: the network.
-        weight_bits: None or "native" for the released formats (the `*_weight_bits` fields), the name of a format of
-            `hwbase.FORMATS`, or bits per weight (a number or an array, above 0) for every component alike.
-
     bytes = parameters x bits / 8. Raises `InputError` for an unknown format or bits out of range.
+
+    Parameters
+    ----------
+    spec
+        The network.
+    weight_bits
+        None or "native" for the released formats (the `*_weight_bits` fields), the name of a format of
+        `hwbase.FORMATS`, or bits per weight (a number or an array, above 0) for every component alike.
     """
     counts = parameters(spec)
     # Each tower has a format of its own, so what stands for its bits is the mean.
@@ -131,16 +134,24 @@ def kv_bytes_per_sequence(
 ) -> Number:
     """Return the cache and state bytes of `batch` sequences of `context` positions each, broadcast over the arguments.
 
-    Args:
-        spec: the network.
-        context: positions held, >= 0.
-        bytes_per_element: 2 for bfloat16, 1 for 8-bit caches; above 0; by default the network's own.
-        sliding_window: a windowed layer keeps min(context, window) positions; otherwise it keeps them all.
-        batch: sequences of that length, >= 0.
-
     bytes = batch x (sum over layers of entries held x elements of an entry x bytes per element + states of fixed
     size). Raises `InputError` for numbers out of range.
 
+    Parameters
+    ----------
+    spec
+        The network.
+    context
+        Positions held, >= 0.
+    bytes_per_element
+        2 for bfloat16, 1 for 8-bit caches; above 0; by default the network's own.
+    sliding_window
+        A windowed layer keeps min(context, window) positions; otherwise it keeps them all.
+    batch
+        Sequences of that length, >= 0.
+
+    Examples
+    --------
     >>> from models.loading import load
     >>> round(kv_bytes_per_sequence(load("gpt-oss-120b"), 65536) / 1e9, 2)
     2.42

@@ -13,26 +13,46 @@ from models.spec import LLMSpec
 class Summary(Record):
     """What `hwsim models FILE` shows. Counts are elements.
 
-    Attributes:
-        name: the network.
-        source: where its sizes come from.
-        parameters: in all, a tied table once, the towers included.
-        active_parameters: those that a token uses, without the embedding.
-        active_parameters_with_embedding: the same with the table of tokens.
-        weight_bytes: bytes of `parameters` as released, scales and zero points included.
-        bits_per_weight: mean over all parameters.
-        kv_bytes_per_token: what a position adds to the cache of all layers.
-        state_bytes_per_sequence: states of fixed size.
-        mtp_parameters: layers that predict several tokens, not in `parameters`.
-        pooler_parameters: an encoder's pooler, not in `parameters`.
-        layers: number of layers by kind, such as {"gated-delta": 36, "attention": 12}.
-        blocks: number of feed-forward blocks by kind.
-        towers: parts that read images, sound or a source text.
-        counts: parameters by component.
-        component_bits: bits per weight by component.
-        formats: number formats of most attention projections, dense blocks and experts, where not plain.
-        max_context: positions that the network is made for, 0 where none is stated.
-        notes: what the reader did not take into account.
+    Attributes
+    ----------
+    name
+        The network.
+    source
+        Where its sizes come from.
+    parameters
+        In all, a tied table once, the towers included.
+    active_parameters
+        Those that a token uses, without the embedding.
+    active_parameters_with_embedding
+        The same with the table of tokens.
+    weight_bytes
+        Bytes of `parameters` as released, scales and zero points included.
+    bits_per_weight
+        Mean over all parameters.
+    kv_bytes_per_token
+        What a position adds to the cache of all layers.
+    state_bytes_per_sequence
+        States of fixed size.
+    mtp_parameters
+        Layers that predict several tokens, not in `parameters`.
+    pooler_parameters
+        An encoder's pooler, not in `parameters`.
+    layers
+        Number of layers by kind, such as {"gated-delta": 36, "attention": 12}.
+    blocks
+        Number of feed-forward blocks by kind.
+    towers
+        Parts that read images, sound or a source text.
+    counts
+        Parameters by component.
+    component_bits
+        Bits per weight by component.
+    formats
+        Number formats of most attention projections, dense blocks and experts, where not plain.
+    max_context
+        Positions that the network is made for, 0 where none is stated.
+    notes
+        What the reader did not take into account.
     """
 
     name: str

@@ -31,6 +31,10 @@ _ENGINES = {"tensorrt-llm": "trtllm", "tensorrtllm": "trtllm", "trt-llm": "trtll
 _FORM_FACTORS = ("_sxm", "-sxm", "_hgx", "-hgx")
 #: FP4 of GPUs is NVFP4 unless it says otherwise.
 _FORMATS = {"fp4": "nvfp4", "fp8_block": "fp8", "fp16": "bf16"}
+#: Beginning of what clients call the protocol of OpenAI.
+_PROTOCOL = "openai"
+#: What a report of GuideLLM says of the server only where its user added it.
+_OF_SERVER = ("machine", "format", "engine", "tp")
 #: A report states the lengths that were sent; points state the longest of which they are drawn.
 _LONGEST = 2.0 / (1.0 + SHORTEST)
 
@@ -146,7 +150,10 @@ def _from_json(file: Path, text: str) -> pd.DataFrame:
         except ValueError as error:
             raise InputError(f"{file}: not JSON: {error}") from None
     results = data if isinstance(data, list) else [data]
-    rows = [row for result in results for row in _rows(result)]
+    try:
+        rows = [row for result in results for row in _rows(result)]
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
     if not rows:
         raise InputError(f"{file}: expected a result of vllm bench serve, or a report of GuideLLM")
     return pd.DataFrame(rows)
@@ -155,8 +162,10 @@ def _from_json(file: Path, text: str) -> pd.DataFrame:
 def _rows(result: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(result, dict):
         return
-    if "benchmarks" in result:
-        for benchmark in result["benchmarks"]:
+    if isinstance(result.get("benchmarks"), list):
+        for index, benchmark in enumerate(result["benchmarks"]):
+            if not _table(benchmark, "metrics"):
+                raise InputError(f"benchmarks[{index}]: no metrics: expected a report of GuideLLM 0.2 or newer")
             yield _guidellm(benchmark, result)
     elif "mean_ttft_ms" in result:
         yield _vllm(result)
@@ -164,41 +173,65 @@ def _rows(result: Any) -> Iterator[dict[str, Any]]:
 
 def _vllm(result: Mapping[str, Any]) -> dict[str, Any]:
     """A result of `vllm bench serve`: what `--metadata machine=h100 tp=8` adds stands beside its figures."""
-    done = result.get("completed") or np.nan
+    completed = _number(result, "completed") or np.nan
+    client = _text(result.get("endpoint_type") or result.get("backend"))
     return {
         "model": result.get("model_id"),
         "machine": result.get("machine"),
         "format": result.get("format"),
-        "engine": result.get("engine") or result.get("endpoint_type") or result.get("backend"),
+        # "openai" and "openai-chat" name the protocol, which every engine answers.
+        "engine": result.get("engine") or (None if client.startswith(_PROTOCOL) else client),
         "tp": result.get("tp") or result.get("tensor_parallel_size"),
-        "prompt_tokens": result.get("total_input_tokens", np.nan) / done * _LONGEST,
-        "output_tokens": result.get("total_output_tokens", np.nan) / done * _LONGEST,
+        "prompt_tokens": _number(result, "total_input_tokens") / completed * _LONGEST,
+        "output_tokens": _number(result, "total_output_tokens") / completed * _LONGEST,
         "users": result.get("max_concurrency"),
-        "tpot_ms": result.get("mean_tpot_ms"),
-        "ttft_ms": result.get("mean_ttft_ms"),
+        "tpot_ms": _number(result, "mean_tpot_ms"),
+        "ttft_ms": _number(result, "mean_ttft_ms"),
     }
 
 
 def _guidellm(benchmark: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
     """A benchmark of a GuideLLM report; its means of requests that succeeded."""
-    metrics = benchmark.get("metrics", {})
 
     def mean(name: str) -> float:
-        found = metrics.get(name, {}).get("successful", {})
-        return float(found.get("mean", np.nan)) if isinstance(found, dict) else np.nan
+        return _number(_table(_table(_table(benchmark, "metrics"), name), "successful"), "mean", name)
 
-    streams = _search(benchmark, "streams")
-    metadata = {name: _search(report, name) for name in ("machine", "format", "engine", "tp")}
+    # `args` and `worker` up to version 0.3, `config` after it.
+    setting = _table(benchmark, "config") or _table(benchmark, "args")
+    model = _table(setting, "backend").get("model") or _table(benchmark, "worker").get("backend_model")
     return {
-        "model": _search(benchmark, "backend_model") or _search(benchmark, "model") or _search(report, "model"),
-        **metadata,
+        "model": model or _search(_table(report, "args"), "model"),
+        **{name: _search(_table(benchmark, "extras"), name) or _search(report, name) for name in _OF_SERVER},
         "prompt_tokens": mean("prompt_token_count") * _LONGEST,
         "output_tokens": mean("output_token_count") * _LONGEST,
-        "users": streams if isinstance(streams, int) else np.rint(mean("request_concurrency")),
+        "users": _streams(_table(setting, "strategy")) or np.rint(mean("request_concurrency")),
         # Without the first token, as ours is.
         "tpot_ms": mean("inter_token_latency_ms"),
         "ttft_ms": mean("time_to_first_token_ms"),
     }
+
+
+def _streams(strategy: Mapping[str, Any]) -> Any:
+    """Return the users that a strategy keeps at work, or None where it holds a rate instead."""
+    kind = strategy.get("type_")
+    if kind == "synchronous":
+        return 1
+    return strategy.get("streams") or strategy.get("max_concurrency") if kind == "concurrent" else None
+
+
+def _table(data: Any, name: str) -> Mapping[str, Any]:
+    """Return the table `name` of a table; empty where either is none."""
+    value = data.get(name) if isinstance(data, Mapping) else None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(data: Mapping[str, Any], name: str, label: str = "") -> float:
+    value = data.get(name)
+    if value is None:
+        return np.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{label or name} = {value!r}: expected a number")
+    return float(value)
 
 
 def _search(data: Any, name: str) -> Any:

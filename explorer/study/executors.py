@@ -121,22 +121,26 @@ class Processes:
 def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return the table of points of which one may kill the process that computes it: that one is a row that failed.
 
-    All of them are given a process of their own; where it dies, so are their halves.
+    They are computed one after the other, in one process until it dies, then in a new one.
     """
-    pool = _pool(1)
+    tables: list[pd.DataFrame] = []
+    pool: Any = None
     try:
-        table: pd.DataFrame = pool.submit(evaluate_columns, study, columns).result()
-        return table
-    except BrokenProcessPool as error:
-        died = re.search(r"\{(.*?)\}", str(error))
-        reason = f"the process that computed it died ({died[1] if died else type(error).__name__})"
+        for index in range(len(columns["point"])):
+            one = {name: values[index : index + 1] for name, values in columns.items()}
+            pool = pool or _pool(1)
+            try:
+                tables.append(pool.submit(evaluate_columns, study, one).result())
+            except BrokenProcessPool as error:
+                died = re.search(r"\{(.*?)\}", str(error))
+                reason = f"the process that computed it died ({died[1] if died else type(error).__name__})"
+                tables.append(failed_columns(study, one, reason))
+                pool.shutdown(wait=False, kill_workers=True)
+                pool = None
     finally:
-        pool.shutdown(wait=False, kill_workers=True)
-    points = len(columns["point"])
-    if points == 1:
-        return failed_columns(study, columns, reason)
-    halves = np.array_split(np.arange(points), 2)
-    return whole_frame([carefully(study, {name: values[half] for name, values in columns.items()}) for half in halves])
+        if pool:
+            pool.shutdown(wait=False, kill_workers=True)
+    return whole_frame(tables)
 
 
 def _pool(workers: int) -> Any:

@@ -119,7 +119,8 @@ class _Truth:
             return self.holds
         flags = np.array(self.holds, dtype=object)
         flags[~self.known] = None
-        return flags
+        # A flag alone where no column is in the formula.
+        return flags[()]
 
 
 class _ReadUnits(ast.NodeTransformer):

@@ -144,12 +144,14 @@ class Store:
                 os.fsync(file.fileno())
             temporary.replace(path)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             raise InputError(
                 f"cannot write {str(path)!r}: {error.strerror or error}; what was written is kept: "
                 "run the same study again to go on"
             ) from None
+        finally:
+            # What an error or an interrupt left.
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def level(self) -> None:
         """Give all pieces the same columns, so that any reader sees one table.

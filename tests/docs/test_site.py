@@ -74,3 +74,25 @@ def test_search_knows_the_words(site: Path) -> None:
 def test_front_doors_are_in_the_reference(site: Path, name: str) -> None:
     pages = "".join(p.read_text(encoding="utf-8") for p in (site / "reference").glob("*.html"))
     assert f"{name}\n" in pages or f"{name}<" in pages
+
+
+def test_parameters_are_tables(site: Path) -> None:
+    page = (site / "reference" / "hwsim.html").read_text(encoding="utf-8")
+    start = page.index("hwsim.simulate_accelerator")
+    table = page[page.index("Parameters:", start) :]
+    cells = re.findall(r"<td>(.*?)</td>", table[: table.index("</table>")], re.DOTALL)
+    text = [" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in cells]
+    assert text[:4] == ["model", "LLMSpec", "The network, in the number formats that its spec states.", "required"]
+    context = text.index("context")
+    assert text[context + 2 : context + 4] == [
+        "Positions that each sequence attends to; a number or an array (default 2,048).",
+        "2048",
+    ]
+
+
+def test_no_section_of_a_docstring_is_left_as_text(site: Path) -> None:
+    """A heading that is not read shows its underline."""
+    for path in (site / "reference").glob("*.html"):
+        text = re.sub(r"<pre.*?</pre>|<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert not re.search(r"(Parameters|Returns|Raises|Yields|Examples|Notes)\s*(</p>\s*<p>)?\s*-{4,}", text), path
+        assert not re.search(r"<p>(Args|Returns|Raises|Parameters)\b:?\s*</p>", text), path

@@ -389,3 +389,13 @@ def test_files_that_are_not_text(folder):
 def test_books_that_are_not_names(folder, name):
     with pytest.raises(InputError, match="book"):
         load_book(name, folder)
+
+
+def test_a_file_that_changes_is_read_anew(tmp_path):
+    path = tmp_path / "mine.toml"
+    for nominal in (1.0, 2.0, 1.0):
+        path.write_text(f'[book]\n[a]\nnominal = {nominal}\nunit = "W"\nyear = 2025\nsource = "s"\nkind = "assumed"\n')
+        book = load_book(path, tmp_path)
+        assert book["a"].nominal == nominal
+        # What one caller does to its book is not seen by the next.
+        book.quantities.clear()

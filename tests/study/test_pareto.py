@@ -145,7 +145,7 @@ def test_the_knee_of_one_point_and_of_none():
         knee(pd.DataFrame({"x": [np.nan]}), {"x": "min"})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(hnp.arrays(float, st.tuples(st.integers(2, 30), st.just(3)), elements=st.integers(-4, 4).map(float)))
 def test_dominators_dominate(values):
     objectives = {"a": "min", "b": "max", "c": "min"}

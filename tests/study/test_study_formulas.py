@@ -105,6 +105,7 @@ def test_conditions_are_those_of_python(text):
         ("a ** 0 == 1", [True, True, True, None, True, True]),
         ("where(a < 1, 1, 2)", [2.0, 1.0, 1.0, np.nan, 2.0, 2.0]),
         ("1 < 2", True),
+        ("fixed < 0 / 0", None),
         ("1 < fixed <= n", [False, False, False, True, True, False]),
         ("word == 'n5'", [True, False, None, True, False, True]),
         ("word != 'n5'", [False, True, None, False, True, False]),

@@ -163,6 +163,18 @@ def test_a_disk_that_fills_up(out, expected, monkeypatch):
     pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
 
 
+def test_an_interrupt_while_a_piece_is_written_leaves_no_half_of_it(out, expected, monkeypatch):
+    def interrupt(file):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed:
+        changed.setattr(os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            PLANE.run(out, workers=1)
+    assert not list(out.glob("*.tmp"))
+    pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of ten pages, where the system lets us have one."""
@@ -226,13 +238,16 @@ def test_killed_at_ten_random_moments(sampler, tmp_path, environment):
     random = np.random.default_rng(0 if sampler == "sobol" else 1)
     progress = []
     for _ in range(10):
+        # Now and then before it holds the folder; otherwise then, or when one more piece is there.
+        early, pieces = random.random() < 0.2, min(len(files(tmp_path / "out")) + int(random.integers(2)), 240 // 8)
         process = _process([*arguments, str(tmp_path / "out")])
-        deadline = time.monotonic() + 60
-        # From the moment that it holds the folder, or now and then earlier.
-        while random.random() > 0.02 and not (tmp_path / "out" / "_study.json").exists():
+        deadline = time.monotonic() + 120
+        while not early and not (
+            (tmp_path / "out" / "_study.json").exists() and len(files(tmp_path / "out")) >= pieces
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        time.sleep(random.uniform(0.0, 0.5))
+        time.sleep(random.uniform(0.0, 0.2))
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         progress.append(len(files(tmp_path / "out")))
