@@ -1,5 +1,6 @@
 """A hardwired fleet beside the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,10 @@ class Comparison(Record):
         """Return the three levels by name."""
         return (("low", self.low), ("nominal", self.nominal), ("high", self.high))
 
+    def pairs(self, levels: Iterable[str]) -> list[tuple[str, Pair]]:
+        """Return (level, pair) for each of `levels`."""
+        return [(level, getattr(self, level)) for level in levels]
+
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per level and fleet, with cost and carbon side by side."""
         import pandas as pd
@@ -111,7 +116,11 @@ class Comparison(Record):
         )
 
     def _repr_html_(self) -> str:
-        return self.to_frame().T.to_html(escape=True)
+        from hwbase.notebook import values_table
+
+        frame = self.to_frame()
+        heads = [f"{fleet}, {level}" for level, fleet in zip(frame.pop("level"), frame.pop("fleet"), strict=True)]
+        return values_table("Comparison", {str(name): list(frame[name]) for name in frame}, heads)
 
 
 def compare(

@@ -30,10 +30,4 @@ class Costed(Record):
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the figures alone (see `sources` for the assumptions): a row per element where they are arrays."""
-        return Record.to_frame(self._figures())
-
-    def _figures(self) -> "Costed":
-        return dataclasses.replace(self, assumptions={})
-
-    def _repr_html_(self) -> str:
-        return Record._repr_html_(self._figures())
+        return Record.to_frame(dataclasses.replace(self, assumptions={}))

@@ -163,7 +163,16 @@ class Book(Mapping[str, Quantity]):
         return quantities_frame(self.quantities)
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+        from hwbase.columns import column
+        from hwbase.notebook import html_table
+
+        values = [(column(name, q.unit), name, q) for name, q in self.quantities.items()]
+        rows = [
+            (c.label, name, *(c.text(q.at(level)) for level in get_args(Level)), q.kind, q.year, q.source)
+            for c, name, q in values
+        ]
+        heads = ("constant", "name", *get_args(Level), "kind", "year", "source")
+        return html_table(f"{self.name}: {self.title}", heads, rows, [head in get_args(Level) for head in heads])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Results as small frozen records: dictionaries, JSON, frames and notebook tables from their fields."""
 
 import dataclasses
-import html
 import json
 import sys
 from collections.abc import Mapping
@@ -49,11 +48,11 @@ class Record:
         return pd.DataFrame(columns)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(key)}</th><td>{html.escape(show(value))}</td></tr>"
-            for key, value in flatten(self.to_dict()).items()
-        )
-        return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
+        from hwbase.notebook import values_table
+
+        hidden = {field.name for field in dataclasses.fields(self) if not field.repr}  # type: ignore[arg-type]
+        values = flatten({name: value for name, value in self.to_dict().items() if name not in hidden})
+        return values_table(type(self).__name__, {name: [value] for name, value in values.items()})
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -136,14 +135,3 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def show(value: Any) -> str:
-    """Return a short human form of one value (six significant digits, long lists cut)."""
-    if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e7 else f"{value:.6g}"
-    if isinstance(value, list) and len(value) > 6:
-        return f"[{', '.join(show(v) for v in value[:3])}, ... {len(value)} values]"
-    if isinstance(value, list):
-        return f"[{', '.join(show(v) for v in value)}]"
-    return str(value)

@@ -11,10 +11,10 @@ from mkdocs.structure.files import File
 import costmodel
 import explorer
 from explorer.commands.parser import command_line
-from explorer.documents.columns import listed_columns
 from explorer.papers.reproduce import PAPERS
 from hwbase import Book, book_names
 from hwbase.books import load_book
+from hwbase.columns import listed_columns
 from hwsim.technology import BOOKS
 
 #: Pages of wide tables do without the column of contents; links above the tables take its place.

@@ -12,7 +12,8 @@ import pandas as pd
 from explorer.allocation.quantities import Constraint, parse_constraint, quantity
 from explorer.allocation.table import NAMES, drop_gaps, matching, read_layers
 from explorer.allocation.table import allow as allow_bits
-from hwbase import InputError, Record, unknown_name
+from explorer.documents.document import Document, Documented
+from hwbase import InputError, unknown_name
 from hwbase.check import real
 from models.allocation import Limit, Problem, Solution, solve, tie
 from models.allocation import front as solve_front
@@ -26,7 +27,7 @@ Layers = str | Path | pd.DataFrame
 
 
 @dataclass(frozen=True)
-class Allocation(Record):
+class Allocation(Documented):
     """The bits of every layer. No allocation has an objective below `bound`; `gap` is relative.
 
     `status` is "optimal" where the gap is proven to be within `tolerance`, else "feasible". `spent` maps every limit to
@@ -59,6 +60,12 @@ class Allocation(Record):
     def to_frame(self) -> pd.DataFrame:
         """Return a row a layer: layer, bits, and the chosen option's other columns."""
         return self.table
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.allocation.document import allocation_document
+
+        return allocation_document(self, command)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 import hwsim
+from explorer.documents.document import Document, Documented
 from hwbase import InputError, Record
 from hwbase.check import count, integer
 from hwsim import rtl
@@ -79,7 +80,7 @@ class DensityRatio(Record):
 
 
 @dataclass(frozen=True)
-class AuditResult(Record):
+class AuditResult(Documented):
     """All neurons synthesised, their ratios, and what follows, in sentences."""
 
     rows: tuple[NeuronAudit, ...]
@@ -91,14 +92,22 @@ class AuditResult(Record):
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a neuron and way of synthesis."""
-        return pd.DataFrame([row.to_dict() | {"model_error": row.model_error} for row in self.rows])
+        return pd.DataFrame(
+            [
+                row.to_dict() | {"depths": " ".join(map(str, row.depths)), "model_error": row.model_error}
+                for row in self.rows
+            ]
+        )
 
     def ratio_frame(self) -> pd.DataFrame:
         """Return a row a ratio of Cell-Embedding to Metal-Embedding."""
         return pd.DataFrame([ratio.to_dict() for ratio in self.ratios])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True) + self.ratio_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.audit.document import neuron_document
+
+        return neuron_document(self, command)
 
 
 def audit_neuron(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 import hwsim
+from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import linear_operator
 from explorer.inference.text import real_text
 from explorer.wiring.survey import mxfp4_codes
@@ -70,7 +71,7 @@ class NeuronActivity(Record):
 
 
 @dataclass(frozen=True)
-class SwitchingStudy(Record):
+class SwitchingStudy(Documented):
     """What a real model's activations do to its wires; energies are of all hardwired matrices, J a token."""
 
     model: str
@@ -107,8 +108,11 @@ class SwitchingStudy(Record):
         """Return a row per simulated neuron."""
         return pd.DataFrame([neuron.to_dict() for neuron in self.neurons])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True) + self.neuron_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.audit.document import switching_document
+
+        return switching_document(self, command)
 
 
 def switching(

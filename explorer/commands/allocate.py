@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import typer
 import yaml
-from rich.console import Console
 
 from explorer.allocation.allocate import TIME_LIMIT_S, Allocation, allocate, allocation_front
 from explorer.allocation.costs import HARDWARE, cost_table
-from explorer.commands import terminal
-from explorer.commands.output import AsJson, emit
+from explorer.allocation.document import allocation_front_document
+from explorer.commands.output import AsJson, check_file, deliver, made_by
 from explorer.writing import write_text
 from hwbase import InputError
 from models.allocation import SOLVERS
 from models.allocation.solve import TOLERANCE
-
-#: Layers that the terminal lists; files and JSON have all.
-_SHOWN_LAYERS = 24
 
 
 def allocate_command(
@@ -64,10 +59,16 @@ def allocate_command(
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds, for each problem solved.")] = TIME_LIMIT_S,
     as_json: AsJson = False,
     out: Annotated[
-        str | None, typer.Option("--out", help="Write to this file: .csv, .yaml (layer: bits), otherwise JSON.")
+        str | None,
+        typer.Option(
+            "--out", help="What to write, by its name: .html, .md, .csv, .parquet, .json, or .yaml (layer: bits)."
+        ),
     ] = None,
 ) -> None:
     """Bits for each layer: the least loss within budgets, with a bound that proves it."""
+    as_yaml = out is not None and Path(out).suffix.lower() in (".yaml", ".yml")
+    if not as_yaml:
+        check_file(out)
     shared: dict[str, Any] = {
         "unit": unit,
         "constraints": constraint or [],
@@ -84,46 +85,17 @@ def allocate_command(
             raise InputError("--front goes over all budgets: expected no --budget, --group or --two-sided")
         with _own_output():
             curve = allocation_front(table, _budgets(front), **shared)
-        _hand_out(curve, as_json, out)
+        deliver(allocation_front_document(curve, made_by()), out, as_json)
         return
     groups = {name: _number("--group", value) for name, value in _pairs("--group", group)}
     with _own_output():
         found = allocate(table, budget, two_sided=two_sided, groups=groups, **shared)
-    for note in found.notes:
+    for note in found.notes if as_json or out else ():
         sys.stderr.write(f"hwsim: note: {note}\n")
-    if out and Path(out).suffix.lower() in (".yaml", ".yml"):
+    if as_yaml and out:
         write_text(yaml.safe_dump(_config(found), sort_keys=False, allow_unicode=True), out)
-    elif as_json or out:
-        emit(found, "allocate", out)
     else:
-        _show(found)
-
-
-def _hand_out(curve: pd.DataFrame, as_json: bool, out: str | None) -> None:
-    if as_json or out:
-        emit(curve.to_dict(orient="records"), "allocate-curve", out)
-    else:
-        terminal.show_frame(Console(), "Least objective at each budget", curve)
-
-
-def _show(found: Allocation) -> None:
-    console = Console()
-    table = found.to_frame()
-    columns = [name for name in ("layer", "group", "bits", "act_bits", "size", found.objective_name) if name in table]
-    shown = table[columns].head(_SHOWN_LAYERS)
-    title = f"{len(table):,} layers" + (f", the first {_SHOWN_LAYERS}" if len(table) > _SHOWN_LAYERS else "")
-    terminal.show_frame(console, title, shown)
-    widths = ", ".join(f"{count:,} at {bits:g}" for bits, count in table["bits"].value_counts().sort_index().items())
-    console.print(
-        f"{found.status}: {found.objective_name} {found.objective:.9g}, no less than {found.bound:.9g} "
-        f"(gap {found.gap:.1e}), in {found.seconds:.3f} s\nbits: {widths}",
-        highlight=False,
-    )
-    for name, spent in found.spent.items():
-        low, high = found.limits[name]
-        sides = [f">= {low:.9g}"] if low > -np.inf else []
-        sides += [f"<= {high:.9g}"] if high < np.inf else []
-        console.print(f"{name}: {spent:.9g} ({', '.join(sides)})", highlight=False)
+        deliver(found.document(made_by()), out, as_json)
 
 
 def _config(found: Allocation) -> dict[str, Any]:

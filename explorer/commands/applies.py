@@ -105,7 +105,6 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "wiring": (Rule(("tokens", "seeds"), _given("faults"), "with --faults"),),
     "fronts": (Rule(("held_out", "weights_file", "cache", "jobs"), _runs, "to networks that are run"),),
-    "retrieve study": (Rule(("settings", "book"), _given("page"), "with --figure"),),
     "retrieve eval": (
         Rule(("rescore_with",), _given("rescore"), "with --rescore"),
         Rule(("probes",), _given("lists"), "with --lists"),

@@ -1,24 +1,58 @@
 """`hwsim assumptions`: the constants of a book."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from explorer.commands import terminal
+import costmodel
+from costmodel.tools import TOOL_BOOKS
 from explorer.commands.arguments import Set, parse_overrides
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.documents.document import Document, Section
+from explorer.documents.sections import reproduce_section
+from explorer.documents.sources import quality, quality_table, source_table
+from hwbase import Book, InputError, book_names, load_book, unknown_name
+from hwsim.technology import BOOKS as MACHINE_BOOKS
 
 
 def assumptions_command(
     book: Annotated[str, typer.Argument(help="A book of costs, of a machine or of a technology, by name or file.")],
     settings: Set = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Every constant of an assumption book, with range, unit, year, kind and source."""
-    constants = terminal.find_book(book).override(parse_overrides(settings))
-    if as_json or out:
-        emit(constants.to_frame().to_dict(orient="records"), "assumptions", out)
-    else:
-        terminal.show_book(Console(), constants)
+    check_file(out)
+    constants = find_book(book).override(parse_overrides(settings))
+    graded = quality(constants.values())
+    document = Document(
+        constants.name,
+        f"{constants.title}. {graded.said()}",
+        (
+            Section("constants", "Constants", (source_table({constants.name: constants}, constants.title),)),
+            Section("quality", "Quality of the constants", (quality_table(graded),)),
+            reproduce_section(made_by()),
+        ),
+        schema="assumptions",
+        data=lambda: constants.to_frame().to_dict(orient="records"),
+        frame=constants.to_frame,
+    )
+    deliver(document, out, as_json)
+
+
+def find_book(name: str) -> Book:
+    """Return the cost, machine or technology book, or that of another tool, by name or file; raises `InputError`."""
+    folders = (Path(costmodel.books.__file__).parent, MACHINE_BOOKS, TOOL_BOOKS)
+    known = [each for folder in folders for each in book_names(folder)]
+    if not name.endswith(".toml"):
+        if name not in known:
+            raise unknown_name("book", name, known)
+        return load_book(name, next(folder for folder in folders if name in book_names(folder)))
+    errors = []
+    for folder in folders:
+        try:
+            return load_book(name, folder)
+        except InputError as error:
+            errors.append(str(error))
+    raise InputError(errors[0])

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from explorer.audit.document import neuron_document, switching_document
 from explorer.audit.neuron import audit_neuron
 from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
-from explorer.commands import terminal
 from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
 from explorer.commands.inference import WeightsFile
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
 
@@ -22,15 +21,13 @@ def neuron_command(
     settings: Set = None,
     book: ProcessBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
+    check_file(out)
     sizes = [need_count("inputs", part) for part in inputs.split(",")]
     found = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
-    if as_json or out:
-        emit(found, "audit-neuron", out)
-    else:
-        terminal.show_audit(Console(), found)
+    deliver(neuron_document(found, made_by()), out, as_json)
 
 
 def activity_command(
@@ -47,9 +44,10 @@ def activity_command(
     settings: Set = None,
     book: ProcessBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """How often the wires and cells of hardwired neurons switch on a real model's data, and the energy of it."""
+    check_file(out)
     content = None if text is None else read_text(text)
     with progress_bar() as report:
         found = switching(
@@ -61,7 +59,4 @@ def activity_command(
             gates=gates,
             report=report,
         )
-    if as_json or out:
-        emit(found, "audit-activity", out)
-    else:
-        terminal.show_switching(Console(), found)
+    deliver(switching_document(found, made_by()), out, as_json)

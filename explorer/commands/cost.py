@@ -1,8 +1,5 @@
 """`hwsim cost`: dollars and carbon of a fleet of hardwired machines."""
 
-from rich.console import Console
-
-from explorer.commands import terminal
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -18,7 +15,8 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, Out, emit_rows
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.pricing.document import cost_document
 from explorer.pricing.economics import PAPER_MODEL, cost
 from explorer.pricing.prices import machines_of
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
@@ -38,9 +36,10 @@ def cost_command(
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
+    check_file(out)
     machine, others = machines_of(split_names(on), SIMULATORS)
     answers = [
         cost(
@@ -60,8 +59,4 @@ def cost_command(
         for other in others
         for each in split_names(convention, "--convention")
     ]
-    if as_json or out:
-        emit_rows(answers, "cost", out)
-        return
-    for answer in answers:
-        terminal.show_cost(Console(), answer)
+    deliver(cost_document(answers, made_by()), out, as_json)

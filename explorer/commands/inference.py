@@ -5,18 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from explorer.commands.arguments import MachineBook, Set, need_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
-from explorer.commands.terminal import show_frame
 from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS
-from explorer.inference.infer import Inference, infer
+from explorer.inference.document import inference_document, quality_document
+from explorer.inference.infer import infer
 from explorer.inference.perplexity import (
     DEFAULT_TOKENS,
     HEADS,
-    QualityTable,
     arithmetic_cases,
     measure,
     scaling_cases,
@@ -48,7 +46,7 @@ def infer_command(
     settings: Set = None,
     book: MachineBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
     for name, value in (("--top-k", top_k), ("--top-p", top_p), ("--seed", seed)):
@@ -60,6 +58,7 @@ def infer_command(
         )
     if head not in HEADS:
         raise unknown_name("head", head, HEADS)
+    check_file(out)
     quiet = as_json or out is not None
 
     def write(piece: str) -> None:
@@ -80,10 +79,9 @@ def infer_command(
         set=parse_overrides(settings),
         on_text=None if quiet else write,
     )
-    if quiet:
-        emit(found, "infer", out)
-    else:
-        show_inference(Console(), found)
+    if not quiet:
+        sys.stdout.write("\n\n")
+    deliver(inference_document(found, made_by()), out, as_json)
 
 
 def quality_command(
@@ -103,7 +101,7 @@ def quality_command(
     text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
     weights_file: WeightsFile = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """What an arithmetic costs in quality: perplexity of a real language model on real text, in each."""
     ways = ("both", *HEADS)
@@ -115,8 +113,7 @@ def quality_command(
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
     else:
         cases = arithmetic_cases(arithmetic or COMPARED, HEADS if head in (None, "both") else (head,))
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    check_file(out)
     size, length = need_count("tokens", tokens), need_count("window", window)
     content = None if text is None else read_text(text)
     with progress_bar() as report:
@@ -124,37 +121,4 @@ def quality_command(
         found = measure(
             cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
         )
-    if as_json or out:
-        emit(found, "quality", out)
-    else:
-        show_quality(Console(), found)
-
-
-def show_inference(console: Console, found: Inference) -> None:
-    """Print how fast a run was here, and what it would take on the chip."""
-    rate = "-" if found.decode_tokens_per_s is None else f"{found.decode_tokens_per_s:.1f}"
-    console.print(f"\n\n{found.tokens} tokens, {found.arithmetic}, {rate} tokens/s here", highlight=False)
-    chip = found.chip
-    if chip is not None:
-        console.print(
-            f"on the hardwired machine, {chip.chips} x {chip.area_mm2 / chip.chips:,.0f} mm2, {chip.weights}: "
-            f"{chip.cycles:,.0f} cycles, {chip.seconds * 1e3:.3g} ms, {chip.energy_j * 1e3:.3g} mJ alone; "
-            f"{chip.full_tokens_per_s:,.0f} tokens/s when full",
-            highlight=False,
-        )
-
-
-def show_quality(console: Console, table: QualityTable) -> None:
-    """Print perplexities, each beside the first row's, and the text that they are of."""
-    frame = table.to_frame()
-    view = frame[["title", "scaling", "head", "perplexity", "ratio"]].rename(
-        columns={"title": "arithmetic", "scaling": "activation scales", "ratio": "x first row"}
-    )
-    view["+-"] = frame["ratio_error"].map("{:.3f}".format)
-    view["s"] = frame["seconds"]
-    show_frame(console, f"Perplexity of {table.model}", view)
-    console.print(
-        f"{table.tokens:,} tokens of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of {table.window}; "
-        "+- is one standard error; A16: activations stay float (float32 here)",
-        highlight=False,
-    )
+    deliver(quality_document(found, made_by()), out, as_json)

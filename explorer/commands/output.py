@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 
 from explorer.documents.files import PAGES, SUFFIXES, check_report_name, write_document
 from explorer.documents.schema import with_schema
-from explorer.writing import FILES, check_folder, json_text, write_folder, write_text
+from explorer.writing import FILES, check_folder, json_text, write_folder
 from hwbase import InputError, Record
 from hwbase.errors import shown
 
@@ -26,40 +26,9 @@ OutFile = Annotated[
 ]
 
 
-def emit(value: Record | Any, schema: str, out: str | None = None) -> None:
-    """Print `value` (a record, or what JSON can hold) as JSON, or write it to the file `out`, whole or not at all.
-
-    The JSON names its `schema`, and has lists under "rows". A file whose name ends in .csv gets the rows of its frame.
-    Raises `InputError` if `out` cannot be written.
-    """
-    data = value.to_dict() if isinstance(value, Record) else value
-    if out is not None and out.lower().endswith(".csv"):
-        import pandas as pd
-
-        frame = value.to_frame() if isinstance(value, Record) else pd.DataFrame(data)
-        write_text(frame.to_csv(index=False), out)
-        return
-    text = json_text(with_schema(data, schema))
-    if out is None:
-        sys.stdout.write(text)
-    else:
-        write_text(text, out)
-
-
-def emit_rows(values: Sequence[Record], schema: str, out: str | None = None) -> None:
-    """Print or write several results as `emit` does one: under "rows" in JSON, one after the other in CSV.
-
-    One alone is as `emit` has it; the schema of several is that of one with "-rows" added. Raises `InputError` if `out`
-    cannot be written.
-    """
-    if len(values) == 1:
-        emit(values[0], schema, out)
-    elif out is not None and out.lower().endswith(".csv"):
-        import pandas as pd
-
-        write_text(pd.concat([value.to_frame() for value in values]).to_csv(index=False), out)
-    else:
-        emit([value.to_dict() for value in values], f"{schema}-rows", out)
+def emit(value: Record | Any, schema: str) -> None:
+    """Print `value` (a record, or what JSON can hold) as JSON, which names its `schema` and has lists under "rows"."""
+    sys.stdout.write(json_text(with_schema(value.to_dict() if isinstance(value, Record) else value, schema)))
 
 
 def made_by() -> str:
@@ -68,9 +37,11 @@ def made_by() -> str:
 
 
 def check_file(out: str | None) -> None:
-    """Check that the name of the file `out` says what to write; raises `InputError`."""
+    """Check that the name of the file `out` says what to write, in a folder that exists; raises `InputError`."""
     if out is not None:
         check_report_name(out)
+        if not Path(out).absolute().parent.is_dir():
+            raise InputError(f"cannot write {shown(out)}: expected a folder that exists")
 
 
 def check_kept(out: str | None, *inputs: str | None) -> None:

@@ -4,18 +4,16 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from explorer.commands.arguments import need_count
-from explorer.commands.output import AsJson, Out, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, OutFile, check_file, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
-from explorer.commands.terminal import show_frame
 from explorer.documents.terminal import show
-from explorer.precision.document import STUDY_FILES, study_document, study_files, summary
+from explorer.precision.document import STUDY_FILES, sensitivity_document, study_document, study_files, summary
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
 from explorer.precision.published import PUBLISHED_FILES, SDXL, published_document, published_files, published_fronts
@@ -24,8 +22,6 @@ from explorer.precision.study import front_study, held_out_amount
 from explorer.writing import FILES
 from hwbase import InputError
 from models.quantise import METHODS, SHARINGS
-
-_SHOWN_ROWS = 12
 
 WeightsFile = Annotated[
     str | None, typer.Option("--weights-file", help="A network file of your own: GGUF (Llama family), or ONNX.")
@@ -53,12 +49,11 @@ def sensitivity_command(
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure.")] = "1",
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """What rounding each layer of a real network alone costs it, measured; `hwsim allocate` reads the CSV."""
     widths = tuple(need_count("bits", text) for text in bits.split(","))
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    check_file(out)
     rounding = {"per": per, "method": ranges, "symmetric": not asymmetric}
     if block is not None:
         rounding["block"] = need_count("block", block)
@@ -75,15 +70,7 @@ def sensitivity_command(
             jobs=need_count("jobs", jobs),
             report=report,
         )
-    if as_json or out:
-        emit(found, "sensitivity", out)
-        return
-    worst = found.table.sort_values("loss", ascending=False)
-    columns = [
-        c for c in ("layer", "group", "what", "bits", "act_bits", "size", "metric", "loss", "loss_db") if c in worst
-    ]
-    title = f"The {min(_SHOWN_ROWS, len(worst))} most sensitive of {len(worst)} roundings of {found.network}"
-    show_frame(Console(), title, worst[columns].head(_SHOWN_ROWS))
+    deliver(sensitivity_document(found, made_by()), out, as_json)
 
 
 def fronts_command(

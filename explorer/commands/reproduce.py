@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from explorer.commands.arguments import MachineBook, Set, parse_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit, made_by
-from explorer.documents.terminal import show
+from explorer.commands.output import AsJson, OutFile, check_file, check_kept, deliver, made_by
 from explorer.papers.document import scoreboard_document
 from explorer.papers.reproduce import PAPERS, reproduce
-from explorer.serving.gpu_board import GpuBoard, board_of_points, gpu_board
+from explorer.serving.gpu_board import board_of_points, gpu_board
+from explorer.serving.gpu_document import gpu_document
 from hwbase import InputError, unknown_name
 
 #: Exit status where a prediction is outside its stated tolerance.
@@ -32,42 +31,22 @@ def reproduce_command(
     settings: Set = None,
     book: MachineBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Compare every published figure with ours; exit 1 if a prediction is outside its stated tolerance."""
+    check_kept(out, points)
+    check_file(out)
     overrides = parse_overrides(settings)
     defaults = {"machine": on, "engine": engine, "format": number_format, "tp": parse_count("gpus", gpus)}
     if paper == GPUS:
         board = board_of_points(points, overrides, defaults) if points else gpu_board(overrides)
-        if as_json or out:
-            emit(board, "reproduce-gpus", out)
-        else:
-            show_gpus(Console(), board)
+        deliver(gpu_document(board, made_by()), out, as_json)
         return
     if points or any(value is not None for value in defaults.values()):
         raise InputError(f"--points, --on, --engine, --format and --gpus are of measured GPUs: expected {GPUS!r}")
     if paper not in PAPERS:
         raise unknown_name("paper", paper, (*PAPERS, GPUS))
     papers = reproduce(paper, book=book, set=overrides)
-    if as_json or out:
-        emit(papers, "reproduce", out)
-    else:
-        show(Console(), scoreboard_document(papers, made_by()))
+    deliver(scoreboard_document(papers, made_by()), out, as_json)
     if not papers.summary["ok"]:
         raise typer.Exit(FAILED)
-
-
-def show_gpus(console: Console, board: GpuBoard) -> None:
-    """Print the rows of a scoreboard of GPUs, what keeps points from an answer, and the summary."""
-    frame = board.to_frame()
-    reasons = frame.pop("why") if "why" in frame else None
-    console.print(
-        frame.to_string(float_format="{:.3g}".format, na_rep="", index=False), highlight=False, soft_wrap=True
-    )
-    if reasons is not None:
-        for line, reason in reasons.dropna().items():
-            console.print(f"line {int(str(line)) + 1}: {reason}", highlight=False, markup=False, soft_wrap=True)
-    for kind, figures in board.summary.items():
-        if isinstance(figures, dict):
-            shown = (f"{name} {value:.3g}" for name, value in figures.items() if value is not None)
-            console.print(f"{kind}: {', '.join(shown)}", highlight=False, soft_wrap=True)

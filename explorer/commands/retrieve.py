@@ -6,23 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import pandas as pd
 import typer
 from rich.console import Console
 
 from explorer.commands.arguments import CostBook, Set, need_count, parse_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit, made_by
+from explorer.commands.output import AsJson, OutFile, check_file, check_kept, deliver, emit, made_by
 from explorer.commands.progress import progress_bar
-from explorer.commands.terminal import show_frame
-from explorer.documents.files import write_document
 from explorer.retrieval.collection import Texts, read_texts
+from explorer.retrieval.document import answers_document, evaluations_document, study_document
 from explorer.retrieval.embedding import Report, embed
-from explorer.retrieval.evaluate import Evaluation, Search, build, difference, evaluate, fit_or_train
+from explorer.retrieval.evaluate import Search, build, evaluate, fit_or_train
 from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
-from explorer.retrieval.study_document import study_document
 from explorer.scan.cost import scan_costs
 from hwbase import InputError
 from models.binarize import parse_codec
@@ -89,9 +86,10 @@ def query_command(
     probes: Probes = None,
     cache: Cache = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Find the nearest documents of an index."""
+    check_file(out)
     if (text is None) == (embedded is None):
         raise InputError("expected --text or --embeddings, and not both")
     wanted = need_count("k", k)
@@ -116,11 +114,7 @@ def query_command(
         {"query": name, "found": [{"id": key, "score": float(s)} for key, s in zip(keys, scores, strict=False)]}
         for name, keys, scores in zip(names, found.ids, found.scores, strict=True)
     ]
-    if as_json or out:
-        emit(answers, "retrieve-query", out)
-        return
-    for answer in answers:
-        show_frame(Console(), answer["query"], pd.DataFrame(answer["found"], columns=["id", "score"]))
+    deliver(answers_document(index, answers, made_by()), out, as_json)
 
 
 def eval_command(
@@ -138,15 +132,14 @@ def eval_command(
     train_qrels: TrainQrels = None,
     cache: Cache = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Score a codec on judged queries: recall, hits, MRR and nDCG with 95 % intervals, bits, bytes and speed."""
     names = codec or ["sign"]
     for name in (*names, rescore_with):
         parse_codec(name)
     _both_or_neither(train_queries, train_qrels)
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise InputError(f"cannot write {out!r}: expected a folder that exists")
+    check_file(out)
     search = Search(
         asymmetric=asymmetric,
         rescore=parse_count("rescore", rescore) or 0,
@@ -161,51 +154,31 @@ def eval_command(
             evaluate(collection, documents, asked, name, search=search, training=training, report=report)
             for name in names
         ]
-    if as_json or out:
-        if out is not None and out.lower().endswith(".csv"):
-            emit(
-                pd.concat([found.to_frame() for found in results]).to_dict(orient="records"), "retrieve-eval-rows", out
-            )
-        elif len(results) > 1:
-            emit(_beside_the_first(results), "retrieve-eval-rows", out)
-        else:
-            emit(results[0], "retrieve-eval", out)
-    else:
-        show_evaluations(Console(), results)
+    deliver(evaluations_document(results, made_by()), out, as_json)
 
 
 def study_command(
     collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
     queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",
-    page: Annotated[str | None, typer.Option("--figure", help="Write a page of pictures, dollars included.")] = None,
-    made: Annotated[str | None, typer.Option("--from", help="Draw a table that --out x.csv wrote.")] = None,
+    made: Annotated[
+        str | None, typer.Option("--from", help="Read a table that --out NAME.csv wrote, and measure nothing.")
+    ] = None,
     cache: Cache = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Quality against bits and dollars: every codec on real text (about half an hour the first time)."""
-    for path in (out, page):
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise InputError(f"cannot write {path!r}: expected a folder that exists")
-    command = made_by()
+    check_kept(out, made)
+    check_file(out)
     costs = scan_costs(book or "default").override(parse_overrides(settings))
     if made is not None:
-        if page is None or as_json or out is not None:
-            raise InputError(
-                f"--from {made!r} draws what was measured: expected --figure beside it, and no other output"
-            )
-        write_document(study_document(read_table(made), command, book=costs), page)
+        deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return
     with _progress() as report:
-        found = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
-    if page is not None:
-        write_document(study_document(found.to_frame(), command, book=costs), page)
-    if as_json or out:
-        emit(found, "retrieve-study", out)
-    elif page is None:
-        show_evaluations(Console(), list(found.results))
+        result = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
+    deliver(result.document(made_by(), costs), out, as_json)
 
 
 def _both_or_neither(queries: str | None, qrels: str | None) -> None:
@@ -219,31 +192,6 @@ def _training(
     if queries is None or qrels is None:
         return None
     return training_pairs(documents, rows, queries, qrels, cache, report)
-
-
-def _beside_the_first(results: list[Evaluation]) -> list[dict[str, Any]]:
-    """Return the evaluations; those after the first with what they find beyond it, query by query."""
-    first, *others = results
-    return [first.to_dict()] + [
-        found.to_dict() | {"beyond_first": {name: e.to_dict() for name, e in difference(found, first).items()}}
-        for found in others
-    ]
-
-
-def show_evaluations(console: Console, results: list[Evaluation]) -> None:
-    """Print a row for each codec; +- is half the width of the widest of its intervals."""
-    rows = []
-    for found in results:
-        row: dict[str, Any] = {"codec": found.codec, "bits": str(found.bits_per_vector)}
-        shown = {name: e for name, e in found.metrics.items() if not name.startswith("hit")}
-        row |= {
-            name.replace("recall@", "R").replace("@10", ""): f"{estimate.mean:.3f}" for name, estimate in shown.items()
-        }
-        row["+-"] = f"{max((e.high - e.low) / 2 for e in shown.values()):.3f}"
-        rows.append(row)
-    first = results[0]
-    title = f"{first.collection}: {first.documents:,} documents, {first.queries:,} queries, 95 % intervals"
-    show_frame(console, title, pd.DataFrame(rows))
 
 
 def _progress() -> AbstractContextManager[Report | None]:

@@ -20,7 +20,7 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, Out, check_kept, check_out, deliver, emit, made_by, write_out
+from explorer.commands.output import AsJson, Out, check_file, check_kept, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.simulation import simulation_document, simulations_document
 from explorer.documents.terminal import show
@@ -156,6 +156,7 @@ def simulate_command(
     """Speed, latency, energy, size and what binds; with --events what users feel under traffic (--out: a folder)."""
     overrides = parse_overrides(settings)
     if events is None:
+        check_file(out)
         if traffic is not None or rate is not None or users is not None:
             raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
         machines_named = split_names(on)
@@ -177,10 +178,8 @@ def simulate_command(
         results = [hwsim.simulate(model, name, **_taken_by(name, options, machines_named)) for name in machines_named]
         if len(results) > 1:
             deliver(simulations_document(results, made_by()), out, as_json)
-        elif as_json or out:
-            emit(results[0], "simulate", out)
         else:
-            show(Console(), simulation_document(results[0], made_by()))
+            deliver(simulation_document(results[0], made_by()), out, as_json)
         return
     if len(split_names(on)) > 1:
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")

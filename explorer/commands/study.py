@@ -12,15 +12,16 @@ import typer
 from rich.console import Console
 
 from explorer.commands.arguments import CONSTANTS, CostBook, parse_count, parse_overrides
-from explorer.commands.output import AsJson, Out, emit
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import Report, progress_bar
-from explorer.commands.terminal import show_frame
-from explorer.documents.columns import column, readable
-from explorer.documents.numbers import counted
-from explorer.pareto import Dominators, front
+from explorer.documents.document import Document, Section
+from explorer.documents.tables import scaled_table
+from explorer.pareto import front
+from explorer.study.document import dominators_document
 from explorer.study.result import StudyResult, on_disk
 from explorer.study.spec import Study, example_names, load_study, study_from
 from explorer.study.store import is_study, manifest
+from hwbase.columns import column
 
 
 class Live:
@@ -58,8 +59,6 @@ class Live:
 
 #: What a study without an answer ends with; what was computed is kept.
 NO_ANSWER = 1
-#: Rows of a front that fit a terminal.
-_SHOWN = 12
 
 StudyName = Annotated[
     str,
@@ -68,17 +67,25 @@ StudyName = Annotated[
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that `hwsim study run` wrote.")]
 
 
-def list_command(as_json: AsJson = False, out: Out = None) -> None:
+def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
     """The shipped examples."""
+    check_file(out)
     found = [
         {"study": name, "title": study.title, "points": study.points, "parameters": ", ".join(study.space)}
         for name in example_names()
         for study in (load_study(name),)
     ]
-    if as_json or out:
-        emit(found, "study-list", out)
-    else:
-        show_frame(Console(), "Studies that come with hwsim", pd.DataFrame(found))
+    deliver(
+        Document(
+            "Studies that come with hwsim",
+            "Run one with `hwsim study run NAME`.",
+            (Section("studies", "Studies", (scaled_table("Studies", pd.DataFrame(found)),)),),
+            schema="study-list",
+            data=lambda: found,
+        ),
+        out,
+        as_json,
+    )
 
 
 def run_command(
@@ -120,56 +127,17 @@ def run_command(
     _tell(result, as_json)
 
 
-def show_command(folder: Folder, as_json: AsJson = False, out: Out = None) -> None:
+def show_command(folder: Folder, as_json: AsJson = False, out: OutFile = None) -> None:
     """What a study came to: counts, failures, the front and its knee (--out front.csv writes the front)."""
-    result = open_result(folder)
-    if out is None:
-        _tell(result, as_json)
-        return
-    if out.lower().endswith(".csv"):
-        emit(result.front(), "study-front", out)
-    else:
-        emit(result, "study", out)
+    check_file(out)
+    _tell(open_result(folder), as_json, out)
 
 
-def why_command(folder: Folder, point: int, as_json: AsJson = False, out: Out = None) -> None:
+def why_command(folder: Folder, point: int, as_json: AsJson = False, out: OutFile = None) -> None:
     """Which points of the front beat a point, and by how much in each objective."""
+    check_file(out)
     result = open_result(folder)
-    found = result.dominated_by(point)
-    if as_json or out:
-        emit(found, "study-why", out)
-        return
-    _explain(Console(), found, result.study)
-
-
-def _explain(console: Console, found: Dominators, study: Study) -> None:
-    point, better = int(found.point["point"]), found.to_frame()
-    broken = [name for name in study.constraints if not found.point[f"meets {name}"]]
-    if broken:
-        console.print(f"point {point} does not meet {', '.join(broken)}", highlight=False, markup=False)
-    if better.empty:
-        place = "no point of the front beats it" if broken else "it is on the front: no other point beats it"
-        console.print(f"point {point}: {place}", highlight=False)
-        return
-    gains = {column(name).label: [_share(gain) for gain in better[f"{name}_better_by"]] for name in study.objectives}
-    shown = pd.DataFrame({"front point": [str(label) for label in better["point"]], **gains}).head(_SHOWN)
-    those = "point of the front beats" if len(better) == 1 else "points of the front beat"
-    show_frame(console, f"{len(better):,} {those} point {point}; how much better each is", shown)
-    best = better.iloc[0]
-    objectives = [(name, found.point[name], best[name]) for name in study.objectives]
-    inputs = [(name, found.point[name], best[name]) for name in study.space if name not in study.objectives]
-    rows = [
-        (column(name).label, column(name).text(mine), column(name).text(theirs))
-        for name, mine, theirs in (*objectives, *inputs)
-    ]
-    # What is the same in both explains nothing.
-    rows = [row for i, row in enumerate(rows) if row[1] != row[2] or i < len(objectives)]
-    head = ["", f"point {point}", f"front point {int(best['point'])}"]
-    show_frame(console, "What is different", pd.DataFrame(rows, columns=head))
-
-
-def _share(gain: float) -> str:
-    return "-" if gain != gain else "from 0" if np.isinf(gain) else f"{gain:.1%}"
+    deliver(dominators_document(result.dominated_by(point), result.study, made_by()), out, as_json)
 
 
 def open_result(folder: str | Path) -> StudyResult:
@@ -206,43 +174,15 @@ def _value(text: str) -> Any:
     return int(number) if number.is_integer() else number
 
 
-def _tell(result: StudyResult, as_json: bool) -> None:
+def _tell(result: StudyResult, as_json: bool, out: str | None = None) -> None:
+    deliver(result.document(made_by()), out, as_json)
     summary = result.summary()
-    if as_json:
-        emit(result, "study")
-    else:
-        console = Console()
-        counts = {name: summary[name] for name in ("points", "feasible", "failed")}
-        counts |= {f"meet {name}": count for name, count in summary["constraints"].items()}
-        show_frame(
-            console, result.study.title or result.study.name, pd.DataFrame(counts.items(), columns=["", "number"])
-        )
-        if summary["failures"]:
-            failures = pd.DataFrame(list(summary["failures"].items())[:_SHOWN], columns=["failed because", "points"])
-            show_frame(console, "Failures", failures)
-        if not summary["trouble"]:
-            best, knee = result.front(), result.knee()
-            values = [(column(name).label, column(name).text(knee[name])) for name in _columns(result)]
-            inputs = pd.DataFrame(values, columns=["the knee", "value"])
-            show_frame(console, f"Point {knee['point']}, the knee of the front", inputs)
-            shown = readable(_thinned(best[[*dict.fromkeys(("point", *result.study.objectives))]]))
-            show_frame(console, f"Front: {counted(len(best), 'point')}, {len(shown)} shown", shown)
-        if result.out:
-            console.print(f"\nwrote {result.out}", highlight=False, soft_wrap=True, markup=False)
+    if result.out and out is None and not as_json:
+        Console().print(f"\nwrote {result.out}", highlight=False, soft_wrap=True, markup=False)
     if summary["unfinished"] and not as_json:
         typer.echo(
             f"hwsim: {summary['unfinished']:,} points are not computed yet; run the study again to go on", err=True
         )
-    if summary["trouble"] and result.study.objectives:
+    if out is None and summary["trouble"] and result.study.objectives:
         typer.echo(f"hwsim: {summary['trouble']}; the results are kept", err=True)
         raise typer.Exit(NO_ANSWER)
-
-
-def _columns(result: StudyResult) -> list[str]:
-    return [name for name in result.shown_columns() if name != "point"]
-
-
-def _thinned(best: pd.DataFrame) -> pd.DataFrame:
-    """At most `_SHOWN` rows, evenly from the first to the last."""
-    rows = np.unique(np.linspace(0, len(best) - 1, min(len(best), _SHOWN)).astype(int))
-    return best.iloc[rows]

@@ -1,20 +1,14 @@
 """The command `hwsim wiring`: a real model's weights as wires, on the terminal, as JSON and as a page."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
-from explorer.commands.output import AsJson, Out, emit, made_by
+from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
-from explorer.documents.files import write_document
-from explorer.documents.terminal import show
-from explorer.wiring.document import wiring_document
 from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS
 from explorer.wiring.study import wiring_study
-from hwbase import InputError
 from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL
 
@@ -32,15 +26,11 @@ def wiring_command(
     faults: Annotated[bool, typer.Option("--faults", help="Also perplexity under faults (minutes).")] = False,
     tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored under faults.")] = str(DEFAULT_TOKENS),
     seeds: Annotated[str, typer.Option("--seeds", help="Draws of faults at each rate.")] = str(len(SEEDS)),
-    page: Annotated[str | None, typer.Option("--page", help="Write the study as a page (HTML) to this file.")] = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutFile = None,
 ) -> None:
     """Real weights as wires: slack, tracks, block scales, and what broken wires do to the model and to yield."""
-    for path in (page, out):
-        # Said now, not after minutes of work.
-        if path is not None and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
-            raise InputError(f"cannot write {path!r}: expected a file in a folder that exists")
+    check_file(out)
     size, draws = need_count("tokens", tokens), need_count("seeds", seeds)
     with progress_bar() as report:
         study = wiring_study(
@@ -53,16 +43,4 @@ def wiring_command(
             command=made_by(),
             report=report,
         )
-    document = wiring_document(study)
-    for path in (page, out):
-        if path is not None:
-            write_document(document, path)
-    if as_json:
-        emit(study, "wiring")
-        return
-    if out is not None:
-        return
-    console = Console()
-    show(console, document)
-    if page is not None:
-        console.print(f"\nwrote {page}", highlight=False, soft_wrap=True)
+    deliver(study.document(), out, as_json)

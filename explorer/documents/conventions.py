@@ -3,8 +3,8 @@
 from typing import Any
 
 from costmodel import Conventions, conventions
-from explorer.documents.numbers import words
 from explorer.documents.tables import Column, Table
+from hwbase.numbers import words
 
 #: Formulas of gross dies and of yield, with where they come from.
 DIES = {

@@ -1,7 +1,8 @@
 """One document: what an answer says, built once and rendered as a page, Markdown, rows, or on a screen."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.tables import Flag, Table
@@ -133,12 +134,20 @@ Part = str | Aside | Heading | Code | Bullets | Facts | Note | Methods | Table |
 
 @dataclass(frozen=True)
 class Section:
-    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`."""
+    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`.
+
+    `content` is the parts, or a function that computes them when they are first read.
+    """
 
     id: str
     title: str
-    parts: tuple[Part, ...] = ()
+    content: tuple[Part, ...] | Callable[[], tuple[Part, ...]] = ()
     short: bool = True
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts in order."""
+        return self.content() if callable(self.content) else self.content
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -171,6 +180,9 @@ class Document:
         Name of the schema of its JSON, such as "report".
     subject
         Columns that the rows begin with, such as the model.
+    cases
+        Further columns of the rows, such as the convention, and their values: a cell is of that which its table's
+        caption, its heading or its item has between commas.
     """
 
     title: str
@@ -179,11 +191,25 @@ class Document:
     data: Callable[[], Any] | None = field(default=None, compare=False, repr=False)
     frame: Callable[[], "pd.DataFrame"] | None = field(default=None, compare=False, repr=False)
     subject: Mapping[str, str] = field(default_factory=dict)
+    cases: Mapping[str, Collection[str]] = field(default_factory=dict)
     schema: str = "document"
 
     def section(self, id: str) -> Section:
         """Return the section of this id; raises `KeyError`."""
         return {section.id: section for section in self.sections}[id]
+
+
+class Documented(Record):
+    """A record that a document says; a notebook shows the document."""
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document that says `command` makes it again."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        from explorer.documents import notebook
+
+        return notebook.render(self.document())
 
 
 def sections(*parts: Section | None) -> tuple[Section, ...]:

@@ -7,9 +7,9 @@ import hwsim
 from costmodel import Conventions
 from explorer.documents.conventions import DIES, YIELDS
 from explorer.documents.document import Method
-from explorer.documents.numbers import context_label, counted, money, plain, pretty_unit
 from explorer.documents.theme import machine_name
 from hwbase import Book, Quantity
+from hwbase.numbers import context_label, counted, money, plain, pretty_unit
 
 _PAPER = "doi 10.1145/3779212.3790169"
 _ACT = "Gupta et al., ISCA 2022"

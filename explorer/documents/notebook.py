@@ -2,11 +2,10 @@
 
 from html import escape
 
+import hwbase.notebook
 from explorer.documents.document import Document
 from explorer.documents.tables import Table
-
-#: Rows that a screen shows.
-MOST_ROWS = 24
+from hwbase.notebook import MOST_ROWS
 
 
 def render(document: Document) -> str:
@@ -24,17 +23,7 @@ def render(document: Document) -> str:
 
 def html_table(table: Table, most_rows: int = MOST_ROWS) -> str:
     """Return a table as HTML, cut after so many rows."""
-
-    def cell(tag: str, value: object, numeric: bool) -> str:
-        return f"<{tag} style='text-align:{'right' if numeric else 'left'}'>{escape(str(value))}</{tag}>"
-
-    numeric = [column.numeric for column in table.columns]
-    heads = "".join(cell("th", column.full, column.numeric) for column in table.columns)
-    rows = [
-        "".join(cell("td", value, right) for value, right in zip(row, numeric, strict=True))
-        for row in table.rows[:most_rows]
-    ]
-    if len(table.rows) > most_rows:
-        rows.append(cell("td", f"... {len(table.rows)} rows", False))
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table><caption>{escape(table.caption)}</caption><tr>{heads}</tr>{body}</table>"
+    heads = [column.full for column in table.columns]
+    return hwbase.notebook.html_table(
+        table.caption, heads, table.rows, [column.numeric for column in table.columns], most_rows
+    )

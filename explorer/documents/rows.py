@@ -4,14 +4,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.document import Document
-from explorer.documents.numbers import Number
 from explorer.documents.schema import with_schema
 from explorer.documents.tables import Table
+from hwbase.numbers import Number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns of the rows; those of the document's subject stand before them.
+#: Columns of the rows; those of the document's subject and its cases stand before them.
 COLUMNS = ("section", "table", "item", "group", "column", "unit", "value", "text")
 
 
@@ -25,12 +25,20 @@ def frame(document: Document) -> "pd.DataFrame":
     if document.frame is not None:
         return document.frame()
     rows = [
-        (*document.subject.values(), section.title, table.caption, *cell)
+        (*document.subject.values(), *_cases(document, table, cell), section.title, table.caption, *cell)
         for section in document.sections
         for table in section.tables
         for cell in cells(table)
     ]
-    return pd.DataFrame(rows, columns=[*document.subject, *COLUMNS]).astype({"value": float})
+    return pd.DataFrame(rows, columns=[*document.subject, *document.cases, *COLUMNS]).astype({"value": float})
+
+
+def _cases(document: Document, table: Table, cell: tuple[Any, ...]) -> list[str]:
+    """Return what a cell is of, by the cases of its document; "" where nothing says it."""
+    item, group, column = cell[:3]
+    texts = ", ".join((column, group, item, table.caption)).split(", ")
+    parts = [text.removeprefix("beside ") for text in texts]
+    return [next((part for part in parts if part in known), "") for known in document.cases.values()]
 
 
 def data(document: Document) -> dict[str, Any]:

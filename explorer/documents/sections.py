@@ -40,7 +40,7 @@ def reproduce_section(source: Reproduction | str, *before: str) -> Section:
     """Return the section that says how to make a document again, from what it takes or from the command alone."""
     again = reproduction(source) if isinstance(source, str) else source
     by_hand = ", ".join(f"{name}={value}" for name, value in again.overrides.items())
-    parts: list[Part] = [*before, Code(again.command), versions_said(again)]
+    parts: list[Part] = [*before, *([Code(again.command)] if again.command else []), versions_said(again)]
     parts += [f"Set by hand: {by_hand}."] if by_hand else []
     parts += [books_table(again)] if again.books else []
     return Section("reproduce", "Reproduce", tuple(parts), short=False)

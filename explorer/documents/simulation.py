@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import hwsim
 from explorer.documents.document import Document, Heading, Section, sections
-from explorer.documents.numbers import context_label, listed, percent, plain, si, with_unit, words
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
 from explorer.documents.theme import machine_name
+from hwbase.numbers import context_label, listed, percent, plain, si, with_unit, words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LINES = (
     ("tokens/s", "tokens_per_s", partial(plain, unit="token/s")),
@@ -69,7 +73,14 @@ def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Do
         ),
         data=lambda: [result.to_dict() for result in results],
         schema="simulate-machines",
+        frame=partial(_frame, results),
     )
+
+
+def _frame(results: Sequence[hwsim.SimResult]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.concat([result.to_frame() for result in results], ignore_index=True)
 
 
 def _notes(result: hwsim.SimResult) -> tuple[str, ...]:

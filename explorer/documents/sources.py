@@ -10,9 +10,9 @@ from importlib import metadata
 from typing import Any
 
 import hwsim
-from explorer.documents.numbers import MISSING, compact, counted, percent, pretty_unit
 from explorer.documents.tables import LEVELS, Column, Table
 from hwbase import Book, Quantity, Record
+from hwbase.numbers import MISSING, compact, counted, percent, pretty_unit
 from hwbase.record import finite, plain
 
 #: Packages that numbers or pictures depend on.
@@ -160,26 +160,29 @@ def quality_table(found: Quality) -> Table:
     return Table("Quality of the constants", (*heads, Column("constants"), Column("share")), rows)
 
 
-def source_table(groups: Mapping[str, Mapping[str, Quantity]]) -> Table:
-    """Return every constant that was read: its range, unit, kind, quality, year, source, and what read it."""
+def source_table(groups: Mapping[str, Mapping[str, Quantity]], caption: str = "Constants that were read") -> Table:
+    """Return every constant: its range, unit, kind, quality, year, source, and what read it where there are several."""
+    several = len(groups) > 1
+    labels = ("unit", "kind, quality", "year", "source")
     columns = (
         Column("name", numeric=False),
+        *([Column("read for", numeric=False)] if several else []),
         *(Column(level) for level in LEVELS),
-        *(Column(label, numeric=False) for label in ("unit", "kind, quality", "year", "read for", "source")),
+        *(Column(label, numeric=False) for label in labels),
     )
     rows = tuple(
         (
             name,
+            *(["; ".join(read_by)] if several else []),
             *(compact(value) for value in (q.at("low"), q.nominal, q.at("high"))),
             pretty_unit(q.unit) or MISSING,
             q.kind if grade(q.kind) == q.kind else f"{q.kind}, {grade(q.kind)}",
             str(q.year),
-            "; ".join(read_by),
             f"{q.source} ({q.note})" if q.note else q.source,
         )
         for name, q, read_by in distinct(groups)
     )
-    return Table("Constants that were read", columns, rows, "sources")
+    return Table(caption, columns, rows, "sources")
 
 
 def distinct(groups: Mapping[str, Mapping[str, Quantity]]) -> list[tuple[str, Quantity, tuple[str, ...]]]:

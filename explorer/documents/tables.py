@@ -1,13 +1,14 @@
 """Tables for a page: typed columns, formatted cells, and the tables of cost, carbon and assumptions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.columns import Column
-from explorer.documents.numbers import MISSING, Number, plain
+from hwbase.columns import Column, column, is_known
+from hwbase.numbers import MISSING, Number, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,26 @@ def frame_table(
     return Table(caption, tuple(columns.values()), rows)
 
 
+def scaled_table(caption: str, frame: "pd.DataFrame", columns: Mapping[str, Column] | None = None) -> Table:
+    """Return a frame as a table: columns of the registry, each in a unit that suits its values ("latency, µs").
+
+    `columns` replaces columns of the registry by name. A column that the registry does not list stands at the right if
+    it holds numbers.
+    """
+    heads, cells = [], []
+    for name in map(str, frame):
+        entry, scale = (columns or {}).get(name, _column_of(name, frame[name])).scaled(frame[name])
+        heads.append(entry)
+        cells.append([_cell(partial(entry.cell_of, scale=scale), value) for value in frame[name]])
+    return Table(caption, tuple(heads), tuple(zip(*cells, strict=True)))
+
+
+def _column_of(name: str, values: "pd.Series") -> Column:
+    entry = column(name)
+    numbers = values.dtype.kind in "iufc" or all(is_number(value) or value is None for value in values)
+    return entry if is_known(name) or numbers else replace(entry, numeric=False)
+
+
 def quantity_table(
     caption: str,
     lines: Iterable[tuple[Any, ...]],
@@ -149,5 +170,6 @@ __all__ = [
     "frame_table",
     "is_number",
     "quantity_table",
+    "scaled_table",
     "signed",
 ]

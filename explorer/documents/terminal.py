@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _WIDEST_WORD = 32
 #: Width of the first column of a table of many columns, if it needs so much.
 _HEAD_WIDTH = 20
+#: Columns of a screen that any table fits.
+_UNBOUNDED = 10_000
 _STYLES = {"good": "green", "bad": "bold red", "warn": "magenta", "quiet": "dim"}
 
 
@@ -96,10 +98,12 @@ def show_table(console: "Console", table: Table) -> None:
             Text(head),
             justify="right" if column.numeric else "left",
             overflow="fold",
-            min_width=None if grid.columns else _head_width(table),
         )
     for row in table.rows:
         grid.add_row(*(_cell(value) for value in row))
+    if console.measure(grid, options=console.options.update(width=_UNBOUNDED)).maximum > console.width:
+        # Other columns give way before the words of the first do.
+        grid.columns[0].width = _head_width(table)
     console.print(grid)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.numbers import plain
 from hwbase import Header, book_names, load_book
+from hwbase.numbers import plain
 from hwsim.machine_books import DEFAULT_MACHINE
 from hwsim.technology import BOOKS
 

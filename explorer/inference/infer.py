@@ -8,6 +8,7 @@ from typing import Any
 
 import hwsim
 import models
+from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import ARITHMETICS, linear_operator
 from hwbase import InputError, Record, unknown_name
 from hwsim.simulation import hardwired
@@ -48,7 +49,7 @@ class ChipRun(Record):
 
 
 @dataclass(frozen=True)
-class Inference(Record):
+class Inference(Documented):
     """One run: the text, how fast NumPy produced it here, and the same run on the chip (None when not asked for)."""
 
     model: str
@@ -61,6 +62,12 @@ class Inference(Record):
     prefill_s: float
     decode_tokens_per_s: float | None
     chip: ChipRun | None
+
+    def document(self, command: str = "") -> Document:
+        """Return the run as a document."""
+        from explorer.inference.document import inference_document
+
+        return inference_document(self, command)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS, linear_operator
 from explorer.inference.text import real_text
 from hwbase import FORMATS, InputError, Record, check, unknown_name
@@ -50,7 +51,7 @@ class QualityRow(Record):
 
 
 @dataclass(frozen=True)
-class QualityTable(Record):
+class QualityTable(Documented):
     """Perplexities of one model on one text, all over the same `tokens` in windows of `window`."""
 
     model: str
@@ -65,8 +66,11 @@ class QualityTable(Record):
         terms = {"model": self.model, "tokens": self.tokens, "window": self.window, "text_sha256": self.text_sha256}
         return pd.DataFrame([row.to_dict() | terms for row in self.rows])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the table as a document."""
+        from explorer.inference.document import quality_document
+
+        return quality_document(self, command)
 
 
 @dataclass(frozen=True)

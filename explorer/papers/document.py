@@ -1,10 +1,10 @@
 """The document of a scoreboard: every published figure beside ours, a table a group."""
 
 from explorer.documents.document import Aside, Document, Facts, Folded, Note, Part, Searched, Section, sections
-from explorer.documents.numbers import counted, percent, plain, pretty_unit, superscripts, words
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag
 from explorer.papers.scoreboard import Row, Scoreboard
+from hwbase.numbers import counted, percent, plain, pretty_unit, superscripts, words
 
 #: What the summary of a scoreboard holds beside its counts.
 _NO_FACTS = ("ok", "fitted_constants", "paper")

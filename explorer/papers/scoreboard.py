@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from explorer.documents.document import Document, Documented
 from hwbase import Record
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Row(Record):
 
 
 @dataclass(frozen=True)
-class Scoreboard(Record):
+class Scoreboard(Documented):
     """All rows of one paper. `fitted_constants` names what was fitted to any of them."""
 
     paper: str
@@ -90,8 +91,11 @@ class Scoreboard(Record):
 
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.papers.document import scoreboard_document
+
+        return scoreboard_document(self, command)
 
 
 def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[Row]:

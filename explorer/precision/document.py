@@ -20,8 +20,10 @@ from explorer.precision.figures import (
 from explorer.precision.findings import findings, joint_findings
 from explorer.precision.fronts import SCHEMES, Fronts
 from explorer.precision.joint import JointFronts
+from explorer.precision.sensitivity import Sensitivity
 from explorer.precision.study import FrontStudy
 from explorer.writing import json_text
+from hwbase.numbers import counted, plain
 
 _METRIC_NAMES = {
     "kl": "divergence [nats]",
@@ -33,6 +35,17 @@ _METRIC_NAMES = {
     "spectrum": "distance of spectra [nats]",
 }
 _MOST_ROWS = 20
+_SENSITIVITY = {
+    "layer": Column("layer", numeric=False),
+    "group": Column("group", numeric=False),
+    "what": Column("what is rounded", numeric=False),
+    "bits": Column("bits"),
+    "act_bits": Column("bits of activations"),
+    "size": Column("elements"),
+    "metric": Column("metric", numeric=False),
+    "loss": Column("loss"),
+    "loss_db": Column("loss", "dB"),
+}
 _MOST_PARTS = 3
 _PART_FILES = ("sensitivity", "choices", "joint", "joint-choices")
 #: What a machine spends on one unit of input, by column.
@@ -91,6 +104,26 @@ def study_document(study: FrontStudy) -> Document:
         data=lambda: summary(study),
         frame=study.to_frame,
         schema="fronts",
+    )
+
+
+def sensitivity_document(measured: Sensitivity, command: str = "") -> Document:
+    """Return measured sensitivities as a document: the roundings that cost most, and all of them."""
+    table = measured.table.sort_values("loss", ascending=False)
+    columns = {name: entry for name, entry in _SENSITIVITY.items() if name in table}
+    worst = frame_table(f"The {min(_MOST_ROWS, len(table))} that cost most", table.head(_MOST_ROWS), columns)
+    floors = ", ".join(f"{name} {plain(value)}" for name, value in measured.floors.items())
+    return Document(
+        f"{measured.network}: what rounding one layer costs",
+        f"{counted(len(table), 'rounding')}; rounding of float32 products alone costs {floors}.",
+        sections(
+            Section("worst", "The most sensitive", (worst,)),
+            Section("all", "All roundings", (frame_table("All roundings", measured.table, columns),), short=False),
+            reproduce_section(command),
+        ),
+        schema="sensitivity",
+        data=measured.to_dict,
+        frame=measured.to_frame,
     )
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from explorer.documents.numbers import plain
 from explorer.precision.fronts import Fronts
 from explorer.precision.joint import JointFronts
+from hwbase.numbers import plain
 
 #: Two measured losses closer than this are called alike.
 _ALIKE = 0.02

@@ -17,12 +17,12 @@ from explorer.allocation.allocate import allocate
 from explorer.allocation.costs import cost_table
 from explorer.documents import html
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import plain
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, frame_table
 from explorer.papers import mixdq_data
 from explorer.precision.figures import curves
 from hwbase import Record
+from hwbase.numbers import plain
 
 #: What the folder holds.
 PUBLISHED_FILES = ("fronts.csv", "page.html")

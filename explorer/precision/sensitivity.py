@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.precision.metrics import decibels
 from explorer.precision.networks import Bits, Layer, Network
 from explorer.precision.runs import Store
-from hwbase import InputError, Record, check, unknown_name
+from hwbase import InputError, check, unknown_name
 from models.quantise import UNROUNDED, check_bits
 
 WHAT = ("weights", "activations", "both")
@@ -31,7 +32,7 @@ _FLOOR_SEEDS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
-class Sensitivity(Record):
+class Sensitivity(Documented):
     """Losses of a network with one layer rounded, for each layer and width.
 
     `table` has a row for each layer, width and (weights or activations): `layer`, `group`, `what`, `bits`, `act_bits`,
@@ -55,6 +56,12 @@ class Sensitivity(Record):
     def metrics(self) -> tuple[str, ...]:
         """Names of the losses."""
         return tuple(self.floors)
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.precision.document import sensitivity_document
+
+        return sensitivity_document(self, command)
 
 
 def sensitivity(

@@ -25,11 +25,12 @@ import costmodel
 import hwsim
 from explorer.allocation.allocate import allocate
 from explorer.allocation.costs import cost_table, hardwired_silicon
+from explorer.documents.document import Document, Documented
 from explorer.precision.language import LanguageNetwork, language_network
 from explorer.precision.models import maker
 from explorer.precision.runs import Runs, interval, of_kind
 from explorer.precision.sensitivity import Report, sensitivity
-from hwbase import Book, InputError, Record, check
+from hwbase import Book, InputError, check
 from models.inference import DEFAULT_MODEL
 from models.quantise import codes
 
@@ -48,7 +49,7 @@ _MOST_STEPS, _LOWERED = 12, 0.98
 
 
 @dataclass(frozen=True)
-class SiliconFronts(Record):
+class SiliconFronts(Documented):
     """What `silicon_fronts` finds; `table` has a row for each process and choice of bits.
 
     `kind`: "uniform" (one width), "least silicon" (at the perplexity `floor`), or "full chips" (least loss on as many
@@ -86,6 +87,12 @@ class SiliconFronts(Record):
         mixed = self.table[self.table["kind"] == "least silicon"]
         ordered = mixed.sort_values(["floor", "nre_usd", "recurring_usd"], kind="stable")
         return ordered.groupby("floor", as_index=False).first()
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.precision.silicon_document import silicon_document
+
+        return silicon_document(self)
 
 
 def silicon_fronts(

@@ -6,12 +6,12 @@ import pandas as pd
 
 from explorer.documents import html
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import money, plain
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
 from explorer.writing import json_text
+from hwbase.numbers import money, plain
 
 #: What a study's folder may hold.
 SILICON_FILES = ("silicon.csv", "choices.csv", "areas.csv", "summary.json", "page.html")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.precision.estimate import estimates, rank_correlations, weight_errors
 from explorer.precision.fronts import SCHEMES, Fronts, fronts
 from explorer.precision.joint import SCHEMES as JOINT_SCHEMES
@@ -14,7 +15,7 @@ from explorer.precision.joint import JointFronts, joint_fronts
 from explorer.precision.models import maker
 from explorer.precision.networks import Network
 from explorer.precision.sensitivity import Report
-from hwbase import Record, unknown_name
+from hwbase import unknown_name
 from models.diffusion import TERRAIN_MODEL
 from models.inference import DEFAULT_MODEL
 
@@ -99,7 +100,7 @@ HELD_OUT: dict[str, dict[str, int]] = {DEFAULT_MODEL: {"windows": 24}, TERRAIN_M
 
 
 @dataclass(frozen=True)
-class FrontStudy(Record):
+class FrontStudy(Documented):
     """Fronts of one network by part, `joint` those over pairs of widths, and how well estimates rank sensitivities.
 
     `estimated` has a row for each layer and width, `ranks` Spearman's correlations (see `explorer.precision.estimate`).
@@ -117,6 +118,12 @@ class FrontStudy(Record):
         parts = [found.table.assign(part=title) for title, found in self.fronts.items()]
         whole = pd.concat(parts, ignore_index=True)
         return whole[["part", *(column for column in whole if column != "part")]]
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.precision.document import study_document
+
+        return study_document(self)
 
 
 def held_out_amount(model: str, count: int | None) -> dict[str, int] | None:

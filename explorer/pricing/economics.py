@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import costmodel
 import hwsim
 import models
+from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import refuse_old, share_overrides
@@ -33,7 +34,7 @@ GROUPS = {
 
 
 @dataclass(frozen=True)
-class CostAnswer(Record):
+class CostAnswer(Documented):
     """A hardwired fleet beside the devices that match it. `inputs` is what went into `costmodel.compare`."""
 
     model: str
@@ -107,14 +108,26 @@ class CostAnswer(Record):
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a row per level and fleet."""
-        return self.comparison.to_frame()
+        subject: dict[str, Any] = {
+            "model": self.model,
+            "volume": self.volume,
+            "convention": self.convention,
+            "device": self.device,
+        }
+        frame = self.comparison.to_frame()
+        for place, (name, value) in enumerate(subject.items()):
+            frame.insert(place, name, value)
+        return frame
 
     def sources(self) -> "pd.DataFrame":
         """Return one row per constant read, with its source."""
         return quantities_frame(self.assumptions)
 
-    def _repr_html_(self) -> str:
-        return self.comparison._repr_html_()
+    def document(self, command: str = "") -> Document:
+        """Return the answer as a document."""
+        from explorer.pricing.document import cost_document
+
+        return cost_document([self], command)
 
 
 def cost(

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import column
 from hwbase import InputError
+from hwbase.columns import column
 
 
 def read_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:

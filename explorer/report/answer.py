@@ -10,7 +10,7 @@ import numpy as np
 import costmodel
 import hwsim
 import models
-from explorer.documents.document import Method, Note
+from explorer.documents.document import Document, Documented, Method, Note
 from explorer.documents.methods import (
     cost_methods,
     levels_method,
@@ -28,7 +28,7 @@ from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
-from hwbase import Book, InputError, Quantity, Record
+from hwbase import Book, InputError, Quantity
 from hwbase.check import integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
@@ -47,7 +47,7 @@ _BESIDE = ("corrected", "as-published")
 
 
 @dataclass(frozen=True)
-class Answer(Record):
+class Answer(Documented):
     """Everything the report shows; see the fields' own types for units."""
 
     model: models.LLMSpec
@@ -129,11 +129,11 @@ class Answer(Record):
 
         return rows.frame(report_document(self))
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
         from explorer.report.document import report_document
 
-        return notebook.render(report_document(self))
+        return report_document(self)
 
 
 def answer(

@@ -9,7 +9,16 @@ from typing import Any
 
 from explorer.documents.document import Aside, Document, Section
 from explorer.documents.files import write_document
-from explorer.documents.numbers import (
+from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
+from explorer.documents.tables import LEVELS, Column, Table, dotted
+from explorer.documents.theme import machine_name
+from explorer.papers.document import scoreboard_parts
+from explorer.papers.hnlpu_machine import EVENTS
+from explorer.pricing.economics import CostAnswer
+from explorer.report.answer import Answer
+from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
+from explorer.report.machine_sections import binds, chip, speed, time
+from hwbase.numbers import (
     context_label,
     counted,
     listed,
@@ -22,15 +31,6 @@ from explorer.documents.numbers import (
     times,
     words,
 )
-from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
-from explorer.documents.tables import LEVELS, Column, Table, dotted
-from explorer.documents.theme import machine_name
-from explorer.papers.document import scoreboard_parts
-from explorer.papers.hnlpu_machine import EVENTS
-from explorer.pricing.economics import CostAnswer
-from explorer.report.answer import Answer
-from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, pairs, scopes
-from explorer.report.machine_sections import binds, chip, speed, time
 from hwsim.results import SimResult
 
 
@@ -46,6 +46,11 @@ def report_document(answer: Answer) -> Document:
         data=answer.to_dict,
         subject={"model": answer.model.name, "technology": answer.technology},
         schema="report",
+        cases={
+            "machine": {*map(machine_name, (*answer.accelerators, *(costs.device for costs in answer.costs_beside)))},
+            "convention": {costs.convention for costs in answer.costs},
+            "level": LEVELS,
+        },
     )
 
 
@@ -180,7 +185,7 @@ def _sides(answer: Answer) -> list[tuple[str, str]]:
 
 def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
     """Return a figure over its levels: the nominal one with its bounds, or the two cases that the conventions have."""
-    low, nominal, high = (dotted(pair, key) for _, pair in pairs(costs.comparison, LEVELS))
+    low, nominal, high = (dotted(pair, key) for _, pair in costs.comparison.pairs(LEVELS))
     if "nominal" in costs.conventions.levels:
         return f"{write(nominal)} (low {write(low)}, high {write(high)})"
     return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))

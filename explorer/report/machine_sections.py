@@ -3,7 +3,6 @@
 from functools import partial
 
 from explorer.documents.document import Beside, Figure, Section
-from explorer.documents.numbers import context_label, counted, percent, plain, si, times, with_unit, words
 from explorer.documents.tables import Column, Table, flag, frame_table
 from explorer.documents.theme import machine_name
 from explorer.report.answer import Answer
@@ -16,6 +15,7 @@ from explorer.report.figures.time import (
     speed_over_context,
     speed_rows,
 )
+from hwbase.numbers import context_label, counted, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
 #: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.

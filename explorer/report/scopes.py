@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from costmodel import Carbon, Conventions, ModuleCarbon
-from explorer.documents.numbers import mass, percent, plain
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
 from hwbase import Quantity, Record
+from hwbase.numbers import mass, percent, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def scope_table(found: CarbonScopes) -> Table:
     rows = [(f"Scope {line[0]}: {line[1]}", *(cell(column, line) for column in columns)) for line in lines]
     rows.append(("all scopes", *(mass(totals[column]) for column in columns)))
     heads = (Column(f"{fleet}, {level}", "CO₂e") for fleet, level in columns)
-    caption = f"Carbon by scope over the life of the fleets, convention {found.convention}"
+    caption = f"Carbon by scope over the life of the fleets, {found.convention}"
     return Table(caption, (Column("scope", numeric=False), *heads), tuple(rows))
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.documents.sources import BookUse, Reproduction, reproduction
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer, answer
-from hwbase import InputError, Quantity, Record
+from hwbase import InputError, Quantity
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MOST = 8
 
 
 @dataclass(frozen=True)
-class ModelComparison(Record):
+class ModelComparison(Documented):
     """Answers by label: the model, the technology, or both, whichever there are several of."""
 
     answers: dict[str, Answer]
@@ -52,11 +53,11 @@ class ModelComparison(Record):
         overrides = next(iter(self.answers.values())).overrides
         return reproduction(self.command, tuple(books.values()), overrides=overrides, date=self.date)
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
         from explorer.report.side_by_side_document import side_by_side_document
 
-        return notebook.render(side_by_side_document(self))
+        return side_by_side_document(self)
 
 
 def compare_models(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import models
 from explorer.documents.document import Document, Figure, Method, Section, sections
-from explorer.documents.numbers import counted, listed, mass, money, plain, si, times, words
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
@@ -15,6 +14,7 @@ from explorer.report.figures.side_by_side import ownership_bars, ratio_bars, spe
 from explorer.report.machine_sections import short_of
 from explorer.report.scopes import boundary_said, carbon_scopes
 from explorer.report.side_by_side import ModelComparison, believed, nominal, published_cost
+from hwbase.numbers import counted, listed, mass, money, plain, si, times, words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.index import Index
 from explorer.retrieval.segment import fit_lists
@@ -89,7 +90,7 @@ class Search(Record):
 
 
 @dataclass(frozen=True)
-class Evaluation(Record):
+class Evaluation(Documented):
     """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include what rescoring reads.
 
     `metrics` by name, each with its mean and 95 % interval over queries. `queries_per_s` is of one search of all
@@ -121,6 +122,12 @@ class Evaluation(Record):
             for name, estimate in self.metrics.items()
         ]
         return pd.DataFrame(rows)
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.retrieval.document import evaluations_document
+
+        return evaluations_document([self], command)
 
 
 def build(

@@ -1,5 +1,6 @@
 """What the retrieval commands read: texts or embeddings, or both, checked before anything slow begins."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ Report = Callable[[str, int, int], None]
 #: Columns of a study's table that its pictures need.
 _STUDIED = (
     *("collection", "family", "codec", "bits", "bytes", "asymmetric", "rescore"),
-    *("recall@10", "recall@10 low", "recall@10 high"),
+    *("recall@10", "recall@10_low", "recall@10_high"),
 )
 
 
@@ -48,6 +49,8 @@ def read_table(path: str) -> pd.DataFrame:
         raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
     except ValueError as error:
         raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()[:120]}") from None
+    # Tables of 0.1 have a space before low and high.
+    found = found.rename(columns=lambda name: re.sub(" (low|high)$", r"_\1", str(name)))
     for name in _STUDIED:
         if name not in found or found[name].isna().any():
             raise InputError(f"{path!r} has no whole column {name!r}: expected what hwsim retrieve study --out wrote")

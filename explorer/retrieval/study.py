@@ -1,17 +1,18 @@
 """Quality against bits on real text: every codec on one collection, with intervals, as a table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Evaluation, Search, difference, evaluate
 from explorer.retrieval.sources import SOURCES, source
-from hwbase import Record, unknown_name
+from hwbase import Book, unknown_name
 
 Report = Callable[[str, int, int], None]
 
@@ -64,7 +65,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True)
-class Study(Record):
+class Study(Documented):
     """Evaluations and the family of each; `training_pairs` is 0 where codecs learned from neighbours."""
 
     collection: str
@@ -86,7 +87,7 @@ class Study(Record):
                 "rescore": found.search.rescore,
             }
             for name, estimate in found.metrics.items():
-                row |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
+                row |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -98,13 +99,19 @@ class Study(Record):
             if codec in plain and other in plain:
                 row: dict[str, object] = {"codec": codec, "other": other}
                 for name, e in difference(plain[codec], plain[other]).items():
-                    row |= {name: e.mean, f"{name} low": e.low, f"{name} high": e.high}
+                    row |= {name: e.mean, f"{name}_low": e.low, f"{name}_high": e.high}
                 rows.append(row)
         return pd.DataFrame(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and the differences as rows."""
         return super().to_dict() | {"differences": self.differences().to_dict(orient="records")}
+
+    def document(self, command: str = "", book: Book | None = None) -> Document:
+        """Return the result as a document, priced by a cost book."""
+        from explorer.retrieval.document import study_document
+
+        return replace(study_document(self.to_frame(), command, book=book), data=self.to_dict, schema="retrieve-study")
 
 
 def study(

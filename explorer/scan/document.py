@@ -4,8 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import mass, money, percent, plain, si, words
+from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
@@ -13,6 +12,7 @@ from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
 from explorer.scan.fleets import ScanComparison, fleets_over_load
 from explorer.scan.saving import PUBLISHED, index_saving, saving_scenarios, saving_tornado
 from explorer.scan.space import design_space
+from hwbase.numbers import mass, money, percent, plain, si, words
 from hwsim.retrieval import published_scanners
 
 _SHOWN_LOADS = (1.0, 1e2, 1e4, 1e6)
@@ -28,9 +28,9 @@ def scan_document(found: ScanComparison, command: str) -> Document:
         sections(
             Section("machines", "Machines", (_summary(found), machine_table(found))),
             _traffic_section(found),
-            _load_section(found),
-            _design_section(found),
-            _saving_section(),
+            Section("load", "Over load", partial(_load_parts, found), short=False),
+            Section("designs", "Designs", partial(_design_parts, found), short=False),
+            Section("saving", "What codes save", _saving_parts, short=False),
             Section("published", "Published machines", (_published(),), short=False),
             assumptions_section({machine_name(fleet.machine): fleet.assumptions for fleet in found.fleets}),
             reproduce_section(command),
@@ -52,15 +52,15 @@ def _traffic_section(found: ScanComparison) -> Section | None:
     return Section("traffic", "Under traffic", tuple(tables))
 
 
-def _load_section(found: ScanComparison) -> Section:
+def _load_parts(found: ScanComparison) -> tuple[Part, ...]:
     loads = fleets_over_load(found.index, batch=found.batch, k=found.k)
     table = _loads(loads[loads["queries_per_s"].isin(_SHOWN_LOADS)])
     drawn = Figure("load", partial(cost_over_load, loads), "Dollars per year over queries per second", table, 2)
     text = "An engine's masks and design are paid once, whatever its fleet; a server has none."
-    return Section("load", "Over load", (text, drawn), short=False)
+    return (text, drawn)
 
 
-def _design_section(found: ScanComparison) -> Section:
+def _design_parts(found: ScanComparison) -> tuple[Part, ...]:
     bits, planes = int(found.index.bits), int(found.index.planes)
     space = design_space(float(found.index.documents), bits=(bits,), planes=planes, k=found.k)
     text = (
@@ -69,10 +69,10 @@ def _design_section(found: ScanComparison) -> Section:
         "of a full batch at once."
     )
     drawn = Figure("designs", partial(designs_and_front, space, bits), "Energy over latency", front_table(space), 6)
-    return Section("designs", "Designs", (text, drawn), short=False)
+    return (text, drawn)
 
 
-def _saving_section() -> Section:
+def _saving_parts() -> tuple[Part, ...]:
     nominal, tornado = float(index_saving().saving), saving_tornado()
     text = (
         f"Nominal {percent(nominal)}; published 30 to 50 % without the assumptions behind it. Servers that are there "
@@ -80,7 +80,7 @@ def _saving_section() -> Section:
     )
     draw = partial(saving_bars, tornado, nominal, PUBLISHED)
     drawn = Figure("saving", draw, "One assumption at a time", _tornado(tornado), 4)
-    return Section("saving", "What codes save", (text, drawn, _scenarios()), short=False)
+    return (text, drawn, _scenarios())
 
 
 def machine_table(found: ScanComparison) -> Table:

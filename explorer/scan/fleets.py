@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.scan.cost import ScanFleet, scan_fleet
-from hwbase import InputError, Quantity, Record, unknown_name
+from hwbase import InputError, Quantity, unknown_name
 from hwbase.check import integer
 from hwsim.events.traffic import bursty
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, LostShard, ScanIndex, ScanService, scan_device, serve_scan
@@ -24,7 +25,7 @@ _SCAN_COLUMNS = ("shards", "queries_per_s", "latency_s", "bound_by", "energy_j_p
 
 
 @dataclass(frozen=True)
-class ScanComparison(Record):
+class ScanComparison(Documented):
     """Fleets of several machines that answer the same queries over the same index; `services` under traffic, if any."""
 
     index: ScanIndex
@@ -62,11 +63,11 @@ class ScanComparison(Record):
             rows.append({name: getattr(fleet, name) for name in _COLUMNS} | scan)
         return pd.DataFrame(rows)
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
-        from explorer.scan.document import machine_table
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.scan.document import scan_document
 
-        return notebook.html_table(machine_table(self))
+        return scan_document(self, command)
 
 
 def compare_scans(

@@ -9,6 +9,7 @@ import pandas as pd
 import costmodel
 import hwsim
 import models
+from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
@@ -78,7 +79,7 @@ class Served(Record):
 
 
 @dataclass(frozen=True)
-class ServingComparison(Record):
+class ServingComparison(Documented):
     """Machines side by side at one load or several."""
 
     model: str
@@ -111,11 +112,11 @@ class ServingComparison(Record):
                 )
         return pd.DataFrame(rows)
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
         from explorer.serving.comparison_document import comparison_document
 
-        return notebook.render(comparison_document(self, ""))
+        return comparison_document(self, command)
 
 
 def serve_comparison(

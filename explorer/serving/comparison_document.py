@@ -5,13 +5,13 @@ from typing import Any
 
 from explorer.documents import html
 from explorer.documents.document import Beside, Document, Heading, Part, Section, sections
-from explorer.documents.numbers import counted, listed, mass, money, percent, plain, si, times
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Table, quantity_table
 from explorer.serving.comparison import GpuFleet, Served, ServingComparison
 from explorer.serving.cost import ServingCost
 from explorer.serving.document import cdf_figure, percentile_table
 from explorer.writing import json_text
+from hwbase.numbers import counted, listed, mass, money, percent, plain, si, times
 from hwsim.events.fleet import Target
 from hwsim.events.results import ServingResult
 

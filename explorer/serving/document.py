@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import counted, percent, plain, si, words
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
@@ -24,6 +23,7 @@ from explorer.serving.figures import (
     utilisation_frame,
     utilisation_over_time,
 )
+from hwbase.numbers import counted, percent, plain, si, words
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
 from hwsim.machine_books import KINDS

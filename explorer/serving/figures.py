@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.documents.numbers import percent, si, words
 from explorer.documents.theme import (
     DARK_TEXT,
     figure,
@@ -14,6 +13,7 @@ from explorer.documents.theme import (
     machine_name,
     text,
 )
+from hwbase.numbers import percent, si, words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

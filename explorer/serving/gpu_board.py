@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.document import Document, Documented
 from explorer.serving.fit_gpus import constants_of, left_out
 from explorer.serving.gpu_points import as_points, read_points
 from explorer.serving.measured_gpus import FITTED, POINT, TIMES, against_measured, errors, measured_points
-from hwbase import Record
 from hwbase.record import plain
 
 #: What a row of the scoreboard stands for.
@@ -23,7 +23,7 @@ SHORT = {"time_per_output_token_s": "tpot", "time_to_first_token_s": "ttft"}
 
 
 @dataclass(frozen=True)
-class GpuBoard(Record):
+class GpuBoard(Documented):
     """Measured points beside ours: `points` one by one, `rows` by `CELL` or, of a user's file, by point."""
 
     points: pd.DataFrame = field(repr=False)
@@ -37,6 +37,12 @@ class GpuBoard(Record):
     def to_frame(self) -> pd.DataFrame:
         """Return `rows` as a table."""
         return pd.DataFrame(list(self.rows))
+
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.serving.gpu_document import gpu_document
+
+        return gpu_document(self, command)
 
 
 def gpu_board(set: Mapping[str, Any] | None = None) -> GpuBoard:

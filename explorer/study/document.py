@@ -6,17 +6,17 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import costmodel
 import hwsim
-from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.files import write_document
-from explorer.documents.numbers import MISSING, counted, mass, percent
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.sources import BookUse, book_use, reproduction
-from explorer.documents.tables import Column, Table
+from explorer.documents.tables import Column, Table, scaled_table
+from explorer.pareto import Dominators
 from explorer.pricing.economics import CostAnswer
 from explorer.pricing.prices import cost_book
 from explorer.report.scopes import boundary_said, carbon_scopes
@@ -24,6 +24,9 @@ from explorer.study.figures import driver_bars, drivers, front_along, front_scat
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer
+from explorer.study.spec import Study
+from hwbase.columns import column
+from hwbase.numbers import MISSING, counted, mass, percent
 
 #: Rows of the front in a report; the files have them all.
 _ROWS = 25
@@ -60,6 +63,47 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
         frame=lambda: result.frame if trouble else result.front(),
         schema="study",
     )
+
+
+def dominators_document(beaten: Dominators, study: Study, command: str = "") -> Document:
+    """Return as a document which points of the front beat a point of `study`, and what is different in the best."""
+    point, better = int(beaten.point["point"]), beaten.to_frame()
+    broken = [name for name in study.constraints if not beaten.point[f"meets {name}"]]
+    said = f"point {point} does not meet {', '.join(broken)}. " if broken else ""
+    if better.empty:
+        said += f"point {point}: {'no point of the front beats it' if broken else 'it is on the front'}."
+        tables: tuple[Table, ...] = ()
+    else:
+        said += f"{counted(len(better), 'point')} of the front {'beats' if len(better) == 1 else 'beat'} point {point}."
+        tables = (_gains_table(better, study), _differences_table(beaten, study))
+    return Document(
+        f"Point {point}",
+        said[:1].upper() + said[1:],
+        sections(Section("better", "What beats it", tables) if tables else None, reproduce_section(command)),
+        schema="study-why",
+        data=beaten.to_dict,
+        frame=beaten.to_frame,
+    )
+
+
+def _gains_table(better: pd.DataFrame, study: Study) -> Table:
+    def share(gain: float) -> str:
+        return "from 0" if np.isinf(gain) else percent(gain)
+
+    shown = better.head(_ROWS)
+    gains = [map(share, shown[f"{name}_better_by"]) for name in study.objectives]
+    heads = (Column("front point", numeric=False), *(Column(column(name).label) for name in study.objectives))
+    return Table("How much better each is", heads, tuple(zip(map(str, shown["point"]), *gains, strict=True)))
+
+
+def _differences_table(beaten: Dominators, study: Study) -> Table:
+    best = beaten.better.iloc[0]
+    names = [*study.objectives, *(name for name in study.space if name not in study.objectives)]
+    rows = [(column(n).label, column(n).text(beaten.point[n]), column(n).text(best[n])) for n in names]
+    # What is the same in both explains nothing.
+    rows = [row for i, row in enumerate(rows) if row[1] != row[2] or i < len(study.objectives)]
+    heads = ("", f"point {int(beaten.point['point'])}", f"front point {int(best['point'])}")
+    return Table("What is different", tuple(Column(head, numeric=bool(head)) for head in heads), tuple(rows))
 
 
 def write_study_report(result: StudyResult, path: str | Path, command: str, date: str = "") -> Path:
@@ -138,14 +182,8 @@ def _front_table(result: StudyResult) -> Table:
     best = result.front()
     step = -(-len(best) // _ROWS)
     rows_shown = best.iloc[::step]
-    scaled = {name: column(name).scaled(best[name]) for name in result.shown_columns()}
-    cells = {
-        name: [entry.cell_of(value, scale) for value in rows_shown[name]] for name, (entry, scale) in scaled.items()
-    }
-    rows = tuple(zip(*cells.values(), strict=True))
-    columns = tuple(entry for entry, _ in scaled.values())
-    shown = f"{len(rows)} of {len(best):,} points" if step > 1 else "all its points"
-    return Table(f"The front, {shown}", columns, rows)
+    shown = f"{len(rows_shown)} of {len(best):,} points" if step > 1 else "all its points"
+    return scaled_table(f"The front, {shown}", rows_shown[result.shown_columns()])
 
 
 def _driver_section(result: StudyResult) -> Section:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import column
-from explorer.documents.numbers import MISSING
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice
+from hwbase.columns import column
+from hwbase.numbers import MISSING
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -2,15 +2,15 @@
 
 import costmodel
 import hwsim
-from explorer.documents.columns import column
 from explorer.documents.document import Method
 from explorer.documents.methods import cost_methods, reading_methods
-from explorer.documents.numbers import counted
 from explorer.pricing.economics import CostAnswer, cost
 from explorer.study.closed_forms import HARDWIRED
 from explorer.study.result import StudyResult
 from explorer.study.spec import Study
 from hwbase import InputError
+from hwbase.columns import column
+from hwbase.numbers import counted
 
 _SAMPLERS = {
     "grid": ("Every combination of the parameters' values.", ""),

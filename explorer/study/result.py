@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import readable
+from explorer.documents.document import Document, Documented
 from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
 from explorer.study.store import manifest, read_folder, unfinished
-from hwbase import InputError, Record
+from hwbase import InputError
 
 #: Rows that a notebook shows of a front, and reasons of failure that a summary names.
 _SHOWN = 20
 
 
 @dataclass(frozen=True, eq=False)
-class StudyResult(Record):
+class StudyResult(Documented):
     """All points of a study as a frame, a row each, in order of "point", which is its index too."""
 
     study: Study
@@ -173,10 +173,11 @@ class StudyResult(Record):
         built = [built_of[name] for name in self.study.space if built_of.get(name) in self.frame]
         return [*dict.fromkeys(("point", *self.study.objectives, *self.study.space, *built))]
 
-    def _repr_html_(self) -> str:
-        rows = self.frame if self.trouble() else self.front()[self.shown_columns()]
-        more = f"<p>{_SHOWN} of {len(rows):,} rows</p>" if len(rows) > _SHOWN else ""
-        return readable(rows.head(_SHOWN)).to_html(index=False, escape=True) + more
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.study.document import study_document
+
+        return study_document(self, command or f"hwsim study run {self.study.name}")
 
 
 def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:

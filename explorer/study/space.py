@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from explorer.documents.columns import column
 from hwbase import InputError, unknown_name
 from hwbase.check import ABSURD, count, number
+from hwbase.columns import column
 
 #: A parameter's values, or the points of a grid, beyond which something is mistaken.
 MOST_LEVELS = 1_000_000

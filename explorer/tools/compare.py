@@ -10,6 +10,7 @@ import pandas as pd
 import costmodel
 from costmodel import tools
 from costmodel.footprint import grid_kg_per_kwh
+from explorer.documents.document import Document, Documented
 from explorer.papers.cost_tools import published_checks
 from explorer.papers.scoreboard import Scoreboard
 from hwbase import Book, InputError, Quantity, Record, unknown_name
@@ -57,7 +58,7 @@ class ToolRow(Record):
 
 
 @dataclass(frozen=True)
-class ToolComparison(Record):
+class ToolComparison(Documented):
     """Tools side by side.
 
     `exchanges` has a row for each term of each tool that was taken from ours, alone; `over_nodes` is of the first die,
@@ -82,8 +83,11 @@ class ToolComparison(Record):
         said = [value for value in values if value is not None]
         return max(said) / min(said) if len(said) > 1 else float("nan")
 
-    def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.tools.document import tools_document
+
+        return tools_document(self, command)
 
 
 def compare_tools(

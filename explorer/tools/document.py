@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import MISSING, Number, money, percent, plain, superscripts, times
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, flag, frame_table
 from explorer.tools.compare import ToolComparison, all_nodes, largest_exchange
 from explorer.tools.figures import tool_dots, tools_over_area
+from hwbase.numbers import MISSING, Number, money, percent, plain, superscripts, times
 
 #: Areas of the curves that a table lists.
 _LISTED_AREAS = 8

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from plotly.subplots import make_subplots
 
-from explorer.documents.numbers import money, plain
 from explorer.documents.theme import BLUE, CYAN, GREEN, NEUTRAL_TEXT, PURPLE, RED, YELLOW, figure, one_two_five
 from explorer.tools.compare import ToolComparison, ToolRow
+from hwbase.numbers import money, plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

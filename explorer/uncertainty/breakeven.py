@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 import models
+from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.analyse import RATIOS
 from explorer.uncertainty.axes import AXES, Axis, axis_named
@@ -60,7 +61,7 @@ class Curve(Record):
 
 
 @dataclass(frozen=True)
-class BreakEven(Record):
+class BreakEven(Documented):
     """Curves of every ratio over every axis that was asked for."""
 
     curves: tuple[Curve, ...]
@@ -99,8 +100,11 @@ class BreakEven(Record):
         curves = [{**c.to_dict(), "says": c.says()} for c in self.curves]
         return {**self.subject, "samples": self.samples, "seed": self.seed, "curves": curves}
 
-    def _repr_html_(self) -> str:
-        return self.crossings().to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.uncertainty.document import break_even_document
+
+        return break_even_document(self, command)
 
 
 def break_even(

@@ -6,9 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from explorer.documents.columns import column
 from explorer.documents.document import Document, Figure, Part, Section, sections
-from explorer.documents.numbers import MISSING, percent, plain, pretty_unit, times
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.pricing.economics import PAPER_MODEL
@@ -27,6 +25,8 @@ from explorer.uncertainty.figures import (
     value_text,
 )
 from explorer.uncertainty.results import Probability, Uncertainty
+from hwbase.columns import column
+from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
 
 #: Points of a curve that its table shows.
 _ROWS = 11
@@ -68,7 +68,7 @@ def turning(result: BreakEven) -> Section:
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
     rows = tuple(_crossing(curve) for curve in result.curves)
-    return Section("break-even", "Break-even", (text, *figures, Table("Where a ratio is 1", columns, rows)))
+    return Section("break-even", "Break-even", (text, Table("Where a ratio is 1", columns, rows), *figures))
 
 
 def _crossing(curve: Curve) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from explorer.documents.columns import Column, column
-from explorer.documents.numbers import pretty_unit
 from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
 from explorer.uncertainty.results import Uncertainty
+from hwbase.columns import Column, column
+from hwbase.numbers import pretty_unit
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

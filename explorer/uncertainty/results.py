@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from explorer.documents.columns import column
+from explorer.documents.document import Document, Documented
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
@@ -30,7 +30,7 @@ class Probability(Record):
 
 
 @dataclass(frozen=True)
-class Uncertainty(Record):
+class Uncertainty(Documented):
     """Draws of the constants and what came of them.
 
     `inputs` and `outputs` have a row a draw (NaN where a draw cannot be); `reasons` say why points were left out;
@@ -181,10 +181,11 @@ class Uncertainty(Record):
             "correlations": self.stated_correlations().to_dict(orient="records"),
         }
 
-    def _repr_html_(self) -> str:
-        frame = self.percentiles().set_index("output")
-        rows = [[column(str(name)).label, *(column(str(name)).text(v) for v in row)] for name, row in frame.iterrows()]
-        return pd.DataFrame(rows, columns=["output", *frame.columns]).to_html(index=False, escape=True)
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
+        from explorer.uncertainty.document import uncertainty_document
+
+        return uncertainty_document(self, command)
 
     def _known(self, output: str) -> None:
         if output not in self.rows:

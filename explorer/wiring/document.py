@@ -5,10 +5,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.document import Beside, Bullets, Document, Figure, Folded, Method, Section, sections
-from explorer.documents.numbers import money, percent, plain, times
 from explorer.documents.sections import methods_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.wiring import figures as drawn
+from hwbase.numbers import money, percent, plain, times
 from hwsim.wiring import REGIONS, heat_map, region_name
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 import hwsim
-from explorer.documents.numbers import counted, percent, plain, times
+from explorer.documents.document import Document, Documented
 from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS, FaultStudy, fault_study, scored_text
 from explorer.wiring.routing import MeasuredSlack, measured_slack, stand_in_routing
 from explorer.wiring.survey import SLICE_PORTS, Report, Survey, histogram_frame, scales_frame, slack_frame, survey
 from hwbase import Record, unknown_name
 from hwbase.check import integer
+from hwbase.numbers import counted, percent, plain, times
 from hwsim import wiring
 from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL, read_model
@@ -171,7 +172,7 @@ class Example(Record):
 
 
 @dataclass(frozen=True, eq=False)
-class WiringStudy(Record):
+class WiringStudy(Documented):
     """The wiring of a model. Frames: `histograms` a row per matrix (`explorer.wiring.histogram_frame`), `slack`
     (`slack_frame`), `scales` (`scales_frame`), `routing` (`explorer.wiring_routing.stand_in_routing`), `ports` a row
     per number of used ports of a stand-in (used_ports, neurons).
@@ -208,11 +209,11 @@ class WiringStudy(Record):
         """Return the slack of every set of neurons, kind of silicon and share that fits."""
         return self.slack
 
-    def _repr_html_(self) -> str:
-        from explorer.documents import notebook
+    def document(self, command: str = "") -> Document:
+        """Return the result as a document."""
         from explorer.wiring.document import wiring_document
 
-        return notebook.render(wiring_document(self))
+        return wiring_document(self)
 
 
 def wiring_study(

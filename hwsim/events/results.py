@@ -165,4 +165,9 @@ class ServingResult(Record):
         return frame
 
     def _repr_html_(self) -> str:
-        return self.percentiles().to_html(escape=True)
+        from hwbase.notebook import values_table
+
+        frame = self.percentiles()
+        labels = ("time_to_first_token_s", "time_per_output_token_s", "request_s", "waiting_s")
+        rows = dict(zip(labels, frame.to_numpy().tolist(), strict=True))
+        return values_table(f"{self.model} on {self.machine}", rows, [f"{str(name)[1:]} %" for name in frame])

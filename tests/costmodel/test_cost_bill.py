@@ -103,7 +103,7 @@ def test_results_say_where_their_numbers_come_from(paper):
     assert sources["source"].str.len().gt(0).all()
     frame = bill.to_frame()
     assert len(frame) == 1 and not [c for c in frame.columns if "assumptions" in c]
-    assert "nominal" not in bill._repr_html_() and "recurring_usd" in bill._repr_html_()
+    assert "nominal" not in bill._repr_html_() and "recurring cost" in bill._repr_html_()
     assert json.loads(bill.to_json())["assumptions"]["n5.d0_per_cm2"]["nominal"] == 0.11
 
 

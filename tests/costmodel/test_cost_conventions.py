@@ -142,7 +142,7 @@ def test_compare_is_side_by_side(paper, design):
         ("high", "gpu"),
     ]
     assert result.gpus == 100_000 and result.low.static_tco_ratio > result.low.tco_ratio > result.high.tco_ratio
-    assert "total_usd" in result._repr_html_()
+    assert "total cost" in result._repr_html_() and "total_usd" not in result._repr_html_()
     ratios = result.ratios().set_index("level")
     assert ratios.loc["low", "tco"] == result.low.tco_ratio and ratios.loc["high", "carbon"] == result.high.carbon_ratio
 

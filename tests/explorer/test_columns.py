@@ -9,9 +9,9 @@ import pytest
 
 import costmodel
 import explorer
-from explorer.documents.columns import Column, column, frame_columns, is_known, readable
 from explorer.study.targets import TARGETS
 from hwbase import InputError, book_names, load_book, units
+from hwbase.columns import Column, column, frame_columns, is_known, readable
 from hwsim.technology import BOOKS
 
 COST_BOOKS = Path(costmodel.__file__).parent / "books"

@@ -28,13 +28,13 @@ from explorer.documents.document import (
     Section,
 )
 from explorer.documents.files import write_document
-from explorer.documents.numbers import Number, context_label, counted, mass, money, percent, plain, si, times, with_unit
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.simulation import simulation_document
 from explorer.documents.tables import Column, Table, flag, frame_table, quantity_table
 from explorer.papers.document import scoreboard_document
 from explorer.papers.scoreboard import Row, Scoreboard
 from hwbase import InputError
+from hwbase.numbers import Number, context_label, counted, mass, money, percent, plain, si, times, with_unit
 
 HOSTILE = "<script>alert(1)</script>"
 POWER = Table(

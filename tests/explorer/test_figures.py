@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 import costmodel
 import hwsim
 import models
-from explorer.documents import numbers
 from explorer.pricing.prices import cost_book, device, published_system
 from explorer.report import figures
 from explorer.report.figures.chip import FIELD_ASPECT, outline_mm, squarify
 from explorer.report.figures.time import PUBLISHED_SHARES, published_boundaries
-from hwbase import InputError
+from hwbase import InputError, numbers
 from hwsim.simulation import hardwired
 
 MODEL = "gpt-oss-120b"

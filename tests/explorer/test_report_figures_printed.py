@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from explorer.documents.numbers import mass, money, plain, times
 from explorer.documents.tables import Table
 from explorer.report.answer import answer as make_answer
 from explorer.report.document import brief, headline
 from explorer.report.fleet_sections import by_convention, effects_table, ratio_table, tco_table
+from hwbase.numbers import mass, money, plain, times
 
 
 @pytest.fixture(scope="module")

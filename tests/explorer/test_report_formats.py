@@ -26,7 +26,7 @@ from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
 from hwbase import InputError
 from hwbase.books import Kind
 
-COLUMNS = ["model", "technology", *rows.COLUMNS]
+COLUMNS = ["model", "technology", "machine", "convention", "level", *rows.COLUMNS]
 HOSTILE = "<script>alert(1)</script> | `x` *y* _z_ [a](b)\n# new"
 
 
@@ -132,7 +132,9 @@ def test_table_holds_published_beside_ours(answer):
     assert set(lines[lines["column"] == "evidence"]["text"]) == {"predicted"}
     scores = frame[(frame["section"] == "Scoreboard") & (frame["column"] == "status")]
     assert len(scores) == len(answer.scoreboard.rows)
-    total = frame[(frame["table"] == "Cost of both fleets over their life, corrected") & (frame["item"] == "TCO")]
+    total = frame[
+        (frame["table"] == "Cost of both fleets over their life, corrected, beside H100") & (frame["item"] == "TCO")
+    ]
     total = total.set_index(["group", "column"])
     assert total.loc[("hardwired", "nominal"), "value"] == answer.other_cost.comparison.nominal.hardwired.total_usd
     assert total.loc[("hardwired", "nominal"), "unit"] == "USD"
@@ -340,3 +342,17 @@ def test_a_report_is_built_once(call, monkeypatch):
         lambda answer: built.append(report_document(answer)) or built[-1],
     )
     assert call("report", "smollm2-135m", "--out", "r.csv")[0] == 0 and len(built) == 1
+
+
+def test_rows_say_which_case_they_are_of():
+    answer = make_answer(on=("hnlpu", "h100", "b200"), convention=("as-published", "corrected"))
+    frame = answer.to_frame()
+    texts = ["unit", "value", "text"]
+    keys = [name for name in frame if name not in texts]
+    assert frame[frame.duplicated(keys)].empty
+    rows = frame[frame["table"].str.startswith("Cost of both fleets") & (frame["item"] == "TCO")]
+    assert set(rows["convention"]) == {"as-published", "corrected"} and set(rows["machine"]) == {"H100", "B200"}
+    ratios = frame[(frame["table"] == "GPU fleet over hardwired fleet") & (frame["item"] == "TCO")]
+    assert {"low", "high", "nominal"} == set(ratios["level"]) and "" not in set(ratios["convention"])
+    total = rows[(rows["convention"] == "corrected") & (rows["level"] == "nominal") & (rows["group"] == "hardwired")]
+    assert total["value"].iloc[0] == pytest.approx(float(answer.costs[1].comparison.nominal.hardwired.total_usd))

@@ -155,7 +155,7 @@ def test_one_row_outside_fails_the_board():
 
 
 def test_html_is_escaped():
-    html = Scoreboard("p", (row(note="<script>alert(1)</script>"),), ())._repr_html_()
+    html = Scoreboard("p", (row(what="<script>alert(1)</script>"),), ())._repr_html_()
     assert "<script>" not in html and "&lt;script&gt;" in html
 
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwbase import Record
-from hwbase.record import finite, flatten, plain, show
+from hwbase.columns import column
+from hwbase.notebook import value_text
+from hwbase.record import finite, flatten, plain
 
 
 class Colour(Enum):
@@ -106,23 +108,30 @@ def test_html_is_escaped(where):
 
 def test_html_shortens_long_arrays():
     page = Whole(value=np.arange(1000)).to_frame and Whole(value=np.arange(1000))._repr_html_()
-    assert "[0, 1, 2, ... 1000 values]" in page and len(page) < 2000
+    assert "0, 1, 2, ... 1,000 values" in page and len(page) < 2000
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (1234.5678, "1,234.57"),
-        (1e9, "1e+09"),
+        (1234.5678, "1,235"),
+        (1e9, "1,000,000,000"),
         (5, "5"),
-        (None, "None"),
-        ([1.0, 2.0], "[1, 2]"),
-        ([], "[]"),
-        (float("nan"), "nan"),
+        (None, "–"),
+        ([1.0, 2.0], "1, 2"),
+        ([], ""),
+        ([{"a": 1}, {"a": 2}], "2 entries"),
+        (float("nan"), "–"),
+        ("as-published", "as-published"),
     ],
 )
-def test_show(value, text):
-    assert show(value) == text
+def test_values_of_a_notebook(value, text):
+    assert value_text(column("value"), value) == text
+
+
+def test_a_record_is_shown_with_labels_and_units():
+    page = Whole(table={"latency_s": 0.0005676, "n5.d0_per_cm2": 0.11})._repr_html_()
+    assert "latency_s" not in page and "567.6\xa0µs" in page and "0.11 1/cm²" in page
 
 
 def test_flatten():

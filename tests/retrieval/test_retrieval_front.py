@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from explorer.documents import html
-from explorer.retrieval.study_document import holding_figure, scanning_figure, study_document
+from explorer.retrieval.document import holding_figure, scanning_figure, study_document
 from explorer.scan.cost import scan_fleet
 from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import InputError
@@ -26,7 +26,7 @@ def table(**changed):
         "recall@10": [0.5, 0.5, 0.4, 0.49, 0.48, 0.45],
     } | changed
     frame = pd.DataFrame(rows)
-    return frame.assign(**{"recall@10 low": frame["recall@10"] - 0.02, "recall@10 high": frame["recall@10"] + 0.02})
+    return frame.assign(**{"recall@10_low": frame["recall@10"] - 0.02, "recall@10_high": frame["recall@10"] + 0.02})
 
 
 def test_holding_costs_go_with_the_bytes():
@@ -116,7 +116,7 @@ def test_bad_input_is_named(call, message):
 def test_a_saved_table_is_drawn_again(command, tmp_path):
     table().to_csv(tmp_path / "study.csv", index=False)
     page = tmp_path / "page.html"
-    status, _, _ = command("retrieve", "study", "--from", str(tmp_path / "study.csv"), "--figure", str(page))
+    status, _, _ = command("retrieve", "study", "--from", str(tmp_path / "study.csv"), "--out", str(page))
     assert status == 0 and "recurrent:2" in page.read_text(encoding="utf-8")
 
 
@@ -126,12 +126,11 @@ def test_a_saved_table_is_drawn_again(command, tmp_path):
         ("", (), "is not a table in CSV"),
         ("a,b\n1,2\n", (), "no whole column 'collection'"),
         (None, (), "cannot read"),
-        ("a,b\n1,2\n", ("--json",), "no other output"),
     ],
 )
 def test_bad_tables_leave_no_page(command, tmp_path, content, more, message):
     if content is not None:
         (tmp_path / "t.csv").write_text(content)
-    files = ("--from", str(tmp_path / "t.csv"), "--figure", str(tmp_path / "p.html"))
+    files = ("--from", str(tmp_path / "t.csv"), "--out", str(tmp_path / "p.html"))
     status, out, err = command("retrieve", "study", *files, *more)
     assert (status, out) == (2, "") and message in err and not (tmp_path / "p.html").exists()

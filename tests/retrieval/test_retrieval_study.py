@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explorer.retrieval import sources, study_document
+from explorer.retrieval import document, sources
 from explorer.retrieval import study as studies
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.evaluate import Search
@@ -51,13 +51,13 @@ def test_a_study_measures_every_case(small):
     assert frame["bits"].tolist() == [768, 24, 24, 32]
     # Words that are asked, and those that share an answer with them, are not learned from.
     assert found.training_pairs == WORDS - 100
-    assert (frame["recall@10 low"] <= frame["recall@10"]).all() and (
-        frame["recall@10"] <= frame["recall@10 high"]
+    assert (frame["recall@10_low"] <= frame["recall@10"]).all() and (
+        frame["recall@10"] <= frame["recall@10_high"]
     ).all()
     recall = frame["recall@10"]
     assert recall["signs"] < recall["signs, best 400 again by int8"] <= recall["floats and integers"] + 0.02
     assert found.differences().empty and found.to_dict()["differences"] == []
-    drawn = study_document.study_figure(found.to_frame())
+    drawn = document.study_figure(found.to_frame())
     assert [trace.name for trace in drawn.data] == [family for family, _, _ in CASES]
     for trace, (_, row) in zip(drawn.data, frame.iterrows(), strict=True):
         assert list(trace.x) == [row["bits"]] and list(trace.y) == [row["recall@10"]]
@@ -69,11 +69,11 @@ def test_codecs_of_as_many_bits_are_compared_query_by_query(small, monkeypatch):
     (row,) = found.to_dict()["differences"]
     assert (row["codec"], row["other"]) == ("sign", "float32")
     frame = found.to_frame().set_index("codec")["recall@10"]
-    assert row["recall@10"] == pytest.approx(frame["sign"] - frame["float32"]) and row["recall@10 high"] < 0
+    assert row["recall@10"] == pytest.approx(frame["sign"] - frame["float32"]) and row["recall@10_high"] < 0
 
 
 def test_every_case_of_the_real_study_has_a_style_and_a_name():
-    assert {family for family, _, _ in studies.CASES} == set(study_document.STYLES)
+    assert {family for family, _, _ in studies.CASES} == set(document.STYLES)
     assert len({(codec, search) for _, codec, search in studies.CASES}) == len(studies.CASES)
     assert {name for pair in studies.COMPARED for name in pair} <= {codec for _, codec, _ in studies.CASES}
 

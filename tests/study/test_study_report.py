@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from explorer.documents.columns import column
 from explorer.study import Study, StudyResult, example_names, load_study
 from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from hwbase import InputError
+from hwbase.columns import column
 
 GOALS = {"cost": "min", "speed": "max"}
 

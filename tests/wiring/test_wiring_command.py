@@ -69,9 +69,10 @@ def test_the_page_holds_its_figures_and_asks_for_nothing(study):
 
 
 def test_on_the_terminal_and_as_a_page(call, file, tmp_path):
-    status, out, err = call("tiny", "--weights-file", file, "--page", "page.html")
+    status, out, err = call("tiny", "--weights-file", file, "--out", "page.html")
     assert (status, err) == (0, "")
-    assert "Slack to take for neurons of 2,880 inputs" in out and "wrote page.html" in out and "Routing" in out
+    assert out == "wrote page.html\n"
+    assert "Slack to take for neurons of 2,880 inputs" in call("tiny", "--weights-file", file)[1]
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
@@ -87,7 +88,7 @@ def test_as_json_and_in_files(call, file, tmp_path):
 @needs_tokenizers
 def test_faults_of_a_small_model(call, file):
     status, out, err = call(
-        "tiny", "--weights-file", file, "--faults", "--tokens", "24", "--seeds", "1", "--json", "--page", "page.html"
+        "tiny", "--weights-file", file, "--faults", "--tokens", "24", "--seeds", "1", "--json", "--out", "page.html"
     )
     assert (status, err) == (0, "")
     faults = json.loads(out)["faults"]
@@ -110,9 +111,9 @@ def test_faults_of_a_small_model(call, file):
         (("tiny", "--weights-file", "absent.gguf"), "no such file"),
         (("tiny", "--weights-file", "broken.gguf"), "not a whole GGUF"),
         (("tiny", "--weights-file", "{file}", "--technology", "n5-asplos"), "n5-asplos26"),
-        (("tiny", "--weights-file", "{file}", "--page", "nowhere/page.html"), "cannot write"),
-        (("tiny", "--weights-file", "{file}", "--page", "."), "cannot write"),
-        (("tiny", "--weights-file", "{file}", "--out", "nowhere/w.json"), "cannot write"),
+        (("tiny", "--weights-file", "{file}", "--out", "nowhere/page.html"), "cannot write"),
+        (("tiny", "--weights-file", "{file}", "--out", "."), "cannot write"),
+        (("tiny", "--weights-file", "{file}", "--out", "w.txt"), "expected a name that ends in"),
         (("tiny", "--weights-file", "{file}", "--faults", "--tokens", "0"), "tokens"),
         (("tiny", "--weights-file", "{file}", "--faults", "--tokens", "1e9"), "at most"),
         (("tiny", "--weights-file", "{file}", "--faults", "--tokens", "many"), "tokens"),
@@ -136,7 +137,7 @@ def test_missing_packages_say_what_to_install(call, monkeypatch):
 @needs_gguf
 def test_as_a_process(file, tmp_path):
     run = "import sys; from explorer.commands.app import main; main(sys.argv[1:])"
-    command = [sys.executable, "-c", run, "wiring", "tiny", "--weights-file", str(file), "--page", "missing/p.html"]
+    command = [sys.executable, "-c", run, "wiring", "tiny", "--weights-file", str(file), "--out", "missing/p.html"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
     assert done.stderr.startswith("hwsim: cannot write") and done.stderr.count("\n") == 1

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hwsim
-from explorer.documents.numbers import plain, scalar
 from explorer.documents.theme import BLUE, CYAN, DARK_TEXT, GREEN, GREY, NEUTRAL_LINE, PURPLE, RED, YELLOW, figure, text
 from hwbase import FORMATS, InputError, Record
+from hwbase.numbers import plain, scalar
 from hwsim.weights import SPREAD_KNOWN
 
 if TYPE_CHECKING:

@@ -5,24 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.numbers import counted, mass, money, scalar, times
 from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
+from hwbase.numbers import counted, mass, money, scalar, times
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from costmodel.bill import Bill
-    from costmodel.comparison import Comparison, Pair
+    from costmodel.comparison import Comparison
     from costmodel.ownership import Tco
 
 #: A row of a table by the name of its column.
 Row = dict[str, Any]
-
-
-def pairs(comparison: "Comparison", levels: Sequence[str]) -> list[tuple[str, "Pair"]]:
-    """Return (level, pair) for each of `levels`."""
-    return [(level, getattr(comparison, level)) for level in levels]
 
 
 def _by_fleet(rows: list[Row]) -> list[Row]:
@@ -124,7 +119,7 @@ _CARBON_KEYS = tuple(key for _, key, _, _ in _SCOPES)
 def carbon_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[Row]:
     """Return a row per fleet and level: fleet, level, scope2_t, scope3_t, total_t (tonnes CO2e over the life)."""
     rows: list[Row] = []
-    for level, pair in pairs(comparison, levels):
+    for level, pair in comparison.pairs(levels):
         for fleet, co2 in (("hardwired", pair.hardwired_carbon), ("GPU", pair.gpu_carbon)):
             rows.append(
                 {"fleet": fleet, "level": level} | {key: scalar(key, getattr(co2, key)) for key in _CARBON_KEYS}
@@ -192,7 +187,7 @@ def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[R
     `ratio` is the GPU fleet's TCO over the hardwired fleet's at the same level; it is empty for the GPUs.
     """
     rows: list[Row] = []
-    for level, pair in pairs(comparison, levels):
+    for level, pair in comparison.pairs(levels):
         for fleet, cost in (("hardwired", pair.hardwired), ("GPU", pair.gpu)):
             parts = {key: scalar(key, getattr(cost, key)) for key in _TCO_KEYS}
             ratio = scalar("ratio", pair.tco_ratio) if fleet == "hardwired" else None

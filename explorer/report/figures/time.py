@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explorer.documents.numbers import context_label, percent, plain, scalar, si, words
 from explorer.documents.theme import (
     DARK_TEXT,
     GREY,
@@ -17,6 +16,7 @@ from explorer.documents.theme import (
     machine_style,
     text,
 )
+from hwbase.numbers import context_label, percent, plain, scalar, si, words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -1,18 +1,20 @@
-"""The pictures of a study, quality against bits and against dollars, and the document that holds them."""
+"""The documents of retrieval: evaluations side by side, answers of an index, and a study with its figures."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
-from explorer.documents.numbers import money, plain
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
+from explorer.retrieval.evaluate import Evaluation, difference
 from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import Book
+from hwbase.numbers import counted, money, plain, si
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -114,7 +116,7 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Fig
 
 
 def study_document(
-    quality: pd.DataFrame, command: str, metric: str = "recall@10", book: Book | None = None
+    quality: pd.DataFrame, command: str = "", metric: str = "recall@10", book: Book | None = None
 ) -> Document:
     """Return a study's table as a document: quality, and what it costs to hold and to scan, with the prices of `book`.
 
@@ -164,6 +166,64 @@ def study_document(
     )
 
 
+def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Document:
+    """Return evaluations of codecs on one collection as a document, a row a codec."""
+    first, *others = results
+    rows = [
+        {
+            "codec": each.codec,
+            "bits": each.bits_per_vector,
+            "index": each.index_bytes,
+            "rate": each.queries_per_s,
+            **{name: estimate.mean for name, estimate in each.metrics.items()},
+            "interval": max((e.high - e.low) / 2 for e in each.metrics.values()),
+        }
+        for each in results
+    ]
+    columns = {
+        "codec": Column("codec", numeric=False),
+        "bits": Column("bits"),
+        **{name: Column(name) for name in first.metrics},
+        "interval": Column("95 % intervals, the widest ±"),
+        "index": Column("size of the index"),
+        "rate": Column("queries per second"),
+    }
+    formats = dict.fromkeys((*first.metrics, "interval"), _digits) | {"index": partial(si, unit="B")}
+    beyond = [
+        each.to_dict() | {"beyond_first": {name: e.to_dict() for name, e in difference(each, first).items()}}
+        for each in others
+    ]
+    return Document(
+        first.collection,
+        f"{counted(first.documents, 'document')}, {plain(first.queries)} queries.",
+        sections(
+            Section("quality", "Quality", (frame_table("Quality", pd.DataFrame(rows), columns, formats),)),
+            reproduce_section(command),
+        ),
+        schema="retrieve-eval-rows" if beyond else "retrieve-eval",
+        data=lambda: [first.to_dict(), *beyond] if beyond else first.to_dict(),
+        frame=lambda: pd.concat([each.to_frame() for each in results], ignore_index=True),
+    )
+
+
+def answers_document(index: str, answers: Sequence[Mapping[str, Any]], command: str = "") -> Document:
+    """Return as a document what an index found: {"query": ..., "found": [{"id": ..., "score": ...}]} each."""
+    heads = (Column("document", numeric=False), Column("score"))
+    tables = (
+        Table(each["query"], heads, tuple((found["id"], plain(found["score"])) for found in each["found"]))
+        for each in answers
+    )
+    rows = [{"query": each["query"], **found} for each in answers for found in each["found"]]
+    return Document(
+        index,
+        f"The nearest documents of {plain(len(answers))} {'query' if len(answers) == 1 else 'queries'}.",
+        sections(Section("answers", "Answers", tuple(tables)), reproduce_section(command)),
+        schema="retrieve-query",
+        data=lambda: list(answers),
+        frame=lambda: pd.DataFrame(rows, columns=["query", "id", "score"]),
+    )
+
+
 def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "go.Scatter":
     import plotly.graph_objects as go
 
@@ -177,8 +237,8 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "
         hovertemplate="%{text}: " + say + ", %{y:.3f}<extra></extra>",
         marker={"color": colour, "symbol": symbol, "size": _DOT_PX},
         error_y={
-            "array": rows[f"{metric} high"] - rows[metric],
-            "arrayminus": rows[metric] - rows[f"{metric} low"],
+            "array": rows[f"{metric}_high"] - rows[metric],
+            "arrayminus": rows[metric] - rows[f"{metric}_low"],
             "color": colour,
             "thickness": 1,
             "width": 3,

@@ -4,7 +4,7 @@
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from explorer.documents.numbers import (
+from hwbase.numbers import (
     MISSING,
     compact,
     context_label,
@@ -28,13 +28,13 @@ from explorer.documents.numbers import (
 from hwbase.values import read_count, read_value
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 #: What an output is called where a parameter has its name.
 OUTPUT_PREFIX = "out."
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _MONEY_PREFIXES = ((1e9, "B$"), (1e6, "M$"), (1.0, "$"))
-_SCALED = ("s", "B", "B/s", "J", "W", "Hz")
+_SCALED = ("s", "B", "B/s", "J", "W", "Hz", "op/s")
 _G_PER_KG, _KG_PER_T = 1e3, 1e3
 
 
@@ -210,20 +210,6 @@ def frame_columns(names: Iterable[Any]) -> dict[str, Column]:
     return {str(name): column(str(name)) for name in names}
 
 
-def readable(frame: "pd.DataFrame", units: Mapping[str, str] | None = None) -> "pd.DataFrame":
-    """Return a frame as texts for people: headings with units, each column in a unit that suits its values."""
-    import pandas as pd
-
-    shown: dict[str, list[str]] = {}
-    for name in frame:
-        entry, scale = column(str(name), (units or {}).get(str(name))).scaled(frame[name])
-        heading = entry.heading
-        # Two columns of one label are told apart by their names.
-        heading = f"{heading} ({name})" if heading in shown else heading
-        shown[heading] = [entry.cell_of(value, scale) for value in frame[name]]
-    return pd.DataFrame(shown)
-
-
 class _Registry(NamedTuple):
     columns: dict[str, Column]
     endings: dict[str, str]
@@ -259,10 +245,15 @@ def _column(name: str) -> Column:
     else:
         ending = next((end for end in endings if last.endswith(end) and last != end.strip("_")), "")
         label = "all" if last == "*" else words(last.removesuffix(ending))
-        unit = endings.get(ending) or counted.get(last.rpartition("_")[2], "1")
-        entry = Column(label, unit, name=name)
+        unit = endings.get(ending) or counted.get(last.rpartition("_")[2])
+        # Parts of a whole have its unit: occupancy_s.links, breakdown.attention.
+        whole = listed.get(head)
+        style = whole.style if whole and whole.numeric and unit is None else ""
+        entry = Column(label, unit or (whole.unit if whole and whole.numeric else "1"), name=name, style=style)
     if not head:
         return entry
+    if head in listed:
+        return replace(entry, label=f"{listed[head].label}: {entry.label}")
     # n5, h100 and the like are names of their own.
     own = head.upper() if head.isalnum() and not head.isalpha() else words(head)
     return replace(entry, label=f"{heads.get(head, own)}: {entry.label}")
@@ -272,4 +263,4 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and value != value)
 
 
-__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns", "readable"]
+__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns"]
