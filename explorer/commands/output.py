@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from explorer.documents.document import Document
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Out = Annotated[
-    str | None, typer.Option("--out", help="Write to this file (JSON, or CSV by its name), not the screen.")
-]
-OutFile = Annotated[
-    str | None, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
-]
+#: One rule for --out: a name with an ending is a file, and the ending says what is written; one without is a folder.
+#: A result that is one document goes to a file; a run with tables of its own to a folder, or its document to a file.
+FILE = "A file, by its name: .html, .md, .csv, .parquet or .json."
+RUN = "A folder of tables and a page; or a file, by its name: .html, .md, .csv, .parquet or .json."
+OutFile = Annotated[str | None, typer.Option("--out", help=FILE)]
+OutRun = Annotated[str | None, typer.Option("--out", help=RUN)]
 
 
 def emit(value: Record | Any, schema: str) -> None:

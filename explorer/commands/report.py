@@ -22,7 +22,7 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, made_by
+from explorer.commands.output import FILE, AsJson, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
 from explorer.documents.files import check_report_name, write_document
@@ -44,9 +44,7 @@ def report_command(
             "several models are put side by side."
         ),
     ] = None,
-    out: Annotated[
-        str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
-    ] = "report.html",
+    out: Annotated[str, typer.Option("--out", help=FILE)] = "report.html",
     on: Machines = _ON,
     context: Context = "2048",
     volume: Volume = "50",

@@ -40,7 +40,7 @@ Cache = Annotated[str | None, typer.Option("--cache", help="The folder that keep
 
 def build_command(
     corpus: Corpus,
-    out: Annotated[str, typer.Option("--out", help="The folder of the index.")],
+    out: Annotated[str, typer.Option("--out", help="A folder, for the index.")],
     codec: CodecName = "sign",
     embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy: skip the model.")] = None,
     rescore_with: Annotated[str | None, typer.Option("--rescore-with", help="Keep a finer codec too.")] = None,

@@ -91,7 +91,8 @@ def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
 def run_command(
     name: StudyName,
     out: Annotated[
-        str | None, typer.Option("--out", help="Folder for the results (Parquet); one begun earlier is gone on with.")
+        str | None,
+        typer.Option("--out", help="A folder, for results (Parquet); one begun earlier is gone on with."),
     ] = None,
     workers: Annotated[str, typer.Option("--workers", help="Threads for closed forms, processes for the rest.")] = "2",
     cluster: Annotated[
