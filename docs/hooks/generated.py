@@ -78,10 +78,11 @@ def commands_page() -> str:
     lines = ["# Commands", "", "Exit status: 0 success, 1 a comparison failed, 2 bad input, 130 interrupted.", ""]
     lines += [
         "`--out` takes a name. One with an ending is a file, and the ending says what is written: `.html` a page,",
-        "`.md` Markdown, `.csv` and `.parquet` rows, `.json` everything. One without an ending is a folder. A result that",
-        "is one document goes to a file; a run that leaves tables of its own (`simulate --events`, `compare-serving`,",
-        "`fronts`, `hardwire`) goes to a folder, or its document alone to a file; `study run` and `retrieve build`",
-        "keep what they compute in a folder. `--json` prints what a `.json` file holds ([JSON](json.md)).",
+        "`.md` Markdown, `.csv` and `.parquet` rows, `.json` everything. One without an ending is a folder. A result",
+        "that is one document goes to a file; a run that leaves tables of its own (`simulate --events`,",
+        "`compare-serving`, `fronts`, `hardwire`) goes to a folder, or its document alone to a file; `study run` and",
+        "`retrieve build` keep what they compute in a folder. `--json` prints what a `.json` file",
+        "holds ([JSON](json.md)).",
         "",
     ]
     for path, command, context in _commands(command_line(), "hwsim", None):
@@ -159,8 +160,8 @@ def json_page() -> str:
         "",
         "`--json`, and `--out NAME.json`, write one object. Its first field, `schema`, says which result it is, such",
         "as `hwsim/cost/1`. Several results, and tables, are under `rows`. Fields keep their names; the number at the",
-        "end grows if one is renamed or removed, not if one is added. What is not known, not finite or does not apply is",
-        "`null`. Constants that were read are under `assumptions`, by name, with their ranges and sources.",
+        "end grows if one is renamed or removed, not if one is added. What is not known, not finite or does not apply",
+        "is `null`. Constants that were read are under `assumptions`, by name, with their ranges and sources.",
         "",
         "The JSON schemas (draft 2020-12) come with the package; tests hold the outputs of every command against them:",
         "",
