@@ -98,8 +98,8 @@ def _placed(width: Number, height: Number, scribe: Number, radius: Number, phase
 
 @lru_cache(maxsize=_MOST_KEPT)
 def _placed_one(width: float, height: float, scribe: float, radius: float, phases: int) -> float:
-    one = (np.array([value]) for value in (width, height, scribe, radius))
-    return float(_placed(*one, phases)[0])
+    sides = np.array([[width], [height], [scribe], [radius]])
+    return float(np.asarray(_placed(sides[0], sides[1], sides[2], sides[3], phases))[0])
 
 
 def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, phases: int) -> Number:

@@ -10,7 +10,7 @@ together (see `hwbase.correlations`).
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
@@ -136,8 +136,13 @@ class Book(Mapping[str, Quantity]):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the numbers that are arrays at the book's level, by name: those that an override varies."""
+        return {key: self.quantities[key].at(self.level) for key in self._varied}
+
+    @cached_property
+    def _varied(self) -> tuple[str, ...]:
+        """Names of the quantities that are arrays at the book's level."""
         levels = {key: quantity.at(self.level) for key, quantity in self.quantities.items()}
-        return {key: value for key, value in levels.items() if isinstance(value, np.ndarray)}
+        return tuple(key for key, value in levels.items() if isinstance(value, np.ndarray))
 
     def section(self, prefix: str) -> dict[str, Quantity]:
         """Return the quantities of the table `prefix`, by their names in it; none where the book has no such table."""
@@ -379,6 +384,13 @@ __all__ = [
     "quantities_frame",
     "sourced",
 ]
+
+
+def refuse_old(**names: Any) -> None:
+    """Raise `InputError` for older names of `set` that are given: name=value, None where it is not."""
+    for name, value in names.items():
+        if value is not None:
+            raise InputError(f"{name} is no longer taken: expected set, which takes the constants of every book")
 
 
 def share_overrides(overrides: Mapping[str, Any], *books: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hwbase import InputError, unknown_name
 from hwbase.parsing import read_json, read_toml
-from models.catalogue import known, names
+from models.catalogue import known, names, reference_names
 from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
 from models.weight_files import spec_from_gguf, spec_from_safetensors
@@ -30,6 +30,8 @@ def load(name_or_path: str | Path) -> LLMSpec:
     if not isinstance(name_or_path, (str, Path)):
         raise InputError(f"model = {name_or_path!r}: expected a name or a path")
     given = str(name_or_path).strip()
+    if given in reference_names():
+        return known(given)
     names_by_case = {name.lower(): name for name in names()}
     if given.lower() in names_by_case:
         return known(names_by_case[given.lower()])

@@ -1,8 +1,12 @@
 """The command line, as every test calls it; and processes that leave each other a core."""
 
+import hashlib
+import json
 import os
 import sys
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -10,7 +14,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # first import of NumPy, and for the processes that tests start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from explorer import writing
 from explorer.commands import app as cli
+from explorer.commands import output, report
+from explorer.documents import files
+from explorer.documents import schema as schemas
 
 
 @pytest.fixture
@@ -25,3 +33,22 @@ def command(capsys, monkeypatch):
         return ended.value.code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def valid_json(monkeypatch):
+    """Check everything that a command writes as JSON against its schema; keep it where samples are collected."""
+    samples = os.environ.get("HWSIM_JSON_SAMPLES")
+
+    def checked(data):
+        text = writing.json_text(data)
+        if isinstance(data, dict) and "schema" in data:
+            value = json.loads(text)
+            if samples:
+                Path(samples, f"{hashlib.sha256(text.encode()).hexdigest()}.json").write_text(text, encoding="utf-8")
+            else:
+                jsonschema.validate(value, schemas.schema(value["schema"]))
+        return text
+
+    for module in (output, files, report):
+        monkeypatch.setattr(module, "json_text", checked)

@@ -11,6 +11,7 @@ from mkdocs.structure.files import File
 import costmodel
 import explorer
 from explorer.commands.parser import command_line
+from explorer.documents.schema import schemas
 from explorer.papers.reproduce import PAPERS
 from hwbase import Book, book_names
 from hwbase.books import load_book
@@ -40,6 +41,7 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/commands.md", commands_page()
     yield "reference/books.md", books_page()
     yield "reference/columns.md", columns_page()
+    yield "reference/json.md", json_page()
 
 
 def scoreboard_page(paper: str) -> str:
@@ -74,6 +76,15 @@ def scoreboard_page(paper: str) -> str:
 def commands_page() -> str:
     """Return every command with its arguments and options as Markdown."""
     lines = ["# Commands", "", "Exit status: 0 success, 1 a comparison failed, 2 bad input, 130 interrupted.", ""]
+    lines += [
+        "`--out` takes a name. One with an ending is a file, and the ending says what is written: `.html` a page,",
+        "`.md` Markdown, `.csv` and `.parquet` rows, `.json` everything. One without an ending is a folder. A result",
+        "that is one document goes to a file; a run that leaves tables of its own (`simulate --events`,",
+        "`compare-serving`, `fronts`, `hardwire`) goes to a folder, or its document alone to a file; `study run` and",
+        "`retrieve build` keep what they compute in a folder. `--json` prints what a `.json` file",
+        "holds ([JSON](json.md)).",
+        "",
+    ]
     for path, command, context in _commands(command_line(), "hwsim", None):
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         lines += [f"## {path}", "", f"```text\n{usage}\n```", "", inspect.cleandoc(command.help or ""), ""]
@@ -139,6 +150,47 @@ def columns_page() -> str:
         for each in listed_columns()
     )
     return "\n".join([*lines, *table(("name", "label", "unit", "as a text", "better"), rows)])
+
+
+def json_page() -> str:
+    """Return the schemas of the JSON of every command as Markdown."""
+    lines = [
+        *_WIDE,
+        "# JSON",
+        "",
+        "`--json`, and `--out NAME.json`, write one object. Its first field, `schema`, says which result it is, such",
+        "as `hwsim/cost/1`. Several results, and tables, are under `rows`. Fields keep their names; the number at the",
+        "end grows if one is renamed or removed, not if one is added. What is not known, not finite or does not apply",
+        "is `null`. Constants that were read are under `assumptions`, by name, with their ranges and sources.",
+        "",
+        "The JSON schemas (draft 2020-12) come with the package; tests hold the outputs of every command against them:",
+        "",
+        "```python",
+        ">>> from explorer.documents.schema import schema",
+        '>>> schema("hwsim/cost/1")["properties"]["volume"]',
+        "{'type': 'integer'}",
+        "",
+        "```",
+        "",
+    ]
+    lines += _contents(schemas())
+    for name, body in schemas().items():
+        fields = body["properties"].items()
+        rows = (
+            (f"`{field}`", _json_type(of), "" if field in body["required"] else "not always") for field, of in fields
+        )
+        lines += [_heading(name), "", *table(("field", "type", "there"), rows)]
+    return "\n".join(lines)
+
+
+def _json_type(of: dict[str, Any]) -> str:
+    if "const" in of:
+        return f'`"{of["const"]}"`'
+    kinds = of.get("type", "any")
+    text = " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    items = of.get("items", {})
+    inner = of.get("properties") or items.get("properties")
+    return f"{text} of {', '.join(f'`{name}`' for name in inner)}" if inner else text
 
 
 def _constants(book: Book) -> Iterator[tuple[Any, ...]]:

@@ -43,6 +43,7 @@ def allocation_document(allocation: Allocation, command: str = "") -> Document:
             Section("all", "All layers", (scaled_table("All layers", table),), short=False),
             reproduce_section(command),
         ),
+        schema="allocate",
         data=allocation.to_dict,
         frame=allocation.to_frame,
     )
@@ -54,6 +55,7 @@ def allocation_front_document(curve: pd.DataFrame, command: str = "") -> Documen
         "Least objective at each budget",
         f"{counted(len(curve), 'point')} of the front.",
         sections(Section("front", "The front", (scaled_table("Front", curve),)), reproduce_section(command)),
+        schema="allocate-front",
         data=lambda: curve.to_dict(orient="records"),
         frame=lambda: curve,
     )

@@ -41,6 +41,7 @@ def neuron_document(audit: AuditResult, command: str = "") -> Document:
             Section("findings", "Findings", audit.findings),
             reproduce_section(command),
         ),
+        schema="audit-neuron",
         data=audit.to_dict,
         frame=audit.to_frame,
     )
@@ -60,6 +61,7 @@ def switching_document(study: SwitchingStudy, command: str = "") -> Document:
             Section("findings", "Findings", study.findings),
             reproduce_section(command),
         ),
+        schema="audit-activity",
         data=study.to_dict,
         frame=study.to_frame,
     )

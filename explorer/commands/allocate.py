@@ -60,9 +60,7 @@ def allocate_command(
     as_json: AsJson = False,
     out: Annotated[
         str | None,
-        typer.Option(
-            "--out", help="What to write, by its name: .html, .md, .csv, .parquet, .json, or .yaml (layer: bits)."
-        ),
+        typer.Option("--out", help="A file, by its name: .html, .md, .csv, .parquet, .json, or .yaml (layer: bits)."),
     ] = None,
 ) -> None:
     """Bits for each layer: the least loss within budgets, with a bound that proves it."""

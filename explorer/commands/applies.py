@@ -64,7 +64,9 @@ def _no_study(values: Values) -> bool:
 
 
 def _has_engine(values: Values) -> bool:
-    return str(values["on"]).lower() in ("engine", "all")
+    from explorer.commands.arguments import split_names
+
+    return not {"engine", "all"}.isdisjoint(name.lower() for name in split_names(values["on"]))
 
 
 def _runs(values: Values) -> bool:
@@ -96,7 +98,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "report": (
         Rule(
-            ("context", "volume", "convention", "technology", "settings", "book", "events", "as_json"),
+            ("context", "volume", "convention", "technology", "reading", "settings", "book", "events", "as_json"),
             _no_study,
             "to models, not to a study's results",
         ),

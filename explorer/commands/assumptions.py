@@ -34,6 +34,7 @@ def assumptions_command(
             Section("quality", "Quality of the constants", (quality_table(graded),)),
             reproduce_section(made_by()),
         ),
+        schema="assumptions",
         data=lambda: constants.to_frame().to_dict(orient="records"),
         frame=constants.to_frame,
     )

@@ -15,11 +15,11 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, check_kept, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, OutRun, check_kept, check_out, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
 from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, serve_comparison
-from explorer.serving.comparison_document import comparison_document, comparison_files
+from explorer.serving.comparison_document import comparison_document, comparison_files, json_data
 from explorer.serving.traffic import LONGEST
 from hwbase import InputError
 from hwsim.events.fleet import Target
@@ -60,10 +60,7 @@ def compare_serving_command(
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", help="Write a document (.html, .md, .csv, .parquet, .json), or a folder of them."),
-    ] = None,
+    out: OutRun = None,
 ) -> None:
     """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on fleets of GPUs."""
     check_kept(out, traffic)
@@ -90,7 +87,7 @@ def compare_serving_command(
     if out is not None:
         write_out(out, document, lambda: comparison_files(found, document))
     if as_json:
-        emit(found.to_frame().to_dict(orient="records"))
+        emit(json_data(found), "compare-serving")
         return
     terminal.show(Console(), document)
     if out is not None:

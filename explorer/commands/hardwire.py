@@ -7,7 +7,7 @@ from rich.console import Console
 
 import costmodel
 from explorer.commands.arguments import CostBook, Set, need_count, parse_overrides
-from explorer.commands.output import AsJson, check_out, emit, made_by, write_out
+from explorer.commands.output import AsJson, OutRun, check_out, emit, made_by, write_out
 from explorer.commands.precision import WeightsFile, said_warnings
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
@@ -36,7 +36,7 @@ def hardwire_command(
     cache: Annotated[str | None, typer.Option("--cache", help="A folder that keeps what is measured.")] = None,
     jobs: Annotated[str, typer.Option("--jobs", help="Processes that measure sensitivities.")] = "1",
     as_json: AsJson = False,
-    out: Annotated[str | None, typer.Option("--out", help="A folder to write: tables, a summary and a page.")] = None,
+    out: OutRun = None,
 ) -> None:
     """A language model in metal: least silicon, masks and dollars at a perplexity floor, measured on held-out text."""
     check_out(out, SILICON_FILES)
@@ -60,7 +60,7 @@ def hardwire_command(
     if out is not None:
         write_out(out, document, lambda: silicon_files(found, document))
     if as_json:
-        emit(found)
+        emit(found, "hardwire")
         return
     console = Console()
     show(console, document)

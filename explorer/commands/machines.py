@@ -26,6 +26,7 @@ def machines_command(as_json: AsJson = False, out: OutFile = None) -> None:
         "Machines",
         "Every book of a machine that comes with hwsim.",
         (Section("machines", "Known machines", (table,)),),
+        schema="machines",
         data=lambda: frame.to_dict(orient="records"),
         frame=lambda: frame,
     )

@@ -30,6 +30,7 @@ def _zoo() -> Document:
         "Models",
         "Networks that come with hwsim, our counts of parameters beside the published ones.",
         (Section("models", "Known models", (scaled_table("Models", frame[_SHOWN]),)),),
+        schema="models",
         data=lambda: frame.to_dict(orient="records"),
         frame=lambda: frame,
     )
@@ -61,6 +62,7 @@ def summary_document(summary: models.Summary) -> Document:
         summary.name,
         f"A network of {layers}.",
         (Section("figures", "Figures", (table, *summary.notes)),),
+        schema="model",
         data=summary.to_dict,
         frame=summary.to_frame,
     )

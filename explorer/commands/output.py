@@ -2,14 +2,15 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from explorer.documents.files import PAGES, SUFFIXES, check_report_name, write_document
-from explorer.writing import FILES, check_folder, json_text, write_folder, write_text
+from explorer.documents.schema import with_schema
+from explorer.writing import FILES, check_folder, json_text, write_folder
 from hwbase import InputError, Record
 from hwbase.errors import shown
 
@@ -17,45 +18,17 @@ if TYPE_CHECKING:
     from explorer.documents.document import Document
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Out = Annotated[
-    str | None, typer.Option("--out", help="Write to this file (JSON, or CSV by its name), not the screen.")
-]
-OutFile = Annotated[
-    str | None, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
-]
+#: One rule for --out: a name with an ending is a file, and the ending says what is written; one without is a folder.
+#: A result that is one document goes to a file; a run with tables of its own to a folder, or its document to a file.
+FILE = "A file, by its name: .html, .md, .csv, .parquet or .json."
+RUN = "A folder of tables and a page; or a file, by its name: .html, .md, .csv, .parquet or .json."
+OutFile = Annotated[str | None, typer.Option("--out", help=FILE)]
+OutRun = Annotated[str | None, typer.Option("--out", help=RUN)]
 
 
-def emit(value: Record | Any, out: str | None = None) -> None:
-    """Print `value` (a record, or what JSON can hold) as JSON, or write it to the file `out`, whole or not at all.
-
-    A file whose name ends in .csv gets the rows of its frame. Raises `InputError` if `out` cannot be written.
-    """
-    data = value.to_dict() if isinstance(value, Record) else value
-    if out is not None and out.lower().endswith(".csv"):
-        import pandas as pd
-
-        frame = value.to_frame() if isinstance(value, Record) else pd.DataFrame(data)
-        write_text(frame.to_csv(index=False), out)
-        return
-    if out is None:
-        sys.stdout.write(json_text(data))
-    else:
-        write_text(json_text(data), out)
-
-
-def emit_rows(values: Sequence[Record], out: str | None = None) -> None:
-    """Print or write several results as `emit` does one: under "rows" in JSON, one after the other in CSV.
-
-    One alone is as `emit` has it. Raises `InputError` if `out` cannot be written.
-    """
-    if len(values) == 1:
-        emit(values[0], out)
-    elif out is not None and out.lower().endswith(".csv"):
-        import pandas as pd
-
-        write_text(pd.concat([value.to_frame() for value in values]).to_csv(index=False), out)
-    else:
-        emit({"rows": [value.to_dict() for value in values]}, out)
+def emit(value: Record | Any, schema: str) -> None:
+    """Print `value` (a record, or what JSON can hold) as JSON, which names its `schema` and has lists under "rows"."""
+    sys.stdout.write(json_text(with_schema(value.to_dict() if isinstance(value, Record) else value, schema)))
 
 
 def made_by() -> str:
@@ -109,7 +82,7 @@ def deliver(document: "Document", out: str | None, as_json: bool) -> None:
     if out is not None:
         write_document(document, out)
     if as_json:
-        emit(rows.data(document))
+        sys.stdout.write(json_text(rows.data(document)))
     elif out is None:
         terminal.show(Console(), document)
     elif check_report_name(out) in PAGES:

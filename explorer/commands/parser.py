@@ -1,5 +1,6 @@
 """The typer side of the command line: groups whose commands are imported when they run."""
 
+import gc
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
@@ -54,8 +55,13 @@ class LazyCommand(TyperCommand):
         if self.loaded is not None:
             return self.loaded
         module, _, function = self.target.partition(":")
+        # Modules are no garbage: the collector need not look for any among them, now or later.
+        gc.disable()
+        command_function = getattr(import_module(f"explorer.commands.{module}"), function)
+        gc.enable()
+        gc.freeze()
         app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-        app.command(self.name, cls=CheckedCommand)(getattr(import_module(f"explorer.commands.{module}"), function))
+        app.command(self.name, cls=CheckedCommand)(command_function)
         command: Any = typer.main.get_command(app)
         self.loaded = command.restrict(self.path)
         return self.loaded

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from explorer.commands.arguments import need_count
-from explorer.commands.output import AsJson, OutFile, check_file, check_out, deliver, emit, made_by, write_out
+from explorer.commands.output import RUN, AsJson, OutFile, check_file, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
 from explorer.precision.document import STUDY_FILES, sensitivity_document, study_document, study_files, summary
@@ -75,7 +75,7 @@ def sensitivity_command(
 
 def fronts_command(
     model: Annotated[str, typer.Argument(help=f"One of {', '.join([*MAKERS, SDXL])}.")],
-    out: Annotated[str, typer.Option("--out", help="The folder to write: tables, a summary and a page.")],
+    out: Annotated[str, typer.Option("--out", help=RUN)],
     held_out: Annotated[
         str | None, typer.Option("--held-out", help="Windows or images that allocations are judged by.")
     ] = None,
@@ -107,7 +107,7 @@ def fronts_command(
     document = study_document(found)
     write_out(out, document, lambda: study_files(found, document))
     if as_json:
-        emit(summary(found))
+        emit(summary(found), "fronts")
         return
     console = Console()
     show(console, document)
@@ -119,7 +119,7 @@ def _published(out: str, as_json: bool) -> None:
     document = published_document(found)
     write_out(out, document, lambda: published_files(found, document))
     if as_json:
-        emit(found)
+        emit(found, "fronts-published")
         return
     console = Console()
     show(console, document)

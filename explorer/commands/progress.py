@@ -14,11 +14,16 @@ Report = Callable[[str, int, int], None]
 def progress_bar(console: Console | None = None) -> Iterator[Report]:
     """Yield a `report` that draws one bar on standard error, if that is a terminal; nothing stays on the screen."""
     screen = console or Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    # Labels are shown as they are: brackets in them are no styles.
+    label = TextColumn("{task.description}", markup=False)
+    columns = label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         bar = progress.add_task("starting", total=None)
 
         def report(name: str, done: int, total: int) -> None:
+            if progress.tasks[bar].total is None:
+                # What an earlier run did says nothing of the time that is left.
+                progress.reset(bar, completed=done, total=total, description=name)
             progress.update(bar, description=name, completed=done, total=total)
 
         yield report

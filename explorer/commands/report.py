@@ -1,5 +1,6 @@
 """`hwsim report`: the whole answer for one model, several side by side, or what a study found."""
 
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from explorer.commands.arguments import (
     Convention,
     CostBook,
     Machines,
+    OwnReading,
     Set,
     Volume,
     Weights,
@@ -20,13 +22,14 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, emit, made_by
+from explorer.commands.output import FILE, AsJson, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
 from explorer.documents.files import check_report_name, write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
 from explorer.report.document import report_document
+from explorer.writing import json_text
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: The paper's machine and those that it is compared with.
@@ -41,14 +44,13 @@ def report_command(
             "several models are put side by side."
         ),
     ] = None,
-    out: Annotated[
-        str, typer.Option("--out", help="What to write, by its name: .html, .md, .csv, .parquet or .json.")
-    ] = "report.html",
+    out: Annotated[str, typer.Option("--out", help=FILE)] = "report.html",
     on: Machines = _ON,
     context: Context = "2048",
     volume: Volume = "50",
     convention: Convention = "as-published",
     weights: Weights = "fp4",
+    reading: OwnReading = None,
     technology: Annotated[
         list[str] | None,
         typer.Option("--technology", help="Technology book, such as n5-synthesised; several are put side by side."),
@@ -74,6 +76,7 @@ def report_command(
         "volume": need_count("volume", volume),
         "convention": split_names(convention, "--convention"),
         "weights": weights,
+        "reading": reading,
         "set": parse_overrides(settings),
         "book": book,
         "events": events,
@@ -86,7 +89,7 @@ def report_command(
         document = report_document(answer(models[0], technology=technologies[0], **shared))
     write_document(document, out)
     if as_json:
-        emit(rows.data(document))
+        sys.stdout.write(json_text(rows.data(document)))
         return
     terminal.show(Console(), document)
     Console().print(f"\nwrote {out}", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from explorer.commands.arguments import need_count, parse_count
+from explorer.commands.arguments import CostBook, Set, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, check_kept, deliver, emit, made_by
 from explorer.commands.progress import progress_bar
 from explorer.retrieval.collection import Texts, read_texts
@@ -20,6 +20,7 @@ from explorer.retrieval.inputs import judged, read_embeddings, read_table, train
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
+from explorer.scan.cost import scan_costs
 from hwbase import InputError
 from models.binarize import parse_codec
 
@@ -39,7 +40,7 @@ Cache = Annotated[str | None, typer.Option("--cache", help="The folder that keep
 
 def build_command(
     corpus: Corpus,
-    out: Annotated[str, typer.Option("--out", help="The folder of the index.")],
+    out: Annotated[str, typer.Option("--out", help="A folder, for the index.")],
     codec: CodecName = "sign",
     embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy: skip the model.")] = None,
     rescore_with: Annotated[str | None, typer.Option("--rescore-with", help="Keep a finer codec too.")] = None,
@@ -69,7 +70,7 @@ def build_command(
     save_index(index, out)
     made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
     if as_json:
-        emit(made)
+        emit(made, "retrieve-build")
     else:
         Console().print(f"wrote {out}: {index.size:,} documents in {index.bytes:,} bytes", highlight=False)
 
@@ -163,18 +164,21 @@ def study_command(
         str | None, typer.Option("--from", help="Read a table that --out NAME.csv wrote, and measure nothing.")
     ] = None,
     cache: Cache = None,
+    settings: Set = None,
+    book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
     """Quality against bits and dollars: every codec on real text (about half an hour the first time)."""
     check_kept(out, made)
     check_file(out)
+    costs = scan_costs(book or "default").override(parse_overrides(settings))
     if made is not None:
-        deliver(study_document(read_table(made), made_by()), out, as_json)
+        deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return
     with _progress() as report:
         result = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
-    deliver(result.document(made_by()), out, as_json)
+    deliver(result.document(made_by(), costs), out, as_json)
 
 
 def _both_or_neither(queries: str | None, qrels: str | None) -> None:

@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides
+from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides, split_names
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
-from explorer.pricing.prices import cost_book
+from explorer.scan.cost import costs_and_scanners, scan_costs
 from explorer.scan.document import scan_document
 from explorer.scan.fleets import ALL, compare_scans, serve_fleet
 from hwbase import InputError
-from hwbase.books import split_overrides
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
 
 _MS_PER_S = 1e3
@@ -21,7 +20,7 @@ def scan_command(
     documents: Annotated[str, typer.Option("--documents", help="Documents of the index, such as 1e11.")] = "1e11",
     bits: Annotated[str, typer.Option("--bits", help="Bits of a code, all planes.")] = "256",
     planes: Annotated[str, typer.Option("--planes", help="1: sign codes; 2 and more: recurrent codes (SDC).")] = "1",
-    on: Annotated[str, typer.Option("--on", help=f"One of {', '.join((*SCANNERS, ALL))}.")] = ALL,
+    on: Annotated[str, typer.Option("--on", help=f"{', '.join(SCANNERS)} (a,b side by side), or {ALL}.")] = ALL,
     memory: Annotated[str | None, typer.Option("--memory", help=f"The engine's: {', '.join(MEMORIES)}.")] = None,
     unit: Annotated[str, typer.Option("--unit", help=f"The engine's lanes: {' or '.join(UNITS)}.")] = UNITS[0],
     queries_per_s: Annotated[float, typer.Option("--qps", help="Queries a second that the fleet answers.")] = 1000.0,
@@ -43,15 +42,15 @@ def scan_command(
     technology: Technology = TECHNOLOGY,
     region: Annotated[str, typer.Option("--region", help="Grid region, such as us or sweden.")] = "us",
     settings: Set = None,
-    cost_settings: Annotated[
-        list[str] | None, typer.Option("--cost-set", help="An older name of --set for costs.", hidden=True)
-    ] = None,
+    old: Annotated[list[str] | None, typer.Option("--cost-set", help="No longer taken.", hidden=True)] = None,
     book: CostBook = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
     """What an index of N codes costs to scan on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
     check_file(out)
+    if old:
+        raise InputError("--cost-set is no longer taken: expected --set, which takes the constants of every book")
     index = ScanIndex(
         need_count("documents", documents),
         need_count("bits", bits),
@@ -59,11 +58,11 @@ def scan_command(
         vector_bytes=need_count("vector_bytes", vector_bytes),
         scanned_share=scanned_share,
     )
-    costs, rescored = cost_book(book or "default"), parse_count("candidates", candidates) or 0
-    for_costs, changed = split_overrides(parse_overrides(settings), costs)
+    costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
+    for_costs, changed = costs_and_scanners(parse_overrides(settings), costs, technology)
     found = compare_scans(
         index,
-        on,
+        split_names(on),
         memory=memory,
         unit=unit,
         queries_per_s=queries_per_s,
@@ -72,11 +71,11 @@ def scan_command(
         candidates=rescored,
         technology=technology,
         region=region,
-        book=costs.override({**for_costs, **parse_overrides(cost_settings)}),
+        book=costs.override(for_costs),
         set=changed,
     )
     if events:
-        if on == ALL:
+        if len(found.fleets) > 1:
             raise InputError(f"--events needs one machine: expected --on {', '.join(SCANNERS)}")
         served = serve_fleet(
             found.fleets[0],

@@ -20,7 +20,17 @@ from explorer.commands.arguments import (
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, Out, check_file, check_kept, check_out, deliver, emit, made_by, write_out
+from explorer.commands.output import (
+    AsJson,
+    OutRun,
+    check_file,
+    check_kept,
+    check_out,
+    deliver,
+    emit,
+    made_by,
+    write_out,
+)
 from explorer.commands.progress import progress_bar
 from explorer.documents.simulation import simulation_document, simulations_document
 from explorer.documents.terminal import show
@@ -151,7 +161,7 @@ def simulate_command(
     settings: Set = None,
     book: MachineBook = None,
     as_json: AsJson = False,
-    out: Out = None,
+    out: OutRun = None,
 ) -> None:
     """Speed, latency, energy, size and what binds; with --events what users feel under traffic (--out: a folder)."""
     overrides = parse_overrides(settings)
@@ -235,7 +245,7 @@ def simulate_command(
     if out is not None:
         write_out(out, document, lambda: serving_files(served, document, recording))
     if as_json:
-        emit(served.summary())
+        emit(served.summary(), "serve")
     else:
         show(Console(), document)
         if out is not None:

@@ -4,17 +4,16 @@ import contextlib
 import dataclasses
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from explorer.commands.arguments import CONSTANTS, CostBook, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.commands.progress import Report, progress_bar
 from explorer.documents.document import Document, Section
 from explorer.documents.tables import scaled_table
 from explorer.pareto import front
@@ -26,44 +25,18 @@ from hwbase.columns import column
 
 
 class Live:
-    """Shows progress on a terminal; on anything else it only keeps the front. Use it in a `with`."""
+    """Reports the progress of a study and the front so far."""
 
-    def __init__(self, study: Study, console: Console) -> None:
+    def __init__(self, study: Study, report: Report) -> None:
         self._study = study
-        self._bar = Progress(
-            # Names are shown as they are: brackets in them are no styles.
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[front]}", markup=False),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task(study.name, total=study.points, front="")
+        self._report = report
         self.front: pd.DataFrame | None = None
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
     def watch(self, done: int, total: int, table: pd.DataFrame | None) -> None:
-        """Take a finished piece."""
-        if table is not None and not self._bar.disable:
+        """Take a finished piece; without one, what an earlier run has done."""
+        if table is not None:
             self._take(table)
-        if table is None:
-            # What an earlier run did says nothing of the time that is left.
-            self._bar.reset(self._task, completed=done, total=total)
-            return
-        self._bar.update(self._task, completed=done, total=total, front=self._describe())
+        self._report(f"points of {self._study.name}{self._describe()}", done, total)
 
     def _take(self, table: pd.DataFrame) -> None:
         wanted = [*self._study.objectives]
@@ -81,7 +54,7 @@ class Live:
             values = self.front[name].to_numpy(dtype=float)
             value = np.nanmin(values) if direction == "min" else np.nanmax(values)
             best.append(f"{column(name).label} {column(name).text(value)}")
-        return f"front {len(self.front):,}: {', '.join(best)}"
+        return f", front {len(self.front):,}: {', '.join(best)}"
 
 
 #: What a study without an answer ends with; what was computed is kept.
@@ -107,6 +80,7 @@ def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
             "Studies that come with hwsim",
             "Run one with `hwsim study run NAME`.",
             (Section("studies", "Studies", (scaled_table("Studies", pd.DataFrame(found)),)),),
+            schema="study-list",
             data=lambda: found,
         ),
         out,
@@ -117,7 +91,8 @@ def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
 def run_command(
     name: StudyName,
     out: Annotated[
-        str | None, typer.Option("--out", help="Folder for the results (Parquet); one begun earlier is gone on with.")
+        str | None,
+        typer.Option("--out", help="A folder, for results (Parquet); one begun earlier is gone on with."),
     ] = None,
     workers: Annotated[str, typer.Option("--workers", help="Threads for closed forms, processes for the rest.")] = "2",
     cluster: Annotated[
@@ -146,8 +121,10 @@ def run_command(
         study = _changed(
             given, points, seed, sampler, parse_overrides(settings) | ({} if book is None else {"book": book})
         )
-        with Live(study, Console(stderr=True)) as live:
-            result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=live.watch)
+        with progress_bar() as report:
+            # A front that nobody sees need not be kept.
+            watch = Live(study, report).watch if sys.stderr.isatty() else None
+            result = study.run(out, workers=parse_count("workers", workers) or 0, cluster=cluster, watch=watch)
     _tell(result, as_json)
 
 

@@ -1,29 +1,31 @@
 """`hwsim uncertainty` and `hwsim break-even`."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    Machines,
     Model,
     Reading,
     Set,
     Technology,
     Volume,
+    Weights,
     need_count,
     parse_overrides,
+    split_names,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
+from explorer.commands.progress import progress_bar
 from explorer.documents.files import PAGES, check_report_name
 from explorer.pricing.economics import PAPER_MODEL
+from explorer.pricing.prices import machines_of
 from explorer.uncertainty.analyse import analyse
 from explorer.uncertainty.axes import AXES
 from explorer.uncertainty.breakeven import break_even
@@ -31,8 +33,11 @@ from explorer.uncertainty.distributions import SHAPES
 from explorer.uncertainty.document import break_even_document, ratios_of, uncertainty_document
 from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
+from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE, machine_book
+from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
+_PERCENT = 100
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
 
 Only = Annotated[
@@ -52,7 +57,9 @@ def uncertainty_command(
     context: Context = "2048",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
+    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
     reading: Reading = "pipelined",
+    weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "4096",
     seed: Seed = 0,
     shape: Shape = None,
@@ -73,7 +80,7 @@ def uncertainty_command(
     """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
     check_file(out)
     usual, shapes = _shapes(shape)
-    choices = _choices(volume, context, technology, convention, reading, settings, book)
+    choices = _choices(on, volume, context, technology, convention, reading, weights, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
     common |= {"independent": independent}
     with _progress() as told:
@@ -102,7 +109,9 @@ def break_even_command(
     context: Context = "2048",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
+    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
     reading: Reading = "pipelined",
+    weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "1024",
     seed: Seed = 0,
     shape: Shape = None,
@@ -132,29 +141,41 @@ def break_even_command(
             samples=need_count("samples", samples),
             seed=seed,
             progress=told,
-            **_choices(volume, context, technology, convention, reading, settings, book),
+            **_choices(on, volume, context, technology, convention, reading, weights, settings, book),
         )
     deliver(break_even_document(found, made_by()), out, as_json)
 
 
 def _choices(
+    on: str,
     volume: str,
     context: str,
     technology: str,
     convention: str,
     reading: str,
+    weights: str,
     settings: list[str] | None,
     book: str | None,
 ) -> dict[str, Any]:
-    return {
+    return _machines(split_names(on)) | {
         "volume": need_count("volume", volume),
         "context": need_count("context", context),
         "technology": technology,
         "convention": convention,
         "reading": reading,
+        "weights": weights,
         "set": parse_overrides(settings),
         "book": book,
     }
+
+
+def _machines(names: list[str]) -> dict[str, str]:
+    """Return the hardwired machine, and the one that is bought beside it."""
+    machine, others = machines_of(names, SIMULATORS)
+    if len(others) > 1:
+        raise InputError(f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it")
+    hard = next((name for name in names if machine_book(name).kind == machine.kind), DEFAULT_MACHINE)
+    return {"on": hard, "beside": next((name for name in names if name != hard), DEFAULT_GPU)}
 
 
 def _versus(pairs: list[str] | None) -> dict[str, Any]:
@@ -181,7 +202,6 @@ def _outputs(found: Uncertainty, asked: list[str] | None) -> tuple[str, ...]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float], None]]:
-    """Show the share done on standard error where that is a screen."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("evaluating", total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+    """Yield what takes the share of the evaluations that is done."""
+    with progress_bar() as report:
+        yield lambda share: report("evaluations, %", round(_PERCENT * share), _PERCENT)

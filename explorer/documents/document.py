@@ -176,6 +176,8 @@ class Document:
         Returns what JSON holds; its rows where it is None.
     frame
         Returns the rows of CSV and Parquet; the cells of all tables where it is None.
+    schema
+        Name of the schema of its JSON, such as "report".
     subject
         Columns that the rows begin with, such as the model.
     cases
@@ -190,6 +192,7 @@ class Document:
     frame: Callable[[], "pd.DataFrame"] | None = field(default=None, compare=False, repr=False)
     subject: Mapping[str, str] = field(default_factory=dict)
     cases: Mapping[str, Collection[str]] = field(default_factory=dict)
+    schema: str = "document"
 
     def section(self, id: str) -> Section:
         """Return the section of this id; raises `KeyError`."""

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from explorer.writing import json_text, write_bytes, write_text
 from hwbase import InputError
-from hwbase.record import plain
 
 if TYPE_CHECKING:
     from explorer.documents.document import Document
@@ -50,5 +49,5 @@ def write_document(document: "Document", path: str | Path) -> Path:
     if suffix == ".csv":
         return write_text(rows.frame(document).to_csv(index=False), path)
     if suffix == ".json":
-        return write_text(json_text(plain(rows.data(document))), path)
+        return write_text(json_text(rows.data(document)), path)
     return write_text((markdown if suffix in _MARKDOWN else html).render(document), path)

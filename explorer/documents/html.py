@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 from explorer.documents.document import Document, Figure
@@ -12,6 +13,7 @@ _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
 )
+_END_TAG = "</script"
 _TOP_MARGIN_PX, _TOP_MARGIN_BARE_PX = 34, 12
 
 
@@ -54,7 +56,7 @@ def _plot(figure: Figure) -> str:
 def _code(code: str) -> str:
     """Code for a script element: it must not end the element, and line ends are those that its hash is taken of."""
     code = code.replace("\r\n", "\n").replace("\r", "\n")
-    if "</script" in code.lower():
+    if any(code[at.start() : at.start() + len(_END_TAG)].lower() == _END_TAG for at in re.finditer("</", code)):
         raise ValueError("a script of the page contains its own end tag")
     return code
 

@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.document import Document
+from explorer.documents.schema import with_schema
 from explorer.documents.tables import Table
 from hwbase.numbers import Number
 
@@ -40,11 +41,11 @@ def _cases(document: Document, table: Table, cell: tuple[Any, ...]) -> list[str]
     return [next((part for part in parts if part in known), "") for known in document.cases.values()]
 
 
-def data(document: Document) -> Any:
+def data(document: Document) -> dict[str, Any]:
     """Return what JSON holds of a document."""
     if document.data is not None:
-        return document.data()
-    return {"title": document.title, "rows": frame(document).to_dict(orient="records")}
+        return with_schema(document.data(), document.schema)
+    return with_schema({"title": document.title, "rows": frame(document).to_dict(orient="records")}, document.schema)
 
 
 def cells(table: Table) -> list[tuple[str, str, str, str, float, str]]:

@@ -46,6 +46,7 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
             reproduce_section(command),
         ),
         data=result.to_dict,
+        schema="simulate",
         frame=result.to_frame,
     )
 
@@ -70,7 +71,8 @@ def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Do
             assumptions_section({name: result.assumptions for name, result in zip(names, results, strict=True)}),
             reproduce_section(command),
         ),
-        data=lambda: {"rows": [result.to_dict() for result in results]},
+        data=lambda: [result.to_dict() for result in results],
+        schema="simulate-machines",
         frame=partial(_frame, results),
     )
 

@@ -143,7 +143,6 @@ def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
         "bargap": 0.35,
         "separators": ".,",
     }
-    drawn = go.Figure(layout=shared | layout)
     lines: dict[str, Any] = {
         "gridcolor": GRID,
         "zerolinecolor": GRID,
@@ -151,10 +150,8 @@ def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
         "automargin": True,
         "tickangle": 0,
     }
-    lines |= {"title_font_size": _TEXT_PX, "title_standoff": 8}
-    drawn.update_xaxes(**lines)
-    drawn.update_yaxes(**lines)
-    return drawn
+    lines |= {"title": {"font": {"size": _TEXT_PX}, "standoff": 8}}
+    return go.Figure(layout=shared | {"xaxis": lines, "yaxis": lines} | layout)
 
 
 #: Colour, dash and pattern of the first, second, ... of a set.

@@ -52,6 +52,7 @@ def inference_document(run: Inference, command: str = "") -> Document:
             Section("figures", "Figures", (quantity_table("Here", _HERE, {"value": run}), *chip)),
             reproduce_section(command),
         ),
+        schema="infer",
         data=run.to_dict,
         frame=run.to_frame,
     )
@@ -69,6 +70,7 @@ def quality_document(table: QualityTable, command: str = "") -> Document:
         f"Perplexity of {table.model}",
         said,
         sections(Section("perplexity", "Perplexity", (rows,)), reproduce_section(command)),
+        schema="quality",
         data=table.to_dict,
         frame=table.to_frame,
     )

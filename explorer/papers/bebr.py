@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-import costmodel
 from explorer.papers.scoreboard import Row, read_rows
+from explorer.scan.cost import scan_costs
 from explorer.scan.saving import index_saving
 from hwbase import Book, load_book
 from hwbase.books import split_overrides
@@ -70,7 +70,7 @@ _MILLION, _BEST, _MS_PER_S = 1_000_000, 100, 1e3
 
 def bebr_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
     """Return (rows, fitted constants: none); `set` overrides constants of the cost book or of the server's book."""
-    costs, server = costmodel.load_book(), load_book(CPU_BOOK, BOOKS)
+    costs, server = scan_costs(), load_book(CPU_BOOK, BOOKS)
     for_costs, for_server = split_overrides(set or {}, costs)
     saving = index_saving(costs.override(for_costs))
     ours = {"saving-low": float(saving.traffic_bound), "saving-high": float(saving.capacity_bound)}

@@ -39,6 +39,7 @@ def scoreboard_document(board: Scoreboard, command: str) -> Document:
         ),
         data=board.to_dict,
         frame=board.to_frame,
+        schema="reproduce",
     )
 
 

@@ -16,12 +16,17 @@ COUNT_TOLERANCE = 0.001
 
 
 def reproduce(
-    paper: str = "hnlpu", *, book: str | Path | None = None, set: Mapping[str, Any] | None = None
+    paper: str = "hnlpu",
+    *,
+    book: str | Path | None = None,
+    set: Mapping[str, Any] | None = None,
+    events: bool = True,
 ) -> Scoreboard:
     """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
 
-    `set` overrides constants of the paper's machines (and so may break agreement); `book` replaces the
-    HNLPU's own. Raises `InputError` for a paper that is not here, or a constant that does not exist.
+    `set` overrides constants of the paper's machines (and so may break agreement); `book` replaces the HNLPU's own.
+    Without `events` lines that take event simulations are left out. Raises `InputError` for a paper that is not here,
+    or a constant that does not exist.
 
     >>> board = reproduce("bebr")
     >>> board.summary["ok"], board.summary["outside_tolerance"]
@@ -29,10 +34,10 @@ def reproduce(
     """
     if paper not in PAPERS:
         raise unknown_name("paper", paper, PAPERS)
-    if book is None:
+    if paper == "hnlpu":
+        rows, fitted = hnlpu_rows(set, book, events)
+    elif book is None:
         rows, fitted = PAPERS[paper](set)
-    elif paper == "hnlpu":
-        rows, fitted = hnlpu_rows(set, book)
     else:
         raise InputError(f"no book replaces those of {paper}: expected a book with the paper hnlpu only")
     return Scoreboard(paper, tuple(rows), fitted)

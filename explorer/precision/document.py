@@ -103,6 +103,7 @@ def study_document(study: FrontStudy) -> Document:
         ),
         data=lambda: summary(study),
         frame=study.to_frame,
+        schema="fronts",
     )
 
 
@@ -120,6 +121,7 @@ def sensitivity_document(measured: Sensitivity, command: str = "") -> Document:
             Section("all", "All roundings", (frame_table("All roundings", measured.table, columns),), short=False),
             reproduce_section(command),
         ),
+        schema="sensitivity",
         data=measured.to_dict,
         frame=measured.to_frame,
     )

@@ -158,6 +158,7 @@ def published_document(found: PublishedFronts) -> Document:
         sections(Section("fronts", "Fronts", (*text, *pictures)), reproduce_section(found.command)),
         data=found.to_dict,
         frame=lambda: found.table,
+        schema="fronts-published",
     )
 
 

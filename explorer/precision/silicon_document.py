@@ -80,6 +80,7 @@ def silicon_document(found: SiliconFronts) -> Document:
         ),
         data=found.to_dict,
         frame=lambda: found.table,
+        schema="hardwire",
     )
 
 

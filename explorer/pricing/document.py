@@ -118,7 +118,8 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
             ),
             reproduce_section(command),
         ),
-        data=lambda: first.to_dict() if len(costs) == 1 else {"rows": [each.to_dict() for each in costs]},
+        schema="cost" if len(costs) == 1 else "cost-rows",
+        data=lambda: first.to_dict() if len(costs) == 1 else [each.to_dict() for each in costs],
         frame=partial(_frame, costs),
     )
 

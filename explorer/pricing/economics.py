@@ -11,7 +11,7 @@ import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
-from hwbase.books import share_overrides
+from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwbase.record import plain
 from hwsim.simulation import hardwired
@@ -143,8 +143,8 @@ def cost(
     reading: str | None = None,
     book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
-    machine_set: Mapping[str, Any] | None = None,
     effects: bool = False,
+    machine_set: None = None,
 ) -> CostAnswer:
     """Return what `volume` hardwired machines for `model` cost and emit beside the machines bought to match them.
 
@@ -175,8 +175,6 @@ def cost(
         The cost book; the convention's unless given.
     set : mapping of str to number, array or str
         Constants of the cost book, the machine or the technology to override.
-    machine_set : mapping of str to number, array or str
-        An older name for constants of the machine or the technology; `set` takes them too.
     effects : bool
         Adds what each convention is worth.
 
@@ -196,12 +194,13 @@ def cost(
     (41.7, 80.4)
     """
     spec = models.load(model) if isinstance(model, str) else model
+    refuse_old(machine_set=machine_set)
     volume = integer("volume", volume, high=1e6)
     context = integer("context", context, high=hwsim.MOST_CONTEXT)
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
-    for_costs, for_machine = costs_and_machine({**(set or {}), **(machine_set or {})}, costs, on, technology)
+    for_costs, for_machine = costs_and_machine(set or {}, costs, on, technology)
     assumptions = costs.override(for_costs)
     built = priced_system(
         spec,

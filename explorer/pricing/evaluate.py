@@ -16,7 +16,7 @@ from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
 from hwbase import Book, InputError
-from hwbase.books import split_overrides
+from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
 from hwsim.simulation import hardwired
@@ -31,7 +31,7 @@ _KG_PER_T = 1e3
 
 def evaluate(
     model: str | Path | models.LLMSpec,
-    varied: Mapping[str, Any],
+    set: Mapping[str, Any] | None = None,
     *,
     context: Any = 2048,
     volume: Any = 50,
@@ -45,6 +45,7 @@ def evaluate(
     workers: int = 2,
     beside: Machine | None = None,
     strict: bool = True,
+    varied: None = None,
 ) -> pd.DataFrame:
     """Return a frame with a row per design point: what was varied, then its performance, area, cost and carbon.
 
@@ -52,9 +53,9 @@ def evaluate(
     ----------
     model : str, Path or LLMSpec
         The model that every design holds.
-    varied : mapping of str to number or array of shape (N,)
-        Constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid of chips is
-        sized to each point unless rows and columns are given.
+    set : mapping of str to number or array of shape (N,)
+        What varies: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid
+        of chips is sized to each point unless rows and columns are given.
     context, volume : int or array of shape (N,)
         Positions of a sequence, and systems built.
     reading, convention
@@ -98,7 +99,8 @@ def evaluate(
     ([154751.0, 309502.0, 631313.0], ['links', 'links', 'vex'])
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
-    inputs = read_inputs({**varied, "context": context, "volume": volume})
+    refuse_old(varied=varied)
+    inputs = read_inputs({**(set or {}), "context": context, "volume": volume})
     points = _points(inputs)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in inputs.items()}
     setting = Setting.of(spec, reading, convention, technology, weights, die_formula, book, beside, on)
@@ -185,7 +187,8 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
     """
     varied = dict(inputs)
     context, volume = varied.pop("context"), varied.pop("volume")
-    for_costs, for_machine = split_overrides(varied, setting.costs)
+    for_costs, for_design, for_process = share_overrides(varied, setting.costs, setting.machine, setting.technology)
+    for_machine = for_design | for_process
     assumptions = setting.costs.override(for_costs)
     design, technology, _ = hardwired(
         setting.spec,

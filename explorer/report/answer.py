@@ -20,7 +20,7 @@ from explorer.documents.methods import (
 )
 from explorer.documents.sources import BookUse, Reproduction, book_use, distinct, quality, reproduction
 from explorer.documents.theme import machine_name
-from explorer.papers.reproduce import hnlpu_rows
+from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
@@ -145,6 +145,7 @@ def answer(
     convention: Convention | Sequence[Convention] = "as-published",
     technology: str = DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
+    reading: str | None = None,
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
     events: bool = False,
@@ -165,6 +166,8 @@ def answer(
         Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
     technology, weights
         Process and format of the hardwired machine.
+    reading : str, optional
+        The reading that costs are counted with; that of each set of conventions unless given. Speeds are in both.
     set : mapping of str to number, array or str
         Constants of the machine, technology or cost books to override.
     book : str, optional
@@ -208,9 +211,11 @@ def answer(
             beside=beside,
             technology=technology,
             weights=weights,
+            reading=reading,
             book=book,
             set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
-            effects=beside is priced[0],
+            # The report shows them for the conventions asked for.
+            effects=beside is priced[0] and choices is sets[0],
         )
 
     published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
@@ -222,10 +227,8 @@ def answer(
     first = next(each for each in costs if each.conventions == papers)
     beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
-    board = None
-    if (spec.name, machine.name, technology, weights) == own:
-        rows, fitted = hnlpu_rows(for_machine, events=events)
-        board = Scoreboard("hnlpu", tuple(rows), fitted)
+    is_papers = (spec.name, machine.name, technology, weights) == own
+    board = reproduce(set=for_machine, events=events) if is_papers else None
     chip = hwsim.build_chip(spec, design, process)
     process_book = hwsim.technology_book(technology)
     return Answer(

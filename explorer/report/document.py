@@ -45,6 +45,7 @@ def report_document(answer: Answer) -> Document:
         tuple(section for make in SECTIONS if (section := make(answer)) is not None),
         data=answer.to_dict,
         subject={"model": answer.model.name, "technology": answer.technology},
+        schema="report",
         cases={
             "machine": {*map(machine_name, (*answer.accelerators, *(costs.device for costs in answer.costs_beside)))},
             "convention": {costs.convention for costs in answer.costs},

@@ -8,6 +8,7 @@ import models
 from explorer.documents.document import Document, Figure, Method, Section, sections
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table
+from explorer.documents.theme import machine_name
 from explorer.report.answer import Answer
 from explorer.report.figures.side_by_side import ownership_bars, ratio_bars, speed_bars
 from explorer.report.machine_sections import short_of
@@ -58,6 +59,7 @@ def side_by_side_document(found: ModelComparison) -> Document:
         ),
         data=found.to_dict,
         frame=found.to_frame,
+        schema="report-side-by-side",
     )
 
 
@@ -112,7 +114,7 @@ def comparison_frame(found: ModelComparison) -> "pd.DataFrame":
                 "label": label,
                 "published_tokens_per_s": float(answer.published.tokens_per_s),
                 "pipelined_tokens_per_s": float(answer.pipelined.tokens_per_s),
-                "h100_tokens_per_s": float(answer.accelerators[answer.cost.device].tokens_per_s),
+                "bought_tokens_per_s": float(answer.accelerators[answer.cost.device].tokens_per_s),
                 "capex_usd": float(pair.hardwired.capex_usd),
                 "opex_usd": float(pair.hardwired.opex_usd),
                 "respins_usd": float(pair.hardwired.respins_usd),
@@ -124,13 +126,19 @@ def comparison_frame(found: ModelComparison) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
+def _bought(found: ModelComparison) -> str:
+    """Return what the roofline of the machine that is bought is called."""
+    device = next(iter(found.answers.values())).cost.device
+    return f"{machine_name(device)}, roofline"
+
+
 def _figures(found: ModelComparison) -> tuple[Figure, ...]:
     frame = comparison_frame(found)
     label = {"label": Column("", numeric=False)}
     speed = label | {
         "published_tokens_per_s": Column("as published", "tokens/s"),
         "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
-        "h100_tokens_per_s": Column("H100, roofline", "tokens/s"),
+        "bought_tokens_per_s": Column(_bought(found), "tokens/s"),
     }
     owned = label | {
         "capex_usd": Column("capital"),
@@ -151,7 +159,7 @@ def _figures(found: ModelComparison) -> tuple[Figure, ...]:
         "What matching GPUs cost and emit, over the hardwired fleet",
     )
     return (
-        Figure("speed", partial(speed_bars, frame), captions[0], tables[0], 2),
+        Figure("speed", partial(speed_bars, frame, _bought(found)), captions[0], tables[0], 2),
         Figure("ownership", partial(ownership_bars, frame), captions[1], tables[1], 4),
         Figure("ratios", partial(ratio_bars, frame), captions[2], tables[2], 1),
     )

@@ -13,6 +13,7 @@ from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
 from explorer.retrieval.evaluate import Evaluation, difference
 from explorer.scan.front import holding_cost, scanning_cost
+from hwbase import Book
 from hwbase.numbers import counted, money, plain, si
 
 if TYPE_CHECKING:
@@ -114,10 +115,15 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Fig
     return drawn
 
 
-def study_document(quality: pd.DataFrame, command: str = "", metric: str = "recall@10") -> Document:
-    """Return a study's table as a document: quality, and what it costs to hold and to scan. Raises `InputError`."""
-    held = holding_cost(quality, _HELD, metric=metric)
-    scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric)
+def study_document(
+    quality: pd.DataFrame, command: str = "", metric: str = "recall@10", book: Book | None = None
+) -> Document:
+    """Return a study's table as a document: quality, and what it costs to hold and to scan, with the prices of `book`.
+
+    Raises `InputError` for a table that is none of a study's.
+    """
+    held = holding_cost(quality, _HELD, metric=metric, book=book)
+    scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric, book=book)
     draw, table = partial(study_figure, quality, metric), _quality(quality)
     by_bits = Figure("bits", draw, f"{metric} against bits", table, 3)
     draw, dollars = partial(holding_figure, held, metric), _costs(held, metric)
@@ -156,6 +162,7 @@ def study_document(quality: pd.DataFrame, command: str = "", metric: str = "reca
             reproduce_section(command),
         ),
         frame=lambda: quality,
+        schema="retrieve-study-page",
     )
 
 
@@ -193,6 +200,7 @@ def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Do
             Section("quality", "Quality", (frame_table("Quality", pd.DataFrame(rows), columns, formats),)),
             reproduce_section(command),
         ),
+        schema="retrieve-eval-rows" if beyond else "retrieve-eval",
         data=lambda: [first.to_dict(), *beyond] if beyond else first.to_dict(),
         frame=lambda: pd.concat([each.to_frame() for each in results], ignore_index=True),
     )
@@ -210,6 +218,7 @@ def answers_document(index: str, answers: Sequence[Mapping[str, Any]], command: 
         index,
         f"The nearest documents of {plain(len(answers))} {'query' if len(answers) == 1 else 'queries'}.",
         sections(Section("answers", "Answers", tuple(tables)), reproduce_section(command)),
+        schema="retrieve-query",
         data=lambda: list(answers),
         frame=lambda: pd.DataFrame(rows, columns=["query", "id", "score"]),
     )

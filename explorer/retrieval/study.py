@@ -12,7 +12,7 @@ from explorer.retrieval.collection import Collection
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Evaluation, Search, difference, evaluate
 from explorer.retrieval.sources import SOURCES, source
-from hwbase import unknown_name
+from hwbase import Book, unknown_name
 
 Report = Callable[[str, int, int], None]
 
@@ -107,11 +107,11 @@ class Study(Documented):
         """Return the fields, and the differences as rows."""
         return super().to_dict() | {"differences": self.differences().to_dict(orient="records")}
 
-    def document(self, command: str = "") -> Document:
-        """Return the result as a document."""
+    def document(self, command: str = "", book: Book | None = None) -> Document:
+        """Return the result as a document, priced by a cost book."""
         from explorer.retrieval.document import study_document
 
-        return replace(study_document(self.to_frame(), command), data=self.to_dict)
+        return replace(study_document(self.to_frame(), command, book=book), data=self.to_dict, schema="retrieve-study")
 
 
 def study(

@@ -2,22 +2,54 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import costmodel
-import hwsim
 from costmodel.ownership import Upkeep, fleet_tco
 from explorer.pricing.prices import cost_book, node_of, with_machines
-from hwbase import Book, Quantity, Reader, Record
+from hwbase import Book, Quantity, Reader, Record, load_book, unknown_name
+from hwbase.books import split_overrides
 from hwbase.check import Number, real
+from hwsim.machine_books import COSTS
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
-from hwsim.technology import technology_book
+from hwsim.retrieval.engine import ENGINE_BOOK
+from hwsim.retrieval.processors import CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK
+from hwsim.technology import BOOKS, technology_book
 
 _GB = 1e9
 _HOURS_PER_YEAR = 8760.0
 _W_PER_MW = 1e6
+#: The bought machines that scan, whose books have their prices.
+SCANNED_ON = (CPU_BOOK, GPU_BOOK)
+
+
+def scan_costs(book: str = "default") -> Book:
+    """Return a cost book with the constants of the machines that scan; raises `InputError` as `cost_book` does."""
+    return cost_book(book, SCANNED_ON)
+
+
+def scan_constants(technology: str | Path | Book = TECHNOLOGY) -> set[str]:
+    """Return the names of the constants of the machines that scan, and of a technology."""
+    books = [load_book(name, BOOKS).without(COSTS) for name in (ENGINE_BOOK, *SCANNED_ON, GPU_SCAN_BOOK)]
+    return {name for book in (*books, technology_book(technology)) for name in book}
+
+
+def costs_and_scanners(
+    overrides: Mapping[str, Any], costs: Book, technology: str | Path | Book = TECHNOLOGY
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (overrides of the cost book, those of machines that scan or of the technology).
+
+    Raises `InputError` for a name that none of them has, with the nearest name of all.
+    """
+    for_costs, for_machine = split_overrides(overrides, costs)
+    known = scan_constants(technology)
+    for name in for_machine:
+        if name not in known:
+            raise unknown_name("constant", name, [*costs, *known])
+    return for_costs, for_machine
 
 
 @dataclass(frozen=True)
@@ -100,13 +132,13 @@ def scan_fleet(
     dynamic_j = scan.energy_j_per_query - scan.energy_parts_j["standing"]
     power_w = copies * scan.standing_w + demand * dynamic_j
 
-    read = (cost_book("default") if book is None else with_machines(book, [hwsim.DEFAULT_GPU])).reader()
+    read = (scan_costs() if book is None else with_machines(book, SCANNED_ON)).reader()
     if on == "engine":
         design = engine or read_engine(memory, unit=unit, technology=technology, set=set)[0]
         each = engine_card(read, design, float(scan.area_mm2 / scan.shards), technology)
         power_w *= read("server.power_factor", "1")
     elif on == "cpu":
-        each = _server(read, float(used("memory_bytes", "B")) / _GB)
+        each = server_card(read, device.name, float(used("memory_bytes", "B")) / _GB)
     else:
         each = _gpu(read, device.name)
     hardware = devices * float(each.usd)
@@ -194,10 +226,11 @@ def engine_card(read: Reader, engine: ScanEngine, die_area_mm2: Number, technolo
     return Device(usd, memory, kg, nre_usd=float(bill.nre_usd))
 
 
-def _server(read: Reader, gigabytes: float) -> Device:
+def server_card(read: Reader, name: str, gigabytes: float) -> Device:
+    """Return a server of that name: what its book states without memory, its memory and its port."""
     memory = gigabytes * float(read("dram.price_usd_per_gb", "USD/GB"))
-    usd = float(read("scan_server.price_usd", "USD") + read("scan_network.port_usd", "USD")) + memory
-    kg = float(read("scan_server.carbon_kg", "kgCO2e")) + gigabytes * float(read("dram.carbon_kg_per_gb", "kgCO2e/GB"))
+    usd = float(read(f"{name}.price_usd", "USD") + read("scan_network.port_usd", "USD")) + memory
+    kg = float(read(f"{name}.carbon_kg", "kgCO2e")) + gigabytes * float(read("dram.carbon_kg_per_gb", "kgCO2e/GB"))
     return Device(usd, memory, kg)
 
 

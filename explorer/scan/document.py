@@ -37,6 +37,7 @@ def scan_document(found: ScanComparison, command: str) -> Document:
         ),
         data=found.to_dict,
         frame=found.to_frame,
+        schema="scan",
     )
 
 

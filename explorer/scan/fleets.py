@@ -72,7 +72,7 @@ class ScanComparison(Documented):
 
 def compare_scans(
     index: ScanIndex,
-    on: str = ALL,
+    on: str | Sequence[str] = ALL,
     *,
     memory: str | None = None,
     queries_per_s: float = 1000.0,
@@ -80,13 +80,16 @@ def compare_scans(
     k: int = 100,
     **how: Any,
 ) -> ScanComparison:
-    """Return the fleets of `on`: one of `SCANNERS`, or "all": engines of every memory, servers and GPUs.
+    """Return the fleets of `on`: one or several of `SCANNERS`, or "all": engines of every memory, servers and GPUs.
 
     `memory` is the engine's alone (hbm3 by default; with "all", only that engine is compared). `how` is `scan_fleet`'s;
-    with "all", its `set` goes to the engines.
+    with several machines, its `set` goes to the engines.
     Raises `InputError` for a memory without an engine, or as `scan_fleet` does.
     """
-    machines = list(_machines(on, memory))
+    names = [on] if isinstance(on, str) else list(on)
+    machines = [machine for name in names for machine in _machines(name.lower(), memory, len(names) > 1)]
+    if not machines or len(dict.fromkeys(machines)) < len(machines):
+        raise InputError(f"on = {names}: expected machines that scan, each once")
     changes = dict(how.pop("set", None) or {})
     fleets = tuple(
         scan_fleet(
@@ -143,15 +146,15 @@ def serve_fleet(
     )
 
 
-def _machines(on: str, memory: str | None) -> Iterable[tuple[str, str]]:
+def _machines(on: str, memory: str | None, several: bool = False) -> Iterable[tuple[str, str]]:
     if on not in (*SCANNERS, ALL):
         raise unknown_name("--on", on, (*SCANNERS, ALL))
     if memory is not None and memory not in MEMORIES:
         raise unknown_name("memory", memory, MEMORIES)
-    if memory is not None and on not in ("engine", ALL):
+    if memory is not None and on not in ("engine", ALL) and not several:
         raise InputError(f"memory = {memory!r} is the engine's: expected --on engine or all beside it")
     if on == ALL:
         yield from (("engine", kind) for kind in ((memory,) if memory else MEMORIES))
         yield from (("cpu", "hbm3"), ("gpu", "hbm3"))
     else:
-        yield on, memory or "hbm3"
+        yield on, (memory if on == "engine" else None) or "hbm3"

@@ -7,6 +7,8 @@ import pandas as pd
 
 import costmodel
 from costmodel.ownership import Upkeep, fleet_tco
+from explorer.pricing.prices import with_machines
+from explorer.scan.cost import SCANNED_ON, scan_costs
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, fraction, positive
 from hwsim.retrieval import load_server
@@ -45,7 +47,9 @@ def index_saving(book: Book | None = None, **given: Number) -> IndexSaving:
     saved). Replicas cancel. `given` replaces quantities of the book's [index] by name, such as `link_bytes=0`.
     Raises `InputError` for unknown names and numbers out of range.
     """
-    costs = (book or costmodel.load_book()).override({f"index.{name}": value for name, value in given.items()})
+    costs = (scan_costs() if book is None else with_machines(book, SCANNED_ON)).override(
+        {f"index.{name}": value for name, value in given.items()}
+    )
     read = costs.reader()
     kept = sum(read(f"index.{name}", "B") for name in _KEPT)
     before = read("index.float_bytes", "B") + kept
@@ -69,7 +73,7 @@ def memory_share(read: Reader) -> Number:
     """Return the share of a scanning server's total cost of ownership that buying and upkeep of its memory is."""
     server = load_server()
     memory = float(server.memory_bytes) / _GB * read("dram.price_usd_per_gb", "USD/GB")
-    rest = read("scan_server.price_usd", "USD") + read("scan_network.port_usd", "USD")
+    rest = read(f"{server.name}.price_usd", "USD") + read("scan_network.port_usd", "USD")
 
     def total(hardware: Number) -> Number:
         return fleet_tco(
@@ -89,7 +93,7 @@ def memory_share(read: Reader) -> Number:
 def saving_tornado(book: Book | None = None) -> pd.DataFrame:
     """Return the saving with each assumption alone at its low and high end: name, low, high, saving_low, saving_high,
     span, source; the widest first."""
-    costs = book or costmodel.load_book()
+    costs = scan_costs() if book is None else with_machines(book, SCANNED_ON)
     rows: list[dict[str, Any]] = []
     for name, quantity in index_saving(costs).assumptions.items():
         low, high = quantity.at("low"), quantity.at("high")

@@ -14,6 +14,7 @@ from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
+from hwbase.books import refuse_old
 from hwbase.check import integer, real
 from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
@@ -131,7 +132,7 @@ def serve_comparison(
     gpu_set: Mapping[str, Any] | None = None,
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
-    machine_set: Mapping[str, Any] | None = None,
+    machine_set: None = None,
     report: Report | None = None,
 ) -> ServingComparison:
     """Return `traffic` on one hardwired machine and on the cheapest fleet of each GPU that keeps `target`.
@@ -159,8 +160,7 @@ def serve_comparison(
     book : str, optional
         A cost book in place of the convention's.
     set : mapping of str to number or str
-        Constants of the cost book, the hardwired machine or its technology to override (`machine_set` is an older name
-        for the last two).
+        Constants of the cost book, the hardwired machine or its technology to override.
     report : callable, optional
         Called with (what is simulated, requests done, requests in all).
 
@@ -179,14 +179,16 @@ def serve_comparison(
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
     machine, gpus = machines_of(on, SERVERS)
     costs_book = cost_book(book or costmodel.conventions.named(convention).book, gpus)
-    overrides = {**(set or {}), **(machine_set or {})}
-    for_costs, for_machine = costs_and_machine(overrides, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)
+    refuse_old(machine_set=machine_set)
+    for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)
     shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book}
 
-    def costed(result: ServingResult, own: Book, beside: Book, **how: Any) -> ServingCost:
+    def costed(
+        result: ServingResult, own: Book, beside: Book, changed: Mapping[str, Any] | None = None, **how: Any
+    ) -> ServingCost:
         foreign = tuple(f"{gpu.name}." for gpu in gpus if gpu.name != beside.name)
         mine = {name: value for name, value in for_costs.items() if not name.startswith(foreign)}
-        return serving_cost(result, on=own, beside=beside, set=mine, **how, **shared)
+        return serving_cost(result, on=own, beside=beside, set=mine | dict(changed or {}), **how, **shared)
 
     plain = _hardwired(spec, traffic, machine, for_machine, report)
     served = []
@@ -201,7 +203,7 @@ def serve_comparison(
         for gpu in gpus:
             size, each = _smallest(spec, dense, gpu, target, together, gpu_set, report)
             fleets.append(GpuFleet(each, size, costed(size.result, gpu, gpu, machines=size.machines)))
-        built = [costed(hardwired, machine, gpus[0], machine_set=for_machine, built=volume) for volume in volumes]
+        built = [costed(hardwired, machine, gpus[0], changed=for_machine, built=volume) for volume in volumes]
         kept = target.met(hardwired)
         served.append(Served(speedup, busy, binding, kept, hardwired, tuple(built), tuple(fleets)))
     return ServingComparison(spec.name, traffic.name, target, tuple(served))

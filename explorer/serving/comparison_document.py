@@ -58,6 +58,11 @@ def _fleet_summary(fleet: GpuFleet) -> dict[str, Any]:
     }
 
 
+def json_data(found: ServingComparison) -> dict[str, Any]:
+    """Return the summary of a comparison, and under "rows" a row a fleet."""
+    return summary(found) | {"rows": found.to_frame().to_dict(orient="records")}
+
+
 def comparison_document(found: ServingComparison, command: str) -> Document:
     """Return the comparison as a document, a section a load."""
     last = found.loads[-1]
@@ -75,8 +80,9 @@ def comparison_document(found: ServingComparison, command: str) -> Document:
             assumptions_section(constants),
             reproduce_section(command),
         ),
-        data=lambda: summary(found),
+        data=lambda: json_data(found),
         frame=found.to_frame,
+        schema="compare-serving",
     )
 
 

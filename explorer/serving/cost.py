@@ -8,10 +8,10 @@ from typing import Any
 import costmodel
 import hwsim
 import models
-from explorer.pricing.economics import priced_system
+from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
-from hwbase.books import Level
+from hwbase.books import Level, refuse_old
 from hwbase.check import integer
 from hwsim.events.results import ServingResult
 
@@ -58,11 +58,11 @@ def serving_cost(
     level: Level = "nominal",
     book: str | None = None,
     set: Mapping[str, Any] | None = None,
-    machine_set: Mapping[str, Any] | None = None,
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     on: Machine | None = None,
     beside: Machine = hwsim.DEFAULT_GPU,
+    machine_set: None = None,
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, which goes on like that for their life.
 
@@ -85,8 +85,8 @@ def serving_cost(
         "low", "nominal" or "high": where in its range each constant is read.
     book : str, optional
         The cost book; the convention's unless given.
-    set, machine_set : mapping of str to number, array or str
-        Constants of the cost book, and of the hardwired machine or its technology, to override.
+    set : mapping of str to number, array or str
+        Constants of the cost book, the hardwired machine or its technology to override.
     technology, weights
         Process and weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
@@ -103,6 +103,7 @@ def serving_cost(
     InputError
         For what cannot be used, and for a result in which nothing was generated.
     """
+    refuse_old(machine_set=machine_set)
     rate = result.output_tokens_per_s
     if not rate > 0.0:
         raise InputError("nothing was generated: expected a result with output tokens")
@@ -110,7 +111,11 @@ def serving_cost(
     hardwired = result.kind == "hardwired"
     bought = beside if hardwired else (on or result.machine)
     # Utilisation is what the simulation found.
-    priced = cost_book(book or conventions.book, [bought]).override({"use.utilisation": 1.0} | dict(set or {}))
+    priced = cost_book(book or conventions.book, [bought])
+    for_costs, for_machine = dict(set or {}), dict[str, Any]()
+    if hardwired:
+        for_costs, for_machine = costs_and_machine(for_costs, priced, on or result.machine, technology)
+    priced = priced.override({"use.utilisation": 1.0} | for_costs)
     machines = integer("machines", machines, high=1e6)
     mean_w = sum(result.energy_j.values()) / result.duration_s
     shared: dict[str, Any] = {"conventions": conventions}
@@ -125,7 +130,7 @@ def serving_cost(
             technology=technology,
             weights=weights,
             context=_CONTEXT,
-            set=machine_set,
+            set=for_machine,
         )
         overhead = float(result.assumptions["power_overhead"].nominal)
         full_w = machines * priced_machine.system.chips * priced_machine.system.chip_power_w * overhead

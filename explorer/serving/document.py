@@ -147,6 +147,7 @@ def serving_document(result: ServingResult, command: str, recording: Recording |
         ),
         data=result.summary,
         frame=result.to_frame,
+        schema="serve",
     )
 
 

@@ -47,6 +47,7 @@ def gpu_document(board: GpuBoard, command: str = "") -> Document:
             else None,
             reproduce_section(command),
         ),
+        schema="reproduce-gpus",
         data=board.to_dict,
         frame=board.to_frame,
     )

@@ -61,6 +61,7 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
         ),
         data=result.to_dict,
         frame=lambda: result.frame if trouble else result.front(),
+        schema="study",
     )
 
 
@@ -79,6 +80,7 @@ def dominators_document(beaten: Dominators, study: Study, command: str = "") -> 
         f"Point {point}",
         said[:1].upper() + said[1:],
         sections(Section("better", "What beats it", tables) if tables else None, reproduce_section(command)),
+        schema="study-why",
         data=beaten.to_dict,
         frame=beaten.to_frame,
     )

@@ -5,14 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from explorer.pricing.prices import cost_book
-from explorer.scan.cost import scan_fleet
-from hwbase import InputError, load_book, unknown_name
-from hwbase.books import split_overrides
+from explorer.scan.cost import costs_and_scanners, scan_constants, scan_costs, scan_fleet
+from hwbase import InputError, unknown_name
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, ScanIndex
-from hwsim.retrieval.engine import ENGINE_BOOK
-from hwsim.retrieval.processors import CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK
-from hwsim.technology import BOOKS, technology_book
+from hwsim.technology import technology_book
 
 #: What describes the index, and how `scan_fleet` is asked.
 INDEX = ("documents", "bits", "planes", "vector_bytes", "scanned_share")
@@ -30,13 +26,13 @@ _FLEET = (
     ),
 )
 _SCAN = ("shards", "latency_s", "energy_j_per_query")
+#: Columns of a study of scans.
+OUTPUTS = (*_FLEET, *_SCAN, "bound_by")
 
 
 def scan_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of scans may vary: the index, the load, and constants of machines and costs."""
-    machines = [load_book(name, BOOKS) for name in (ENGINE_BOOK, CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK)]
-    books = [*machines, technology_book(fixed.get("technology") or TECHNOLOGY), cost_book("default")]
-    return {*INDEX, *HOW, *(name for book in books for name in book)}
+    return {*INDEX, *HOW, *scan_costs(), *scan_constants(fixed.get("technology") or TECHNOLOGY)}
 
 
 def check_scan(given: Mapping[str, Sequence[Any]]) -> None:
@@ -60,8 +56,9 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
     given = {n: v for n, v in inputs.items() if v is not None and v == v}
     index = ScanIndex(**{name: given.pop(name) for name in INDEX if name in given})
     how: dict[str, Any] = {name: _plain(name, given[name]) for name in HOW if name in given}
-    costs = cost_book("default")
-    for_costs, for_machine = split_overrides({n: v for n, v in given.items() if n not in HOW}, costs)
+    costs = scan_costs()
+    constants = {n: v for n, v in given.items() if n not in HOW}
+    for_costs, for_machine = costs_and_scanners(constants, costs, how.get("technology") or TECHNOLOGY)
     fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
     figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
     columns = {name: np.array([float(value)]) for name, value in figures.items()}

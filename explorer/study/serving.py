@@ -39,6 +39,12 @@ _WHOLE = (
 )
 #: Percentiles of each latency that become columns.
 _PERCENTILES = (50, 99)
+#: Columns of a study of serving.
+OUTPUTS = (
+    *("tokens_per_s", "output_tokens_per_s", "finished", "duration_s", "energy_j_per_output_token", "busiest_share"),
+    *("events", "usd_per_million_output_tokens", "kg_per_million_output_tokens"),
+    *(f"{name}_p{rank}_s" for name in ("first_token", "per_output_token", "request") for rank in _PERCENTILES),
+)
 #: Settings that are one of a few names.
 _NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
 
@@ -107,7 +113,7 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     hardwired = result.kind == "hardwired"
     built: dict[str, Any] = {}
     if hardwired:
-        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"machine_set": given}
+        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"set": given}
     cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
     figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
     figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens

@@ -57,6 +57,7 @@ def tools_document(found: ToolComparison, command: str) -> Document:
         ),
         data=found.to_dict,
         frame=found.to_frame,
+        schema="compare-tools",
     )
 
 

@@ -36,7 +36,7 @@ _WORDS = ("over", "ratio", "unit", "pays")
 
 def break_even_document(result: BreakEven, command: str) -> Document:
     """Return break-even curves as a document."""
-    return _document("Where hardwiring breaks even", (turning(result),), result, command)
+    return _document("Where hardwiring breaks even", (turning(result),), result, command, "break-even")
 
 
 def _document(
@@ -44,12 +44,15 @@ def _document(
     parts: tuple[Section, ...],
     result: Uncertainty | BreakEven,
     command: str,
+    schema: str,
     data: Callable[[], Any] | None = None,
 ) -> Document:
     """Return a document of `parts` with the constants that `result` read."""
     lead = _lead(result.subject) if result.subject else ""
     ends = (assumptions_section({"": result.quantities}), reproduce_section(command))
-    return Document(title, lead, sections(*parts, *ends), data=data or result.to_dict, frame=result.to_frame)
+    return Document(
+        title, lead, sections(*parts, *ends), data=data or result.to_dict, frame=result.to_frame, schema=schema
+    )
 
 
 def turning(result: BreakEven) -> Section:
@@ -141,7 +144,7 @@ def uncertainty_document(
         ),
     )
     title = f"How sure is it? {result.subject.get('model', '')}".rstrip()
-    return _document(title, parts, result, command, lambda: explained(result, shown))
+    return _document(title, parts, result, command, "uncertainty", lambda: explained(result, shown))
 
 
 def explained(result: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def wiring_document(study: "WiringStudy") -> Document:
         ),
         data=study.to_dict,
         frame=study.to_frame,
+        schema="wiring",
     )
 
 

@@ -133,13 +133,13 @@ def test_what_the_chip_would_be_without_the_papers_density(ask):
 
 
 def test_models(ask):
-    rows = {row["name"]: row for row in ask("models", "--json")}
+    rows = {row["name"]: row for row in ask("models", "--json")["rows"]}
     assert len(rows) >= 9 and rows[MODEL]["total"] == pytest.approx(116.83e9, rel=1e-3)
 
 
 @pytest.mark.parametrize("book", ["default", "hnlpu-asplos26", "hnlpu", "n5", "n2", "h100", "wse3", "taalas-hc1"])
 def test_assumptions(ask, book):
-    rows = ask("assumptions", book, "--json")
+    rows = ask("assumptions", book, "--json")["rows"]
     assert rows and all(row["source"] and row["unit"] and row["low"] <= row["nominal"] <= row["high"] for row in rows)
 
 

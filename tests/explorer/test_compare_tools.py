@@ -212,4 +212,4 @@ def test_all_nodes_are_in_order():
 @pytest.mark.parametrize("book", ["act", "3d-carbon", "eco-chip", "chiplet-actuary", "catch"])
 def test_books_of_tools_are_shown_like_any_other(call, book):
     status, out, err = call("assumptions", book, "--json")
-    assert (status, err) == (0, "") and all(row["source"] and row["kind"] for row in json.loads(out))
+    assert (status, err) == (0, "") and all(row["source"] and row["kind"] for row in json.loads(out)["rows"])

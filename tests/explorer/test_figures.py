@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,8 +86,8 @@ def test_floorplan_draws_every_block_to_scale(chip):
         assert (shape.x1 - shape.x0) / (shape.y1 - shape.y0) == pytest.approx(FIELD_ASPECT)
 
 
-def test_block_frame_sums_to_the_die(chip):
-    frame = figures.block_frame(chip)
+def test_block_rows_sums_to_the_die(chip):
+    frame = pd.DataFrame(figures.block_rows(chip))
     assert frame["share"].sum() == pytest.approx(1.0)
     assert frame["power_w"].sum() == pytest.approx(chip.power_w)
 
@@ -123,7 +124,7 @@ def test_published_shares_are_marked_near_ours(runs):
     drawn = figures.breakdown_over_context(runs["as-published"])
     marks = next(trace for trace in drawn.data if trace.type == "scatter")
     assert sorted(set(marks.x)) == ["256K", "2K", "64K"]
-    frame = figures.breakdown_frame(runs["as-published"]).set_index("context")
+    frame = pd.DataFrame(figures.breakdown_rows(runs["as-published"])).set_index("context")
     for context, shares in PUBLISHED_SHARES.items():
         assert published_boundaries(shares)["communication"] == shares["communication"]
         assert published_boundaries(shares)["stall"] == pytest.approx(1.0)
@@ -136,7 +137,7 @@ def test_published_shares_belong_to_one_reading_only(runs):
 
 def test_occupancy_names_what_binds():
     result = hwsim.simulate(MODEL, reading="pipelined")
-    frame = figures.occupancy_frame(result)
+    frame = pd.DataFrame(figures.occupancy_rows(result))
     assert frame["resource"].iloc[0] == result.bound_by
     assert frame["binds"].tolist() == [True] + [False] * (len(frame) - 1)
     assert frame["busy_share"].iloc[0] == pytest.approx(1.0)
@@ -148,7 +149,7 @@ def test_occupancy_names_what_binds():
 
 def test_nothing_binds_where_latency_does():
     result = dataclasses.replace(hwsim.simulate(MODEL, reading="pipelined"), bound_by="latency")
-    assert not figures.occupancy_frame(result)["binds"].any()
+    assert not pd.DataFrame(figures.occupancy_rows(result))["binds"].any()
     assert figures.occupancy_bars(result).data
 
 
@@ -167,7 +168,7 @@ def test_speed_has_lines_and_levels(runs):
 
 def test_waterfall_adds_up(comparison):
     for pair in (comparison.low, comparison.high):
-        frame = figures.waterfall_frame(pair.bill, pair.hardwired)
+        frame = pd.DataFrame(figures.waterfall_rows(pair.bill, pair.hardwired))
         assert frame["usd"].iloc[:-1].sum() == pytest.approx(pair.hardwired.total_usd)
         assert frame["usd"].iloc[-1] == pytest.approx(pair.hardwired.total_usd)
         assert frame.loc[frame["kind"] == "NRE", "usd"].sum() == pytest.approx(pair.bill.nre_usd)

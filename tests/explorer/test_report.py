@@ -162,8 +162,8 @@ def test_page_without_a_paper_or_effects(answer):
         scoreboard=None,
         notes=(),
         headline=(),
-        cost=dataclasses.replace(answer.cost, effects=None, inputs={}),
-        other_cost=dataclasses.replace(answer.other_cost, effects=None),
+        cost=dataclasses.replace(answer.cost, effect_rows=(), inputs={}),
+        other_cost=dataclasses.replace(answer.other_cost, effect_rows=()),
         assumptions={},
     )
     found = Page(render(bare))

@@ -157,7 +157,7 @@ def test_several_codecs_make_a_table(call, tmp_path):
     status, out, _ = call("retrieve", "eval", *options(), *both)
     assert status == 0 and "sign" in out and "recurrent:2" in out and "+-" in out
     _, out, _ = call("retrieve", "eval", *options(), *both, "--json")
-    first, second = json.loads(out)
+    first, second = json.loads(out)["rows"]
     assert [first["codec"], second["codec"]] == ["sign", "recurrent:2"] and "beyond_first" not in first
     beyond = second["beyond_first"]["ndcg@10"]
     means = [found["metrics"]["ndcg@10"]["mean"] for found in (first, second)]
@@ -173,13 +173,13 @@ def test_build_and_query(call, folder, tmp_path):
     assert (status, err) == (0, "") and json.loads(out)["documents"] == DOCUMENTS
     ask = ("retrieve", "query", "--index", place, "--embeddings", "queries.npy", "--k", "3")
     status, out, _ = call(*ask, "--probes", "4", "--rescore", "50", "--json")
-    answers = json.loads(out)
+    answers = json.loads(out)["rows"]
     assert status == 0 and [len(a["found"]) for a in answers] == [3] * QUERIES
     assert [a["found"][0]["id"] for a in answers] == [f"d{i}" for i in range(QUERIES)]
     assert call(*ask, "--tag", "x")[0] == 2
     # A failed build leaves the index that was there.
     assert call(*build[:-3], "nan.npy", "--out", place)[0] == 2
-    assert json.loads(call(*ask, "--probes", "4", "--rescore", "50", "--json")[1]) == answers
+    assert json.loads(call(*ask, "--probes", "4", "--rescore", "50", "--json")[1])["rows"] == answers
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_tags_narrow_a_search(call, folder, tmp_path):
     def found(*more):
         status, out, err = call(*ask, *more)
         assert (status, err) == (0, "")
-        return {int(hit["id"][1:]) for answer in json.loads(out) for hit in answer["found"]}
+        return {int(hit["id"][1:]) for answer in json.loads(out)["rows"] for hit in answer["found"]}
 
     assert found() == set(range(DOCUMENTS))
     assert found("--tag", "red") == {i for i in range(DOCUMENTS) if i % 4 in (0, 1)}

@@ -92,7 +92,7 @@ def test_the_page_holds_figures_and_sources(tmp_path: Path) -> None:
         (("--candidates", "10"), "vector_bytes"),
         (("--scanned-share", "0"), "scanned_share"),
         (("--set", "hbm3.chanels=2", "--on", "engine"), "hbm3.channels"),
-        (("--cost-set", "dram.price=2"), "dram.price_usd_per_gb"),
+        (("--cost-set", "dram.price=2"), "expected --set"),
         (("--region", "mars"), "region"),
         (("--events",), "--on"),
         (("--out", "/nowhere/at/all.json"), "cannot write"),

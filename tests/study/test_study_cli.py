@@ -592,13 +592,13 @@ def test_why_of_a_point_that_failed(tmp_path, study_file, command):
 
 
 def test_the_list(command):
-    found = strict(command("study", "list", "--json")[1])
+    found = strict(command("study", "list", "--json")[1])["rows"]
     assert {"hardwired-space", "serving-load", "accelerators"} <= {each["study"] for each in found}
     assert command("study", "list")[0] == 0
 
 
 def test_every_example_runs(command):
-    for name in [each["study"] for each in strict(command("study", "list", "--json")[1])]:
+    for name in [each["study"] for each in strict(command("study", "list", "--json")[1])["rows"]]:
         study = load_study(name)
         few = [] if study.sampler == "grid" else ["--points", "4"]
         status, _, errors = command("study", "run", name, "--workers", "1", "--json", *few)

@@ -256,3 +256,24 @@ def test_units_are_understood_in_what_varies():
     numbers = Study({"link_bandwidth_bytes_per_s": [64e9, 1e12], "context": [2048, 65536]})
     assert texts.digest() == numbers.digest()
     pd.testing.assert_frame_equal(texts.run(workers=1).frame, numbers.run(workers=1).frame)
+
+
+def test_h200_among_the_machines_of_a_study():
+    space = {"on": ["h100", "h200", "wse3"], "batch": [1, 32]}
+    frame = Study(space, evaluate="accelerator", fixed={"model": MODEL}, sampler="grid").run(workers=1).frame
+    assert frame["failure"].isna().all() and len(frame) == 6
+    for _, row in frame.iterrows():
+        expected = hwsim.simulate(MODEL, row["on"], batch=int(row["batch"]))
+        same(row["tokens_per_s"], float(expected.tokens_per_s), row["on"])
+    h100, h200 = (frame[(frame["on"] == name) & (frame["batch"] == 1)].iloc[0] for name in ("h100", "h200"))
+    assert h200["tokens_per_s"] / h200["devices"] > h100["tokens_per_s"] / h100["devices"]
+
+
+def test_h200_bought_beside_hardwired_machines():
+    space = {"beside": ["gpu", "h200"], "volume": [5, 50]}
+    frame = Study(space, sampler="grid").run(workers=1).frame
+    assert frame["failure"].isna().all() and len(frame) == 4
+    for _, row in frame.iterrows():
+        one = evaluate(MODEL, volume=int(row["volume"]), beside=row["beside"], die_formula="de-vries").iloc[0]
+        same(row["tco_ratio"], one["tco_ratio"], row["beside"])
+    assert frame.groupby("volume")["gpus"].nunique().eq(2).all()

@@ -10,6 +10,7 @@ import pytest
 import study_cases
 from rich.console import Console
 
+from explorer.commands.progress import progress_bar
 from explorer.commands.study import Live
 from explorer.study import Study, pieces, run
 
@@ -26,7 +27,8 @@ STUDY = Study(
 def shown(terminal, study=STUDY):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=terminal, width=200)
-    with Live(study, console) as live:
+    with progress_bar(console) as report:
+        live = Live(study, report)
         result = run(study, workers=1, watch=live.watch)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()), live, result
 
@@ -39,12 +41,12 @@ def test_the_front_as_it_stands_is_the_front_in_the_end():
         live.front.sort_values(["cost", "speed"]).reset_index(drop=True),
         best[["cost", "speed"]].sort_values(["cost", "speed"]).reset_index(drop=True),
     )
-    assert f"front {len(best)}: cost" in text and "80/80" in text and "[/red] plane" in text and "left" in text
+    assert f"front {len(best)}: cost" in text and "80/80" in text and "points of [/red] plane" in text
 
 
 def test_on_a_pipe_nothing_is_shown():
-    text, live, _ = shown(terminal=False)
-    assert text == "" and live.front is None
+    text, _, _ = shown(terminal=False)
+    assert text == ""
 
 
 @pytest.mark.parametrize(
@@ -58,11 +60,10 @@ def test_nothing_good_yet(function):
 
 def test_what_was_there_already_does_not_count_as_speed():
     """The bar starts from it, but a thousand points in no time say nothing of those to come."""
-    live = Live(STUDY, Console(file=io.StringIO(), force_terminal=True))
-    with live:
-        live.watch(72, 80, None)
-        task = live._bar.tasks[0]
-        assert task.completed == 72 and task.speed is None and task.time_remaining is None
+    screen = io.StringIO()
+    with progress_bar(Console(file=screen, force_terminal=True, width=120)) as report:
+        Live(STUDY, report).watch(72, 80, None)
+    assert "72/80" in screen.getvalue() and "-:--:--" in screen.getvalue() and "0:00:0" not in screen.getvalue()
 
 
 def resident_mb():

@@ -53,7 +53,7 @@ def test_serving_equals_the_simulator():
             machines=machines,
             set=link,
         )
-        cost = serving_cost(result, machines=machines, built=10, machine_set=link)
+        cost = serving_cost(result, machines=machines, built=10, set=link)
         expected = {
             "tokens_per_s": result.tokens_per_s,
             "finished": result.states["finished"],

@@ -16,7 +16,6 @@ _USD_PER_MUSD = 1e6
 _SPEED = (
     ("as published", "published_tokens_per_s", BLUE, "/"),
     ("pipelined", "pipelined_tokens_per_s", GREEN, ""),
-    ("H100, roofline", "h100_tokens_per_s", PURPLE, "x"),
 )
 _TCO = (
     ("capital", "capex_usd", BLUE, ""),
@@ -26,9 +25,9 @@ _TCO = (
 _RATIOS = (("cost", "tco_ratio", BLUE, ""), ("carbon", "carbon_ratio", GREEN, "/"))
 
 
-def speed_bars(frame: pd.DataFrame) -> "go.Figure":
-    """Return tokens/s of each label in both readings and of the H100's roofline, on a log axis."""
-    drawn = _bars("Speed", frame, _SPEED, "group")
+def speed_bars(frame: pd.DataFrame, bought: str) -> "go.Figure":
+    """Return tokens/s of each label in both readings and of the machine called `bought`, on a log axis."""
+    drawn = _bars("Speed", frame, (*_SPEED, (bought, "bought_tokens_per_s", PURPLE, "x")), "group")
     drawn.update_xaxes(type="log", title_text="tokens/s (log scale)", dtick=1, tickformat="~s")
     return drawn
 

@@ -1,0 +1,71 @@
+"""JSON schemas of the outputs of every command, inferred from real outputs.
+
+HWSIM_JSON_SAMPLES=samples python -m pytest      # each test leaves what its commands wrote
+python tests/json_schemas.py samples             # writes explorer/documents/schemas.json
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parents[1] / "explorer" / "documents" / "schemas.json"
+#: What an object's keys are names of, rather than fields: it may have any of them.
+MAPS = frozenset(
+    """
+    adders assumptions beyond_first best bits breakdown by_kind chosen columns constants correlations counts dimensions
+    failures fixed groups inputs layers metrics objectives occupancy_s options outputs overrides packages parameters
+    per_layer per_query quantities scenario shapes shares space summary utilisation values versions widths
+    """.split()  # noqa: SIM905
+)
+
+
+def infer(values: list[Any], key: str = "") -> dict[str, Any]:
+    """Return the schema of samples of one value; `key` is the name of the field that holds it."""
+    kinds = sorted({_kind(value) for value in values})
+    if "number" in kinds and "integer" in kinds:
+        kinds.remove("integer")
+    result: dict[str, Any] = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
+    objects = [value for value in values if isinstance(value, dict)]
+    if objects and (key in MAPS or any(_is_name(name) for each in objects for name in each)):
+        result["additionalProperties"] = infer([value for each in objects for value in each.values()])
+    elif objects:
+        names = dict.fromkeys(name for each in objects for name in each)
+        result["properties"] = {name: infer([each[name] for each in objects if name in each], name) for name in names}
+        result["required"] = [name for name in names if all(name in each for each in objects)]
+    items = [item for value in values if isinstance(value, list) for item in value]
+    if items:
+        result["items"] = infer(items)
+    return result
+
+
+def _is_name(key: str) -> bool:
+    """Whether a key is a name that a book or a user gave, no field of a record."""
+    return not key.isidentifier() or key != key.lower()
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array")):
+        if isinstance(value, kind):
+            return name
+    return "object"
+
+
+def main(folder: str) -> None:
+    """Write the schemas of the samples in `folder`, beside those that it has no samples of."""
+    samples: dict[str, list[Any]] = {}
+    for path in sorted(Path(folder).glob("*.json")):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        samples.setdefault(value["schema"], []).append(value)
+    schemas = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
+    for name, values in samples.items():
+        body = infer(values)
+        body["properties"]["schema"] = {"const": name}
+        schemas[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | body
+    FILE.write_text(json.dumps(dict(sorted(schemas.items())), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
