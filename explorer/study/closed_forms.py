@@ -32,6 +32,17 @@ HARDWIRED = {
 }
 ACCELERATOR = {"model": "gpt-oss-120b", "on": hwsim.DEFAULT_GPU}
 #: Stands for the nearly square grid of at least so many chips; the output `chips` says how many there are.
+#: Columns of a study of hardwired machines; the last ones where machines are bought beside.
+HARDWIRED_OUTPUTS = (
+    *("tokens_per_s", "latency_s", "energy_j_per_token", "bound_by", "chips", "die_area_mm2", "power_w", "masks_usd"),
+    *("nre_usd", "tco_usd", "usd_per_million_tokens", "scope2_t", "scope3_t", "carbon_t", "kg_per_million_tokens"),
+    *("gpus", "gpu_tco_usd", "gpu_usd_per_million_tokens", "gpu_carbon_t", "tco_ratio", "carbon_ratio"),
+)
+#: Columns of a study of accelerators.
+ACCELERATOR_OUTPUTS = (
+    *("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2", "devices"),
+    "bound_by",
+)
 CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "volume": 50}

@@ -6,7 +6,7 @@ A comparison with an unknown value (NaN, None) is unknown, and what is unknown m
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,23 @@ def parse(name: str, text: Any) -> ast.expr:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "too many brackets"
         raise InputError(f"{name} = {text!r}: not a formula ({reason.splitlines()[0]})") from None
     return tree
+
+
+def column_names(tree: ast.expr) -> Iterator[str]:
+    """Yield the columns that a formula reads, as often as it does."""
+    if isinstance(tree, (ast.Name, ast.Attribute)):
+        yield _dotted(tree)
+        return
+    for part in tree.args if isinstance(tree, ast.Call) else ast.iter_child_nodes(tree):
+        if isinstance(part, ast.expr):
+            yield from column_names(part)
+
+
+def check_columns(name: str, tree: ast.expr, known: Collection[str]) -> None:
+    """Raise `InputError`, with the nearest name, for a column that a formula reads and that is not among `known`."""
+    for each in column_names(tree):
+        if each not in known:
+            raise unknown_name(f"column in {name}:", each, known)
 
 
 def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:

@@ -30,6 +30,8 @@ _FLEET = (
     ),
 )
 _SCAN = ("shards", "latency_s", "energy_j_per_query")
+#: Columns of a study of scans.
+OUTPUTS = (*_FLEET, *_SCAN, "bound_by")
 
 
 def scan_names(fixed: Mapping[str, Any]) -> set[str]:

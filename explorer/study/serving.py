@@ -39,6 +39,12 @@ _WHOLE = (
 )
 #: Percentiles of each latency that become columns.
 _PERCENTILES = (50, 99)
+#: Columns of a study of serving.
+OUTPUTS = (
+    *("tokens_per_s", "output_tokens_per_s", "finished", "duration_s", "energy_j_per_output_token", "busiest_share"),
+    *("events", "usd_per_million_output_tokens", "kg_per_million_output_tokens"),
+    *(f"{name}_p{rank}_s" for name in ("first_token", "per_output_token", "request") for rank in _PERCENTILES),
+)
 #: Settings that are one of a few names.
 _NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
 

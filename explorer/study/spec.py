@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from explorer.pareto import Direction
-from explorer.study.expressions import parse
+from explorer.study.expressions import check_columns, parse
 from explorer.study.identity import check_fixed, digest_of
 from explorer.study.sampling import DISTINCT, SAMPLERS, check_size, finite_size, grid_size, suited_sampler
 from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
 from explorer.study.targets import Elsewhere, Target, target
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count, integer
-from hwbase.columns import column
+from hwbase.columns import OUTPUT_PREFIX, column
 from hwbase.parsing import read_toml
 
 if TYPE_CHECKING:
@@ -219,10 +219,21 @@ class Study(Record):
         if lacking:
             raise InputError(f"{evaluated.name} needs {min(lacking)}: expected it among the parameters or the fixed")
 
+    def _columns(self) -> set[str] | None:
+        """Return the columns that points have before anything is derived; None where only evaluating says it."""
+        outputs = self.target.outputs
+        if outputs is None:
+            return None
+        return {"point", *self.space, *(f"{OUTPUT_PREFIX}{name}" if name in self.space else name for name in outputs)}
+
     def _check_formulas(self) -> None:
-        for section in ("derived", "constraints"):
+        known = self._columns()
+        for section, what in (("derived", "derived"), ("constraints", "constraint")):
             for name, text in getattr(self, section).items():
-                parse(f"{section[:-1] if section == 'constraints' else section} {name}", text)
+                tree = parse(f"{what} {name}", text)
+                if known is not None:
+                    check_columns(f"{what} {name}", tree, {*known, *self.fixed})
+                    known |= {name} if section == "derived" else set()
         for name in self.derived:
             if name in self.space or name in self.fixed or name in _OWN or name.startswith("meets "):
                 raise InputError(f"derived {name}: a column of this name is there already; choose another")
@@ -230,6 +241,8 @@ class Study(Record):
             if direction not in ("min", "max"):
                 raise unknown_name(f"direction of {name}:", direction, ("min", "max"))
             each = self.space.get(name)
+            if known is not None and name not in {*known, *_OWN, *self.fixed}:
+                raise unknown_name("objective", name, known)
             if name in _OWN or name in self.fixed or (isinstance(each, Choice) and isinstance(each.choices[0], str)):
                 raise InputError(f"objective {name}: expected a column of numbers that differ from point to point")
 

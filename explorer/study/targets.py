@@ -27,7 +27,8 @@ class Target:
     are names that must be given. `check` raises `InputError` for a value, of those that are fixed or can be chosen
     by name, that no point can have. `asked` maps parameters that only ask for something to the output that says what
     came of it; `renamed` maps names of earlier versions to those of today. `named` says that columns, parameters and
-    constants are those of the registry, so that their values may be written with units.
+    constants are those of the registry, so that their values may be written with units. `outputs` are the columns that
+    points may have; None where only evaluating says it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Target:
     asked: Mapping[str, str] = field(default_factory=dict)
     renamed: Mapping[str, str] = field(default_factory=dict)
     named: bool = True
+    outputs: frozenset[str] | None = None
 
 
 TARGETS = {
@@ -50,6 +52,7 @@ TARGETS = {
         check=closed_forms.check_hardwired,
         asked={closed_forms.CHIPS_ASKED: "chips"},
         renamed={"chips": closed_forms.CHIPS_ASKED},
+        outputs=frozenset(closed_forms.HARDWIRED_OUTPUTS),
     ),
     "accelerator": Target(
         "accelerator",
@@ -57,9 +60,24 @@ TARGETS = {
         True,
         closed_forms.accelerator_names,
         check=closed_forms.check_accelerators,
+        outputs=frozenset(closed_forms.ACCELERATOR_OUTPUTS),
     ),
-    "scan": Target("scan", scanning.scan_points, False, scanning.scan_names, check=scanning.check_scan),
-    "serving": Target("serving", serving.serving_points, False, serving.serving_names, check=serving.check_settings),
+    "scan": Target(
+        "scan",
+        scanning.scan_points,
+        False,
+        scanning.scan_names,
+        check=scanning.check_scan,
+        outputs=frozenset(scanning.OUTPUTS),
+    ),
+    "serving": Target(
+        "serving",
+        serving.serving_points,
+        False,
+        serving.serving_names,
+        check=serving.check_settings,
+        outputs=frozenset(serving.OUTPUTS),
+    ),
 }
 
 

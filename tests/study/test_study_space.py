@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.study import Choice, Integer, Real, Study
+from explorer.study.pieces import evaluate_piece
 from explorer.study.sampling import sample
 from explorer.study.space import check_conditions, parameter
-from explorer.study.spec import study_from
+from explorer.study.spec import load_study, study_from
 from hwbase import InputError
 
 
@@ -277,3 +278,37 @@ def test_dotted_names_need_no_quotes():
     study = study_from(tomllib.loads(text), "file")
     assert set(study.space) == {"n5.d0_per_cm2", "n5.wafer_price_usd"}
     assert study.fixed == {"electricity.usd_per_kwh": 0.1} and study.objectives == {"n5.d0_per_cm2": "min"}
+
+
+@pytest.mark.parametrize("example", ["hardwired-space", "accelerators", "scan-fleets"])
+def test_the_outputs_of_a_target_are_those_of_its_points(example):
+    study = load_study(example)
+    table = evaluate_piece(study, 0, 1)
+    own = {"point", "feasible", "failure", *study.space, *study.derived, *(f"meets {n}" for n in study.constraints)}
+    assert set(table.columns) - own <= study.target.outputs
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"objectives": {"tco_usdd": "min"}}, "unknown objective 'tco_usdd'; did you mean 'tco_usd'"),
+        ({"constraints": {"fast": "latency < 1"}}, "unknown column in constraint fast: 'latency'; did you mean"),
+        ({"derived": {"z": "tco_usdd * 2"}}, "unknown column in derived z: 'tco_usdd'; did you mean 'tco_usd'"),
+        ({"derived": {"z": "y * 2", "y": "tco_usd"}}, "unknown column in derived z: 'y'"),
+    ],
+)
+def test_an_unknown_column_is_refused_before_a_study_runs(given, message):
+    with pytest.raises(InputError) as error:
+        Study({"chips_asked": [16, 32]}, **given)
+    assert message in str(error.value)
+
+
+def test_formulas_read_parameters_fixed_values_outputs_and_what_is_derived():
+    study = Study(
+        {"chips_asked": [16, 32], "volume": [1, 50]},
+        fixed={"beside": "h100"},
+        derived={"each_usd": "tco_usd / volume", "share": "where(chips > chips_asked, each_usd, gpu_tco_usd)"},
+        constraints={"fast": "latency_s <= 5 ms", "one": "beside == 'h100'"},
+        objectives={"each_usd": "min"},
+    )
+    assert len(study.run(workers=1).front())
