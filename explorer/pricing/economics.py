@@ -12,8 +12,8 @@ from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import share_overrides
-from hwbase.check import integer
 from hwbase.record import plain
+from hwbase.values import read_integer
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ def cost(
     (41.7, 80.4)
     """
     spec = models.load(model) if isinstance(model, str) else model
-    volume = integer("volume", volume, high=1e6)
-    context = integer("context", context, high=hwsim.MOST_CONTEXT)
+    volume = read_integer("volume", volume, high=1e6)
+    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
