@@ -4,7 +4,7 @@
 """
 
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -205,11 +205,6 @@ def listed_columns() -> list[Column]:
     return [entry for _, entry in sorted(_registry().columns.items())]
 
 
-def frame_columns(names: Iterable[Any]) -> dict[str, Column]:
-    """Return the column of each name, for `frame_table` and the like."""
-    return {str(name): column(str(name)) for name in names}
-
-
 class _Registry(NamedTuple):
     columns: dict[str, Column]
     endings: dict[str, str]
@@ -263,4 +258,4 @@ def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, np.floating)) and value != value)
 
 
-__all__ = ["Column", "column", "frame_columns", "is_known", "listed_columns"]
+__all__ = ["Column", "column", "is_known", "listed_columns"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import units
+from hwbase.check import integer
 from hwbase.errors import InputError, shown
 
 #: Binary multiples, as contexts are written: 64K is 65,536.
@@ -64,6 +65,15 @@ def read_count(name: str, given: Any) -> Any:
     if _holds_texts(given):
         return np.array([_whole(name, value) if isinstance(value, str) else value for value in given])
     return given
+
+
+def read_integer(name: str, given: Any, *, low: int = 1, high: float = 1e15) -> int:
+    """Return one whole number in [`low`, `high`], given as a number or a text such as "64K"; raises `InputError`.
+
+    >>> read_integer("context", "64K", high=1e8)
+    65536
+    """
+    return integer(name, read_count(name, given), low=low, high=high)
 
 
 def _whole(name: str, text: str) -> int:

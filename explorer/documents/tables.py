@@ -88,10 +88,13 @@ def scaled_table(caption: str, frame: "pd.DataFrame", columns: Mapping[str, Colu
     `columns` replaces columns of the registry by name. A column that the registry does not list stands at the right if
     it holds numbers.
     """
-    heads, cells = [], []
+    heads: list[Column] = []
+    cells = []
     for name in map(str, frame):
         entry, scale = (columns or {}).get(name, _column_of(name, frame[name])).scaled(frame[name])
-        heads.append(entry)
+        # Two columns of one label are told apart by their names.
+        same = any(entry.label == head.label for head in heads)
+        heads.append(replace(entry, label=f"{entry.label} ({name})") if same else entry)
         cells.append([_cell(partial(entry.cell_of, scale=scale), value) for value in frame[name]])
     return Table(caption, tuple(heads), tuple(zip(*cells, strict=True)))
 

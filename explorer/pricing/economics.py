@@ -12,8 +12,8 @@ from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import refuse_old, share_overrides
-from hwbase.check import integer
 from hwbase.record import plain
+from hwbase.values import read_integer
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ def cost(
     """
     spec = models.load(model) if isinstance(model, str) else model
     refuse_old(machine_set=machine_set)
-    volume = integer("volume", volume, high=1e6)
-    context = integer("context", context, high=hwsim.MOST_CONTEXT)
+    volume = read_integer("volume", volume, high=1e6)
+    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
     conventions = costmodel.conventions.named(convention)
     bought = device(beside)
     costs = cost_book(book or conventions.book, [beside], spec)

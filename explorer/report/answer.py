@@ -29,7 +29,7 @@ from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, InputError, Quantity
-from hwbase.check import integer
+from hwbase.values import read_integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
 from hwsim.simulation import SIMULATORS, hardwired
@@ -188,7 +188,7 @@ def answer(
         For whatever cannot be used.
     """
     spec = models.load(model) if isinstance(model, str) else model
-    context = integer("context", context, high=hwsim.MOST_CONTEXT)
+    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
     machine, others = machines_of(on, SIMULATORS)
     sets = _conventions(convention)
     priced = [other for other in others if other.section(COSTS)] or [hwsim.machine_book(hwsim.DEFAULT_GPU)]

@@ -6,7 +6,7 @@ import pandas as pd
 
 from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
-from explorer.documents.tables import Column, Table, frame_table, quantity_table
+from explorer.documents.tables import Column, Table, frame_table, quantity_table, scaled_table
 from explorer.documents.theme import machine_name
 from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
 from explorer.scan.fleets import ScanComparison, fleets_over_load
@@ -109,28 +109,13 @@ def machine_table(found: ScanComparison) -> Table:
 def front_table(space: pd.DataFrame) -> Table:
     """Return the designs that no other beats."""
     front = space[space["front"]].sort_values("latency_s")
-    columns = {
-        "memory": Column("memory", numeric=False),
-        "channels": Column("channels"),
-        "lanes": Column("lanes"),
-        "shards": Column("cards"),
-        "copy_usd": Column("dollars of a copy"),
-        "energy_j_per_query": Column("energy", "J"),
-        "latency_s": Column("latency", "s"),
-        "queries_per_s": Column("queries/s"),
-    }
-    return frame_table("Designs that no other beats", front, columns, {"copy_usd": money})
+    names = ["memory", "channels", "lanes", "shards", "copy_usd", "energy_j_per_query", "latency_s", "queries_per_s"]
+    return scaled_table("Designs that no other beats", front[names])
 
 
 def _loads(shown: pd.DataFrame) -> Table:
-    columns = {
-        "machine": Column("machine", numeric=False),
-        "queries_per_s": Column("queries/s"),
-        "usd_per_year": Column("dollars per year"),
-        "devices": Column("devices"),
-        "t_per_year": Column("CO₂e per year"),
-    }
-    return frame_table("Fleets over load", shown, columns, {"usd_per_year": money, "t_per_year": mass})
+    names = ["machine", "queries_per_s", "usd_per_year", "devices", "t_per_year"]
+    return scaled_table("Fleets over load", shown[names])
 
 
 def _tornado(table: pd.DataFrame) -> Table:

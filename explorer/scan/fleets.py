@@ -10,7 +10,7 @@ import pandas as pd
 from explorer.documents.document import Document, Documented
 from explorer.scan.cost import ScanFleet, scan_fleet
 from hwbase import InputError, Quantity, unknown_name
-from hwbase.check import integer
+from hwbase.values import read_integer
 from hwsim.events.traffic import bursty
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, LostShard, ScanIndex, ScanService, scan_device, serve_scan
 
@@ -140,7 +140,8 @@ def serve_fleet(
     k = int(scan.k)
     kept = max(k, int(scan.candidates))
     device, _ = scan_device(index, on, memory=memory, unit=unit, k=kept, technology=technology, set=set)
-    sent = bursty(fleet.queries_per_s, integer("requests", requests, high=1e7), burstiness, seed=seed, name="drawn")
+    drawn = read_integer("requests", requests, high=1e7)
+    sent = bursty(fleet.queries_per_s, drawn, burstiness, seed=seed, name="drawn")
     return serve_scan(
         index, device, sent, k=k, candidates=int(scan.candidates), replicas=fleet.copies, lost=lost, seed=seed, **how
     )

@@ -15,7 +15,8 @@ from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
 from hwbase.books import refuse_old
-from hwbase.check import integer, real
+from hwbase.check import real
+from hwbase.values import read_integer, read_value
 from hwsim.events.fleet import FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
 from hwsim.events.serve import SERVERS
@@ -174,7 +175,7 @@ def serve_comparison(
         For what cannot be used, and where no fleet keeps the target.
     """
     spec = models.load(model) if isinstance(model, str) else model
-    together = [integer("gpus_together", each, high=1024) for each in gpus_together]
+    together = [read_integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
     machine, gpus = machines_of(on, SERVERS)
@@ -195,7 +196,7 @@ def serve_comparison(
     for load in loads:
         speedup = 1.0
         if load is not None:
-            speedup = real("load", load, above=0.0, high=1.0) / _busiest(plain)[1]
+            speedup = real("load", read_value("load", load, "1"), above=0.0, high=1.0) / _busiest(plain)[1]
         dense = traffic if load is None else traffic.faster(speedup)
         hardwired = plain if load is None else _hardwired(spec, dense, machine, for_machine, report)
         binding, busy = _busiest(hardwired)

@@ -12,7 +12,7 @@ from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.books import Level, refuse_old
-from hwbase.check import integer
+from hwbase.values import read_integer
 from hwsim.events.results import ServingResult
 
 #: The context at which a hardwired machine's full power is read; power hardly depends on it.
@@ -116,7 +116,7 @@ def serving_cost(
     if hardwired:
         for_costs, for_machine = costs_and_machine(for_costs, priced, on or result.machine, technology)
     priced = priced.override({"use.utilisation": 1.0} | for_costs)
-    machines = integer("machines", machines, high=1e6)
+    machines = read_integer("machines", machines, high=1e6)
     mean_w = sum(result.energy_j.values()) / result.duration_s
     shared: dict[str, Any] = {"conventions": conventions}
     if hardwired:
@@ -134,7 +134,7 @@ def serving_cost(
         )
         overhead = float(result.assumptions["power_overhead"].nominal)
         full_w = machines * priced_machine.system.chips * priced_machine.system.chip_power_w * overhead
-        made = machines if built is None else integer("built", built, high=1e6)
+        made = machines if built is None else read_integer("built", built, high=1e6)
         if made < machines:
             raise InputError(f"built = {made}: expected at least the {machines} systems that serve")
         fleet = costmodel.built_fleet(

@@ -15,6 +15,7 @@ from explorer.papers.cost_tools import published_checks
 from explorer.papers.scoreboard import Scoreboard
 from hwbase import Book, InputError, Quantity, Record, unknown_name
 from hwbase.check import number
+from hwbase.values import read_value
 
 #: The HNLPU paper's die.
 DIE_MM2, NODE = 827.08, "n5"
@@ -160,7 +161,9 @@ def _books(overrides: Mapping[str, Any], book: str | None) -> dict[str, Book]:
 
 def _areas(area_mm2: float | Sequence[float], ours: Book) -> list[float]:
     field_mm2 = ours.value("reticle.width_mm", "mm") * ours.value("reticle.height_mm", "mm")
-    given = np.unique(np.atleast_1d(np.asarray(number("area_mm2", area_mm2, above=0.0), dtype=float)))
+    given = np.unique(
+        np.atleast_1d(np.asarray(number("area_mm2", read_value("area_mm2", area_mm2, "mm**2"), above=0.0), dtype=float))
+    )
     for area in given:
         if area > field_mm2:
             raise InputError(f"area_mm2 = {area:g}: expected a die that fits one exposure field (<= {field_mm2:g} mm2)")

@@ -18,7 +18,7 @@ from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import InputError, Quantity, Record, quantities_frame
-from hwbase.check import integer
+from hwbase.values import read_integer
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def break_even(
     scenario = Scenario(model, **choices)
     machine = Machine.of(scenario)
     made = [axis_named(name, machine.read, low, high) for name in axes]
-    size, steps = samples_of(samples), integer("points", points, low=2, high=10_000)
+    size, steps = samples_of(samples), read_integer("points", points, low=2, high=10_000)
     reason = machine({})["failure"][0]
     if not pd.isna(reason):
         raise InputError(f"the nominal point cannot be: {reason}")

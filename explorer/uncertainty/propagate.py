@@ -12,6 +12,7 @@ from explorer.uncertainty.distributions import Distribution, Factor, correlated_
 from explorer.uncertainty.results import Uncertainty
 from hwbase import Correlation, InputError, Quantity, unknown_name
 from hwbase.check import integer
+from hwbase.values import read_integer
 
 #: A function of named arrays of one length (and numbers), to named arrays.
 Function = Callable[[dict[str, Any]], Mapping[str, Any]]
@@ -183,7 +184,7 @@ class Points:
 
 def samples_of(samples: Any) -> int:
     """Return `samples`, checked to be a power of two; raises `InputError` that names the nearest."""
-    size = integer("samples", samples, low=LEAST, high=MOST)
+    size = read_integer("samples", samples, low=LEAST, high=MOST)
     if size & (size - 1):
         below = 2 ** (size.bit_length() - 1)
         raise InputError(f"samples = {size}: expected a power of two, such as {below} or {2 * below}")

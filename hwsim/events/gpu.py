@@ -7,7 +7,7 @@ import numpy as np
 
 from hwbase import Book, InputError
 from hwbase.books import from_book
-from hwbase.check import integer
+from hwbase.values import read_integer
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.events.account import request_arrays, timeline
 from hwsim.events.fleet import MOST_MACHINES, router
@@ -53,7 +53,7 @@ def serve_accelerator(
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
     engines = [
         Engine(model, held, node, ledger, scheduling, users.answered)
-        for _ in range(integer("machines", machines, high=MOST_MACHINES))
+        for _ in range(read_integer("machines", machines, high=MOST_MACHINES))
     ]
     interrupted = False
     try:
@@ -69,7 +69,7 @@ def build_node(
     """Return (step model, cache, limits, device, constants read); raises `InputError` where the GPUs do not hold it."""
     reader = accelerator_book(book, engine).override(set or {}).reader()
     device, node = load_accelerator(reader=reader), from_book(ServingNode, reader)
-    gpus = integer("gpus", gpus, high=1024)
+    gpus = read_integer("gpus", gpus, high=1024)
     # One sequence of one block at least.
     split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
     if np.isnan(split.tensor):

@@ -7,7 +7,7 @@ from typing import Any
 
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
-from hwbase.check import integer
+from hwbase.values import read_integer
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator
 from hwsim.design import HardwiredDesign
 from hwsim.events.detailed import DetailedMachine
@@ -225,7 +225,7 @@ def serve_hardwired(
         ServiceMachine(
             timing, Memory(timing, model, design), ledger, scheduling, ordered if first else [], users.answered
         )
-        for first in [True] + [False] * (integer("machines", machines, high=MOST_MACHINES) - 1)
+        for first in [True] + [False] * (read_integer("machines", machines, high=MOST_MACHINES) - 1)
     ]
     interrupted = False
     try:

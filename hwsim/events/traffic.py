@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwbase import InputError, Record
-from hwbase.check import Number, count, integer, non_negative, number, real
+from hwbase.check import Number, count, non_negative, number, real
+from hwbase.values import read_count, read_integer, read_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +89,7 @@ class Traffic(Record):
 
     def first(self, requests: int) -> "Traffic":
         """Return the first `requests` requests (all, if there are fewer)."""
-        n = integer("requests", requests, high=MOST_REQUESTS)
+        n = read_integer("requests", requests, high=MOST_REQUESTS)
         parts = ("arrival_s", "prompt_tokens", "output_tokens", "priority", "cancel_s")
         return replace(self, **{name: getattr(self, name)[:n] for name in parts})
 
@@ -130,10 +131,11 @@ def bursty(
     `variation` is the gaps' coefficient of variation: 1 is Poisson, above it arrivals come in bursts. Other parameters
     and errors are those of `poisson`.
     """
-    n = integer("requests", requests, high=MOST_REQUESTS)
+    n = read_integer("requests", requests, high=MOST_REQUESTS)
     shape = 1.0 / real("variation", variation, high=1e3, above=0.0) ** 2
     random = np.random.default_rng(seed)
-    gaps = random.gamma(shape, 1.0 / (real("rate_per_s", rate_per_s, above=0.0) * shape), n)
+    rate = real("rate_per_s", read_value("rate_per_s", rate_per_s, "1/s"), above=0.0)
+    gaps = random.gamma(shape, 1.0 / (rate * shape), n)
     prompts, outputs = _lengths(prompt, output, n, random)
     return Traffic(name, np.cumsum(gaps), prompts, outputs)
 
@@ -145,8 +147,8 @@ def closed_loop(
 
     `prompt`, `output` and errors are those of `poisson`.
     """
-    people = integer("users", users, high=MOST_REQUESTS)
-    n = integer("requests", requests, high=MOST_REQUESTS)
+    people = read_integer("users", users, high=MOST_REQUESTS)
+    n = read_integer("requests", requests, high=MOST_REQUESTS)
     prompts, outputs = _lengths(prompt, output, n, np.random.default_rng(seed))
     return Traffic(f"{people} users", np.zeros(n), prompts, outputs, users=people, think_s=think_s)
 
@@ -231,7 +233,10 @@ def _whole(name: str, values: Number) -> np.ndarray:
 
 
 def _lengths(prompt: Any, output: Any, n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    prompts, outputs = (np.atleast_1d(_whole(f"{k}_tokens", v)) for k, v in (("prompt", prompt), ("output", output)))
+    prompts, outputs = (
+        np.atleast_1d(_whole(f"{k}_tokens", read_count(f"{k}_tokens", v)))
+        for k, v in (("prompt", prompt), ("output", output))
+    )
     picks = random.integers(0, prompts.size, n)
     paired = picks if outputs.size == prompts.size else random.integers(0, outputs.size, n)
     return prompts[picks], outputs[paired]

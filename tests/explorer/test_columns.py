@@ -9,9 +9,10 @@ import pytest
 
 import costmodel
 import explorer
+from explorer.documents.tables import scaled_table
 from explorer.study.targets import TARGETS
 from hwbase import InputError, book_names, load_book, units
-from hwbase.columns import Column, column, frame_columns, is_known, readable
+from hwbase.columns import Column, column, is_known
 from hwsim.technology import BOOKS
 
 COST_BOOKS = Path(costmodel.__file__).parent / "books"
@@ -90,15 +91,15 @@ def test_a_value_of_another_unit_is_refused():
 
 def test_frames_for_people():
     frame = pd.DataFrame({"latency_s": [0.0005676, 0.0011], "technology": ["n5", "n7"], "context": [2048, 65536]})
-    shown = readable(frame)
-    assert list(shown) == ["latency, µs", "technology", "context"]
-    assert shown.iloc[0].tolist() == ["567.6", "n5", "2K"]
-    assert list(frame_columns(frame)) == list(frame) and frame_columns(frame)["latency_s"].heading == "latency, s"
+    shown = scaled_table("Frame", frame)
+    assert [entry.heading for entry in shown.columns] == ["latency, µs", "technology", "context"]
+    assert shown.rows[0] == ("567.6", "n5", "2K")
+    assert [entry.numeric for entry in shown.columns] == [True, False, True]
 
 
 def test_columns_of_one_label_stay_apart():
     frame = pd.DataFrame({"volume": [1], "built": [2]})
-    assert list(readable(frame)) == ["systems built", "systems built (built)"]
+    assert [entry.label for entry in scaled_table("Frame", frame).columns] == ["systems built", "systems built (built)"]
 
 
 def test_a_column_without_a_name_shows_its_unit():

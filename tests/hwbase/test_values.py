@@ -83,3 +83,14 @@ def test_a_simulation_reads_contexts_as_the_command_line_does():
     assert hwsim.simulate("gpt-oss-120b", context="64K").tokens_per_s == lists[1]
     with pytest.raises(InputError, match="context = '64 KB'"):
         hwsim.simulate("gpt-oss-120b", context="64 KB")
+
+
+def test_python_doors_read_values_as_the_command_line_does():
+    import explorer
+    from hwsim.events.traffic import poisson
+
+    assert explorer.cost(context="2K", volume="1e3") == explorer.cost(context=2048, volume=1000)
+    assert poisson("10 1/s", "1K", prompt="2K", output="128") == poisson(10.0, 1024, prompt=2048, output=128)
+    assert explorer.compare_tools("8.27 cm**2").rows == explorer.compare_tools(827.0).rows
+    with pytest.raises(InputError, match="volume = 'many'"):
+        explorer.cost(volume="many")
