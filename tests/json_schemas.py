@@ -13,7 +13,7 @@ FILE = Path(__file__).parents[1] / "explorer" / "documents" / "schemas.json"
 #: What an object's keys are names of, rather than fields: it may have any of them.
 MAPS = frozenset(
     """
-    adders assumptions beyond_first best bits breakdown by_kind chosen columns constants correlations counts dimensions
+    accelerators adders answers assumptions beyond_first best bits breakdown by_kind chosen columns constants correlations counts dimensions
     failures fixed groups inputs layers metrics objectives occupancy_s options outputs overrides packages parameters
     per_layer per_query quantities scenario shapes shares space summary utilisation values versions widths
     """.split()  # noqa: SIM905
@@ -21,18 +21,19 @@ MAPS = frozenset(
 
 
 def infer(values: list[Any], key: str = "") -> dict[str, Any]:
-    """Return the schema of samples of one value; `key` is the name of the field that holds it."""
-    kinds = sorted({_kind(value) for value in values})
-    if "number" in kinds and "integer" in kinds:
-        kinds.remove("integer")
-    result: dict[str, Any] = {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
+    """Return the schema of samples of one value; `key` is the name of the field that holds it.
+
+    Any field may be null: what is not known or does not apply.
+    """
+    result: dict[str, Any] = {}
+    if kinds := {_kind(value) for value in values} - {"null"}:
+        result["type"] = [*sorted(kinds), "null"]
     objects = [value for value in values if isinstance(value, dict)]
     if objects and (key in MAPS or any(_is_name(name) for each in objects for name in each)):
         result["additionalProperties"] = infer([value for each in objects for value in each.values()])
     elif objects:
         names = dict.fromkeys(name for each in objects for name in each)
         result["properties"] = {name: infer([each[name] for each in objects if name in each], name) for name in names}
-        result["required"] = [name for name in names if all(name in each for each in objects)]
     items = [item for value in values if isinstance(value, list) for item in value]
     if items:
         result["items"] = infer(items)
@@ -47,7 +48,7 @@ def _is_name(key: str) -> bool:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array")):
+    for kind, name in ((bool, "boolean"), ((int, float), "number"), (str, "string"), (list, "array")):
         if isinstance(value, kind):
             return name
     return "object"
@@ -61,10 +62,12 @@ def main(folder: str) -> None:
         samples.setdefault(value["schema"], []).append(value)
     schemas = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
     for name, values in samples.items():
-        body = infer(values)
+        body = infer(values) | {"type": "object"}
         body["properties"]["schema"] = {"const": name}
+        body["required"] = [field for field in body["properties"] if all(field in value for value in values)]
         schemas[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": name} | body
-    FILE.write_text(json.dumps(dict(sorted(schemas.items())), indent=1) + "\n", encoding="utf-8")
+    lines = [f"{json.dumps(name)}: {json.dumps(body)}" for name, body in sorted(schemas.items())]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

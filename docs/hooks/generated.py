@@ -168,7 +168,7 @@ def json_page() -> str:
         "```python",
         ">>> from explorer.documents.schema import schema",
         '>>> schema("hwsim/cost/1")["properties"]["volume"]',
-        "{'type': 'integer'}",
+        "{'type': ['number', 'null']}",
         "",
         "```",
         "",
@@ -187,7 +187,7 @@ def _json_type(of: dict[str, Any]) -> str:
     if "const" in of:
         return f'`"{of["const"]}"`'
     kinds = of.get("type", "any")
-    text = " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    text = " or ".join(kind for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind != "null")
     items = of.get("items", {})
     inner = of.get("properties") or items.get("properties")
     return f"{text} of {', '.join(f'`{name}`' for name in inner)}" if inner else text
