@@ -13,9 +13,10 @@ FILE = Path(__file__).parents[1] / "explorer" / "documents" / "schemas.json"
 #: What an object's keys are names of, rather than fields: it may have any of them.
 MAPS = frozenset(
     """
-    accelerators adders answers assumptions beyond_first best bits breakdown by_kind chosen columns constants correlations counts dimensions
-    failures fixed groups inputs layers metrics objectives occupancy_s options outputs overrides packages parameters
-    per_layer per_query quantities scenario shapes shares space summary utilisation values versions widths
+    accelerators adders answers assumptions best beyond_first bits breakdown by_kind chosen columns
+    constants correlations counts dimensions failures fixed groups inputs layers metrics objectives
+    occupancy_s options outputs overrides packages parameters per_layer per_query quantities scenario shapes
+    shares space summary utilisation values versions widths
     """.split()  # noqa: SIM905
 )
 

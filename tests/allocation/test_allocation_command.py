@@ -94,7 +94,7 @@ def test_ties_from_a_file(asked, layers_csv, tmp_path):
 
 
 def test_fronts(hwsim, asked, layers_csv, tmp_path):
-    rows = asked(layers_csv, "--front", "2:8:4")
+    rows = asked(layers_csv, "--front", "2:8:4")["rows"]
     assert [row["budget"] for row in rows] == [2, 4, 6, 8] and {row["status"] for row in rows} == {"optimal"}
     assert hwsim(layers_csv, "--front", "corners", "--out", "front.csv")[0] == 0
     assert list(pd.read_csv(tmp_path / "front.csv")) == ["budget", "cost", "objective", "bound", "gap", "status"]
