@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from hwbase.parsing import read_toml
-from models.huggingface import spec_from_config
 from models.spec import LLMSpec, spec_from_fields
 
 #: Networks whose specs are written out field by field, one TOML file each.
@@ -38,6 +37,8 @@ def _entries() -> dict[str, dict[str, Any]]:
 
 
 def _from_entry(name: str, entry: dict[str, Any]) -> LLMSpec:
+    from models.huggingface import spec_from_config
+
     spec = spec_from_config(entry["config"], name=name, where=name)
     fields: dict[str, Any] = {"source": entry["source"], "published_source": entry.get("published", "")}
     for what in ("total", "active"):

@@ -6,9 +6,7 @@ from pathlib import Path
 from hwbase import InputError, unknown_name
 from hwbase.parsing import read_json, read_toml
 from models.catalogue import known, names, reference_names
-from models.huggingface import SIDE_FILES, spec_from_config
 from models.spec import LLMSpec, spec_from_fields
-from models.weight_files import spec_from_gguf, spec_from_safetensors
 
 _CONFIG_FILE = "config.json"
 _EMBEDDER_FILE = "modules.json"
@@ -39,8 +37,12 @@ def load(name_or_path: str | Path) -> LLMSpec:
     if "\0" not in given and path.suffix.lower() == ".toml":
         return _from_toml(path)
     if "\0" not in given and path.suffix.lower() == ".gguf":
+        from models.weight_files import spec_from_gguf
+
         return spec_from_gguf(path)
     if "\0" not in given and path.name.lower().endswith((".safetensors", ".safetensors.index.json")):
+        from models.weight_files import spec_from_safetensors
+
         return spec_from_safetensors(path)
     if "\0" not in given and path.suffix.lower() == ".json":
         return _from_json(path)
@@ -61,6 +63,8 @@ def _from_toml(path: Path) -> LLMSpec:
 
 
 def _from_json(path: Path) -> LLMSpec:
+    from models.huggingface import spec_from_config
+
     config = read_json(path)
     beside = {each.name: read_json(each) for each in _beside(path)}
     fallback = path.resolve().parent.name if path.name.lower() == _CONFIG_FILE else path.stem.removesuffix("_config")
@@ -76,6 +80,8 @@ def _beside(path: Path) -> list[Path]:
 
     A folder keeps them as they are called, a flat collection as NAME_hf_quant_config.json beside NAME_config.json.
     """
+    from models.huggingface import SIDE_FILES
+
     name = path.name
     stem = name[: -len(_CONFIG_FILE)] if name.lower().endswith(_CONFIG_FILE) else ""
     own = {_CONFIG_FILE: ""}.get(name.lower(), stem or None)
