@@ -10,7 +10,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
-from explorer.pricing.rates import PAPER_MODEL, SERVICE, Workload, with_rate
+from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, with_rate
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
@@ -53,7 +53,7 @@ class CostAnswer(Documented):
     """The machine that is bought instead."""
     conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
     """How it was counted."""
-    workload: Workload = Workload()
+    workload: Workload = DECODING
     """What both fleets serve."""
 
     @property
@@ -293,7 +293,7 @@ def priced_system(
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     reading: str | None = None,
-    workload: Workload = Workload(),
+    workload: Workload = DECODING,
     set: Mapping[str, Any] | None = None,
 ) -> PricedSystem:
     """Return the hardwired machine that holds `spec`: the paper's own numbers where the conventions ask for them.

@@ -89,8 +89,8 @@ def evaluate(
         Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
         nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
         carbon_t (both), kg_per_million_tokens. With `beside` those of the machines that generate as many tokens: gpus,
-        gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet takes,
-        tco_ratio and carbon_ratio.
+        gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
+        the hardwired fleet takes, tco_ratio and carbon_ratio.
 
     Raises
     ------
@@ -200,8 +200,8 @@ def _points(inputs: Mapping[str, Any]) -> int:
 def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the columns of `evaluate` for one block of `points` designs, and `failure`: why a point is NaN, or None.
 
-    `inputs` holds numbers or arrays (points,), the workload and the volume among them. Raises `InputError` for names and values
-    that no point can have.
+    `inputs` holds numbers or arrays (points,), the workload and the volume among them. Raises `InputError` for names
+    and values that no point can have.
     """
     varied = dict(inputs)
     volume = varied.pop("volume")

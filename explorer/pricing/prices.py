@@ -8,7 +8,7 @@ import costmodel
 import hwsim
 import models
 from costmodel import Conventions, Device, System
-from explorer.pricing.rates import Workload, with_rate
+from explorer.pricing.rates import DECODING, with_rate
 from hwbase import Book, InputError, Quantity, unknown_name
 
 Machine = str | Path | Book
@@ -49,7 +49,7 @@ def cost_book(
     book = costmodel.load_book(name_or_path, beside=sets)
     for machine in named:
         if model is not None and machine.kind == "gpu" and machine.section("costs"):
-            book = with_rate(book, machine, model, Workload())
+            book = with_rate(book, machine, model, DECODING)
     # The order of constants decides which random number each of them gets: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)

@@ -75,6 +75,10 @@ class Workload(Record):
         return np.where(np.asarray(self.prompt_tokens) > 0, rate, decoding.tokens_per_s)[()]
 
 
+#: What is compared where a caller names no workload.
+DECODING = Workload()
+
+
 def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
     """Return the tokens per second of one bought GPU; NaN where no server holds the workload within the promise.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
-from explorer.pricing.economics import PAPER_MODEL
+from explorer.pricing.rates import RATE, Workload
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
 from explorer.uncertainty.breakeven import BreakEven, Curve
 from explorer.uncertainty.distributions import Distribution
@@ -98,8 +98,9 @@ def _points(result: BreakEven, axis: str) -> Table:
 
 def _lead(subject: Mapping[str, Any]) -> str:
     pins = ", ".join(f"{key} = {value}" for key, value in subject["set"].items())
+    workload = Workload(*(subject[name] for name in ("context", "prompt_tokens", "output_tokens")))
     return (
-        f"{subject['model']}: {subject['volume']:,} systems, context {subject['context']:,}, technology "
+        f"{subject['model']}: {subject['volume']:,} systems, {workload.describe()}, technology "
         f"{subject['technology']}, conventions {subject['convention']}, {subject['reading']} reading"
         f"{f'; pinned: {pins}' if pins else ''}."
     )
@@ -192,12 +193,9 @@ def _nearly(share: float) -> str:
 
 
 def notes(result: Uncertainty) -> tuple[str, ...]:
-    """Return what a reader has to know of this scenario."""
-    models = {result.subject.get("model"), result.subject.get("versus", {}).get("model", PAPER_MODEL)}
-    speed = f"{result.subject.get('beside')}.tokens_per_s"
-    if models <= {PAPER_MODEL, None} or speed not in result.distributions:
-        return ()
-    return (f"{speed} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
+    """Return how fast each bought machine is where that was predicted."""
+    rates = ((n, q) for n, q in result.quantities.items() if n.endswith(f".{RATE}") and q.kind == "derived")
+    return tuple(f"{name} = {plain(quantity.nominal)}: {quantity.source}." for name, quantity in rates)
 
 
 def percentile_table(caption: str, result: Uncertainty, outputs: Sequence[str]) -> Table:
