@@ -82,7 +82,9 @@ def best_rate(
         For numbers out of range, and a network that is no decoder.
     """
     context = count("context", context, high=1e8)
-    prompt, output = (count(n, v, low=0, high=1e8) for n, v in (("prompt", prompt_tokens), ("output", output_tokens)))
+    prompt, output = (
+        count(n, v, low=0, high=1e8) for n, v in (("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
+    )
     promise, most = positive("time_per_token_s", time_per_token_s), count("sequences", sequences, high=1e6)
     inputs = np.stack([x.ravel() for x in np.broadcast_arrays(context, prompt, output, promise, most)], axis=1)
     shape = np.broadcast_shapes(*(np.shape(x) for x in (context, prompt, output, promise, most)))

@@ -33,6 +33,7 @@ from explorer.uncertainty.axes import AXES
 from explorer.uncertainty.breakeven import break_even
 from explorer.uncertainty.distributions import SHAPES
 from explorer.uncertainty.document import break_even_document, ratios_of, uncertainty_document
+from explorer.uncertainty.promises import promise_map
 from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE, machine_book
@@ -138,6 +139,7 @@ def break_even_command(
         raise InputError("--from and --to need one --axis: expected --axis volume, or another")
     check_file(out)
     usual, shapes = _shapes(shape)
+    choices = _choices(volume, context, prompt_tokens, output_tokens, technology, convention, reading, settings, book)
     with _progress() as told:
         found = break_even(
             model,
@@ -152,9 +154,11 @@ def break_even_command(
             samples=need_count("samples", samples),
             seed=seed,
             progress=told,
-            **_choices(on, volume, workload, technology, convention, reading, weights, settings, book),
+            **choices,
         )
-    deliver(break_even_document(found, made_by()), out, as_json)
+        shared = {name: value for name, value in choices.items() if name != "volume"}
+        promises = None if axis else promise_map(model, seed=seed, **shared)
+    deliver(break_even_document(found, made_by(), promises), out, as_json)
 
 
 def _choices(

@@ -109,6 +109,11 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
     stated = _stated(costs, machine, model)
     if stated is not None:
         return costs.value(f"{machine.name}.{RATE}", "token/s")
+    return predicted_rate(costs, machine, model, workload)
+
+
+def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
+    """Return the predicted rate of `bought_rate`, whatever the book states; parameters and errors are the same."""
     return predicted(costs, machine, model, workload).tokens_per_s * costs.value("service.gpu_speed_factor", "1")
 
 

@@ -24,6 +24,7 @@ from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
@@ -59,7 +60,8 @@ class Answer(Documented):
     densities: tuple[dict[str, Any], ...]
     relatives: tuple[dict[str, Any], ...]
     contexts: np.ndarray
-    accelerators_by_context: dict[str, hwsim.SimResult]
+    gpu_rates: dict[str, np.ndarray]
+    """Tokens/s of one GPU of the best server at each of `contexts`, by machine (`hwsim.gpu_rate`)."""
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer
@@ -230,6 +232,7 @@ def answer(
         other.name: hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
+    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
     beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
@@ -246,8 +249,10 @@ def answer(
         densities=tuple(density_rows(spec.hidden_size, design, process)),
         relatives=_with_ours(pipelined, chip, process),
         contexts=CONTEXTS,
-        accelerators_by_context={
-            other.name: hwsim.simulate(spec, other, context=CONTEXTS, batch=PAPER_CONCURRENCY) for other in others
+        gpu_rates={
+            other.name: predicted_rate(believed, other, spec, Workload(CONTEXTS))
+            for other in priced
+            if other.kind == "gpu"
         },
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),

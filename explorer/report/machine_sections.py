@@ -120,18 +120,14 @@ def time(answer: Answer) -> Section:
 
 def speed(answer: Answer) -> Section:
     """Return the speed of all machines over context."""
-    batches = [counted(run.batch, "sequence") for run in answer.accelerators.values()][:1]
     text = (
-        "Tokens per second of the whole machine with every token slot taken. Other machines: filled marks are our "
-        f"own model{''.join(f' ({batch})' for batch in batches)}, level lines with open marks a published figure."
+        "Tokens per second of the whole hardwired machine with every token slot taken. Lines of other machines: one GPU "
+        "of the best server that keeps the promise of the cost book. Level lines with open marks: a published figure."
     )
-    # A machine whose own figure the headline leaves out (a roofline that says nothing) is left out here too.
-    shown = {key for row in answer.headline for key, value in row.values.items() if value is not None}
-    others = {key: run for key, run in answer.accelerators_by_context.items() if key in shown}
     runs = answer.published_by_context, answer.pipelined_by_context
     formats = {"context": context_label, "pipelined_bound_by": words}
     table = frame_table("Tokens per second over context", speed_rows(*runs), _SPEEDS, formats)
-    draw = partial(speed_over_context, *runs, others, published_speeds(answer))
+    draw = partial(speed_over_context, *runs, answer.gpu_rates, published_speeds(answer))
     drawn = Figure("speed", draw, "System tokens per second over context, log axes", table)
     return Section("speed", "Speed over context", (text, drawn), short=False)
 

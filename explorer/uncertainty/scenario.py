@@ -52,6 +52,11 @@ class Scenario(Record):
     book: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def workload(self) -> Workload:
+        """What both fleets serve."""
+        return Workload(self.context, self.prompt_tokens, self.output_tokens)
+
     def changed(self, changes: Mapping[str, Any]) -> "Scenario":
         """Return this scenario with other choices; a key that is not a field pins a constant."""
         own = {f.name for f in fields(self)} - {"set"}
@@ -87,9 +92,8 @@ class Machine:
         costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
         technology, machine = hwsim.technology_book(scenario.technology), hwsim.design_book(scenario.on)
         for_costs, for_technology, for_machine = share_overrides(scenario.set or {}, costs, technology, machine)
-        workload = Workload(scenario.context, scenario.prompt_tokens, scenario.output_tokens)
         bought = hwsim.machine_book(scenario.beside)
-        costs = with_rate(costs.override(for_costs), bought, spec, workload)
+        costs = with_rate(costs.override(for_costs), bought, spec, scenario.workload)
         technology = technology.override(for_technology)
         watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
         subject = cls(scenario, spec, watched, technology, for_machine, {})

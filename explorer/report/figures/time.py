@@ -56,20 +56,20 @@ def _rows(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def speed_over_context(
     published: "SimResult",
     pipelined: "SimResult",
-    accelerators: Mapping[str, "SimResult"],
+    gpu_rates: Mapping[str, np.ndarray],
     records: Mapping[str, float] | None = None,
 ) -> "go.Figure":
     """Return tokens/s over context on log axes; published records of other machines are level lines.
 
-    `accelerators` are other machines over the same contexts; `records` are published tokens/s by machine.
+    `gpu_rates` are tokens/s of one GPU over the same contexts, by machine; `records` are published tokens/s by machine.
     """
     rows = speed_rows(published, pipelined)
     contexts = np.array([row["context"] for row in rows])
     drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
     for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
         drawn.add_trace(_line(key, contexts, np.array([row[column] for row in rows])))
-    for key, result in accelerators.items():
-        drawn.add_trace(_line(key, contexts, np.broadcast_to(result.tokens_per_s, contexts.shape)))
+    for key, rates in gpu_rates.items():
+        drawn.add_trace(_line(key, contexts, rates))
     for key, value in (records or {}).items():
         drawn.add_trace(_level(key, contexts, value))
     ticks = contexts[:: 2 if len(contexts) > _MOST_TICKS else 1]
