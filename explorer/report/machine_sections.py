@@ -121,8 +121,9 @@ def time(answer: Answer) -> Section:
 def speed(answer: Answer) -> Section:
     """Return the speed of all machines over context."""
     text = (
-        "Tokens per second of the whole hardwired machine with every token slot taken. Lines of other machines: one GPU "
-        "of the best server that keeps the promise of the cost book. Level lines with open marks: a published figure."
+        "Tokens per second of the whole hardwired machine with every token slot taken. Lines of other machines: one "
+        "GPU of the best server that keeps the promise of the cost book. Level lines with open marks: a published "
+        "figure."
     )
     runs = answer.published_by_context, answer.pipelined_by_context
     formats = {"context": context_label, "pipelined_bound_by": words}

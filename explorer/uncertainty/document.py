@@ -59,7 +59,7 @@ def where_it_pays(result: PromiseMap) -> Section:
     columns = {name: Column(column(name).label, column(name).unit) for name in names[:5]}
     columns |= {"p5": Column("5 %"), "p95": Column("95 %"), "probability": Column("above 1 in")}
     shown = cells[cells["tco_ratio"].notna()]
-    formats = {"probability": percent, "tco_ratio": times, "p5": times, "p95": times}
+    formats: dict[str, Callable[[Any], str]] = {"probability": percent, "tco_ratio": times, "p5": times, "p95": times}
     table = frame_table("Ratio of cost by users and promise", shown[list(names)], columns, formats)
     draw = partial(promise_heat, result)
     caption = "Cost of bought machines over that of hardwired ones; above 1 hardwiring costs less"
