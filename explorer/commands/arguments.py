@@ -33,7 +33,9 @@ Reading = Annotated[str, typer.Option("--reading", help="as-published or pipelin
 OwnReading = Annotated[
     str | None,
     typer.Option(
-        "--reading", help="as-published or pipelined; the convention's unless given.", rich_help_panel=MACHINE
+        "--reading",
+        help="as-published or pipelined; unless given by the convention, or by the machine and its model.",
+        rich_help_panel=MACHINE,
     ),
 ]
 Machines = Annotated[

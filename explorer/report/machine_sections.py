@@ -18,10 +18,6 @@ from explorer.report.figures.time import (
 from hwbase.numbers import context_label, counted, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
-#: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.
-_MAY_SPILL = ("KV in buffer",)
-#: A resource that binds is full to within rounding.
-_ROUNDING = 1e-9
 #: Columns of the relatives.
 _RELATIVES = {
     "machine": Column("machine", numeric=False),
@@ -140,7 +136,7 @@ def checks_table(answer: Answer) -> Table:
     results |= {machine_name(key): result for key, result in answer.accelerators.items()}
     for name, result in results.items():
         for check in result.checks:
-            state = flag("pass" if _fits(check) else "spills" if check.name in _MAY_SPILL else "FAIL")
+            state = flag("spills" if check.spills and not check.ok else "pass" if check.bears else "FAIL")
             need, have = (with_unit(value, check.unit) for value in (check.demand, check.capacity))
             rows.append((name, check.name, need, have, percent(_share(check)), state, check.note))
     columns = (
@@ -153,11 +149,6 @@ def checks_table(answer: Answer) -> Table:
         Column("note", numeric=False),
     )
     return Table("Does every resource bear the load?", columns, tuple(rows))
-
-
-def short_of(result: SimResult) -> tuple[str, ...]:
-    """Return the resources that cannot bear the load; one that may spill is not among them."""
-    return tuple(check.name for check in result.checks if not _fits(check) and check.name not in _MAY_SPILL)
 
 
 def published_speeds(answer: Answer) -> dict[str, float]:
@@ -180,7 +171,3 @@ def _breakdown(key: str, result: SimResult) -> Figure:
 
 def _share(check: Check) -> float:
     return float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
-
-
-def _fits(check: Check) -> bool:
-    return _share(check) <= 1.0 + _ROUNDING or bool(check.ok)
