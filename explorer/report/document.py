@@ -16,8 +16,8 @@ from explorer.papers.document import scoreboard_parts
 from explorer.papers.hnlpu_machine import EVENTS
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
-from explorer.report.headline import HeadlineRow
 from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
+from explorer.report.headline import HeadlineRow
 from explorer.report.machine_sections import binds, chip, speed, time
 from hwbase.numbers import (
     context_label,

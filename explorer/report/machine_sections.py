@@ -15,7 +15,7 @@ from explorer.report.figures.time import (
     speed_over_context,
     speed_rows,
 )
-from hwbase.numbers import context_label, counted, percent, plain, si, times, with_unit, words
+from hwbase.numbers import context_label, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
 #: Columns of the relatives.
