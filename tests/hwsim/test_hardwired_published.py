@@ -209,12 +209,7 @@ def test_scalars_in_scalars_out(run, reading):
     result = run(context=4096, batch=10, reading=reading)
     lists = ("checks", "notes", "short_of", "fitted_constants")
     for name, value in result.to_dict().items():
-        assert not isinstance(value, (list, np.ndarray)) or name in (
-            "checks",
-            "notes",
-            "short_of",
-            "fitted_constants",
-        ), name
+        assert not isinstance(value, (list, np.ndarray)) or name in lists, name
     assert isinstance(result.bound_by, str)
     assert all(isinstance(check.to_dict()["ok"], bool) for check in result.checks)
 
