@@ -139,7 +139,8 @@ def break_even_command(
         raise InputError("--from and --to need one --axis: expected --axis volume, or another")
     check_file(out)
     usual, shapes = _shapes(shape)
-    choices = _choices(volume, context, prompt_tokens, output_tokens, technology, convention, reading, settings, book)
+    workload = (context, prompt_tokens, output_tokens)
+    choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
     with _progress() as told:
         found = break_even(
             model,
