@@ -28,6 +28,8 @@ class Header:
     """The short name for tables and figures; the name unless the file gives one."""
     node: str = ""
     """Of a technology: the process node of the cost books that it is made at."""
+    model: str = ""
+    """Of a hardwired machine: the model that its published figures are of."""
     color: str = ""
     """Of a machine: a colour in hexadecimal, and a marker and a dash of Plotly, for figures."""
     marker: str = ""

@@ -174,7 +174,9 @@ def resource_checks(
     return (
         Check("die area", chip.area_mm2, chip.reticle_area_mm2, "mm2", "one exposure"),
         Check("token slots", np.minimum(batch, MOST_BATCH), slots, "tokens", "stages per layer x layers"),
-        Check("KV in buffer", kv * batch, design.buffer_bytes * design.chips, "B", "the rest is streamed from HBM"),
+        Check(
+            "KV in buffer", kv * batch, design.buffer_bytes * design.chips, "B", "the rest is streamed from HBM", True
+        ),
         Check("KV in HBM", kv * batch + embedding, design.hbm_bytes * design.chips, "B", "with the embedding table"),
         Check("VEX time", per_token.vex * tokens_per_s, 1.0, "busy share", "one VEX a chip at its stated rate"),
         *(Check(name, s * tokens_per_s * peak, peak * 1.0, unit) for name, (s, peak, unit) in bandwidths.items()),
@@ -285,9 +287,9 @@ def _total(parts: dict[str, Number]) -> Number:
 
 
 def _notes(checks: tuple[Check, ...], reading: str, running: Number, batch: Number) -> tuple[str, ...]:
-    broken = [c.name for c in checks if c.name != "KV in buffer" and not np.all(c.ok)]
-    if broken and reading == "as-published":
-        return (f"this reading does not hold up to: {', '.join(broken)}; see the pipelined reading",)
+    short = [check.name for check in checks if not np.all(check.bears)]
+    if short and reading == "as-published":
+        return (f"these figures cannot be reached, for want of {', '.join(short)}: see the pipelined reading",)
     if np.any(running < batch):
         return (f"memory holds {np.min(running):,.0f} of the sequences asked for; the others wait outside",)
     return ()

@@ -12,19 +12,30 @@ from hwbase.record import flatten, plain
 if TYPE_CHECKING:
     import pandas as pd
 
+#: A resource that binds is full to within rounding.
+_ROUNDING = 1e-9
 #: Parts of the execution time of a token, as in Figure 14 of the HNLPU paper.
 PARTS = ("communication", "projection", "nonlinear", "attention", "stall")
 
 
 @dataclass(frozen=True)
 class Check(Record):
-    """The demand of a workload on one resource, and the resource's capacity. `ok` is `demand <= capacity`."""
+    """The demand of a workload on one resource, and the resource's capacity. `ok` is `demand <= capacity`.
+
+    Of a resource that `spills` more may be asked: the rest goes elsewhere, at a price that the simulator counts.
+    """
 
     name: str
     demand: Number
     capacity: Number
     unit: str
     note: str = ""
+    spills: bool = False
+
+    @property
+    def bears(self) -> Any:
+        """Whether the machine works nevertheless: the demand fits to within rounding, or may spill."""
+        return np.less_equal(self.demand, np.asarray(self.capacity) * (1.0 + _ROUNDING)) | self.spills
 
     @property
     def ok(self) -> Any:
@@ -71,6 +82,17 @@ class SimResult(Record):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @property
+    def feasible(self) -> Any:
+        """Whether every resource bears its load (an array where the inputs are arrays)."""
+        borne = [check.bears for check in self.checks]
+        return np.logical_and.reduce(np.broadcast_arrays(*borne))[()] if borne else True
+
+    @property
+    def short_of(self) -> tuple[str, ...]:
+        """Names of the resources that do not bear their load, at any point."""
+        return tuple(check.name for check in self.checks if not np.all(check.bears))
+
+    @property
     def tokens_per_s_per_user(self) -> Number:
         """Tokens per second that one sequence sees."""
         return 1.0 / self.latency_s
@@ -91,8 +113,15 @@ class SimResult(Record):
         return tuple(name for name, quantity in self.assumptions.items() if quantity.kind == "fitted")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, the derived rates and the fitted constants."""
-        extra = ("tokens_per_s_per_user", "tokens_per_kj", "tokens_per_s_mm2", "fitted_constants")
+        """Return the fields, whether it is feasible, the derived rates and the fitted constants."""
+        extra = (
+            "feasible",
+            "short_of",
+            "tokens_per_s_per_user",
+            "tokens_per_kj",
+            "tokens_per_s_mm2",
+            "fitted_constants",
+        )
         values = super().to_dict()
         assumptions = values.pop("assumptions")
         rates = {name: plain(getattr(self, name)) for name in extra}
@@ -102,7 +131,7 @@ class SimResult(Record):
         """Return the figures without checks and notes, a row for each point; arrays of several axes are flattened."""
         import pandas as pd
 
-        apart = ("checks", "notes", "fitted_constants", "assumptions")
+        apart = ("checks", "notes", "short_of", "fitted_constants", "assumptions")
         figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
         shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))
         return pd.DataFrame({name: np.broadcast_to(value, shape).ravel() for name, value in figures.items()})

@@ -33,7 +33,7 @@ def simulate(
     prompt: Number | None = None,
     gpus: Number | None = None,
     engine: str = DEFAULT_ENGINE,
-    reading: str = "as-published",
+    reading: str | None = None,
     sliding_window: bool | None = None,
     weights: str = "fp4",
     technology: str | Path | Book = DEFAULT_TECHNOLOGY,
@@ -60,7 +60,8 @@ def simulate(
     engine : str
         The serving engine of GPUs: "vllm", "sglang" or "trtllm".
     reading : str
-        "as-published" or "pipelined"; hardwired machines only, as the next three.
+        "as-published" or "pipelined"; hardwired machines only, as the next three. Unless given, as published for the
+        model that the machine's book names, whose figures were published, and pipelined for any other.
     sliding_window : bool, optional
         Whether windowed layers attend to their window alone; the reading decides unless given.
     weights : str
@@ -95,6 +96,7 @@ def simulate(
     shapes(context=context, batch=batch, prompt=prompt, gpus=gpus, **(set or {}))
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
+    reading = default_reading(machine, spec) if reading is None else reading
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     simulator = SIMULATORS[machine.kind]
@@ -115,6 +117,12 @@ def simulate(
     )
     notes = (*result.notes, *spec.notes, *_beyond(spec, context))
     return replace(result, kind=machine.kind, label=machine.header.label, notes=notes)
+
+
+def default_reading(machine: Book, spec: models.LLMSpec) -> str:
+    """Return the reading of a hardwired machine that holds `spec`: as published for the model that its book names."""
+    published, pipelined = READINGS
+    return published if spec.name == machine.header.model else pipelined
 
 
 def _beyond(spec: models.LLMSpec, context: Number) -> tuple[str, ...]:

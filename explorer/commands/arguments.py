@@ -16,6 +16,13 @@ MACHINE, PRICES, CONSTANTS, RESULT = "Machine", "Prices", "Constants", "Result"
 
 Model = Annotated[str, typer.Argument(help="A model of `hwsim models`, a TOML spec, or a Hugging Face config.json.")]
 Context = Annotated[str, typer.Option("--context", help="Positions a sequence has, such as 2048 or 64K.")]
+PromptTokens = Annotated[
+    str,
+    typer.Option("--prompt-tokens", help="Tokens of a prompt: both fleets serve requests; needs --output-tokens."),
+]
+OutputTokens = Annotated[
+    str, typer.Option("--output-tokens", help="Tokens of an answer: output tokens are counted, in place of decoding.")
+]
 Technology = Annotated[
     str, typer.Option("--technology", help="Technology book, such as n5-synthesised.", rich_help_panel=MACHINE)
 ]
@@ -26,7 +33,9 @@ Reading = Annotated[str, typer.Option("--reading", help="as-published or pipelin
 OwnReading = Annotated[
     str | None,
     typer.Option(
-        "--reading", help="as-published or pipelined; the convention's unless given.", rich_help_panel=MACHINE
+        "--reading",
+        help="as-published or pipelined; unless given by the convention, or by the machine and its model.",
+        rich_help_panel=MACHINE,
     ),
 ]
 Machines = Annotated[

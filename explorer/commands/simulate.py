@@ -11,7 +11,7 @@ from explorer.commands.arguments import (
     Context,
     MachineBook,
     Model,
-    Reading,
+    OwnReading,
     Set,
     Technology,
     Weights,
@@ -108,7 +108,7 @@ def simulate_command(
     context: Context = "2048",
     batch: Annotated[str | None, typer.Option("--batch", help="Sequences decoded together.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", help="Prompt length for the time to first token.")] = None,
-    reading: Reading = "as-published",
+    reading: OwnReading = None,
     window: Annotated[
         bool | None, typer.Option("--window/--no-window", help="Respect sliding windows (default: by reading).")
     ] = None,

@@ -12,6 +12,8 @@ from explorer.commands.arguments import (
     CostBook,
     Machines,
     Model,
+    OutputTokens,
+    PromptTokens,
     Reading,
     Set,
     Technology,
@@ -31,6 +33,7 @@ from explorer.uncertainty.axes import AXES
 from explorer.uncertainty.breakeven import break_even
 from explorer.uncertainty.distributions import SHAPES
 from explorer.uncertainty.document import break_even_document, ratios_of, uncertainty_document
+from explorer.uncertainty.promises import promise_map
 from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE, machine_book
@@ -39,6 +42,10 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 
 _PERCENT = 100
 _PARTS = ("model", "volume", "context", "technology", "convention", "reading", "weights")
+
+#: Choices that are whole numbers.
+_WORKLOAD = ("context", "prompt_tokens", "output_tokens")
+_COUNTS = ("volume", *_WORKLOAD)
 
 Only = Annotated[
     list[str] | None, typer.Option("--only", help="Vary only constants that match, such as 'n5.*'; repeat for more.")
@@ -55,6 +62,8 @@ def uncertainty_command(
     model: Model = PAPER_MODEL,
     volume: Volume = "50",
     context: Context = "2048",
+    prompt_tokens: PromptTokens = "0",
+    output_tokens: OutputTokens = "0",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
     on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
@@ -80,7 +89,8 @@ def uncertainty_command(
     """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
     check_file(out)
     usual, shapes = _shapes(shape)
-    choices = _choices(on, volume, context, technology, convention, reading, weights, settings, book)
+    workload = (context, prompt_tokens, output_tokens)
+    choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
     common |= {"independent": independent}
     with _progress() as told:
@@ -107,6 +117,8 @@ def break_even_command(
     points: Annotated[str, typer.Option("--points", help="Points of a curve.")] = "41",
     volume: Volume = "50",
     context: Context = "2048",
+    prompt_tokens: PromptTokens = "0",
+    output_tokens: OutputTokens = "0",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
     on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
@@ -127,6 +139,8 @@ def break_even_command(
         raise InputError("--from and --to need one --axis: expected --axis volume, or another")
     check_file(out)
     usual, shapes = _shapes(shape)
+    workload = (context, prompt_tokens, output_tokens)
+    choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
     with _progress() as told:
         found = break_even(
             model,
@@ -141,15 +155,17 @@ def break_even_command(
             samples=need_count("samples", samples),
             seed=seed,
             progress=told,
-            **_choices(on, volume, context, technology, convention, reading, weights, settings, book),
+            **choices,
         )
-    deliver(break_even_document(found, made_by()), out, as_json)
+        shared = {name: value for name, value in choices.items() if name != "volume"}
+        promises = None if axis else promise_map(model, seed=seed, **shared)
+    deliver(break_even_document(found, made_by(), promises), out, as_json)
 
 
 def _choices(
     on: str,
     volume: str,
-    context: str,
+    workload: tuple[str, str, str],
     technology: str,
     convention: str,
     reading: str,
@@ -159,7 +175,7 @@ def _choices(
 ) -> dict[str, Any]:
     return _machines(split_names(on)) | {
         "volume": need_count("volume", volume),
-        "context": need_count("context", context),
+        **{name: need_count(name, text) for name, text in zip(_WORKLOAD, workload, strict=True)},
         "technology": technology,
         "convention": convention,
         "reading": reading,
@@ -180,7 +196,7 @@ def _machines(names: list[str]) -> dict[str, str]:
 
 def _versus(pairs: list[str] | None) -> dict[str, Any]:
     changes = parse_overrides(pairs, "--versus")
-    counts = {key: need_count(key, changes[key]) for key in ("volume", "context") if key in changes}
+    counts = {key: need_count(key, changes[key]) for key in _COUNTS if key in changes}
     return changes | counts
 
 

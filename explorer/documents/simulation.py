@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LINES = (
+    ("bears its load", "feasible", lambda value: flag("pass" if value else "FAIL")),
     ("tokens/s", "tokens_per_s", partial(plain, unit="token/s")),
     ("tokens/s for one user", "tokens_per_s_per_user", partial(plain, unit="token/s")),
     ("latency per token", "latency_s", lambda value: si(value, "s")),
@@ -93,7 +94,7 @@ def _checks(result: hwsim.SimResult) -> Table:
             check.name,
             with_unit(check.demand, check.unit),
             with_unit(check.capacity, check.unit),
-            flag("pass" if check.ok else "FAIL"),
+            flag("spills" if check.spills and not check.ok else "pass" if check.bears else "FAIL"),
             check.note,
         )
         for check in result.checks

@@ -10,6 +10,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
+from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, with_rate
 from hwbase import Book, Quantity, Record, quantities_frame
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
@@ -19,8 +20,6 @@ from hwsim.simulation import hardwired
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The model whose machine the paper describes: its published inputs are used as they stand.
-PAPER_MODEL = "gpt-oss-120b"
 _GB = 1e9
 #: Choices that the cost sheet shows together, as well as one by one.
 GROUPS = {
@@ -54,6 +53,8 @@ class CostAnswer(Documented):
     """The machine that is bought instead."""
     conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
     """How it was counted."""
+    workload: Workload = DECODING
+    """What both fleets serve."""
 
     @property
     def pair(self) -> costmodel.Pair:
@@ -92,6 +93,7 @@ class CostAnswer(Documented):
             "convention": self.convention,
             "gpus": float(self.comparison.gpus),
             "device": self.device,
+            "workload": self.workload.to_dict(),
             "inputs": {key: _number(value) for key, value in self.inputs.items()},
             "levels": levels,
             "effects": plain(self.effect_rows) or None,
@@ -136,6 +138,8 @@ def cost(
     volume: int = 1,
     convention: Convention = "as-published",
     context: int = 2048,
+    prompt_tokens: int = 0,
+    output_tokens: int = 0,
     on: Machine = hwsim.DEFAULT_MACHINE,
     beside: Machine = hwsim.DEFAULT_GPU,
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
@@ -159,7 +163,9 @@ def cost(
         die, power and 2 M tokens/s are inputs for its own machine and model, any other brings its simulated machine.
         "corrected" is what we believe: the simulated machine in the pipelined reading, and the default book.
     context : int
-        Positions of a sequence at which machines are simulated.
+        Positions of a sequence at which both machines decode, unless prompts are counted too.
+    prompt_tokens, output_tokens : int
+        Tokens of a prompt and of an answer: both machines then serve such requests, and output tokens are counted.
     on : str, Path or Book
         The hardwired machine.
     beside : str, Path or Book
@@ -197,11 +203,16 @@ def cost(
     refuse_old(machine_set=machine_set)
     volume = read_integer("volume", volume, high=1e6)
     context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
+    workload = Workload(
+        context,
+        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
+        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
+    )
     conventions = costmodel.conventions.named(convention)
-    bought = device(beside)
+    bought, other = device(beside), hwsim.machine_book(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, on, technology)
-    assumptions = costs.override(for_costs)
+    assumptions = with_rate(costs.override(for_costs), other, spec, workload)
     built = priced_system(
         spec,
         conventions,
@@ -210,7 +221,7 @@ def cost(
         technology=technology,
         weights=weights,
         reading=reading,
-        context=context,
+        workload=workload,
         set=for_machine,
     )
     fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
@@ -227,6 +238,7 @@ def cost(
     read |= {speed: assumptions[speed]}
     notes = built.notes
     if assumptions[speed].kind == "derived":
+        read |= {name: assumptions[name] for name in SERVICE}
         notes += (f"{assumptions[speed].nominal:,.0f} tokens/s a {bought.name}: {assumptions[speed].source}",)
     return CostAnswer(
         spec.name,
@@ -241,6 +253,7 @@ def cost(
         assumptions,
         device=bought.name,
         conventions=conventions,
+        workload=workload,
     )
 
 
@@ -280,7 +293,7 @@ def priced_system(
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     reading: str | None = None,
-    context: int = 2048,
+    workload: Workload = DECODING,
     set: Mapping[str, Any] | None = None,
 ) -> PricedSystem:
     """Return the hardwired machine that holds `spec`: the paper's own numbers where the conventions ask for them.
@@ -289,15 +302,21 @@ def priced_system(
     """
     process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
     papers = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY, "fp4", None)
-    if conventions.published_system and (spec.name, machine.name, process.name, weights, reading) == papers and not set:
+    chosen = (spec.name, machine.name, process.name, weights, reading)
+    if conventions.published_system and chosen == papers and not set and not workload.prompt_tokens:
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
         system, tokens_per_s = published_system(costs, process)
         return PricedSystem(system, tokens_per_s, (note,), {})
     reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
-    run = hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)
-    note = f"{run.tokens_per_s:,.0f} tokens/s per system: simulated, {reading} reading, context {context:,}"
-    return PricedSystem(system_of(run, design, node_of(process, costs)), float(run.tokens_per_s), (note,), used)
+
+    def at(context: Any) -> hwsim.SimResult:
+        return hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)
+
+    run = at(workload.mean_context)
+    rate = float(workload.output_rate(run, at))
+    note = f"{rate:,.0f} tokens/s per system: simulated, {reading} reading, {workload.describe()}"
+    return PricedSystem(system_of(run, design, node_of(process, costs)), rate, (note,), used)
 
 
 def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) -> costmodel.System:

@@ -15,6 +15,7 @@ import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
+from explorer.pricing.rates import Workload, bought_rate
 from hwbase import Book, InputError
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
@@ -34,6 +35,8 @@ def evaluate(
     set: Mapping[str, Any] | None = None,
     *,
     context: Any = 2048,
+    prompt_tokens: Any = 0,
+    output_tokens: Any = 0,
     volume: Any = 50,
     reading: str = "pipelined",
     convention: Convention = "corrected",
@@ -57,7 +60,9 @@ def evaluate(
         What varies: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid
         of chips is sized to each point unless rows and columns are given.
     context, volume : int or array of shape (N,)
-        Positions of a sequence, and systems built.
+        Positions of a sequence at which machines decode, and systems built.
+    prompt_tokens, output_tokens : int or array of shape (N,)
+        Tokens of a prompt and of an answer: machines then serve such requests, and output tokens are counted.
     reading, convention
         How machines are simulated, and how costs are counted.
     on : str, Path or Book
@@ -84,8 +89,8 @@ def evaluate(
         Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
         nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
         carbon_t (both), kg_per_million_tokens. With `beside` those of the machines that generate as many tokens: gpus,
-        gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet takes,
-        tco_ratio and carbon_ratio.
+        gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
+        the hardwired fleet takes, tco_ratio and carbon_ratio.
 
     Raises
     ------
@@ -100,7 +105,8 @@ def evaluate(
     """
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     refuse_old(varied=varied)
-    inputs = read_inputs({**(set or {}), "context": context, "volume": volume})
+    workload = {"context": context, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
+    inputs = read_inputs({**(set or {}), **workload, "volume": volume})
     points = _points(inputs)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in inputs.items()}
     setting = Setting.of(spec, reading, convention, technology, weights, die_formula, book, beside, on)
@@ -136,7 +142,8 @@ class Setting:
     weights: str
     device: costmodel.Device
     """What is bought beside, and whose published footprint stands for modules where the conventions say so."""
-    beside: Machine | None
+    bought: Book | None
+    """The book of what is bought, where it stands beside."""
 
     @classmethod
     def of(
@@ -153,14 +160,25 @@ class Setting:
     ) -> "Setting":
         """Return the setting with its books loaded; raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
-        other = bought(beside)
+        other = hwsim.machine_book(bought(beside))
         if isinstance(book, Book):
             costs = with_machines(book, [other], spec)
         else:
             costs = cost_book(book or conventions.book, [other], spec)
         process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
         node = node_of(process, costs)
-        return cls(spec, reading, conventions, costs, machine, process, node, weights, device(other), beside)
+        return cls(
+            spec,
+            reading,
+            conventions,
+            costs,
+            machine,
+            process,
+            node,
+            weights,
+            device(other),
+            other if beside is not None else None,
+        )
 
 
 def _points(inputs: Mapping[str, Any]) -> int:
@@ -182,11 +200,12 @@ def _points(inputs: Mapping[str, Any]) -> int:
 def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the columns of `evaluate` for one block of `points` designs, and `failure`: why a point is NaN, or None.
 
-    `inputs` holds numbers or arrays (points,), context and volume among them. Raises `InputError` for names and values
-    that no point can have.
+    `inputs` holds numbers or arrays (points,), the workload and the volume among them. Raises `InputError` for names
+    and values that no point can have.
     """
     varied = dict(inputs)
-    context, volume = varied.pop("context"), varied.pop("volume")
+    volume = varied.pop("volume")
+    workload = Workload(*(varied.pop(name) for name in ("context", "prompt_tokens", "output_tokens")))
     for_costs, for_design, for_process = share_overrides(varied, setting.costs, setting.machine, setting.technology)
     for_machine = for_design | for_process
     assumptions = setting.costs.override(for_costs)
@@ -198,7 +217,12 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         set=for_machine,
         fit=lambda *machine: fit_grid(*machine)[0],
     )
-    run = hwsim.simulate_hardwired(setting.spec, design, technology, context=context, reading=setting.reading)
+
+    def at(context: Any) -> hwsim.SimResult:
+        return hwsim.simulate_hardwired(setting.spec, design, technology, context=context, reading=setting.reading)
+
+    run = at(workload.mean_context)
+    tokens_per_s = workload.output_rate(run, at)
     system = system_of(run, design, setting.node)
     die_mm2 = system.die_area_mm2
     fits = np.broadcast_to(die_mm2 <= technology.reticle_area_mm2, (points,))
@@ -207,14 +231,14 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         assumptions,
         replace(system, die_area_mm2=np.minimum(die_mm2, technology.reticle_area_mm2)),
         volume=volume,
-        tokens_per_s=run.tokens_per_s,
+        tokens_per_s=tokens_per_s,
         card=setting.device,
         conventions=setting.conventions,
     )
     bill, cost, carbon = built.bill, built.tco, built.carbon
     assert bill is not None
     figures = {
-        "tokens_per_s": run.tokens_per_s,
+        "tokens_per_s": tokens_per_s,
         "latency_s": run.latency_s,
         "energy_j_per_token": run.energy_j_per_token,
         "bound_by": run.bound_by,
@@ -230,8 +254,8 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         "carbon_t": carbon.total_t,
         "kg_per_million_tokens": carbon.total_t * _KG_PER_T / carbon.million_tokens,
     }
-    if setting.beside is not None:
-        figures |= _bought_fleet(assumptions, setting, built, run.tokens_per_s)
+    if setting.bought is not None:
+        figures |= _bought_fleet(assumptions, setting, built, tokens_per_s, workload)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in figures.items()}
     reticle = float(np.max(technology.reticle_area_mm2))
     too_large = "the die exceeds" if "rows" in for_machine else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
@@ -239,6 +263,10 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         f"{too_large} the reticle's {reticle:,.0f} mm2": ~fits,
         "a wafer holds no good die of this size": np.isinf(columns["tco_usd"]),
     }
+    if setting.bought is not None:
+        reasons[f"no server of {setting.bought.name} serves this within service.time_per_token_s"] = np.isnan(
+            columns["gpus"]
+        )
     return _struck(columns, reasons)
 
 
@@ -255,15 +283,22 @@ def _struck(columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray]) -
     return columns | {"failure": failure}
 
 
-def _bought_fleet(book: Book, setting: Setting, built: costmodel.Fleet, tokens_per_s: Any) -> dict[str, Any]:
+def _bought_fleet(
+    book: Book, setting: Setting, built: costmodel.Fleet, tokens_per_s: Any, workload: Workload
+) -> dict[str, Any]:
     """Return the columns of the devices that match the systems of `built`, of `tokens_per_s` each."""
     device, conventions = setting.device, setting.conventions
-    each = book.value(f"{device.name}.tokens_per_s", "token/s")
+    assert setting.bought is not None
+    each = bought_rate(book, setting.bought, setting.spec, workload)
+    # Where no server serves the workload, one token a second stands in until the figures are struck out.
+    served = np.isfinite(each)
+    each = np.where(served, each, 1.0)[()]
     units = costmodel.devices_to_match(built.tco.units, tokens_per_s, each, conventions)
     fleet = costmodel.bought_fleet(book, device, units=units, tokens_per_s=each, conventions=conventions)
     pair = costmodel.Pair.of(built, fleet)
     return {
-        "gpus": units,
+        "gpus": np.where(served, units, np.nan)[()],
+        "gpu_tokens_per_s": np.where(served, each, np.nan)[()],
         "gpu_tco_usd": pair.gpu.total_usd,
         "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
         "gpu_carbon_t": pair.gpu_carbon.total_t,

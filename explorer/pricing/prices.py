@@ -8,18 +8,14 @@ import costmodel
 import hwsim
 import models
 from costmodel import Conventions, Device, System
+from explorer.pricing.rates import DECODING, with_rate
 from hwbase import Book, InputError, Quantity, unknown_name
-from hwsim.events.traffic import closed_loop
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
 #: Stands for the GPU of the paper in studies and sweeps.
 GPU = "gpu"
 
-#: The workload at which a bought machine's rate is predicted where its book states none: that of the HNLPU paper's
-#: economics, prompts and outputs of 1,024 tokens for 50 users of a node, a few requests each.
-RATE_TOKENS, RATE_USERS, RATE_ROUNDS = 1024, 50, 4
-_RATE, _RATE_YEAR = "tokens_per_s", 2026
 #: The cost book whose sets of machines' constants serve a book of another name.
 _DEFAULT_BOOK = "default"
 
@@ -37,7 +33,8 @@ def cost_book(
         The bought machines. The book of each has its constants in sets by the name of a cost book; what a cost book
         extends comes first, so that a set need hold only what differs.
     model : LLMSpec, optional
-        What the machines generate: where a machine's book states no rate, this model's is predicted.
+        What the machines generate: where no rate of this model is stated, that of decoding is predicted, which
+        `with_rate` replaces by that of a workload.
 
     Raises
     ------
@@ -50,11 +47,12 @@ def cost_book(
         for of, constants in hwsim.machine_costs(machine).items():
             sets.setdefault(of, {}).update({f"{machine.name}.{name}": q for name, q in constants.items()})
     book = costmodel.load_book(name_or_path, beside=sets)
-    rates = {f"{m.name}.{_RATE}": m for m in named if m.section("costs") and f"{m.name}.{_RATE}" not in book}
-    predicted = {name: predicted_rate(model, machine) for name, machine in rates.items() if model is not None}
+    for machine in named:
+        if model is not None and machine.kind == "gpu" and machine.section("costs"):
+            book = with_rate(book, machine, model, DECODING)
     # The order of constants decides which random number each of them gets: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
-    return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | predicted | grids)
+    return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
 
 
 def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
@@ -101,21 +99,6 @@ def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[
         raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
     others = [book for book in books if book.kind != "hardwired"]
     return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
-
-
-def predicted_rate(model: models.LLMSpec, machine: Book) -> Quantity:
-    """Return the tokens/s of one GPU of a machine that generates `model`, from the event simulator."""
-    traffic = closed_loop(RATE_USERS, RATE_USERS * RATE_ROUNDS, prompt=RATE_TOKENS, output=RATE_TOKENS)
-    served = hwsim.serve(model, traffic, machine)
-    workload = f"{RATE_USERS} users, {RATE_TOKENS:,} + {RATE_TOKENS:,} tokens, {served.chips} together"
-    return Quantity(
-        served.output_tokens_per_s / served.chips,
-        "token/s",
-        f"predicted for {model.name} by hwsim.serve: {workload}",
-        "derived",
-        _RATE_YEAR,
-        note="the machine's book states no measured rate",
-    )
 
 
 def node_of(technology: Book, costs: Book) -> str:

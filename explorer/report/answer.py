@@ -24,6 +24,7 @@ from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
 from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
@@ -59,6 +60,8 @@ class Answer(Documented):
     densities: tuple[dict[str, Any], ...]
     relatives: tuple[dict[str, Any], ...]
     contexts: np.ndarray
+    gpu_rates: dict[str, np.ndarray]
+    """Tokens/s of one GPU of the best server at each of `contexts`, by machine (`hwsim.gpu_rate`)."""
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer
@@ -141,6 +144,8 @@ def answer(
     *,
     on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS),
     context: int = PAPER_CONTEXT,
+    prompt_tokens: int = 0,
+    output_tokens: int = 0,
     volume: int = 50,
     convention: Convention | Sequence[Convention] = "as-published",
     technology: str = DEFAULT_TECHNOLOGY,
@@ -162,6 +167,8 @@ def answer(
         Machines by name or book: one hardwired machine (the paper's unless one is named), and those beside it.
     context, volume : int
         Positions of a sequence, and systems built.
+    prompt_tokens, output_tokens : int
+        What the fleets serve, as in `explorer.cost`.
     convention : str, Path or Conventions, or a sequence of them
         Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
     technology, weights
@@ -192,7 +199,7 @@ def answer(
     machine, others = machines_of(on, SIMULATORS)
     sets = _conventions(convention)
     priced = [other for other in others if other.section(COSTS)] or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
-    costs_book = cost_book(book or sets[0].book, priced)
+    costs_book = cost_book(book or sets[0].book, priced, spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, technology)
     design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine)
 
@@ -207,6 +214,8 @@ def answer(
             volume=volume,
             convention=choices,
             context=context,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
             on=machine,
             beside=beside,
             technology=technology,
@@ -223,9 +232,8 @@ def answer(
         other.name: hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
-    papers = next((choices for choices in sets if choices.reading == hwsim.READINGS[0]), sets[0])
-    first = next(each for each in costs if each.conventions == papers)
-    beside = {first.device: first} | {other.name: costed(papers, other) for other in priced[1:]}
+    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
+    beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
     board = reproduce(set=for_machine, events=events) if is_papers else None
@@ -241,11 +249,16 @@ def answer(
         densities=tuple(density_rows(spec.hidden_size, design, process)),
         relatives=_with_ours(pipelined, chip, process),
         contexts=CONTEXTS,
+        gpu_rates={
+            other.name: predicted_rate(believed, other, spec, Workload(CONTEXTS))
+            for other in priced
+            if other.kind == "gpu"
+        },
         published_by_context=run(CONTEXTS, "as-published"),
         pipelined_by_context=run(CONTEXTS, "pipelined"),
         cost=costs[0],
         other_cost=costs[1],
-        more_costs=(*costs[2:], *(each for name, each in beside.items() if name != first.device)),
+        more_costs=(*costs[2:], *(each for name in list(beside)[1:] for each in beside[name])),
         scoreboard=board,
         headline=headline(context, published, pipelined, accelerators, costs, beside, board),
         notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}, events),

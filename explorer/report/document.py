@@ -3,7 +3,7 @@
 A new section is a function of an `Answer` in `SECTIONS`; every output then has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from explorer.papers.hnlpu_machine import EVENTS
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
+from explorer.report.headline import HeadlineRow
 from explorer.report.machine_sections import binds, chip, speed, time
 from hwbase.numbers import (
     context_label,
@@ -95,8 +96,8 @@ def brief(answer: Answer) -> Section:
     text = (
         f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. A column that "
         "counts as the paper follows it step by step, from its optimistic to its pessimistic case. The corrected one "
-        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values, with every constant at its "
-        "low and at its high end in brackets."
+        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; `hwsim uncertainty` draws "
+        "every constant in its range and gives their 5 to 95 % bands."
     )
     return Section("brief", "In brief", (text, Table("The answer in brief", columns, rows, "brief")))
 
@@ -108,12 +109,24 @@ def headline(answer: Answer) -> Section:
         "Ours beside the published figure. Evidence says what ours is: an “input” was fed in, a “fitted” number was "
         "adjusted to the paper, a “predicted” one was not. Machines with their weights in memory decode"
         f"{''.join(f' {batch} at once' for batch in batches)}; how many the published figures served is not "
-        "stated. Cost and carbon of the pipelined column follow the corrected conventions at nominal prices, those of "
-        "the published column the paper's optimistic case."
+        "stated. Costs and carbon are those of fleets that generate as much: both as published, at the paper's "
+        "optimistic case, or both by the corrected conventions, at nominal prices, where the pipelined machine stands "
+        "beside the best servers that keep the promise of the cost book."
     )
-    sides = _sides(answer)
+    context = context_label(answer.context)
+    served = answer.cost.workload
+    tables = (
+        _headline_table(answer, f"Headline figures of machines at a context of {context}", False),
+        _headline_table(answer, f"Headline figures of fleets, {served.describe()}", True),
+    )
+    return Section("headline", "Machines side by side", (text, *tables))
+
+
+def _headline_table(answer: Answer, caption: str, fleet: bool) -> Table:
+    lines = [line for line in answer.headline if line.fleet == fleet]
+    sides = _sides(lines)
     rows = []
-    for line in answer.headline:
+    for line in lines:
         unit = pretty_unit(line.unit)
         label = superscripts(line.what)
         label = label if not unit or unit in label else f"{label} [{unit}]"
@@ -121,8 +134,7 @@ def headline(answer: Answer) -> Section:
         rows.append((label, *(plain(value, unit=line.unit) for value in values), line.evidence))
     heads = (Column(side, group=_head(answer, key)) for key, side in sides)
     columns = (Column("figure", numeric=False), *heads, Column("evidence", numeric=False))
-    caption = f"Headline figures at a context of {context_label(answer.context)}"
-    return Section("headline", "Machines side by side", (text, Table(caption, columns, tuple(rows))))
+    return Table(caption, columns, tuple(rows))
 
 
 def findings(answer: Answer) -> Section:
@@ -172,27 +184,30 @@ SECTIONS: tuple[Callable[[Answer], Section | None], ...] = (
 )
 
 
-def _sides(answer: Answer) -> list[tuple[str, str]]:
-    """The machines of the headline, each with "ours" and "published" where there is anything of it."""
-    keys = dict.fromkeys(key for row in answer.headline for key in (*row.values, *row.published))
+def _sides(lines: Sequence[HeadlineRow]) -> list[tuple[str, str]]:
+    """Return the machines of headline rows, each with "ours" and "published" where there is anything of it."""
+    keys = dict.fromkeys(key for row in lines for key in (*row.values, *row.published))
     return [
         (key, side)
         for key in keys
         for side, name in (("ours", "values"), ("published", "published"))
-        if any(getattr(row, name).get(key) is not None for row in answer.headline)
+        if any(getattr(row, name).get(key) is not None for row in lines)
     ]
 
 
 def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
-    """Return a figure over its levels: the nominal one with its bounds, or the two cases that the conventions have."""
+    """Return the nominal figure, or the two cases that the conventions have."""
     low, nominal, high = (dotted(pair, key) for _, pair in costs.comparison.pairs(LEVELS))
     if "nominal" in costs.conventions.levels:
-        return f"{write(nominal)} (low {write(low)}, high {write(high)})"
+        return write(nominal)
     return write(low) if write(low) == write(high) else " to ".join(write(value) for value in sorted((low, high)))
 
 
 def _head(answer: Answer, key: str) -> str:
-    """Return the name of a machine in the headline; the hardwired one alone is in the published reading."""
+    """Return the name of a machine in the headline, with its reading or the conventions of its fleet."""
+    name, _, convention = key.partition(":")
+    if convention:
+        return f"{machine_name(name)}, {convention}"
     return f"{machine_name(key)}, as published" if key == answer.machine else machine_name(key)
 
 

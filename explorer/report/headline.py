@@ -23,6 +23,8 @@ class HeadlineRow(Record):
     values: dict[str, float | None]
     published: dict[str, float | None]
     evidence: str
+    fleet: bool = False
+    """Whether it is of fleets that generate as much, by machine or "machine:conventions"; otherwise of machines."""
 
 
 def headline(
@@ -31,7 +33,7 @@ def headline(
     pipelined: hwsim.SimResult,
     accelerators: Mapping[str, hwsim.SimResult],
     costs: Sequence[CostAnswer],
-    beside: Mapping[str, CostAnswer],
+    beside: Mapping[str, Sequence[CostAnswer]],
     board: Scoreboard | None,
 ) -> tuple[HeadlineRow, ...]:
     """Return the machines side by side; published figures only for the paper's own machine, model and context.
@@ -46,8 +48,8 @@ def headline(
         The other machines, by name.
     costs : sequence of CostAnswer
         The hardwired fleet by the conventions shown.
-    beside : mapping of str to CostAnswer
-        The fleet of each bought machine, by the published conventions.
+    beside : mapping of str to sequence of CostAnswer
+        The fleets of each bought machine, by the same conventions as `costs`.
     board : Scoreboard, optional
         The published figures.
     """
@@ -84,12 +86,13 @@ def _fleet_rows(
     machine: str,
     accelerators: Mapping[str, hwsim.SimResult],
     costs: Sequence[CostAnswer],
-    beside: Mapping[str, CostAnswer],
+    beside: Mapping[str, Sequence[CostAnswer]],
     paper: Mapping[str, float | None],
 ) -> list[HeadlineRow]:
-    """Return the fleets at the headline's level of each set of conventions, and the bought fleets of the first set."""
-    by_reading = {each.conventions.reading: each for each in reversed(costs)}
-    first, second = (by_reading.get(reading, costs[0]).pair for reading in hwsim.READINGS)
+    """Return both fleets by the conventions of each reading: a column of the bought ones for each that differs."""
+    by_reading = {each.conventions.reading: at for at, each in reversed(list(enumerate(costs)))}
+    sets = [by_reading.get(reading, 0) for reading in hwsim.READINGS]
+    first, second = (costs[at].pair for at in sets)
     volume = costs[0].volume
     volume_name = {1: "low", 50: "high"}.get(volume, "")
 
@@ -98,7 +101,13 @@ def _fleet_rows(
             machine: float(hardwired_get(first)),
             f"{machine}-pipelined": float(hardwired_get(second)),
         }
-        bought = {name: float(gpu_get(beside[name].pair)) if name in beside else None for name in accelerators}
+        bought: dict[str, float | None] = {}
+        for name in accelerators:
+            fleets = beside.get(name)
+            bought[name] = float(gpu_get(fleets[sets[0]].pair)) if fleets else None
+            if fleets and sets[1] != sets[0]:
+                other = fleets[sets[1]]
+                bought[f"{name}:{other.convention}"] = float(gpu_get(other.pair))
         published = {name: paper.get(keys[1].format(name)) for name in accelerators}
         return HeadlineRow(
             f"{what}, {volume} system{'s' if volume > 1 else ''}",
@@ -106,6 +115,7 @@ def _fleet_rows(
             ours | bought,
             {machine: paper.get(keys[0].format(machine))} | published,
             "predicted",
+            fleet=True,
         )
 
     return [

@@ -15,13 +15,9 @@ from explorer.report.figures.time import (
     speed_over_context,
     speed_rows,
 )
-from hwbase.numbers import context_label, counted, percent, plain, si, times, with_unit, words
+from hwbase.numbers import context_label, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
-#: A resource that may overflow: what does not fit goes elsewhere at a price that the model counts.
-_MAY_SPILL = ("KV in buffer",)
-#: A resource that binds is full to within rounding.
-_ROUNDING = 1e-9
 #: Columns of the relatives.
 _RELATIVES = {
     "machine": Column("machine", numeric=False),
@@ -120,19 +116,15 @@ def time(answer: Answer) -> Section:
 
 def speed(answer: Answer) -> Section:
     """Return the speed of all machines over context."""
-    batches = [counted(run.batch, "sequence") for run in answer.accelerators.values()][:1]
     text = (
-        "Tokens per second of the whole machine with every token slot taken. Level lines are other machines: filled "
-        f"marks our own model{''.join(f' ({batch})' for batch in batches)}, open marks the "
-        "published figure."
+        "Tokens per second of the whole hardwired machine with every token slot taken. Lines of other machines: one "
+        "GPU of the best server that keeps the promise of the cost book. Level lines with open marks: a published "
+        "figure."
     )
-    # A machine whose own figure the headline leaves out (a roofline that says nothing) is left out here too.
-    shown = {key for row in answer.headline for key, value in row.values.items() if value is not None}
-    rooflines = {key: run for key, run in answer.accelerators.items() if key in shown}
     runs = answer.published_by_context, answer.pipelined_by_context
     formats = {"context": context_label, "pipelined_bound_by": words}
     table = frame_table("Tokens per second over context", speed_rows(*runs), _SPEEDS, formats)
-    draw = partial(speed_over_context, *runs, rooflines, published_speeds(answer))
+    draw = partial(speed_over_context, *runs, answer.gpu_rates, published_speeds(answer))
     drawn = Figure("speed", draw, "System tokens per second over context, log axes", table)
     return Section("speed", "Speed over context", (text, drawn), short=False)
 
@@ -144,7 +136,7 @@ def checks_table(answer: Answer) -> Table:
     results |= {machine_name(key): result for key, result in answer.accelerators.items()}
     for name, result in results.items():
         for check in result.checks:
-            state = flag("pass" if _fits(check) else "spills" if check.name in _MAY_SPILL else "FAIL")
+            state = flag("spills" if check.spills and not check.ok else "pass" if check.bears else "FAIL")
             need, have = (with_unit(value, check.unit) for value in (check.demand, check.capacity))
             rows.append((name, check.name, need, have, percent(_share(check)), state, check.note))
     columns = (
@@ -157,11 +149,6 @@ def checks_table(answer: Answer) -> Table:
         Column("note", numeric=False),
     )
     return Table("Does every resource bear the load?", columns, tuple(rows))
-
-
-def short_of(result: SimResult) -> tuple[str, ...]:
-    """Return the resources that cannot bear the load; one that may spill is not among them."""
-    return tuple(check.name for check in result.checks if not _fits(check) and check.name not in _MAY_SPILL)
 
 
 def published_speeds(answer: Answer) -> dict[str, float]:
@@ -184,7 +171,3 @@ def _breakdown(key: str, result: SimResult) -> Figure:
 
 def _share(check: Check) -> float:
     return float(check.demand) / float(check.capacity) if float(check.capacity) else float("inf")
-
-
-def _fits(check: Check) -> bool:
-    return _share(check) <= 1.0 + _ROUNDING or bool(check.ok)

@@ -11,7 +11,6 @@ from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
 from explorer.report.answer import Answer
 from explorer.report.figures.side_by_side import ownership_bars, ratio_bars, speed_bars
-from explorer.report.machine_sections import short_of
 from explorer.report.scopes import boundary_said, carbon_scopes
 from explorer.report.side_by_side import ModelComparison, believed, nominal, published_cost
 from hwbase.numbers import counted, listed, mass, money, plain, si, times, words
@@ -30,7 +29,7 @@ _LINES: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("bound by", lambda a: words(a.pipelined.bound_by)),
     ("tokens/s for one user", lambda a: plain(a.pipelined.tokens_per_s_per_user)),
     ("energy per token", lambda a: si(a.pipelined.energy_j_per_token, "J")),
-    ("resources short", lambda a: ", ".join(short_of(a.pipelined)) or "none"),
+    ("resources short", lambda a: ", ".join(a.pipelined.short_of) or "none"),
     ("masks and design", lambda a: money(nominal(a).bill.nre_usd)),
     ("one more system", lambda a: money(nominal(a).bill.system_usd)),
     ("new weights for the fleet", lambda a: money(nominal(a).bill.respin_usd(a.cost.volume))),

@@ -15,8 +15,6 @@ from hwbase.books import Level, refuse_old
 from hwbase.values import read_integer
 from hwsim.events.results import ServingResult
 
-#: The context at which a hardwired machine's full power is read; power hardly depends on it.
-_CONTEXT = 2048
 _KG_PER_T = 1e3
 
 
@@ -129,7 +127,6 @@ def serving_cost(
             on=on or result.machine,
             technology=technology,
             weights=weights,
-            context=_CONTEXT,
             set=for_machine,
         )
         overhead = float(result.assumptions["power_overhead"].nominal)

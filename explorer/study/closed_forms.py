@@ -14,6 +14,7 @@ import hwsim
 import models
 from explorer.pricing.evaluate import BLOCK, Setting, evaluate_block
 from explorer.pricing.prices import bought, cost_book, device
+from explorer.pricing.rates import RATE
 from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
 from hwsim.machine_books import COSTS
@@ -45,7 +46,7 @@ ACCELERATOR_OUTPUTS = (
 )
 CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
-_WORKLOAD = {"context": 2048, "volume": 50}
+_WORKLOAD = {"context": 2048, "prompt_tokens": 0, "output_tokens": 0, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
 _SHARED_CONSTANTS = ("fp4_sigma",)
 #: Kinds of machine that a study of accelerators takes.
@@ -104,9 +105,18 @@ def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
     given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
-    costs = cost_book(given["book"] or _conventions(given).book, [bought(given["beside"])])
+    other = hwsim.machine_book(bought(given["beside"]))
+    costs = cost_book(given["book"] or _conventions(given).book, [other])
     technology = hwsim.technology_book(given["technology"])
-    names = {*HARDWIRED, *_WORKLOAD, CHIPS_ASKED, *costs, *hwsim.design_book(given["on"]), *technology}
+    names = {
+        *HARDWIRED,
+        *_WORKLOAD,
+        CHIPS_ASKED,
+        f"{other.name}.{RATE}",
+        *costs,
+        *hwsim.design_book(given["on"]),
+        *technology,
+    }
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
 
 

@@ -6,6 +6,7 @@ from explorer.uncertainty.breakeven import BreakEven, Crossing, Curve, break_eve
 from explorer.uncertainty.distributions import SHAPES, Distribution, Factor, distribution, distributions, factors_of
 from explorer.uncertainty.document import break_even_document, uncertainty_document
 from explorer.uncertainty.indices import sobol_indices
+from explorer.uncertainty.promises import PromiseMap, promise_map
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Probability, Uncertainty, chance
 from explorer.uncertainty.scenario import Scenario
@@ -22,6 +23,7 @@ __all__ = [
     "Distribution",
     "Factor",
     "Probability",
+    "PromiseMap",
     "Scenario",
     "Uncertainty",
     "analyse",
@@ -34,6 +36,7 @@ __all__ = [
     "distributions",
     "factors_of",
     "figures",
+    "promise_map",
     "propagate",
     "sobol_indices",
     "uncertainty_document",

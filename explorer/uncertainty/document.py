@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
-from explorer.pricing.economics import PAPER_MODEL
+from explorer.documents.theme import machine_name
+from explorer.pricing.rates import RATE, Workload
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
 from explorer.uncertainty.breakeven import BreakEven, Curve
 from explorer.uncertainty.distributions import Distribution
@@ -19,24 +21,65 @@ from explorer.uncertainty.figures import (
     exceedance,
     factor_label,
     label,
+    promise_heat,
     sobol_bars,
     titled,
     tornado_bars,
     value_text,
 )
+from explorer.uncertainty.promises import PromiseMap
 from explorer.uncertainty.results import Probability, Uncertainty
 from hwbase.columns import column
 from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
 
 #: Points of a curve that its table shows.
 _ROWS = 11
+#: Hardwiring pays where it costs less in more than this share of draws.
+_LIKELY = 0.95
 _HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "always", "never")
 _WORDS = ("over", "ratio", "unit", "pays")
 
 
-def break_even_document(result: BreakEven, command: str) -> Document:
-    """Return break-even curves as a document."""
-    return _document("Where hardwiring breaks even", (turning(result),), result, command, "break-even")
+def break_even_document(result: BreakEven, command: str, promises: PromiseMap | None = None) -> Document:
+    """Return break-even curves, and the map of users and promises if there is one, as a document."""
+    parts = (turning(result),) if promises is None else (where_it_pays(promises), turning(result))
+    return _document("Where hardwiring breaks even", parts, result, command, "break-even")
+
+
+def where_it_pays(result: PromiseMap) -> Section:
+    """Return the section that says for which users and promises a hardwired fleet costs less."""
+    machine = machine_name(str(result.subject["beside"]))
+    text = (
+        f"What {machine} fleets cost over what hardwired ones cost that serve as many users at as many tokens/s each. "
+        "Above 1 hardwiring costs less. Systems are as many as generate the tokens and hold the keys and values; the "
+        f"{machine} servers are the best that keep the promise, and an empty cell is a promise that none keeps."
+    )
+    cells = result.to_frame()
+    names = ("users", "tokens_per_s_per_user", "systems", "gpus", "tco_ratio", "p5", "p95", "probability")
+    columns = {name: Column(column(name).label, column(name).unit) for name in names[:5]}
+    columns |= {"p5": Column("5 %"), "p95": Column("95 %"), "probability": Column("above 1 in")}
+    shown = cells[cells["tco_ratio"].notna()]
+    formats: dict[str, Callable[[Any], str]] = {"probability": percent, "tco_ratio": times, "p5": times, "p95": times}
+    table = frame_table("Ratio of cost by users and promise", shown[list(names)], columns, formats)
+    draw = partial(promise_heat, result)
+    caption = "Cost of bought machines over that of hardwired ones; above 1 hardwiring costs less"
+    return Section("promises", "Who it pays for", (text, *pays_from(result), Figure("promises", draw, caption, table)))
+
+
+def pays_from(result: PromiseMap) -> tuple[str, ...]:
+    """Return, for each promise, from how many users hardwiring costs less in most draws."""
+    likely = result.probability > _LIKELY
+    sentences = []
+    for at, speed in enumerate(result.speeds):
+        if np.isnan(result.systems[:, at]).all():
+            sentences.append(f"{speed:g} tokens/s: the hardwired machine does not keep it.")
+        elif np.isnan(result.gpus[:, at]).all():
+            sentences.append(f"{speed:g} tokens/s: no bought server keeps it.")
+        elif likely[:, at].any():
+            sentences.append(f"{speed:g} tokens/s: from {result.users[np.argmax(likely[:, at])]:,.0f} users.")
+        else:
+            sentences.append(f"{speed:g} tokens/s: for none of these numbers of users.")
+    return ("Hardwiring costs less in at least 95 % of draws, by what each user is promised: " + " ".join(sentences),)
 
 
 def _document(
@@ -98,8 +141,9 @@ def _points(result: BreakEven, axis: str) -> Table:
 
 def _lead(subject: Mapping[str, Any]) -> str:
     pins = ", ".join(f"{key} = {value}" for key, value in subject["set"].items())
+    workload = Workload(*(subject[name] for name in ("context", "prompt_tokens", "output_tokens")))
     return (
-        f"{subject['model']}: {subject['volume']:,} systems, context {subject['context']:,}, technology "
+        f"{subject['model']}: {subject['volume']:,} systems, {workload.describe()}, technology "
         f"{subject['technology']}, conventions {subject['convention']}, {subject['reading']} reading"
         f"{f'; pinned: {pins}' if pins else ''}."
     )
@@ -192,12 +236,9 @@ def _nearly(share: float) -> str:
 
 
 def notes(result: Uncertainty) -> tuple[str, ...]:
-    """Return what a reader has to know of this scenario."""
-    models = {result.subject.get("model"), result.subject.get("versus", {}).get("model", PAPER_MODEL)}
-    speed = f"{result.subject.get('beside')}.tokens_per_s"
-    if models <= {PAPER_MODEL, None} or speed not in result.distributions:
-        return ()
-    return (f"{speed} is of {PAPER_MODEL} in our books, whatever the model here: set what yours reaches on a GPU.",)
+    """Return how fast each bought machine is where that was predicted."""
+    rates = ((n, q) for n, q in result.quantities.items() if n.endswith(f".{RATE}") and q.kind == "derived")
+    return tuple(f"{name} = {plain(quantity.nominal)}: {quantity.source}." for name, quantity in rates)
 
 
 def percentile_table(caption: str, result: Uncertainty, outputs: Sequence[str]) -> Table:

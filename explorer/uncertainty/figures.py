@@ -11,9 +11,10 @@ import pandas as pd
 from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
+from explorer.uncertainty.promises import PromiseMap
 from explorer.uncertainty.results import Uncertainty
 from hwbase.columns import Column, column
-from hwbase.numbers import pretty_unit
+from hwbase.numbers import plain, pretty_unit
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,6 +24,8 @@ _HEIGHT_PX, _ROW_PX, _FRAME_PX = 400, 34, 120
 _LINE_PX, _THIN_PX = 2.5, 1.5
 _LABEL_CHARS = 26
 _MANY_DECADES = 1e3
+#: Ratios beyond this many decades have the colour of the end.
+_DECADES = 1.5
 #: Points of a drawn distribution.
 _DRAWN = np.linspace(0.0, 100.0, 401)
 
@@ -196,3 +199,27 @@ def convergence_lines(table: pd.DataFrame, output: str) -> "go.Figure":
 def _wrapped(name: str) -> str:
     """Return a factor's label in lines that leave room for the bars."""
     return "<br>".join(text(line) for line in textwrap.wrap(factor_label(name), _LABEL_CHARS))
+
+
+def promise_heat(result: PromiseMap) -> "go.Figure":
+    """Return the ratio of cost over users and promised tokens per second: above 1 (blue) hardwiring costs less."""
+    ratio = result.tco_ratio
+    drawn = figure("What bought machines cost over what hardwired ones cost", _HEIGHT_PX)
+    labels = [["" if np.isnan(value) else f"{plain(value, 2)}×" for value in row] for row in ratio]
+    drawn.add_heatmap(
+        z=np.log10(ratio),
+        x=[f"{speed:g}" for speed in result.speeds],
+        y=[f"{users:,.0f}" for users in result.users],
+        zmid=0.0,
+        zmin=-_DECADES,
+        zmax=_DECADES,
+        colorscale="RdBu",
+        text=labels,
+        texttemplate="%{text}",
+        showscale=False,
+        customdata=result.probability,
+        hovertemplate="%{y} users, %{x} tokens/s each: %{text}, above 1 in %{customdata:.0%} of draws<extra></extra>",
+    )
+    drawn.update_xaxes(title_text="tokens/s promised to each user", type="category", showgrid=False)
+    drawn.update_yaxes(title_text="users served at once", type="category", showgrid=False)
+    return drawn

@@ -15,6 +15,7 @@ import models
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.pricing.evaluate import evaluate
 from explorer.pricing.prices import cost_book
+from explorer.pricing.rates import RATE, Workload, with_rate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Quantity, Record, unknown_name
 from hwbase.books import share_overrides
@@ -39,6 +40,8 @@ class Scenario(Record):
     model: str | Path | models.LLMSpec = PAPER_MODEL
     volume: int = 50
     context: int = 2048
+    prompt_tokens: int = 0
+    output_tokens: int = 0
     on: str = hwsim.DEFAULT_MACHINE
     beside: str = hwsim.DEFAULT_GPU
     technology: str = DEFAULT_TECHNOLOGY
@@ -48,6 +51,11 @@ class Scenario(Record):
     die_formula: str = "exact"
     book: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def workload(self) -> Workload:
+        """What both fleets serve."""
+        return Workload(self.context, self.prompt_tokens, self.output_tokens)
 
     def changed(self, changes: Mapping[str, Any]) -> "Scenario":
         """Return this scenario with other choices; a key that is not a field pins a constant."""
@@ -84,12 +92,15 @@ class Machine:
         costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
         technology, machine = hwsim.technology_book(scenario.technology), hwsim.design_book(scenario.on)
         for_costs, for_technology, for_machine = share_overrides(scenario.set or {}, costs, technology, machine)
-        costs, technology = costs.override(for_costs), technology.override(for_technology)
+        bought = hwsim.machine_book(scenario.beside)
+        costs = with_rate(costs.override(for_costs), bought, spec, scenario.workload)
+        technology = technology.override(for_technology)
         watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
         subject = cls(scenario, spec, watched, technology, for_machine, {})
         subject({})
         built = hardwired(spec, weights=scenario.weights, technology=technology, book=machine.override(for_machine))[2]
-        read = {name: costs[name] for name in costs if name in watched.asked} | built
+        rate = f"{bought.name}.{RATE}"
+        read = {name: costs[name] for name in costs if name in {*watched.asked, rate}} | built
         return cls(scenario, spec, costs, technology, for_machine, read)
 
     def quantities(self) -> dict[str, Quantity]:
@@ -142,7 +153,8 @@ class Machine:
 
     def _columns(self, varied: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, np.ndarray]:
         choice = self.scenario
-        options = {"context": choice.context, "volume": choice.volume, **over}
+        served = {name: getattr(choice, name) for name in ("context", "prompt_tokens", "output_tokens", "volume")}
+        options = {**served, **over}
         frame: pd.DataFrame = evaluate(
             self.spec,
             varied,

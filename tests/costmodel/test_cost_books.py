@@ -24,7 +24,11 @@ def test_books_load_and_every_number_has_a_source(name):
 
 
 def test_the_two_books_have_the_same_names(paper, default):
-    assert set(paper) == set(default) and costmodel.book_names() == ["default", "hnlpu-asplos26"]
+    # The paper's own rate of a GPU; what we believe is predicted for each model and workload.
+    assert set(paper) - {"h100.tokens_per_s"} == set(default) and costmodel.book_names() == [
+        "default",
+        "hnlpu-asplos26",
+    ]
 
 
 @pytest.mark.parametrize("node", ["n16", "n7", "n5", "n3", "n2"])

@@ -149,6 +149,7 @@ def test_compare_is_side_by_side(paper, design):
 
 @pytest.mark.parametrize("which", ["as-published", "corrected"])
 def test_default_book_compares(default, design, which):
+    design = design | {"device_tokens_per_s": 1080}
     result = costmodel.compare(default, volume=50, conventions=conventions.named(which), **design)
     assert result.nominal.tco_ratio > 1 and result.nominal.carbon_ratio > 1
     assert costmodel.compare(default, volume=1, devices=10, **design).gpus == 10

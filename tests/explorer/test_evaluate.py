@@ -131,7 +131,9 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
         link = {key: values[i].item() for key, values in machine.items()}
         run = hwsim.simulate(MODEL, set=link, reading="pipelined")
         design = hardwired(models.load(MODEL), set=link)[0]
-        book = cost_book(BOOKS[convention]).override({key: values[i].item() for key, values in costs.items()})
+        book = cost_book(BOOKS[convention], model=models.load(MODEL)).override(
+            {key: values[i].item() for key, values in costs.items()}
+        )
         expected = costmodel.compare(
             book,
             costmodel.System(
@@ -152,6 +154,7 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
             "gpu_tco_usd": pair.gpu.total_usd,
             "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
             "gpu_carbon_t": pair.gpu_carbon.total_t,
+            "gpu_tokens_per_s": book.value("h100.tokens_per_s", "token/s"),
             "tco_ratio": pair.tco_ratio,
             "carbon_ratio": pair.carbon_ratio,
         }

@@ -56,28 +56,28 @@ def _rows(columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 def speed_over_context(
     published: "SimResult",
     pipelined: "SimResult",
-    accelerators: Mapping[str, "SimResult"],
+    gpu_rates: Mapping[str, np.ndarray],
     records: Mapping[str, float] | None = None,
 ) -> "go.Figure":
-    """Return tokens/s over context on log axes; other machines as horizontal marks.
+    """Return tokens/s over context on log axes; published records of other machines are level lines.
 
-    `accelerators` are our rooflines at one context each; `records` are published tokens/s by machine.
+    `gpu_rates` are tokens/s of one GPU over the same contexts, by machine; `records` are published tokens/s by machine.
     """
     rows = speed_rows(published, pipelined)
     contexts = np.array([row["context"] for row in rows])
     drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
     for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
         drawn.add_trace(_line(key, contexts, np.array([row[column] for row in rows])))
-    for key, result in accelerators.items():
-        drawn.add_trace(_level(key, contexts, scalar("tokens_per_s", result.tokens_per_s), "roofline", True))
+    for key, rates in gpu_rates.items():
+        drawn.add_trace(_line(key, contexts, rates))
     for key, value in (records or {}).items():
-        drawn.add_trace(_level(key, contexts, value, "published", False))
+        drawn.add_trace(_level(key, contexts, value))
     ticks = contexts[:: 2 if len(contexts) > _MOST_TICKS else 1]
     drawn.update_xaxes(
         type="log", tickvals=ticks, ticktext=[context_label(c) for c in ticks], title_text="context [tokens]"
     )
-    lowest = min(min(np.min(np.asarray(trace.y, dtype=float)) for trace in drawn.data), 1e2)
-    highest = max(np.max(np.asarray(trace.y, dtype=float)) for trace in drawn.data)
+    lowest = min(min(np.nanmin(np.asarray(trace.y, dtype=float)) for trace in drawn.data), 1e2)
+    highest = max(np.nanmax(np.asarray(trace.y, dtype=float)) for trace in drawn.data)
     drawn.update_yaxes(
         type="log",
         range=[np.log10(lowest / _SPEED_ROOM), np.log10(highest * _SPEED_ROOM)],
@@ -104,8 +104,8 @@ def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
     )
 
 
-def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) -> "go.Scatter":
-    """A horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
+def _level(key: str, contexts: np.ndarray, speed: float) -> "go.Scatter":
+    """A level line across the sweep for a published record."""
     import plotly.graph_objects as go
 
     colour, symbol, dash = machine_style(key)
@@ -114,10 +114,10 @@ def _level(key: str, contexts: np.ndarray, speed: float, what: str, ours: bool) 
         x=ends,
         y=[speed, speed],
         mode="lines+markers",
-        name=f"{text(machine_name(key))}, {what} {plain(speed)}",
-        line={"color": colour, "dash": "solid" if ours else dash, "width": 1.5},
-        marker={"symbol": symbol if ours else f"{symbol}-open", "size": _SPEED_MARKER_PX + 1, "color": colour},
-        hovertemplate=f"{text(machine_name(key))}, {what}: {plain(speed)} tokens/s<extra></extra>",
+        name=f"{text(machine_name(key))}, published {plain(speed)}",
+        line={"color": colour, "dash": dash, "width": 1.5},
+        marker={"symbol": f"{symbol}-open", "size": _SPEED_MARKER_PX + 1, "color": colour},
+        hovertemplate=f"{text(machine_name(key))}, published: {plain(speed)} tokens/s<extra></extra>",
     )
 
 

@@ -1,0 +1,164 @@
+"""How much of one workload each machine of a comparison generates: hardwired machines and those that are bought."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import hwsim
+import models
+from hwbase import Book, InputError, Quantity, Record
+from hwbase.check import Number, count
+from hwsim.accelerator import load_accelerator
+from hwsim.gpu_rate import GpuRate, best_rate
+
+#: The model whose machine the paper describes, and whose rates on bought machines it states.
+PAPER_MODEL = "gpt-oss-120b"
+RATE = "tokens_per_s"
+#: Constants of a cost book that a predicted rate rests on.
+SERVICE = ("service.time_per_token_s", "service.sequences", "service.gpu_speed_factor")
+_YEAR = 2026
+_LONGEST = 1e8
+
+
+@dataclass(frozen=True)
+class Workload(Record):
+    """What both machines of a comparison serve: decoding at `context`, or whole requests. Numbers or arrays alike."""
+
+    context: Number = 2048
+    prompt_tokens: Number = 0
+    output_tokens: Number = 0
+
+    def __post_init__(self) -> None:
+        count("context", self.context, high=_LONGEST)
+        prompt = np.asarray(count("prompt_tokens", self.prompt_tokens, low=0, high=_LONGEST))
+        output = np.asarray(count("output_tokens", self.output_tokens, low=0, high=_LONGEST))
+        if np.any((prompt > 0) != (output > 0)):
+            raise InputError(
+                f"prompt_tokens = {np.max(prompt)}, output_tokens = {np.max(output)}: expected both, or neither to "
+                "compare machines that only decode"
+            )
+
+    @property
+    def mean_context(self) -> Number:
+        """Positions that a sequence attends to, in the mean over an answer."""
+        served = np.asarray(self.prompt_tokens) > 0
+        return np.where(served, self.prompt_tokens + np.asarray(self.output_tokens) // 2, self.context)[()]
+
+    def describe(self) -> str:
+        """Return the workload in words; of numbers, not of arrays."""
+        if self.prompt_tokens:
+            return f"prompts of {self.prompt_tokens:,} and answers of {self.output_tokens:,} tokens"
+        return f"decoding at a context of {self.context:,}"
+
+    def output_rate(self, decoding: hwsim.SimResult, at: Callable[[Number], hwsim.SimResult]) -> Number:
+        """Return the output tokens per second of a pipelined machine, whose slots prompt tokens take as outputs do.
+
+        Parameters
+        ----------
+        decoding : SimResult
+            The machine at `mean_context`.
+        at : callable
+            Returns the machine at another context.
+
+        Returns
+        -------
+        float or array
+            Tokens per second; each prompt token attends to half of the prompt, in the mean.
+        """
+        if not np.any(self.prompt_tokens):
+            return decoding.tokens_per_s
+        reading_s = at(np.maximum(np.asarray(self.prompt_tokens) // 2, 1)).interval_s
+        prompts_s = self.prompt_tokens * reading_s
+        answers_s = self.output_tokens * decoding.interval_s
+        rate = self.output_tokens / np.where(prompts_s + answers_s > 0, prompts_s + answers_s, 1.0)
+        return np.where(np.asarray(self.prompt_tokens) > 0, rate, decoding.tokens_per_s)[()]
+
+
+#: What is compared where a caller names no workload.
+DECODING = Workload()
+
+
+def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
+    """Return the tokens per second of one bought GPU; NaN where no server holds the workload within the promise.
+
+    A rate that the user sets or that a machine's book states stands. What the paper states holds for its own model
+    alone. Any other is the best that `hwsim.gpu_rate` predicts for the model and the workload, within the promise of
+    the book (`service.*`), times the measured speed factor.
+
+    Parameters
+    ----------
+    costs : Book
+        The cost book, overrides in place.
+    machine : Book
+        The book of the machine.
+    model : LLMSpec
+        What it generates.
+    workload : Workload
+        Numbers, or arrays of the length of those in `costs`.
+
+    Returns
+    -------
+    float or array
+
+    Raises
+    ------
+    InputError
+        For a machine that is no GPU and states no rate.
+    """
+    stated = _stated(costs, machine, model)
+    if stated is not None:
+        return costs.value(f"{machine.name}.{RATE}", "token/s")
+    return predicted_rate(costs, machine, model, workload)
+
+
+def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
+    """Return the predicted rate of `bought_rate`, whatever the book states; parameters and errors are the same."""
+    return predicted(costs, machine, model, workload).tokens_per_s * costs.value("service.gpu_speed_factor", "1")
+
+
+def with_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Book:
+    """Return a cost book with the rate of `bought_rate` in it, as "NAME.tokens_per_s", with what it rests on.
+
+    Parameters are those of `bought_rate`, numbers alone. Raises `InputError` too where no server holds the workload.
+    """
+    if _stated(costs, machine, model) is not None:
+        return costs
+    best = predicted(costs, machine, model, workload)
+    if np.isnan(best.tokens_per_s):
+        limit = costs.value("service.time_per_token_s", "s")
+        raise InputError(
+            f"no server of {machine.name} serves {model.name} ({workload.describe()}) within {limit * 1e3:g} ms per "
+            "token: expected another machine, a shorter context, or a longer service.time_per_token_s"
+        )
+    source = (
+        f"predicted for {model.name}, {workload.describe()}: {best.gpus:g} GPU{'s' if best.gpus > 1 else ''} with "
+        f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
+    )
+    rate = best.tokens_per_s * costs.value("service.gpu_speed_factor", "1")
+    note = "hwsim.gpu_rate, times service.gpu_speed_factor"
+    stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
+    return replace(costs, quantities={**costs.quantities, f"{machine.name}.{RATE}": stated})
+
+
+def _stated(costs: Book, machine: Book, model: models.LLMSpec) -> Quantity | None:
+    """Return the rate that stands in a cost book for `model`; None where it is to be predicted."""
+    rate = costs.quantities.get(f"{machine.name}.{RATE}")
+    if rate is not None and rate.kind != "derived" and (rate.kind != "paper" or model.name == PAPER_MODEL):
+        return rate
+    if machine.kind != "gpu":
+        raise InputError(f"the book of {machine.name} states no {RATE}: expected it in its [costs.default]")
+    return None
+
+
+def predicted(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> GpuRate:
+    """Return the best server of a GPU for a workload, within the promise of a cost book; raises `InputError`."""
+    return best_rate(
+        model,
+        load_accelerator(machine),
+        context=workload.context,
+        prompt_tokens=workload.prompt_tokens,
+        output_tokens=workload.output_tokens,
+        time_per_token_s=costs.value("service.time_per_token_s", "s"),
+        sequences=costs.value("service.sequences", "1"),
+    )

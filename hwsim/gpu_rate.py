@@ -1,0 +1,132 @@
+"""What one GPU of a fleet generates at best while it keeps a promise: the split and the number of sequences are chosen.
+
+A server of one or more GPUs decodes some sequences together. More of them raise its throughput and the time between
+two tokens of each, so the best server takes as many as its memory, its engine and the promise allow. Among the splits
+over the GPUs of a node, those that were measured, the one whose GPUs generate most is taken; where none holds a
+sequence, several nodes share the model.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwbase import Record
+from hwbase.check import Number, count, positive
+from hwsim.accelerator import Accelerator
+from hwsim.gpu_loop import loop_times
+from hwsim.gpu_split import Split, memory, tensor_sizes
+from hwsim.gpu_step import StepModel
+from models import LLMSpec
+
+#: Groups of GPUs that share a model which no node holds, tried in turn.
+_REPLICAS = (2, 4, 8, 16, 32)
+#: Numbers of sequences tried between 1 and the most: steps of a factor of 2 ** (1/4), within 1 % of the best rate.
+_STEPS_PER_OCTAVE = 4
+
+
+@dataclass(frozen=True)
+class GpuRate(Record):
+    """The best server of a fleet; NaN where no server keeps the promise. Numbers, or arrays of one shape."""
+
+    tokens_per_s: Number
+    """Output tokens per second of one GPU."""
+    tensor: Number
+    """GPUs that share every matrix."""
+    replicas: Number
+    """Groups of such GPUs in a server."""
+    sequences: Number
+    """Sequences that a server decodes together."""
+    time_per_output_token_s: Number
+    """Seconds between two tokens of a sequence."""
+
+    @property
+    def gpus(self) -> Number:
+        """GPUs of a server."""
+        return self.tensor * self.replicas
+
+
+def best_rate(
+    model: LLMSpec,
+    device: Accelerator,
+    *,
+    context: Number,
+    prompt_tokens: Number = 0,
+    output_tokens: Number = 0,
+    time_per_token_s: Number,
+    sequences: Number,
+) -> GpuRate:
+    """Return the most output tokens per second a GPU that a fleet generates within a promise; everything broadcasts.
+
+    Parameters
+    ----------
+    model : LLMSpec
+        The network, in the number formats that its spec states.
+    device : Accelerator
+        One GPU and its serving engine.
+    context : int or array
+        Positions that each sequence attends to, where only decoding counts.
+    prompt_tokens, output_tokens : int or array
+        Tokens of a prompt and of an answer, both more than 0 where prompts are read too; then `context` does not count.
+    time_per_token_s : float or array
+        The promise: the mean time between output tokens, at most.
+    sequences : int or array
+        Sequences of a group of GPUs that the engine decodes together, at most.
+
+    Returns
+    -------
+    GpuRate
+
+    Raises
+    ------
+    InputError
+        For numbers out of range, and a network that is no decoder.
+    """
+    context = count("context", context, high=1e8)
+    prompt, output = (
+        count(n, v, low=0, high=1e8) for n, v in (("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
+    )
+    promise, most = positive("time_per_token_s", time_per_token_s), count("sequences", sequences, high=1e6)
+    inputs = np.stack([x.ravel() for x in np.broadcast_arrays(context, prompt, output, promise, most)], axis=1)
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (context, prompt, output, promise, most)))
+    points, index = np.unique(inputs, axis=0, return_inverse=True)
+    best = np.full((5, len(points)), np.nan)
+    node = [size for size in tensor_sizes(model, device) if size <= np.max(device.node_gpus)]
+    for replicas in (1, *_REPLICAS):
+        missing = np.isnan(best[0])
+        if not missing.any():
+            break
+        for tensor in node:
+            found = _server(model, device, Split(tensor, replicas), points[missing])
+            better = ~(found[0] <= best[0, missing]) & ~np.isnan(found[0])
+            best[:, np.flatnonzero(missing)[better]] = found[:, better]
+    return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
+
+
+def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> np.ndarray:
+    """Return the fields of `GpuRate`, shape (5, points), of the best number of sequences on one split."""
+    context, prompt, output, promise, most = (column[:, None] for column in points.T)
+    top = float(np.max(most))
+    tried = np.unique(np.round(2.0 ** np.arange(0.0, np.log2(top) + 1.0, 1.0 / _STEPS_PER_OCTAVE)))
+    tried = np.unique(np.minimum(tried, top)) * split.replicas
+    step = StepModel(model, device, split)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        decoding = step.decode(tried, context).seconds
+        times = loop_times(step, tried, np.maximum(prompt, 1.0), np.maximum(output, 1.0))
+        served = prompt > 0
+        cycle_s = times.time_to_first_token_s + times.time_per_output_token_s * (output - 1.0)
+        between = np.where(served, times.time_per_output_token_s, decoding)
+        rate = np.where(served, times.running * output / cycle_s, tried / decoding) / split.gpus
+        held = memory(model, device, split, np.where(served, prompt + output / 2.0, context), tried).fits
+        allowed = held & (between <= promise) & (tried <= most * split.replicas)
+        rate = np.where(allowed, rate, -np.inf)
+    chosen = np.argmax(rate, axis=1)
+    rows = np.arange(len(points))
+    kept = np.isfinite(rate[rows, chosen])
+    figures = (
+        rate[rows, chosen],
+        np.full(len(points), float(split.tensor)),
+        np.full(len(points), float(split.replicas)),
+        tried[chosen],
+        np.broadcast_to(between, rate.shape)[rows, chosen],
+    )
+    return np.where(kept, np.stack(figures), np.nan)
