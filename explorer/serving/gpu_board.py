@@ -111,7 +111,8 @@ def board_of_points(
                 row[f"ratio_{short}"] = ratio if np.isfinite(ratio) else None
         rows.append(plain(row))
     answered = compared[compared.why == ""]
-    return GpuBoard(compared, tuple(rows), plain({"points": len(rows), "answered": len(answered), **_ratios(answered)}))
+    figures = {"points": len(rows), "answered": len(answered), **_ratios(answered)}
+    return GpuBoard(compared, tuple(rows), plain({"all": figures}))
 
 
 def best_gpus(compared: pd.DataFrame) -> dict[str, int]:

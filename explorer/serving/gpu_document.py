@@ -22,7 +22,7 @@ _FIGURES = {
     "repeated": "measured again",
 }
 #: Figures that a terminal and a notebook show of each time.
-_SHORT = ("ratio", "error", "left_out_error", "noise")
+_SHORT = ("ms", "ratio", "error", "left_out_error", "noise")
 
 
 def gpu_document(board: GpuBoard, command: str = "") -> Document:
