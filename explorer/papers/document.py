@@ -94,14 +94,5 @@ def _short_score(row: Row) -> tuple[str | Flag, ...]:
 
 
 def _score(row: Row) -> tuple[str | Flag, ...]:
-    return (
-        superscripts(row.what),
-        plain(row.paper, unit=row.unit),
-        plain(row.ours, unit=row.unit),
-        pretty_unit(row.unit),
-        percent(row.rel_err, 2),
-        percent(row.tolerance, 2),
-        row.evidence,
-        flag(row.status),
-        row.note,
-    )
+    *figures, status = _short_score(row)
+    return (*figures, percent(row.tolerance, 2), row.evidence, status, row.note)

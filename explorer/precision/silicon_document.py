@@ -11,6 +11,7 @@ from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
 from explorer.writing import json_text
+from hwbase.columns import column
 from hwbase.numbers import money, plain
 
 #: What a study's folder may hold.
@@ -27,8 +28,8 @@ _COLUMNS = {
     "perplexity_low": Column("95 % from"),
     "perplexity_high": Column("to"),
     "mm2": Column("neurons", "mm²"),
-    "chips": Column("chips"),
-    "nre_usd": Column("NRE"),
+    "chips": column("chips"),
+    "nre_usd": column("nre_usd"),
     "recurring_usd": Column("one more system"),
     "kg_co2e": Column("making it", "kg CO₂e"),
     "build_usd": Column("all systems"),
@@ -90,8 +91,8 @@ def _nre_section(found: SiliconFronts) -> Section:
         "of chips alone, each of which needs masks of its own. What they do change is the area, and with it what one "
         "more system costs and emits."
     )
-    columns = {"process": Column("process", numeric=False), "chips": Column("chips")}
-    columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": Column("NRE")}
+    columns = {"process": Column("process", numeric=False), "chips": column("chips")}
+    columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": column("nre_usd")}
     table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
     caption = "NRE over perplexity on held-out text; filled: mixed bits, open: one width"
     figures = (

@@ -15,19 +15,17 @@ from explorer.report.figures.time import (
     speed_over_context,
     speed_rows,
 )
+from hwbase.columns import column
 from hwbase.numbers import context_label, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
 #: Columns of the relatives.
 _RELATIVES = {
-    "machine": Column("machine", numeric=False),
-    "area_mm2": Column("area", "mm²"),
-    "weights_per_mm2": Column("weights", "1/mm²"),
-    "transistors_per_weight": Column("transistors per weight"),
-    "tokens_per_s_per_user": Column("one user", "tokens/s"),
-    "power_w": Column("power", "W"),
-    "energy_efficiency_ops_per_j": Column("efficiency", "operations/J"),
-    "source": Column("source", numeric=False),
+    name: column(name)
+    for name in (
+        *("machine", "area_mm2", "weights_per_mm2", "transistors_per_weight", "tokens_per_s_per_user", "power_w"),
+        *("energy_efficiency_ops_per_j", "source"),
+    )
 }
 _OCCUPANCY = {
     "resource": Column("resource", numeric=False),
@@ -49,7 +47,7 @@ _DENSITIES = {
     "gain": Column("ME denser by"),
 }
 _SPEEDS = {
-    "context": Column("context", numeric=False),
+    "context": column("context"),
     "as_published_tokens_per_s": Column("as published", "tokens/s"),
     "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
     "pipelined_bound_by": Column("pipelined is bound by", numeric=False),

@@ -11,6 +11,7 @@ from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, flag, frame_table
 from explorer.tools.compare import ToolComparison, all_nodes, largest_exchange
 from explorer.tools.figures import tool_dots, tools_over_area
+from hwbase.columns import column
 from hwbase.numbers import MISSING, Number, money, percent, plain, superscripts, times
 
 #: Areas of the curves that a table lists.
@@ -65,7 +66,7 @@ def tool_table(found: ToolComparison) -> Table:
     """Return a row a tool and die."""
     columns = {
         "name": Column("tool", numeric=False),
-        "die_area_mm2": Column("die", "mm²"),
+        "die_area_mm2": column("die_area_mm2"),
         "node": Column("node", numeric=False),
         "gross_dies": Column("gross dies"),
         "die_yield": Column("yield"),
@@ -113,7 +114,7 @@ def largest_table(found: ToolComparison) -> Table:
     frame = largest_exchange(found.exchanges)
     columns = {
         "tool": Column("tool", numeric=False),
-        "die_area_mm2": Column("die", "mm²"),
+        "die_area_mm2": column("die_area_mm2"),
         "node": Column("node", numeric=False),
         "quantity": Column("of", numeric=False),
         "term": Column("term", numeric=False),
@@ -194,7 +195,7 @@ def _curves(found: ToolComparison, node: str) -> Figure:
     frame = found.over_areas[found.over_areas["die_area_mm2"].isin(listed)]
     columns = {
         "tool": Column("tool", numeric=False),
-        "die_area_mm2": Column("die", "mm²"),
+        "die_area_mm2": column("die_area_mm2"),
         "cost_usd": Column("cost"),
         "carbon_kg": Column("carbon", "kg CO₂e"),
     }

@@ -8,6 +8,7 @@ from explorer.documents.document import Beside, Bullets, Document, Figure, Folde
 from explorer.documents.sections import methods_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.wiring import figures as drawn
+from hwbase.columns import column
 from hwbase.numbers import money, percent, plain, times
 from hwsim.wiring import REGIONS, heat_map, region_name
 
@@ -226,11 +227,11 @@ def _fault_tables(faults: "FaultStudy") -> tuple[Table, ...]:
     caption = f"What a chip bears before perplexity grows by {percent(faults.allowed_ratio - 1.0, 0)}"
     tolerance = frame_table(caption, faults.tolerance, borne, written)
     costs = {
-        "volume": Column("systems"),
-        "d0_per_cm2": Column("defects", "1/cm²"),
+        "volume": column("volume"),
+        "d0_per_cm2": column("d0_per_cm2"),
         "die_yield": Column("yield"),
         "system_usd": Column("one system, recurring"),
-        "tco_usd": Column("TCO"),
+        "tco_usd": column("tco_usd"),
         "growth": Column("growth"),
         "tco_ratio": Column("TCO of matching GPUs over it"),
     }
