@@ -76,7 +76,13 @@ def _runs(values: Values) -> bool:
 _TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", "machines", "fault", "gpus")
 _SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "requests", "seed")
 
+_SERVED = ("limit", "load", "percentile", "first_s", "between_s", "gpus", "built", "gpu_settings")
+
 RULES: dict[str, tuple[Rule, ...]] = {
+    "compare-serving": (
+        Rule(_SERVED, _given("traffic"), "with --traffic"),
+        Rule(("context", "prompt_tokens", "output_tokens"), _given("speeds"), "with --interactivity"),
+    ),
     "simulate": (
         Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),
         Rule(_TRAFFIC, _by_events, "with --events"),
