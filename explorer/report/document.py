@@ -96,7 +96,7 @@ def brief(answer: Answer) -> Section:
     text = (
         f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. A column that "
         "counts as the paper follows it step by step, from its optimistic to its pessimistic case. The corrected one "
-        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; `hwsim uncertainty` draws "
+        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; hwsim uncertainty draws "
         "every constant in its range and gives their 5 to 95 % bands."
     )
     return Section("brief", "In brief", (text, Table("The answer in brief", columns, rows, "brief")))
