@@ -24,10 +24,28 @@ def reproduce(
 ) -> Scoreboard:
     """Return the scoreboard of a paper: every published figure with ours and its evidence.
 
-    `set` overrides constants of the paper's machines (and so may break agreement); `book` replaces the HNLPU's own.
-    Without `events` lines that take event simulations are left out. Raises `InputError` for a paper that is not here,
-    or a constant that does not exist.
+    Parameters
+    ----------
+    paper : str
+        "hnlpu", "mixdq" or "bebr".
+    book : str or Path, optional
+        A book in place of the HNLPU's own.
+    set : mapping of str to number, array or str
+        Constants of the paper's machines to override; agreement may then fail.
+    events : bool
+        False leaves out the lines that need event simulations.
 
+    Returns
+    -------
+    Scoreboard
+
+    Raises
+    ------
+    InputError
+        For an unknown paper or constant.
+
+    Examples
+    --------
     >>> board = reproduce("bebr")
     >>> board.summary["ok"], board.summary["outside_tolerance"]
     (True, 0)

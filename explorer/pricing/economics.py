@@ -183,6 +183,8 @@ def cost(
         Constants of the cost book, the machine or the technology to override.
     effects : bool
         Adds the effect of each convention.
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------

@@ -57,14 +57,16 @@ def evaluate(
     model : str, Path or LLMSpec
         The model that every design holds.
     set : mapping of str to number or array of shape (N,)
-        What varies: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid
-        of chips is sized to each point unless rows and columns are given.
+        The varied inputs: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The
+        grid of chips is sized to each point unless rows and columns are given.
     context, volume : int or array of shape (N,)
         Positions of a sequence at which machines decode, and systems built.
     prompt_tokens, output_tokens : int or array of shape (N,)
         Tokens of a prompt and of an answer: machines then serve such requests, and output tokens are counted.
-    reading, convention
-        How machines are simulated, and how costs are counted.
+    reading : str
+        The reading of the simulation: "pipelined" or "as-published".
+    convention : str, Path or Conventions
+        The conventions of the costs.
     on : str, Path or Book
         The hardwired machine.
     technology : str or Book
@@ -82,6 +84,8 @@ def evaluate(
         A machine to buy instead, by name or book; "gpu" is the paper's.
     strict : bool
         False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere.
+    varied : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------

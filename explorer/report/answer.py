@@ -171,8 +171,10 @@ def answer(
         What the fleets serve, as in `explorer.cost`.
     convention : str, Path or Conventions, or a sequence of them
         Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
-    technology, weights
-        Process and format of the hardwired machine.
+    technology : str
+        Process of the hardwired machine.
+    weights : str
+        Weight format of the hardwired machine, as in `hwsim.simulate`.
     reading : str, optional
         The reading that costs are counted with; that of each set of conventions unless given. Speeds are in both.
     set : mapping of str to number, array or str

@@ -164,6 +164,8 @@ def serve_comparison(
         Constants of the cost book, the hardwired machine or its technology to override.
     report : callable, optional
         Called with (machine, requests done, requests in all).
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------

@@ -81,15 +81,19 @@ def serving_cost(
     level : str
         "low", "nominal" or "high": the end of its range at which each constant is read.
     book : str, optional
-        The cost book; the convention's unless given.
+        The cost book; by default the convention's.
     set : mapping of str to number, array or str
         Constants of the cost book, the hardwired machine or its technology to override.
-    technology, weights
-        Process and weight format of a hardwired machine, as in `hwsim.simulate`.
+    technology : str, Path or Book
+        Process of a hardwired machine.
+    weights : str
+        Weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
         The book of the machine that served; by default the result's machine, by name.
     beside : str, Path or Book
         The bought machine whose published footprint stands for every module under conventions that say so.
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------
