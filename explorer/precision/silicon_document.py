@@ -93,8 +93,8 @@ def _nre_section(result: SiliconFronts) -> Section:
     )
     columns = {"process": Column("process", numeric=False), "chips": column("chips")}
     columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": column("nre_usd")}
-    table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
-    caption = "NRE over perplexity on held-out text; filled: mixed bits, open: one width"
+    table = frame_table("What NRE is made of", nre_frame(result), columns, _FORMATS)
+    caption = "NRE against perplexity on held-out text; filled: mixed bits, open: one width"
     figures = (
         Figure("nre", partial(nre_over_perplexity, result), caption, table, 2),
         Figure("nre-parts", partial(nre_parts, result), "What NRE is made of", table, 2),
