@@ -1,4 +1,4 @@
-"""`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that keeps the same promise."""
+"""`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that meets the same target."""
 
 from typing import Annotated
 
@@ -62,7 +62,7 @@ def compare_serving_command(
         typer.Option("--load", help="Also with the trace made so dense that the machine is busy for this share."),
     ] = None,
     percentile: Annotated[
-        float, typer.Option("--percentile", help="Share of requests the promise holds for, in %.")
+        float, typer.Option("--percentile", help="Share of requests that must meet the limits, in %.")
     ] = CHAT.percentile,
     first_s: Annotated[
         float, typer.Option("--first", help="Seconds to the first token, at most.")
@@ -112,7 +112,7 @@ def compare_serving_command(
     sent = read_trace(traffic, longest=LONGEST)
     sent = sent if limit is None else sent.first(parse_count("limit", limit) or 0)
     with progress_bar() as report:
-        found = serve_comparison(
+        result = serve_comparison(
             sent,
             model,
             on=split_names(on),
@@ -126,11 +126,11 @@ def compare_serving_command(
             set=parse_overrides(settings),
             report=report,
         )
-    document = comparison_document(found, made_by())
+    document = comparison_document(result, made_by())
     if out is not None:
-        write_out(out, document, lambda: comparison_files(found, document))
+        write_out(out, document, lambda: comparison_files(result, document))
     if as_json:
-        emit(json_data(found), "compare-serving")
+        emit(json_data(result), "compare-serving")
         return
     terminal.show(Console(), document)
     if out is not None:
