@@ -91,7 +91,7 @@ def compare_serving_command(
         if traffic is not None:
             raise InputError("--traffic and --interactivity: expected one of them")
         check_file(out)
-        result = interactivity(
+        fronts = interactivity(
             model,
             on=split_names(on),
             speeds=_range(speeds),
@@ -102,7 +102,7 @@ def compare_serving_command(
             book=book,
             set=parse_overrides(settings),
         )
-        deliver(result.document(made_by()), out, as_json)
+        deliver(fronts.document(made_by()), out, as_json)
         return
     if traffic is None:
         raise InputError("--traffic is missing: expected a file of requests, or --interactivity LOW:HIGH")
