@@ -1,6 +1,6 @@
-"""costmodel: what a chip and its fleet cost, in dollars and in carbon, from sourced assumptions.
+"""costmodel: the cost of a chip and its fleet, in dollars and in carbon, from sourced assumptions.
 
-Numbers in, numbers out: it knows nothing of models or architectures. Every function takes scalars or NumPy arrays.
+Numbers in, numbers out, independent of models and architectures. Every function takes scalars or NumPy arrays.
 
     >>> import costmodel
     >>> book = costmodel.load_book("hnlpu-asplos26").at("low")

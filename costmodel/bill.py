@@ -12,22 +12,22 @@ from hwbase import Book, Reader, unknown_name
 from hwbase.check import ABSURD, Number, non_negative, number, positive, shapes
 
 _DESIGN_PARTS = ("architecture", "verification", "physical", "ip")
-#: More chips in one system than anyone means.
+#: Most chips of a system; more is taken as a mistake.
 _MOST_CHIPS = 1e7
 
 
 @dataclass(frozen=True)
 class Bill(Costed):
-    """What one hardwired system costs, in USD; figures of a chip are per good chip."""
+    """The cost of one hardwired system in USD; figures of a chip are per good chip."""
 
     chips: Number
-    """Chips in a system, each with masks of its own."""
+    """Chips in a system, each with its own masks."""
     gross_dies: Number
     die_yield: Number
     good_dies: Number
-    """Per wafer; rounded or not as the conventions say."""
+    """Per wafer, rounded or not by the conventions."""
     fits_reticle: Any
-    """Whether the die, in whatever shape, fits one exposure field (True or False)."""
+    """Whether the die, in any shape, fits one exposure field (True or False)."""
     wafer_usd: Number
     """Silicon of one chip: the wafer's price over its good dies."""
     package_usd: Number
@@ -65,7 +65,7 @@ class Bill(Costed):
 
 @dataclass(frozen=True)
 class Wafer:
-    """How a wafer divides into dies."""
+    """The division of a wafer into dies."""
 
     gross_dies: Number
     die_yield: Number
@@ -73,12 +73,12 @@ class Wafer:
 
 
 def nodes(book: Book) -> list[str]:
-    """Return the process nodes that `book` has, such as "n5"."""
+    """Return the process nodes of `book`, such as "n5"."""
     return sorted(key.partition(".")[0] for key in book if key.endswith(".wafer_price_usd"))
 
 
 def check_node(book: Book, node: str) -> str:
-    """Return `node`; raises `InputError` if `book` has no such process node."""
+    """Return `node`. Raises `InputError` if `book` has no such process node."""
     if node not in nodes(book):
         raise unknown_name("process node", node, nodes(book))
     return node
@@ -144,14 +144,40 @@ def hardwired_bill(
     aspect: Number = 1.0,
     fractional: bool = False,
 ) -> Bill:
-    """Return the bill of a system of `chips` hardwired chips of `die_area_mm2` each; inputs broadcast.
+    """Return the bill of a system of hardwired chips; inputs broadcast.
 
-    recurring = wafer price / good dies + package and test / good dies + memory + integration;
-    NRE = shared masks + chips x own masks + design. Reference: the cost model of doi 10.1145/3779212.3790169,
-    Appendix B. Design cost does not depend on the node in the books. A die of which a wafer yields none costs an
-    infinite amount where others of the same call do not.
+    recurring = wafer price / good dies + package and test / good dies + memory + integration; NRE = shared masks +
+    chips x own masks + design. Reference: the cost model of doi 10.1145/3779212.3790169, Appendix B. Design cost does
+    not depend on the node in the books. A die with no good one on a wafer costs an infinite amount where others of the
+    same call do not.
 
-    Raises `InputError` for chips that are not whole (unless `fractional`), sizes out of range, or an unknown node.
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    chips : number or array
+        Chips of one system.
+    die_area_mm2 : number or array
+        Area of a chip.
+    hbm_gb_per_chip : number or array
+        Memory of a chip, GB.
+    node : str
+        Process node of wafers and masks.
+    conventions : Conventions
+        The conventions.
+    aspect : number or array
+        Width over height of a die.
+    fractional : bool
+        Allows a fraction of a chip.
+
+    Returns
+    -------
+    Bill
+
+    Raises
+    ------
+    InputError
+        For chips that are not whole (unless `fractional`), sizes out of range, or an unknown node.
     """
     read = book.reader()
     chips = check_chips(chips, fractional)

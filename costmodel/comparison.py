@@ -1,4 +1,4 @@
-"""A hardwired fleet beside the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
+"""A hardwired fleet and the bought fleet that generates as many tokens: cost and carbon, over a book's range."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair(Record):
-    """One level of a comparison; `gpu` is the bought fleet, whatever its devices are."""
+    """One level of a comparison; `gpu` is the bought fleet of any devices."""
 
     bill: Bill
     hardwired: Tco
@@ -70,8 +70,8 @@ class Pair(Record):
 class Comparison(Record):
     """The two fleets with every constant of the book at its low, its nominal and its high value.
 
-    In a book of published cases low and high are the optimistic and the pessimistic case. In one whose ranges are
-    bounds on what is known, they are corners that no one believes: read the nominal one, and vary one by one.
+    In a book of published cases low and high are the optimistic and the pessimistic case. In a book of ranges they are
+    extreme corners, not estimates: use the nominal level, and vary constants one by one.
     """
 
     volume: Number
@@ -89,7 +89,7 @@ class Comparison(Record):
         return [(level, getattr(self, level)) for level in levels]
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return one row per level and fleet, with cost and carbon side by side."""
+        """Return one row for each level and fleet, with cost and carbon side by side."""
         import pandas as pd
 
         rows = []
@@ -104,7 +104,7 @@ class Comparison(Record):
         return pd.DataFrame(rows)
 
     def ratios(self) -> "pd.DataFrame":
-        """Return what the GPU fleet takes over what the hardwired fleet takes, one row per level."""
+        """Return the ratios of the GPU fleet to the hardwired fleet, one row a level."""
         import pandas as pd
 
         names = ("tco", "static_tco", "capex", "opex", "carbon", "static_carbon")
@@ -136,7 +136,7 @@ def compare(
     region: str = "us",
     conventions: Conventions = AS_PUBLISHED,
 ) -> Comparison:
-    """Return `volume` hardwired systems beside the devices that match them, at low, nominal and high.
+    """Return `volume` hardwired systems and the devices that match them, at low, nominal and high.
 
     Parameters
     ----------
@@ -145,21 +145,21 @@ def compare(
     system : System
         One hardwired system.
     device : Device
-        What is bought instead.
+        The device bought instead.
     volume : int or array
         Systems built.
     tokens_per_s : float or array
         Tokens per second of one system.
     device_tokens_per_s : float or array, optional
-        Tokens per second of one device; the book's nominal number unless given.
+        Tokens per second of one device; by default the book's nominal number.
     devices : float or array, optional
-        Devices bought; as many as generate the tokens of the systems unless given.
+        Devices bought; by default as many as generate the tokens of the systems.
     respins : int or array, optional
-        Model updates over the life; the book's number unless given.
+        Model updates over the life; by default the book's number.
     region : str
-        The grid that both fleets run on, a name of `carbon.regions`.
+        The grid of both fleets, a name of `carbon.regions`.
     conventions : Conventions
-        How costs and carbon are counted.
+        The conventions of costs and carbon.
 
     Returns
     -------

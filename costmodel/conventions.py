@@ -1,7 +1,7 @@
-"""Accounting conventions: named sets of choices, each questionable choice of the published economics on its own.
+"""Accounting conventions: named sets of choices, one for each questionable choice of the published economics.
 
-A set is a TOML file, in `costmodel/books/conventions` or anywhere: a `[conventions]` table says what goes with it, a
-`[choices]` table has the choices. With `extends` it need hold only what differs from another set.
+A set is a TOML file, in `costmodel/books/conventions` or anywhere else: its `[conventions]` table describes the set,
+its `[choices]` table has the choices. With `extends` it holds only the differences from another set.
 """
 
 import dataclasses
@@ -18,62 +18,64 @@ from hwbase.check import non_negative
 from hwbase.parsing import read_toml
 
 FOLDER = Path(__file__).parent / "books" / "conventions"
-#: What a set says of itself, apart from its choices.
+#: Fields that describe a set, besides its choices.
 ABOUT = ("name", "title", "book", "reading", "levels", "headline", "published_system")
 
 
 @dataclass(frozen=True)
 class Conventions(Record):
-    """How costs and carbon are counted, apart from any constant, and what goes with these choices.
+    """The conventions of costs and carbon, separate from constants, with a description.
 
-    Raises `InputError` for a choice that does not exist.
+    Raises `InputError` for an unknown choice.
     """
 
     name: str
     title: str
-    """What the set is, for headings."""
+    """The title of the set."""
     book: str
-    """The cost book that goes with the choices."""
+    """The cost book of the set."""
     reading: str
-    """The reading of a hardwired machine's speed that goes with the choices, for whoever simulates it."""
+    """The reading of a hardwired machine's speed, for simulations."""
     levels: tuple[Level, ...]
-    """Ends of the constants' ranges that are shown."""
+    """Ends of the constants' ranges to show."""
     headline: Level
-    """The level that stands for the whole in a line."""
+    """The level to show where only one is."""
     published_system: bool
-    """Whether the published system, as a cost book states it, stands for its own model."""
+    """Whether the published system of a cost book is used for its own model."""
 
     die_formula: Formula
     """Gross dies: "plain" is the published formula, "exact" places dies on the wafer."""
     edge_and_scribe: bool
-    """Whether the wafer's edge exclusion and the scribe lanes take room."""
+    """Whether the wafer's edge exclusion and the scribe lanes reduce the area."""
     round_good_dies: bool
     """Whether good dies per wafer are rounded to a whole number before prices are divided by them."""
     yield_model: Model
-    """Yield behind the die's price."""
+    """Yield model of the die's price."""
     carbon_yield_model: Model
-    """Yield behind the die's carbon (the published module was counted by a tool that uses another yield model)."""
+    """Yield model of the die's carbon (the published module was counted by a tool with another yield model)."""
     pue_in_system_power: bool
-    """Whether the power of a hardwired system already holds PUE once when the facility multiplies by PUE again."""
+    """Whether the power of a hardwired system includes PUE once before the facility multiplies by PUE again."""
     facility_power_step_mw: float
-    """Facility power is rounded to this step, and used so; 0 does not round."""
+    """Facility power is rounded to this step in MW; 0 does not round."""
     construction_basis: Literal["facility", "it"]
-    """The megawatts that data-centre construction is paid for."""
+    """The megawatts on which data-centre construction is paid."""
     maintenance_basis: Literal["capex", "nodes"]
-    """What the yearly maintenance rate applies to: all initial capital, buildings too, or the price of the nodes."""
+    """The base of the yearly maintenance rate: all initial capital, buildings included, or the price of the nodes."""
     licence_counted: bool
-    """Whether the GPUs pay a software licence, or have it bundled (the hardwired system pays none)."""
+    """Whether the GPUs pay a software licence; the hardwired system pays none."""
     gpu_count: Literal["rounded", "exact"]
     """GPUs that match one hardwired system: rounded to one significant digit, or the whole fleet's rounded up."""
     hardwired_maintenance: Literal["spares", "rate", "spares-and-rate"]
-    """Spare systems at recurring cost only; or the GPUs' rate on the GPUs' basis (masks and design too, no spares);
-    or the spares and the rate on the recurring cost of the systems."""
+    """Upkeep of the hardwired fleet.
+
+    Spare systems at recurring cost only; or the GPUs' rate on the GPUs' basis (masks and design included, no spares);
+    or the spares and the rate on the recurring cost of the systems. """
     spares_respun: bool
     """Whether a re-spin rebuilds the spares too."""
     spares_embodied: bool
     """Whether the spares' embodied carbon counts."""
     module_carbon: Literal["gpu", "rebuilt"]
-    """One published figure for a GPU card used for both machines, or each module counted from its own parts."""
+    """One published figure for a GPU card for both machines, or each module counted from its own parts."""
     ceil_carbon: bool
     """Whether the hardwired fleet's printed tonnes are rounded up."""
 
@@ -95,7 +97,7 @@ class Conventions(Record):
         object.__setattr__(self, "levels", tuple(self.levels))
 
     def switched(self, **choices: Any) -> "Conventions":
-        """Return these conventions with other choices; raises `InputError` for a name or choice that is not one."""
+        """Return these conventions with other choices. Raises `InputError` for an unknown name or choice."""
         for name in choices:
             if name not in CHOICES:
                 raise unknown_name("convention", name, CHOICES)
@@ -107,9 +109,9 @@ CHOICES = tuple(field.name for field in dataclasses.fields(Conventions) if field
 
 
 def named(name_or_path: "str | Path | Conventions") -> Conventions:
-    """Return the conventions of that name, in any case, or of the TOML file of that path.
+    """Return the conventions by name, in any case, or from a TOML file by path.
 
-    Raises `InputError` for a name or file that is not there, and a key or choice that does not exist.
+    Raises `InputError` for a missing name or file, and an unknown key or choice.
 
     >>> named("corrected").die_formula
     'exact'
@@ -126,12 +128,12 @@ def named(name_or_path: "str | Path | Conventions") -> Conventions:
 
 
 def names() -> list[str]:
-    """Return the names of the sets that come with the package, sorted."""
+    """Return the names of the package's sets, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def differences(base: Conventions, other: Conventions) -> dict[str, Any]:
-    """Return the choices of `other` that are not those of `base`, in the order of the fields."""
+    """Return the choices of `other` that differ from `base`, in the order of the fields."""
     return {name: getattr(other, name) for name in CHOICES if getattr(other, name) != getattr(base, name)}
 
 
@@ -155,15 +157,15 @@ def _read(path: Path, seen: tuple[Path, ...]) -> Conventions:
         raise unknown_name(f"table in {path.name}:", key, ("conventions", "choices"))
     base = about.pop("extends", None)
     if isinstance(book := about.get("book"), str) and book.endswith(".toml"):
-        # A book of one's own lies beside the conventions.
+        # A user's book may be in the folder of the conventions.
         about["book"] = str(path.parent / book)
-    given = {"name": path.stem, "title": about.get("name", path.stem)} | about | choices
+    fields = {"name": path.stem, "title": about.get("name", path.stem)} | about | choices
     if base is not None:
-        return dataclasses.replace(_base(base, path, (*seen, path.resolve())), **given)
-    missing = [name for name in (*ABOUT, *CHOICES) if name not in given]
+        return dataclasses.replace(_base(base, path, (*seen, path.resolve())), **fields)
+    missing = [name for name in (*ABOUT, *CHOICES) if name not in fields]
     if missing:
         raise InputError(f'{path.name}: {", ".join(missing)} missing: expected them, or extends = "corrected"')
-    return Conventions(**given)
+    return Conventions(**fields)
 
 
 def _base(name: object, path: Path, seen: tuple[Path, ...]) -> Conventions:
@@ -174,5 +176,5 @@ def _base(name: object, path: Path, seen: tuple[Path, ...]) -> Conventions:
     return _read(FOLDER / f"{name}.toml", seen)
 
 
-#: The choices of the published tables, and those we believe.
+#: The choices of the published tables, and our own.
 AS_PUBLISHED, CORRECTED = named("as-published"), named("corrected")

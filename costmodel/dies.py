@@ -1,7 +1,7 @@
-"""Gross dies: how many whole dies a round wafer holds, by formula or by placing them; and what a reticle allows.
+"""Gross dies: the whole dies on a round wafer, by formula or by placing them; and the limit of a reticle.
 
-Symbols: d wafer diameter, e edge exclusion, s scribe lane; S = (w + s)(h + s) the room a die of w x h takes; the
-formulas use the wafer within the edge, d' = d - 2e.
+Symbols: d wafer diameter, e edge exclusion, s scribe lane; S = (w + s)(h + s) the area of a die of w x h with its lane;
+the formulas use the wafer within the edge, d' = d - 2e.
 """
 
 from functools import lru_cache
@@ -16,13 +16,13 @@ Formula = Literal["plain", "de-vries", "ferris-prabhu", "area-ratio", "exact"]
 
 #: Coefficient of the rim term in de Vries' formula.
 _DE_VRIES = 0.58
-#: Grid phases tried per axis between a die boundary and a die centre on the wafer's axis.
+#: Grid phases per axis between a die boundary and a die centre on the wafer's axis.
 _PHASES = 6
-#: Dies placed at once: small enough to stay in the processor's cache.
+#: Dies placed at once, to stay in the processor's cache.
 _CHUNK = 8192
-#: Rows of dies that `exact` will place before it calls the die absurdly small for the wafer.
+#: Most rows of dies in `exact`; a smaller die is refused.
 _MAX_ROWS = 20000
-#: Dies whose count is kept: a comparison places the same few again and again.
+#: Dies whose count is cached: a comparison places the same few again and again.
 _MOST_KEPT = 1024
 
 
@@ -37,7 +37,7 @@ def gross_dies(
     whole: bool = True,
     phases: int = _PHASES,
 ) -> Number:
-    """Return how many dies of `area_mm2` and width over height `aspect` fit on a wafer (0 where none does).
+    """Return the number of dies of `area_mm2` with width over height `aspect` on a wafer (0 if none fits).
 
     formula : "plain" pi d'^2/4S - pi d'/sqrt(2S); "de-vries" pi d'^2/4S - 0.58 pi d'/sqrt S (D. K. de Vries, IEEE
         Trans. Semiconductor Manufacturing 18, 2005); "ferris-prabhu" pi d'^2/4S exp(-2 sqrt S/d') (A. V.
@@ -115,7 +115,7 @@ def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, ph
             inside = radius**2 - farthest**2
             if np.all(inside < 0.0):
                 continue
-            # Half the chord in pitches; the scribe lane beside the outermost die may hang over the edge.
+            # Half the chord in pitches; the scribe lane beside the outermost die may extend over the edge.
             chord = np.where(inside >= 0.0, np.sqrt(np.maximum(inside, 0.0)) + scribe / 2.0, 0.0) / pitch_x
             for i, offset_x in enumerate(offsets):
                 in_row = np.floor(chord - offset_x)
@@ -128,9 +128,9 @@ def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, ph
 def fits_reticle(
     area_mm2: Number, *, reticle_width_mm: Number, reticle_height_mm: Number, aspect: Number | None = None
 ) -> Number:
-    """Return whether a die of `area_mm2` can be exposed in one field, turned by 90 degrees if need be.
+    """Return whether a die of `area_mm2` fits one exposure field, turned by 90 degrees if necessary.
 
-    Without `aspect` the die may take any shape. Raises `InputError` for sizes that are not positive.
+    Without `aspect` the die may have any shape. Raises `InputError` for sizes that are not positive.
     """
     area = positive("area_mm2", area_mm2)
     field_w = positive("reticle_width_mm", reticle_width_mm)

@@ -1,4 +1,4 @@
-"""What each questionable convention is worth: switch one at a time and see how the headline moves."""
+"""The effect of each questionable convention on the results, changed one at a time."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,34 @@ def effect_rows(
     groups: Mapping[str, Mapping[str, Any]] | None = None,
     **fleet: Any,
 ) -> list[dict[str, Any]]:
-    """Return one row per reading: `base`, each choice of `other` alone, each of `groups`, and all of `other`.
+    """Return one row for each reading: `base`, each choice of `other` alone, each of `groups`, and all of `other`.
 
-    `groups` names sets of choices to switch together. `fleet` goes to `compare`. Keys: reading, choice,
-    hardwired_low_usd, hardwired_high_usd, gpu_usd, ratio_low, ratio_high (TCO of the GPUs over the hardwired fleet with
-    re-spins), carbon_ratio, ratio_low_change_percent, carbon_ratio_change_percent (against `base`).
-    Raises `InputError` as `compare` does.
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    system : System
+        The hardwired system.
+    device : Device
+        The bought device.
+    base, other : Conventions
+        The conventions to start from, and those whose choices are made one at a time.
+    groups : mapping of str to mapping, optional
+        Named sets of choices to change together.
+    **fleet
+        Further arguments of `compare`.
+
+    Returns
+    -------
+    list of dict
+        Keys reading, choice, hardwired_low_usd, hardwired_high_usd, gpu_usd, ratio_low, ratio_high (TCO of the GPUs
+        over that of the hardwired fleet with re-spins), carbon_ratio, ratio_low_change_percent and
+        carbon_ratio_change_percent (against `base`).
+
+    Raises
+    ------
+    InputError
+        As `compare` does.
     """
     readings: dict[str, tuple[str, Conventions]] = {base.name: ("", base)}
     for name, choice in differences(base, other).items():
@@ -51,7 +73,7 @@ def effect_rows(
 
 
 def convention_effects(*system: Any, **fleet: Any) -> "pd.DataFrame":
-    """Return the rows of `effect_rows`, which takes the same arguments, as a frame."""
+    """Return the rows of `effect_rows`, with the same arguments, as a frame."""
     import pandas as pd
 
     return pd.DataFrame(effect_rows(*system, **fleet))

@@ -1,7 +1,7 @@
-"""The price chain: from what a machine is, draws and generates to its bill, its TCO and its carbon.
+"""The price chain: from the parts, power and tokens of a machine to its bill, TCO and carbon.
 
-Every fleet goes through here, whoever asks: `built_fleet` for systems of chips of one's own (masks and design are
-paid once), `bought_fleet` for devices that are bought ready-made. Numbers in, numbers out; they broadcast.
+Every fleet is priced here: `built_fleet` for systems of own chips (masks and design are paid once), `bought_fleet` for
+devices bought ready-made. Numbers in, numbers out; they broadcast.
 """
 
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from hwbase.check import Number, count, non_negative, positive, shapes
 
 @dataclass(frozen=True)
 class System(Record):
-    """A system of chips of one's own. Any number may be an array."""
+    """A system of own chips. Any number may be an array."""
 
     chips: Number
     die_area_mm2: Number
     hbm_gb_per_chip: Number
     chip_power_w: Number
     node: str
-    """The process node of the cost book that the chips are made at."""
+    """The process node of the chips, in the cost book."""
     system_power_w: Number | None = None
-    """Stated power of a system, used as the conventions say (see `power.system_it_power_w`)."""
+    """Stated power of a system, used by the conventions (see `power.system_it_power_w`)."""
 
 
 @dataclass(frozen=True)
 class Device(Record):
-    """A device that is bought: a cost book has its constants under `name`, and its die is made at `node`.
+    """A bought device: a cost book has its constants under `name`, and its die is made at `node`.
 
     The constants are node_price_usd, gpus_per_node, power_w (with its share of the node), tokens_per_s,
     licence_usd_per_gpu_year, module_carbon_kg, die_area_mm2 and hbm_gb.
@@ -44,14 +44,14 @@ class Device(Record):
 
 @dataclass(frozen=True)
 class Fleet(Record):
-    """What a fleet costs and emits over its life."""
+    """The cost and emissions of a fleet over its life."""
 
     tco: Tco
     carbon: Carbon
     module: ModuleCarbon | None
-    """One module's embodied carbon by part; None where one published figure stands for every module."""
+    """Embodied carbon of one module by part; None where one published figure stands for every module."""
     bill: Bill | None = None
-    """What a system is made of; None for devices that are bought."""
+    """The bill of a system; None for bought devices."""
 
 
 def built_fleet(
@@ -78,13 +78,13 @@ def built_fleet(
     tokens_per_s : float or array
         Tokens per second of one system.
     card : Device
-        The device whose published footprint stands for every module, by the convention `module_carbon` = "gpu".
+        The device whose published footprint stands for every module under the convention `module_carbon` = "gpu".
     respins : int or array, optional
-        Model updates over the life; the book's number unless given.
+        Model updates over the life; by default the book's number.
     region : str
-        The grid that the fleet runs on, a name of `carbon.regions`.
+        The grid of the fleet, a name of `carbon.regions`.
     conventions : Conventions
-        How costs and carbon are counted.
+        The conventions of costs and carbon.
 
     Returns
     -------
@@ -140,15 +140,15 @@ def bought_fleet(
     book : Book
         The cost book, at the level to read, with the constants of the device.
     device : Device
-        What is bought.
+        The bought device.
     units : float or array
-        Devices.
+        Number of devices.
     tokens_per_s : float or array, optional
-        Tokens per second of one device; the book's number unless given.
+        Tokens per second of one device; by default the book's number.
     region : str
-        The grid that the fleet runs on, a name of `carbon.regions`.
+        The grid of the fleet, a name of `carbon.regions`.
     conventions : Conventions
-        How costs and carbon are counted.
+        The conventions of costs and carbon.
 
     Returns
     -------
@@ -191,9 +191,31 @@ def made_chip(
     node: str,
     conventions: Conventions = AS_PUBLISHED,
 ) -> tuple[Bill, ModuleCarbon]:
-    """Return (bill of `chips` different chips, embodied carbon of one module) at `node`, each counted from its parts.
+    """Return the bill of a system and the embodied carbon of one module, each counted from its parts.
 
-    Raises `InputError` as `hardwired_bill` and `module_carbon` do.
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    chips : number or array
+        Different chips of one system.
+    die_area_mm2 : number or array
+        Area of a chip.
+    hbm_gb : number or array
+        Memory of a chip, GB.
+    node : str
+        Process node.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    tuple of Bill and ModuleCarbon
+
+    Raises
+    ------
+    InputError
+        As `hardwired_bill` and `module_carbon` do.
     """
     bill = hardwired_bill(
         book, chips=chips, die_area_mm2=die_area_mm2, hbm_gb_per_chip=hbm_gb, node=node, conventions=conventions

@@ -1,7 +1,8 @@
-"""Carbon of a fleet: what making it emitted (Scope 3) and what its electricity emits (Scope 2).
+"""Carbon of a fleet: emissions of its manufacture (Scope 3) and of its electricity (Scope 2).
 
-The grid's factors are lifecycle and location-based, so the fuel's own supply chain is inside Scope 2 here. What is not
-counted because nobody publishes it: masks, design computing, transport, the building. All figures are CO2 equivalents.
+The grid's factors are lifecycle and location-based, so the fuel's own supply chain is inside Scope 2 here. Masks,
+design computing, transport and the building are not counted, since no figures are published. All figures are CO2
+equivalents.
 """
 
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class Carbon(Costed):
     facility_energy_mwh: Number
     operational_t: Number
     embodied_t: Number
-    """The first modules, and the spares where they count."""
+    """The first modules, and the spares if they count."""
     respins_t: Number
-    """The modules built again for new weights."""
+    """The modules rebuilt for new weights."""
     static_t: Number
     """Operational + embodied."""
     total_t: Number
@@ -67,12 +68,12 @@ class Carbon(Costed):
 
 
 def regions(book: Book) -> list[str]:
-    """Return the grid regions that `book` has, such as "us"."""
+    """Return the grid regions of `book`, such as "us"."""
     return sorted(key.split(".")[1].removesuffix("_g_per_kwh") for key in book if key.startswith("grid."))
 
 
 def grid_kg_per_kwh(read: Reader, region: str) -> Number:
-    """Return the grid's intensity in kg/kWh; raises `InputError` for a region that the book does not have."""
+    """Return the grid's intensity in kg/kWh. Raises `InputError` for an unknown region."""
     if region not in regions(read.book):
         raise unknown_name("grid region", region, regions(read.book))
     return read(f"grid.{region}_g_per_kwh", "gCO2e/kWh") / _G_PER_KG
@@ -92,7 +93,7 @@ def die_carbon_kg(
 ) -> Number:
     """Return the carbon in kg of one good die, area x (CI EPA + GPA + MPA) / yield.
 
-    The area is the die's share of the whole wafer, edge and all (`allocation` "wafer"; 3D-Carbon), or its own
+    The area is the die's share of the whole wafer, edge included (`allocation` "wafer"; 3D-Carbon), or its own
     ("die-area"; Gupta et al., ACT, ISCA 2022). Infinite where no die fits. Raises `InputError` for inputs out of range.
     """
     per_cm2 = non_negative("grid_kg_per_kwh", grid_kg_per_kwh) * non_negative("epa_kwh_per_cm2", epa_kwh_per_cm2)
@@ -121,8 +122,37 @@ def module_carbon(
     """Return the embodied carbon of a module: (die + package + memory + board) x margin.
 
     With the published book this method gives 124.86 kg for an H100 (814 mm2, 80 GB), printed as 124.9.
-    Raises `InputError` for sizes out of range, or an unknown node, region or allocation.
 
+    Parameters
+    ----------
+    book : Book or Reader
+        The cost book.
+    die_area_mm2 : number or array
+        Area of the die.
+    hbm_gb : number or array
+        Memory of the module, GB.
+    node : str
+        Process node of the die.
+    fab_region : str
+        Region of the fab's grid.
+    allocation : str
+        How the carbon of a wafer is allocated to dies: "wafer", or another of `Allocation`.
+    conventions : Conventions
+        The conventions.
+    aspect : number or array
+        Width over height of the die.
+
+    Returns
+    -------
+    ModuleCarbon
+
+    Raises
+    ------
+    InputError
+        For sizes out of range, or an unknown node, region or allocation.
+
+    Examples
+    --------
     >>> from costmodel.books import load_book
     >>> module = module_carbon(load_book("hnlpu-asplos26"), die_area_mm2=814, hbm_gb=80, node="n5")
     >>> round(float(module.total_kg), 2)
@@ -181,11 +211,41 @@ def carbon(
     ceil_printed: bool = False,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Carbon:
-    """Return the carbon of a fleet of `modules` of `module_kg` each; power and tokens are the whole fleet's.
+    """Return the carbon of a fleet of modules over its life.
 
-    operational = facility MW x hours x utilisation x grid intensity; embodied = modules x kg. `rebuilt_modules` counts
-    all modules built again by re-spins. `intensity_kg_per_kwh` replaces the grid's, for a market-based figure.
-    `ceil_printed` rounds the printed tonnes up. Raises `InputError` for negative inputs or an unknown region.
+    operational = facility MW x hours x utilisation x grid intensity; embodied = modules x kg.
+
+    Parameters
+    ----------
+    book : Book or Reader
+        The cost book.
+    modules : number or array
+        Modules in use.
+    module_kg : number or array
+        Embodied carbon of one module, kg.
+    it_power_w : number or array
+        IT power of the whole fleet at full load, W.
+    tokens_per_s : number or array
+        Tokens per second of the whole fleet at full load.
+    spare_modules, rebuilt_modules : number or array
+        Spare modules, and all modules built again by re-spins.
+    region : str
+        Region of the grid.
+    intensity_kg_per_kwh : number or array, optional
+        Carbon intensity for a market-based figure; by default the grid's.
+    ceil_printed : bool
+        Rounds the printed tonnes up.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    Carbon
+
+    Raises
+    ------
+    InputError
+        For negative inputs or an unknown region.
     """
     read = book if isinstance(book, Reader) else book.reader()
     shapes(

@@ -1,6 +1,6 @@
-"""Mask sets: what the masks of a process cost in units of a DUV mask, and how a set splits into shared and own ones.
+"""Mask sets: the price of a process's masks in units of a DUV mask, and its split into shared and own masks.
 
-A metal-programmed family shares most of its masks; each chip then needs only the few that carry its own pattern.
+A metal-programmed family shares most of its masks; each chip then needs only the few with its own pattern.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from hwbase.check import Number, non_negative, positive
 
 
 def mask_units(euv_masks: Number, duv_masks: Number, euv_weight: Number) -> Number:
-    """Return the price of a mask set in DUV masks, U = w N_euv + N_duv; an EUV mask costs `euv_weight` DUV ones.
+    """Return the price of a mask set in DUV masks, U = w N_euv + N_duv; an EUV mask costs `euv_weight` DUV masks.
 
     Raises `InputError` for negative counts, a weight that is not positive, or no masks at all.
     """

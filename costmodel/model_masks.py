@@ -11,7 +11,7 @@ from hwbase.check import Number, positive
 
 @dataclass(frozen=True)
 class ModelMasks(Costed):
-    """Chips and masks that a model's weights need."""
+    """Chips and masks for a model's weights."""
 
     chips: Number
     """Not rounded up."""
@@ -22,13 +22,31 @@ class ModelMasks(Costed):
 
 
 def table4(book: Book, parameters: Number, native_bits: Number, *, node: str) -> ModelMasks:
-    """Return the masks of a model with `parameters` weights of `native_bits` bits: masks only, at the high set price.
+    """Return the masks of a model: masks only, at the high set price.
 
-    chips = parameters x bits / capacity, a fraction allowed, where the capacity of a chip is what the published system
-    holds on each of its own. Explains the dense models of Table 4 of doi 10.1145/3779212.3790169 within 0.5 %; the two
-    FP8 mixtures of experts come out 28 % and 46 % too dear, and no stated rule explains them.
+    chips = parameters x bits / capacity, a fraction allowed, with the capacity of a chip of the published system. This
+    explains the dense models of Table 4 of doi 10.1145/3779212.3790169 within 0.5 %; the two FP8 mixtures of experts
+    come out 28 % and 46 % too high, and no stated rule explains them.
 
-    Raises `InputError` for inputs that are not positive.
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    parameters : number or array
+        Weights of the model.
+    native_bits : number or array
+        Bits of a weight.
+    node : str
+        Process node of the masks.
+
+    Returns
+    -------
+    ModelMasks
+
+    Raises
+    ------
+    InputError
+        For inputs that are not positive.
     """
     read = book.at("high").reader()
     capacity = read("reference.parameters", "1") * read("reference.bits_per_parameter", "bit")

@@ -1,4 +1,4 @@
-"""Non-recurring engineering: paid once per design, whatever the number of systems built."""
+"""Non-recurring engineering: paid once per design, for any number of systems."""
 
 from hwbase.check import Number, non_negative
 

@@ -1,7 +1,7 @@
 """Total cost of ownership of a fleet: capital, energy, upkeep and new weights, and dollars per million tokens.
 
-One function serves every kind of hardware (`fleet_tco`); `tco` and `device_tco` say what a hardwired fleet and a fleet
-of bought devices put into it.
+`fleet_tco` serves every kind of hardware; `tco` and `device_tco` prepare its inputs for a hardwired fleet and for a
+fleet of bought devices.
 """
 
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ _MILLION = 1e6
 
 @dataclass(frozen=True)
 class Tco(Costed):
-    """What a fleet costs over its life, in USD; with a discount rate, its present value."""
+    """The cost of a fleet over its life, in USD; with a discount rate, its present value."""
 
     units: Number
     """Systems, or GPUs."""
     it_power_mw: Number
     facility_power_mw: Number
     hardware_usd: Number
-    """Nodes as bought or built (NRE and all)."""
+    """Nodes as bought or built (NRE included)."""
     network_usd: Number
     construction_usd: Number
     """The data centre's building and power."""
     infrastructure_usd: Number
     """Network + construction."""
     capex_usd: Number
-    """Hardware + infrastructure: what is paid before the first token."""
+    """Hardware + infrastructure, paid before the first token."""
     electricity_usd: Number
     maintenance_usd: Number
     """Yearly rate, spares and licences, over the life."""
@@ -46,7 +46,7 @@ class Tco(Costed):
     respins_usd: Number
     """All re-spins over the life."""
     static_usd: Number
-    """Capital + operation, the model never changing."""
+    """Capital + operation with a constant model."""
     total_usd: Number
     """Static + re-spins."""
     million_tokens: Number
@@ -54,15 +54,15 @@ class Tco(Costed):
     usd_per_million_tokens: Number
     """Total over tokens."""
     static_usd_per_million_tokens: Number
-    """The same if the model never changes."""
+    """Static cost over tokens, with a constant model."""
 
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What keeps a fleet running."""
+    """The upkeep of a fleet."""
 
     base_usd: Number | None
-    """What the yearly maintenance rate applies to; None for all capital expenditure."""
+    """The base of the yearly maintenance rate; None for all capital expenditure."""
     upfront_usd: Number
     """Spares, bought at the start."""
     yearly_usd: Number
@@ -82,13 +82,43 @@ def fleet_tco(
     respins: Number = 0,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Tco:
-    """Return the TCO of any fleet; `it_power_w` and `tokens_per_s` are the whole fleet's, at full load.
+    """Return the TCO of any fleet.
 
     capex = hardware + nodes x network + MW x construction; electricity = facility MW x hours x utilisation x price;
     maintenance = spares + years x (rate x base + licences). At a discount rate r, costs spread over T years count
     (1 - q^T)/(-T ln q), q = 1/(1 + r), and so do tokens; re-spins fall evenly between start and end.
 
-    Raises `InputError` for negative inputs, or a utilisation or lifetime in the book that is out of range.
+    Parameters
+    ----------
+    book : Book or Reader
+        The cost book.
+    units : number or array
+        Systems or devices of the fleet.
+    hardware_usd : number or array
+        Purchase of the whole fleet, USD.
+    network_nodes : number or array
+        Nodes of the network.
+    it_power_w : number or array
+        IT power of the whole fleet at full load, W.
+    tokens_per_s : number or array
+        Tokens per second of the whole fleet at full load.
+    upkeep : Upkeep
+        Spares, licences and the base of maintenance.
+    respin_usd : number or array
+        Cost of one re-spin, USD.
+    respins : number or array
+        Re-spins over the life.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    Tco
+
+    Raises
+    ------
+    InputError
+        For negative inputs, or a utilisation or lifetime in the book that is out of range.
     """
     read = book if isinstance(book, Reader) else book.reader()
     shapes(
@@ -154,9 +184,31 @@ def tco(
 ) -> Tco:
     """Return the TCO of `volume` hardwired systems of `bill`.
 
-    `system_power_w` (at the plug, see `power.system_it_power_w`) and `tokens_per_s` are of one system; `respins` counts
-    the model updates over the life (the book's number by default). Raises `InputError` for a volume that is not whole
-    or below 1, and for negative inputs.
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    bill : Bill
+        The bill of one system.
+    volume : number or array
+        Systems built.
+    system_power_w : number or array
+        Power of one system at the plug (see `power.system_it_power_w`), W.
+    tokens_per_s : number or array
+        Tokens per second of one system.
+    respins : number or array, optional
+        Updates of the model over the life; by default the book's number.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    Tco
+
+    Raises
+    ------
+    InputError
+        For a volume that is not whole or below 1, and for negative inputs.
     """
     read = Reader(book, dict(bill.assumptions))
     shapes(volume=volume, system_power_w=system_power_w, tokens_per_s=tokens_per_s, chips=bill.chips, respins=respins)
@@ -191,10 +243,31 @@ def device_tco(
     tokens_per_s: Number | None = None,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Tco:
-    """Return the TCO of `units` devices whose constants `book` has under the name `device`.
+    """Return the TCO of devices whose constants `book` has under the name `device`.
 
-    Each generates `tokens_per_s`, the book's number unless given. New weights cost such a fleet nothing.
-    Raises `InputError` for inputs that are not positive, and constants that the book lacks.
+    New weights cost such a fleet nothing.
+
+    Parameters
+    ----------
+    book : Book
+        The cost book.
+    device : str
+        Prefix of the device's constants.
+    units : number or array
+        Number of devices.
+    tokens_per_s : number or array, optional
+        Tokens per second of one device; by default the book's number.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    Tco
+
+    Raises
+    ------
+    InputError
+        For inputs that are not positive, and constants that the book lacks.
     """
     read = book.reader()
     units = positive("units", units)
@@ -221,10 +294,25 @@ def device_tco(
 def devices_to_match(
     volume: Number, tokens_per_s: Number, device_tokens_per_s: Number, conventions: Conventions = AS_PUBLISHED
 ) -> Number:
-    """Return the devices that generate as much as `volume` systems of `tokens_per_s` each.
+    """Return the devices that generate as many tokens as a fleet of systems.
 
-    "rounded": the match of one system to one significant digit, times the volume; "exact": rounded up for the fleet.
-    Raises `InputError` for inputs that are not positive.
+    Parameters
+    ----------
+    volume : number or array
+        Number of systems.
+    tokens_per_s, device_tokens_per_s : number or array
+        Tokens per second of one system and of one device.
+    conventions : Conventions
+        "rounded" matches one system to one significant digit, times the volume; "exact" rounds up for the fleet.
+
+    Returns
+    -------
+    number or array
+
+    Raises
+    ------
+    InputError
+        For inputs that are not positive.
     """
     systems = count("volume", volume)
     per_system = positive("tokens_per_s", tokens_per_s) / positive("device_tokens_per_s", device_tokens_per_s)

@@ -19,11 +19,31 @@ def system_it_power_w(
 ) -> Number:
     """Return the power in W that one hardwired system draws at its plug.
 
-    Published: the stated system power, or chips x chip power x PUE where none is stated (which is how the published
-    6.9 kW comes about); the facility then multiplies by PUE again. With `pue_in_system_power` off: chips x chip power
-    x `server.power_factor` of the book, and PUE once, at the facility.
+    Published: the stated system power, or chips x chip power x PUE if none is stated (the published 6.9 kW); the
+    facility then multiplies by PUE again. With `pue_in_system_power` off: chips x chip power x `server.power_factor` of
+    the book, and PUE once, at the facility.
 
-    Raises `InputError` for negative inputs.
+    Parameters
+    ----------
+    book : Book or Reader
+        The cost book.
+    chips : number or array
+        Chips of the system.
+    chip_power_w : number or array
+        Power of one chip, W.
+    stated_w : number or array, optional
+        The stated power of the system, W.
+    conventions : Conventions
+        The conventions.
+
+    Returns
+    -------
+    number or array
+
+    Raises
+    ------
+    InputError
+        For negative inputs.
     """
     read = book if isinstance(book, Reader) else book.reader()
     silicon = positive("chips", chips) * non_negative("chip_power_w", chip_power_w)

@@ -1,4 +1,4 @@
-"""What the results of this package share: they carry the assumptions they were computed from."""
+"""Shared parts of this package's results: they carry the assumptions they were computed from."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Costed(Record):
-    """A result that knows which quantities of its book it read."""
+    """A result with the quantities of its book that it read."""
 
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False, compare=False)
 
@@ -25,9 +25,9 @@ class Costed(Record):
                 object.__setattr__(self, item.name, value.item())
 
     def sources(self) -> "pd.DataFrame":
-        """Return one row per assumption read: name, low, nominal, high, unit, kind, year, source, note."""
+        """Return one row for each assumption read: name, low, nominal, high, unit, kind, year, source, note."""
         return quantities_frame(self.assumptions)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return the figures alone (see `sources` for the assumptions): a row per element where they are arrays."""
+        """Return the figures without assumptions (see `sources`), one row for each element of arrays."""
         return Record.to_frame(dataclasses.replace(self, assumptions={}))

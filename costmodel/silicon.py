@@ -1,4 +1,4 @@
-"""Silicon to a chip in its package: good dies, what one costs, and the parts that go with it."""
+"""From silicon to a packaged chip: good dies, the cost of one, and its other parts."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ def good_dies(gross: Number, die_yield: Number, *, rounded: bool) -> Number:
 
 
 def per_good_die_usd(wafer_usd: Number, good: Number) -> Number:
-    """Return a wafer's cost shared over its `good` dies, in USD; infinite where a wafer has none among many designs.
+    """Return a wafer's cost divided by its `good` dies, in USD; infinite for a design without any, among others.
 
-    Raises `InputError` for negative inputs, or if no design at all has a good die.
+    Raises `InputError` for negative inputs, or if no design has a good die.
     """
     cost, good = non_negative("wafer_usd", wafer_usd), non_negative("good dies", good)
     if not np.any(np.asarray(good) > 0):

@@ -1,9 +1,9 @@
-"""Die yield: the fraction of dies without a killing defect, by the models in use.
+"""Die yield: the fraction of dies without a killing defect, by the usual models.
 
 All take x = kappa A D0, the mean number of killing defects on a die: area A, defect density D0, and the critical-area
-ratio kappa, the share of the area where a defect kills. A word on names: "Seeds" means exp(-sqrt x) here, which is
-what Seeds published in 1967. Many tools give that name to 1/(1 + x), which is Price's of 1970 (Bose-Einstein
-statistics with one layer) and is called "price-bose-einstein" here.
+ratio kappa, the share of the area where a defect kills. On names: "Seeds" means exp(-sqrt x) here, as published by
+Seeds in 1967. Many tools give that name to 1/(1 + x), published by Price in 1970 (Bose-Einstein statistics with one
+layer), which is called "price-bose-einstein" here.
 """
 
 from typing import Literal, get_args
@@ -68,15 +68,15 @@ def price_bose_einstein(
 ) -> Number:
     """Return the yield (1 + x/n)^-n over n critical `layers`; `d0_per_cm2` is the sum over the layers.
 
-    With one layer this is Price's 1/(1 + x). A density per layer is not what goes in: multiply it by the number of
-    layers first. Reference: J. E. Price, "A new look at yield of integrated circuits", Proc. IEEE 58 (1970).
-    Raises `InputError` as `defects_per_die` does, and for less than one layer.
+    With one layer this is Price's 1/(1 + x). The density is not per layer: multiply a density per layer by the number
+    of layers first. Reference: J. E. Price, "A new look at yield of integrated circuits", Proc. IEEE 58 (1970). Raises
+    `InputError` as `defects_per_die` does, and for less than one layer.
     """
     return negative_binomial(area_mm2, d0_per_cm2, positive("layers", layers), critical_area_ratio)
 
 
 def negative_binomial(area_mm2: Number, d0_per_cm2: Number, alpha: Number, critical_area_ratio: Number = 1.0) -> Number:
-    """Return the yield (1 + x/alpha)^-alpha: defects cluster, the more the smaller `alpha`.
+    """Return the yield (1 + x/alpha)^-alpha: defects cluster, more for smaller `alpha`.
 
     alpha = 1 is Price's yield; alpha to infinity is Poisson's. References: C. H. Stapper, IBM J. Res. Dev. (1983);
     J. A. Cunningham, IEEE Trans. Semiconductor Manufacturing 3 (1990). Raises `InputError` as `defects_per_die` does,
@@ -96,7 +96,7 @@ def die_yield(
     layers: Number = 1,
     critical_area_ratio: Number = 1.0,
 ) -> Number:
-    """Return the yield in (0, 1] by the model of that name; `alpha` is for "negative-binomial" alone.
+    """Return the yield in (0, 1] by the named model; `alpha` applies to "negative-binomial" only.
 
     Raises `InputError` for an unknown model, or as the model itself does.
 
@@ -114,7 +114,7 @@ def die_yield(
 
 
 def _mean_survival(x: Number) -> Number:
-    """(1 - e^-x)/x, and 1 where x is 0."""
+    """Return (1 - e^-x)/x, and 1 where x is 0."""
     safe = np.where(np.asarray(x) > 0.0, x, 1.0)
     mean = np.where(np.asarray(x) > 0.0, -np.expm1(-safe) / safe, 1.0)
     return mean if mean.ndim else float(mean)

@@ -1,6 +1,6 @@
-"""explorer: what to choose - whole answers, reproductions of papers, design sweeps, reports, and the command line."""
+"""explorer: whole answers, reproductions of papers, design sweeps, studies, reports, and the command line."""
 
-# hwsim first: it notices when a user's own file hides one of our packages.
+# hwsim first: it warns when a user's own file hides one of our packages.
 import hwsim  # noqa: F401  # isort: skip
 
 from typing import TYPE_CHECKING

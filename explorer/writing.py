@@ -22,24 +22,24 @@ def write_text(text: str, path: str | Path) -> Path:
 
 
 def write_bytes(content: bytes, path: str | Path) -> Path:
-    """Write `content` to `path` by way of a temporary file beside it, and return the path.
+    """Write `content` to `path` through a temporary file beside it, and return the path.
 
-    Raises `InputError` if it cannot be written; then nothing is left behind and an older file stays as it was.
+    Raises `InputError` if it cannot be written; then an existing file stays unchanged and nothing is left behind.
     """
     temporary = None
     try:
-        # Through links to what they point at; a link stays a link.
+        # Follow links to their target; a link stays a link.
         target = Path(path).resolve()
         if target.is_dir():
             raise InputError(f"cannot write {str(path)!r}: it is a folder")
         if target.exists() and not target.is_file():
-            # A device or a pipe takes what it is given and is never replaced.
+            # A device or a pipe is written directly, never replaced.
             target.write_bytes(content)
             return Path(path)
         with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             file.write(content)
-        # Temporary files are private; the result is an ordinary file.
+        # Temporary files are private; give the result ordinary permissions.
         temporary.chmod(ordinary_mode(0o666))
         temporary.replace(target)
     except OSError as error:
@@ -47,34 +47,34 @@ def write_bytes(content: bytes, path: str | Path) -> Path:
     except ValueError:
         raise InputError(f"cannot write {str(path)!r}: expected a path") from None
     except RuntimeError:
-        # What Python before 3.13 raises where links point at each other.
+        # Python before 3.13 raises this for circular links.
         raise InputError(f"cannot write {str(path)!r}: its links go round in a circle") from None
     finally:
-        # Gone already where it became the result; left only when something, an interrupt included, went wrong.
+        # The file is gone if it became the result; otherwise an error or an interrupt came first.
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return Path(path)
 
 
 def ordinary_mode(mode: int) -> int:
-    """Return the permissions that a new file (0o666) or folder (0o777) gets here."""
+    """Return the permissions of a new file (0o666) or folder (0o777) under the current umask."""
     mask = os.umask(0)
     os.umask(mask)
     return mode & ~mask
 
 
-#: What a folder of ours may hold; only such a folder is replaced.
+#: Files that a result folder may hold; only such a folder is replaced.
 FILES = ("result.json", "requests.csv", "timeline.csv", "trace.json", "page.html", "comparison.json", "comparison.csv")
 
 
-#: Characters of a path that a message shows.
+#: Characters of a path in a message.
 _SHOWN = 200
 
 
 def check_folder(path: str | Path, known: Collection[str] = FILES) -> Path:
-    """Return the folder that `path` names, after checking that results can go there; raises `InputError`.
+    """Return the folder `path` after checking that results can be written there. Raises `InputError`.
 
-    A folder that is there already may hold files of the names `known` only.
+    An existing folder may hold files of the names `known` only.
     """
     where = f"--out {str(path)[:_SHOWN]!r}"
     try:
@@ -95,7 +95,7 @@ def check_folder(path: str | Path, known: Collection[str] = FILES) -> Path:
 def write_folder(path: str | Path, files: Mapping[str, str]) -> Path:
     """Write `files` (name to text) as the folder `path` and return it; an older result there is replaced as a whole.
 
-    Raises `InputError` if that cannot be done; then what was there stays as it was.
+    Raises `InputError` if that fails; an existing folder then stays unchanged.
     """
     folder = check_folder(path, {*FILES, *files})
     made = None

@@ -1,4 +1,4 @@
-"""One registry of columns: what a name is called, its unit, how its values are shown and which direction is better.
+"""The registry of columns: label, unit, format and better direction of each name.
 
 `columns.toml` lists them. Pages, terminals, notebooks and studies look a name up with `column`.
 """
@@ -30,7 +30,7 @@ from hwbase.values import read_count, read_value
 if TYPE_CHECKING:
     pass
 
-#: What an output is called where a parameter has its name.
+#: The prefix of an output with the name of a parameter.
 OUTPUT_PREFIX = "out."
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
 _MONEY_PREFIXES = ((1e9, "B$"), (1e6, "M$"), (1.0, "$"))
@@ -47,17 +47,17 @@ class Column:
     label : str
         Noun phrase in lower case, without the unit.
     unit : str
-        Unit as in books ("mm**2", "USD"), or as it is shown ("mm²"); "" or "1" for a pure number.
+        Unit as in books ("mm**2", "USD"), or as shown ("mm²"); "" or "1" for a pure number.
     numeric : bool
-        Whether it holds numbers, which stand at the right.
+        Whether it holds numbers, which are right aligned.
     name : str
         Name in code, files and formulas.
     style : str
-        "share", "ratio", "context", "count", "text", or "" where the unit decides.
+        "share", "ratio", "context", "count", "text", or "" if the unit decides.
     better : {"min", "max"} or None
-        Which direction is better, if one is.
+        The better direction, if there is one.
     group : str
-        Neighbours of one group stand under a heading of their own.
+        Neighbours of one group share a heading.
     """
 
     label: str
@@ -76,7 +76,7 @@ class Column:
 
     @property
     def shown_unit(self) -> str:
-        """The unit as people write it, or "" where the values or the label say it."""
+        """The unit as shown, or "" where the values or the label contain it."""
         return "" if self.style or self.unit in _registry().counted.values() else pretty_unit(self.unit)
 
     @property
@@ -86,24 +86,24 @@ class Column:
 
     @property
     def example(self) -> str:
-        """How a person may write a value: "128 GB/s", "64K"."""
+        """An example of a value as a person may write it: "128 GB/s", "64K"."""
         if self.style in _STYLE_EXAMPLES:
             return _STYLE_EXAMPLES[self.style]
         return _EXAMPLES.get(self.unit, f"18 {self.unit}" if self.unit not in ("", "1") else "18")
 
-    def read(self, given: Any) -> Any:
-        """Return a value, or a list of them, as numbers in the column's unit; a text of a text column stays.
+    def read(self, value: Any) -> Any:
+        """Return a value, or a list of them, as numbers in the column's unit; texts of a text column are unchanged.
 
-        Raises `InputError` for a text that is no such value.
+        Raises `InputError` for a text that is not such a value.
         """
         if not self.numeric:
-            return given
+            return value
         if self.style in ("context", "count"):
-            return read_count(self.name, given)
-        return read_value(self.name, given, self.unit or "1")
+            return read_count(self.name, value)
+        return read_value(self.name, value, self.unit or "1")
 
     def cell(self, value: Any) -> str:
-        """Return a value as a cell below `heading`: a number without its unit."""
+        """Return a value as a cell under `heading`: a number without its unit."""
         if _is_missing(value):
             return MISSING
         if isinstance(value, (str, bool, np.bool_)):
@@ -113,12 +113,12 @@ class Column:
         return _STYLES.get(self.style, compact)(value)
 
     def cell_of(self, value: Any, scale: float) -> str:
-        """Return a value as a cell below the heading of `scaled`, which divides it by `scale`."""
+        """Return a value as a cell under the heading of `scaled`, which divides it by `scale`."""
         plain_value = scale == 1.0 or isinstance(value, str) or _is_missing(value)
         return self.cell(value if plain_value else value / scale)
 
     def text(self, value: Any) -> str:
-        """Return a value with its unit, as it stands alone: "567.6 µs", "$59.25 M"."""
+        """Return a value with its unit, to stand alone: "567.6 µs", "$59.25 M"."""
         if _is_missing(value):
             return MISSING
         if isinstance(value, (str, bool, np.bool_)):
@@ -129,7 +129,7 @@ class Column:
         return write(value) if write else with_unit(value, self.unit or "1")
 
     def scaled(self, values: Any) -> "tuple[Column, float]":
-        """Return the column in a unit that suits `values` ("latency, µs"), and what a value is divided by."""
+        """Return the column in a unit that suits `values` ("latency, µs"), and the divisor of values."""
         import pandas as pd
 
         prefixes = _MONEY_PREFIXES if self.unit == "USD" else _PREFIXES if self.unit in _SCALED else ()
@@ -176,14 +176,14 @@ _UNIT_STYLES: dict[str, Callable[[Any], str]] = {
 
 
 def column(name: str, unit: str | None = None) -> Column:
-    """Return the column called `name`: as `columns.toml` has it, or with a label and unit that follow from the name.
+    """Return the column called `name`, from `columns.toml` or with a label and unit derived from the name.
 
     Parameters
     ----------
     name : str
         A result, a parameter, a constant of a book ("n5.wafer_price_usd"), "out.NAME", or "meets NAME".
     unit : str, optional
-        Unit that a book states; it replaces what the name says.
+        Unit in a book, which replaces that of the name.
 
     Examples
     --------
@@ -195,13 +195,13 @@ def column(name: str, unit: str | None = None) -> Column:
 
 
 def is_known(name: str) -> bool:
-    """Return whether `columns.toml` lists `name`, or the last part of a dotted name."""
+    """Return whether `columns.toml` has `name`, or the last part of a dotted name."""
     listed = _registry().columns
     return name in listed or name.rpartition(".")[2] in listed
 
 
 def listed_columns() -> list[Column]:
-    """Return every column that `columns.toml` lists, by name."""
+    """Return every column of `columns.toml`, by name."""
     return [entry for _, entry in sorted(_registry().columns.items())]
 
 
@@ -249,7 +249,7 @@ def _column(name: str) -> Column:
         return entry
     if head in listed:
         return replace(entry, label=f"{listed[head].label}: {entry.label}")
-    # n5, h100 and the like are names of their own.
+    # Names such as n5 and h100.
     own = head.upper() if head.isalnum() and not head.isalpha() else words(head)
     return replace(entry, label=f"{heads.get(head, own)}: {entry.label}")
 

@@ -211,14 +211,14 @@ def number_format(
 
     Parameters
     ----------
-    name
+    name : str or NumberFormat
         Name, alias, or the format itself.
-    what
-        What kind of name it is, for the message.
-    among
-        Names of the formats that are possible here; by default all of `FORMATS`.
-    also
-        Names that the caller understands besides, for the message.
+    what : str
+        The kind of name, for the message.
+    among : iterable of str, optional
+        Names of the allowed formats; by default all of `FORMATS`.
+    also : iterable of str
+        Further names that the caller accepts, for the message.
 
     Returns
     -------

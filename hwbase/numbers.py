@@ -9,11 +9,11 @@ import numpy as np
 
 from hwbase import InputError
 
-#: What stands for a number that is not known.
+#: Text of an unknown number.
 MISSING = "–"
 #: Significant digits of a number that is not shown in full.
 DIGITS = 4
-#: From here on numbers are shown in scientific notation, below it in full.
+#: From this value on numbers are shown in scientific notation, below it in full.
 _LONGEST_IN_FULL = 1e12
 _LONGEST_COMPACT = 1e7
 _SMALLEST_PLAIN = 1e-4
@@ -41,9 +41,9 @@ _KIBI = 1024
 
 
 class Number(str):
-    """A number as text that a person reads, with the `value` that was written and its `unit`.
+    """A number as text, with the `value` behind it and its `unit`.
 
-    It is text in every way, so equality and order are those of the text.
+    It is a string, so equality and order are those of the text.
     """
 
     value: float
@@ -57,7 +57,7 @@ class Number(str):
 
 
 def scalar(name: str, value: Any) -> float:
-    """Return `value` as a float; raises `InputError` for an array of several values."""
+    """Return `value` as a float. Raises `InputError` for an array of several values."""
     array = np.asarray(value, dtype=float)
     if array.size != 1:
         raise InputError(f"{name} has {array.size} values: expected one")
@@ -76,7 +76,7 @@ def significant(value: float, digits: int = DIGITS) -> str:
 def plain(value: Any, digits: int = DIGITS, unit: str = "") -> str:
     """Return a number for a table: 249,960, 18.89, 0.0552, 3.2 × 10⁻⁷, or a dash for None and NaN.
 
-    `unit` goes with the number and is not written.
+    `unit` is stored with the number and not written.
     """
     if value is None:
         return MISSING
@@ -126,7 +126,7 @@ def si(value: Any, unit: str, digits: int = DIGITS) -> str:
 
 
 def with_unit(value: Any, unit: str) -> str:
-    """Return a number and its unit, with an SI prefix where the unit takes one ("B/s per link" does)."""
+    """Return a number and its unit, with an SI prefix if the unit takes one ("B/s per link" does)."""
     head, _, tail = unit.partition(" ")
     if head in _TAKES_PREFIX:
         text, number = f"{si(value, head)} {tail}", scalar(unit, value)
@@ -175,7 +175,7 @@ def percent(share: Any, decimals: int = 1) -> str:
 
 
 def context_label(positions: Any) -> str:
-    """Return a context length as 2K, 64K, 1M, or in full where it is not a whole number of Ki."""
+    """Return a context length as 2K, 64K, 1M, or in full if it is not a whole number of Ki."""
     number = scalar("context", positions)
     text = f"{number:,.0f}"
     if number >= _KIBI**2 and number % _KIBI**2 == 0:
@@ -186,7 +186,7 @@ def context_label(positions: Any) -> str:
 
 
 def pretty_unit(unit: str) -> str:
-    """Return a unit as people write it (mm², tokens/s, M$); a pure number has none."""
+    """Return a unit as shown (mm², tokens/s, M$), "" for a pure number."""
     if unit == "1":
         return ""
     if unit in _WORDS:
@@ -198,8 +198,8 @@ def pretty_unit(unit: str) -> str:
 
 
 def superscripts(text: str) -> str:
-    """Return a text with the squares and cubes of units raised: "per mm2" is "per mm²"."""
-    return _AREA.sub(lambda found: found[0].replace("u", "µ").replace("2", "²").replace("3", "³"), text)
+    """Return a text with squares and cubes of units as superscripts: "per mm2" is "per mm²"."""
+    return _AREA.sub(lambda match: match[0].replace("u", "µ").replace("2", "²").replace("3", "³"), text)
 
 
 def listed(names: Sequence[str]) -> str:

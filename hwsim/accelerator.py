@@ -94,13 +94,13 @@ def load_accelerator(
 
     Parameters
     ----------
-    name_or_path
+    name_or_path : str, Path or Book
         A book by name, such as "h100", or a file.
-    reader
-        A reader of an `accelerator_book`, which collects what was read; then the other arguments do not count.
-    engine
+    reader : Reader, optional
+        A reader of an `accelerator_book`, which records what it reads; the other arguments are then ignored.
+    engine : str
         "vllm", "sglang" or "trtllm" (`engines`).
-    set
+    set : mapping of str to number, array or str, optional
         Constants to override.
 
     Returns
@@ -111,7 +111,7 @@ def load_accelerator(
     Raises
     ------
     InputError
-        For a book, an engine or a constant that is not there.
+            For an unknown book, engine or constant.
     """
     reader = reader or accelerator_book(name_or_path, engine).override(set or {}).reader()
     return from_book(Accelerator, reader, name=reader.book.name)

@@ -189,6 +189,6 @@ def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
             return grown, fits
         # A larger grid repeats more of the array and has more links beside it: this many chips at least.
         with np.errstate(divide="ignore", over="ignore"):
-            wanted = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
-        hopeless = hopeless | (~np.asarray(fits) & (wanted > MOST_CHIPS))
-        needed = np.where(fits | hopeless, grown.chips, wanted)[()]
+            required = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
+        hopeless = hopeless | (~np.asarray(fits) & (required > MOST_CHIPS))
+        needed = np.where(fits | hopeless, grown.chips, required)[()]

@@ -100,8 +100,14 @@ def messages(kind: str, vector: float, group: int, algorithm: str = "direct") ->
 
     Parameters
     ----------
-    kind, vector, group, algorithm
-        As in `link_load`, each a scalar. A reduce ends on chip 0.
+    kind : str
+        The collective, as in `link_load`.
+    vector : float
+        Bytes of the vector of each chip.
+    group : int
+        Number of chips. A reduce ends on chip 0.
+    algorithm : str
+        The algorithm, as in `link_load`.
 
     Returns
     -------

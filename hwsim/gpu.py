@@ -24,24 +24,24 @@ def simulate_accelerator(
 
     Parameters
     ----------
-    model
+    model : LLMSpec
         The network, in the number formats that its spec states.
-    device
+    device : Accelerator
         One GPU and its serving engine (`load_accelerator`).
-    context
-        Positions that each sequence attends to; a number or an array (default 2,048).
-    batch
-        Sequences that decode together; a number or an array (default 1).
-    prompt
-        Tokens of the prompt behind `time_to_first_token_s` (default: the context).
-    devices
+    context : number or array
+        Positions that each sequence attends to.
+    batch : number or array, optional
+        Sequences that decode together, 1 by default.
+    prompt : number or array, optional
+        Tokens of the prompt for `time_to_first_token_s`; by default the context.
+    devices : number or array, optional
         GPUs that serve it; by default the fewest (a power of two) that hold it.
 
     Returns
     -------
     SimResult
-        Its notes say how the model is split. Of arrays, points that no number of GPUs holds are NaN and fail their
-        memory check.
+            Its notes describe the split of the model. With arrays, points that no number of GPUs holds are NaN and fail
+            their memory check.
 
     Raises
     ------

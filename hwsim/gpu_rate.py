@@ -96,9 +96,9 @@ def best_rate(
         if not missing.any():
             break
         for tensor in node:
-            found = _server(model, device, Split(tensor, replicas), points[missing])
-            better = ~(found[0] <= best[0, missing]) & ~np.isnan(found[0])
-            best[:, np.flatnonzero(missing)[better]] = found[:, better]
+            rates = _server(model, device, Split(tensor, replicas), points[missing])
+            better = ~(rates[0] <= best[0, missing]) & ~np.isnan(rates[0])
+            best[:, np.flatnonzero(missing)[better]] = rates[:, better]
     return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
 
 

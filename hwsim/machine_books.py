@@ -36,16 +36,16 @@ def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[s
     >>> machine_book("H100").title
     'NVIDIA H100 SXM5 80 GB'
     """
-    wanted = tuple(kinds)
+    kind_names = tuple(kinds)
     if isinstance(machine, Book):
         book = machine
     else:
         is_file = isinstance(machine, (str, Path)) and Path(machine).suffix == ".toml"
         if not is_file and str(machine).lower() not in map(str.lower, book_names(BOOKS)):
-            raise unknown_name("machine", machine, machine_names(wanted))
+            raise unknown_name("machine", machine, machine_names(kind_names))
         book = load_book(machine, BOOKS)
-    if book.kind not in wanted:
-        expected = " or ".join(repr(kind) for kind in wanted)
+    if book.kind not in kind_names:
+        expected = " or ".join(repr(kind) for kind in kind_names)
         raise InputError(f"machine {book.name!r} is of kind {book.kind!r}: expected one of kind {expected}")
     return book
 
@@ -67,5 +67,5 @@ def machine_costs(machine: str | Path | Book) -> dict[str, dict[str, Quantity]]:
 
 def machine_names(kinds: Iterable[str] = KINDS) -> list[str]:
     """Return the names of the machines of these `kinds` that come with the package, sorted."""
-    wanted = tuple(kinds)
-    return [name for name in book_names(BOOKS) if load_book(name, BOOKS).kind in wanted]
+    kind_names = tuple(kinds)
+    return [name for name in book_names(BOOKS) if load_book(name, BOOKS).kind in kind_names]

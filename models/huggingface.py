@@ -25,19 +25,26 @@ def spec_from_config(
 ) -> LLMSpec:
     """Return the spec that a Hugging Face configuration describes.
 
-    Raises `InputError` for a `model_type` that is not known (the nearest is suggested), a missing key, a value of the
-    wrong type or one out of range, and a key that may change the network and that nobody reads.
-
     Parameters
     ----------
-    config
+    config : dict
         The parsed JSON object.
-    name
+    name : str
         The network's name if the configuration has no `_name_or_path`.
-    where
-        What to call the configuration in messages.
-    beside
-        Parsed files that lie beside it, by name: those that say how the weights are quantised.
+    where : str
+        The name of the configuration in messages.
+    beside : dict of str to dict, optional
+        Parsed files of its folder by name, which may describe the quantisation of the weights.
+
+    Returns
+    -------
+    LLMSpec
+
+    Raises
+    ------
+    InputError
+        For an unknown `model_type` (the nearest is suggested), a missing key, a value of the wrong type or out of
+        range, and a key that may change the network but has no reader.
     """
     if not isinstance(config, dict):
         raise InputError(f"{where}: expected a JSON object, found {type(config).__name__}")

@@ -18,24 +18,15 @@ LONGEST_CONTEXT = 1e12
 class MacCounts(Record):
     """Multiply-accumulates for one token; two floating-point operations each. Scores and values follow the context.
 
-    Attributes
-    ----------
-    attention_projections
-        Projection matrices of all mixers.
-    router
-        Choosing experts.
-    feed_forward
-        The active experts, shared experts and dense blocks.
-    attention_scores
-        Queries times cached keys, those of an index included.
-    attention_values
-        Weights times cached values.
-    unembedding
-        Logits over the vocabulary (0 without a head).
-    total
-        All of the above and `state`.
-    state
-        Reading and writing states of fixed size.
+    Attributes:
+        attention_projections: projection matrices of all mixers.
+        router: choosing experts.
+        feed_forward: the active experts, shared experts and dense blocks.
+        attention_scores: queries times cached keys, those of an index included.
+        attention_values: weights times cached values.
+        unembedding: logits over the vocabulary (0 without a head).
+        total: all of the above and `state`.
+        state: reading and writing states of fixed size.
     """
 
     attention_projections: Number
@@ -57,20 +48,25 @@ def macs_per_token(spec: LLMSpec, context: Number, mla_absorbed: bool = True) ->
     """Return the multiply-accumulates that generate one token, of the shape of `context`.
 
     Each weight of a used matrix is one MAC. Scores: heads x sum over layers of positions x width of a key; values
-    likewise; a windowed layer sees min(context, window) positions, one that chooses positions at most as many as it
-    chooses, after its index has scored them all. Absorbed MLA has keys of width kv_lora_rank +
+    likewise; a windowed layer attends to min(context, window) positions, one that selects positions to at most as many
+    as it selects, after its index has scored them all. Absorbed MLA has keys of width kv_lora_rank +
     qk_rope_head_dim and values of width kv_lora_rank (DeepSeek-V2, arXiv 2405.04434, section 2.1.2). Norms,
-    activations, softmax and biases are not MACs. Raises `InputError` for a context out of range.
+    activations, softmax and biases are not MACs.
 
     Parameters
     ----------
-    spec
+    spec : LLMSpec
         The network.
-    context
-        Positions attended to, the present one included; a number or an array, >= 0.
-    mla_absorbed
-        MLA attends in the latent space, its up-projection folded into queries and outputs (how a
-        token is decoded from the latent cache); otherwise over expanded heads (how a prompt is processed).
+    context : number or array
+        Positions attended to, the present one included, >= 0.
+    mla_absorbed : bool
+        True: MLA attends in the latent space, its up-projection folded into queries and outputs (decoding from the
+        latent cache); False: over expanded heads (processing a prompt).
+
+    Raises
+    ------
+    InputError
+        For a context out of range.
 
     Examples
     --------

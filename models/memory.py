@@ -47,15 +47,20 @@ class WeightBytes(Record):
 def weight_bytes(spec: LLMSpec, weight_bits: Number | str | None = None) -> WeightBytes:
     """Return the bytes of the weights, of the shape of `weight_bits`; a tied table counts once.
 
-    bytes = parameters x bits / 8. Raises `InputError` for an unknown format or bits out of range.
+    bytes = parameters x bits / 8.
 
     Parameters
     ----------
-    spec
+    spec : LLMSpec
         The network.
-    weight_bits
+    weight_bits : str, number or array, optional
         None or "native" for the released formats (the `*_weight_bits` fields), the name of a format of
-        `hwbase.FORMATS`, or bits per weight (a number or an array, above 0) for every component alike.
+        `hwbase.FORMATS`, or bits per weight, above 0, for every component.
+
+    Raises
+    ------
+    InputError
+        For an unknown format or bits out of range.
     """
     counts = parameters(spec)
     # Each tower has a format of its own, so what stands for its bits is the mean.
@@ -134,21 +139,30 @@ def kv_bytes_per_sequence(
 ) -> Number:
     """Return the cache and state bytes of `batch` sequences of `context` positions each, broadcast over the arguments.
 
-    bytes = batch x (sum over layers of entries held x elements of an entry x bytes per element + states of fixed
-    size). Raises `InputError` for numbers out of range.
+    bytes = batch x (sum over layers of entries held x elements of an entry x bytes per element + states of fixed size).
 
     Parameters
     ----------
-    spec
+    spec : LLMSpec
         The network.
-    context
+    context : number or array
         Positions held, >= 0.
-    bytes_per_element
+    bytes_per_element : number or array, optional
         2 for bfloat16, 1 for 8-bit caches; above 0; by default the network's own.
-    sliding_window
-        A windowed layer keeps min(context, window) positions; otherwise it keeps them all.
-    batch
+    sliding_window : bool
+        True: a windowed layer keeps min(context, window) positions; False: it keeps them all.
+    batch : number or array
         Sequences of that length, >= 0.
+
+    Returns
+    -------
+    number or array
+        Bytes.
+
+    Raises
+    ------
+    InputError
+        For numbers out of range.
 
     Examples
     --------
@@ -172,8 +186,29 @@ def kv_bytes_read_per_token(
 ) -> Number:
     """Return the cache and state bytes that one token of a sequence reads, broadcast over the arguments.
 
-    What a layer chooses among positions counts only as far as it attends to it, what it borrows from another layer
-    counts again, an index is read whole, and a state is read (its write is not counted). See `kv_bytes_per_sequence`.
+    A selection of positions counts only the positions that a layer attends to, an entry borrowed from another layer
+    counts again, an index is read whole, and a state is read (its write is not counted).
+
+    Parameters
+    ----------
+    spec : LLMSpec
+        The network.
+    context : number or array
+        Positions before the token, >= 0.
+    bytes_per_element : number or array, optional
+        As in `kv_bytes_per_sequence`; by default the network's own.
+    sliding_window : bool
+        True: a windowed layer reads min(context, window) positions; False: it reads them all.
+
+    Returns
+    -------
+    number or array
+        Bytes.
+
+    Raises
+    ------
+    InputError
+        For numbers out of range.
     """
     positions = checked_context(context)
     elements: Number = 0.0

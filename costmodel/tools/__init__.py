@@ -1,7 +1,7 @@
-"""costmodel.tools: one die through the published formulas and constants of other tools, beside ours.
+"""costmodel.tools: one die through the published formulas and constants of other tools, and through ours.
 
-Each tool is a function of a book, an area in mm2 and a node, and returns an `Estimate`; its constants are a book of its
-own (`load_tool_book`). A formula that several share is one function (`costmodel.dies`, `costmodel.yields`).
+Each tool is a function of a book, an area in mm2 and a node, and returns an `Estimate`; its constants are its own book
+(`load_tool_book`). A formula that several tools share is one function (`costmodel.dies`, `costmodel.yields`).
 
     >>> from costmodel import tools
     >>> round(float(tools.estimate("act", 827.08, "n5").carbon.total_kg), 1)
@@ -40,7 +40,7 @@ TOOL_BOOKS: Path = FOLDER / "tools"
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool: its name as people write it, its function, its book, and what its figures include."""
+    """A tool: its display name, its function, its book, and the contents of its figures."""
 
     name: str
     estimate: Callable[..., Estimate]
@@ -49,7 +49,7 @@ class Tool:
     includes: str
 
 
-#: The node of the HNLPU paper; its book gives others the default's constants, which the paper never used.
+#: The only node of the HNLPU paper; its book has the default's constants for the others.
 _HNLPU_NODES = ("n5",)
 TOOLS = {
     "act": Tool("ACT", act, "act", True, "die of its own area at a fixed yield of 87.5 %; 150 g a package"),
@@ -83,20 +83,20 @@ TOOLS = {
 
 
 def load_tool_book(tool: str) -> Book:
-    """Return the book of the tool of that name; raises `InputError` for an unknown tool."""
+    """Return the book of a tool. Raises `InputError` for an unknown tool."""
     name = find_tool(tool).book
     return load_book(name) if tool in ("hnlpu", "ours") else hwbase.load_book(name, TOOL_BOOKS)
 
 
 def find_tool(tool: str) -> Tool:
-    """Return the tool of that name; raises `InputError` for a name that is not one."""
+    """Return a tool by name. Raises `InputError` for an unknown tool."""
     if tool not in TOOLS:
         raise unknown_name("tool", tool, TOOLS)
     return TOOLS[tool]
 
 
 def nodes_of(tool: str, book: Book | None = None) -> list[str]:
-    """Return the nodes that a tool can price, the oldest first; raises `InputError` for an unknown tool."""
+    """Return the nodes that a tool can price, the oldest first. Raises `InputError` for an unknown tool."""
     if find_tool(tool) is TOOLS["hnlpu"]:
         return list(_HNLPU_NODES)
     known = book or load_tool_book(tool)
@@ -107,18 +107,18 @@ def nodes_of(tool: str, book: Book | None = None) -> list[str]:
 def estimate(
     tool: str, area_mm2: Number, node: str, grid_kg_per_kwh: Number | None = None, book: Book | None = None
 ) -> Estimate:
-    """Return what the tool of that name says of a die of `area_mm2` at `node`; areas may be an array.
+    """Return the named tool's estimate of a die of `area_mm2` at `node`; areas may be an array.
 
-    `grid_kg_per_kwh` replaces the grid where the tool has one, `book` the tool's constants. Raises `InputError` for a
-    tool or node that is not known, or an area out of range.
+    `grid_kg_per_kwh` replaces the grid of tools that have one, `book` the tool's constants. Raises `InputError` for an
+    unknown tool or node, or an area out of range.
     """
-    found = find_tool(tool)
+    source = find_tool(tool)
     known = book or load_tool_book(tool)
     if node not in nodes_of(tool, known):
-        raise unknown_name(f"process node of {found.name}:", node, nodes_of(tool, known))
-    if found.has_grid:
-        return found.estimate(known, area_mm2, node, grid_kg_per_kwh)
-    return found.estimate(known, area_mm2, node)
+        raise unknown_name(f"process node of {source.name}:", node, nodes_of(tool, known))
+    if source.has_grid:
+        return source.estimate(known, area_mm2, node, grid_kg_per_kwh)
+    return source.estimate(known, area_mm2, node)
 
 
 __all__ = [

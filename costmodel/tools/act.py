@@ -12,8 +12,8 @@ from hwbase.check import Number, positive
 def act(book: Book, area_mm2: Number, node: str, grid_kg_per_kwh: Number | None = None) -> Estimate:
     """Return ACT's estimate of a die of `area_mm2` at `node`; inputs broadcast.
 
-    `grid_kg_per_kwh` replaces the grid of the tool (Taiwan, 2022). The wafer's rim is charged to nobody, and the yield
-    does not depend on the area. Raises `InputError` for a node that the tool does not know, or an area out of range.
+    `grid_kg_per_kwh` replaces the grid of the tool (Taiwan, 2022). The wafer's rim is not charged, and the yield does
+    not depend on the area. Raises `InputError` for an unknown node, or an area out of range.
     """
     check_tool_node(book, node)
     read = book.reader()

@@ -1,4 +1,4 @@
-"""CATCH: cost of a die placed on the wafer, with exposure fields that it may fill badly. Dollars only.
+"""CATCH: cost of a die placed on the wafer, with partly used exposure fields. Dollars only.
 
 Reference: Graening et al., "CATCH: a Cost Analysis Tool for Co-optimization of chiplet-based Heterogeneous systems",
 arXiv 2503.15753, and nanocad-lab/CATCH, design.py (layer_cost, layer_yield, reticle_utilization): the wafer's cost over

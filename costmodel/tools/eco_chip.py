@@ -16,11 +16,11 @@ from hwbase.check import Number, positive
 
 
 def eco_chip(book: Book, area_mm2: Number, node: str, grid_kg_per_kwh: Number | None = None) -> Estimate:
-    """Return ECO-CHIP's estimate of a die of `area_mm2` as it is at `node` (nothing scaled); inputs broadcast.
+    """Return ECO-CHIP's estimate of a die of `area_mm2` at `node`, without scaling; inputs broadcast.
 
-    The tool's carbon per area is one number. With `grid_kg_per_kwh` the energy inside it, which is inferred (see the
-    book), is bought from that grid instead. The rim is not divided by the yield, and the wafer is 450 mm wide by
-    default. Infinite where no die fits. Raises `InputError` for an unknown node or an area out of range.
+    The tool's carbon per area is one number. `grid_kg_per_kwh` replaces the grid of the energy in it, whose amount is
+    inferred (see the book). The rim is not divided by the yield, and the wafer is 450 mm wide by default. Infinite
+    where no die fits. Raises `InputError` for an unknown node or an area out of range.
     """
     check_tool_node(book, node)
     read = book.reader()

@@ -1,4 +1,4 @@
-"""The HNLPU paper's way of counting a die, and ours: the conventions of this package in the terms of the other tools.
+"""The HNLPU paper's method of counting a die, and ours: this package's conventions in the terms of the other tools.
 
 Reference: doi 10.1145/3779212.3790169, Appendix B: plain dies, Murphy's yield, good dies rounded, package and test per
 wafer. Its carbon is one figure for a module; that its die was counted by 3D-Carbon's formula without extra metal layers

@@ -1,4 +1,4 @@
-"""What every tool's estimate of one good die is made of, so that one term at a time can be exchanged for another's."""
+"""The terms of every tool's estimate of one good die, so that one term at a time can be replaced by another tool's."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class DieCarbon(Record):
     mpa_kg_per_cm2: Number
     package_kg: Number = 0.0
     rim_cm2: Number = 0.0
-    """Wafer area charged to each die without regard to yield."""
+    """Wafer area charged to each die, independent of yield."""
     gross_dies: Number | None = None
     """None where the tool counts no dies."""
 
@@ -77,14 +77,14 @@ class DieCarbon(Record):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a tool says of a die: dollars, carbon, or both; and the constants that it read."""
+    """A tool's figures of a die: dollars, carbon, or both; and the constants that it read."""
 
     cost: DieCost | None
     carbon: DieCarbon | None
     assumptions: dict[str, Quantity]
 
 
-#: What may be exchanged, and the fields that go with it.
+#: Terms that can be replaced, with their fields.
 COST_TERMS = {
     "dies on a wafer": ("gross_dies",),
     "yield": ("die_yield",),
@@ -109,13 +109,13 @@ def exchanged(theirs: Any, ours: Any, fields: tuple[str, ...]) -> Any:
 
 
 def tool_nodes(book: Book) -> list[str]:
-    """Return the process nodes that a tool's book has constants for, the oldest first: ["n28", ..., "n3"]."""
+    """Return the process nodes with constants in a tool's book, the oldest first: ["n28", ..., "n3"]."""
     names = {key.partition(".")[0] for key in book}
     return sorted((n for n in names if n[0] == "n" and n[1:].isdigit()), key=lambda n: -int(n[1:]))
 
 
 def check_tool_node(book: Book, node: str) -> str:
-    """Return `node`; raises `InputError` if the tool of `book` has no constants for it."""
+    """Return `node`. Raises `InputError` if the tool of `book` has no constants for it."""
     if node not in tool_nodes(book):
         raise unknown_name(f"process node of {book.name}:", node, tool_nodes(book))
     return node

@@ -28,9 +28,9 @@ def threed_carbon(
 ) -> Estimate:
     """Return 3D-Carbon's estimate of one die of `area_mm2` in an FCBGA package; inputs broadcast.
 
-    `metal_layers` is what the tool estimates by `metal_layers_needed` unless it is given, `gates` the number that goes
-    into that estimate (by default what fills the area), `package_area_mm2` 1.2 times the die unless it is given.
-    Infinite where no die fits the wafer. Raises `InputError` for an unknown node or sizes out of range.
+    `metal_layers` defaults to the estimate of `metal_layers_needed`, from `gates` (by default as many as fill the
+    area); `package_area_mm2` defaults to 1.2 times the die. Infinite where no die fits the wafer. Raises `InputError`
+    for an unknown node or sizes out of range.
     """
     check_tool_node(book, node)
     read = book.reader()

@@ -1,4 +1,4 @@
-"""How many bits for each layer: the least loss within budgets, with a bound that proves it."""
+"""Bits for each layer: the least loss within budgets, with a bound that proves it."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from models.allocation import front as solve_front
 from models.allocation.integers import kept_sum
 from models.allocation.solve import TOLERANCE
 
-#: Seconds that a solver may take unless the caller says otherwise.
+#: Default time limit of a solver in seconds.
 TIME_LIMIT_S = 60.0
 
 Layers = str | Path | pd.DataFrame
@@ -28,11 +28,11 @@ Layers = str | Path | pd.DataFrame
 
 @dataclass(frozen=True)
 class Allocation(Documented):
-    """The bits of every layer. No allocation has an objective below `bound`; `gap` is relative.
+    """The bits of every layer. `bound` is a lower bound of the objective; `gap` is relative to it.
 
     `status` is "optimal" where the gap is proven to be within `tolerance`, else "feasible". `spent` maps every limit to
-    what is spent of it, `limits` to its (low, high); `mean_bits` is None for a table without sizes. `table` has a row
-    a layer.
+    the amount spent, `limits` to its (low, high); `mean_bits` is None for a table without sizes. `table` has a row for
+    each layer.
     """
 
     bits: dict[str, float]
@@ -52,13 +52,13 @@ class Allocation(Documented):
     table: pd.DataFrame = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields but `table`, which repeats them."""
+        """Return the fields without `table`, which repeats them."""
         data = super().to_dict()
         del data["table"]
         return data
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a layer: layer, bits, and the chosen option's other columns."""
+        """Return a row for each layer: layer, bits, and the chosen option's other columns."""
         return self.table
 
     def document(self, command: str = "") -> Document:
@@ -93,29 +93,61 @@ def allocate(
     time_limit_s: float = TIME_LIMIT_S,
     solver: str = "own",
 ) -> Allocation:
-    """Return the bits of every layer that make the sum of `objective` least within all budgets.
+    """Return the bits of every layer that minimise the sum of `objective` within all budgets.
 
-    `layers` is a CSV file or a frame in the long form of `explorer.allocation_table`; names of quantities are those of
-    `explorer.allocation_quantities`. `budget`, and the `groups`' own budgets, are in `unit`; `two_sided` makes each an
-    interval of budget +- so much. `constraints` such as "ms<=3" hold as well. Layers in one of `ties` share a choice
-    (as do those of one name in a column `tie`), and `allow` maps layers or patterns to the bits they may have. The
-    dual form is an objective that is a cost, with a constraint on the loss.
+    The dual form takes a cost as the objective, with a constraint on the loss. A budget computed in floating point is
+    kept to one part in 10^12, whole numbers exactly.
 
-    A budget that was computed in floating point is kept to one part in 10^12, whole numbers exactly. Raises
-    `InputError` for a table, name or number that cannot be used, and for budgets that nothing keeps: it says which, and
-    the least that can be reached.
+    Parameters
+    ----------
+    layers : str, Path or DataFrame
+        A CSV file or a frame in the long form of `explorer.allocation.table`.
+    budget : float, optional
+        Limit of the sum over all layers, in `unit`.
+    unit : str
+        A quantity of `explorer.allocation.quantities` for `budget` and `groups`; the mean bits of a weight by default.
+    two_sided : float
+        Makes each budget the interval budget +- `two_sided`; 0 makes budgets upper limits.
+    constraints : iterable of str or Constraint
+        Further limits such as "ms<=3".
+    groups : mapping of str to float, optional
+        Budgets of single groups of layers, in `unit`.
+    objective : str
+        The column or quantity whose sum is minimised.
+    ties : iterable of sequence of str
+        Layers that share a choice, as do those with equal names in a column `tie`.
+    allow : mapping of str to iterable of float, optional
+        Allowed bits of layers or patterns of layers; by default all options.
+    tolerance : float
+        Relative gap at which the solver stops.
+    time_limit_s : float
+        Time limit of the solver in s.
+    solver : str
+        "own", or another solver of `models.allocation.solve`.
 
+    Returns
+    -------
+    Allocation
+
+    Raises
+    ------
+    InputError
+        For an invalid table, name or number, and for infeasible budgets: the message names the budget and the
+        least value that can be reached.
+
+    Examples
+    --------
     >>> layers = pd.DataFrame({"layer": ["a", "a", "b", "b"], "bits": [4, 8, 4, 8], "size": [10, 10, 10, 10]})
     >>> layers["loss"] = [0.5, 0.1, 0.9, 0.2]
-    >>> found = allocate(layers, budget=6)
-    >>> found.bits, found.status
+    >>> result = allocate(layers, budget=6)
+    >>> result.bits, result.status
     ({'a': 4, 'b': 8}, 'optimal')
     """
     start = time.perf_counter()
     limits = _budgets(budget, unit, two_sided, groups, constraints)
     stated = _state(layers, limits, objective, ties, allow or {})
-    found = solve(stated.problem, tolerance=tolerance, time_limit_s=time_limit_s, solver=solver)
-    return _answer(stated, found, objective, tolerance, time.perf_counter() - start)
+    solution = solve(stated.problem, tolerance=tolerance, time_limit_s=time_limit_s, solver=solver)
+    return _answer(stated, solution, objective, tolerance, time.perf_counter() - start)
 
 
 def allocation_front(
@@ -133,8 +165,36 @@ def allocation_front(
 ) -> pd.DataFrame:
     """Return the front of `objective` over `unit`: a row for each of `budgets`, or for each corner of its hull.
 
-    Columns as in `models.allocation.front`: budget, cost, objective, bound, gap, status; other arguments as in
-    `allocate`. Raises `InputError`.
+    Parameters
+    ----------
+    layers : str, Path or DataFrame
+        The table, as in `allocate`.
+    budgets : sequence of float, optional
+        Limits in `unit`; None gives the corners of the front's convex hull.
+    unit, objective : str
+        The limited quantity and the minimised one.
+    constraints : iterable of str or Constraint
+        Further limits, as in `allocate`.
+    ties : iterable of sequence of str
+        Layers that share a choice.
+    allow : mapping of str to iterable of float, optional
+        Allowed bits of layers or patterns of layers; by default all options.
+    tolerance : float
+        Relative gap at which the solver stops.
+    time_limit_s : float
+        Time limit of the solver in s.
+    solver : str
+        The solver, as in `allocate`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns budget, cost, objective, bound, gap, status, as in `models.allocation.front`.
+
+    Raises
+    ------
+    InputError
+        As `allocate` does.
     """
     limits = [Constraint(unit, high=np.inf), *_parsed(constraints)]
     stated = _state(layers, limits, objective, ties, allow or {})
@@ -149,10 +209,10 @@ def _budgets(
     constraints: Iterable[str | Constraint],
 ) -> list[Constraint]:
     half = real("two_sided", two_sided, low=0.0)
-    asked: list[tuple[str | None, str, float]] = [] if budget is None else [(None, "budget", budget)]
-    asked += [(group, f"budget of group {group!r}", value) for group, value in (groups or {}).items()]
+    budgets: list[tuple[str | None, str, float]] = [] if budget is None else [(None, "budget", budget)]
+    budgets += [(group, f"budget of group {group!r}", value) for group, value in (groups or {}).items()]
     limits = []
-    for group, name, value in asked:
+    for group, name, value in budgets:
         middle = real(name, value, low=-1e30)
         limits.append(Constraint(unit, middle - half if half else -np.inf, middle + half, group))
     limits += _parsed(constraints)
@@ -164,7 +224,7 @@ def _budgets(
 def _parsed(constraints: Iterable[str | Constraint]) -> list[Constraint]:
     if isinstance(constraints, str):
         constraints = [constraints]
-    return [parse_constraint(given) if isinstance(given, str) else given for given in constraints]
+    return [parse_constraint(constraint) if isinstance(constraint, str) else constraint for constraint in constraints]
 
 
 def _state(
@@ -174,7 +234,7 @@ def _state(
     ties: Iterable[Sequence[str]],
     allowed: Mapping[str, Iterable[float]],
 ) -> _Stated:
-    """The problem that a table and its limits state, layers that are tied taken as one."""
+    """Return the problem of a table and its limits, with tied layers as one."""
     frame = allow_bits(read_layers(layers), allowed)
     needed = {name: quantity(frame, name).values for name in dict.fromkeys([objective, *(c.name for c in limits)])}
     frame, notes = drop_gaps(frame, needed)
@@ -216,7 +276,7 @@ def _limit(frame: pd.DataFrame, constraint: Constraint) -> Limit:
 
 
 def _tied(frame: pd.DataFrame, names: list[str], ties: Iterable[Sequence[str]]) -> np.ndarray:
-    """The group of each layer, int array (layers,): ties that share a layer are one."""
+    """Return the group of each layer, int array (layers,); ties that share a layer are joined."""
     sets = [[layer for name in names_of for layer in matching(frame, name)] for names_of in ties]
     if "tie" in frame:
         tied = frame[frame["tie"] != ""]
@@ -229,9 +289,9 @@ def _tied(frame: pd.DataFrame, names: list[str], ties: Iterable[Sequence[str]]) 
     return groups
 
 
-def _answer(stated: _Stated, found: Solution, objective: str, tolerance: float, seconds: float) -> Allocation:
+def _answer(stated: _Stated, solution: Solution, objective: str, tolerance: float, seconds: float) -> Allocation:
     frame, problem = stated.frame, stated.problem
-    chosen = frame[np.isin(stated.member, found.pick)]
+    chosen = frame[np.isin(stated.member, solution.pick)]
     act = dict(zip(chosen["layer"], map(_plain, chosen["act_bits"]), strict=True)) if "act_bits" in frame else None
     mean = None
     if "size" in chosen:
@@ -243,25 +303,25 @@ def _answer(stated: _Stated, found: Solution, objective: str, tolerance: float, 
     table = chosen.assign(**{name: _numeric(chosen[name]) for name in chosen.columns.difference(list(NAMES))})
     return Allocation(
         bits=dict(zip(chosen["layer"], map(_plain, chosen["bits"]), strict=True)),
-        objective=found.objective,
-        bound=found.bound,
-        gap=found.gap,
+        objective=solution.objective,
+        bound=solution.bound,
+        gap=solution.gap,
         mean_bits=mean,
-        status=found.status,
+        status=solution.status,
         act_bits=act,
         tolerance=tolerance,
         objective_name=objective,
-        solver=found.solver,
+        solver=solution.solver,
         seconds=seconds,
         limits={limit.name: (limit.low, limit.high) for limit in problem.limits},
-        spent={limit.name: kept_sum(limit, found.pick) for limit in problem.limits},
+        spent={limit.name: kept_sum(limit, solution.pick) for limit in problem.limits},
         notes=stated.notes,
         table=table.reset_index(drop=True),
     )
 
 
 def _numeric(cells: pd.Series) -> pd.Series:
-    """Numbers as numbers, whole ones as integers; anything else as it was."""
+    """Return numbers as numbers, whole ones as integers; other cells unchanged."""
     try:
         values = pd.to_numeric(cells)
     except (TypeError, ValueError):

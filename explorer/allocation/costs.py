@@ -1,8 +1,8 @@
-"""What each option of each layer costs on a machine: columns that `allocate` takes as budgets or objectives.
+"""Costs of each option of each layer on a machine: columns that `allocate` takes as budgets or objectives.
 
-`layers` is a long table (see `explorer.allocation_table`) with, for each layer, `inputs` (weights of one output),
-`outputs`, `tokens` (vectors or pixels that pass in one run), and for GPUs `in_elements` and `out_elements` where they
-are not inputs x tokens and outputs x tokens, as in a convolution.
+`layers` is a long table (see `explorer.allocation.table`) with, for each layer, `inputs` (weights of one output),
+`outputs`, `tokens` (vectors or pixels in one run), and for GPUs `in_elements` and `out_elements` where they are not
+inputs x tokens and outputs x tokens, as in a convolution.
 
 | hardware | ms, mJ of one run | mm2 | nre_usd, kg_co2e |
 |---|---|---|---|
@@ -28,7 +28,7 @@ from hwbase.check import number, positive, real
 from hwsim.network_roofline import layer_seconds, load_gpu
 from hwsim.weights import MAX_WEIGHT_BITS
 
-#: Activations where the table has no act_bits: what GPUs compute in unquantised, and what circuits are built for.
+#: Activation bits of tables without act_bits: unquantised on GPUs, and the design value of circuits.
 _GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
 _MS_PER_S = _MJ_PER_J = 1e3
 _GPUS = ("rtx4080", "rtx3090", "a100")
@@ -37,15 +37,15 @@ HARDWARE = (*_GPUS, "mac-array", "hardwired")
 _TECHNOLOGY, _BOOK = "n5", "default"
 
 
-#: Returns the values that a layer's weights take at a width.
+#: Returns the values of a layer's weights at a width.
 WeightsOf = Callable[[str, int], hwsim.WeightFormat]
 
 
 @dataclass(frozen=True)
 class HardwiredSilicon(Record):
-    """Chips that hold `area_mm2` of neurons, what their masks and design cost, and what making one set emits.
+    """Chips that hold `area_mm2` of neurons, the cost of their masks and design, and the emissions of making one set.
 
-    Of the masks, `own_masks_usd` are those that carry the weights, over all chips; the others are shared.
+    `own_masks_usd` are the masks that carry the weights, over all chips; the others are shared.
     """
 
     area_mm2: float
@@ -69,12 +69,34 @@ def cost_table(
     slack: float = 0.0,
     weights: WeightsOf | None = None,
 ) -> pd.DataFrame:
-    """Return `layers` with the costs of each option on `hardware`, one of `HARDWARE` or the file of a GPU's book.
+    """Return `layers` with the costs of each option on `hardware`.
 
-    `technology` names the process of circuits, `macs` the array's units, `slack` the spare share of POPCNT ports.
-    `weights` returns the values that a layer's weights take at a width, and how often; those of Gaussian weights unless
-    given. It decides about hardwired silicon alone. Raises `InputError` for an unknown machine, a missing column, or
-    widths that the machine cannot have.
+    Parameters
+    ----------
+    layers : str, Path or DataFrame
+        A long table of layers and options, with the columns that the module describes.
+    hardware : str
+        One of `HARDWARE`, or the file of a GPU's book.
+    technology : str
+        The process of circuits.
+    clock_hz : float
+        Clock of circuits in Hz.
+    macs : int
+        Units of the MAC array.
+    slack : float
+        Spare share of POPCNT ports of hardwired neurons.
+    weights : callable, optional
+        Returns the values of a layer's weights at a width, with their frequencies, for hardwired silicon; by default
+        those of Gaussian weights.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    InputError
+        For an unknown machine, a missing column, or widths that the machine does not support.
     """
     table = read_layers(layers)
     for name in ("inputs", "outputs", "tokens"):
@@ -92,10 +114,10 @@ def cost_table(
 def hardwired_silicon(
     area_mm2: float, *, technology: str | Path | Book = _TECHNOLOGY, book: str | Book = _BOOK
 ) -> HardwiredSilicon:
-    """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: as few equal dies as reticles hold.
+    """Return the chips, masks, dollars and carbon of `area_mm2` of neurons: the fewest equal dies within the reticle.
 
-    `technology` names the process, priced at the node of the cost book that its book names. Neurons alone: what stands
-    beside them on a chip is not counted. Raises `InputError`.
+    `technology` names the process, priced at the cost book's node that its book names. Areas are of neurons only,
+    without the other blocks of a chip. Raises `InputError`.
     """
     area = real("area_mm2", area_mm2, above=0.0)
     process = hwsim.technology_book(technology)
@@ -144,7 +166,7 @@ def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
 
 def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, macs: int) -> dict[str, Any]:
     columns, logic_mm2 = _circuits(table, process, clock_hz, hwsim.mac_array, macs=macs)
-    # The array is one for all layers; what a layer adds is the SRAM of its weights.
+    # All layers share one array; a layer adds the SRAM of its weights.
     return columns | {"mm2": columns["mm2"] - logic_mm2}
 
 
@@ -159,7 +181,7 @@ def _hardwired(
     costs, _ = _circuits(table, process, clock_hz, hwsim.metal_embedding, weights, slack=slack)
     reticle = float(process.reticle_area_mm2)
     full = hardwired_silicon(reticle, technology=technology)
-    # Another chip brings masks of its own: their share is what a mm2 adds to the NRE.
+    # Another chip has its own masks, so each mm2 adds its share of them to the NRE.
     own_masks_usd = hardwired_silicon(2.0 * reticle, technology=technology).masks_usd - full.masks_usd
     share = costs["mm2"] / reticle
     return costs | {"nre_usd": share * own_masks_usd, "kg_co2e": share * full.kg_co2e}
@@ -173,7 +195,7 @@ def _circuits(
     weights_of: WeightsOf | None = None,
     **options: Any,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Columns of the circuit that `build` makes for each pair of widths, all layers of a pair at once; logic in mm2."""
+    """Return columns of the circuit by `build` for each pair of widths, all layers of a pair at once; logic in mm2."""
     number("clock_hz", clock_hz, above=0.0)
     activations = _activation_bits(table, _CIRCUIT_ACTIVATION_BITS)
     columns = {name: np.empty(len(table)) for name in ("ms", "mJ", "mm2")}
@@ -185,13 +207,13 @@ def _circuits(
             widths = f"bits = {bits:g}, act_bits = {activation_bits:g}"
             raise InputError(f"{widths}: expected whole bits, weights from 1 to {MAX_WEIGHT_BITS}")
         where = np.flatnonzero((pairs == pair).all(axis=1))
-        given = {"activation_bits": int(activation_bits), "clock_hz": clock_hz, **options}
-        # One circuit for all layers of a pair, unless each has values of its own.
+        settings = {"activation_bits": int(activation_bits), "clock_hz": clock_hz, **options}
+        # One circuit serves all layers of a pair, unless each layer has its own values.
         for rows in [where] if weights_of is None else where[:, None]:
             inputs, outputs, tokens = (table[name].to_numpy()[rows] for name in ("inputs", "outputs", "tokens"))
             layer = table["layer"].iloc[rows[0]]
             weights = weights_of(layer, int(bits)) if weights_of else hwsim.weight_format(f"int{bits:g}", process)
-            circuit = build(inputs, outputs, weights, process, **given)
+            circuit = build(inputs, outputs, weights, process, **settings)
             columns["ms"][rows] = circuit.initiation_interval * tokens / clock_hz * _MS_PER_S
             columns["mJ"][rows] = circuit.energy_j * tokens * _MJ_PER_J
             columns["mm2"][rows] = circuit.area_mm2

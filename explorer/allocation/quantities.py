@@ -1,6 +1,6 @@
-"""What a budget or an objective can speak of: columns of the table, and what follows from bits and sizes.
+"""Quantities of budgets and objectives: columns of the table, and those derived from bits and sizes.
 
-A column wins over a derived quantity of its name. Sizes count elements, so an option's weights take bits x size bits.
+A column takes precedence over a derived quantity of its name. Sizes count elements, so weights take bits x size bits.
 
 | name | sum over layers of |
 |---|---|
@@ -37,14 +37,14 @@ MEMORY = {
 BIT_OPERATIONS = "bit-ops"
 _MEANS = {"mean-bits": ("bits", "size"), "mean-act-bits": ("act_bits", "act_size")}
 _MAKES = ("score", "noise")
-#: Decibels beyond which powers leave double precision.
+#: Largest decibels whose power is a normal double.
 _MOST_DECIBELS = 3000.0
 _CONSTRAINT = re.compile(r"\s*(?P<name>.+?)\s*(?P<sign><=|>=)\s*(?P<value>\S+)\s*")
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What each option adds, `values` indexed like the table, and what a sum of them is divided by."""
+    """The terms of each option, `values` indexed like the table, and the divisor of their sum."""
 
     name: str
     values: pd.Series
@@ -62,7 +62,7 @@ class Constraint:
 
 
 def quantity(frame: pd.DataFrame, name: str) -> Quantity:
-    """Return the quantity called `name`; its gaps are NaN. Raises `InputError` for one that the table cannot give."""
+    """Return the quantity called `name`; gaps are NaN. Raises `InputError` for a name that the table cannot give."""
     make, _, column = name.partition(":")
     if make in _MAKES and column:
         return Quantity(name, _made(frame, make, column))
@@ -81,7 +81,7 @@ def quantity(frame: pd.DataFrame, name: str) -> Quantity:
 
 
 def sizes(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return the column of sizes (or of multiply-accumulates), which are >= 0; raises `InputError`."""
+    """Return the column of sizes (or of multiply-accumulates), which are >= 0. Raises `InputError`."""
     if name not in frame:
         what = "multiply-accumulates" if name == "macs" else "elements"
         raise InputError(f"there is no column {name!r} ({what} of a layer), which this budget needs")
@@ -89,26 +89,26 @@ def sizes(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def act_bits(frame: pd.DataFrame) -> pd.Series:
-    """Return the bits of activations; raises `InputError`."""
+    """Return the bits of activations. Raises `InputError`."""
     if "act_bits" not in frame:
         raise InputError("there is no column 'act_bits' (bits of a layer's activations), which this budget needs")
     return frame["act_bits"]
 
 
 def parse_constraint(text: str) -> Constraint:
-    """Return what "MB<=1500" or "score:ssim <= 0.8" says; raises `InputError`."""
-    found = _CONSTRAINT.fullmatch(text)
+    """Return the constraint of a text such as "MB<=1500" or "score:ssim <= 0.8". Raises `InputError`."""
+    match = _CONSTRAINT.fullmatch(text)
     try:
-        value = real(f"constraint {text!r}", float(found["value"]), low=-1e30) if found else np.nan
+        value = real(f"constraint {text!r}", float(match["value"]), low=-1e30) if match else np.nan
     except ValueError as error:
         if isinstance(error, InputError):
             raise
         value = np.nan
-    if found is None or np.isnan(value):
+    if match is None or np.isnan(value):
         raise InputError(f"constraint {text!r}: expected a column or unit, <= or >=, and a number, such as 'MB<=1500'")
-    if found["sign"] == "<=":
-        return Constraint(found["name"], high=value)
-    return Constraint(found["name"], low=value)
+    if match["sign"] == "<=":
+        return Constraint(match["name"], high=value)
+    return Constraint(match["name"], low=value)
 
 
 def _mean(frame: pd.DataFrame, name: str, bits: str, size: str) -> Quantity:

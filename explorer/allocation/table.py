@@ -1,9 +1,9 @@
 """Tables of layers and their options: read from CSV, checked line by line.
 
-Long form, a line for each option of each layer: `layer`, `bits`, and as needed `act_bits`, `group`, `size` (elements of
-the layer's weights), `act_size` (elements of its activations), `tie`, `loss`, and any other column of numbers. Commas,
-semicolons and tabs separate columns, whichever the first line has most of; with semicolons a decimal comma is
-understood. A byte-order mark is skipped. Messages name the line of the file, or the row of a frame.
+Long form, one line for each option of each layer: `layer`, `bits`, and as needed `act_bits`, `group`, `size` (elements
+of the layer's weights), `act_size` (elements of its activations), `tie`, `loss`, and any other column of numbers. The
+separator is the most frequent of comma, semicolon and tab in the first line; with semicolons a decimal comma is
+accepted. A byte-order mark is skipped. Messages name the line of the file, or the row of a frame.
 """
 
 import csv
@@ -24,15 +24,15 @@ NAMES = ("layer", "group", "tie")
 _MOST_BITS = 64.0
 _DELIMITERS = ",;\t"
 _EXAMPLE = "layer,group,bits,size,loss"
-#: Lines or names that a message lists.
+#: Most lines or names in a message.
 _LISTED = 5
 
 
 def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
-    """Return the options as a frame indexed by "line" (of a file) or "row" (of a frame), names checked, cells as given.
+    """Return the options as a frame indexed by "line" (of a file) or "row" (of a frame), with checked names.
 
-    Raises `InputError` for what is not such a table, a layer without a name, bits out of range, or an option given
-    twice.
+    Cells are unchanged. Raises `InputError` for an invalid table, a layer without a name, bits out of range, or a
+    repeated option.
     """
     frame = _from_frame(source) if isinstance(source, pd.DataFrame) else _from_csv(Path(source))
     for name in ("layer", "bits"):
@@ -67,24 +67,24 @@ def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
 def numbers(
     frame: pd.DataFrame, name: str, *, low: float = -ABSURD, high: float = ABSURD, gaps: bool = False
 ) -> pd.Series:
-    """Return a column as floats; `gaps` lets cells be empty or not finite (NaN then).
+    """Return a column as floats; `gaps` allows cells that are empty or not finite (NaN then).
 
     Raises `InputError` for an unknown column (nearest name suggested) or a cell that is not a number from `low` to
     `high`, with its line.
     """
     if name not in frame:
         raise unknown_name("column", name, [str(column) for column in frame.columns])
-    given = frame[name]
-    values = pd.to_numeric(given, errors="coerce").astype(float)
+    series = frame[name]
+    values = pd.to_numeric(series, errors="coerce").astype(float)
     infinite = ~np.isfinite(values)
-    words = infinite & ~given.astype(str).str.strip().str.lower().isin(
+    words = infinite & ~series.astype(str).str.strip().str.lower().isin(
         ("", "nan", "none", "null", "na", "<na>", "inf", "-inf", "+inf")
     )
     bad = words | (~infinite & ~values.between(low, high)) | (infinite & (not gaps))
     if bad.any():
         at_least = "" if low == -ABSURD else f" >= {low:g}"
         raise InputError(
-            f"{place(frame, bad)}: {name} = {str(given[bad].iloc[0])[:80]!r}: "
+            f"{place(frame, bad)}: {name} = {str(series[bad].iloc[0])[:80]!r}: "
             f"expected a finite number{at_least}{' and' if at_least else ''} <= {high:g}"
         )
     return values.mask(infinite)
@@ -96,9 +96,9 @@ def place(frame: pd.DataFrame, where: pd.Series | np.ndarray) -> str:
 
 
 def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return (rows whose `needed` columns are all there, notes on what was dropped).
+    """Return (rows with all `needed` columns, notes on dropped rows).
 
-    Raises `InputError` for a layer of which nothing is left.
+    Raises `InputError` for a layer without any row left.
     """
     gone = pd.Series(False, index=frame.index)
     for values in needed.values():
@@ -121,10 +121,10 @@ def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.
 
 
 def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.DataFrame:
-    """Return the rows whose bits their layer may have: `allowed` maps layers, or patterns such as "*.ff.*", to bits.
+    """Return the rows with allowed bits: `allowed` maps layers, or patterns such as "*.ff.*", to bits.
 
-    A layer that several match may have what all of them allow. Raises `InputError` for a name that matches none, or
-    a layer of which nothing is left.
+    A layer with several matches may have the bits that all of them allow. Raises `InputError` for a name without a
+    match, or a layer without any row left.
     """
     keep = pd.Series(True, index=frame.index)
     for pattern, bits in allowed.items():
@@ -140,14 +140,14 @@ def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.Dat
 
 
 def matching(frame: pd.DataFrame, pattern: str) -> list[str]:
-    """Return the layers called `pattern`, or matching it as a shell pattern; raises `InputError` if none does."""
+    """Return the layers called `pattern`, or matching it as a shell pattern. Raises `InputError` if there are none."""
     layers = list(dict.fromkeys(frame["layer"]))
     if pattern in layers:
         return [pattern]
-    found = [layer for layer in layers if fnmatchcase(layer, pattern)]
-    if not found:
+    matches = [layer for layer in layers if fnmatchcase(layer, pattern)]
+    if not matches:
         raise unknown_name("layer", pattern, layers)
-    return found
+    return matches
 
 
 def _choice(row: pd.Series) -> str:
@@ -155,11 +155,11 @@ def _choice(row: pd.Series) -> str:
     return f"{float(row['bits']):g} bits{activations}"
 
 
-def _from_frame(given: pd.DataFrame) -> pd.DataFrame:
-    frame = given.reset_index(drop=True)
+def _from_frame(table: pd.DataFrame) -> pd.DataFrame:
+    frame = table.reset_index(drop=True)
     frame.index.name = "row"
     if not frame.columns.is_unique:
-        raise InputError(f"column {frame.columns[frame.columns.duplicated()][0]!r} is there twice: expected once")
+        raise InputError(f"column {frame.columns[frame.columns.duplicated()][0]!r} appears twice: expected once")
     return frame
 
 
@@ -195,7 +195,7 @@ def _from_csv(path: Path) -> pd.DataFrame:
     if header is None:
         raise InputError(f"{path.name} is empty: expected a first line such as {_EXAMPLE}")
     if len(set(header)) < len(header):
-        raise InputError(f"column {next(n for n in header if header.count(n) > 1)!r} is there twice: expected once")
+        raise InputError(f"column {next(n for n in header if header.count(n) > 1)!r} appears twice: expected once")
     frame = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=object)
     if delimiter == ";":
         for name in frame.columns.difference(list(NAMES)):

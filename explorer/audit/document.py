@@ -1,4 +1,4 @@
-"""The documents of audits: synthesised neurons beside the circuit model, and how often wires switch on real data."""
+"""The documents of audits: synthesised neurons against the circuit model, and the switching of wires on real data."""
 
 from explorer.audit.neuron import AuditResult
 from explorer.audit.switching import SwitchingStudy
@@ -49,10 +49,10 @@ def neuron_document(audit: AuditResult, command: str = "") -> Document:
 
 def switching_document(study: SwitchingStudy, command: str = "") -> Document:
     """Return a study of switching as a document."""
-    wires = scaled_table("Toggles of a wire and clock, and the energy of a token", study.to_frame())
-    cells = scaled_table("Neurons cell by cell: share of the capacitance charged in a clock", study.neuron_frame())
+    wires = scaled_table("Toggles per wire and clock, and the energy of a token", study.to_frame())
+    cells = scaled_table("Neurons cell by cell: share of the capacitance charged per clock", study.neuron_frame())
     return Document(
-        f"{study.model}: how often hardwired neurons switch",
+        f"{study.model}: switching of hardwired neurons",
         f"The last {plain(study.vectors)} of {counted(study.tokens, 'token')} of {study.text} (SHA-256 "
         f"{study.text_sha256[:12]}).",
         sections(

@@ -1,7 +1,7 @@
-"""The circuit models against synthesis, and both against the paper: what a hardwired neuron takes in transistors.
+"""Transistors of a hardwired neuron: the circuit models against synthesis, and both against the paper.
 
 Every neuron is emitted as Verilog, simulated against the integer product, and mapped by Yosys and ABC to cells whose
-transistors are in one table. Input registers are left out on both sides: a chip shares them among its neurons.
+transistors are in one table. Input registers are left out on both sides, since a chip shares them among its neurons.
 """
 
 from collections.abc import Iterable
@@ -36,12 +36,12 @@ CIRCUITS = {
 
 @dataclass(frozen=True)
 class NeuronAudit(Record):
-    """One neuron, one way of synthesis. Numbers per weight are transistors; `registers` counts those of flip-flops.
+    """One neuron, one method of synthesis. Numbers per weight are transistors; `registers` counts those of flip-flops.
 
-    `bit_exact` says whether Icarus found the product right for every vector (None: not simulated); `depths` are
+    `bit_exact` is true if Icarus simulates the exact product for every vector (None: not simulated); `depths` are
     full-adder delays of each clocked stage as drawn; `pass_transistor_per_weight` counts the same cells drawn with pass
-    transistors (None where the adders were dissolved into static gates); `per_adder` is what the neuron's transistors
-    without the model's registers come to for each of the model's full adders (ME only).
+    transistors (None where the adders were mapped to static gates); `per_adder` is the neuron's transistors, without
+    the model's registers, per full adder of the model (ME only).
     """
 
     inputs: int
@@ -69,7 +69,7 @@ class NeuronAudit(Record):
 
 @dataclass(frozen=True)
 class DensityRatio(Record):
-    """Transistors of a Cell-Embedding neuron over those of a Metal-Embedding one of the same inputs."""
+    """Transistors of a Cell-Embedding neuron over those of a Metal-Embedding one with the same inputs."""
 
     inputs: int
     circuit: str
@@ -81,7 +81,7 @@ class DensityRatio(Record):
 
 @dataclass(frozen=True)
 class AuditResult(Documented):
-    """All neurons synthesised, their ratios, and what follows, in sentences."""
+    """All synthesised neurons, their ratios, and findings as sentences."""
 
     rows: tuple[NeuronAudit, ...]
     ratios: tuple[DensityRatio, ...]
@@ -91,7 +91,7 @@ class AuditResult(Documented):
     findings: tuple[str, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a neuron and way of synthesis."""
+        """Return a row for each neuron and method of synthesis."""
         return pd.DataFrame(
             [
                 row.to_dict() | {"depths": " ".join(map(str, row.depths)), "model_error": row.model_error}
@@ -100,7 +100,7 @@ class AuditResult(Documented):
         )
 
     def ratio_frame(self) -> pd.DataFrame:
-        """Return a row a ratio of Cell-Embedding to Metal-Embedding."""
+        """Return a row for each ratio of Cell-Embedding to Metal-Embedding."""
         return pd.DataFrame([ratio.to_dict() for ratio in self.ratios])
 
     def document(self, command: str = "") -> Document:
@@ -121,12 +121,13 @@ def audit_neuron(
     seed: int = 2026,
     timeout_s: float = 600.0,
 ) -> AuditResult:
-    """Synthesise an ME and a CE neuron of each size and set them beside the circuit model and the paper.
+    """Synthesise an ME and a CE neuron of each size, and compare them with the circuit model and the paper.
 
     Weights are Gaussian FP4 by the histogram of the technology book, in an order fixed by `seed`; `slack` is the spare
     share of POPCNT ports. Cell-Embedding as written is synthesised up to `plain_inputs` (slow beyond 256; 0 for none).
     `vectors` random vectors and five corners are simulated for each neuron (0: no simulation). 1,024 inputs take about
-    a minute. Raises `InputError` for bad sizes, a missing tool (with the install line) or a run beyond `timeout_s`.
+    a minute. Raises `InputError` for invalid sizes, a missing tool (with the install command) or a run beyond
+    `timeout_s`.
     """
     sizes = [integer("inputs", n, high=16384) for n in inputs]
     if not sizes:
@@ -165,7 +166,7 @@ def audit_neuron(
 def _models(
     inputs: int, weights: hwsim.WeightFormat, process: hwsim.Technology, activation_bits: int, slack: float
 ) -> dict[str, float]:
-    """Transistors per weight of the circuit models, input registers left out."""
+    """Return transistors per weight of the circuit models, without input registers."""
     metal = neuron_transistors(inputs, weights, process, activation_bits, slack)
     shared = inputs * activation_bits * process.flip_flop_transistors
     cell = hwsim.cell_embedding(inputs, 1, weights, process, activation_bits=activation_bits).transistors - shared
@@ -182,7 +183,7 @@ def _bit_exact(
     timeout_s: float,
     plain: bool,
 ) -> dict[str, bool]:
-    """Whether each neuron's Verilog, simulated, gives the exact integer product."""
+    """Return whether the simulated Verilog of each neuron gives the exact integer product."""
     if not vectors:
         return {}
     activations = np.vstack(
@@ -192,21 +193,21 @@ def _bit_exact(
         ]
     )
     options: dict[str, Any] = {"activation_bits": activation_bits, "timeout_s": timeout_s}
-    found = {
+    sums = {
         "ME": rtl.simulate_metal(codes, activations, ports=ports, **options).passed,
         "CE": rtl.simulate_cell(codes, activations, **options).passed,
     }
     if plain:
-        found["CE plain"] = rtl.simulate_cell(codes, activations, plain=True, **options).passed
-    return found
+        sums["CE plain"] = rtl.simulate_cell(codes, activations, plain=True, **options).passed
+    return sums
 
 
 def _row(
     inputs: int, circuit: str, plan: CellPlan, adders: Adders, model: float, exact: bool | None, timeout_s: float
 ) -> NeuronAudit:
-    found = rtl.synthesise(plan, adders, timeout_s=timeout_s)
-    cells, transistors = found.cells, found.transistors()
-    leaner = found.transistors("pass-transistor").total / inputs if adders == "cells" else None
+    synthesis = rtl.synthesise(plan, adders, timeout_s=timeout_s)
+    cells, transistors = synthesis.cells, synthesis.transistors()
+    leaner = synthesis.transistors("pass-transistor").total / inputs if adders == "cells" else None
     kept = {name: cells.get(name, 0) for name in ("FA", "HA", "DFF")}
     return NeuronAudit(
         inputs=inputs,
@@ -244,7 +245,7 @@ def _ratios(rows: list[NeuronAudit]) -> tuple[DensityRatio, ...]:
 
 
 def _findings(rows: list[NeuronAudit], ratios: tuple[DensityRatio, ...]) -> list[str]:
-    """What the numbers of the largest neuron say, as sentences."""
+    """Return findings on the largest neuron as sentences."""
     largest = max(row.inputs for row in rows)
     lines = []
     for circuit, name in CIRCUITS.items():
@@ -261,10 +262,10 @@ def _findings(rows: list[NeuronAudit], ratios: tuple[DensityRatio, ...]) -> list
         if row.per_adder is not None:
             lines.append(
                 f"That is {row.per_adder:.1f} transistors for each full adder of the circuit model, at the density of "
-                "the technology: the book n5-synthesised has what 2,880 inputs give."
+                "the technology: the book n5-synthesised has the value for 2,880 inputs."
             )
         leaner = [r.pass_transistor_per_weight for r in sized if r.inputs == row.inputs]
-        lines += [f"With pass-transistor adders it would be {found:.1f}." for found in leaner if found is not None]
+        lines += [f"With pass-transistor adders it would be {value:.1f}." for value in leaner if value is not None]
     sized_ratios = [ratio for ratio in ratios if ratio.inputs == largest and ratio.circuit == "CE"]
     low, high = (pick(r.synthesised for r in sized_ratios) for pick in (min, max))
     lines.append(

@@ -1,10 +1,10 @@
 """The switching energy of hardwired neurons from a real model's weights and activations.
 
-A text runs through the model in the hardwired arithmetic; the integers that enter every matrix are kept. The exact
-toggles of each class of wires follow from them (`hwsim.kernels.measure_activity`); with Icarus Verilog installed, whole
-neurons are simulated cell by cell too, without and with the delays that make glitches (`hwsim.rtl.measure_toggles`).
-Neurons are taken over all inputs of a matrix, without the block scales of MXFP4, as the HNLPU paper (ASPLOS '26, doi
-10.1145/3779212.3790169) draws them.
+A text runs through the model in the hardwired arithmetic, and the integer inputs of every matrix are recorded. They
+give the exact toggles of each class of wires (`hwsim.kernels.measure_activity`). With Icarus Verilog installed, whole
+neurons are also simulated cell by cell, without and with the delays that cause glitches (`hwsim.rtl.measure_toggles`).
+Neurons span all inputs of a matrix, without the block scales of MXFP4, as in the HNLPU paper (ASPLOS '26, doi
+10.1145/3779212.3790169).
 """
 
 import hashlib
@@ -28,21 +28,21 @@ from hwsim.kernels.activity import Activity, Wires
 from hwsim.wiring import measured_format, region_histogram, region_shares
 from models.inference import DEFAULT_MODEL, Tokenizer, Transformer, Weights, quantise_activations, read_model
 
-#: Tokens of the text that pass before those whose switching is counted, and how many those are.
+#: Tokens of the text in all, and the number of last ones whose switching is counted.
 DEFAULT_TOKENS, DEFAULT_VECTORS = 256, 16
 _BITS = 8
 
-#: Called with (what is being counted, matrices done, matrices in all).
+#: Called with (stage, matrices done, matrices in all).
 Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class WireActivity(Record):
-    """Toggles of the matrices of one kind, all layers, while one token passes them.
+    """Toggles of the matrices of one kind, in all layers, per token.
 
-    `factors` are toggles of a wire and clock by class of wire; `toggles_j` is the energy of those toggles (a lower
+    `factors` are toggles per wire and clock by class of wire; `toggles_j` is the energy of those toggles (a lower
     bound: wires inside POPCNTs are not counted), `model_j` that of the circuit model at the technology's
-    `switching_activity`, both J a token.
+    `switching_activity`, both in J per token.
     """
 
     kind: str
@@ -56,10 +56,10 @@ class WireActivity(Record):
 
 @dataclass(frozen=True)
 class NeuronActivity(Record):
-    """One real neuron simulated cell by cell: `activity` without delays, `glitching` with one unit in every adder.
+    """One real neuron simulated cell by cell: `activity` without delays, `glitching` with a unit delay in every adder.
 
-    Both compare with `switching_activity` of a technology: the share of the transistors' capacitance that is charged a
-    clock.
+    Both compare with `switching_activity` of a technology: the share of the transistors' capacitance that is charged in
+    a clock.
     """
 
     matrix: str
@@ -72,7 +72,7 @@ class NeuronActivity(Record):
 
 @dataclass(frozen=True)
 class SwitchingStudy(Documented):
-    """What a real model's activations do to its wires; energies are of all hardwired matrices, J a token."""
+    """Switching activity of the wires for a real model; energies are of all hardwired matrices, in J per token."""
 
     model: str
     text: str
@@ -87,7 +87,7 @@ class SwitchingStudy(Documented):
 
     @property
     def activity(self) -> tuple[float, float]:
-        """Mean activity of the simulated neurons' transistors, without and with glitches (NaN where none was)."""
+        """Mean activity of the simulated neurons' transistors, without and with glitches (NaN if not simulated)."""
         if not self.neurons:
             return float("nan"), float("nan")
         size = np.array([neuron.transistors for neuron in self.neurons], dtype=float)
@@ -97,7 +97,7 @@ class SwitchingStudy(Documented):
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row per kind of matrix."""
+        """Return a row for each kind of matrix."""
         rows = []
         for kind in self.kinds:
             row = kind.to_dict()
@@ -105,7 +105,7 @@ class SwitchingStudy(Documented):
         return pd.DataFrame(rows)
 
     def neuron_frame(self) -> pd.DataFrame:
-        """Return a row per simulated neuron."""
+        """Return a row for each simulated neuron."""
         return pd.DataFrame([neuron.to_dict() for neuron in self.neurons])
 
     def document(self, command: str = "") -> Document:
@@ -127,20 +127,20 @@ def switching(
 ) -> SwitchingStudy:
     """Return the switching of a real model: the last `vectors` of `tokens` tokens of a text through every matrix.
 
-    `path` is a GGUF file (the package's SmolLM2-135M unless given), `text` real prose unless given. `gates` simulates a
-    neuron of each kind of matrix cell by cell (default: where Icarus is installed). Raises `InputError` for a text that
-    is too short, missing packages or tools, or a broken file.
+    `path` is a GGUF file (default: the package's SmolLM2-135M), `text` defaults to real prose. `gates` simulates a
+    neuron of each kind of matrix cell by cell (default: if Icarus is installed). Raises `InputError` for a text that is
+    too short, missing packages or tools, or a broken file.
     """
-    wanted = integer("tokens", tokens, low=2, high=8192)
-    kept = integer("vectors", vectors, low=2, high=wanted)
+    count = integer("tokens", tokens, low=2, high=8192)
+    vector_count = integer("vectors", vectors, low=2, high=count)
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     simulate_cells = rtl.has_tools("iverilog", "vvp") if gates is None else gates
     source, content = real_text() if text is None else ("given", text)
     weights, vocabulary = read_model(path)
     ids = Tokenizer(vocabulary).encode(content)
-    if len(ids) < wanted:
-        raise InputError(f"the text has {len(ids)} tokens: expected at least {wanted}")
-    streams = activation_streams(weights, ids[:wanted], kept)
+    if len(ids) < count:
+        raise InputError(f"the text has {len(ids)} tokens: expected at least {count}")
+    streams = activation_streams(weights, ids[:count], vector_count)
     by_kind: dict[str, list[str]] = {}
     for name in streams:
         by_kind.setdefault(name.split(".")[-1], []).append(name)
@@ -153,7 +153,7 @@ def switching(
             done += 1
             if report is not None:
                 report(kind, done, len(streams))
-        kinds.append(_sum(kind, parts, kept))
+        kinds.append(_sum(kind, parts, vector_count))
         if simulate_cells:
             neurons.append(_neuron(weights, names[len(names) // 2], streams))
     checksum = hashlib.sha256(content.encode()).hexdigest()
@@ -162,8 +162,8 @@ def switching(
         DEFAULT_MODEL if path is None else Path(path).name,
         source,
         checksum,
-        wanted,
-        kept,
+        count,
+        vector_count,
         process.name,
         book,
         tuple(kinds),
@@ -174,9 +174,9 @@ def switching(
 
 
 def activation_streams(weights: Weights, ids: list[int], vectors: int) -> dict[str, np.ndarray]:
-    """Return the int8 activations (vectors, inputs) that enter each matrix for the last `vectors` of `ids`.
+    """Return the int8 activations (vectors, inputs) of each matrix for the last `vectors` of `ids`.
 
-    The network runs in the hardwired arithmetic, a scale a token.
+    The network runs in the hardwired arithmetic, with one scale a token.
     """
     operator = linear_operator(weights, "hardwired")
     seen: dict[str, list[np.ndarray]] = {}
@@ -190,7 +190,7 @@ def activation_streams(weights: Weights, ids: list[int], vectors: int) -> dict[s
 
 
 def _matrix(codes: np.ndarray, stream: np.ndarray, process: hwsim.Technology) -> tuple[int, Activity, float, float]:
-    """(inputs, activity, energy of the toggles, energy of the circuit model) of a matrix while the stream passes."""
+    """Return (inputs, activity, energy of the toggles, energy of the circuit model) of a matrix for the stream."""
     seen = kernels.measure_activity(codes, stream)
     shares = region_shares(region_histogram(codes), codes.shape[0])
     inputs, outputs = codes.shape
@@ -211,7 +211,7 @@ def _sum(kind: str, parts: list[tuple[int, Activity, float, float]], vectors: in
 
 
 def _neuron(weights: Weights, name: str, streams: dict[str, np.ndarray]) -> NeuronActivity:
-    """The middle neuron of a matrix, cell by cell."""
+    """Return the activity of the middle neuron of a matrix, cell by cell."""
     codes, _ = mxfp4_codes(weights.matrix(name))
     middle = codes.shape[1] // 2
     calm, busy = (
@@ -227,7 +227,7 @@ def _findings(study: SwitchingStudy) -> tuple[str, ...]:
     wires = sum(kind.factors["inputs"] * kind.inputs * kind.matrices for kind in study.kinds)
     wires /= sum(kind.inputs * kind.matrices for kind in study.kinds)
     lines = [
-        f"Real activations toggle {wires:.0%} of the input wires a clock (random bits: 50 %).",
+        f"Real activations toggle {wires:.0%} of the input wires per clock (random bits: 50 %).",
         f"A token through {weights / 1e6:,.1f} M hardwired weights: {toggles * 1e9:,.0f} nJ of toggles outside the "
         f"POPCNTs, a lower bound; the circuit model says {model * 1e9:,.0f} nJ at an activity of "
         f"{study.book_activity:g}.",
@@ -235,8 +235,8 @@ def _findings(study: SwitchingStudy) -> tuple[str, ...]:
     if study.neurons:
         calm, busy = study.activity
         lines.append(
-            f"Cell by cell, real neurons charge {calm:.3f} of their transistors' capacitance a clock without glitches "
-            f"and {busy:.3f} with a unit delay in every adder; the technology {study.technology} takes "
+            f"Cell by cell, real neurons charge {calm:.3f} of their transistors' capacitance per clock without "
+            f"glitches and {busy:.3f} with a unit delay in every adder; the technology {study.technology} takes "
             f"{study.book_activity:g}."
         )
     else:

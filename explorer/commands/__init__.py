@@ -1,1 +1,1 @@
-"""The command line: one file a command; it sees everything and nothing sees it."""
+"""The command line, one file a command; nothing else imports it."""

@@ -35,10 +35,11 @@ def allocate_command(
         list[str] | None, typer.Option("--group", help="Budget of a group: NAME=VALUE (repeatable).")
     ] = None,
     constraint: Annotated[
-        list[str] | None, typer.Option("--constraint", help="What must hold as well: 'ms<=3' (repeatable).")
+        list[str] | None, typer.Option("--constraint", help="A further limit such as 'ms<=3' (repeatable).")
     ] = None,
     objective: Annotated[
-        str, typer.Option("--objective", help="What is least: a column or unit, score:COLUMN or noise:COLUMN in dB.")
+        str,
+        typer.Option("--objective", help="The minimised sum: a column or unit, score:COLUMN or noise:COLUMN in dB."),
     ] = "loss",
     ties: Annotated[
         list[str] | None,
@@ -87,20 +88,20 @@ def allocate_command(
         return
     groups = {name: _number("--group", value) for name, value in _pairs("--group", group)}
     with _own_output():
-        found = allocate(table, budget, two_sided=two_sided, groups=groups, **shared)
-    for note in found.notes if as_json or out else ():
+        result = allocate(table, budget, two_sided=two_sided, groups=groups, **shared)
+    for note in result.notes if as_json or out else ():
         sys.stderr.write(f"hwsim: note: {note}\n")
     if as_yaml and out:
-        write_text(yaml.safe_dump(_config(found), sort_keys=False, allow_unicode=True), out)
+        write_text(yaml.safe_dump(_config(result), sort_keys=False, allow_unicode=True), out)
     else:
-        deliver(found.document(made_by()), out, as_json)
+        deliver(result.document(made_by()), out, as_json)
 
 
-def _config(found: Allocation) -> dict[str, Any]:
-    """What a quantiser reads: layer: bits, or both widths where activations have their own."""
-    if found.act_bits is None:
-        return dict(found.bits)
-    return {layer: {"bits": bits, "act_bits": found.act_bits[layer]} for layer, bits in found.bits.items()}
+def _config(result: Allocation) -> dict[str, Any]:
+    """Return the file for a quantiser: layer: bits, or both widths if activations have their own."""
+    if result.act_bits is None:
+        return dict(result.bits)
+    return {layer: {"bits": bits, "act_bits": result.act_bits[layer]} for layer, bits in result.bits.items()}
 
 
 def _budgets(text: str) -> np.ndarray | None:
@@ -116,7 +117,7 @@ def _budgets(text: str) -> np.ndarray | None:
 
 
 def _ties(text: str) -> list[list[str]]:
-    """The ties of one option: its own, or those of the lines of the file that it names."""
+    """Return the ties of one option: its own, or those of the lines of the file that it names."""
     path = Path(text)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else [text]
@@ -149,10 +150,10 @@ def _number(option: str, text: str) -> float:
 
 @contextmanager
 def _own_output() -> Iterator[None]:
-    """Keep standard output for results: solvers' own libraries sometimes print to it, past Python."""
+    """Keep standard output for results: solver libraries sometimes print to it, past Python."""
     sys.stdout.flush()
     try:
-        kept = os.dup(1)
+        original = os.dup(1)
     except OSError:  # closed, or none
         yield
         return
@@ -160,5 +161,5 @@ def _own_output() -> Iterator[None]:
         os.dup2(2, 1)
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(original, 1)
+        os.close(original)

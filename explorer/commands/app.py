@@ -9,7 +9,7 @@ from hwbase import InputError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-#: Set by a shell that asks how to go on with a line.
+#: Set by a shell that requests completions.
 _COMPLETE = "_HWSIM_COMPLETE"
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of a pipe has gone; there is nobody left to tell.
+        # The reader of a pipe has closed it.
         abandon_output()
         status = 0
     except OSError as error:
@@ -37,9 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _run(given: list[str]) -> int:
-    """Return the exit status of a command. What needs no parser answers without importing one."""
-    first = given[0] if given else "--help"
+def _run(arguments: list[str]) -> int:
+    """Return the exit status of a command. Simple requests are answered without importing a parser."""
+    first = arguments[0] if arguments else "--help"
     if _COMPLETE not in os.environ and first == "--version":
         import hwsim
 
@@ -52,7 +52,7 @@ def _run(given: list[str]) -> int:
         return 0
     from explorer.commands.parser import run
 
-    return run(given)
+    return run(arguments)
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Which options each machine and mode of a command takes. The check, the help and the documentation read this table."""
+"""Options that apply only to some machines and modes of a command, for the check, the help and the documentation."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,7 @@ Values = Mapping[str, Any]
 
 
 class Rule(NamedTuple):
-    """Options that a command takes only sometimes: their parameters, when, and how the help says it."""
+    """Options that apply only under a condition: their parameters, the condition, and its text in the help."""
 
     parameters: tuple[str, ...]
     applies: Callable[[Values], bool]
@@ -50,7 +50,7 @@ def _not_given(name: str) -> Callable[[Values], bool]:
 
 
 def is_results(path: str) -> bool:
-    """Return whether `path` is a folder that a study was run into."""
+    """Return whether `path` is the folder of a study's results."""
     if not os.path.isdir(path):  # noqa: PTH112 - no exception for odd names
         return False
     from explorer.study.store import is_study
@@ -76,7 +76,13 @@ def _runs(values: Values) -> bool:
 _TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", "machines", "fault", "gpus")
 _SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "requests", "seed")
 
+_SERVED = ("limit", "load", "percentile", "first_s", "between_s", "gpus", "built", "gpu_settings")
+
 RULES: dict[str, tuple[Rule, ...]] = {
+    "compare-serving": (
+        Rule(_SERVED, _given("traffic"), "with --traffic"),
+        Rule(("context", "prompt_tokens", "output_tokens"), _given("speeds"), "with --interactivity"),
+    ),
     "simulate": (
         Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),
         Rule(_TRAFFIC, _by_events, "with --events"),
@@ -112,26 +118,26 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
-def check_applies(command: str, given: Mapping[str, str], values: Values) -> None:
+def check_applies(command: str, options: Mapping[str, str], values: Values) -> None:
     """Raise `InputError` for an option that has no effect on this machine or in this mode.
 
     Parameters
     ----------
     command : str
         The command, such as "simulate" or "retrieve eval".
-    given : mapping of str to str
-        Parameters that the command line sets, and how each is typed.
+    options : mapping of str to str
+        Parameters set on the command line, with their options as typed.
     values : mapping of str to object
         The values of all parameters.
     """
     for rule in RULES.get(command, ()):
         for parameter in rule.parameters:
-            if parameter in given and not rule.applies(values):
-                raise InputError(f"{given[parameter]} has no effect here: it applies {rule.when} only")
+            if parameter in options and not rule.applies(values):
+                raise InputError(f"{options[parameter]} has no effect here: it applies {rule.when} only")
 
 
 def restrictions(command: str, parameter: str) -> Iterable[str]:
-    """Yield what the help says of when an option applies."""
+    """Yield the conditions of an option, as the help states them."""
     for rule in RULES.get(command, ()):
         if parameter in rule.parameters:
             yield rule.when

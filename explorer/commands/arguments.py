@@ -1,4 +1,4 @@
-"""Options that several commands take, declared once, and the values they stand for."""
+"""Options shared by several commands, declared once, and readers of their values."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,7 +82,7 @@ ProcessBook = Annotated[
 
 
 def split_names(text: str, option: str = "--on") -> list[str]:
-    """Return the names of a comma-separated list; raises `InputError` for an empty one, and for one given twice."""
+    """Return the names of a comma-separated list. Raises `InputError` for an empty or a repeated name."""
     names = [name.strip() for name in text.split(",")]
     if not all(names) or len({name.lower() for name in names}) < len(names):
         raise InputError(f"{option} {shown(text)}: expected names separated by commas, each once")
@@ -90,7 +90,7 @@ def split_names(text: str, option: str = "--on") -> list[str]:
 
 
 def need_count(name: str, text: str) -> int:
-    """Return what `parse_count` makes of `text`, which must be there; raises `InputError`."""
+    """Return `parse_count` of a required text. Raises `InputError`."""
     value = parse_count(name, text)
     if value is None:
         raise InputError(f"{name} is missing: expected a whole number")
@@ -98,7 +98,7 @@ def need_count(name: str, text: str) -> int:
 
 
 def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
-    """Return `["a=1", "b=18 kUSD"]` as {"a": "1", "b": "18 kUSD"}; raises `InputError` for anything else."""
+    """Return `["a=1", "b=18 kUSD"]` as {"a": "1", "b": "18 kUSD"}. Raises `InputError` for anything else."""
     overrides: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")

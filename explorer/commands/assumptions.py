@@ -28,7 +28,7 @@ def assumptions_command(
     graded = quality(constants.values())
     document = Document(
         constants.name,
-        f"{constants.title}. {graded.said()}",
+        f"{constants.title}. {graded.sentence()}",
         (
             Section("constants", "Constants", (source_table({constants.name: constants}, constants.title),)),
             Section("quality", "Quality of the constants", (quality_table(graded),)),

@@ -1,4 +1,4 @@
-"""`hwsim audit`: the circuit models held against synthesis, and against the switching of a real model."""
+"""`hwsim audit`: the circuit models against synthesis, and against the switching of a real model."""
 
 from typing import Annotated
 
@@ -26,8 +26,8 @@ def neuron_command(
     """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
     check_file(out)
     sizes = [need_count("inputs", part) for part in inputs.split(",")]
-    found = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
-    deliver(neuron_document(found, made_by()), out, as_json)
+    result = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
+    deliver(neuron_document(result, made_by()), out, as_json)
 
 
 def activity_command(
@@ -50,7 +50,7 @@ def activity_command(
     check_file(out)
     content = None if text is None else read_text(text)
     with progress_bar() as report:
-        found = switching(
+        result = switching(
             tokens=need_count("tokens", tokens),
             vectors=need_count("vectors", vectors),
             path=weights_file,
@@ -59,4 +59,4 @@ def activity_command(
             gates=gates,
             report=report,
         )
-    deliver(switching_document(found, made_by()), out, as_json)
+    deliver(switching_document(result, made_by()), out, as_json)

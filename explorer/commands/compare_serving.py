@@ -1,44 +1,68 @@
-"""`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that keeps the same promise."""
+"""`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that meets the same target."""
 
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 
 from explorer.commands.arguments import (
+    Context,
     Convention,
     CostBook,
     Machines,
     Model,
+    OutputTokens,
+    PromptTokens,
     Set,
     parse_count,
     parse_overrides,
     split_names,
 )
-from explorer.commands.output import AsJson, OutRun, check_kept, check_out, emit, made_by, write_out
+from explorer.commands.output import (
+    AsJson,
+    OutRun,
+    check_file,
+    check_kept,
+    check_out,
+    deliver,
+    emit,
+    made_by,
+    write_out,
+)
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
 from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, serve_comparison
 from explorer.serving.comparison_document import comparison_document, comparison_files, json_data
+from explorer.serving.interactivity import POINTS, interactivity
 from explorer.serving.traffic import LONGEST
 from hwbase import InputError
+from hwbase.errors import shown
+from hwbase.values import read_value
 from hwsim.events.fleet import Target
 from hwsim.events.traffic import read_trace
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 
 
 def compare_serving_command(
-    traffic: Annotated[
-        str, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
-    ],
     model: Model = "gpt-oss-120b",
+    traffic: Annotated[
+        str | None, typer.Option("--traffic", help="CSV of arrival, prompt and output tokens, a line a request.")
+    ] = None,
+    speeds: Annotated[
+        str | None,
+        typer.Option("--interactivity", help="In place of traffic: tokens/s that a user is promised, LOW:HIGH."),
+    ] = None,
+    context: Context = "2048",
+    prompt_tokens: PromptTokens = "0",
+    output_tokens: OutputTokens = "0",
     limit: Annotated[str | None, typer.Option("--limit", help="Only the file's first requests.")] = None,
     load: Annotated[
         list[float] | None,
         typer.Option("--load", help="Also with the trace made so dense that the machine is busy for this share."),
     ] = None,
     percentile: Annotated[
-        float, typer.Option("--percentile", help="Share of requests the promise holds for, in %.")
+        float, typer.Option("--percentile", help="Share of requests that must meet the limits, in %.")
     ] = CHAT.percentile,
     first_s: Annotated[
         float, typer.Option("--first", help="Seconds to the first token, at most.")
@@ -62,14 +86,33 @@ def compare_serving_command(
     as_json: AsJson = False,
     out: OutRun = None,
 ) -> None:
-    """Percentiles, fleet size, dollars and carbon of a trace on one hardwired machine and on fleets of GPUs."""
+    """Percentiles, fleets, dollars and carbon of a trace, or of promises, on a hardwired machine and on GPUs."""
+    if speeds is not None:
+        if traffic is not None:
+            raise InputError("--traffic and --interactivity: expected one of them")
+        check_file(out)
+        fronts = interactivity(
+            model,
+            on=split_names(on),
+            speeds=_range(speeds),
+            context=context,
+            prompt_tokens=prompt_tokens,
+            output_tokens=output_tokens,
+            convention=convention,
+            book=book,
+            set=parse_overrides(settings),
+        )
+        deliver(fronts.document(made_by()), out, as_json)
+        return
+    if traffic is None:
+        raise InputError("--traffic is missing: expected a file of requests, or --interactivity LOW:HIGH")
     check_kept(out, traffic)
     check_out(out)
     target = Target(percentile, first_s, between_s)
     sent = read_trace(traffic, longest=LONGEST)
     sent = sent if limit is None else sent.first(parse_count("limit", limit) or 0)
     with progress_bar() as report:
-        found = serve_comparison(
+        result = serve_comparison(
             sent,
             model,
             on=split_names(on),
@@ -83,15 +126,24 @@ def compare_serving_command(
             set=parse_overrides(settings),
             report=report,
         )
-    document = comparison_document(found, made_by())
+    document = comparison_document(result, made_by())
     if out is not None:
-        write_out(out, document, lambda: comparison_files(found, document))
+        write_out(out, document, lambda: comparison_files(result, document))
     if as_json:
-        emit(json_data(found), "compare-serving")
+        emit(json_data(result), "compare-serving")
         return
     terminal.show(Console(), document)
     if out is not None:
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+
+
+def _range(text: str) -> np.ndarray:
+    """Return speeds from "LOW:HIGH", in even ratios."""
+    low, colon, high = text.partition(":")
+    ends = [read_value("--interactivity", end.strip(), "token/s") for end in (low, high)] if colon else []
+    if not colon or not 0 < ends[0] < ends[1]:
+        raise InputError(f"--interactivity {shown(text)}: expected LOW:HIGH in tokens/s, such as 10:500")
+    return np.geomspace(ends[0], ends[1], POINTS)
 
 
 def _counts(name: str, text: str) -> list[int]:

@@ -24,16 +24,16 @@ def compare_tools_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """What ACT, 3D-Carbon, ECO-CHIP, Chiplet Actuary, CATCH and the HNLPU paper say of one die, beside ours."""
+    """One die by the formulas of ACT, 3D-Carbon, ECO-CHIP, Chiplet Actuary, CATCH and the HNLPU paper, and by ours."""
     check_file(out)
-    found = compare_tools(
+    result = compare_tools(
         [_number(part) for part in area.split(",")],
         [part.strip() for part in node.split(",")],
         grid=grid,
         set=parse_overrides(settings),
         book=book,
     )
-    deliver(tools_document(found, made_by()), out, as_json)
+    deliver(tools_document(result, made_by()), out, as_json)
 
 
 def _number(text: str) -> float:

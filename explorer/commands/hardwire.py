@@ -8,7 +8,7 @@ from rich.console import Console
 import costmodel
 from explorer.commands.arguments import CostBook, Set, need_count, parse_overrides
 from explorer.commands.output import AsJson, OutRun, check_out, emit, made_by, write_out
-from explorer.commands.precision import WeightsFile, said_warnings
+from explorer.commands.precision import WeightsFile, printed_warnings
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
 from explorer.precision.silicon import PROCESSES, WIDTHS, silicon_fronts
@@ -40,8 +40,8 @@ def hardwire_command(
 ) -> None:
     """A language model in metal: least silicon, masks and dollars at a perplexity floor, measured on held-out text."""
     check_out(out, SILICON_FILES)
-    with said_warnings(), progress_bar() as report:
-        found = silicon_fronts(
+    with printed_warnings(), progress_bar() as report:
+        result = silicon_fronts(
             model,
             floors=None if perplexity is None else [_floor(text) for text in perplexity],
             processes=[name.strip() for name in processes.split(",")],
@@ -56,11 +56,11 @@ def hardwire_command(
             command=made_by(),
             report=report,
         )
-    document = silicon_document(found)
+    document = silicon_document(result)
     if out is not None:
-        write_out(out, document, lambda: silicon_files(found, document))
+        write_out(out, document, lambda: silicon_files(result, document))
     if as_json:
-        emit(found, "hardwire")
+        emit(result, "hardwire")
         return
     console = Console()
     show(console, document)

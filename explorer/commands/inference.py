@@ -48,7 +48,7 @@ def infer_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """Run a real language model in that arithmetic, and say what the same run would take on the simulated chip."""
+    """Run a real language model in an arithmetic, and the same run on the simulated chip."""
     for name, value in (("--top-k", top_k), ("--top-p", top_p), ("--seed", seed)):
         if value is not None and temperature == 0.0:
             raise InputError(f"{name} {value} has no effect at temperature 0: expected a --temperature above 0")
@@ -65,7 +65,7 @@ def infer_command(
         sys.stdout.write(piece)
         sys.stdout.flush()
 
-    found = infer(
+    result = infer(
         model,
         arithmetic,
         prompt,
@@ -81,7 +81,7 @@ def infer_command(
     )
     if not quiet:
         sys.stdout.write("\n\n")
-    deliver(inference_document(found, made_by()), out, as_json)
+    deliver(inference_document(result, made_by()), out, as_json)
 
 
 def quality_command(
@@ -103,7 +103,7 @@ def quality_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """What an arithmetic costs in quality: perplexity of a real language model on real text, in each."""
+    """The perplexity of a real language model on real text in each arithmetic."""
     ways = ("both", *HEADS)
     if head is not None and head not in ways:
         raise unknown_name("head", head, ways)
@@ -118,7 +118,7 @@ def quality_command(
     content = None if text is None else read_text(text)
     with progress_bar() as report:
         source = Path(text or "").name
-        found = measure(
+        result = measure(
             cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
         )
-    deliver(quality_document(found, made_by()), out, as_json)
+    deliver(quality_document(result, made_by()), out, as_json)

@@ -1,4 +1,4 @@
-"""What a command hands out: JSON on standard output or in a file, CSV in a file whose name ends so."""
+"""Results of commands: JSON on standard output or in a file, CSV in a file with that suffix."""
 
 import shlex
 import sys
@@ -32,12 +32,12 @@ def emit(value: Record | Any, schema: str) -> None:
 
 
 def made_by() -> str:
-    """Return the command that runs, quoted so that a shell reads it back as it was typed."""
+    """Return the running command, quoted for a shell."""
     return shlex.join(["hwsim", *sys.argv[1:]])
 
 
 def check_file(out: str | None) -> None:
-    """Check that the name of the file `out` says what to write, in a folder that exists; raises `InputError`."""
+    """Check that the suffix of the file `out` is known. Raises `InputError`."""
     if out is not None:
         check_report_name(out)
         if not Path(out).absolute().parent.is_dir():
@@ -45,14 +45,14 @@ def check_file(out: str | None) -> None:
 
 
 def check_kept(out: str | None, *inputs: str | None) -> None:
-    """Check that the file `out` is none of the files that the command reads; raises `InputError`."""
+    """Check that the command does not read the file `out`. Raises `InputError`."""
     for path in inputs:
         if out is not None and path is not None and Path(out).absolute() == Path(path).absolute():
             raise InputError(f"--out {shown(out)} is a file that the command reads: expected another name")
 
 
 def check_out(out: str | None, known: Collection[str] = FILES) -> None:
-    """Check that `out` can be written, as the file or the folder that `write_out` writes; raises `InputError`."""
+    """Check that `write_out` can write `out`, as a file or a folder. Raises `InputError`."""
     if out is not None and Path(out).suffix.lower() in SUFFIXES:
         check_report_name(out)
     elif out is not None:
@@ -60,9 +60,9 @@ def check_out(out: str | None, known: Collection[str] = FILES) -> None:
 
 
 def write_out(out: str, document: "Document", files: Callable[[], Mapping[str, str]]) -> None:
-    """Write a result to `out`: its document where the name ends in one of `SUFFIXES`, else `files` as a folder.
+    """Write a result to `out`: its document if the suffix is one of `SUFFIXES`, else `files` as a folder.
 
-    Raises `InputError` if that cannot be done.
+    Raises `InputError` if that fails.
     """
     if Path(out).suffix.lower() in SUFFIXES:
         write_document(document, out)
@@ -71,9 +71,9 @@ def write_out(out: str, document: "Document", files: Callable[[], Mapping[str, s
 
 
 def deliver(document: "Document", out: str | None, as_json: bool) -> None:
-    """Write a document to the file `out` if there is one; print its data as JSON if asked for, or show what it says.
+    """Write a document to the file `out` if given; print its data as JSON if requested, else show it.
 
-    A command whose file holds all that it would show says only which page it wrote.
+    A command whose file holds all that it would show prints only the name of the file.
     """
     from rich.console import Console
 

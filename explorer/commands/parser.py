@@ -12,13 +12,13 @@ from explorer.commands.applies import check_applies, restrictions
 from explorer.commands.contents import ABOUT, COMMANDS, GROUPS, Entry
 from hwbase import InputError
 
-#: What a wrong command line raises: click's base error, wherever this version of typer keeps it.
+#: The base error of a wrong command line, in whichever module this version of typer has it.
 UsageError: type[Exception] = typer.BadParameter.__mro__[2]
 INTERRUPTED = 130
 
 
 class CheckedCommand(TyperCommand):
-    """A command that refuses options which its machine or mode does not take, and whose help says when it takes them.
+    """A command that refuses options that do not apply to its machine or mode, and whose help states when they apply.
 
     `path` is set once: the name of the command in the table of `explorer.commands.applies`.
     """
@@ -26,7 +26,7 @@ class CheckedCommand(TyperCommand):
     path: str = ""
 
     def restrict(self, path: str) -> "CheckedCommand":
-        """Return the command after noting its place in the table, and in the help of its options."""
+        """Return the command, with its place in the table and its conditions in the help of its options."""
         self.path = path
         for parameter in self.params:
             conditions = " and ".join(restrictions(path, str(parameter.name)))
@@ -42,7 +42,7 @@ class CheckedCommand(TyperCommand):
 
 
 class LazyCommand(TyperCommand):
-    """Stands for a command in a group's list, and loads the function behind it when its arguments are parsed."""
+    """A command in a group's list, whose function is loaded when its arguments are parsed."""
 
     def __init__(self, entry: Entry, panel: str | None = None, group: str = "") -> None:
         super().__init__(entry.name, help=entry.help, rich_help_panel=panel)
@@ -51,7 +51,7 @@ class LazyCommand(TyperCommand):
         self.loaded: Any = None
 
     def load(self) -> Any:
-        """Return the command itself: the annotations of its function are the options, its docstring is the help."""
+        """Return the command: the annotations of its function are the options, its docstring is the help."""
         if self.loaded is not None:
             return self.loaded
         module, _, function = self.target.partition(":")
@@ -67,13 +67,13 @@ class LazyCommand(TyperCommand):
         return self.loaded
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Parse `args` as the command behind the name does."""
+        """Parse `args` as the loaded command does."""
         return self.load().make_context(info_name, args, parent=parent, **extra)
 
 
 @cache
 def command_line() -> Any:
-    """Return the whole command with its groups; only tables are read for it."""
+    """Return the whole command line with its groups, built from tables only."""
     app = typer.Typer(name="hwsim", no_args_is_help=True, rich_markup_mode="rich")
     app.callback(invoke_without_command=True, help=ABOUT)(_root)
     root: Any = typer.main.get_command(app)
@@ -99,15 +99,15 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command and return its exit status; raises `InputError` for a wrong command line.
+    """Run a command and return its exit status. Raises `InputError` for a wrong command line.
 
-    Raises `KeyboardInterrupt` where the user ended it.
+    Raises `KeyboardInterrupt` if the user interrupts it.
     """
     try:
         status = command_line().main(args=arguments, prog_name="hwsim", standalone_mode=False)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            # A group alone: its help is printed.
+            # A group without a command: its help is printed.
             return 0
         raise InputError(error.format_message()) from None  # type: ignore[attr-defined]
     except typer.Abort:

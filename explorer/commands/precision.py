@@ -51,15 +51,15 @@ def sensitivity_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """What rounding each layer of a real network alone costs it, measured; `hwsim allocate` reads the CSV."""
+    """The loss of rounding each layer of a real network alone, measured; `hwsim allocate` reads the CSV."""
     widths = tuple(need_count("bits", text) for text in bits.split(","))
     check_file(out)
     rounding = {"per": per, "method": ranges, "symmetric": not asymmetric}
     if block is not None:
         rounding["block"] = need_count("block", block)
     rule = _assignments("--group", group)
-    with said_warnings(), progress_bar() as report:
-        found = sensitivity(
+    with printed_warnings(), progress_bar() as report:
+        result = sensitivity(
             maker(model, path=weights_file, rounding=rounding),
             bits=widths,
             what=what,
@@ -70,7 +70,7 @@ def sensitivity_command(
             jobs=need_count("jobs", jobs),
             report=report,
         )
-    deliver(sensitivity_document(found, made_by()), out, as_json)
+    deliver(sensitivity_document(result, made_by()), out, as_json)
 
 
 def fronts_command(
@@ -86,7 +86,7 @@ def fronts_command(
 ) -> None:
     """Spend budgets of bits on a real network by several schemes, and measure each allocation on held-out inputs.
 
-    Takes an hour or more on one core; with --cache a run that was ended goes on where it was. sdxl-turbo is not run:
+    Takes an hour or more on one core; with --cache an interrupted run continues. sdxl-turbo is not run:
     its fronts are predicted from published sensitivities.
     """
     if model == SDXL:
@@ -94,8 +94,8 @@ def fronts_command(
         _published(out, as_json)
         return
     check_out(out, (*FILES, *STUDY_FILES))
-    with said_warnings(), progress_bar() as report:
-        found = front_study(
+    with printed_warnings(), progress_bar() as report:
+        result = front_study(
             model,
             held_out=held_out_amount(model, None if held_out is None else need_count("held-out", held_out)),
             cache=cache,
@@ -104,10 +104,10 @@ def fronts_command(
             report=report,
             path=weights_file,
         )
-    document = study_document(found)
-    write_out(out, document, lambda: study_files(found, document))
+    document = study_document(result)
+    write_out(out, document, lambda: study_files(result, document))
     if as_json:
-        emit(summary(found), "fronts")
+        emit(summary(result), "fronts")
         return
     console = Console()
     show(console, document)
@@ -115,11 +115,11 @@ def fronts_command(
 
 
 def _published(out: str, as_json: bool) -> None:
-    found = published_fronts(command=made_by())
-    document = published_document(found)
-    write_out(out, document, lambda: published_files(found, document))
+    result = published_fronts(command=made_by())
+    document = published_document(result)
+    write_out(out, document, lambda: published_files(result, document))
     if as_json:
-        emit(found, "fronts-published")
+        emit(result, "fronts-published")
         return
     console = Console()
     show(console, document)
@@ -127,8 +127,8 @@ def _published(out: str, as_json: bool) -> None:
 
 
 @contextmanager
-def said_warnings() -> Iterator[None]:
-    """Print each warning as one line on standard error, where a traceback's line would say nothing to a user."""
+def printed_warnings() -> Iterator[None]:
+    """Print each warning as one line on standard error, without the source line that a user does not need."""
     console = Console(stderr=True)
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -155,11 +155,11 @@ def _metrics(text: str | None) -> list[str] | dict[str, str] | None:
 
 
 def _assignments(option: str, texts: Sequence[str] | None) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    rows: dict[str, list[str]] = {}
     for text in texts or ():
         name, _, patterns = text.partition("=")
         several = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
         if not name.strip() or not several:
             raise InputError(f"{option} {text!r}: expected NAME=PATTERN,PATTERN")
-        found.setdefault(name.strip(), []).extend(several)
-    return found
+        rows.setdefault(name.strip(), []).extend(several)
+    return rows

@@ -1,4 +1,4 @@
-"""The progress bar of every command that takes long."""
+"""The progress bar of long commands."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-#: Called with (what is done, done so far, to do).
+#: Called with (stage, done, total).
 Report = Callable[[str, int, int], None]
 
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[Report]:
-    """Yield a `report` that draws one bar on standard error, if that is a terminal; nothing stays on the screen."""
+    """Yield a `report` that draws one bar on standard error if that is a terminal; the bar is removed at the end."""
     screen = console or Console(stderr=True)
     # Labels are shown as they are: brackets in them are no styles.
     label = TextColumn("{task.description}", markup=False)

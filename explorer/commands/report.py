@@ -1,4 +1,4 @@
-"""`hwsim report`: the whole answer for one model, several side by side, or what a study found."""
+"""`hwsim report`: the whole answer for one model, several side by side, or the results of a study."""
 
 import sys
 from datetime import date
@@ -34,7 +34,7 @@ from explorer.report.document import report_document
 from explorer.writing import json_text
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
-#: The paper's machine and those that it is compared with.
+#: The paper's machine and its default opponents.
 _ON = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS))
 
 
@@ -109,7 +109,7 @@ def _several(models: list[str], technologies: list[str], shared: dict[str, Any])
 
 
 def _study(folder: str, command: str, date: str) -> Document | None:
-    """Return the document of the study whose results `folder` holds, None if it is no such folder."""
+    """Return the document of the study with results in `folder`, None if it is another folder."""
     try:
         if not Path(folder).is_dir():
             return None

@@ -1,4 +1,4 @@
-"""`hwsim reproduce`: published figures beside ours."""
+"""`hwsim reproduce`: published figures and ours."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from hwbase import InputError, unknown_name
 
 #: Exit status where a prediction is outside its stated tolerance.
 FAILED = 1
-#: The scoreboard of measured GPUs, beside those of papers.
+#: The scoreboard of measured GPUs, besides those of papers.
 GPUS = "gpus"
 
 

@@ -50,7 +50,7 @@ def build_command(
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
-    """Embed documents, code them and write an index; an older one at that place is replaced whole or not at all."""
+    """Embed documents, encode them and write an index; an existing index is replaced whole or not at all."""
     parse_codec(codec)
     _both_or_neither(train_queries, train_qrels)
     documents = read_texts(corpus, "documents", tagged=True)
@@ -92,7 +92,7 @@ def query_command(
     check_file(out)
     if (text is None) == (embedded is None):
         raise InputError("expected --text or --embeddings, and not both")
-    wanted = need_count("k", k)
+    count = need_count("k", k)
     opened = load_index(index)
     if embedded is not None:
         rows = _any_rows(embedded)
@@ -102,9 +102,9 @@ def query_command(
         if not all(name.strip() for name in names):
             raise InputError("--text is empty: expected some text")
         rows = embed(names, cache=cache)
-    found = opened.search(
+    result = opened.search(
         rows,
-        wanted,
+        count,
         tag=tag,
         asymmetric=asymmetric,
         rescore=parse_count("rescore", rescore) or 0,
@@ -112,7 +112,7 @@ def query_command(
     )
     answers: list[dict[str, Any]] = [
         {"query": name, "found": [{"id": key, "score": float(s)} for key, s in zip(keys, scores, strict=False)]}
-        for name, keys, scores in zip(names, found.ids, found.scores, strict=True)
+        for name, keys, scores in zip(names, result.ids, result.scores, strict=True)
     ]
     deliver(answers_document(index, answers, made_by()), out, as_json)
 
@@ -148,10 +148,10 @@ def eval_command(
         probes=parse_count("probes", probes),
     )
     with _progress() as report:
-        collection, documents, asked = judged(corpus, queries, qrels, embedded, cache, report)
+        collection, documents, vectors = judged(corpus, queries, qrels, embedded, cache, report)
         training = _training(collection.documents, documents, train_queries, train_qrels, cache, report)
         results = [
-            evaluate(collection, documents, asked, name, search=search, training=training, report=report)
+            evaluate(collection, documents, vectors, name, search=search, training=training, report=report)
             for name in names
         ]
     deliver(evaluations_document(results, made_by()), out, as_json)
@@ -195,7 +195,7 @@ def _training(
 
 
 def _progress() -> AbstractContextManager[Report | None]:
-    # A bar is for eyes; in a file it would leave an empty line.
+    # A progress bar in a file would leave an empty line.
     return progress_bar() if sys.stderr.isatty() else nullcontext()
 
 

@@ -47,7 +47,7 @@ def scan_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """What an index of N codes costs to scan on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
+    """The cost of scanning an index of codes on engines, servers and GPUs: shards, queries, watts, dollars, carbon."""
     check_file(out)
     if old:
         raise InputError("--cost-set is no longer taken: expected --set, which takes the constants of every book")
@@ -60,7 +60,7 @@ def scan_command(
     )
     costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
     for_costs, changed = costs_and_scanners(parse_overrides(settings), costs, technology)
-    found = compare_scans(
+    result = compare_scans(
         index,
         split_names(on),
         memory=memory,
@@ -75,10 +75,10 @@ def scan_command(
         set=changed,
     )
     if events:
-        if len(found.fleets) > 1:
+        if len(result.fleets) > 1:
             raise InputError(f"--events needs one machine: expected --on {', '.join(SCANNERS)}")
         served = serve_fleet(
-            found.fleets[0],
+            result.fleets[0],
             index,
             on,
             memory=memory or "hbm3",
@@ -92,7 +92,7 @@ def scan_command(
             window_s=window_ms / _MS_PER_S,
             skew=skew,
             jitter=jitter,
-            most=found.batch,
+            most=result.batch,
         )
-        found = replace(found, services=(served,))
-    deliver(scan_document(found, made_by()), out, as_json)
+        result = replace(result, services=(served,))
+    deliver(scan_document(result, made_by()), out, as_json)

@@ -57,7 +57,7 @@ def parse_fault(text: str) -> Fault:
     if kind not in KINDS:
         raise unknown_name("fault", kind, KINDS)
     fields = {field.name: field for field in dataclasses.fields(Fault) if field.name != "kind"}
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for part in parts:
         name, _, value = part.partition("=")
         if name not in fields:
@@ -65,30 +65,30 @@ def parse_fault(text: str) -> Fault:
         if name == "stop":
             if value not in ("", "true", "false"):
                 raise InputError(f"--fault {text!r}: stop = {value!r}: expected true or false")
-            given[name] = value != "false"
+            values[name] = value != "false"
             continue
         try:
-            given[name] = int(value) if name in ("chip", "peer") else float(value)
+            values[name] = int(value) if name in ("chip", "peer") else float(value)
         except ValueError:
             raise InputError(f"--fault {text!r}: {name} = {value!r}: expected a number") from None
     for name in ("at_s", "chip"):
-        if name not in given:
+        if name not in values:
             raise InputError(f"--fault {text!r}: {name} is missing: expected such as link,at_s=10,chip=0,peer=1")
-    return Fault(kind, **given)
+    return Fault(kind, **values)
 
 
-#: What is recorded of a detailed simulation: long enough for a token alone to pass all layers.
+#: The recorded time of a detailed simulation: long enough for one token to pass all layers.
 _RECORDED_S = 40e-6
-#: Exit status after an interrupt, as shells have it.
+#: Exit status after an interrupt, as in shells.
 INTERRUPTED = 130
 
 
-#: Options of each kind of machine, which the others on a list of machines do without.
+#: Options of each kind of machine; the other machines of a list ignore them.
 _OF_KIND = {"hardwired": ("reading", "sliding_window", "weights", "technology"), "gpu": ("gpus", "engine")}
 
 
 def _taken_by(machine: str, options: dict[str, Any], machines: list[str]) -> dict[str, Any]:
-    """Return the options that a machine takes; one alone gets all, and refuses what it does not take."""
+    """Return the options that a machine takes; a single machine gets all, and refuses those that do not apply."""
     if len(machines) == 1:
         return options
     kind = hwsim.machine_book(machine).kind
@@ -142,7 +142,7 @@ def simulate_command(
         str | None, typer.Option("--max-context", help="Requests with more tokens are rejected.")
     ] = None,
     fault: Annotated[
-        list[str] | None, typer.Option("--fault", help="What breaks (hardwired machines): link,at_s=10,chip=0,peer=1.")
+        list[str] | None, typer.Option("--fault", help="A fault (hardwired machines): link,at_s=10,chip=0,peer=1.")
     ] = None,
     record_at: Annotated[
         float | None, typer.Option("--record-at", help="Second from which the detailed grain is recorded for --out.")
@@ -150,7 +150,7 @@ def simulate_command(
     gpus: Annotated[
         str | None,
         typer.Option(
-            "--gpus", help=f"GPUs or wafers that share the model; unless given the fewest, {NODE_GPUS} in events."
+            "--gpus", help=f"GPUs or wafers that share the model; by default the fewest, {NODE_GPUS} in events."
         ),
     ] = None,
     engine: Annotated[
@@ -195,7 +195,7 @@ def simulate_command(
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")
     if events not in GRAINS:
         raise unknown_name("--events", events, GRAINS)
-    # Before the simulation, which may take long.
+    # Check before the simulation, which may take long.
     check_kept(out, traffic)
     check_out(out)
     longest = parse_count("max_context", max_context)
@@ -218,7 +218,7 @@ def simulate_command(
         raise InputError("--record-at needs --events detailed and a folder to write (--out)")
     hardwired = hwsim.machine_book(book or on).kind == "hardwired"
     if events == "detailed" and out is not None and hardwired:
-        # By default when the middle request comes: the machine is at work by then.
+        # By default at the middle request, when the machine is busy.
         start_s = float(sent.arrival_s[len(sent) // 2]) if record_at is None else record_at
         recording = Recording(start_s, start_s + _RECORDED_S)
     with progress_bar() as report:

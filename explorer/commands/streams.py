@@ -1,4 +1,4 @@
-"""Standard streams that take whatever is written, or say in one sentence why they cannot."""
+"""Standard streams that accept any text, or report in one sentence why they cannot."""
 
 import codecs
 import errno
@@ -7,19 +7,19 @@ import os
 import re
 import sys
 
-#: Characters of a message on standard error: its first ones and its last ones where it is longer than both.
+#: Characters at the start and at the end of a long message on standard error.
 _FIRST, _LAST = 900, 250
 
 
 class _Closed(io.TextIOBase):
-    """Stands for a standard stream that was closed before the program began."""
+    """A standard stream that was closed before the program began."""
 
     def write(self, text: str) -> int:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    r"""Write characters that a stream's encoding lacks as \uXXXX, which JSON reads as the character itself."""
+    r"""Write characters outside a stream's encoding as \uXXXX, which JSON reads as the characters."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
@@ -27,7 +27,7 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
 
 
 def prepare_streams() -> None:
-    """Make standard output and error fit for any text, whether closed, in ASCII or of no width."""
+    """Prepare standard output and error for any text, whether closed, in ASCII or without a width."""
     if sys.stdout is None:
         sys.stdout = _Closed()
     if sys.stderr is None:
@@ -37,12 +37,12 @@ def prepare_streams() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="hwsim.escape")
     if os.environ.get("COLUMNS", "").strip() in ("0", ""):
-        # Some editors and build servers set no width; 80 columns are better than none.
+        # Some editors and build servers set no width; use 80 columns.
         os.environ.pop("COLUMNS", None)
 
 
 def abandon_output() -> None:
-    """Send what is still unwritten nowhere: the reader has gone, or the disk is full."""
+    """Discard unwritten output: the reader has closed the pipe, or the disk is full."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())

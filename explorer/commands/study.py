@@ -1,4 +1,4 @@
-"""`hwsim study`: run a study file, see its front, and ask why a point is not on it."""
+"""`hwsim study`: run a study file, show its front, and explain why a point is not on it."""
 
 import contextlib
 import dataclasses
@@ -39,10 +39,10 @@ class Live:
         self._report(f"points of {self._study.name}{self._describe()}", done, total)
 
     def _take(self, table: pd.DataFrame) -> None:
-        wanted = [*self._study.objectives]
-        if not wanted or not {*wanted} <= {*table.columns}:
+        names = [*self._study.objectives]
+        if not names or not {*names} <= {*table.columns}:
             return
-        fresh = table.loc[table["feasible"], wanted]
+        fresh = table.loc[table["feasible"], names]
         both = fresh if self.front is None else pd.concat([self.front, fresh])
         self.front = front(both, self._study.objectives)
 
@@ -57,7 +57,7 @@ class Live:
         return f", front {len(self.front):,}: {', '.join(best)}"
 
 
-#: What a study without an answer ends with; what was computed is kept.
+#: Exit status of a study without an answer; its results are kept.
 NO_ANSWER = 1
 
 StudyName = Annotated[
@@ -70,7 +70,7 @@ Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="A folder that `hw
 def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
     """The shipped examples."""
     check_file(out)
-    found = [
+    rows = [
         {"study": name, "title": study.title, "points": study.points, "parameters": ", ".join(study.space)}
         for name in example_names()
         for study in (load_study(name),)
@@ -79,9 +79,9 @@ def list_command(as_json: AsJson = False, out: OutFile = None) -> None:
         Document(
             "Studies that come with hwsim",
             "Run one with `hwsim study run NAME`.",
-            (Section("studies", "Studies", (scaled_table("Studies", pd.DataFrame(found)),)),),
+            (Section("studies", "Studies", (scaled_table("Studies", pd.DataFrame(rows)),)),),
             schema="study-list",
-            data=lambda: found,
+            data=lambda: rows,
         ),
         out,
         as_json,
@@ -114,12 +114,12 @@ def run_command(
     book: CostBook = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate every point of a study; exit 1 if there is nothing to choose from (what was computed is kept)."""
-    # Standard output is for results alone, whatever a user's function prints.
+    """Evaluate every point of a study; exit 1 if there is no front (results are kept)."""
+    # Standard output is for results only, independent of prints in a user's function.
     with contextlib.redirect_stdout(sys.stderr):
-        given = open_study(name) if is_study(name) else load_study(name)
+        opened = open_study(name) if is_study(name) else load_study(name)
         study = _changed(
-            given, points, seed, sampler, parse_overrides(settings) | ({} if book is None else {"book": book})
+            opened, points, seed, sampler, parse_overrides(settings) | ({} if book is None else {"book": book})
         )
         with progress_bar() as report:
             # A front that nobody sees need not be kept.
@@ -129,7 +129,7 @@ def run_command(
 
 
 def show_command(folder: Folder, as_json: AsJson = False, out: OutFile = None) -> None:
-    """What a study came to: counts, failures, the front and its knee (--out front.csv writes the front)."""
+    """The result of a study: counts, failures, the front and its knee (--out front.csv writes the front)."""
     check_file(out)
     _tell(open_result(folder), as_json, out)
 
@@ -142,22 +142,22 @@ def why_command(folder: Folder, point: int, as_json: AsJson = False, out: OutFil
 
 
 def open_result(folder: str | Path) -> StudyResult:
-    """Return the result in a folder that a study was run into; raises `InputError` if there is none."""
+    """Return the result in the folder of a study. Raises `InputError` if there is none."""
     return on_disk(study_from(manifest(folder)["study"], str(folder), computed=True), folder)
 
 
 def open_study(folder: str | Path) -> Study:
-    """Return the study that a folder holds the results of; raises `InputError` if there is none."""
+    """Return the study whose results a folder holds. Raises `InputError` if there is none."""
     return study_from(manifest(folder)["study"], str(folder))
 
 
 def _changed(
     study: Study, points: str | None, seed: str | None, sampler: str | None, settings: dict[str, Any]
 ) -> Study:
-    given = {"points": parse_count("points", points), "seed": parse_count("seed", seed), "sampler": sampler}
-    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    values = {"points": parse_count("points", points), "seed": parse_count("seed", seed), "sampler": sampler}
+    changes: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
     if "grid" in (study.drawn_by, sampler) and sampler is not None and points is None:
-        # The size of a grid is no wish of the user's, and no wish changes it.
+        # The number of points of a grid is not a setting.
         changes["points"] = None
     if settings:
         changes["fixed"] = {**study.fixed, **{name: _value(value) for name, value in settings.items()}}
@@ -165,7 +165,7 @@ def _changed(
 
 
 def _value(text: str) -> Any:
-    """A number where the text is one, a flag for true and false, otherwise the text."""
+    """Return a number or a flag if the text is one, otherwise the text."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -86,24 +86,29 @@ def uncertainty_command(
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """What decides whether hardwiring pays: every range of the books at once, percentiles, Sobol indices, tornado."""
+    """Whether hardwiring pays over every range of the books at once: percentiles, Sobol indices, tornado."""
     check_file(out)
     usual, shapes = _shapes(shape)
     workload = (context, prompt_tokens, output_tokens)
     choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
     common |= {"independent": independent}
-    with _progress() as told:
-        found = analyse(
-            model, **common, samples=need_count("samples", samples), versus=_versus(versus), progress=told, **choices
+    with _progress() as progress:
+        result = analyse(
+            model,
+            **common,
+            samples=need_count("samples", samples),
+            versus=_versus(versus),
+            progress=progress,
+            **choices,
         )
-        shown = _outputs(found, output)
+        shown = _outputs(result, output)
         turns = (
-            break_even(model, **common, progress=told, **choices)
+            break_even(model, **common, progress=progress, **choices)
             if out is not None and check_report_name(out) in PAGES
             else None
         )
-    deliver(uncertainty_document(found, made_by(), turns, shown), out, as_json)
+    deliver(uncertainty_document(result, made_by(), turns, shown), out, as_json)
 
 
 def break_even_command(
@@ -141,8 +146,8 @@ def break_even_command(
     usual, shapes = _shapes(shape)
     workload = (context, prompt_tokens, output_tokens)
     choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
-    with _progress() as told:
-        found = break_even(
+    with _progress() as progress:
+        result = break_even(
             model,
             axes=axis or tuple(AXES),
             low=low,
@@ -154,12 +159,12 @@ def break_even_command(
             shapes=shapes,
             samples=need_count("samples", samples),
             seed=seed,
-            progress=told,
+            progress=progress,
             **choices,
         )
         shared = {name: value for name, value in choices.items() if name != "volume"}
         promises = None if axis else promise_map(model, seed=seed, **shared)
-    deliver(break_even_document(found, made_by(), promises), out, as_json)
+    deliver(break_even_document(result, made_by(), promises), out, as_json)
 
 
 def _choices(
@@ -200,24 +205,24 @@ def _versus(pairs: list[str] | None) -> dict[str, Any]:
     return changes | counts
 
 
-def _shapes(given: list[str] | None) -> tuple[str, dict[str, str]]:
-    """Return the usual shape and those of single constants."""
-    usual = [item for item in given or [] if "=" not in item]
+def _shapes(texts: list[str] | None) -> tuple[str, dict[str, str]]:
+    """Return the default shape and those of single constants."""
+    usual = [item for item in texts or [] if "=" not in item]
     if len(usual) > 1:
         raise InputError(f"--shape {' --shape '.join(usual)}: expected one, and name=shape for single constants")
-    single = parse_overrides([item for item in given or [] if "=" in item], "--shape")
+    single = parse_overrides([item for item in texts or [] if "=" in item], "--shape")
     return (usual or [SHAPES[0]])[0], single
 
 
-def _outputs(found: Uncertainty, asked: list[str] | None) -> tuple[str, ...]:
-    for name in asked or ():
-        if name not in found.names:
-            raise unknown_name("output", name, found.names)
-    return tuple(asked or ratios_of(found))
+def _outputs(result: Uncertainty, names: list[str] | None) -> tuple[str, ...]:
+    for name in names or ():
+        if name not in result.names:
+            raise unknown_name("output", name, result.names)
+    return tuple(names or ratios_of(result))
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float], None]]:
-    """Yield what takes the share of the evaluations that is done."""
+    """Show the share done on standard error if that is a terminal."""
     with progress_bar() as report:
         yield lambda share: report("evaluations, %", round(_PERCENT * share), _PERCENT)

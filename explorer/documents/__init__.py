@@ -1,1 +1,1 @@
-"""The kit for documents: pages, tables, numbers, files; what any answer uses to be read by a person or a program."""
+"""The kit for documents: pages, tables, numbers and files, for people and programs."""

@@ -1,4 +1,4 @@
-"""What each choice of each accounting convention means, in words."""
+"""Descriptions of the choices of each accounting convention."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from costmodel import Conventions, conventions
 from explorer.documents.tables import Column, Table
 from hwbase.numbers import words
 
-#: Formulas of gross dies and of yield, with where they come from.
+#: Formulas of gross dies and of yield, with their references.
 DIES = {
     "plain": "πd²/4S − πd/√(2S), rounded down",
     "de-vries": "πd²/4S − 0.58 πd/√S, rounded down (D. K. de Vries, IEEE Trans. Semicond. Manuf. 18, 2005)",
@@ -22,11 +22,11 @@ YIELDS = {
     "price-bose-einstein": "(1 + x/n)⁻ⁿ over n layers (J. E. Price, Proc. IEEE 58, 1970)",
     "negative-binomial": "(1 + x/α)^−α (C. H. Stapper, IBM J. Res. Dev., 1983)",
 }
-#: What each choice means, by convention; a text for all choices stands for those that say it themselves.
+#: Description of each choice, by convention; a single text stands for choices that describe themselves.
 SAID: dict[str, dict[Any, str]] = {
     "die_formula": DIES,
     "edge_and_scribe": {
-        True: "the wafer's edge and the scribe lanes take room",
+        True: "the wafer's edge and the scribe lanes reduce the area",
         False: "dies take the whole wafer, without edge or scribe lanes",
     },
     "round_good_dies": {
@@ -36,7 +36,7 @@ SAID: dict[str, dict[Any, str]] = {
     "yield_model": YIELDS,
     "carbon_yield_model": YIELDS,
     "pue_in_system_power": {
-        True: "the stated system power holds PUE once, and the facility multiplies by it again",
+        True: "the stated system power includes PUE once, and the facility multiplies by it again",
         False: "PUE once, at the facility",
     },
     "construction_basis": {
@@ -57,7 +57,7 @@ SAID: dict[str, dict[Any, str]] = {
         "rate": "the GPUs' yearly rate, no spares",
         "spares-and-rate": "spare systems, and the yearly rate on the recurring cost of the systems",
     },
-    "spares_respun": {True: "a re-spin rebuilds the spares too", False: "a re-spin leaves the spares as they are"},
+    "spares_respun": {True: "a re-spin rebuilds the spares too", False: "a re-spin does not rebuild the spares"},
     "spares_embodied": {
         True: "the spares' embodied carbon counts",
         False: "the spares' embodied carbon does not count",
@@ -70,20 +70,20 @@ SAID: dict[str, dict[Any, str]] = {
 }
 
 
-def choice_said(name: str, value: Any) -> str:
-    """Return what a choice of a convention means."""
+def choice_text(name: str, value: Any) -> str:
+    """Return the description of a choice of a convention."""
     if name == "facility_power_step_mw":
         return f"the facility's power is rounded to {value:g} MW" if value else "the facility's power is not rounded"
     return SAID[name][value]
 
 
 def conventions_table(used: Conventions, *others: Conventions) -> Table:
-    """Return every choice of `used` with what it means, and what each of `others` does where it differs."""
+    """Return every choice of `used` with its description, and those of each of `others` where they differ."""
     differing = [conventions.differences(used, other) for other in others]
     rows = []
     for name in conventions.CHOICES:
-        elsewhere = (choice_said(name, changed[name]) if name in changed else "" for changed in differing)
-        rows.append((words(name), choice_said(name, getattr(used, name)), *elsewhere))
+        elsewhere = (choice_text(name, changed[name]) if name in changed else "" for changed in differing)
+        rows.append((words(name), choice_text(name, getattr(used, name)), *elsewhere))
     heads = [Column("convention", numeric=False), Column(used.name, numeric=False)]
     heads += [Column(f"{other.name}, where it differs", numeric=False) for other in others]
     return Table("Conventions" if others else f"Conventions: {used.name}", tuple(heads), tuple(rows))

@@ -1,4 +1,4 @@
-"""One document: what an answer says, built once and rendered as a page, Markdown, rows, or on a screen."""
+"""One document: an answer's content, built once and rendered as a page, Markdown, rows, or in a terminal."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Aside:
-    """A paragraph of less weight."""
+    """A less important paragraph."""
 
     text: str
 
@@ -58,7 +58,7 @@ class Note(Record):
 
 @dataclass(frozen=True)
 class Method(Record):
-    """One step: its name, what was done, where the formula comes from, and what it came to in this case."""
+    """One step: its name, its description, the source of the formula, and its result in this case."""
 
     name: str
     text: str
@@ -67,22 +67,22 @@ class Method(Record):
 
     @property
     def full_text(self) -> str:
-        """What was done, and what it came to."""
+        """The description with the result."""
         return f"{self.text} {self.case}".strip()
 
 
 @dataclass(frozen=True)
 class Methods:
-    """How a result came about, step by step."""
+    """The steps of a computation."""
 
     steps: tuple[Method, ...]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its caption and the table behind it; `draw` returns the Plotly figure when a page is made.
+    """A figure with its caption and its table; `draw` returns the Plotly figure when a page is made.
 
-    Column `read` of the table is read out to those who cannot see the figure. A page folds the table away unless it is
+    Column `read` of the table is read out to readers who cannot see the figure. A page folds the table unless it is
     `open`.
     """
 
@@ -95,7 +95,7 @@ class Figure:
 
     @property
     def summary(self) -> str:
-        """The figure in one sentence, for those who cannot see it."""
+        """The figure in one sentence, for readers who cannot see it."""
         column = self.table.columns[self.read]
         rows = (
             f"{row[0]} {'' if self.table.columns[1].numeric else row[1]} {row[self.read]}" for row in self.table.rows
@@ -106,14 +106,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Beside:
-    """Parts that stand beside one another where there is room."""
+    """Parts that are placed side by side if there is room."""
 
     parts: tuple["Part", ...]
 
 
 @dataclass(frozen=True)
 class Folded:
-    """Parts under a title that opens them; a terminal shows the title and the `count` alone."""
+    """Parts under a title that opens them; a terminal shows only the title and the `count`."""
 
     title: str
     parts: tuple["Part", ...]
@@ -123,7 +123,7 @@ class Folded:
 
 @dataclass(frozen=True)
 class Searched:
-    """Parts whose tables a page lets its reader search, and choose from by the values of the columns `by`."""
+    """Parts whose tables can be searched on a page, and filtered by the values of the columns `by`."""
 
     parts: tuple["Part", ...]
     by: tuple[str, ...] = ()
@@ -134,10 +134,7 @@ Part = str | Aside | Heading | Code | Bullets | Facts | Note | Methods | Table |
 
 @dataclass(frozen=True)
 class Section:
-    """A titled sequence of parts; a string is a paragraph. A terminal and a notebook leave out what is not `short`.
-
-    `content` is the parts, or a function that computes them when they are first read.
-    """
+    """A titled sequence of parts; a string is a paragraph. Terminals and notebooks omit those not `short`."""
 
     id: str
     title: str
@@ -151,7 +148,7 @@ class Section:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All tables of the section, those behind figures included, each once."""
+        """All tables of the section, including those of figures, each once."""
         return tuple(dict.fromkeys(_tables(self.parts)))
 
     @property
@@ -169,11 +166,11 @@ class Document:
     title
         Title of the document.
     lead
-        What it is about, in a sentence or two.
+        The subject, in a sentence or two.
     sections
         Its sections in order.
     data
-        Returns what JSON holds; its rows where it is None.
+        Returns the data of JSON; None gives the rows.
     frame
         Returns the rows of CSV and Parquet; the cells of all tables where it is None.
     schema
@@ -195,7 +192,7 @@ class Document:
     schema: str = "document"
 
     def section(self, id: str) -> Section:
-        """Return the section of this id; raises `KeyError`."""
+        """Return the section of this id. Raises `KeyError`."""
         return {section.id: section for section in self.sections}[id]
 
 
@@ -213,12 +210,12 @@ class Documented(Record):
 
 
 def sections(*parts: Section | None) -> tuple[Section, ...]:
-    """Return the sections that there are."""
+    """Return the sections that are not None."""
     return tuple(part for part in parts if part is not None)
 
 
 def flat(parts: Iterable[Part]) -> Iterator[Part]:
-    """Yield parts in order, groups of parts opened."""
+    """Yield parts in order, with groups of parts expanded."""
     for part in parts:
         if isinstance(part, (Beside, Folded, Searched)):
             yield from flat(part.parts)

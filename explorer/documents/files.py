@@ -1,4 +1,4 @@
-"""Documents as files: the name decides what is written."""
+"""Documents as files; the suffix of the name selects the format."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from explorer.documents.document import Document
 
 _HTML, _MARKDOWN = (".html", ".htm"), (".md", ".markdown")
-#: What the name of a page may end in, and that of any file.
+#: Suffixes of pages, and of all files.
 PAGES = (*_HTML, *_MARKDOWN)
 SUFFIXES = (*PAGES, ".csv", ".parquet", ".json")
 INSTALL = "pip install 'hwsim[study]'"
 
 
 def check_report_name(path: str | Path) -> str:
-    """Return the ending of a report's name in small letters.
+    """Return the suffix of a report's name in lower case.
 
-    Raises `InputError` for one that is none of ours, and for Parquet where pyarrow is not installed.
+    Raises `InputError` for an unknown suffix, and for Parquet without pyarrow.
     """
     try:
         suffix = Path(path).suffix.lower()
@@ -38,7 +38,7 @@ def check_report_name(path: str | Path) -> str:
 def write_document(document: "Document", path: str | Path) -> Path:
     """Write a document to `path`, whole or not at all, and return the path.
 
-    The name decides what is written: .html a page, .md Markdown, .csv and .parquet its rows, .json its data. Raises
+    The suffix selects the format: .html a page, .md Markdown, .csv and .parquet its rows, .json its data. Raises
     `InputError` as `check_report_name` does, and where the file cannot be written.
     """
     from explorer.documents import html, markdown, rows

@@ -1,4 +1,4 @@
-"""Documents as pages: one HTML file that holds everything it needs and asks the network for nothing."""
+"""Documents as pages: one self-contained HTML file without network access."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from pathlib import Path
 from explorer.documents.document import Document, Figure
 
 TEMPLATES = Path(__file__).parent / "templates"
-#: What the page may do: run the scripts whose hashes are listed, style itself, save a figure as a picture.
+#: Permissions of the page: the scripts with listed hashes, its own styles, figures saved as pictures.
 _POLICY = (
     "default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "base-uri 'none'; form-action 'none'"
@@ -18,7 +18,7 @@ _TOP_MARGIN_PX, _TOP_MARGIN_BARE_PX = 34, 12
 
 
 def render(document: Document) -> str:
-    """Return a document as one HTML page: style and scripts inside, nothing from outside, all texts escaped."""
+    """Return a document as one HTML page with style and scripts inside; all texts are escaped."""
     import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -46,7 +46,7 @@ def render(document: Document) -> str:
 
 
 def _plot(figure: Figure) -> str:
-    """Return a figure as JSON for a script element, without its title: the page has captions."""
+    """Return a figure as JSON for a script element, without its title, since the page has captions."""
     drawn = figure.draw()
     bare = drawn.layout.showlegend is False
     drawn.update_layout(title_text="", margin_t=_TOP_MARGIN_BARE_PX if bare else _TOP_MARGIN_PX)
@@ -54,7 +54,7 @@ def _plot(figure: Figure) -> str:
 
 
 def _code(code: str) -> str:
-    """Code for a script element: it must not end the element, and line ends are those that its hash is taken of."""
+    """Return code for a script element: without an end tag, with the line ends of its hash."""
     code = code.replace("\r\n", "\n").replace("\r", "\n")
     if any(code[at.start() : at.start() + len(_END_TAG)].lower() == _END_TAG for at in re.finditer("</", code)):
         raise ValueError("a script of the page contains its own end tag")

@@ -1,4 +1,4 @@
-"""Documents in Markdown: tables that any renderer shows; a figure is the table behind it."""
+"""Documents in Markdown: plain tables; a figure is shown as its table."""
 
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +19,7 @@ from explorer.documents.document import (
 )
 from explorer.documents.tables import Flag, Table
 
-#: Characters that Markdown or HTML would read as something else than themselves.
+#: Characters with a meaning in Markdown or HTML.
 _ESCAPED = str.maketrans(
     {"\\": "\\\\", "|": "\\|", "<": "&lt;", ">": "&gt;", "*": "\\*", "_": "\\_", "`": "\\`", "[": "\\[", "]": "\\]"}
 )
@@ -53,7 +53,7 @@ def cell(value: str | Flag) -> str:
 
 
 def text(value: object) -> str:
-    """Return text on one line in which Markdown and HTML see nothing of their own."""
+    """Return text on one line with the markup of Markdown and HTML escaped."""
     return " ".join(str(value).split()).translate(_ESCAPED)
 
 
@@ -83,7 +83,7 @@ def _blocks(parts: Iterable[Part]) -> Iterator[str]:
             case Figure():
                 yield table(part.table)
             case Folded():
-                # A table says its own title.
+                # A table shows its own title.
                 if [each.caption for each in part.parts if isinstance(each, Table)] != [part.title]:
                     yield f"### {text(part.title)}"
                 yield from _blocks(part.parts)

@@ -1,4 +1,4 @@
-"""How a result came about, said from what was used: readings, formulas with their constants, conventions, overrides."""
+"""Methods of a result, derived from its inputs: readings, formulas with their constants, conventions, overrides."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,17 +15,17 @@ _PAPER = "doi 10.1145/3779212.3790169"
 _ACT = "Gupta et al., ISCA 2022"
 _READINGS = {
     "as-published": (
-        "A token's time on links, arrays and vector unit is added up, as the breakdown of Figure 14 implies. Link time "
-        "follows from the messages; what the rest takes rests on constants fitted to that figure.",
+        "A token's times on links, arrays and vector unit are added, as the breakdown of Figure 14 implies. Link time "
+        "follows from the messages; the rest depends on constants fitted to that figure.",
         f"{_PAPER}, Table 2 and Figure 14",
     ),
     "pipelined": (
-        "Resources overlap and nothing is fitted. The busiest resource sets the pace; latency is the path of an empty "
+        "Resources overlap and nothing is fitted. The busiest resource sets the rate; latency is the path of an empty "
         "machine or the wait for a slot, whichever is longer.",
         f"structure of {_PAPER}; hwsim.occupancy",
     ),
     "roofline": (
-        "A step reads and multiplies at the rates that kernels reach, and adds exchanges and latencies. Efficiencies "
+        "A step reads and multiplies at measured kernel rates, plus exchanges and latencies. Efficiencies "
         "of GPUs are measured on kernels, their latencies fitted to measured serving points.",
         "Williams, Waterman and Patterson, Commun. ACM 52, 2009; hwsim.gpu_step, hwsim.wafer",
     ),
@@ -33,20 +33,20 @@ _READINGS = {
 
 
 def reading_methods(runs: Iterable[hwsim.SimResult]) -> list[Method]:
-    """Return how each of `runs` was simulated, runs of one reading together."""
+    """Return the simulation method of `runs`, runs of one reading together."""
     by_reading: dict[str, list[hwsim.SimResult]] = {}
     for run in runs:
         by_reading.setdefault(run.reading, []).append(run)
-    found = []
+    methods = []
     for reading, group in by_reading.items():
         text, reference = _READINGS[reading]
         ran = "; ".join(dict.fromkeys(_ran(run) for run in group))
-        found.append(Method(f"Speed, {reading}", text, reference, f"{ran}."))
-    return found
+        methods.append(Method(f"Speed, {reading}", text, reference, f"{ran}."))
+    return methods
 
 
 def technology_method(process: Book, weight_format: str, chip: hwsim.Chip) -> Method:
-    """Return how the silicon was sized: the process, the format of a weight, the blocks."""
+    """Return the method of sizing the silicon: the process, the weight format, the blocks."""
     return Method(
         "Silicon",
         f"Blocks sized from gate counts and the densities of {process.name} ({process.title}).",
@@ -57,9 +57,9 @@ def technology_method(process: Book, weight_format: str, chip: hwsim.Chip) -> Me
 
 
 def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: str, device: str) -> list[Method]:
-    """Return how the bill, the TCO and the carbon were counted by `conventions`, with the constants that went in.
+    """Return the methods of the bill, the TCO and the carbon by `conventions`, with their constants.
 
-    `node` and `device` are the names under which the constants of the process and of the bought machine stand.
+    `node` and `device` are the prefixes of the constants of the process and of the bought machine.
     """
     room = ""
     if conventions.edge_and_scribe:
@@ -93,7 +93,7 @@ def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: s
 
 
 def override_methods(read: Mapping[str, Quantity]) -> list[Method]:
-    """Return what whoever ran this set by hand, if anything."""
+    """Return the overridden constants as a method, if there are any."""
     changed = {name: quantity for name, quantity in read.items() if quantity.kind == "user"}
     if not changed:
         return []
@@ -102,7 +102,7 @@ def override_methods(read: Mapping[str, Quantity]) -> list[Method]:
 
 
 def levels_method(levels: Iterable[str], *, published: bool) -> Method:
-    """Return what the ends of a range are: the paper's two cases where the book is its own (`published`), or bounds."""
+    """Return the meaning of the levels: the paper's two cases if the book is its own (`published`), or bounds."""
     if published:
         text = "Low and high are the optimistic and the pessimistic case of the paper, nominal the middle of the two."
     else:
@@ -136,8 +136,8 @@ def _ran(run: hwsim.SimResult) -> str:
 
 def _grid(read: Mapping[str, Quantity]) -> str:
     grids = [(name, quantity) for name, quantity in read.items() if name.startswith("grid.")]
-    said = (f"{plain(q.nominal)} g/kWh ({n.removeprefix('grid.').removesuffix('_g_per_kwh')})" for n, q in grids)
-    return ", ".join(said) or "what was given"
+    text = (f"{plain(q.nominal)} g/kWh ({n.removeprefix('grid.').removesuffix('_g_per_kwh')})" for n, q in grids)
+    return ", ".join(text) or "what was given"
 
 
 def _nominal(read: Mapping[str, Quantity], name: str) -> float:
@@ -145,12 +145,12 @@ def _nominal(read: Mapping[str, Quantity], name: str) -> float:
 
 
 def _value(quantity: Quantity) -> str:
-    """The nominal value with its unit, and the range where there is one."""
+    """Return the nominal value with its unit, and the range if there is one."""
     unit = pretty_unit(quantity.unit)
     write = money if quantity.unit == "USD" else plain
-    said = write(quantity.nominal) if write is money else f"{plain(quantity.nominal)} {unit}".strip()
+    text = write(quantity.nominal) if write is money else f"{plain(quantity.nominal)} {unit}".strip()
     low, high = quantity.at("low"), quantity.at("high")
-    return said if low == high else f"{said} ({write(low)} to {write(high)})"
+    return text if low == high else f"{text} ({write(low)} to {write(high)})"
 
 
 def _with(read: Mapping[str, Quantity], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Documents in a notebook: the first short tables, at most a screen long."""
+"""Documents in a notebook: the first short tables, at most one screen."""
 
 from html import escape
 
@@ -9,7 +9,7 @@ from hwbase.notebook import MOST_ROWS
 
 
 def render(document: Document) -> str:
-    """Return title, lead and the tables of the short sections that a screen shows, as HTML."""
+    """Return title, lead and the tables of the short sections that fit a screen, as HTML."""
     parts = [f"<p><strong>{escape(document.title)}</strong><br>{escape(document.lead)}</p>"]
     room = MOST_ROWS
     for section in document.sections:
@@ -22,7 +22,7 @@ def render(document: Document) -> str:
 
 
 def html_table(table: Table, most_rows: int = MOST_ROWS) -> str:
-    """Return a table as HTML, cut after so many rows."""
+    """Return a table as HTML, cut after `most_rows` rows."""
     heads = [column.full for column in table.columns]
     return hwbase.notebook.html_table(
         table.caption, heads, table.rows, [column.numeric for column in table.columns], most_rows

@@ -1,4 +1,4 @@
-"""Documents as rows: a row a cell of a table, with the number behind the text."""
+"""Documents as rows: one row for each cell of a table, with the number behind the text."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,14 @@ from hwbase.numbers import Number
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Columns of the rows; those of the document's subject and its cases stand before them.
+#: Columns of the rows; those of the document's subject come first.
 COLUMNS = ("section", "table", "item", "group", "column", "unit", "value", "text")
 
 
 def frame(document: Document) -> "pd.DataFrame":
-    """Return the rows of a document: its result's own frame, or else a row a cell of its tables in `COLUMNS`.
+    """Return the rows of a document: its result's own frame, or one row for each cell of its tables in `COLUMNS`.
 
-    `item` is what stands at the head of a table's row, `value` is NaN where a cell is text alone.
+    `item` is the head of a table's row; `value` is NaN for cells that are text only.
     """
     import pandas as pd
 
@@ -42,7 +42,7 @@ def _cases(document: Document, table: Table, cell: tuple[Any, ...]) -> list[str]
 
 
 def data(document: Document) -> dict[str, Any]:
-    """Return what JSON holds of a document."""
+    """Return the JSON data of a document."""
     if document.data is not None:
         return with_schema(document.data(), document.schema)
     return with_schema({"title": document.title, "rows": frame(document).to_dict(orient="records")}, document.schema)
@@ -51,7 +51,7 @@ def data(document: Document) -> dict[str, Any]:
 def cells(table: Table) -> list[tuple[str, str, str, str, float, str]]:
     """Return (item, group, column, unit, value, text) of every cell after the head of its row.
 
-    A row's head is its first cell and the texts that follow it before the first number.
+    A row's head is its first cell and the texts after it up to the first number.
     """
     numeric = [column.numeric for column in table.columns]
     head = numeric.index(True) if True in numeric[1:] and not numeric[0] else 1

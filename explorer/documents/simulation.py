@@ -1,4 +1,4 @@
-"""The document of one simulation in closed form: its figures, where a token's time goes, and its checks."""
+"""The document of one simulation in closed form: its figures, the parts of a token's time, and its checks."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -34,7 +34,7 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
     """Return one simulation as a document."""
     name = machine_name(result.machine)
     parts = tuple((words(part), percent(share)) for part, share in result.breakdown.items())
-    shares = Table("Where a token's time goes", (Column("part", numeric=False), Column("share")), parts)
+    shares = Table("Parts of a token's time", (Column("part", numeric=False), Column("share")), parts)
     return Document(
         f"{result.model} on {name}",
         f"Reading {result.reading}, at a context of {context_label(result.context)}.",
@@ -53,7 +53,7 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
 
 
 def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Document:
-    """Return simulations of one model on several machines, a column a machine."""
+    """Return simulations of one model on several machines, one column a machine."""
     names = [machine_name(result.machine) for result in results]
     figures = quantity_table("Figures", _LINES, dict(zip(names, results, strict=True)))
     notes = tuple(f"{name}: {note}" for name, result in zip(names, results, strict=True) for note in _notes(result))
@@ -105,4 +105,4 @@ def _checks(result: hwsim.SimResult) -> Table:
         Column("there is"),
         *(Column(label, numeric=False) for label in ("result", "note")),
     )
-    return Table("Does every resource bear the load?", columns, rows)
+    return Table("Demand and capacity of every resource", columns, rows)

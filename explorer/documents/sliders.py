@@ -1,4 +1,4 @@
-"""Sliders under a figure in a notebook: a function is drawn again as they move."""
+"""Sliders under a figure in a notebook: the figure is redrawn as they move."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ _STEPS = 100
 
 
 class Slide(NamedTuple):
-    """A slider from `low` to `high` that starts at `start`; `log` spaces it by factors, `unit` goes with its name."""
+    """A slider from `low` to `high` that starts at `start`; `log` spaces it by factors, `unit` is part of its label."""
 
     low: float
     high: float
@@ -24,9 +24,9 @@ class Slide(NamedTuple):
 def sliders(draw: Callable[..., Any], **controls: Slide | Sequence[Any]) -> Any:
     """Return a widget that shows `draw(**values)` and, above it, a control for each of its arguments.
 
-    A control is a `Slide`, or a sequence of choices of which the first is chosen. Where ipywidgets is not installed the
-    answer is a sentence that says how to install it, so that a notebook goes on. Raises `InputError` for a slider whose
-    start lies outside its ends, a log one that does not begin above 0, or no choices.
+    A control is a `Slide`, or a sequence of choices whose first is selected. Without ipywidgets the result is a
+    sentence with the install command, so that a notebook continues. Raises `InputError` for a slider whose start lies
+    outside its ends, a log slider that does not begin above 0, or an empty sequence.
     """
     for name, control in controls.items():
         _checked(name, control)

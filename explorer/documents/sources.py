@@ -1,4 +1,4 @@
-"""How good the constants behind a result are: a grade for each kind, counted."""
+"""The quality of the constants behind a result: a grade for each kind, counted."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from hwbase import Book, Quantity, Record
 from hwbase.numbers import MISSING, compact, counted, percent, pretty_unit
 from hwbase.record import finite, plain
 
-#: Packages that numbers or pictures depend on.
+#: Packages that affect numbers or figures.
 PACKAGES = ("numpy", "scipy", "pandas", "ml_dtypes", "simpy", "pint", "plotly")
 _SHOWN_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class BookUse(Record):
-    """A book that a result was computed from. `sha256` is of its constants, wherever its file lies."""
+    """A book that a result was computed from. `sha256` is that of its constants, independent of its file."""
 
     role: str
     name: str
@@ -33,7 +33,7 @@ class BookUse(Record):
 
 @dataclass(frozen=True)
 class Reproduction(Record):
-    """Everything to run again. `date` is the day that whoever asked gave, or empty."""
+    """Everything needed to run again. `date` is a given date, or empty."""
 
     command: str
     version: str
@@ -46,12 +46,12 @@ class Reproduction(Record):
 
 
 def book_use(role: str, book: Book) -> BookUse:
-    """Return what a report says of a book: its role, its name and a digest of its constants."""
+    """Return a book's entry in a report: its role, its name and a digest of its constants."""
     return BookUse(role, book.name, book.title, len(book), book_sha256(book))
 
 
 def book_sha256(book: Mapping[str, Quantity]) -> str:
-    """Return the SHA-256 of the constants of a book, in hexadecimal: the same for the same numbers and sources."""
+    """Return the SHA-256 of the constants of a book, in hexadecimal; equal numbers and sources give equal digests."""
     content = {name: plain(vars(quantity)) for name, quantity in sorted(book.items())}
     return hashlib.sha256(json.dumps(finite(content), sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
@@ -64,22 +64,24 @@ def reproduction(
     date: str = "",
     version: str = hwsim.__version__,
 ) -> Reproduction:
-    """Return what it takes to run `command` again here: versions of Python and of the packages that matter."""
+    """Return the data to run `command` again: versions of Python and of the packages that matter."""
     return Reproduction(
         command=command,
         version=version,
         date=date,
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}".strip(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: number for name in PACKAGES if (number := _version(name))},
         books=books,
         overrides={name: str(value) for name, value in (overrides or {}).items()},
     )
 
 
-def books_table(found: Reproduction) -> Table:
+def books_table(reproduction: Reproduction) -> Table:
     """Return the books that a result was computed from, with the beginning of their digests."""
-    rows = tuple((use.role, use.name, use.title, str(use.constants), use.sha256[:_SHOWN_DIGITS]) for use in found.books)
+    rows = tuple(
+        (use.role, use.name, use.title, str(use.constants), use.sha256[:_SHOWN_DIGITS]) for use in reproduction.books
+    )
     columns = (
         Column("for", numeric=False),
         Column("book", numeric=False),
@@ -90,11 +92,11 @@ def books_table(found: Reproduction) -> Table:
     return Table("Books", columns, rows)
 
 
-def versions_said(found: Reproduction) -> str:
+def versions_text(reproduction: Reproduction) -> str:
     """Return the versions in one sentence."""
-    packages = ", ".join(f"{name} {version}" for name, version in found.packages.items())
-    when = f" Made on {found.date}." if found.date else ""
-    return f"hwsim {found.version}, Python {found.python} on {found.system}, {packages}.{when}"
+    packages = ", ".join(f"{name} {version}" for name, version in reproduction.packages.items())
+    when = f" Made on {reproduction.date}." if reproduction.date else ""
+    return f"hwsim {reproduction.version}, Python {reproduction.python} on {reproduction.system}, {packages}.{when}"
 
 
 def _version(package: str) -> str:
@@ -104,32 +106,32 @@ def _version(package: str) -> str:
         return ""
 
 
-#: Kinds from the best known to the least: (grade, what the kind says of where the number comes from).
+#: Kinds from the best known to the least: (grade, description).
 GRADES = {
     "measured": ("high", "measured, or a statistic of measurements"),
-    "vendor": ("good", "stated by the maker of the thing"),
+    "vendor": ("good", "stated by the manufacturer"),
     "paper": ("good", "printed in a paper or in the parameters of its tool"),
     "derived": ("fair", "computed or inferred from other published numbers"),
     "analyst": ("fair", "estimated by a third party"),
-    "fitted": ("fitted", "adjusted until a published figure came out"),
+    "fitted": ("fitted", "adjusted to match a published figure"),
     "assumed": ("low", "assumed, with the reason in its source"),
-    "user": ("yours", "set by whoever ran this"),
+    "user": ("yours", "set by the user"),
 }
 
 
 @dataclass(frozen=True)
 class Quality(Record):
-    """How many of the constants read are of each kind."""
+    """The number of constants read, by kind."""
 
     constants: int
     by_kind: dict[str, int]
 
     @property
     def assumed(self) -> int:
-        """Constants that nobody publishes."""
+        """Constants without a published value."""
         return self.by_kind.get("assumed", 0)
 
-    def said(self) -> str:
+    def sentence(self) -> str:
         """Return the quality in one sentence."""
         if not self.constants:
             return "No constants were read."
@@ -144,24 +146,24 @@ def grade(kind: str) -> str:
 
 
 def quality(quantities: Iterable[Quantity]) -> Quality:
-    """Return how many of `quantities` are of each kind, the best kinds first."""
+    """Return the number of `quantities` of each kind, the best kinds first."""
     kinds = Counter(str(quantity.kind) for quantity in quantities)
     order = [kind for kind in GRADES if kinds[kind]] + sorted(kinds.keys() - GRADES.keys())
     return Quality(sum(kinds.values()), {kind: kinds[kind] for kind in order})
 
 
-def quality_table(found: Quality) -> Table:
-    """Return a row a kind: what it means, its grade, how many constants, and their share."""
+def quality_table(quality: Quality) -> Table:
+    """Return one row a kind: description, grade, number of constants, and share."""
     rows = tuple(
-        (kind, *GRADES.get(kind, ("unknown", "")), str(count), percent(count / found.constants, 0))
-        for kind, count in found.by_kind.items()
+        (kind, *GRADES.get(kind, ("unknown", "")), str(count), percent(count / quality.constants, 0))
+        for kind, count in quality.by_kind.items()
     )
     heads = (Column("kind", numeric=False), Column("quality", numeric=False), Column("what it says", numeric=False))
     return Table("Quality of the constants", (*heads, Column("constants"), Column("share")), rows)
 
 
 def source_table(groups: Mapping[str, Mapping[str, Quantity]], caption: str = "Constants that were read") -> Table:
-    """Return every constant: its range, unit, kind, quality, year, source, and what read it where there are several."""
+    """Return every constant that was read: range, unit, kind, quality, year, source, and reading groups."""
     several = len(groups) > 1
     labels = ("unit", "kind, quality", "year", "source")
     columns = (
@@ -188,17 +190,17 @@ def source_table(groups: Mapping[str, Mapping[str, Quantity]], caption: str = "C
 def distinct(groups: Mapping[str, Mapping[str, Quantity]]) -> list[tuple[str, Quantity, tuple[str, ...]]]:
     """Return (name, quantity, groups that read it) for every constant that differs, by name.
 
-    Two groups may read the same name from two books: equal numbers from the same source are one constant, others two.
+    Groups may read the same name from two books: equal numbers from the same source are one constant, others are two.
     """
-    found: list[tuple[str, Quantity, list[str]]] = []
+    rows: list[tuple[str, Quantity, list[str]]] = []
     for group, quantities in groups.items():
         for name, quantity in quantities.items():
-            same = next((g for n, q, g in found if n == name and _same(q, quantity)), None)
+            same = next((g for n, q, g in rows if n == name and _same(q, quantity)), None)
             if same is None:
-                found.append((name, quantity, [group]))
+                rows.append((name, quantity, [group]))
             else:
                 same.append(group)
-    return [(name, quantity, tuple(read_by)) for name, quantity, read_by in sorted(found, key=lambda row: row[0])]
+    return [(name, quantity, tuple(read_by)) for name, quantity, read_by in sorted(rows, key=lambda row: row[0])]
 
 
 def _same(one: Quantity, other: Quantity) -> bool:

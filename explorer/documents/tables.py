@@ -13,9 +13,9 @@ from hwbase.numbers import MISSING, Number, plain
 if TYPE_CHECKING:
     import pandas as pd
 
-#: The levels of a book, and the two that a published case has.
+#: The levels of a book, and the two of a published case.
 LEVELS, PUBLISHED_LEVELS = ("low", "nominal", "high"), ("low", "high")
-#: Sign and tone of each status, so that colour is never the only one.
+#: Sign and tone of each status, so that colour is never the only cue.
 STATUS_SIGNS = {
     "pass": ("✓", "good"),
     "FAIL": ("✗", "bad"),
@@ -45,9 +45,9 @@ class Flag:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as text: the first cell of a row is its heading. A `Number` keeps the value that it was written from.
+    """A table as text: the first cell of a row is its heading. A `Number` keeps the value behind the text.
 
-    `style` is how a page sets it: "brief" for the answer in short, "sources" for constants with long sources.
+    `style` is the layout on a page: "brief" for the answer in short, "sources" for constants with long sources.
     """
 
     caption: str
@@ -57,7 +57,7 @@ class Table:
 
 
 def flag(status: str) -> Flag:
-    """Return the sign and tone of a status; one that is not known is shown quietly."""
+    """Return the sign and tone of a status; an unknown one is quiet."""
     sign, tone = STATUS_SIGNS.get(status, ("•", "quiet"))
     return Flag(status, sign, tone)
 
@@ -68,9 +68,9 @@ def frame_table(
     columns: Mapping[str, Column],
     formats: Mapping[str, Callable[[Any], str]] | None = None,
 ) -> Table:
-    """Return the named columns of a frame, or of rows, as a table; `formats` says how a column is written.
+    """Return the named columns of a frame, or of rows, as a table; `formats` maps columns to functions for cells.
 
-    Without one, a column of the registry writes its cells itself, and any other is `plain`.
+    Without a function, a column of the registry formats its cells itself, and any other uses `plain`.
     """
     write = {key: each.cell if each.name else plain for key, each in columns.items()} | dict(formats or {})
     lines = (
@@ -113,20 +113,20 @@ def quantity_table(
     head: str = "figure",
     style: str = "",
 ) -> Table:
-    """Return a row a quantity and a column a record.
+    """Return one row a quantity and one column a record.
 
     Parameters
     ----------
     caption
         Caption of the table.
     lines
-        Rows: (label, function of a record that returns its cell), or (label, dotted field of it, how to write that).
+        Rows: (label, function from a record to its cell), or (label, dotted field, function from its value to a cell).
     records
-        Records by the heading of their column.
+        Records by column heading.
     head
         Heading of the first column.
     style
-        How a page sets the table, see `Table`.
+        Layout on a page, see `Table`.
     """
     rows = tuple((label, *(_quantity(record, *get) for record in records.values())) for label, *get in lines)
     heads = (each if isinstance(each, Column) else Column(each) for each in records)
@@ -138,14 +138,14 @@ def _quantity(record: Any, get: Any, write: Any = None) -> str | Flag:
 
 
 def dotted(record: Any, path: str) -> Any:
-    """Return the field of a record that a dotted `path` such as "hardwired.total_usd" names."""
+    """Return the field of a record at a dotted `path` such as "hardwired.total_usd"."""
     for name in path.split("."):
         record = getattr(record, name)
     return record
 
 
 def _cell(write: Callable[[Any], str | Flag], value: Any) -> str | Flag:
-    """Return `value` as `write` writes it, with the number behind it."""
+    """Return `value` written by `write`, with the number behind it."""
     text = write(value)
     if isinstance(text, str) and not isinstance(text, Number) and is_number(value):
         return Number(text, float(value))
@@ -153,7 +153,7 @@ def _cell(write: Callable[[Any], str | Flag], value: Any) -> str | Flag:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is one number, NaN included, and no truth value."""
+    """Return whether a value is one number, NaN included, and not a truth value."""
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 

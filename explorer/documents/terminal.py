@@ -1,4 +1,4 @@
-"""Documents on a terminal: the short sections, with tables in colour that is never the only carrier of meaning."""
+"""Documents in a terminal: the short sections, with tables in which colour is never the only cue."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-#: The first column keeps its words whole up to this width.
+#: Words of the first column stay whole up to this width.
 _WIDEST_WORD = 32
-#: Width of the first column of a table of many columns, if it needs so much.
+#: Width of the first column of a table of many columns, if needed.
 _HEAD_WIDTH = 20
 #: Columns of a screen that any table fits.
 _UNBOUNDED = 10_000
@@ -34,7 +34,7 @@ _STYLES = {"good": "green", "bad": "bold red", "warn": "magenta", "quiet": "dim"
 
 
 def show(console: "Console", document: Document) -> None:
-    """Print the short sections of a document, and the titles of those that are left out."""
+    """Print the short sections of a document, and the titles of the others."""
     from rich.text import Text
 
     console.print(Text(document.title, style="bold"), soft_wrap=True)
@@ -117,7 +117,7 @@ def _paragraph(console: "Console", text: str, style: str = "", head: str = "") -
     from rich.text import Text
 
     line = Text(f"{head}. ", style="bold") if head else Text()
-    # Whole lines for a file or a pipe, words kept whole for a screen.
+    # Whole lines for a file or a pipe, wrapped words for a screen.
     console.print(line.append(text, style=style or "not bold"), soft_wrap=not console.is_terminal)
 
 

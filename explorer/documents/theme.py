@@ -1,4 +1,4 @@
-"""What the figures share: colours that colour-blind readers can tell apart, and a layout for any background.
+"""The shared style of figures: colours for colour-blind readers, and a layout for any background.
 
 Colours are Paul Tol's "bright" scheme (SRON/EPS/TN/09-002). Paper and plot are transparent; text is a grey that reads
 on white and on black, and a page may replace it (`layout.font.color`) when it knows its background.
@@ -39,16 +39,16 @@ BLUE, CYAN, GREEN, YELLOW, RED, PURPLE, GREY = (
     "#AA3377",
     "#BBBBBB",
 )
-#: Reads on white and on black alike (contrast above 4 on both).
+#: Readable on white and on black (contrast above 4 on both).
 NEUTRAL_TEXT = "#747A84"
 NEUTRAL_LINE = "#9AA0A8"
 GRID = "rgba(128, 128, 128, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
-#: Text on top of a light fill, whatever the background of the page.
+#: Text on a light fill, independent of the background of the page.
 DARK_TEXT = "#14171C"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
-#: One colour and one pattern for each part of a token's time.
+#: Colour and pattern of each part of a token's time.
 PART_STYLE = {
     "communication": (BLUE, ""),
     "projection": (CYAN, "/"),
@@ -56,19 +56,19 @@ PART_STYLE = {
     "attention": (RED, "x"),
     "stall": (GREY, "-"),
 }
-#: One colour, one marker and one dash for each reading of the hardwired machine; a machine's book has its own.
+#: Colour, marker and dash of each reading of the hardwired machine; a machine's book has its own.
 READING_STYLE = {"as-published": (BLUE, "circle", "solid"), "pipelined": (GREEN, "square", "dash")}
 OTHER_STYLE = (YELLOW, "cross", "longdash")
 
 _TEXT_PX = 13
 _MARGIN = {"l": 12, "r": 16, "t": 44, "b": 12}
-#: Room above for a title and, under it, two lines of legend; pages write captions instead and take their own.
+#: Space above for a title and two lines of legend; pages have captions and set their own.
 _TOP_WITH_LEGEND_PX = 80
 _READINGS = {"as-published": "as published", "pipelined": "pipelined"}
 
 
 def machine_name(key: str) -> str:
-    """Return the short name of a machine, as its book has it, or of a reading of the hardwired one.
+    """Return the short name of a machine, from its book, or of a reading of the hardwired one.
 
     A key such as "hnlpu-pipelined" is a machine in one reading.
     """
@@ -81,7 +81,7 @@ def machine_name(key: str) -> str:
 
 
 def machine_style(key: str) -> tuple[str, str, str]:
-    """Return the colour, the marker and the dash of a reading, or of a machine as its book has them."""
+    """Return the colour, marker and dash of a reading, or of a machine from its book."""
     if key in READING_STYLE:
         return READING_STYLE[key]
     header = _header(key)
@@ -90,14 +90,14 @@ def machine_style(key: str) -> tuple[str, str, str]:
 
 @cache
 def _header(machine: str) -> Header:
-    """The header of a machine's book; one with the name alone for a machine that is none of the package."""
+    """Return the header of a machine's book, or one with only the name for a machine outside the package."""
     known = {name.lower(): name for name in book_names(BOOKS)}
     name = known.get(machine.lower())
     return load_book(name, BOOKS).header if name else Header(machine, label=machine)
 
 
 def text(value: object) -> str:
-    """Return text for a figure; Plotly reads a little HTML, so a name's own angle brackets are escaped."""
+    """Return text for a figure; Plotly reads a subset of HTML, so angle brackets are escaped."""
     return html.escape(str(value), quote=False)
 
 
@@ -115,7 +115,7 @@ def fill(colour: str, shape: str) -> dict[str, Any]:
 
 
 def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
-    """Return an empty figure in the shared style; `layout` adds to it or overrides it."""
+    """Return an empty figure in the shared style; `layout` extends or overrides it."""
     import plotly.graph_objects as go
 
     heading: dict[str, Any] = {"text": text(title), "font": {"size": _TEXT_PX + 2}}

@@ -1,4 +1,4 @@
-"""The arithmetics that a real language model can run in, as linear operators (W: weights, A: activations, in bits).
+"""Arithmetics of a real language model, as linear operators (W: weights, A: activations, in bits).
 
 - float: float32 throughout, the weights as the file has them;
 - int8: W8 per output channel, A8, exact integer products;
@@ -6,8 +6,8 @@
 - any other number format that kernels round to, such as int4 (W4 per output channel), mxfp4 (W4 in MX blocks of 32
   inputs) or nvfp4: float activations.
 
-All matrices are converted, the head too unless it is asked to stay float; the embedding table (a lookup), norms,
-attention and SwiGLU stay float32. Weights are rounded to nearest and nothing is trained or searched for.
+All matrices are converted, optionally without the head; the embedding table (a lookup), norms, attention and SwiGLU
+stay float32. Weights are rounded to nearest, without training or search.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from models.inference.activations import check_scaling
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """The format of the weights, and whether activations are integers too; `name` is what tables call the weights."""
+    """The format of the weights, and whether activations are integers; `name` is the label of the weights."""
 
     name: str
     weights: NumberFormat
     integer_activations: bool = False
 
     def title(self, activation_bits: int) -> str:
-        """Return what a table calls it; "A16" is how the field names activations that stay float (here float32)."""
+        """Return the label in tables; "A16" is the usual name of activations that stay float (here float32)."""
         if self.weights is FORMATS["fp32"]:
             return self.name
         return f"{self.name} W{self.weights.bits}A{activation_bits if self.integer_activations else 16}"
@@ -41,7 +41,7 @@ def _arithmetic(format: NumberFormat) -> Arithmetic:
     return Arithmetic(name, format, integer_activations=format.name == "int8")
 
 
-#: Every arithmetic by name: those that are compared first, then the other number formats.
+#: Every arithmetic by name: those of the default comparison first, then the other number formats.
 ARITHMETICS: dict[str, Arithmetic] = {
     "float": Arithmetic("float32", FORMATS["fp32"]),
     "mxfp4": _arithmetic(FORMATS["mxfp4"]),
@@ -49,14 +49,14 @@ ARITHMETICS: dict[str, Arithmetic] = {
     "int8": _arithmetic(FORMATS["int8"]),
     "int4": _arithmetic(FORMATS["int4"]),
 }
-#: Those that are compared unless others are asked for.
+#: The default comparison.
 COMPARED = tuple(ARITHMETICS)
 ARITHMETICS |= {name: _arithmetic(FORMATS[name]) for name in (*GROUPED, *ELEMENTS) if name not in ARITHMETICS}
-#: Those whose activations are integers too.
+#: Arithmetics with integer activations.
 INTEGER_ACTIVATIONS = tuple(sorted(name for name, each in ARITHMETICS.items() if each.integer_activations))
 #: Sums of magnitudes up to this are exact in float32, in any order.
 _EXACT32 = 1 << 24
-#: Elements of a product that are held in 64 bits at once.
+#: Elements of a product held in 64 bits at once.
 _WIDE = 1 << 22
 
 
@@ -69,12 +69,12 @@ def linear_operator(
     float_head: bool = False,
     sums: BlockMethod = "auto",
 ) -> Linear:
-    """Return the linear operator of that arithmetic for a network's weights.
+    """Return the linear operator of an arithmetic for a network's weights.
 
-    `scaling` (`models.inference.SCALINGS`) and `activation_bits` (2 to 8) are used where activations are integers,
-    `sums` by hardwired: "blocks" takes each block of 32 inputs through `hardwired_matvec`, "matmul" is one product of
-    the same integers, "auto" the quicker; all agree bit for bit. `float_head` leaves the head in float32, as published
-    MXFP4 models do. Raises `InputError` for unknown names.
+    `scaling` (`models.inference.SCALINGS`) and `activation_bits` (2 to 8) apply to integer activations. `sums` applies
+    to hardwired: "blocks" takes each block of 32 inputs through `hardwired_matvec`, "matmul" is one product of the same
+    integers, "auto" the faster; all agree bit for bit. `float_head` leaves the head in float32, as in published MXFP4
+    models. Raises `InputError` for unknown names.
     """
     check_scaling(scaling, activation_bits)
     if sums not in BLOCK_METHODS:
@@ -101,7 +101,7 @@ def linear_operator(
 
 
 def _rounded(matrix: np.ndarray, format: NumberFormat) -> np.ndarray:
-    """Return the matrix as float32 after a stay in a low-bit format, with scales per output channel or its own."""
+    """Return the matrix rounded to a low-bit format as float32, with scales per output channel or the format's own."""
     if format is FORMATS["fp32"]:
         return matrix
     if format.group is not None:
@@ -110,7 +110,7 @@ def _rounded(matrix: np.ndarray, format: NumberFormat) -> np.ndarray:
 
 
 class ChannelMatrix:
-    """INT8 weights with a scale for each output. `units` float64 (outputs,) is the worth of one integer."""
+    """INT8 weights with a scale for each output. `units` float64 (outputs,) is the value of one integer."""
 
     def __init__(self, matrix: np.ndarray) -> None:
         quantised = quantise(matrix, "int8", per="channel", axis=0)
@@ -131,9 +131,9 @@ class BlockMatrix:
     """MXFP4 weights in Hardwired-Neurons, one for each block of 32 inputs of an output.
 
     Block b of output o has the scale 2^e[b, o]; its neuron's sum over 32 inputs is an exact integer I[b, o], in halves.
-    With m[o] the least exponent, sum_b 2^e[b, o] I[b, o] = 2^m[o] sum_b (I[b, o] << (e[b, o] - m[o])): the shift is
-    wiring, the sum stays an integer, and one multiplication by 2^(m[o] - 1) x (activation scale) ends it. Nothing is
-    rounded before that. `units` float64 (outputs,) is 2^(m[o] - 1). `sums` is the method of `block_matvec`.
+    With m[o] the smallest exponent, sum_b 2^e[b, o] I[b, o] = 2^m[o] sum_b (I[b, o] << (e[b, o] - m[o])): the shift is
+    wiring, the sum stays an integer, followed by one multiplication by 2^(m[o] - 1) x (activation scale), the only
+    rounding. `units` float64 (outputs,) is 2^(m[o] - 1). `sums` is the method of `block_matvec`.
     """
 
     def __init__(self, matrix: np.ndarray, sums: BlockMethod = "auto") -> None:
@@ -150,7 +150,7 @@ class BlockMatrix:
 
 
 class IntegerLinear:
-    """Activations to integers, an exact product, and one multiplication by the scales (rounded once, to float32)."""
+    """Integer activations, an exact product, and one multiplication by the scales (rounded once, to float32)."""
 
     def __init__(self, matrices: dict[str, ChannelMatrix] | dict[str, BlockMatrix], scaling: str, bits: int) -> None:
         self._matrices, self._scaling, self._bits = matrices, scaling, bits
@@ -162,7 +162,7 @@ class IntegerLinear:
         matrix = self._matrices[name]
         quantised: QuantisedActivations = quantise_activations(x, position, self._scaling, self._bits)
         y = np.empty((len(x), len(matrix.units)), np.float32)
-        # In runs of tokens, so that the wide products of a large head stay small.
+        # In blocks of tokens, so that the 64-bit products of a large head stay small.
         step = max(1, _WIDE // len(matrix.units))
         for start in range(0, len(x), step):
             run = slice(start, start + step)

@@ -1,4 +1,4 @@
-"""The documents of real models: what a run would take on the chip, and perplexity by arithmetic."""
+"""The documents of real models: a run here and on the chip, and perplexity by arithmetic."""
 
 from functools import partial
 from typing import Any
@@ -40,7 +40,7 @@ _QUALITY = {
 
 
 def inference_document(run: Inference, command: str = "") -> Document:
-    """Return a run of a model as a document: how fast it was here, and what it would take on the chip."""
+    """Return a run of a model as a document: its speed here, and the same run on the chip."""
     chip: tuple[Any, ...] = ()
     if run.chip is not None:
         chip = (quantity_table(f"On {run.chip.machine}, alone ({run.chip.weights})", _ON_CHIP, {"value": run.chip}),)
@@ -61,14 +61,14 @@ def inference_document(run: Inference, command: str = "") -> Document:
 def quality_document(table: QualityTable, command: str = "") -> Document:
     """Return perplexities by arithmetic as a document."""
     formats = {"ratio": times, "ratio_error": _thousandths}
-    said = (
+    text = (
         f"{counted(table.tokens, 'token')} of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of "
         f"{plain(table.window)}. A16: activations stay float (float32 here)."
     )
     rows = frame_table("Perplexity in each arithmetic", table.to_frame(), _QUALITY, formats)
     return Document(
         f"Perplexity of {table.model}",
-        said,
+        text,
         sections(Section("perplexity", "Perplexity", (rows,)), reproduce_section(command)),
         schema="quality",
         data=table.to_dict,

@@ -1,4 +1,4 @@
-"""A real language model in a machine's arithmetic: text as it comes, its speed here, and what the chip would take."""
+"""A real language model in a machine's arithmetic: the text, its speed here, and the same run on the chip."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,10 +28,10 @@ from models.inference.activations import check_scaling
 
 @dataclass(frozen=True)
 class ChipRun(Record):
-    """What one run takes on the hardwired chip, alone on it (batch 1), and what the chip does when it is full.
+    """One run on the hardwired chip, alone (batch 1), and the rates of the full chip.
 
     `cycles` and `seconds` are from the first prompt token in to the last token out. `energy_j` charges every position
-    as a token decoded alone, idle power included: an upper bound, prompts being pipelined.
+    as a token decoded alone, idle power included: an upper bound, since prompts are pipelined.
     """
 
     machine: str
@@ -50,7 +50,7 @@ class ChipRun(Record):
 
 @dataclass(frozen=True)
 class Inference(Documented):
-    """One run: the text, how fast NumPy produced it here, and the same run on the chip (None when not asked for)."""
+    """One run: the text, the speed of NumPy here, and the same run on the chip (None if not simulated)."""
 
     model: str
     arithmetic: str
@@ -72,7 +72,7 @@ class Inference(Documented):
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """A model that is loaded and ready in one arithmetic; made by `load_session`. `spec` is what a chip would hold."""
+    """A loaded model in one arithmetic, made by `load_session`. `spec` is the network for the chip."""
 
     spec: models.LLMSpec
     arithmetic: str
@@ -81,7 +81,7 @@ class Session:
     load_s: float
 
     def encode(self, prompt: str, chat: bool = True) -> list[int]:
-        """Return the prompt's tokens, as a question in a chat or as text to go on; raises `InputError` if empty."""
+        """Return the prompt's tokens, as a question in a chat or as text to continue. Raises `InputError` if empty."""
         tokens = self.tokenizer.chat(prompt) if chat else self.tokenizer.encode(prompt)
         if not tokens or not prompt.strip():
             raise InputError("prompt is empty: expected some text")
@@ -97,10 +97,10 @@ def load_session(
     float_head: bool = False,
     path: str | Path | None = None,
 ) -> Session:
-    """Return a session for a model by name, its weights from `path` or from the package that carries them.
+    """Return a session for a model by name, with weights from `path` or from the package that has them.
 
-    A file of one's own may hold a network of any size: the session bears the file's name, its chip is of that size.
-    Raises `InputError` for a model without weights, an unknown arithmetic, missing packages, or a broken file.
+    A user's file may hold a network of any size: the session has the file's name, and its chip that size. Raises
+    `InputError` for a model without weights, an unknown arithmetic, missing packages, or a broken file.
     """
     if str(model).strip().lower() != DEFAULT_MODEL:
         raise InputError(f"model = {str(model)[:200]!r}: weights are known for {DEFAULT_MODEL!r} only")
@@ -149,14 +149,13 @@ def infer(
     set: Mapping[str, Any] | None = None,
     on_text: Callable[[str], None] | None = None,
 ) -> Inference:
-    """Return the answer of a real model to `prompt`, and what the same run would take on the simulated chip.
+    """Return the answer of a real model to `prompt`, and the same run on the simulated chip.
 
-    `on_text` receives the text piece by piece while it is generated. `chat` asks the prompt as a question; without it
-    the text goes on where the prompt ends. `scaling` is that of integer activations (`models.inference.SCALINGS`),
-    `float_head` leaves the output head in float32. `session` saves loading again (then what it was loaded with is not
-    used). `book` and `set` change the chip, as in `hwsim.simulate`.
-    Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and whatever
-    `load_session` raises.
+    `on_text` receives the text in pieces during generation. `chat` asks the prompt as a question; without it the text
+    continues the prompt. `scaling` is that of integer activations (`models.inference.SCALINGS`), `float_head` leaves
+    the output head in float32. `session` is a loaded model, in place of loading one. `book` and `set` change the chip,
+    as in `hwsim.simulate`. Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and as
+    `load_session` does.
     """
     if not prompt.strip():
         raise InputError("prompt is empty: expected some text")
@@ -193,11 +192,11 @@ def chip_run(
     book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> ChipRun:
-    """Return what a prompt and `tokens` new tokens take on the hardwired chip (pipelined reading).
+    """Return the run of a prompt and `tokens` new tokens on the hardwired chip (pipelined reading).
 
-    A chip has integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, floats on FP4. The
-    context is that of the run's middle. `book` and `set` are those of `hwsim.simulate`.
-    Raises `InputError` for a model that `hwsim.simulate` does not know.
+    A chip holds integers or FP4 in metal: int8 runs are shown on INT8 weights, int4 on INT4, floats on FP4. The context
+    is that of the run's middle. `book` and `set` are those of `hwsim.simulate`. Raises `InputError` for a model that
+    `hwsim.simulate` does not know.
     """
     spec = models.load(model) if isinstance(model, str) else model
     weights = arithmetic if arithmetic in SPREAD_KNOWN else "fp4"

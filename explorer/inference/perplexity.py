@@ -1,4 +1,4 @@
-"""What an arithmetic costs in quality: perplexity of a real language model in each, and under each activation scaling.
+"""The quality of an arithmetic: perplexity of a real language model in each, and under each activation scaling.
 
 The text is Python's own language reference as the standard library carries it (`pydoc_data.topics`, PSF licence): the
 chapters on objects, the execution model and the type hierarchy, English prose with few listings. It differs a little
@@ -20,22 +20,22 @@ from explorer.inference.text import real_text
 from hwbase import FORMATS, InputError, Record, check, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
 
-#: Tokens scored unless the caller says otherwise.
+#: Default number of scored tokens.
 DEFAULT_TOKENS = 4096
 
 HEADS = ("converted", "float")
 
-#: Called with (the row that is measured, tokens scored so far, tokens to score, both over all rows).
+#: Called with (row, tokens scored so far, tokens to score, both over all rows).
 Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class QualityRow(Record):
-    """Perplexity in one arithmetic, which `title` says in full; bits 32 mean float32.
+    """Perplexity in one arithmetic, whose label is `title`; 32 bits mean float32.
 
     `head` is "converted" where the output head has the format of the other matrices, "float" where it stays float32.
-    `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences
-    of the losses token by token as if tokens were independent. `seconds` include converting the weights.
+    `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences of
+    the losses token by token, taken as independent. `seconds` include converting the weights.
     """
 
     title: str
@@ -62,7 +62,7 @@ class QualityTable(Documented):
     rows: tuple[QualityRow, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row for each arithmetic, the measurement's terms beside it."""
+        """Return a row for each arithmetic, with the settings of the measurement."""
         terms = {"model": self.model, "tokens": self.tokens, "window": self.window, "text_sha256": self.text_sha256}
         return pd.DataFrame([row.to_dict() | terms for row in self.rows])
 
@@ -84,12 +84,12 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What the row is called, scaling and head aside."""
+        """The label of the row without scaling and head."""
         return ARITHMETICS[self.arithmetic].title(self.activation_bits)
 
 
 def arithmetic_cases(arithmetics: Sequence[str] = COMPARED, heads: Sequence[str] = HEADS) -> tuple[Case, ...]:
-    """Return the rows of a table: float first, to compare with, then each arithmetic with each kind of head.
+    """Return the rows of a table: float as the reference, then each arithmetic with each kind of head.
 
     Raises `InputError` for names that are not in `ARITHMETICS` or `HEADS`.
     """
@@ -112,9 +112,9 @@ def scaling_cases(
 ) -> tuple[Case, ...]:
     """Return the rows of a table of activation scalings and widths; the first keeps activations in float.
 
-    It shows the outlier token: a scale for all tokens follows the first token's massive activations and starves the
-    others; a scale of its own, or float for it alone, brings much of that back. `arithmetic` is "hardwired" or "int8"
-    (whose first row keeps the weights in float too). Raises `InputError` for another one.
+    It shows the effect of the outlier token: a common scale follows the first token's massive activations and leaves
+    few levels for the others; a separate scale, or float for that token, restores much of them. `arithmetic` is
+    "hardwired" or "int8" (whose first row keeps the weights in float too). Raises `InputError` for another one.
     """
     if arithmetic not in INTEGER_ACTIVATIONS:
         raise unknown_name("arithmetic with integer activations:", arithmetic, INTEGER_ACTIVATIONS)
@@ -132,25 +132,25 @@ def measure(
     path: str | Path | None = None,
     report: Report | None = None,
 ) -> QualityTable:
-    """Return the perplexity of SmolLM2-135M in each case, in order (`arithmetic_cases` unless given).
+    """Return the perplexity of SmolLM2-135M in each case, in order (default: `arithmetic_cases`).
 
     `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
-    cache; the weights are those of the GGUF file at `path`, or of the package that carries them. Raises `InputError`
-    for unknown names, a text that is too short, and whatever `models.inference.read_model` raises.
+    cache; the weights are those of the GGUF file at `path`, or of the package that has them. Raises `InputError` for
+    unknown names, a text that is too short, and as `models.inference.read_model` does.
     """
     cases = arithmetic_cases() if cases is None else cases
-    wanted = check.integer("tokens", tokens, high=1e9) + 1
+    length = check.integer("tokens", tokens, high=1e9) + 1
     check.count("window", window, low=2)
     source, content = real_text() if text is None else (source, text)
     weights, vocabulary = read_model(path)
     ids = Tokenizer(vocabulary).encode(content)
-    if len(ids) < wanted:
-        raise InputError(f"the text has {len(ids)} tokens: expected at least {wanted}, the first is not scored")
+    if len(ids) < length:
+        raise InputError(f"the text has {len(ids)} tokens: expected at least {length}, the first is not scored")
     rows: list[QualityRow] = []
-    reference = np.zeros(wanted - 1)
+    reference = np.zeros(length - 1)
     for number, case in enumerate(cases):
         start = time.perf_counter()
-        progress = None if report is None else _beyond(report, case, number * (wanted - 1), len(cases) * (wanted - 1))
+        progress = None if report is None else _beyond(report, case, number * (length - 1), len(cases) * (length - 1))
         linear = linear_operator(
             weights,
             case.arithmetic,
@@ -158,12 +158,12 @@ def measure(
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        losses = token_losses(Transformer(weights, linear), ids[:wanted], window=window, progress=progress)
+        losses = token_losses(Transformer(weights, linear), ids[:length], window=window, progress=progress)
         reference = losses if number == 0 else reference
         rows.append(_row(case, losses, reference, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()
     name = DEFAULT_MODEL if path is None else Path(path).stem
-    return QualityTable(name, source, checksum, wanted - 1, int(window), tuple(rows))
+    return QualityTable(name, source, checksum, length - 1, int(window), tuple(rows))
 
 
 def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) -> QualityRow:
@@ -186,7 +186,7 @@ def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) 
 
 
 def _beyond(report: Report, case: Case, before: int, total: int) -> Callable[[int, int], None]:
-    """Return the progress of one row as that of the table, which has scored `before` tokens already."""
+    """Return the progress of one row as that of the whole table, which has scored `before` tokens already."""
     name = case.title
     if case.arithmetic in INTEGER_ACTIVATIONS:
         name += f" {case.scaling}"

@@ -1,4 +1,4 @@
-"""explorer/inference/text.py."""
+"""Texts to score: real prose from the standard library, or a user's file."""
 
 import platform
 from pathlib import Path
@@ -12,7 +12,7 @@ _MOST_TEXT_BYTES = 1 << 26
 
 
 def real_text() -> tuple[str, str]:
-    """Return (where it is from, text) of the language reference in Python's standard library, about 52,000 characters.
+    """Return (source, text) of the language reference in Python's standard library, about 52,000 characters.
 
     Raises `InputError` for a Python without it.
     """
@@ -25,7 +25,7 @@ def real_text() -> tuple[str, str]:
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a UTF-8 file; raises `InputError` if there is none, or it is not UTF-8, or endless."""
+    """Return the text of a UTF-8 file. Raises `InputError` if it is missing, too long, or not UTF-8."""
     shown = str(path)[:200]
     try:
         if "\0" in str(path) or not Path(path).is_file():

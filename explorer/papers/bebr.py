@@ -1,7 +1,7 @@
 """Binary Embedding-based Retrieval at Tencent (KDD 2023, arXiv 2302.08714): codes, SDC, index cost, and scans.
 
-`bebr.csv` lists the figures with their evidence. Recall needs features that are not at hand and is shown as published.
-Rows that say "measured" stand beside measurements of a machine that the row names, not beside the paper.
+`bebr.csv` lists the figures with their evidence. Recall needs features that are not available here and is shown as
+published. Rows marked "measured" compare with measurements of the machine that the row names, not with the paper.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from hwsim.technology import BOOKS
 BLOCK = 32
 _NIBBLE_BITS, _ENTRIES = 4, 16
 _HALF = BLOCK // 2
-#: The document of each lane: of each four documents the first, then the third, then the second, then the last.
+#: The document of each lane: of each four documents the first, then the third, the second, and the last.
 LANES = np.concatenate([np.arange(first, BLOCK, 4) for first in (0, 2, 1, 3)])
 
 
@@ -35,35 +35,35 @@ def sdc_table() -> np.ndarray:
 
 
 def nibbles(codes: Codes) -> np.ndarray:
-    """Return uint8 (N, dims / 2): base and residual of each dimension, of two dimensions a nibble; planes must be 2."""
+    """Return uint8 (N, dims / 2): base and residual bits of two dimensions in each nibble. Planes must be 2."""
     base, residual = unpack_codes(codes)
     bits = np.stack([base, residual], axis=2).reshape(len(base), -1, _NIBBLE_BITS)
     return (bits * (1 << np.arange(_NIBBLE_BITS)[::-1])).sum(axis=2).astype(np.uint8)
 
 
 def lane_sums(query: Codes, block: Codes) -> np.ndarray:
-    """Return 4 <b_q, b_d> of one query and 32 documents as the published lanes hold them, int64 (32,).
+    """Return 4 <b_q, b_d> of one query and 32 documents in the order of the published lanes, int64 (32,).
 
     Lane i belongs to document `LANES[i]`. Dimensions must be a multiple of 4, planes 2.
     """
-    table, asked, held = sdc_table(), nibbles(query)[0], nibbles(block)
+    table, nibble, held = sdc_table(), nibbles(query)[0], nibbles(block)
     sums = np.zeros((2, 2, _HALF // 2), np.int64)
     for first in range(0, held.shape[1], 2):
         # 32 bytes: the first nibbles of all, then the second ones, an even document above an odd one in each byte.
         stored = np.concatenate([held[0::2, n] << _NIBBLE_BITS | held[1::2, n] for n in (first, first + 1)])
         for half, codes in enumerate((stored >> _NIBBLE_BITS, stored & (_ENTRIES - 1))):
-            found = np.stack([table[asked[first + n], codes[n * _HALF : (n + 1) * _HALF]] for n in (0, 1)])
-            # Sums of 16 bits take bytes in turn: even ones in one register, odd ones in the next.
-            sums[half] += found.sum(axis=0).astype(np.int64).reshape(-1, 2).T
+            halves = np.stack([table[nibble[first + n], codes[n * _HALF : (n + 1) * _HALF]] for n in (0, 1)])
+            # Sums of 16 bits alternate over bytes: even ones in one register, odd ones in the next.
+            sums[half] += halves.sum(axis=0).astype(np.int64).reshape(-1, 2).T
     return 2 * (sums.ravel() - 9 * held.shape[1])
 
 
 _CELLS = Path(__file__).with_name("bebr.csv")
 #: The published configuration: dimensions, and planes of one residual loop.
 _DIMS, _PLANES = 512, 2
-#: Sizes of the random codes on which identities are verified; no multiple of a word.
+#: Sizes of the random codes that verify identities; not multiples of a word.
 _QUERIES, _DOCUMENTS, _CHECKED_DIMS, _MOST_PLANES = 64, 512, 200, 4
-#: Scans that were measured: bits and queries, of a million documents, the best hundred.
+#: The measured scans: bits and queries, of a million documents, for the best hundred.
 _SCANS = tuple((bits, batch) for bits in (256, 1024) for batch in (1, 16, 256))
 _MILLION, _BEST, _MS_PER_S = 1_000_000, 100, 1e3
 
@@ -111,12 +111,12 @@ def _identities() -> dict[str, float]:
     queries, documents = (_random_codes(_PLANES, n, seed) for seed, n in enumerate((_QUERIES, _DOCUMENTS)))
     h, m = plane_distances(queries, documents), _CHECKED_DIMS
     # Values are odd integers, 2^u times the vectors.
-    asked, held = (code_values(codes).astype(np.int64) for codes in (queries, documents))
+    query_values, held = (code_values(codes).astype(np.int64) for codes in (queries, documents))
     product = 9 * m - 2 * (4 * h[0, 0] + 2 * h[0, 1] + 2 * h[1, 0] + h[1, 1])
     signs = unpack_codes(documents)
     norm = 5 * m + 4 * (m - 2 * (signs[0] ^ signs[1]).sum(axis=1))
     return {
-        "identity-product": float(np.abs(product - asked @ held.T).max()),
+        "identity-product": float(np.abs(product - query_values @ held.T).max()),
         "identity-norm": float(np.abs(norm - (held**2).sum(axis=1)).max()),
         "identity-lanes": float(max(_lane_error(queries, documents, start) for start in range(0, _DOCUMENTS, BLOCK))),
         "identity-general": max(_general_error(planes) for planes in range(1, _MOST_PLANES + 1)),
@@ -139,13 +139,13 @@ def _general_error(planes: int) -> float:
 
 
 def _scans(book: Book) -> dict[str, float]:
-    """Milliseconds of the measured scans on one core, by the roofline of the server's book."""
+    """Return the milliseconds of the measured scans on one core, by the roofline of the server's book."""
     server = load_server(reader=book.reader())
 
     def milliseconds(bits: int, batch: int, planes: int = 1) -> float:
         index = ScanIndex(_MILLION, bits, planes, id_bytes=0)
-        found = simulate_scan(index, server_device(server, index, cores=1), batch=batch, k=_BEST)
-        return _MS_PER_S * batch / float(found.queries_per_s)
+        result = simulate_scan(index, server_device(server, index, cores=1), batch=batch, k=_BEST)
+        return _MS_PER_S * batch / float(result.queries_per_s)
 
     ours = {f"kernel-{bits}-{batch}": milliseconds(bits, batch) for bits, batch in _SCANS}
     hamming, sdc = milliseconds(256, 1), milliseconds(256, 1, planes=_PLANES)

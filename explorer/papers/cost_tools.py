@@ -1,7 +1,7 @@
-"""Published figures of other tools for a die, beside what their formulas and constants give here.
+"""Published figures of other tools for a die, and the same figures by their formulas and constants here.
 
 `cost_tools.csv` lists them with their evidence and the file of the tool's repository that prints them. Chiplet Actuary
-and CATCH publish costs relative to one another only, so their dollars stand beside nothing.
+and CATCH publish only relative costs, so their dollars have no published figure to compare with.
 """
 
 from pathlib import Path
@@ -19,14 +19,14 @@ _COAL, _TAIWAN = 0.820, 0.583
 _EPYC_MM2 = 4410.0
 #: The paper's die and its GPU's, in mm2, and the memory of that GPU.
 _HNLPU_MM2, _H100_MM2, _H100_GB, _NODE = 827.08, 814.0, 80.0, "n5"
-#: Nodes of ECO-CHIP and the nodes of ACT that its carbon per area is made of.
+#: Nodes of ECO-CHIP, with the nodes of ACT on which its carbon per area is based.
 _ECO_NODES = {"n28": "n28", "n22": "n20", "n14": "n14", "n10": "n10", "n7": "n7"}
-#: The rim, in mm, that CATCH's cost per mm2 leaves out.
+#: The rim, in mm, that CATCH's cost per mm2 excludes.
 _CATCH_RIM_MM = 3.0
 
 
 def published_checks() -> Scoreboard:
-    """Return every published figure of a tool for a die beside ours."""
+    """Return every published figure of a tool for a die with ours."""
     ours = _act() | _threed_carbon() | _eco_chip() | _catch() | _hnlpu()
     return Scoreboard("cost tools", tuple(read_rows(_CELLS, ours)), ())
 
@@ -44,11 +44,11 @@ def _threed_carbon() -> dict[str, float]:
 
     def die(area_mm2: float, node: str, layers: float | None = None, gates: float | None = None) -> tools.DieCarbon:
         package = None if gates == 77e9 else _EPYC_MM2
-        found = tools.threed_carbon(
+        result = tools.threed_carbon(
             book, area_mm2, node, _TAIWAN, metal_layers=layers, gates=gates, package_area_mm2=package
         )
-        assert found.carbon is not None
-        return found.carbon
+        assert result.carbon is not None
+        return result.carbon
 
     zen1, thor = die(211.0, "n14", 12), die(810.0, "n5", gates=77e9)
     return {
@@ -66,12 +66,12 @@ def _threed_carbon() -> dict[str, float]:
 
 def _eco_chip() -> dict[str, float]:
     book = tools.load_tool_book("act").at("high")
-    found = {}
+    estimates = {}
     for node, node_of_act in _ECO_NODES.items():
         carbon = tools.estimate("act", 100.0, node_of_act, _COAL, book).carbon
         assert carbon is not None
-        found[f"eco-cpa-{node[1:]}"] = carbon.per_cm2_kg
-    return found
+        estimates[f"eco-cpa-{node[1:]}"] = carbon.per_cm2_kg
+    return estimates
 
 
 def _catch() -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The document of a scoreboard: every published figure beside ours, a table a group."""
+"""The document of a scoreboard: every published figure and ours, one table a group."""
 
 from explorer.documents.document import Aside, Document, Facts, Folded, Note, Part, Searched, Section, sections
 from explorer.documents.sections import reproduce_section
@@ -6,9 +6,9 @@ from explorer.documents.tables import Column, Flag, Table, flag
 from explorer.papers.scoreboard import Row, Scoreboard
 from hwbase.numbers import counted, percent, plain, pretty_unit, superscripts, words
 
-#: What the summary of a scoreboard holds beside its counts.
+#: Fields of a scoreboard's summary besides its counts.
 _NO_FACTS = ("ok", "fitted_constants", "paper")
-#: Columns of a scoreboard that its rows are chosen by.
+#: Columns of a scoreboard, and the fields for choosing rows.
 _CHOSEN_BY = ("evidence", "status")
 _COLUMNS = (
     Column("figure", numeric=False),
@@ -19,17 +19,17 @@ _COLUMNS = (
     Column("tolerance"),
     *(Column(label, numeric=False) for label in ("evidence", "status", "note")),
 )
-#: Those of a terminal, and the rows whose reasons it says.
+#: Columns in a terminal, and the states of rows whose reasons it shows.
 _SHORT = (*_COLUMNS[:5], Column("status", numeric=False))
 _MISFITS = ("misfit explained", "OUTSIDE")
 
 
 def scoreboard_document(board: Scoreboard, command: str) -> Document:
-    """Return a scoreboard as a document: a table a group, and the reason of every misfit."""
+    """Return a scoreboard as a document: one table a group, and the reason of every misfit."""
     tables = (Table(name, _SHORT, tuple(map(_short_score, rows))) for name, rows in _groups(board).items())
     misfits = (Note(f"{row.status}: {row.what}", row.note) for row in board.rows if row.status in _MISFITS)
     return Document(
-        f"{board.paper}: published beside ours",
+        f"{board.paper}: published figures and ours",
         "Every published figure that we compare with.",
         sections(
             Section("figures", "Figures", tuple(tables)),
@@ -48,7 +48,7 @@ def scoreboard_parts(board: Scoreboard, *, folded: bool = False) -> tuple[Part, 
     groups = _groups(board)
     tables = [Table(name, _COLUMNS, tuple(map(_score, rows))) for name, rows in groups.items()]
     counts = map(_count, groups.values())
-    # The first group is open, and so is one that holds a failure.
+    # The first group is open, and each group with a failure.
     shown: list[Part] = [
         Folded(table.caption, (table,), count, open=at == 0 or "outside" in count) if folded else table
         for at, (table, count) in enumerate(zip(tables, counts, strict=True))
@@ -64,12 +64,12 @@ def _groups(board: Scoreboard) -> dict[str, list[Row]]:
 
 
 def _counts(board: Scoreboard) -> tuple[Part, ...]:
-    """The counts of a scoreboard, and what was fitted to any of its rows."""
+    """Return the counts of a scoreboard and its fitted constants."""
     facts = [(words(name), plain(value)) for name, value in board.summary.items() if name not in _NO_FACTS]
     holds = ("every claimed agreement holds", flag("yes" if board.summary["ok"] else "no"))
     fitted = ", ".join(board.fitted_constants)
     return (
-        "Only predictions can agree; a misfit stays in sight with its reason.",
+        "Only predictions can agree; a misfit is shown with its reason.",
         Facts((*facts, holds)),
         *([Aside(f"Fitted to published figures: {fitted}.")] if fitted else []),
     )
@@ -94,14 +94,5 @@ def _short_score(row: Row) -> tuple[str | Flag, ...]:
 
 
 def _score(row: Row) -> tuple[str | Flag, ...]:
-    return (
-        superscripts(row.what),
-        plain(row.paper, unit=row.unit),
-        plain(row.ours, unit=row.unit),
-        pretty_unit(row.unit),
-        percent(row.rel_err, 2),
-        percent(row.tolerance, 2),
-        row.evidence,
-        flag(row.status),
-        row.note,
-    )
+    *figures, status = _short_score(row)
+    return (*figures, percent(row.tolerance, 2), row.evidence, status, row.note)

@@ -1,11 +1,11 @@
-"""The published economics of the Hardwired-Neuron LPU, cell by cell: what is printed and what `costmodel` gives.
+"""The published economics of the Hardwired-Neuron LPU, cell by cell: the printed value and that of `costmodel`.
 
 Reference: "Hardwired-Neuron Language Processing Units as General-Purpose Cognitive Substrates", ASPLOS 2026,
 doi 10.1145/3779212.3790169: Tables 3, 4 and 5, Appendix B and the figures derived from them. `hnlpu_economics.csv`
 lists the cells with their evidence:
 
-input           we fed it in, or fed in all that it is made of
-fitted          an unstated convention was chosen so that this very cell comes out
+input           we fed it in, or all the numbers that it consists of
+fitted          an unstated convention was chosen to match this cell
 predicted       computed from the inputs and the conventions
 not derivable   the assumptions behind it are not published
 
@@ -47,7 +47,7 @@ _MILLION = 1e6
 def economics_rows() -> list[dict[str, Any]]:
     """Return one row per published cell: id, what, table, paper, ours, unit, rel_err, evidence, tolerance, note.
 
-    `ours` and `rel_err` are None for what cannot be derived; `tolerance` is None where no agreement is claimed.
+    `ours` and `rel_err` are None for cells that cannot be derived; `tolerance` is None where no agreement is claimed.
     """
     ours = _ours(cost_book(BOOK))
     rows = []

@@ -1,4 +1,4 @@
-"""The published machine of the HNLPU paper: Tables 1 and 2, Figures 12 to 14, and ours for each figure.
+"""The published machine of the HNLPU paper: Tables 1 and 2, Figures 12 to 14, with our value for each figure.
 
 Reference: "Hardwired-Neuron Language Processing Units as General-Purpose Cognitive Substrates", ASPLOS 2026, doi
 10.1145/3779212.3790169. `hnlpu_machine.csv` lists the figures with their evidence.
@@ -19,16 +19,16 @@ from hwsim.technology import BOOKS
 #: Group of the lines that the event simulator answers.
 EVENTS = "Events"
 _CELLS = Path(__file__).with_name("hnlpu_machine.csv")
-#: Contexts of Figure 14 that are compared, by their name there.
+#: Contexts of Figure 14 in the comparison, by their name there.
 CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
 #: The operator of Figures 12 and 13.
 OPERATOR: dict[str, Any] = {"inputs": 1024, "outputs": 128}
 #: The widest neurons of the model's layers.
 LAYER_INPUTS = 2880
-#: Area of a 300 mm wafer's inscribed square as the first preprint counts it, in mm2.
+#: Area of a 300 mm wafer's inscribed square in the first preprint, in mm2.
 INSCRIBED_MM2 = 45_000.0
 _WEIGHT_BITS = 4
-#: What synthesis of the neurons gave: of the operator of Figure 12, and of the widest neurons of a layer.
+#: Results of synthesis: of the operator of Figure 12, and of the widest neurons of a layer.
 _SYNTHESISED = (
     "operator_me_transistors",
     "operator_ce_transistors",
@@ -39,7 +39,7 @@ _SYNTHESISED = (
 
 @dataclass(frozen=True)
 class _Machine:
-    """The paper's machine with the density its Table 1 implies, and the same design from gate counts or synthesis."""
+    """The paper's machine with the density of its Table 1, and the same design from gate counts or synthesis."""
 
     spec: models.LLMSpec
     design: hwsim.HardwiredDesign
@@ -116,7 +116,7 @@ def _table_2(m: _Machine) -> dict[str, float]:
         "t2-hnlpu-energy": published.tokens_per_kj,
         "t2-hnlpu-density": published.tokens_per_s_mm2,
         "t2-slots": m.design.stages_per_layer * m.spec.layers,
-        # 1K in, 1K out: positions average 1,024 over prefill and decode; the links do not care.
+        # 1K in, 1K out: positions average 1,024 over prefill and decode; the links do not depend on it.
         "t2-tokens-1k1k": _simulate(m, 1024, "pipelined").tokens_per_s,
     }
     for name in hwsim.DEFAULT_OPPONENTS:

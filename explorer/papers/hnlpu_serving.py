@@ -1,7 +1,7 @@
-"""What the event simulator makes of the HNLPU paper's claims: sequences at their contexts, 1K/1K, and the GPU's rate.
+"""The HNLPU paper's claims in the event simulator: sequences at their contexts, 1K/1K, and the GPU's rate.
 
 Reference: doi 10.1145/3779212.3790169, Table 2, Figure 14 and Appendix B; the figures are lines of
-`hnlpu_machine.csv`. Everything is in the service grain, so that the scoreboard stays quick.
+`hnlpu_machine.csv`. All simulations use the service grain, to keep the scoreboard quick.
 """
 
 import numpy as np
@@ -13,19 +13,19 @@ from hwsim.events.results import ServingResult
 from hwsim.events.serve import serve_hardwired
 from hwsim.events.traffic import closed_loop
 
-#: Sequences that the paper's pipeline holds, and the contexts of Figure 14 by their name there.
+#: Sequences in the paper's pipeline, and the contexts of Figure 14 by their name there.
 SEQUENCES = 216
 CONTEXTS = {"2k": 2048, "64k": 65536, "256k": 262144}
 #: The economics' workload: 1K in, 1K out; the GPU's was measured at this concurrency.
 ONE_K, GPU_USERS = 1024, 50
-#: Requests of each user; enough that beginning and end matter little.
+#: Requests of each user; enough that start and end matter little.
 _ROUNDS = 4
 
 
 def serving_figures(
     spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology
 ) -> dict[str, float]:
-    """Return our figure for each line of the scoreboard that the event simulator answers, by id."""
+    """Return our figure for each line of the scoreboard that the event simulator covers, by id."""
     ours: dict[str, float] = {}
     for name, context in CONTEXTS.items():
         run = sequences_at(spec, design, technology, context)
@@ -34,7 +34,7 @@ def serving_figures(
     whole = sequences_at(spec, design, technology, CONTEXTS["256k"] // 2, sliding_window=False)
     ours["ev-256k-sequences"] = float(np.rint(whole.timeline.running.max()))
     ours["ev-1k1k-tokens"] = one_k_in_and_out(spec, design, technology).tokens_per_s
-    # The H100 stands as it is, whatever the hardwired machine is set to.
+    # The H100 keeps its constants, independent of the hardwired machine's.
     node = serve_accelerator(spec, closed_loop(GPU_USERS, GPU_USERS * _ROUNDS, prompt=ONE_K, output=ONE_K))
     ours["ev-h100-1k1k"] = node.output_tokens_per_s / NODE_GPUS
     return ours
@@ -47,7 +47,7 @@ def sequences_at(
     context: int,
     sliding_window: bool | None = None,
 ) -> ServingResult:
-    """Return as many sequences as the paper has slots, decoding from nothing to twice `context`: on average at it."""
+    """Return as many sequences as the paper has slots, decoding from 0 to twice `context`, with that mean."""
     traffic = closed_loop(SEQUENCES, SEQUENCES, prompt=1, output=2 * context - 1)
     return serve_hardwired(spec, design, technology, traffic, sliding_window=sliding_window)
 
@@ -55,7 +55,7 @@ def sequences_at(
 def one_k_in_and_out(
     spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hwsim.Technology
 ) -> ServingResult:
-    """Return the economics' workload on one machine with a user for every slot; its tokens/s count the prompts."""
+    """Return the economics' workload on one machine with a user for every slot; its tokens/s include the prompts."""
     traffic = closed_loop(SEQUENCES, SEQUENCES * _ROUNDS, prompt=ONE_K, output=ONE_K)
     return serve_hardwired(spec, design, technology, traffic)
 

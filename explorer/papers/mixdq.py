@@ -1,7 +1,7 @@
 """MixDQ (ECCV 2024, arXiv 2405.17873) and HAWQ-V3 (ICML 2021, arXiv 2011.10680): published allocations, and ours.
 
-Configurations are solved anew at the budgets that the published ones spend; memory and latency are predicted from the
-layers' shapes. `mixdq.csv` lists the figures with their evidence.
+Configurations are solved again at the budgets of the published ones; memory and latency are predicted from the layers'
+shapes. `mixdq.csv` lists the figures with their evidence.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _CELLS = Path(__file__).with_name("mixdq.csv")
 GPUS = ("rtx3090", "rtx4080", "a100")
 _MIB = 2**20
 _BITS_PER_BYTE = 8
-#: Activations at the peak as published, in MB, which the layer table does not give: FP16 and W8A8.
+#: Peak activations as published, in MB, which are not in the layer table: FP16 and W8A8.
 _ACTIVATIONS_MB = {"fp16": 240.88, "w8a8": 55.77}
 
 
@@ -44,9 +44,9 @@ def solve_group(configuration: str, group: str, objective: str | None = None) ->
 
 
 def network_times(gpu: str, set: Mapping[str, Any] | None = None) -> tuple[NetworkTime, NetworkTime]:
-    """Return the times of SDXL-Turbo's U-Net at 512 x 512 on a GPU in FP16 and W8A8; raises `InputError`.
+    """Return the times of SDXL-Turbo's U-Net at 512 x 512 on a GPU in FP16 and W8A8. Raises `InputError`.
 
-    The layers that the published W8A8 network protects, and attention, stay in FP16.
+    Layers that the published W8A8 network protects, and attention, stay in FP16.
     """
     device = load_gpu(gpu, load_book(gpu, BOOKS).override(set or {}).reader())
     layers, attention = data.sdxl_layers(), data.sdxl_attention()
@@ -66,13 +66,13 @@ def _configurations() -> dict[str, float]:
         sizes = data.sdxl_layers().set_index("layer")["size"]
         ours[f"config-{name}-layers"] = sum(published[layer] == width for layer, width in bits.items())
         ours[f"config-{name}-mean-bits"] = sum(b * int(sizes[layer]) for layer, b in bits.items()) / int(sizes.sum())
-        ours |= {f"config-{name}-{group}-loss": found.objective for group, found in groups.items()}
+        ours |= {f"config-{name}-{group}-loss": allocation.objective for group, allocation in groups.items()}
     by_group = data.sdxl_layers().groupby("group")["size"].sum()
     return ours | {"content-quality-ratio": by_group["content"] / by_group["quality"]}
 
 
 def _noise_power() -> dict[str, float]:
-    """SQNR of the output if the noise powers of the quality group's layers add, at the W4.00 budget."""
+    """Return the SQNR of the output if the noise powers of the quality group's layers add, at the W4.00 budget."""
     return {"noise-power-sqnr": float(-10.0 * np.log10(solve_group("4.00", "quality", "noise:sqnr").objective))}
 
 
@@ -82,14 +82,14 @@ def _hawq() -> dict[str, float]:
     for budget, unit in data.HAWQ_BUDGETS.items():
         for share in data.HAWQ_SHARES:
             limit = data.hawq_budget(options, unit, float(share))
-            found = allocate(options, limit, unit=unit)
+            result = allocate(options, limit, unit=unit)
             published = rows[f"published_{budget}_{share}"]
-            ours[f"hawq-{budget}-{share}"] = sum(published[layer] == bits for layer, bits in found.bits.items())
+            ours[f"hawq-{budget}-{share}"] = sum(published[layer] == bits for layer, bits in result.bits.items())
     return ours
 
 
 def _memory() -> dict[str, float]:
-    """Weights from the layer table, at 16, 8 and the W4.00 configuration's bits; activations as published."""
+    """Return weights from the layer table, at 16, 8 and the W4.00 configuration's bits; activations as published."""
     layers = data.sdxl_layers()
     sizes = layers["size"].to_numpy()
     bits = {"fp16": 16 * sizes, "w8a8": 8 * sizes, "w4a8": layers["published_4.00"].to_numpy() * sizes}

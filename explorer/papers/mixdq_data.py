@@ -1,4 +1,4 @@
-"""The published data that MixDQ and HAWQ-V3 are reproduced from; `data/README.md` has provenance and licences."""
+"""The published data behind the reproductions of MixDQ and HAWQ-V3; `data/README.md` has sources and licences."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 from hwbase import unknown_name
 
 _DATA = Path(__file__).parent / "data"
-#: Weight bits that each group may have, and the metric that its sensitivity is measured in.
+#: Allowed weight bits of each group, and the metric of its sensitivity.
 CANDIDATES = {"quality": (4, 8), "content": (2, 4, 8)}
 METRICS = {"quality": "sqnr", "content": "ssim"}
 #: Published weight configurations of SDXL-Turbo by the name of their file, and HAWQ-V3's budgets and their shares.
@@ -32,7 +32,7 @@ def sdxl_attention() -> pd.DataFrame:
 
 @cache
 def budgets() -> pd.DataFrame:
-    """Return what each published configuration spends: configuration, group, budget_bits, objective, bound."""
+    """Return the budget of each published configuration: configuration, group, budget_bits, objective, bound."""
     return pd.read_csv(_DATA / "mixdq_budgets.csv", dtype={"configuration": str})
 
 
@@ -64,12 +64,12 @@ def sdxl_options(group: str | None = None) -> pd.DataFrame:
                     }
                 )
             )
-    # Layers in their own order, each one's options together.
+    # Layers in their own order, each with its options together.
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
 
 
 def published_bits(configuration: str) -> pd.Series:
-    """Return the published weight bits by layer; raises `InputError` for a configuration that is not here."""
+    """Return the published weight bits by layer. Raises `InputError` for an unknown configuration."""
     if configuration not in CONFIGURATIONS:
         raise unknown_name("configuration", configuration, CONFIGURATIONS)
     return sdxl_layers().set_index("layer")[f"published_{configuration}"]
@@ -102,7 +102,7 @@ def resnet18_options() -> pd.DataFrame:
 
 
 def hawq_budget(options: pd.DataFrame, column: str, share: float) -> float:
-    """Return HAWQ-V3's budget: all layers at 4 bits, and `share` of the way to all at 8, in bits, bops or ms."""
+    """Return HAWQ-V3's budget: all layers at 4 bits, plus `share` of the difference to all at 8; bits, bops or ms."""
     costs = options["bits"] * options["size"] if column == "bits" else options[column]
     low, high = (float(np.sum(costs[options["bits"] == bits])) for bits in (4, 8))
     return low + share * (high - low)

@@ -1,4 +1,4 @@
-"""Published papers recomputed: `reproduce("hnlpu")` gives the scoreboard."""
+"""Reproductions of published papers: `reproduce("hnlpu")` gives the scoreboard."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from explorer.papers.hnlpu_machine import machine_rows
 from explorer.papers.scoreboard import Row, Scoreboard
 from hwbase import InputError, unknown_name
 
-#: Parameter counts agree within this, or to the digits that are published.
+#: Parameter counts agree within this, or to the published digits.
 COUNT_TOLERANCE = 0.001
 
 
@@ -22,12 +22,30 @@ def reproduce(
     set: Mapping[str, Any] | None = None,
     events: bool = True,
 ) -> Scoreboard:
-    """Return the scoreboard of a paper: every published figure beside ours, with the evidence that ours is.
+    """Return the scoreboard of a paper: every published figure with ours and its evidence.
 
-    `set` overrides constants of the paper's machines (and so may break agreement); `book` replaces the HNLPU's own.
-    Without `events` lines that take event simulations are left out. Raises `InputError` for a paper that is not here,
-    or a constant that does not exist.
+    Parameters
+    ----------
+    paper : str
+        "hnlpu", "mixdq" or "bebr".
+    book : str or Path, optional
+        A book in place of the HNLPU's own.
+    set : mapping of str to number, array or str
+        Constants of the paper's machines to override; agreement may then fail.
+    events : bool
+        False leaves out the lines that need event simulations.
 
+    Returns
+    -------
+    Scoreboard
+
+    Raises
+    ------
+    InputError
+        For an unknown paper or constant.
+
+    Examples
+    --------
     >>> board = reproduce("bebr")
     >>> board.summary["ok"], board.summary["outside_tolerance"]
     (True, 0)
@@ -39,24 +57,21 @@ def reproduce(
     elif book is None:
         rows, fitted = PAPERS[paper](set)
     else:
-        raise InputError(f"no book replaces those of {paper}: expected a book with the paper hnlpu only")
+        raise InputError(f"paper {paper!r} takes no book: expected a book only with the paper hnlpu")
     return Scoreboard(paper, tuple(rows), fitted)
 
 
 def hnlpu_rows(
     set: Mapping[str, Any] | None = None, book: str | Path | None = None, events: bool = True
 ) -> tuple[list[Row], tuple[str, ...]]:
-    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and the models it counts.
-
-    Without `events` the lines that take event simulations are left out.
-    """
+    """Return (rows, fitted constants) of the HNLPU paper: its machine, its economics, and its models."""
     machine, used = machine_rows(set, book, events)
     fitted = tuple(name for name, quantity in used.items() if quantity.kind == "fitted")
     return [*machine, *_economics(), *model_rows()], fitted
 
 
 def model_rows() -> list[Row]:
-    """Return the published parameter counts of the reference networks beside ours."""
+    """Return the published parameter counts of the reference networks with ours."""
     rows = []
     for name in models.reference_names():
         spec = models.load(name)
@@ -118,7 +133,7 @@ def _bebr_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[s
     return bebr_rows(set)
 
 
-#: The papers that are recomputed: rows and fitted constants, given overrides of constants.
+#: The reproduced papers: functions from overrides of constants to rows and fitted constants.
 PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
     "hnlpu": hnlpu_rows,
     "mixdq": _mixdq_rows,

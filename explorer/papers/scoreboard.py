@@ -1,4 +1,4 @@
-"""A scoreboard: published figures beside ours, each with the evidence that ours is."""
+"""A scoreboard: published figures and ours, each with the evidence of ours."""
 
 import csv
 from collections import Counter
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Evidence = Literal["input", "fitted", "predicted", "not derivable"]
-#: How a row came out. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
+#: The outcome of a row. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
 Status = Literal["input", "fitted", "agrees", "misfit explained", "OUTSIDE", "not derivable"]
 
 
 @dataclass(frozen=True)
 class Row(Record):
-    """One published figure. `rel_err` is (ours - paper) / paper; `tolerance` the band in which we claim agreement.
+    """One published figure. `rel_err` is (ours - paper) / paper; within `tolerance` we claim agreement.
 
-    `tolerance` is None where we claim none: inputs, fits, and predictions that miss and say why in `note`. A row whose
-    paper value is zero compares in absolute terms.
+    `tolerance` is None where we claim none: inputs, fits, and predictions that miss and give the reason in `note`. A
+    row whose paper value is zero compares in absolute terms.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Row(Record):
 
     @property
     def status(self) -> Status:
-        """How the row came out."""
+        """The outcome of the row."""
         if self.evidence != "predicted":
             return self.evidence
         if self.tolerance is None or self.rel_err is None:
@@ -59,7 +59,7 @@ class Row(Record):
 
 @dataclass(frozen=True)
 class Scoreboard(Documented):
-    """All rows of one paper. `fitted_constants` names what was fitted to any of them."""
+    """All rows of one paper. `fitted_constants` names the constants fitted to any of them."""
 
     paper: str
     rows: tuple[Row, ...]
@@ -86,7 +86,7 @@ class Scoreboard(Documented):
         return {"rows": [row.to_dict() for row in self.rows], "summary": self.summary}
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row a figure."""
+        """Return one row for each figure."""
         import pandas as pd
 
         return pd.DataFrame([row.to_dict() for row in self.rows])
@@ -99,10 +99,10 @@ class Scoreboard(Documented):
 
 
 def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[Row]:
-    """Return a row per line of the CSV (id, group, what, paper, unit, evidence, tolerance, note).
+    """Return a row for each line of the CSV (id, group, what, paper, unit, evidence, tolerance, note).
 
-    `ours` maps ids to our figures; only rows marked "not derivable" go without one. Anything else that one side has and
-    the other has not is a mistake and raises `KeyError`. Lines of the group `without` are left out.
+    `ours` maps ids to our figures; only rows marked "not derivable" have none. Any other difference between the two
+    raises `KeyError`.
     """
     with path.open(encoding="utf-8", newline="") as file:
         cells = [cell for cell in csv.DictReader(file) if not without or cell["group"] != without]

@@ -1,8 +1,9 @@
-"""explorer.precision: how few bits each layer of a real network bears, measured by running it.
+"""explorer.precision: the bits that each layer of a real network needs, measured by running it.
 
-`sensitivity` rounds one layer at a time; `fronts` spends a budget of bits by what was measured, and measures again,
-`joint_fronts` one of a machine's energy or time on pairs of widths; `front_study` does all for a network that is known
-by name. `silicon_fronts` asks for least silicon at a perplexity floor, `published_fronts` draws what was published.
+`sensitivity` rounds one layer at a time. `fronts` allocates a budget of bits from those losses and measures the
+allocation; `joint_fronts` does so for pairs of widths within a budget of a machine's energy or time. `front_study` runs
+both for a network by name. `silicon_fronts` minimises silicon at a perplexity limit; `published_fronts` uses published
+sensitivities.
 """
 
 from explorer.precision.fronts import SCHEMES, Fronts, fronts

@@ -28,7 +28,7 @@ from hwbase.numbers import counted, plain
 _METRIC_NAMES = {
     "kl": "divergence [nats]",
     "perplexity": "growth of log-likelihood loss [nats]",
-    "recall": "divergence where the window repeats itself [nats]",
+    "recall": "divergence where a window repeats itself [nats]",
     "noise": "noise over signal",
     "ssim": "1 - SSIM",
     "slope": "error of the mean slope, ln",
@@ -48,9 +48,9 @@ _SENSITIVITY = {
 }
 _MOST_PARTS = 3
 _PART_FILES = ("sensitivity", "choices", "joint", "joint-choices")
-#: What a machine spends on one unit of input, by column.
+#: Labels of the cost of one unit of input on a machine, by column.
 _COST_NAMES = {"mJ": "energy of the products [mJ]", "ms": "time [ms]", "mm2": "silicon [mm²]"}
-#: What a study's folder may hold.
+#: Files that a study's folder may hold.
 STUDY_FILES = (
     *("fronts.csv", "estimates.csv", "summary.json", "page.html"),
     *(f"{name}-{number}.csv" for name in _PART_FILES for number in range(1, _MOST_PARTS + 1)),
@@ -65,9 +65,9 @@ def study_files(study: FrontStudy, document: Document) -> dict[str, str]:
         "summary.json": json_text(summary(study)),
         "page.html": html.render(document),
     }
-    for number, found in enumerate(study.fronts.values(), start=1):
-        files[f"sensitivity-{number}.csv"] = found.measured.table.to_csv(index=False)
-        files[f"choices-{number}.csv"] = found.choices.to_csv(index=False)
+    for number, front in enumerate(study.fronts.values(), start=1):
+        files[f"sensitivity-{number}.csv"] = front.measured.table.to_csv(index=False)
+        files[f"choices-{number}.csv"] = front.choices.to_csv(index=False)
     for number, pairs in enumerate(study.joint.values(), start=1):
         files[f"joint-{number}.csv"] = pairs.table.to_csv(index=False)
         files[f"joint-choices-{number}.csv"] = pairs.choices.to_csv(index=False)
@@ -75,16 +75,16 @@ def study_files(study: FrontStudy, document: Document) -> dict[str, str]:
 
 
 def summary(study: FrontStudy) -> dict[str, object]:
-    """Return what a study found, layers left out."""
+    """Return the results of a study without single layers."""
     return {
         "network": study.network,
         "command": study.command,
-        "findings": [sentence for found in study.fronts.values() for sentence in findings(found)]
-        + [sentence for found in study.joint.values() for sentence in joint_findings(found)],
+        "findings": [sentence for front in study.fronts.values() for sentence in findings(front)]
+        + [sentence for front in study.joint.values() for sentence in joint_findings(front)],
         "ranks": study.ranks.to_dict(orient="records"),
-        "fronts": {title: found.table.to_dict(orient="records") for title, found in study.fronts.items()},
-        "joint": {title: found.table.to_dict(orient="records") for title, found in study.joint.items()},
-        "floors": {title: found.measured.floors for title, found in study.fronts.items()},
+        "fronts": {title: front.table.to_dict(orient="records") for title, front in study.fronts.items()},
+        "joint": {title: front.table.to_dict(orient="records") for title, front in study.joint.items()},
+        "floors": {title: front.measured.floors for title, front in study.fronts.items()},
     }
 
 
@@ -92,12 +92,12 @@ def study_document(study: FrontStudy) -> Document:
     """Return a study as a document."""
     units = next(iter(study.fronts.values())).units
     return Document(
-        f"How few bits {study.network} bears",
-        "Every layer rounded alone and measured, bits spent by what was measured, and every allocation run for real on "
+        f"Bits that {study.network} needs",
+        "Losses measured with each layer rounded alone, bits allocated from those losses, and every allocation run on "
         f"{units} held-out inputs.",
         sections(
-            *(_section(at, title, found) for at, (title, found) in enumerate(study.fronts.items(), start=1)),
-            *(_joint_section(at, title, found) for at, (title, found) in enumerate(study.joint.items(), start=1)),
+            *(_section(at, title, front) for at, (title, front) in enumerate(study.fronts.items(), start=1)),
+            *(_joint_section(at, title, front) for at, (title, front) in enumerate(study.joint.items(), start=1)),
             _estimates(study) if len(study.ranks) else None,
             reproduce_section(study.command),
         ),
@@ -127,16 +127,16 @@ def sensitivity_document(measured: Sensitivity, command: str = "") -> Document:
     )
 
 
-def _section(number: int, title: str, found: Fronts) -> Section:
+def _section(number: int, title: str, front: Fronts) -> Section:
     return Section(
         f"part-{number}",
         title[:1].upper() + title[1:],
-        (*findings(found), _schemes_said(found), *_figures(number, found), _front_table(found, found.metric)),
+        (*findings(front), _schemes_text(front), *_figures(number, front), _front_table(front, front.metric)),
     )
 
 
-def _joint_section(number: int, title: str, found: JointFronts) -> Section:
-    name, cost = _METRIC_NAMES.get(found.metric, found.metric), _COST_NAMES.get(found.unit, found.unit)
+def _joint_section(number: int, title: str, front: JointFronts) -> Section:
+    name, cost = _METRIC_NAMES.get(front.metric, front.metric), _COST_NAMES.get(front.unit, front.unit)
     columns = {
         "scheme": Column("scheme", numeric=False),
         "cost": Column(cost),
@@ -147,39 +147,39 @@ def _joint_section(number: int, title: str, found: JointFronts) -> Section:
         "loss_low": Column("95 % from"),
         "loss_high": Column("to"),
     }
-    table = frame_table(f"{name} by scheme and cost on {found.hardware}", found.table, columns)
-    caption = f"{name} over cost on {found.hardware}, on held-out inputs, with 95 % intervals, log axis"
-    drawn = Figure(f"joint-{number}", partial(loss_over_cost, found, name, cost), caption, table, 2)
-    said = (
-        f"A pair of widths for each layer, priced on {found.hardware}. Uniform: one pair for all. Joint: the sum of "
-        "losses within the budget. Decibels: their sum. Apart: weights and activations each by themselves, as "
-        "published, in the combination predicted to lose least."
+    table = frame_table(f"{name} by scheme and cost on {front.hardware}", front.table, columns)
+    caption = f"{name} against cost on {front.hardware}, on held-out inputs, with 95 % intervals, log axis"
+    drawn = Figure(f"joint-{number}", partial(loss_over_cost, front, name, cost), caption, table, 2)
+    text = (
+        f"A pair of widths for each layer, priced on {front.hardware}. Uniform: one pair for all. Joint: the sum of "
+        "losses within the budget. Decibels: their sum. Apart: weights and activations separately, as "
+        "published, in the combination with the least predicted loss."
     )
-    return Section(f"joint-part-{number}", title[:1].upper() + title[1:], (*joint_findings(found), said, drawn, table))
+    return Section(f"joint-part-{number}", title[:1].upper() + title[1:], (*joint_findings(front), text, drawn, table))
 
 
-def _figures(number: int, found: Fronts) -> Iterator[Figure]:
-    metrics = dict.fromkeys([found.metric, *found.group_metrics.values()])
+def _figures(number: int, front: Fronts) -> Iterator[Figure]:
+    metrics = dict.fromkeys([front.metric, *front.group_metrics.values()])
     for metric in metrics:
         name = _METRIC_NAMES.get(metric, metric)
-        caption = f"{name}, over bits, on held-out inputs, with 95 % intervals, log axis"
-        draw = partial(loss_over_bits, found, metric, name)
-        yield Figure(f"front-{number}-{metric}", draw, caption, _front_table(found, metric), 2)
-    name = _METRIC_NAMES.get(found.metric, found.metric)
-    caption = f"{name}: what the sum of the layers' losses predicts, and what was measured, log axes"
-    draw = partial(predicted_and_measured, found, found.metric, name)
-    yield Figure(f"predicted-{number}", draw, caption, _front_table(found, found.metric), 3)
+        caption = f"{name} against bits, on held-out inputs, with 95 % intervals, log axis"
+        draw = partial(loss_over_bits, front, metric, name)
+        yield Figure(f"front-{number}-{metric}", draw, caption, _front_table(front, metric), 2)
+    name = _METRIC_NAMES.get(front.metric, front.metric)
+    caption = f"{name}: predicted by the sum of the layers' losses, and measured, log axes"
+    draw = partial(predicted_and_measured, front, front.metric, name)
+    yield Figure(f"predicted-{number}", draw, caption, _front_table(front, front.metric), 3)
     caption = f"{name} with one layer rounded, log axis"
-    draw = partial(sensitivity_by_layer, found.measured.table, found.metric, name)
-    yield Figure(f"sensitivity-{number}", draw, caption, _worst_table(found), 4)
-    budgets = found.choices[found.choices["scheme"] == "power"]["budget"]
+    draw = partial(sensitivity_by_layer, front.measured.table, front.metric, name)
+    yield Figure(f"sensitivity-{number}", draw, caption, _worst_table(front), 4)
+    budgets = front.choices[front.choices["scheme"] == "power"]["budget"]
     if len(budgets):
         middle = float(sorted(budgets)[len(budgets) // 2])
-        caption = f"Bits of each layer where losses are added, {middle:g} bits on average"
-        yield Figure(f"bits-{number}", partial(bits_of_layers, found, "power", middle), caption, _bits_table(found), 1)
+        caption = f"Bits of each layer by the sum of losses, {middle:g} bits on average"
+        yield Figure(f"bits-{number}", partial(bits_of_layers, front, "power", middle), caption, _bits_table(front), 1)
 
 
-def _front_table(found: Fronts, metric: str) -> Table:
+def _front_table(front: Fronts, metric: str) -> Table:
     column = f"loss_{metric}"
     columns = {
         "scheme": Column("scheme", numeric=False),
@@ -188,22 +188,22 @@ def _front_table(found: Fronts, metric: str) -> Table:
         f"{column}_predicted": Column("predicted"),
         f"{column}_low": Column("95 % from"),
         f"{column}_high": Column("to"),
-        "ratio": Column(" / ".join(found.group_metrics)),
+        "ratio": Column(" / ".join(front.group_metrics)),
     }
-    return frame_table(f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits", found.table, columns)
+    return frame_table(f"{_METRIC_NAMES.get(metric, metric)}, by scheme and bits", front.table, columns)
 
 
-def _worst_table(found: Fronts) -> Table:
-    worst = found.measured.table.sort_values(f"loss_{found.metric}", ascending=False).head(_MOST_ROWS)
+def _worst_table(front: Fronts) -> Table:
+    worst = front.measured.table.sort_values(f"loss_{front.metric}", ascending=False).head(_MOST_ROWS)
     columns = {"layer": Column("layer", numeric=False), "group": Column("group", numeric=False)}
-    columns |= {"bits": Column("bits"), "size": Column("elements"), f"loss_{found.metric}": Column("loss")}
-    return frame_table(f"The {len(worst)} roundings that cost most", worst, columns)
+    columns |= {"bits": Column("bits"), "size": Column("elements"), f"loss_{front.metric}": Column("loss")}
+    return frame_table(f"The {len(worst)} roundings of greatest loss", worst, columns)
 
 
-def _bits_table(found: Fronts) -> Table:
-    names = list(found.measured.table["layer"].unique())
+def _bits_table(front: Fronts) -> Table:
+    names = list(front.measured.table["layer"].unique())
     rows = []
-    for _, choice in found.choices.iterrows():
+    for _, choice in front.choices.iterrows():
         counts = pd.Series([choice[name] for name in names]).value_counts()
         rows.append(
             {"choice": f"{choice['scheme']}, {choice['budget']:g} bits"} | {str(b): n for b, n in counts.items()}
@@ -219,14 +219,14 @@ def _estimates(study: FrontStudy) -> Section:
     columns |= {name: Column(name) for name in ESTIMATORS}
     text = (
         "Spearman's rank correlation of estimates with the measured losses of weights. “Weight error” runs the network "
-        "once for all layers; “one width” runs it once for each layer, in 4 bits, and needs no run for other widths."
+        "once for all layers; “one width” runs it once for each layer, at 4 bits, and needs no runs for other widths."
     )
     return Section("estimates", "Estimates", (text, frame_table("Rank correlations", study.ranks, columns)))
 
 
-def _schemes_said(found: Fronts) -> str:
-    used = [name for name in SCHEMES if name in set(found.table["scheme"])]
-    groups = ", ".join(f"{group} by {metric}" for group, metric in found.group_metrics.items())
-    said = "; ".join(f"{name}: {SCHEMES[name]}" for name in used)
+def _schemes_text(front: Fronts) -> str:
+    used = [name for name in SCHEMES if name in set(front.table["scheme"])]
+    groups = ", ".join(f"{group} by {metric}" for group, metric in front.group_metrics.items())
+    text = "; ".join(f"{name}: {SCHEMES[name]}" for name in used)
     decoupled = any(name.startswith("decoupled") for name in used)
-    return f"What each scheme makes least. {said}.{f' Groups: {groups}.' if decoupled else ''}"
+    return f"Objectives of the schemes. {text}.{f' Groups: {groups}.' if decoupled else ''}"

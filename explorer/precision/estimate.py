@@ -1,9 +1,9 @@
-"""Sensitivities without running the network for each: estimates from weights and activations, and how well they rank.
+"""Estimates of sensitivities from weights and activations, without one run each, and their rank correlation.
 
-"weight error" needs one run for all layers: the noise that rounding puts on a layer's own output, over its power,
-sum_oi dW_oi^2 E[x_i^2] / sum_o E[y_o^2], as if inputs were independent. It knows nothing of how much of that reaches
-the network's output. "one width" measures each layer in one width, which tells just that, and takes the ratio to
-other widths from the weight error.
+"weight error" needs one run for all layers: the noise of rounding in a layer's own output over its power, sum_oi
+dW_oi^2 E[x_i^2] / sum_o E[y_o^2], with inputs taken as independent. It ignores how much of the noise reaches the
+network's output. "one width" measures each layer at one width, which includes that, and takes the ratio to other widths
+from the weight error.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ ESTIMATORS = ("weight error", "one width")
 
 
 def weight_errors(network: Network, bits: Sequence[int]) -> pd.DataFrame:
-    """Return `layer`, `bits` and `error`, the noise over power of each layer's own output with its weights rounded.
+    """Return `layer`, `bits` and `error`: noise over power of each layer's own output with rounded weights.
 
     Raises `InputError` for bits out of range.
     """
@@ -38,9 +38,9 @@ def weight_errors(network: Network, bits: Sequence[int]) -> pd.DataFrame:
 
 
 def estimates(table: pd.DataFrame, errors: pd.DataFrame, measured_bits: int, loss: str = "loss") -> pd.DataFrame:
-    """Return `table`'s layers and widths with what each estimator gives beside the measured `loss`.
+    """Return the layers and widths of `table` with each estimate and the measured `loss`.
 
-    `table` is that of a sensitivity of weights; `measured_bits` the width that "one width" takes from it. Raises
+    `table` is that of a sensitivity of weights; `measured_bits` is the width that "one width" takes from it. Raises
     `InputError` if that width was not measured.
     """
     joined = table[["layer", "bits", loss]].merge(errors, on=["layer", "bits"])
@@ -54,7 +54,7 @@ def estimates(table: pd.DataFrame, errors: pd.DataFrame, measured_bits: int, los
 
 
 def rank_correlations(estimated: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's correlation of each estimator with the measured losses: over all rows, and within each width.
+    """Return Spearman's correlation of each estimator with the measured losses, over all rows and within each width.
 
     Columns: `bits` ("all" or a width), `layers`, and one for each estimator. Rows without a finite loss are left out.
     """

@@ -1,4 +1,4 @@
-"""Pictures of mixed precision: sensitivities layer by layer, fronts of loss over bits, predicted against measured."""
+"""Figures of mixed precision: sensitivities by layer, loss against bits, predicted against measured loss."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,26 +19,26 @@ _HEIGHT_PX, _BARS_PX = 430, 340
 _PROCESS_MARKERS = ("circle", "square", "diamond", "triangle-up")
 _DOT_PX = 8
 _MUSD = 1e6
-#: Parts of NRE by column, as they are called.
+#: Labels of the parts of NRE by column.
 NRE_PARTS = {
     "design_usd": "design",
     "shared_masks_usd": "masks that chips share",
-    "own_masks_usd": "masks of each chip's own",
+    "own_masks_usd": "own masks of each chip",
 }
 
 
-def shown(found: "SiliconFronts", process: str | None = None) -> pd.DataFrame:
-    """Return the rows near the floors, of one process or all: widths far beyond the highest floor would hide them."""
-    table = found.table if process is None else found.table[found.table["process"] == process]
-    floors = found.table["floor"].dropna()
+def shown(result: "SiliconFronts", process: str | None = None) -> pd.DataFrame:
+    """Return the rows near the floors, of one process or all; widths far above the highest floor are left out."""
+    table = result.table if process is None else result.table[result.table["process"] == process]
+    floors = result.table["floor"].dropna()
     most = 1.5 * float(floors.max()) if len(floors) else float("inf")
     return table[table["perplexity"] <= most]
 
 
-def perplexity_over_area(found: "SiliconFronts", process: str) -> "go.Figure":
-    """Return held-out perplexity over the neurons' area on a process: uniform and mixed, measured and predicted."""
-    drawn = figure(f"Perplexity over area, {process}", _HEIGHT_PX)
-    table = shown(found, process)
+def perplexity_over_area(result: "SiliconFronts", process: str) -> "go.Figure":
+    """Return held-out perplexity against the neurons' area on a process: uniform and mixed, measured and predicted."""
+    drawn = figure(f"Perplexity against area, {process}", _HEIGHT_PX)
+    table = shown(result, process)
     for index, (kind, name) in enumerate((("uniform", "one width"), ("least silicon", "mixed widths"))):
         rows = table[table["kind"] == kind].sort_values("mm2")
         colour, _, _ = style(index)
@@ -69,10 +69,10 @@ def perplexity_over_area(found: "SiliconFronts", process: str) -> "go.Figure":
     return drawn
 
 
-def nre_over_perplexity(found: "SiliconFronts") -> "go.Figure":
-    """Return NRE over held-out perplexity, a set of dots for each process: filled for mixed bits, open for uniform."""
+def nre_over_perplexity(result: "SiliconFronts") -> "go.Figure":
+    """Return NRE against held-out perplexity, dots for each process: filled for mixed bits, open for uniform."""
     drawn = figure("NRE over perplexity", _HEIGHT_PX)
-    for index, (process, rows) in enumerate(shown(found).groupby("process", sort=False)):
+    for index, (process, rows) in enumerate(shown(result).groupby("process", sort=False)):
         colour, _, _ = style(index)
         for kinds, name, symbol in (
             (("least silicon", "full chips"), "mixed", _PROCESS_MARKERS[index]),
@@ -84,7 +84,7 @@ def nre_over_perplexity(found: "SiliconFronts") -> "go.Figure":
                 y=some["nre_usd"] / _MUSD,
                 mode="markers",
                 name=text(process if name == "mixed" else f"{process}, {name}"),
-                # One entry for both would do, and more would not fit a narrow page.
+                # One legend entry serves both; more would not fit a narrow page.
                 showlegend=name == "mixed",
                 legendgroup=str(process),
                 marker={"color": colour, "symbol": symbol, "size": _DOT_PX + 1},
@@ -99,10 +99,10 @@ def nre_over_perplexity(found: "SiliconFronts") -> "go.Figure":
     return drawn
 
 
-def nre_parts(found: "SiliconFronts") -> "go.Figure":
-    """Return what NRE is made of on each process, with as few and as many chips as the choices take."""
+def nre_parts(result: "SiliconFronts") -> "go.Figure":
+    """Return the parts of NRE on each process, for the smallest and largest number of chips of the choices."""
     drawn = figure("What NRE is made of", _BARS_PX, barmode="stack")
-    rows = nre_frame(found)
+    rows = nre_frame(result)
     labels = [text(f"{row['process']}, chips: {row['chips']}") for _, row in rows.iterrows()]
     for index, (column, name) in enumerate(NRE_PARTS.items()):
         colour, _, pattern = style(index)
@@ -119,10 +119,10 @@ def nre_parts(found: "SiliconFronts") -> "go.Figure":
     return drawn
 
 
-def nre_frame(found: "SiliconFronts") -> pd.DataFrame:
-    """Return the parts of NRE for each process and number of chips that some choice takes."""
-    parts = found.table.drop_duplicates(["process", "chips"]).sort_values("chips", kind="stable")
-    order = {name: number for number, name in enumerate(dict.fromkeys(found.table["process"]))}
+def nre_frame(result: "SiliconFronts") -> pd.DataFrame:
+    """Return the parts of NRE for each process and number of chips in the choices."""
+    parts = result.table.drop_duplicates(["process", "chips"]).sort_values("chips", kind="stable")
+    order = {name: number for number, name in enumerate(dict.fromkeys(result.table["process"]))}
     return parts.sort_values("process", key=lambda names: names.map(order), kind="stable").reset_index(drop=True)
 
 
@@ -131,7 +131,7 @@ _MANY_DECADES = 3.0
 
 
 def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> "go.Figure":
-    """Return the loss of rounding each layer alone, layers in order of use, a set of dots a width (log axis)."""
+    """Return the loss of rounding each layer alone, layers in order of use, dots for each width (log axis)."""
     drawn = figure("Loss with one layer rounded", _HEIGHT_PX)
     order = {name: number for number, name in enumerate(dict.fromkeys(table["layer"]), start=1)}
     for index, (width, rows) in enumerate(table.groupby("bits")):
@@ -150,11 +150,11 @@ def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> "go.Figu
     return drawn
 
 
-def loss_over_bits(found: "Fronts", loss: str, label: str) -> "go.Figure":
-    """Return the measured loss of each scheme over mean bits on held-out inputs, with 95 % intervals (log axis)."""
+def loss_over_bits(result: "Fronts", loss: str, label: str) -> "go.Figure":
+    """Return the measured loss of each scheme against mean bits on held-out inputs, with 95 % intervals (log axis)."""
     drawn = figure("Loss over bits", _HEIGHT_PX)
     column = f"loss_{loss}"
-    for index, (scheme, rows) in enumerate(found.table.groupby("scheme", sort=False)):
+    for index, (scheme, rows) in enumerate(result.table.groupby("scheme", sort=False)):
         colour, dash, _ = style(index)
         rows = rows.sort_values("mean_bits")
         drawn.add_scatter(
@@ -167,16 +167,16 @@ def loss_over_bits(found: "Fronts", loss: str, label: str) -> "go.Figure":
             error_y=error_bars(rows[column], rows[f"{column}_low"], rows[f"{column}_high"]),
             hovertemplate="%{x:.2f} bits: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
-    drawn.update_xaxes(title_text=f"bits of {'a weight' if found.what == 'weights' else 'an activation'} on average")
-    drawn.update_yaxes(title_text=text(label), **_log_axis(found.table[column]))
+    drawn.update_xaxes(title_text=f"bits of {'a weight' if result.what == 'weights' else 'an activation'} on average")
+    drawn.update_yaxes(title_text=text(label), **_log_axis(result.table[column]))
     return drawn
 
 
-def predicted_and_measured(found: "Fronts", loss: str, label: str) -> "go.Figure":
-    """Return measured losses of allocations over those predicted, the sum of their layers' own (log axes)."""
+def predicted_and_measured(result: "Fronts", loss: str, label: str) -> "go.Figure":
+    """Return measured losses of allocations against predicted ones, the sums of layer losses (log axes)."""
     drawn = figure("Predicted and measured loss", _HEIGHT_PX)
     column = f"loss_{loss}"
-    table = found.table[found.table["scheme"] != "uniform"]
+    table = result.table[result.table["scheme"] != "uniform"]
     positive = table[[column, f"{column}_predicted"]].to_numpy()
     positive = positive[np.isfinite(positive) & (positive > 0)]
     ends = [float(positive.min()), float(positive.max())] if positive.size else [0.1, 1.0]
@@ -199,16 +199,16 @@ def predicted_and_measured(found: "Fronts", loss: str, label: str) -> "go.Figure
     return drawn
 
 
-def loss_over_cost(found: "JointFronts", label: str, cost: str) -> "go.Figure":
-    """Return the measured loss of pairs of widths over what a machine spends, with 95 % intervals (log axis)."""
+def loss_over_cost(result: "JointFronts", label: str, cost: str) -> "go.Figure":
+    """Return the measured loss of pairs of widths against a machine's cost, with 95 % intervals (log axis)."""
     drawn = figure("Loss over cost", _HEIGHT_PX)
-    for index, (scheme, rows) in enumerate(found.table.groupby("scheme", sort=False)):
+    for index, (scheme, rows) in enumerate(result.table.groupby("scheme", sort=False)):
         colour, dash, _ = style(index)
         rows = rows.sort_values("cost")
         drawn.add_scatter(
             x=rows["cost"],
             y=rows["loss"],
-            # One pair for all layers is no curve: pairs lie apart.
+            # One pair for all layers gives scattered points, not a curve.
             mode="markers" if scheme == "uniform" else "lines+markers",
             name=str(scheme),
             line={"color": colour, "dash": dash, "width": 2},
@@ -218,15 +218,15 @@ def loss_over_cost(found: "JointFronts", label: str, cost: str) -> "go.Figure":
             hovertemplate="%{text}, %{x:.4g}: %{y:.3g}<extra>%{fullData.name}</extra>",
         )
     drawn.update_xaxes(title_text=text(cost))
-    drawn.update_yaxes(title_text=text(label), **_log_axis(found.table["loss"]))
+    drawn.update_yaxes(title_text=text(label), **_log_axis(result.table["loss"]))
     return drawn
 
 
-def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> "go.Figure":
-    """Return the bits that a scheme gives each layer at a budget, layers in order of use."""
+def bits_of_layers(result: "Fronts", scheme: str, budget: float) -> "go.Figure":
+    """Return the bits of each layer in a scheme at a budget, layers in order of use."""
     drawn = figure(f"Bits of each layer, {scheme}, {budget:g} bits", _HEIGHT_PX, showlegend=True)
-    row = found.choices[(found.choices["scheme"] == scheme) & (found.choices["budget"] == budget)].iloc[0]
-    layers = found.measured.table.drop_duplicates("layer").reset_index(drop=True)
+    row = result.choices[(result.choices["scheme"] == scheme) & (result.choices["budget"] == budget)].iloc[0]
+    layers = result.measured.table.drop_duplicates("layer").reset_index(drop=True)
     for index, (group, rows) in enumerate(layers.groupby("group", sort=False)):
         colour, _, _ = style(index)
         drawn.add_scatter(
@@ -246,14 +246,14 @@ def bits_of_layers(found: "Fronts", scheme: str, budget: float) -> "go.Figure":
 def curves(
     rows: pd.DataFrame, x: str, y: str, across: str, up: str, *, alone: Sequence[str] = (), log: bool = False
 ) -> "go.Figure":
-    """Return column `y` of each scheme over `x`; schemes that are `alone` are dots without a line."""
+    """Return column `y` of each scheme against `x`; schemes in `alone` are dots without a line."""
     drawn = figure(f"{up} over {across}", _HEIGHT_PX)
     for index, (scheme, some) in enumerate(rows.groupby("scheme", sort=False)):
         colour, dash, _ = style(index)
         some = some.sort_values(x)
         drawn.add_scatter(
             x=some[x],
-            # A logarithmic axis has no zero, and a line to it would run off the picture.
+            # A logarithmic axis has no zero; a line to it would leave the figure.
             y=some[y].where(some[y] > 0) if log else some[y],
             mode="markers" if scheme in alone else "lines+markers",
             name=text(scheme),
@@ -279,7 +279,7 @@ def error_bars(middle: pd.Series, low: pd.Series, high: pd.Series) -> dict[str, 
 
 
 def _log_axis(values: pd.Series) -> dict[str, Any]:
-    """A logarithmic axis with few enough ticks: powers of ten over many decades, 1, 2 and 5 over few."""
+    """Return a logarithmic axis with few ticks: powers of ten over many decades, 1, 2 and 5 over few."""
     shown = values[np.isfinite(values) & (values > 0)]
     decades = float(np.log10(shown.max() / shown.min())) if len(shown) else 0.0
     return {"type": "log", "exponentformat": "power", "dtick": 1 if decades > _MANY_DECADES else "D2"}

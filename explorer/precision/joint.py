@@ -1,9 +1,9 @@
-"""Weights and activations together: a pair of widths for each layer, within what a machine spends on them.
+"""Weights and activations together: a pair of widths for each layer within a machine's budget.
 
 A machine prices every pair of every layer (`explorer.cost_table`); the loss of a pair is the sum of the losses of its
-sides, each measured alone. Four ways to spend: one pair for all layers ("uniform"); one programme over all pairs, which
-makes the sum of losses least ("joint") or that of decibels greatest ("decibels"); and, as published (MixDQ, arXiv
-2405.17873), a programme for weights and another for activations, each with mean bits of its own ("apart"), of whose
+sides, each measured alone. There are four ways to allocate: one pair for all layers ("uniform"); one programme over all
+pairs that minimises the sum of losses ("joint") or maximises that of decibels ("decibels"); and, as published (MixDQ,
+arXiv 2405.17873), separate programmes for weights and activations with mean bits of their own ("apart"), of whose
 combinations within the budget the one with the least predicted loss is taken.
 """
 
@@ -23,17 +23,17 @@ from explorer.precision.sensitivity import Maker, Report, sensitivity
 from hwbase import Record, check, unknown_name
 
 SCHEMES = ("uniform", "joint", "decibels", "apart")
-#: Means of bits that "apart" combines, evenly between the widths.
+#: Number of mean bits that "apart" combines, evenly spaced between the widths.
 _MEANS = 65
 
 
 @dataclass(frozen=True)
 class JointFronts(Record):
-    """What `joint_fronts` finds; `table` has a row for each scheme and budget.
+    """The result of `joint_fronts`; `table` has a row for each scheme and budget.
 
-    `budget` and `cost` are in the column `unit` of the machine's costs, `mean_bits` and `mean_act_bits` over weights
-    and over activations that enter; `loss` in `metric` over `units` held-out units with its 95 % interval, `predicted`
-    the sum over layers. `choices` has [weight bits, activation bits] of each layer in each row.
+    `budget` and `cost` are in the column `unit` of the machine's costs; `mean_bits` and `mean_act_bits` are means over
+    weights and over entering activations; `loss` is in `metric` over `units` held-out units with its 95 % interval,
+    `predicted` the sum over layers. `choices` has [weight bits, activation bits] of each layer in each row.
     """
 
     network: str
@@ -67,9 +67,9 @@ def joint_fronts(
 ) -> JointFronts:
     """Return the losses of pairs of widths within budgets of `unit` on `hardware` (see `explorer.cost_table`).
 
-    `points` budgets are taken evenly between the cheapest and the dearest choice, both left out. `make` and
-    `make_held_out` are as in `fronts`; `network` and `held_out` what they returned, where they were called already.
-    Raises `InputError` for unknown schemes, machines, or units, and as `sensitivity` does.
+    `points` budgets are evenly spaced between the cheapest and the dearest choice, both excluded. `make` and
+    `make_held_out` are as in `fronts`; `network` and `held_out` are their results if they exist already. Raises
+    `InputError` for unknown schemes, machines, or units, and as `sensitivity` does.
     """
     for scheme in schemes:
         if scheme not in SCHEMES:
@@ -124,9 +124,9 @@ def _pairs(weights: pd.DataFrame, activations: pd.DataFrame) -> pd.DataFrame:
     sides = activations[["layer", "bits", "size", "loss"]].rename(
         columns={"bits": "act_bits", "size": "act_size", "loss": "act_loss"}
     )
-    found = weights.merge(sides, on="layer", sort=False).rename(columns={"loss": "weight_loss"})
-    total = found["weight_loss"] + found["act_loss"]
-    return found.assign(loss=total, decibels=-10.0 * np.log10(total))
+    pairs = weights.merge(sides, on="layer", sort=False).rename(columns={"loss": "weight_loss"})
+    total = pairs["weight_loss"] + pairs["act_loss"]
+    return pairs.assign(loss=total, decibels=-10.0 * np.log10(total))
 
 
 def _plans(
@@ -147,13 +147,13 @@ def _plans(
         else:
             objective = "score:decibels" if scheme == "decibels" else "loss"
             for budget in budgets:
-                found = allocate(priced, objective=objective, constraints=[f"{unit}<={budget!r}"])
-                widths = found.act_bits or {}
-                yield scheme, budget, {name: _bits(b, widths[name]) for name, b in found.bits.items()}
+                result = allocate(priced, objective=objective, constraints=[f"{unit}<={budget!r}"])
+                widths = result.act_bits or {}
+                yield scheme, budget, {name: _bits(b, widths[name]) for name, b in result.bits.items()}
 
 
 class _Sides:
-    """Allocations of weights and of activations, each by itself, and what they come to together."""
+    """Separate allocations of weights and of activations, and their sums."""
 
     def __init__(self, priced: pd.DataFrame, unit: str) -> None:
         self._weights = _side(priced, "bits", "size", "weight_loss")
@@ -175,7 +175,7 @@ class _Sides:
         )
 
     def best(self, budget: float) -> dict[str, Bits]:
-        """The combination with the least predicted loss within the budget; the cheapest if none is."""
+        """Return the combination with the least predicted loss within the budget, or the cheapest if there is none."""
         within = self._cost <= budget
         ranked = np.where(within, self._loss, np.inf) if within.any() else self._cost
         one, other = np.unravel_index(int(np.argmin(ranked)), ranked.shape)
@@ -184,7 +184,7 @@ class _Sides:
 
 
 def _side(priced: pd.DataFrame, bits: str, size: str, loss: str) -> list[dict[str, float]]:
-    """Allocations of one side over its means of bits."""
+    """Return the allocations of one side over its mean bits."""
     table = priced.drop_duplicates(["layer", bits])[["layer", bits, size, loss]]
     table = table.set_axis(["layer", "bits", "size", "loss"], axis=1)
     return [allocate(table, float(mean)).bits for mean in np.linspace(table["bits"].min(), table["bits"].max(), _MEANS)]

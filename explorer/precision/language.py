@@ -1,9 +1,9 @@
 """A language model on windows of text, its matrices and activations rounded layer by layer.
 
-Every window begins with the model's begin token, as its training sequences did; that token carries the massive
-activations, and since it comes first it is the same in every window. The ways to treat it: "shared" has one scale for
-all tokens of a window, it included; "float" keeps it float and scales the others by themselves; "precomputed" also puts
-the float products of that token in place of the rounded ones.
+Every window begins with the model's begin token, as its training sequences did. That token carries the massive
+activations and is the same in every window. It is treated in one of three ways: "shared" uses one scale for all tokens
+of a window; "float" keeps the begin token in float and scales the others alone; "precomputed" also replaces the begin
+token's rounded products with the float ones.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ _SCALINGS = {"shared": "tensor", "float": "first-float", "precomputed": "first-f
 _METRICS = {
     "kl": "divergence of the next token's distribution from that in float, nats",
     "perplexity": "growth of the negative log-likelihood of the text, nats",
-    "recall": "as kl, over the tokens that the window has had before: what attention can fetch",
+    "recall": "as kl, over tokens that occurred earlier in the window, which attention can copy",
     "noise": "noise of the logits over their power",
 }
-#: Attention fetches what the window has had; the rest is judged by every token.
+#: Attention copies earlier tokens, so its layers are judged by "recall"; the others by every token.
 _GROUP_METRICS = {"attention": "recall", "feed-forward": "kl"}
 #: Layers of a block that read the same input.
 _FUSED = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))
-#: Windows that sensitivities are measured on, and how long they are, the begin token included.
+#: Default number of windows for sensitivities and their length, the begin token included.
 DEFAULT_WINDOWS, DEFAULT_LENGTH = 2, 128
 
 
@@ -53,10 +53,10 @@ class LanguageNetwork:
         outlier: str = "precomputed",
         rounding: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run the network in float on `windows`, token ids (windows, tokens) that all begin with one token.
+        """Run the network in float on `windows`, token ids (windows, tokens) that all begin with the same token.
 
-        `rounding` is how weights are rounded (`models.quantise.rounded`; min-max per channel unless given), `outlier`
-        one of `OUTLIERS`. Raises `InputError` for windows of fewer than two tokens or an unknown name.
+        `rounding` is passed to `models.quantise.rounded` for weights (default: min-max per channel); `outlier` is one
+        of `OUTLIERS`. Raises `InputError` for windows of fewer than two tokens or an unknown name.
         """
         if outlier not in OUTLIERS:
             raise unknown_name("treatment of the outlier token", outlier, OUTLIERS)
@@ -66,7 +66,7 @@ class LanguageNetwork:
         self._outlier, self.rounding = outlier, check_rounding(rounding)
         self._matrices = weights.matrices()
         model = Transformer(weights)
-        #: What enters each layer, of each window: a layer that is rounded leaves those before it as they are.
+        #: Inputs of each layer in each window: rounding a layer leaves the layers before it unchanged.
         self._states = [model.states(window) for window in windows]
         self._exact = [self._log_probabilities(model, i, weights.config.layers) for i in range(len(windows))]
         self._first = first_products(model, int(windows[0, 0])) if outlier == "precomputed" else {}
@@ -94,7 +94,7 @@ class LanguageNetwork:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of tensors, windows and the way of rounding."""
+        """Hash of tensors, windows and rounding."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in sorted(self._weights.tensors.items()):
             digest.update(name.encode())
@@ -132,7 +132,7 @@ class LanguageNetwork:
         return self._losses(Transformer(self._weights, operator), 0)
 
     def perplexity(self, losses: Mapping[str, np.ndarray]) -> float:
-        """Return the perplexity that goes with the losses of all windows."""
+        """Return the perplexity for the losses of all windows."""
         return float(np.exp(self._nll.mean() + losses["perplexity"].mean()))
 
     def weight(self, name: str) -> np.ndarray:
@@ -140,9 +140,9 @@ class LanguageNetwork:
         return self._matrices[name]
 
     def moments(self) -> dict[str, Moments]:
-        """Return mean squares of what enters and leaves each matrix over all windows.
+        """Return mean squares of the inputs and outputs of each matrix over all windows.
 
-        The begin token is left out where it is treated apart.
+        The begin token is left out where it is treated separately.
         """
         start = 0 if self._outlier == "shared" else 1
         seen: dict[str, list[Moments]] = {}
@@ -169,13 +169,13 @@ class LanguageNetwork:
         try:
             logits = model.resume(self._states[i][first], first)[:-1]
         except InputError:
-            # Activations that overflowed on the way: there is no loss to tell.
+            # An activation overflowed: the loss is not defined.
             return dict.fromkeys(self.metrics, float("nan"))
-        found, (exact_logits, exact) = log_softmax(logits), self._exact[i]
-        per_token = divergence(found, exact)
+        log_probabilities, (exact_logits, exact) = log_softmax(logits), self._exact[i]
+        per_token = divergence(log_probabilities, exact)
         targets = self._windows[i, 1:, None]
-        off = np.take_along_axis(exact, targets, 1) - np.take_along_axis(found, targets, 1)
-        # The first token follows nothing, so what is said after it is no measure of the text.
+        off = np.take_along_axis(exact, targets, 1) - np.take_along_axis(log_probabilities, targets, 1)
+        # The first token has no context, so its prediction does not count.
         return {
             "kl": float(per_token[1:].mean()),
             "perplexity": float(off[1:].mean(dtype=np.float64)),
@@ -193,17 +193,17 @@ class LanguageNetwork:
 
     @cached_property
     def _nll(self) -> np.ndarray:
-        found = zip(self._exact, self._windows, strict=True)
-        return np.array([-np.take_along_axis(e, w[1:, None], 1)[1:].mean(dtype=np.float64) for (_, e), w in found])
+        pairs = zip(self._exact, self._windows, strict=True)
+        return np.array([-np.take_along_axis(e, w[1:, None], 1)[1:].mean(dtype=np.float64) for (_, e), w in pairs])
 
     @cached_property
     def _seen(self) -> list[np.ndarray]:
-        """Which positions are followed by a token that the window has had, the first position left out."""
+        """Return the positions followed by a token that occurred earlier in the window, without the first position."""
         return [np.array([False] + [w[t] in w[:t] for t in range(2, len(w))]) for w in self._windows]
 
 
 def _fused(name: str) -> str:
-    """What layers that read one input are called together: queries, keys and values, or both halves of SwiGLU."""
+    """Return the common name of layers that read one input: queries, keys and values, or both halves of SwiGLU."""
     block, _, kind = name.rpartition(".")
     return next((f"{block}.{'+'.join(kinds)}" for kinds in _FUSED if kind in kinds), "")
 
@@ -219,15 +219,15 @@ def language_network(
     outlier: str = "precomputed",
     rounding: Mapping[str, Any] | None = None,
 ) -> LanguageNetwork:
-    """Return the network of a GGUF file (SmolLM2-135M unless given) on windows of `text` (`real_text` unless given).
+    """Return the network of a GGUF file (default: SmolLM2-135M) on windows of `text` (default: `real_text`).
 
     Windows of `length` tokens, begin token included, are taken from the start of the text after `skip` windows, or with
-    `held_out` from its end backwards. Raises `InputError` for a text too short for as many, and as
+    `held_out` from its end backwards. Raises `InputError` for a text that is too short, and as
     `models.inference.read_model` does.
     """
     weights, vocabulary = read_model(path)
     if vocabulary.begin is None:
-        raise InputError("the model has no begin token: expected one, every window starts with it")
+        raise InputError("the model has no begin token: expected one, since every window starts with it")
     ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
     name = DEFAULT_MODEL if path is None else Path(path).stem
     skipped = check.integer("skip", skip, low=0, high=1e6) * (length - 1)
@@ -238,7 +238,7 @@ def language_network(
 
 
 def text_windows(ids: Sequence[int], begin: int, windows: int, length: int, *, held_out: bool = False) -> np.ndarray:
-    """Return token ids (windows, length), each row the begin token and then text of its own; raises `InputError`."""
+    """Return token ids (windows, length), each row the begin token and a piece of text. Raises `InputError`."""
     count, each = check.integer("windows", windows, high=1e6), check.integer("length", length, low=3) - 1
     if len(ids) < count * each:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {count * each}")

@@ -1,4 +1,4 @@
-"""How far an output is from the one in float: noise, structural similarity, divergence, spectrum, slopes."""
+"""Distances of an output from the float one: noise, structural similarity, divergence, spectrum, slopes."""
 
 import numpy as np
 from scipy import ndimage
@@ -10,28 +10,28 @@ _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 _LEAST_POWER = float(np.finfo(np.float32).eps) ** 2
 
 
-def noise(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """Return sum (found - exact)^2 / sum exact^2 of each unit, float64 (units,), for arrays with units first.
+def noise(output: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """Return sum (output - exact)^2 / sum exact^2 of each unit, float64 (units,), for arrays with units first.
 
     Its mean over units in decibels, 10 log10(1 / noise), is the signal-to-quantisation-noise ratio.
     """
     wide = exact.reshape(len(exact), -1).astype(np.float64)
-    off = found.reshape(len(found), -1) - wide
+    off = output.reshape(len(output), -1) - wide
     return np.vecdot(off, off) / np.vecdot(wide, wide)
 
 
 def decibels(ratio: np.ndarray | float) -> np.ndarray:
-    """Return 10 log10(1 / ratio): what a noise-to-signal ratio is in decibels; infinite for none."""
+    """Return 10 log10(1 / ratio), a noise-to-signal ratio in decibels; infinite for 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(-10.0 * np.log10(ratio))
 
 
-def dissimilarity(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def dissimilarity(output: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """Return 1 - mean SSIM of each image, float64 (images,), for arrays (images, height, width).
 
     SSIM as Wang et al. 2004 define it (Gaussian window, sigma 1.5, 11 x 11); the range is that of the exact image.
     """
-    a, b = found.astype(np.float64), exact.astype(np.float64)
+    a, b = output.astype(np.float64), exact.astype(np.float64)
     spread = np.ptp(b, axis=(1, 2))[:, None, None]
     c1, c2 = (_SSIM_K1 * spread) ** 2, (_SSIM_K2 * spread) ** 2
 
@@ -41,8 +41,8 @@ def dissimilarity(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
     mean_a, mean_b = blurred(a), blurred(b)
     var_a, var_b = blurred(a * a) - mean_a**2, blurred(b * b) - mean_b**2
     both = blurred(a * b) - mean_a * mean_b
-    alike = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-    return np.asarray(1.0 - alike.mean(axis=(1, 2)))
+    similarity = (2 * mean_a * mean_b + c1) * (2 * both + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
+    return np.asarray(1.0 - similarity.mean(axis=(1, 2)))
 
 
 def mean_slope(images: np.ndarray) -> np.ndarray:
@@ -51,15 +51,15 @@ def mean_slope(images: np.ndarray) -> np.ndarray:
     return np.hypot(down, across).mean(axis=(1, 2))
 
 
-def slope_error(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def slope_error(output: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """Return |ln(mean slope / exact mean slope)| of each image, float64 (images,)."""
     with np.errstate(divide="ignore"):
-        return np.abs(np.log(mean_slope(found) / mean_slope(exact)))
+        return np.abs(np.log(mean_slope(output) / mean_slope(exact)))
 
 
-def spectrum_distance(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+def spectrum_distance(output: np.ndarray, exact: np.ndarray) -> np.ndarray:
     """Return the root-mean-square difference of log power over rings of spatial frequency, nats, (images,)."""
-    a, b = radial_power(found), radial_power(exact)
+    a, b = radial_power(output), radial_power(exact)
     least = _LEAST_POWER * b.max(axis=1, keepdims=True)
     off = np.log(np.maximum(a, least) / np.maximum(b, least))
     return np.sqrt(np.mean(off**2, axis=1))
@@ -76,7 +76,7 @@ def radial_power(images: np.ndarray) -> np.ndarray:
     ring = np.rint(radius).astype(int)
     last = min(height, width) // 2
     kept = (ring >= 1) & (ring <= last)
-    # The half spectrum: every column but the first and the last stands for two.
+    # In the half spectrum every column but the first and the last counts twice.
     weight = np.full(ring.shape, 2.0)
     weight[:, 0] = 1.0
     if width % 2 == 0:
@@ -86,9 +86,9 @@ def radial_power(images: np.ndarray) -> np.ndarray:
     return np.stack(sums) / counts
 
 
-def divergence(log_found: np.ndarray, log_exact: np.ndarray) -> np.ndarray:
-    """Return KL(exact || found) of each row, nats, float64 (rows,), for log probabilities (rows, outcomes)."""
-    off = log_exact - log_found
+def divergence(log_output: np.ndarray, log_exact: np.ndarray) -> np.ndarray:
+    """Return KL(exact || output) of each row, nats, float64 (rows,), for log probabilities (rows, outcomes)."""
+    off = log_exact - log_output
     return np.einsum("ij,ij->i", np.exp(log_exact), off, dtype=np.float64)
 
 

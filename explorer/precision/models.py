@@ -1,4 +1,4 @@
-"""The networks that can be measured by name, and how each is made on its calibration and on held-out inputs."""
+"""The networks that can be measured by name, with functions that make each on calibration and held-out inputs."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,12 +11,12 @@ from hwbase import unknown_name
 from models.diffusion import TERRAIN_MODEL
 from models.inference import DEFAULT_MODEL
 
-#: Makers of networks, by the names that commands know; all take `held_out` and `rounding`.
+#: Makers of networks by name; all take `held_out` and `rounding`.
 MAKERS: dict[str, Callable[..., Network]] = {DEFAULT_MODEL: language_network, TERRAIN_MODEL: terrain_network}
 
 
 def maker(model: str, **settings: Any) -> Callable[[], Network]:
-    """Return what makes that network, picklable; `settings` are those of its function. Raises `InputError`."""
+    """Return a picklable maker of the named network; `settings` are passed to it. Raises `InputError`."""
     if model not in MAKERS:
         raise unknown_name("network", model, MAKERS)
     return partial(MAKERS[model], **settings)

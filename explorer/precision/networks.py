@@ -1,7 +1,7 @@
-"""What a measurement asks of a network: its layers, and what rounding some of them costs on its inputs.
+"""The interface of a network to measure: its layers, and the loss of rounding some of them on its inputs.
 
 Losses are additive: 0 for the network in float, larger is worse, one value for each unit of the input (a window of
-text, an image), so that a mean, a confidence interval and a sum over layers all mean something.
+text, an image), so that a mean, a confidence interval and a sum over layers are meaningful.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +22,10 @@ class Bits(NamedTuple):
     activations: int = 32
 
 
-#: How weights are rounded unless a network is told otherwise (parameters of `models.quantise.rounded`).
+#: Default parameters of `models.quantise.rounded` for weights.
 DEFAULT_ROUNDING: dict[str, Any] = {"per": "channel", "block": None, "symmetric": True, "method": "min-max"}
 
-#: Bits of the layers that are rounded, by name; the others stay float.
+#: Bits of the rounded layers by name; the others stay float.
 Choice = Mapping[str, Bits]
 
 
@@ -38,9 +38,10 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer(Record):
-    """A layer with a matrix: how many weights, activations that enter and multiplications, for one unit of input.
+    """A layer with a matrix: numbers of weights, entering activations and multiplications for one unit of input.
 
-    Layers of one name `fused` read the same input, so that machines run them as one product in one format; "" for none.
+    Layers with the same `fused` name read the same input, so machines run them as one product in one format; "" if
+    none.
     """
 
     name: str
@@ -52,11 +53,11 @@ class Layer(Record):
 
 
 class Network(Protocol):
-    """A network on fixed inputs, its float result known."""
+    """A network on fixed inputs with its float result."""
 
     @property
     def name(self) -> str:
-        """What the network is called."""
+        """The name of the network."""
         ...
 
     @property
@@ -66,26 +67,26 @@ class Network(Protocol):
 
     @property
     def metrics(self) -> Mapping[str, str]:
-        """Names of the losses, and what each says; the first is the usual one."""
+        """Names and descriptions of the losses; the first is the default."""
         ...
 
     @property
     def group_metrics(self) -> Mapping[str, str]:
-        """The loss that each group of layers is judged by when groups are decoupled."""
+        """The loss of each group of layers when groups are decoupled."""
         ...
 
     @property
     def rounding(self) -> Mapping[str, Any]:
-        """How weights are rounded, as `models.quantise.rounded` takes it."""
+        """Parameters of `models.quantise.rounded` for weights."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that the losses depend on: weights, inputs, way of rounding."""
+        """A hash of all that the losses depend on: weights, inputs, rounding."""
         ...
 
     def losses(self, choice: Choice) -> dict[str, np.ndarray]:
-        """Return the losses, float64 (units,) each, with the layers of `choice` rounded; NaN where there is none."""
+        """Return the losses, float64 (units,) each, with the layers of `choice` rounded; NaN if undefined."""
         ...
 
     def weight(self, name: str) -> np.ndarray:
@@ -93,16 +94,16 @@ class Network(Protocol):
         ...
 
     def moments(self) -> dict[str, Moments]:
-        """Return the mean squares of what enters and leaves each layer in float, by name."""
+        """Return the mean squares of each layer's inputs and outputs in float, by name."""
         ...
 
     def disturbed(self, seed: int) -> dict[str, np.ndarray]:
-        """Return the losses when every product is off by about one float32 rounding: what cannot be told from none."""
+        """Return the losses when every product is off by about one float32 rounding, the noise level of a loss."""
         ...
 
 
 def check_rounding(rounding: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return all parameters of rounding weights, those not given from `DEFAULT_ROUNDING`; raises `InputError`."""
+    """Return all parameters of rounding weights, with defaults from `DEFAULT_ROUNDING`. Raises `InputError`."""
     whole = DEFAULT_ROUNDING | dict(rounding or {})
     for name in whole:
         if name not in DEFAULT_ROUNDING:
@@ -112,7 +113,7 @@ def check_rounding(rounding: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def check_choice(choice: Choice, layers: Sequence[Layer]) -> dict[str, Bits]:
-    """Return `choice` checked; raises `InputError` for an unknown layer (nearest suggested) or bits out of range."""
+    """Return `choice` checked. Raises `InputError` for an unknown layer (nearest suggested) or bits out of range."""
     known = {layer.name for layer in layers}
     for name, bits in choice.items():
         if name not in known:
@@ -123,10 +124,10 @@ def check_choice(choice: Choice, layers: Sequence[Layer]) -> dict[str, Bits]:
 
 
 def grouped(layers: Sequence[Layer], rule: Mapping[str, Sequence[str]] | Callable[[Layer], str]) -> tuple[Layer, ...]:
-    """Return the layers in the groups that `rule` puts them: a function, or name patterns (`*`, `?`) for each group.
+    """Return the layers in the groups of `rule`: a function, or name patterns (`*`, `?`) for each group.
 
-    Of patterns the first that fits decides; a layer that none fits keeps its group. Raises `InputError` for a pattern
-    that no layer's name fits.
+    The first matching pattern decides; a layer without a match keeps its group. Raises `InputError` for a pattern that
+    matches no layer.
     """
     if callable(rule):
         return tuple(replace(layer, group=rule(layer)) for layer in layers)

@@ -1,9 +1,9 @@
-"""Fronts of SDXL-Turbo from its published sensitivities: nothing is run here, every quality is a prediction.
+"""Fronts of SDXL-Turbo from its published sensitivities. Nothing is run: every quality is a prediction.
 
-Its U-Net is no network that this project can run, but MixDQ (arXiv 2405.17873) publishes what rounding each of its 794
-layers alone costs. Fronts over mean bits and over hardwired silicon, by what an allocation adds, beside the published
-configurations. Quality is the signal-to-noise ratio of the U-Net's output if the layers' noise powers add; of the
-content group also what the layers lose of structural similarity, added as published.
+This project cannot run its U-Net, but MixDQ (arXiv 2405.17873) publishes the loss of rounding each of its 794 layers
+alone. Fronts over mean bits and over hardwired silicon, by several objectives, are shown with the published
+configurations. Quality is the signal-to-noise ratio of the U-Net's output if the layers' noise powers add; for the
+content group also the loss of structural similarity, added as published.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from explorer.precision.figures import curves
 from hwbase import Record
 from hwbase.numbers import plain
 
-#: What the folder holds.
+#: Files that the folder may hold.
 PUBLISHED_FILES = ("fronts.csv", "page.html")
 _COLUMNS = {
     "scheme": Column("scheme", numeric=False),
@@ -36,7 +36,7 @@ _LOST = {**{n: c for n, c in _COLUMNS.items() if n != "mm2"}, "ssim_lost": Colum
 
 
 SDXL = "sdxl-turbo"
-#: What each scheme adds.
+#: The sum that each scheme optimises.
 OBJECTIVES = {"noise powers added": "noise:sqnr", "decibels added": "score:sqnr"}
 _POINTS = 21
 _PUBLISHED, _UNIFORM = "published configuration", "uniform"
@@ -44,8 +44,10 @@ _PUBLISHED, _UNIFORM = "published configuration", "uniform"
 
 @dataclass(frozen=True)
 class PublishedFronts(Record):
-    """Allocations of SDXL-Turbo's weights. `table`: `front` ("bits", "silicon" or "content"), `scheme`, `mean_bits`,
-    `mm2` at n5, `sqnr_db` predicted, and on the front "content" `ssim_lost`, summed over its layers.
+    """Allocations of SDXL-Turbo's weights.
+
+    `table`: `front` ("bits", "silicon" or "content"), `scheme`, `mean_bits`, `mm2` at n5, `sqnr_db` predicted, and on
+    the front "content" `ssim_lost`, summed over its layers.
     """
 
     table: pd.DataFrame
@@ -64,44 +66,44 @@ def published_fronts(points: int = _POINTS, command: str = "") -> PublishedFront
 
 
 def _over(table: pd.DataFrame, front: str, points: int) -> Iterator[dict[str, object]]:
-    """Allocations of all layers over mean bits, or over silicon."""
+    """Yield the allocations of all layers over mean bits, or over silicon."""
     unit = "mean-bits" if front == "bits" else "mm2"
     for scheme, objective in OBJECTIVES.items():
         for budget in _budgets(table, front, points):
-            found = allocate(table, budget, unit=unit, objective=objective)
-            yield {"front": front, "scheme": scheme} | _told(table, found.bits)
+            result = allocate(table, budget, unit=unit, objective=objective)
+            yield {"front": front, "scheme": scheme} | _choice_row(table, result.bits)
     for width in (4, 8):
-        yield {"front": front, "scheme": _UNIFORM} | _told(table, dict.fromkeys(table["layer"], width))
+        yield {"front": front, "scheme": _UNIFORM} | _choice_row(table, dict.fromkeys(table["layer"], width))
     yield from ({"front": front, "scheme": _PUBLISHED} | row for row in _published(table))
 
 
 def _content(table: pd.DataFrame, points: int) -> Iterator[dict[str, object]]:
-    """Allocations of the content group by the similarity that its layers lose, as published."""
+    """Yield the allocations of the content group by the loss of similarity, as published."""
     group = table[table["group"] == "content"]
     for budget in _budgets(group, "bits", points):
-        found = allocate(group, budget, objective="score:ssim")
-        yield {"front": "content", "scheme": "similarity added"} | _told(group, found.bits)
+        result = allocate(group, budget, objective="score:ssim")
+        yield {"front": "content", "scheme": "similarity added"} | _choice_row(group, result.bits)
     yield from ({"front": "content", "scheme": _PUBLISHED} | row for row in _published(group))
 
 
 def _published(table: pd.DataFrame) -> list[dict[str, object]]:
-    """What the published configurations come to on the layers of `table`."""
+    """Return the figures of the published configurations on the layers of `table`."""
     names = set(table["layer"])
     configurations = (mixdq_data.published_bits(name).items() for name in mixdq_data.CONFIGURATIONS)
-    return [_told(table, {str(n): float(b) for n, b in bits if n in names}) for bits in configurations]
+    return [_choice_row(table, {str(n): float(b) for n, b in bits if n in names}) for bits in configurations]
 
 
 def _budgets(table: pd.DataFrame, front: str, points: int) -> list[float]:
     costs = table["bits"] * table["size"] / table.drop_duplicates("layer")["size"].sum()
     if front == "silicon":
         costs = table["mm2"]
-    # At the published configurations' bits as well, to compare them at equal ones.
+    # Include the bits of the published configurations, to compare them at equal bits.
     beside = [] if front == "silicon" else [float(str(row["mean_bits"])) for row in _published(table)]
     least, most = (float(costs.groupby(table["layer"]).agg(side).sum()) for side in ("min", "max"))
     return sorted([*np.linspace(least, most, points)[1:].tolist(), *beside])
 
 
-def _told(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object]:
+def _choice_row(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object]:
     rows = table[table["bits"] == table["layer"].map(bits)]
     lost = table.groupby("layer")["ssim"].max().reindex(rows["layer"]).to_numpy() - rows["ssim"].to_numpy()
     return {
@@ -112,58 +114,58 @@ def _told(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object]:
     }
 
 
-def published_files(found: PublishedFronts, document: Document) -> dict[str, str]:
+def published_files(result: PublishedFronts, document: Document) -> dict[str, str]:
     """Return the files by name."""
     return {
-        "fronts.csv": found.table.to_csv(index=False),
+        "fronts.csv": result.table.to_csv(index=False),
         "page.html": html.render(document),
     }
 
 
-def published_findings(found: PublishedFronts) -> tuple[str, ...]:
-    """Return what the fronts say, in sentences made from their numbers."""
-    bits = found.table[found.table["front"] == "bits"]
+def published_findings(result: PublishedFronts) -> tuple[str, ...]:
+    """Return findings as sentences made from the numbers of the fronts."""
+    bits = result.table[result.table["front"] == "bits"]
     added = bits[bits["scheme"] == "noise powers added"].sort_values("mean_bits")
-    said = []
+    lines = []
     for _, row in bits[bits["scheme"] == "published configuration"].iterrows():
         reached = _at(added, row["mean_bits"])
-        said.append(
+        lines.append(
             f"The published configuration of {plain(row['mean_bits'])} bits is predicted to have "
             f"{plain(row['sqnr_db'])} dB, where adding noise powers reaches {plain(reached)} dB."
         )
-    return tuple(said)
+    return tuple(lines)
 
 
 def _at(rows: pd.DataFrame, bits: float) -> float:
-    """The greatest predicted ratio with no more than so many bits."""
+    """Return the greatest predicted ratio with at most `bits`."""
     within = rows[rows["mean_bits"] <= bits + 1e-9]
     return float(within["sqnr_db"].max()) if len(within) else float("nan")
 
 
-def published_document(found: PublishedFronts) -> Document:
+def published_document(result: PublishedFronts) -> Document:
     """Return the fronts as a document."""
     pictures = (
-        _figure(found, "bits", "mean_bits", "sqnr_db", "bits of a weight on average", "SQNR predicted, dB", False),
-        _figure(found, "silicon", "mm2", "sqnr_db", "neurons at n5, mm²", "SQNR predicted, dB", False),
-        _figure(found, "content", "mean_bits", "ssim_lost", "bits on average, content group", "SSIM lost", True),
+        _figure(result, "bits", "mean_bits", "sqnr_db", "bits of a weight on average", "SQNR predicted, dB", False),
+        _figure(result, "silicon", "mm2", "sqnr_db", "neurons at n5, mm²", "SQNR predicted, dB", False),
+        _figure(result, "content", "mean_bits", "ssim_lost", "bits on average, content group", "SSIM lost", True),
     )
     text = (
-        *published_findings(found),
-        "Noise powers of layers are added, which no run confirms here; the published configurations were chosen by "
+        *published_findings(result),
+        "Noise powers of layers are added, without a run to confirm it; the published configurations were chosen by "
         "decibels and by similarity, each in its own group, and judged by images.",
     )
     return Document(
         "SDXL-Turbo's fronts, from its published sensitivities",
         "Bits of 794 layers by what an allocation adds, beside MixDQ's configurations. Nothing is run.",
-        sections(Section("fronts", "Fronts", (*text, *pictures)), reproduce_section(found.command)),
-        data=found.to_dict,
-        frame=lambda: found.table,
+        sections(Section("fronts", "Fronts", (*text, *pictures)), reproduce_section(result.command)),
+        data=result.to_dict,
+        frame=lambda: result.table,
         schema="fronts-published",
     )
 
 
-def _figure(found: PublishedFronts, front: str, x: str, y: str, across: str, up: str, log: bool) -> Figure:
-    rows = found.table[found.table["front"] == front]
+def _figure(result: PublishedFronts, front: str, x: str, y: str, across: str, up: str, log: bool) -> Figure:
+    rows = result.table[result.table["front"] == front]
     table = frame_table(f"{up} over {across}", rows, _LOST if front == "content" else _COLUMNS)
     draw = partial(curves, rows, x, y, across, up, alone=("uniform", "published configuration"), log=log)
     return Figure(f"front-{front}", draw, f"{up} over {across}", table, 2)

@@ -1,4 +1,4 @@
-"""Whole allocations run for real: losses kept on disk like those of single layers, and intervals of their means."""
+"""Runs of whole allocations: losses stored on disk like those of single layers, and intervals of their means."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from explorer.precision.networks import Bits, Network
 from hwbase import InputError
 
-#: Raised when lines change their meaning, so that older files are not taken for current ones.
+#: Increased when the meaning of a line changes, so that older files are not used.
 _VERSION = 1
 
 #: A number for each metric, or one for each unit of the input.
@@ -21,10 +21,10 @@ Losses = Mapping[str, Any]
 
 
 class Store:
-    """Losses by key, in memory or also in a folder."""
+    """Losses by key, in memory and optionally in a folder."""
 
     def __init__(self, folder: str | Path | None, fingerprint: str) -> None:
-        """Read what the folder (made if missing) has; raises `InputError` if it cannot be made, read or written to."""
+        """Read the folder (created if missing). Raises `InputError` if it cannot be created, read or written."""
         self._known: dict[str, Losses] = {}
         self._path: Path | None = None
         if folder is None:
@@ -47,11 +47,11 @@ class Store:
         return len(self._known)
 
     def get(self, key: str) -> Losses | None:
-        """Return the losses of `key` (NaN where there were none), or None if they have not been measured."""
+        """Return the losses of `key` (NaN where undefined), or None if they were not measured."""
         return self._known.get(key)
 
     def add(self, key: str, losses: Losses) -> None:
-        """Keep the losses of `key`; on return they are on the disk. Raises `InputError` if they cannot be written."""
+        """Store the losses of `key`, on disk when this returns. Raises `InputError` if they cannot be written."""
         self._known[key] = dict(losses)
         if self._path is None:
             return
@@ -69,22 +69,22 @@ class Store:
     def _read(self, data: bytes, descriptor: int) -> None:
         torn = bool(data) and not data.endswith(b"\n")
         if torn:
-            # The next line must not be glued to half of this one.
+            # End a partial line, so that the next one starts on its own.
             os.write(descriptor, b"\n")
         bad = []
         for number, line in enumerate(data.splitlines(), start=1):
-            found = _parse(line)
-            if found is None:
+            run = _parse(line)
+            if run is None:
                 bad.append(number)
             else:
-                self._known[found[0]] = found[1]
+                self._known[run[0]] = run[1]
         if bad:
             where = f"{self._path}, line {bad[0]}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else "")
-            warnings.warn(f"{where}: not a measurement, it is made again", stacklevel=3)
+            warnings.warn(f"{where}: not a measurement; it is measured again", stacklevel=3)
 
 
 def _parse(line: bytes) -> tuple[str, Losses] | None:
-    """Return the key and losses of a line; None for one that is something else (a blank line is no harm either)."""
+    """Return the key and losses of a line, or None if it is blank or something else."""
     try:
         data: Any = json.loads(line)
         if data["version"] != _VERSION or not isinstance(data["key"], str):
@@ -128,7 +128,7 @@ def interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
 
 def of_kind(widths: Mapping[str, int], what: str) -> dict[str, Bits]:
-    """Return the bits of each layer where only its "weights" or its "activations" have the widths given."""
+    """Return the bits of each layer with only its "weights" or its "activations" rounded."""
     return {name: Bits(width) if what == "weights" else Bits(activations=width) for name, width in widths.items()}
 
 

@@ -1,7 +1,7 @@
-"""What rounding one layer alone costs a network, for every layer and width: the input of a bit allocation.
+"""The loss of rounding one layer alone, for every layer and width: the input of a bit allocation.
 
-Measured losses are kept in a folder as they are made, so a run that was killed goes on, and one that asks for more
-widths measures those only. Layers are spread over processes, each with a network of its own.
+Losses are stored in a folder as they are measured, so an interrupted run continues, and a run with more widths measures
+only the new ones. Layers are distributed over processes, each with its own network.
 """
 
 import json
@@ -24,9 +24,9 @@ from hwbase import InputError, check, unknown_name
 from models.quantise import UNROUNDED, check_bits
 
 WHAT = ("weights", "activations", "both")
-#: Makes the network that is measured, in this process or another; what it is made of must be picklable.
+#: Makes the network to measure, in this process or another; must be picklable.
 Maker = Callable[[], Network]
-#: Called with (what is measured, how many are known, how many there are).
+#: Called with (stage, done, total).
 Report = Callable[[str, int, int], None]
 _FLOOR_SEEDS = (0, 1, 2)
 
@@ -36,10 +36,10 @@ class Sensitivity(Documented):
     """Losses of a network with one layer rounded, for each layer and width.
 
     `table` has a row for each layer, width and (weights or activations): `layer`, `group`, `what`, `bits`, `act_bits`,
-    `size` (weights, or activations that enter), `macs`, the shape that `explorer.cost_table` asks for, `metric`, `loss`
-    and every metric's loss as `loss_NAME`; with fused layers sharing their bits, `tie` names those that do.
-    `floors` are the losses that rounding of float32 products alone brings about, all layers together: a loss at or
-    below it is put at it, and `at_floor` says so. `measured` of the losses were not in the cache.
+    `size` (weights, or entering activations), `macs`, the shape for `explorer.cost_table`, `metric`, `loss` and every
+    metric's loss as `loss_NAME`; with fused layers, `tie` names the layers that share their bits. `floors` are the
+    losses that float32 rounding of products causes in all layers together: a smaller loss is raised to its floor, and
+    `at_floor` marks it. `measured` losses were not in the cache.
     """
 
     network: str
@@ -80,13 +80,12 @@ def sensitivity(
 ) -> Sensitivity:
     """Return the losses of the network that `make` returns, one layer rounded at a time, to each of `bits`.
 
-    `what`: "weights", "activations", or "both", whose rows are all pairs of widths and whose losses are sums of the
-    two (rounding errors of weights and activations add when they are small). `metrics` names the loss of every layer
-    (its first name) or of each group. `fused` marks layers that read one input, for `allocate` to give them one choice.
-    `layers` are those measured, all unless given; `regroup` puts them in other
-    groups. `cache` is a folder for what is measured. With `jobs` above 1, so many processes measure; `make` must then
-    be picklable. `network` is what `make` returned, where it was called already. Raises `InputError` for unknown names,
-    bits out of range, or a cache that cannot be written.
+    `what`: "weights", "activations", or "both", with rows for all pairs of widths and sums of the two losses (rounding
+    errors of weights and activations add when they are small). `metrics` names the loss of every layer (its first name)
+    or of each group. `fused` marks layers that read the same input, so that `allocate` gives them one choice. `layers`
+    are those measured, by default all; `regroup` puts them in other groups. `cache` is a folder for the measurements.
+    With `jobs` above 1, that many processes measure; `make` must then be picklable. `network` is the result of `make`
+    if it exists already. Raises `InputError` for unknown names, bits out of range, or a cache that cannot be written.
     """
     widths = _checked(bits, what)
     network = make() if network is None else network
@@ -137,13 +136,13 @@ def _metric_of_groups(
         for group in metrics:
             if group not in groups:
                 raise unknown_name("group", group, groups)
-        found = {group: metrics.get(group, first) for group in groups}
+        values = {group: metrics.get(group, first) for group in groups}
     else:
-        found = dict.fromkeys(groups, metrics[0] if metrics else first)
-    for name in [*found.values(), *(() if isinstance(metrics, Mapping) else metrics or ())]:
+        values = dict.fromkeys(groups, metrics[0] if metrics else first)
+    for name in [*values.values(), *(() if isinstance(metrics, Mapping) else metrics or ())]:
         if name not in network.metrics:
             raise unknown_name("metric", name, network.metrics)
-    return found
+    return values
 
 
 def _key(layer: str, kind: str, width: int) -> str:
@@ -151,8 +150,8 @@ def _key(layer: str, kind: str, width: int) -> str:
 
 
 def _complete(store: Store, key: str, network: Network) -> bool:
-    found = store.get(key)
-    return found is not None and set(network.metrics) <= set(found)
+    results = store.get(key)
+    return results is not None and set(network.metrics) <= set(results)
 
 
 def _measure(
@@ -183,7 +182,7 @@ def _results(
         for case in cases:
             yield case, _losses(network, *case)
         return
-    # Fresh processes: a fork would copy the threads' locks of the numerical libraries.
+    # Spawn new processes: a fork would copy the locks of the numerical libraries' threads.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
         waiting = {pool.submit(_losses_there, *case): case for case in cases}
         try:
@@ -205,20 +204,20 @@ def _losses_there(layer: str, kind: str, width: int) -> dict[str, float]:
 
 
 def _losses(network: Network, layer: str, kind: str, width: int) -> dict[str, float]:
-    """Return the mean of each loss over units, with one layer rounded; NaN where any unit has none."""
-    found = network.losses({layer: Bits(width) if kind == "weights" else Bits(activations=width)})
-    return {name: float(np.mean(losses)) for name, losses in found.items()}
+    """Return the mean of each loss over units, with one layer rounded; NaN where any unit is undefined."""
+    results = network.losses({layer: Bits(width) if kind == "weights" else Bits(activations=width)})
+    return {name: float(np.mean(losses)) for name, losses in results.items()}
 
 
 def _floors(network: Network, store: Store) -> dict[str, float]:
     """Return the largest mean loss of each metric over a few disturbances of all layers at once."""
-    found = []
+    floors = []
     for seed in _FLOOR_SEEDS:
         key = json.dumps(["disturbed", seed])
         if not _complete(store, key, network):
             store.add(key, {name: float(np.mean(losses)) for name, losses in network.disturbed(seed).items()})
-        found.append(store.get(key) or {})
-    return {name: max(abs(losses[name]) for losses in found) for name in network.metrics}
+        floors.append(store.get(key) or {})
+    return {name: max(abs(losses[name]) for losses in floors) for name in network.metrics}
 
 
 def _table(
@@ -236,7 +235,7 @@ def _table(
         layer, outputs = by_name[name], shapes[name][0]
         raw = dict.fromkeys(network.metrics, 0.0) if width in UNROUNDED else store.get(_key(name, kind, width)) or {}
         metric = by_group[layer.group]
-        # NaN stays NaN: it is no floor.
+        # NaN stays NaN.
         losses = {m: max(raw[m], floors[m]) if np.isfinite(raw[m]) else raw[m] for m in network.metrics}
         rows.append(
             {

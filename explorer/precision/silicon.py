@@ -1,15 +1,15 @@
-"""Least silicon, masks and dollars at a perplexity floor: a language model in metal, its bits chosen layer by layer.
+"""Least silicon, masks and dollars at a perplexity limit: a hardwired language model with bits chosen by layer.
 
-Every layer's area at every width comes from the values that its own weights take, its loss from a measurement. The dual
-form of the allocation makes area least where the sum of divergences keeps a limit. If a text were drawn from the model
-itself, its negative log-likelihood would grow by just the divergence, so a perplexity P that is P0 in float leaves room
-for ln(P / P0) nats. That and the sum over layers are predictions, and the first limit. The allocation is then run on a
-text of its own, between that of the sensitivities and the held-out one, and the limit lowered until the growth of the
-log-likelihood, at the upper end of its 95 % interval, keeps the room. What it comes to is run on held-out text.
+Every layer's area at every width follows from the values of its own weights, its loss from a measurement. The dual form
+of the allocation minimises area within a limit on the sum of divergences. If a text were drawn from the model itself,
+its negative log-likelihood would grow by the divergence, so a perplexity P with P0 in float allows ln(P / P0) nats.
+That and the sum over layers are predictions, and give the first limit. The allocation is then run on a validation text,
+between that of the sensitivities and the held-out one, and the limit is lowered until the growth of the log-likelihood,
+at the upper end of its 95 % interval, is allowed. The result is run on held-out text.
 
-What non-recurring engineering is made of: design (one figure for all processes in the books), masks that all chips
-share, and own masks for each chip. Only the last follows the bits, and only through the number of chips, which is
-whole. What one more system costs and emits follows the area itself.
+Non-recurring engineering consists of design (one figure for all processes in the books), masks that all chips share,
+and own masks of each chip. Only the last depends on the bits, through the whole number of chips. The cost and emissions
+of one more system follow the area itself.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,20 +37,20 @@ from models.quantise import codes
 #: Processes, oldest first, by their technology books; the part before a hyphen is the node in cost books.
 PROCESSES = ("n16", "n7", "n5")
 WIDTHS = (2, 3, 4, 5, 6, 7, 8)
-#: Perplexities asked for unless the caller does, over that in float.
+#: Default limits of perplexity, as factors of that in float.
 GROWTHS = (1.02, 1.03, 1.05, 1.1, 1.2, 1.5, 2.0)
-#: Activations in the silicon; 16 bits, which losses are measured without, leave the perplexity to the weights.
+#: Bits of activations in the silicon; losses are measured without rounding them, so only weights change perplexity.
 _ACTIVATION_BITS = 16
 _SYSTEMS = 1000
-#: Windows of text that a limit is tried on, and those that are held out.
+#: Numbers of validation windows and of held-out windows.
 _TRIED_WINDOWS, _HELD_OUT_WINDOWS = 8, 24
-#: How often a limit that the whole allocation breaks is lowered, and by how much more than it was broken.
+#: Attempts to lower a limit that the whole allocation exceeds, and the extra margin of each.
 _MOST_STEPS, _LOWERED = 12, 0.98
 
 
 @dataclass(frozen=True)
 class SiliconFronts(Documented):
-    """What `silicon_fronts` finds; `table` has a row for each process and choice of bits.
+    """The result of `silicon_fronts`; `table` has a row for each process and choice of bits.
 
     `kind`: "uniform" (one width), "least silicon" (at the perplexity `floor`), or "full chips" (least loss on as many
     whole chips). Divergence in nats, predicted as the sum of the layers' own and measured (`kl_calibration`, `kl`),
@@ -74,15 +74,15 @@ class SiliconFronts(Documented):
         return self.table
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields but areas and choices, which files have."""
+        """Return the fields without areas and choices, which are in files."""
         data = super().to_dict()
         del data["choices"], data["areas"]
         return data
 
     def least_nre(self) -> pd.DataFrame:
-        """Return, for each floor, the process and choice with the least NRE whose predicted perplexity keeps it.
+        """Return, for each floor, the process and choice of least NRE whose predicted perplexity stays within it.
 
-        Of those that cost the same, the one whose systems cost least. Columns as in `table`.
+        Among equal NRE, the choice of the cheapest systems. Columns as in `table`.
         """
         mixed = self.table[self.table["kind"] == "least silicon"]
         ordered = mixed.sort_values(["floor", "nre_usd", "recurring_usd"], kind="stable")
@@ -112,16 +112,15 @@ def silicon_fronts(
     report: Report | None = None,
     **settings: Any,
 ) -> SiliconFronts:
-    """Return what bits cost in hardwired silicon, uniform and mixed, and the perplexity of each on held-out text.
+    """Return the cost of bits in hardwired silicon, uniform and mixed, and the perplexity on held-out text.
 
-    `floors` are perplexities on the held-out text that must not be exceeded (`GROWTHS` times that in float unless
-    given). `slack` is the spare share of POPCNT ports (the HNLPU book's unless given), `book` a cost book, `systems`
-    how many are built. `held_out` overrides how much text is held out, `settings` go to `language_network`. Raises
-    `InputError` for a network that is no language model, floors that nothing reaches, and as `sensitivity` and
-    `cost_table` do.
+    `floors` are upper limits of perplexity on the held-out text (default: `GROWTHS` times that in float). `slack` is
+    the spare share of POPCNT ports (default: the HNLPU book's), `book` a cost book, `systems` the numbers of systems
+    built. `held_out` overrides the amount of held-out text; `settings` go to `language_network`. Raises `InputError`
+    for a network that is not a language model, unreachable floors, and as `sensitivity` and `cost_table` do.
     """
     if model != DEFAULT_MODEL:
-        raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, perplexity belongs to a language model")
+        raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, since perplexity needs a language model")
     check.count("systems", systems, high=1e12)
     costs = book if isinstance(book, Book) else costmodel.load_book(book)
     spare = float(np.asarray(hwsim.load_design().popcnt_slack)) if slack is None else float(slack)
@@ -130,25 +129,25 @@ def silicon_fronts(
     judge = language_network(**(settings | {"windows": _HELD_OUT_WINDOWS} | dict(held_out or {})), held_out=True)
     tried = language_network(**(settings | {"windows": _TRIED_WINDOWS, "skip": len(network.windows)}))
     exact = judge.perplexity(judge.losses({}))
-    wanted = [exact * growth for growth in GROWTHS] if floors is None else [float(f) for f in floors]
-    for floor in wanted:
+    limits = [exact * growth for growth in GROWTHS] if floors is None else [float(f) for f in floors]
+    for floor in limits:
         check.number("perplexity", floor, above=exact)
 
-    def told(name: str, done: int, total: int) -> None:
+    def show(name: str, done: int, total: int) -> None:
         if report is not None:
             report(name, done, total)
 
-    found = sensitivity(make, network=network, bits=bits, cache=cache, jobs=jobs, report=told)
-    planner = _Planner(network, found.table, [Runs(n, cache) for n in (network, tried, judge)], costs, systems)
+    measured = sensitivity(make, network=network, bits=bits, cache=cache, jobs=jobs, report=show)
+    planner = _Planner(network, measured.table, [Runs(n, cache) for n in (network, tried, judge)], costs, systems)
     rows, choices, areas = [], [], []
     for process in processes:
         table = planner.priced(process, spare, activation_bits)
         areas.append(table[["layer", "bits", "mm2", "mJ"]].assign(process=process))
-        planned = list(planner.plans(table, process, wanted, sorted(set(bits))))
-        for number, (kind, asked, chosen) in enumerate(planned):
-            told(f"{process}: {kind}", number, len(planned))
+        planned = list(planner.plans(table, process, limits, sorted(set(bits))))
+        for number, (kind, limit, chosen) in enumerate(planned):
+            show(f"{process}: {kind}", number, len(planned))
             row = planner.row(table, process, chosen)
-            names = {"process": process, "kind": kind, "floor": asked if kind == "least silicon" else float("nan")}
+            names = {"process": process, "kind": kind, "floor": limit if kind == "least silicon" else float("nan")}
             rows.append(names | row)
             choices.append(names | {"chips": row["chips"]} | chosen)
     return SiliconFronts(
@@ -166,15 +165,16 @@ def silicon_fronts(
 
 
 def weight_values(network: LanguageNetwork, layer: str, bits: int) -> hwsim.WeightFormat:
-    """Return the integers that a layer's weights become at a width, and how often; those that never occur have no
-    region. Raises `InputError` for bits out of range.
+    """Return the integers of a layer's weights at a width, with their frequencies. Unused values have no region.
+
+    Raises `InputError` for bits out of range.
     """
     values, counts = np.unique(codes(network.weight(layer), bits, **network.rounding), return_counts=True)
     return hwsim.WeightFormat(f"{layer} int{bits}", bits, values, counts / counts.sum())
 
 
 class _Planner:
-    """Choices of bits by what they cost in silicon, and what each comes to."""
+    """Choices of bits by their cost in silicon, and the figures of each choice."""
 
     def __init__(
         self, network: LanguageNetwork, losses: pd.DataFrame, runs: Sequence[Runs], book: Book, systems: int
@@ -187,13 +187,13 @@ class _Planner:
             outputs=[shapes[name][0] for name in losses["layer"]],
             tokens=1,
         )
-        # The same values on every process.
+        # The values are the same on every process.
         self._values = lru_cache(maxsize=None)(lambda layer, bits: weight_values(network, layer, bits))
         judge = cast(LanguageNetwork, self.held_out.network)
         self._exact = judge.perplexity(judge.losses({}))
 
     def priced(self, process: str, slack: float, activation_bits: int) -> pd.DataFrame:
-        """Return the options with what each costs in metal on a process."""
+        """Return the options with their costs on a process."""
         options = self._options.assign(act_bits=activation_bits)
         priced = cost_table(options, "hardwired", technology=process, slack=slack, weights=self._values)
         return priced.drop(columns="act_bits")
@@ -210,11 +210,11 @@ class _Planner:
         reticle = float(hwsim.load_technology(process).reticle_area_mm2)
         least, most = (float(table.groupby("layer")["mm2"].agg(side).sum()) for side in ("min", "max"))
         for chips in range(int(np.ceil(least / reticle)), int(np.ceil(most / reticle))):
-            found = allocate(table, constraints=[f"mm2<={chips * reticle!r}"])
-            yield "full chips", float(chips), _whole(found.bits)
+            result = allocate(table, constraints=[f"mm2<={chips * reticle!r}"])
+            yield "full chips", float(chips), _whole(result.bits)
 
     def row(self, table: pd.DataFrame, process: str, chosen: Mapping[str, int]) -> dict[str, Any]:
-        """Return the columns of `SiliconFronts.table` that a choice comes to."""
+        """Return the columns of `SiliconFronts.table` for a choice."""
         rows = table.set_index(["layer", "bits"]).loc[list(chosen.items())]
         choice = of_kind(chosen, "weights")
         losses = self.held_out.losses(choice)
@@ -247,17 +247,17 @@ class _Planner:
         }
 
     def _least_silicon(self, table: pd.DataFrame, room: float) -> dict[str, int]:
-        """The least area with which the log-likelihood of the text it is tried on grows by `room` nats at most."""
+        """Return the least area with which the log-likelihood of the validation text grows by at most `room` nats."""
         least = float(table.groupby("layer")["loss"].min().sum())
         if room < least:
             raise InputError(
                 f"perplexity = {self._exact * np.exp(room):.6g}: expected at least "
-                f"{self._exact * np.exp(least):.6g}, which every layer's best width is predicted to reach"
+                f"{self._exact * np.exp(least):.6g}, the prediction with every layer at its best width"
             )
         limit = room
         for _ in range(_MOST_STEPS):
-            found = allocate(table, objective="mm2", constraints=[f"loss<={limit!r}"])
-            chosen = _whole(found.bits)
+            result = allocate(table, objective="mm2", constraints=[f"loss<={limit!r}"])
+            chosen = _whole(result.bits)
             _, grown = interval(self._tried.losses(of_kind(chosen, "weights"))["perplexity"])
             if grown <= room:
                 return chosen
@@ -265,7 +265,7 @@ class _Planner:
                 break
             limit = max(limit * (_LOWERED * room / grown if np.isfinite(grown) else _LOWERED / 2), least)
         raise InputError(
-            f"perplexity = {self._exact * np.exp(room):.6g} is not kept on the text it is tried on: "
+            f"perplexity = {self._exact * np.exp(room):.6g} is exceeded on the validation text: "
             "expected a higher one, or more windows"
         )
 

@@ -11,9 +11,10 @@ from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
 from explorer.writing import json_text
+from hwbase.columns import column
 from hwbase.numbers import money, plain
 
-#: What a study's folder may hold.
+#: Files that a study's folder may hold.
 SILICON_FILES = ("silicon.csv", "choices.csv", "areas.csv", "summary.json", "page.html")
 _COLUMNS = {
     "process": Column("process", numeric=False),
@@ -27,91 +28,91 @@ _COLUMNS = {
     "perplexity_low": Column("95 % from"),
     "perplexity_high": Column("to"),
     "mm2": Column("neurons", "mm²"),
-    "chips": Column("chips"),
-    "nre_usd": Column("NRE"),
+    "chips": column("chips"),
+    "nre_usd": column("nre_usd"),
     "recurring_usd": Column("one more system"),
     "kg_co2e": Column("making it", "kg CO₂e"),
     "build_usd": Column("all systems"),
 }
-#: Columns of no interest where each row has the least NRE of its floor.
+#: Columns that say nothing where each row has the least NRE of its floor.
 _LEFT_OUT = ("kind", "kl_predicted", "kl", "build_usd")
 _FORMATS = dict.fromkeys(("nre_usd", "recurring_usd", "build_usd", *NRE_PARTS), money)
 
 
-def silicon_files(found: SiliconFronts, document: Document) -> dict[str, str]:
+def silicon_files(result: SiliconFronts, document: Document) -> dict[str, str]:
     """Return the files of a study by name."""
     return {
-        "silicon.csv": found.table.to_csv(index=False),
-        "choices.csv": found.choices.to_csv(index=False),
-        "areas.csv": found.areas.to_csv(index=False),
-        "summary.json": json_text(found.to_dict()),
+        "silicon.csv": result.table.to_csv(index=False),
+        "choices.csv": result.choices.to_csv(index=False),
+        "areas.csv": result.areas.to_csv(index=False),
+        "summary.json": json_text(result.to_dict()),
         "page.html": html.render(document),
     }
 
 
-def silicon_findings(found: SiliconFronts) -> tuple[str, ...]:
-    """Return what a study says, in sentences made from its numbers."""
-    return (*(_least(row) for _, row in found.least_nre().iterrows()), *_overview(found))
+def silicon_findings(result: SiliconFronts) -> tuple[str, ...]:
+    """Return findings as sentences made from the numbers of a study."""
+    return (*(_least(row) for _, row in result.least_nre().iterrows()), *_overview(result))
 
 
-def _overview(found: SiliconFronts) -> tuple[str, ...]:
-    """What holds for all floors."""
-    said = [
-        f"In float, perplexity on {found.units} held-out windows is {plain(found.exact_perplexity)}.",
-        _floors(found.table),
-        *(_within(str(process), rows) for process, rows in found.table.groupby("process", sort=False)),
+def _overview(result: SiliconFronts) -> tuple[str, ...]:
+    """Return findings for all floors together."""
+    lines = [
+        f"In float, perplexity on {result.units} held-out windows is {plain(result.exact_perplexity)}.",
+        _floors(result.table),
+        *(_within(str(process), rows) for process, rows in result.table.groupby("process", sort=False)),
     ]
-    return tuple(sentence for sentence in said if sentence)
+    return tuple(sentence for sentence in lines if sentence)
 
 
-def silicon_document(found: SiliconFronts) -> Document:
+def silicon_document(result: SiliconFronts) -> Document:
     """Return a study as a document."""
-    processes = dict.fromkeys(found.table["process"])
+    processes = dict.fromkeys(result.table["process"])
     return Document(
-        f"{found.network} in metal: least silicon at a perplexity floor",
-        "Every layer's loss measured and its area taken from the values of its own weights; bits chosen so that area "
-        "is least, and every choice run on held-out text. Neurons alone: what stands beside them on a chip is not "
-        f"counted. Activations have {found.activation_bits} bits, POPCNTs {found.slack:.1%} spare ports.",
+        f"{result.network} in metal: least silicon at a perplexity limit",
+        "Losses are measured by layer and areas follow from the values of its weights; bits are chosen to minimise "
+        "area, and every choice is run on held-out text. Areas are of neurons only; the rest of a chip is not "
+        f"included. Activations have {result.activation_bits} bits, POPCNTs {result.slack:.1%} spare ports.",
         sections(
-            Section("least", "Least NRE at each floor", (*silicon_findings(found), _least_table(found))),
-            _nre_section(found),
-            *(_process_section(found, process) for process in processes),
-            reproduce_section(found.command),
+            Section("least", "Least NRE at each floor", (*silicon_findings(result), _least_table(result))),
+            _nre_section(result),
+            *(_process_section(result, process) for process in processes),
+            reproduce_section(result.command),
         ),
-        data=found.to_dict,
-        frame=lambda: found.table,
+        data=result.to_dict,
+        frame=lambda: result.table,
         schema="hardwire",
     )
 
 
-def _nre_section(found: SiliconFronts) -> Section:
+def _nre_section(result: SiliconFronts) -> Section:
     text = (
-        "Design costs as much on every process of the books; masks are bought whole. Bits reach NRE through the number "
-        "of chips alone, each of which needs masks of its own. What they do change is the area, and with it what one "
-        "more system costs and emits."
+        "Design costs the same on every process of the books. Bits change NRE only through the whole number "
+        "of chips, each of which needs its own masks. They change the area continuously, and with it the cost and "
+        "emissions of one more system."
     )
-    columns = {"process": Column("process", numeric=False), "chips": Column("chips")}
-    columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": Column("NRE")}
-    table = frame_table("What NRE is made of", nre_frame(found), columns, _FORMATS)
-    caption = "NRE over perplexity on held-out text; filled: mixed bits, open: one width"
+    columns = {"process": Column("process", numeric=False), "chips": column("chips")}
+    columns |= {column: Column(name) for column, name in NRE_PARTS.items()} | {"nre_usd": column("nre_usd")}
+    table = frame_table("What NRE is made of", nre_frame(result), columns, _FORMATS)
+    caption = "NRE against perplexity on held-out text; filled: mixed bits, open: one width"
     figures = (
-        Figure("nre", partial(nre_over_perplexity, found), caption, table, 2),
-        Figure("nre-parts", partial(nre_parts, found), "What NRE is made of", table, 2),
+        Figure("nre", partial(nre_over_perplexity, result), caption, table, 2),
+        Figure("nre-parts", partial(nre_parts, result), "What NRE is made of", table, 2),
     )
     return Section("nre-of", "What NRE is made of", (text, *figures), short=False)
 
 
-def _process_section(found: SiliconFronts, process: str) -> Section:
-    rows = found.table[found.table["process"] == process]
-    table = frame_table(f"All choices at {process}; all systems: {found.systems:,} and NRE", rows, _COLUMNS, _FORMATS)
-    caption = "Perplexity over the neurons' area, measured with 95 % intervals and predicted, log axis"
-    figure = Figure(f"area-{process}", partial(perplexity_over_area, found, process), caption, table, 2)
+def _process_section(result: SiliconFronts, process: str) -> Section:
+    rows = result.table[result.table["process"] == process]
+    table = frame_table(f"All choices at {process}; all systems: {result.systems:,} and NRE", rows, _COLUMNS, _FORMATS)
+    caption = "Perplexity against the neurons' area, measured with 95 % intervals and predicted, log axis"
+    figure = Figure(f"area-{process}", partial(perplexity_over_area, result, process), caption, table, 2)
     return Section(f"process-{process}", f"At {process}", (_within(process, rows), figure), short=False)
 
 
-def _least_table(found: SiliconFronts) -> Table:
+def _least_table(result: SiliconFronts) -> Table:
     columns = {name: column for name, column in _COLUMNS.items() if name not in _LEFT_OUT}
-    return frame_table("Least NRE at each floor of perplexity", found.least_nre(), columns, _FORMATS)
+    return frame_table("Least NRE at each floor of perplexity", result.least_nre(), columns, _FORMATS)
 
 
 def _least(row: pd.Series) -> str:
@@ -127,11 +128,11 @@ def _least(row: pd.Series) -> str:
 def _floors(table: pd.DataFrame) -> str:
     floors = table[table["kind"] == "least silicon"].drop_duplicates("floor")
     kept = int((floors["perplexity"] <= floors["floor"]).sum())
-    return f"Measured, {kept} of {len(floors)} floors are kept on held-out text." if len(floors) else ""
+    return f"The measured perplexity keeps {kept} of {len(floors)} limits on held-out text." if len(floors) else ""
 
 
 def _within(process: str, rows: pd.DataFrame) -> str:
-    """How NRE and the cost of a system move with bits within a process."""
+    """Return how NRE and the cost of a system change with bits on a process."""
     mixed = rows[rows["kind"] != "uniform"]
     if mixed.empty:
         return ""

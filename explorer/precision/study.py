@@ -1,4 +1,4 @@
-"""The whole question for one network: sensitivities, estimates, and fronts of weights and of activations."""
+"""The whole study of one network: sensitivities, estimates, and fronts of weights and of activations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +27,9 @@ _MEASURED_BITS = 4
 
 @dataclass(frozen=True)
 class Part:
-    """One set of fronts: what is rounded, how the network is told to treat it, widths to choose from, budgets.
+    """One set of fronts: the rounded side, the network's settings, allowed widths, and budgets.
 
-    `metric` is the loss that they are judged by, the network's first unless given.
+    `metric` is the loss to compare, by default the network's first.
     """
 
     title: str
@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True)
 class JointPart:
-    """One set of fronts over pairs of widths: machine, what is spent, widths to choose from, ways to choose."""
+    """One set of fronts over pairs of widths: machine, unit of cost, allowed widths, and schemes."""
 
     title: str
     hardware: str
@@ -95,13 +95,13 @@ JOINT_PARTS: dict[str, tuple[JointPart, ...]] = {
     ),
     TERRAIN_MODEL: (JointPart(f"{_JOINT_TITLE}, MAC array", "mac-array", "mJ", (4, 6, 8), (8, 16)),),
 }
-#: How much of held-out input allocations are judged by.
+#: Default amounts of held-out input.
 HELD_OUT: dict[str, dict[str, int]] = {DEFAULT_MODEL: {"windows": 24}, TERRAIN_MODEL: {"images": 24}}
 
 
 @dataclass(frozen=True)
 class FrontStudy(Documented):
-    """Fronts of one network by part, `joint` those over pairs of widths, and how well estimates rank sensitivities.
+    """Fronts of one network by part, `joint` those over pairs of widths, and the rank correlations of estimates.
 
     `estimated` has a row for each layer and width, `ranks` Spearman's correlations (see `explorer.precision.estimate`).
     """
@@ -114,8 +114,8 @@ class FrontStudy(Documented):
     command: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the fronts of all parts one below the other, `part` first."""
-        parts = [found.table.assign(part=title) for title, found in self.fronts.items()]
+        """Return the fronts of all parts, concatenated, with `part` as the first column."""
+        parts = [front.table.assign(part=title) for title, front in self.fronts.items()]
         whole = pd.concat(parts, ignore_index=True)
         return whole[["part", *(column for column in whole if column != "part")]]
 
@@ -127,7 +127,7 @@ class FrontStudy(Documented):
 
 
 def held_out_amount(model: str, count: int | None) -> dict[str, int] | None:
-    """Return `count` held-out units as the network's maker takes them; None (and networks not known) for the usual."""
+    """Return `count` held-out units as an argument of the network's maker; None for the default."""
     return None if count is None or model not in HELD_OUT else dict.fromkeys(HELD_OUT[model], count)
 
 
@@ -143,18 +143,17 @@ def front_study(
     report: Report | None = None,
     **settings: Any,
 ) -> FrontStudy:
-    """Return the fronts of a network of `explorer.precision.MAKERS`, run for real.
+    """Return the fronts of a network of `explorer.precision.MAKERS`, measured by running it.
 
-    `parts` and `joint` (those of `PARTS` and `JOINT_PARTS` unless given) are measured one after the other; what is
-    measured stays in the folder `cache`, so that a run that was ended goes on. `held_out` overrides how much held-out
-    input there is, `settings` go to the network's maker. Raises `InputError` for an unknown network, and as `fronts`
-    does.
+    `parts` and `joint` (default: `PARTS` and `JOINT_PARTS`) are measured in turn; measurements are stored in the folder
+    `cache`, so that an interrupted run continues. `held_out` overrides the amount of held-out input; `settings` go to
+    the network's maker. Raises `InputError` for an unknown network, and as `fronts` does.
     """
     chosen = PARTS.get(model, ()) if parts is None else parts
     if not chosen:
         raise unknown_name("network", model, PARTS)
     amount = dict(HELD_OUT.get(model, {}) if held_out is None else held_out)
-    found: dict[str, Fronts] = {}
+    parts_fronts: dict[str, Fronts] = {}
     estimated = pd.DataFrame()
     for part in chosen:
 
@@ -162,12 +161,12 @@ def front_study(
             if report is not None:
                 report(f"{title}: {name}", done, total)
 
-        told = settings | dict(part.settings)
-        make = maker(model, **told)
+        options = settings | dict(part.settings)
+        make = maker(model, **options)
         network = make()
-        found[part.title] = fronts(
+        parts_fronts[part.title] = fronts(
             make,
-            maker(model, **told | amount, held_out=True),
+            maker(model, **options | amount, held_out=True),
             network=network,
             bits=part.bits,
             budgets=part.budgets,
@@ -180,11 +179,11 @@ def front_study(
             report=titled,
         )
         if part.what == "weights" and estimated.empty:
-            estimated = _estimated(network, found[part.title])
+            estimated = _estimated(network, parts_fronts[part.title])
     ranks = rank_correlations(estimated) if len(estimated) else pd.DataFrame()
     pairs = JOINT_PARTS.get(model, ()) if joint is None else joint
     together = _together(model, pairs, settings, amount, cache, jobs, report)
-    return FrontStudy(next(iter(found.values())).network, found, estimated, ranks, together, command)
+    return FrontStudy(next(iter(parts_fronts.values())).network, parts_fronts, estimated, ranks, together, command)
 
 
 def _together(
@@ -220,7 +219,7 @@ def _together(
     }
 
 
-def _estimated(network: Network, found: Fronts) -> pd.DataFrame:
-    widths = sorted(set(found.measured.table["bits"]))
+def _estimated(network: Network, front: Fronts) -> pd.DataFrame:
+    widths = sorted(set(front.measured.table["bits"]))
     measured_bits = _MEASURED_BITS if _MEASURED_BITS in widths else widths[0]
-    return estimates(found.measured.table, weight_errors(network, widths), measured_bits, f"loss_{found.metric}")
+    return estimates(front.measured.table, weight_errors(network, widths), measured_bits, f"loss_{front.metric}")

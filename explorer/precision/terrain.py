@@ -1,8 +1,8 @@
 """The terrain generator on noise and difficulties, its weights and activations rounded layer by layer.
 
-What a terrain should look like reaches the network by one path: embeddings of difficulty and noise level, which scale
-and shift the channels of every block. Layers on that path alone (they see no pixel) are the group "content", judged by
-the slope that a difficulty asks for; all others are "quality", judged by the noise of the image.
+The conditions of a terrain reach the network by one path: embeddings of difficulty and noise level, which scale and
+shift the channels of every block. Layers on that path alone (without pixels) are the group "content", judged by the
+slope that a difficulty sets; all others are "quality", judged by the noise of the image.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _METRICS = {
     "spectrum": "root-mean-square difference of log power over spatial frequencies, nats",
 }
 _GROUP_METRICS = {"content": "slope", "quality": "noise"}
-#: Terrains that sensitivities are measured on, and that activations are calibrated on; difficulties spread evenly.
+#: Numbers of terrains for sensitivities and for calibrating activations; difficulties are evenly spread.
 DEFAULT_IMAGES, CALIBRATION_IMAGES = 2, 8
 _CALIBRATION_SEED, _HELD_OUT_SEED = 1, 2
 
@@ -48,17 +48,19 @@ class TerrainNetwork:
         observe: str = "histogram",
         rounding: Mapping[str, Any] | None = None,
     ) -> None:
-        """Run the network in float on `feeds`. Activations are rounded per tensor, asymmetric, in ranges that observers
-        of kind `observe` see on `calibration`; with `split` each part of a joined input has a range of its own.
+        """Run the network in float on `feeds`.
 
-        `rounding` is how weights are rounded (`models.quantise.rounded`; min-max per channel unless given).
+        Activations are rounded per tensor, asymmetric, in ranges that observers of kind `observe` see on `calibration`;
+        with `split` each part of a joined input has its own range.
+
+        `rounding` is passed to `models.quantise.rounded` for weights (default: min-max per channel).
         """
         self._model, self._feeds, self._calibration = model, feeds, calibration
         self._split, self._observe = split, observe
         self.rounding = check_rounding(rounding)
         self._by_name = {layer.name: layer for layer in model.layers}
         self._start = begin(model.graph, feeds)
-        #: A node and the values before it, in float: a run that rounds later layers only begins there.
+        #: A node and the values before it, in float; a run that rounds only later layers starts there.
         self._cut: tuple[int, Values] = (0, self._start)
         self._exact = model.generate(feeds)
 
@@ -83,7 +85,7 @@ class TerrainNetwork:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of weights, inputs and the way of rounding."""
+        """Hash of weights, inputs and rounding."""
         digest = hashlib.blake2b(digest_size=16)
         graph = self._model.graph
         arrays = sorted(graph.constants.items()), *(sorted(f.items()) for f in (self._feeds, self._calibration))
@@ -137,18 +139,18 @@ class TerrainNetwork:
         return self._by_name[name].weight
 
     def moments(self) -> dict[str, Moments]:
-        """Return mean squares of what enters and leaves each layer over all terrains."""
-        found: dict[str, Moments] = {}
+        """Return mean squares of the inputs and outputs of each layer over all terrains."""
+        moments: dict[str, Moments] = {}
         plain = Products(self._model.layers)
 
         def watching(name: str, x: np.ndarray) -> np.ndarray:
             y = plain(name, x)
             away = tuple(axis for axis in range(x.ndim) if axis != 1)
-            found[name] = Moments(np.square(x, dtype=np.float64).mean(axis=away), float(np.square(y).mean()))
+            moments[name] = Moments(np.square(x, dtype=np.float64).mean(axis=away), float(np.square(y).mean()))
             return y
 
         self._model.generate(self._feeds, watching)
-        return found
+        return moments
 
     def _finish(self, first: int, product: Products) -> np.ndarray:
         graph = self._model.graph
@@ -183,19 +185,21 @@ class TerrainNetwork:
 
     @cached_property
     def _ranges(self) -> dict[str, list[Any]]:
-        """Observers of each part of each layer's input, fed terrain by terrain."""
-        found = {layer.name: [observer(self._observe) for _ in self._lengths(layer)] for layer in self._model.layers}
+        """Return the observers of each part of each layer's input, fed with each terrain."""
+        observers = {
+            layer.name: [observer(self._observe) for _ in self._lengths(layer)] for layer in self._model.layers
+        }
         plain = Products(self._model.layers)
 
         def watching(name: str, x: np.ndarray) -> np.ndarray:
             cuts = np.cumsum(self._lengths(self._by_name[name]))[:-1]
-            for seen, part in zip(found[name], np.split(x, cuts, axis=1), strict=True):
+            for seen, part in zip(observers[name], np.split(x, cuts, axis=1), strict=True):
                 seen.observe(part)
             return plain(name, x)
 
         for i in range(len(self._calibration["sigma"])):
             self._model.generate({name: value[i : i + 1] for name, value in self._calibration.items()}, watching)
-        return found
+        return observers
 
 
 def terrain_network(
@@ -207,8 +211,10 @@ def terrain_network(
     observe: str = "histogram",
     rounding: Mapping[str, Any] | None = None,
 ) -> TerrainNetwork:
-    """Return the network of an ONNX file (the package's unless given) on `images` terrains of difficulties spread over
-    1 to 100; with `held_out` on other noise. Activations are always calibrated on the same `CALIBRATION_IMAGES`.
+    """Return the network of an ONNX file (default: the package's) on `images` terrains.
+
+    Difficulties are spread over 1 to 100; `held_out` takes other noise. Activations are always calibrated on the same
+    `CALIBRATION_IMAGES`.
 
     Raises `InputError` as `models.diffusion.read_terrain` does.
     """

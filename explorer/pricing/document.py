@@ -1,4 +1,4 @@
-"""The document of what a fleet costs: its bill, both fleets over their life, carbon, and what conventions are worth."""
+"""The document of a fleet's cost: its bill, both fleets over their life, carbon, and the effect of conventions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -58,7 +58,7 @@ _RATIO_ROWS = (
     ("carbon", "carbon_ratio", times),
     ("carbon without re-spins", "static_carbon_ratio", times),
 )
-#: What goes into a comparison of costs, as people name it.
+#: Labels of the inputs of a cost comparison.
 _INPUTS = {
     "chips": ("chips in a system", ""),
     "die_area_mm2": ("die", "mm²"),
@@ -82,7 +82,7 @@ _EFFECTS = {
     "ratio_low_change_percent": Column("change of TCO ratio", "%"),
     "carbon_ratio_change_percent": Column("change of carbon ratio", "%"),
 }
-#: Those that fit a terminal.
+#: Columns that fit a terminal.
 _SHORT_EFFECTS = {
     name: _EFFECTS[name]
     for name in ("reading", "choice", "hardwired_low_usd", "gpu_usd", "ratio_low", "ratio_high", "carbon_ratio")
@@ -95,7 +95,7 @@ _CARBON_ROWS = (
 
 
 def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
-    """Return what a fleet costs as a document, for each set of conventions and each machine bought instead."""
+    """Return the cost of a fleet as a document, for each set of conventions and each machine bought instead."""
     first = costs[0]
     conventions = {each.convention: each for each in costs}
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
@@ -109,7 +109,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
         sections(
             Section("ownership", "Ownership and carbon", (*fleets, ratio_table(costs), *map(Aside, notes))),
             Section("bill", "Cost to build", bills, short=False),
-            Section("conventions", "What each convention is worth", effects) if effects else None,
+            Section("conventions", "Effect of each convention", effects) if effects else None,
             Section(
                 "choices", "Conventions", (conventions_table(*(c.conventions for c in conventions.values())),), False
             ),
@@ -137,13 +137,13 @@ def bill_table(costs: "CostAnswer") -> Table:
 
 
 def inputs_table(inputs: Mapping[str, Any]) -> Table:
-    """Return what the machine brings to the comparison of costs."""
+    """Return the machine's inputs to the cost comparison."""
     rows = []
     for name, value in inputs.items():
         label, unit = _INPUTS.get(name, (words(name), ""))
         rows.append((label, plain(value, unit=unit), unit))
     columns = (Column("input", numeric=False), Column("value"), Column("unit", numeric=False))
-    return Table("What the machine brings to it", columns, tuple(rows))
+    return Table("Inputs from the machine", columns, tuple(rows))
 
 
 def tco_table(costs: "CostAnswer") -> Table:
@@ -163,7 +163,7 @@ def carbon_table(costs: "CostAnswer") -> Table:
 
 
 def ratio_table(costs: "Sequence[CostAnswer]") -> Table:
-    """Return how many times the GPU fleet's cost and carbon the hardwired fleet's are, by convention and level."""
+    """Return the ratios of the GPU fleet's cost and carbon to the hardwired fleet's, by convention and level."""
     devices = dict.fromkeys(each.device for each in costs)
     cases = {
         Column(level, group=each.convention + (f", {machine_name(each.device)}" if len(devices) > 1 else "")): pair
@@ -174,12 +174,12 @@ def ratio_table(costs: "Sequence[CostAnswer]") -> Table:
 
 
 def effects_table(effects: Sequence[Mapping[str, Any]], columns: Mapping[str, Column] = _EFFECTS) -> Table:
-    """Return what each accounting convention is worth, from `costmodel.effect_rows`, in some of its columns."""
+    """Return the effect of each accounting convention, from `costmodel.effect_rows`, in some of its columns."""
     formats: dict[str, Callable[[Any], str]] = dict.fromkeys((key for key in columns if key.endswith("_usd")), money)
     formats |= dict.fromkeys((key for key in columns if "ratio" in key and not key.endswith("_percent")), times)
     formats |= {key: signed for key in columns if key.endswith("_percent")}
     formats |= {"reading": words, "choice": words}
-    return frame_table("What each convention is worth, switched alone", effects, columns, formats)
+    return frame_table("Effect of each convention, changed alone", effects, columns, formats)
 
 
 def _case(costs: "CostAnswer") -> str:

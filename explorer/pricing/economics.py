@@ -1,4 +1,4 @@
-"""Dollars and carbon of a hardwired model: `hwsim`'s machine (or the paper's own inputs) put into `costmodel`."""
+"""Dollars and carbon of a hardwired model: the machine of `hwsim`, or the paper's own inputs, priced by `costmodel`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _GB = 1e9
-#: Choices that the cost sheet shows together, as well as one by one.
+#: Choices that the cost sheet changes together, besides one by one.
 GROUPS = {
     "maintenance on nodes, construction on IT power": {"maintenance_basis": "nodes", "construction_basis": "it"},
     "both, and the exact number of GPUs": {
@@ -34,7 +34,7 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class CostAnswer(Documented):
-    """A hardwired fleet beside the devices that match it. `inputs` is what went into `costmodel.compare`."""
+    """A hardwired fleet and the devices that match it. `inputs` are the arguments of `costmodel.compare`."""
 
     model: str
     volume: int
@@ -43,14 +43,14 @@ class CostAnswer(Documented):
     inputs: dict[str, Any]
     notes: tuple[str, ...] = ()
     effect_rows: tuple[dict[str, Any], ...] = ()
-    """What each convention is worth, where that was asked for; `effects` is their frame."""
+    """The effect of each convention, if computed; `effects` is their frame."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
     node: str = ""
-    """The node that wafers and masks were priced at."""
+    """The node of the prices of wafers and masks."""
     book: Book | None = field(default=None, repr=False, compare=False)
-    """The cost book that it was computed from, overrides in place."""
+    """The cost book with overrides in place."""
     device: str = hwsim.DEFAULT_GPU
-    """The machine that is bought instead."""
+    """The machine bought instead."""
     conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
     """How it was counted."""
     workload: Workload = DECODING
@@ -64,7 +64,7 @@ class CostAnswer(Documented):
 
     @property
     def device_speed(self) -> str:
-        """Name of the constant that says how fast the bought machine is."""
+        """Name of the constant for the bought machine's speed."""
         return f"{self.device}.tokens_per_s"
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,13 +103,13 @@ class CostAnswer(Documented):
 
     @property
     def effects(self) -> "pd.DataFrame | None":
-        """What each convention is worth, a row each; None where that was not asked for."""
+        """The effect of each convention, one row each; None if not computed."""
         import pandas as pd
 
         return pd.DataFrame(list(self.effect_rows)) if self.effect_rows else None
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row per level and fleet."""
+        """Return a row for each level and fleet."""
         subject: dict[str, Any] = {
             "model": self.model,
             "volume": self.volume,
@@ -122,7 +122,7 @@ class CostAnswer(Documented):
         return frame
 
     def sources(self) -> "pd.DataFrame":
-        """Return one row per constant read, with its source."""
+        """Return one row for each constant read, with its source."""
         return quantities_frame(self.assumptions)
 
     def document(self, command: str = "") -> Document:
@@ -150,7 +150,7 @@ def cost(
     effects: bool = False,
     machine_set: None = None,
 ) -> CostAnswer:
-    """Return what `volume` hardwired machines for `model` cost and emit beside the machines bought to match them.
+    """Return the cost and emissions of `volume` hardwired machines for `model`, and of the machines that match them.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def cost(
     convention : str, Path or Conventions
         A set of conventions by name, or by the path of a TOML file. "as-published" reproduces the paper's tables: its
         die, power and 2 M tokens/s are inputs for its own machine and model, any other brings its simulated machine.
-        "corrected" is what we believe: the simulated machine in the pipelined reading, and the default book.
+        "corrected" is our own estimate: the simulated machine in the pipelined reading, and the default book.
     context : int
         Positions of a sequence at which both machines decode, unless prompts are counted too.
     prompt_tokens, output_tokens : int
@@ -169,20 +169,22 @@ def cost(
     on : str, Path or Book
         The hardwired machine.
     beside : str, Path or Book
-        The machine that is bought instead.
+        The machine bought instead.
     technology : str, Path or Book
         The process, whose book names the node that wafers and masks are priced at. With any but the paper's the machine
         is simulated in either convention.
     weights : str
         Format of the hardwired weights, as in `hwsim.simulate`.
     reading : str, optional
-        The reading of the hardwired machine; the convention's unless given.
+        The reading of the hardwired machine; by default the convention's.
     book : str or Path, optional
-        The cost book; the convention's unless given.
+        The cost book; by default the convention's.
     set : mapping of str to number, array or str
         Constants of the cost book, the machine or the technology to override.
     effects : bool
-        Adds what each convention is worth.
+        Adds the effect of each convention.
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------
@@ -191,7 +193,7 @@ def cost(
     Raises
     ------
     InputError
-        For whatever cannot be used.
+        For invalid input.
 
     Examples
     --------
@@ -262,7 +264,7 @@ def costs_and_machine(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (overrides of the cost book, those of the machine or the technology).
 
-    Raises `InputError` for a name that none of the three has, with the nearest name of all.
+    Raises `InputError` for a name that is in none of the three, with the nearest name of all.
     """
     books = costs, hwsim.design_book(on), hwsim.technology_book(technology)
     for_costs, for_machine, for_process = share_overrides(overrides, *books)
@@ -271,7 +273,7 @@ def costs_and_machine(
 
 @dataclass(frozen=True)
 class PricedSystem:
-    """A hardwired machine as `costmodel` takes it, with how its numbers came about."""
+    """A hardwired machine as an input of `costmodel`, with notes on the source of its numbers."""
 
     system: costmodel.System
     tokens_per_s: float
@@ -279,7 +281,7 @@ class PricedSystem:
     assumptions: dict[str, Quantity]
 
     def inputs(self) -> dict[str, Any]:
-        """Return the numbers by name, those that are not stated left out."""
+        """Return the numbers by name, without those not stated."""
         stated = {name: value for name, value in vars(self.system).items() if value is not None and name != "node"}
         return stated | {"tokens_per_s": self.tokens_per_s}
 
@@ -296,7 +298,7 @@ def priced_system(
     workload: Workload = DECODING,
     set: Mapping[str, Any] | None = None,
 ) -> PricedSystem:
-    """Return the hardwired machine that holds `spec`: the paper's own numbers where the conventions ask for them.
+    """Return the hardwired machine that holds `spec`, or the paper's own numbers where the conventions say so.
 
     Parameters are those of `cost`. Raises `InputError` as `hwsim.simulate` and `node_of` do.
     """
@@ -320,7 +322,7 @@ def priced_system(
 
 
 def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) -> costmodel.System:
-    """Return a simulated hardwired machine as `costmodel` takes it; numbers or arrays as those of the run are."""
+    """Return a simulated hardwired machine as an input of `costmodel`; numbers or arrays, like those of the run."""
     return costmodel.System(
         chips=run.chips,
         die_area_mm2=run.area_mm2 / run.chips,

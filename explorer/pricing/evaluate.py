@@ -25,7 +25,7 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Points evaluated together: enough work for each NumPy call that two threads hardly wait for each other.
 BLOCK = 65536
-#: More points than this in one call is a study, to be run in pieces.
+#: More points than this need a study, which runs in pieces.
 MOST_POINTS = 20_000_000
 _KG_PER_T = 1e3
 
@@ -50,21 +50,23 @@ def evaluate(
     strict: bool = True,
     varied: None = None,
 ) -> pd.DataFrame:
-    """Return a frame with a row per design point: what was varied, then its performance, area, cost and carbon.
+    """Return a frame with a row per design point: the varied inputs, then its performance, area, cost and carbon.
 
     Parameters
     ----------
     model : str, Path or LLMSpec
         The model that every design holds.
     set : mapping of str to number or array of shape (N,)
-        What varies: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The grid
-        of chips is sized to each point unless rows and columns are given.
+        The varied inputs: constants of the machine, technology or cost books, also as texts with units ("64 GB/s"). The
+        grid of chips is sized to each point unless rows and columns are given.
     context, volume : int or array of shape (N,)
         Positions of a sequence at which machines decode, and systems built.
     prompt_tokens, output_tokens : int or array of shape (N,)
         Tokens of a prompt and of an answer: machines then serve such requests, and output tokens are counted.
-    reading, convention
-        How machines are simulated, and how costs are counted.
+    reading : str
+        The reading of the simulation: "pipelined" or "as-published".
+    convention : str, Path or Conventions
+        The conventions of the costs.
     on : str, Path or Book
         The hardwired machine.
     technology : str or Book
@@ -72,16 +74,18 @@ def evaluate(
     weights : str
         Format of the hardwired weights.
     die_formula : str
-        How dies on a wafer are counted: "exact" places them one by one and takes as long as all the rest; the default
-        is within some percent of it.
+        The formula of dies per wafer: "exact" places dies one by one and takes as long as everything else together; the
+        default is within a few percent of it.
     book : str or Book, optional
-        The cost book; the convention's unless given.
+        The cost book; by default the convention's.
     workers : int
-        Threads, each of which takes a block of points.
+        Number of threads, each of which takes a block of points.
     beside : str, Path or Book, optional
         A machine to buy instead, by name or book; "gpu" is the paper's.
     strict : bool
-        False: a point that cannot be built has NaN, and says why in the column `failure`, None elsewhere.
+        False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere.
+    varied : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------
@@ -117,20 +121,20 @@ def evaluate(
         return evaluate_block(setting, block | constant, min(BLOCK, points - start))
 
     with ThreadPoolExecutor(max_workers=integer("workers", workers, high=256)) as pool:
-        found = list(pool.map(run, range(0, points, BLOCK)))
-    results: dict[str, Any] = {name: np.concatenate([block[name] for block in found]) for name in found[0]}
+        blocks = list(pool.map(run, range(0, points, BLOCK)))
+    results: dict[str, Any] = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     failures = results.pop("failure")
     if strict and any(failures != None):  # noqa: E711 - element by element
         raise InputError(f"{spec.name}: {next(reason for reason in failures if reason)}")
     if not strict:
-        # As objects: a column of texts would turn None into NaN.
+        # As objects, since a column of texts would turn None into NaN.
         results["failure"] = pd.Series(failures, dtype=object)
     return pd.DataFrame({**{n: v for n, v in columns.items() if np.ndim(inputs[n])}, **results}, copy=False)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all points of a block share: the model, how it is read and counted, and the books."""
+    """The shared settings of a block of points: model, reading, conventions, and books."""
 
     spec: models.LLMSpec
     reading: str
@@ -158,7 +162,7 @@ class Setting:
         beside: Machine | None,
         on: Machine = hwsim.DEFAULT_MACHINE,
     ) -> "Setting":
-        """Return the setting with its books loaded; raises `InputError` for unknown names."""
+        """Return the setting with its books loaded. Raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
         other = hwsim.machine_book(bought(beside))
         if isinstance(book, Book):
@@ -198,7 +202,7 @@ def _points(inputs: Mapping[str, Any]) -> int:
 
 
 def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-    """Return the columns of `evaluate` for one block of `points` designs, and `failure`: why a point is NaN, or None.
+    """Return the columns of `evaluate` for one block of `points` designs, with `failure`: the reason of a NaN, or None.
 
     `inputs` holds numbers or arrays (points,), the workload and the volume among them. Raises `InputError` for names
     and values that no point can have.
@@ -226,7 +230,7 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
     system = system_of(run, design, setting.node)
     die_mm2 = system.die_area_mm2
     fits = np.broadcast_to(die_mm2 <= technology.reticle_area_mm2, (points,))
-    # What no exposure prints has no price; a printable die stands in for it until its figures are struck out.
+    # A die beyond the reticle has no price; a printable die is used until its figures are removed.
     built = costmodel.built_fleet(
         assumptions,
         replace(system, die_area_mm2=np.minimum(die_mm2, technology.reticle_area_mm2)),
@@ -271,13 +275,13 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
 
 
 def _struck(columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return `columns` with NaN in the figures of points that a reason holds for, and the reason in `failure`."""
+    """Return `columns` with NaN at the points of each reason, and the reason in `failure`."""
     failure = np.full(len(columns["chips"]), None, dtype=object)
     for reason, holds in reversed(list(reasons.items())):
         failure[holds] = reason
     failed = np.logical_or.reduce(list(reasons.values()))
     if failed.any():
-        # Size and area stay, so that one sees what did not fit.
+        # Size and area stay, to show what did not fit.
         kept = ("bound_by", "chips", "die_area_mm2")
         columns = {n: v if n in kept else np.where(failed, np.nan, v) for n, v in columns.items()}
     return columns | {"failure": failure}

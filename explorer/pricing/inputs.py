@@ -1,4 +1,4 @@
-"""Inputs of a design space as numbers: texts are read, and what lies in another order or is masked is refused."""
+"""Inputs of a design space as numbers: texts are read; masked arrays and Series of different order are refused."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ def read_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return `inputs` by name as numbers or arrays; texts such as "64 GB/s", alone or in lists, are read.
 
     Raises `InputError` for a text that cannot be read, a masked array, and Series whose indices differ: rows are taken
-    by their place, and would not be those of one design.
+    by position, so they would mix designs.
     """
     indices: dict[str, pd.Index] = {}
     for name, values in inputs.items():

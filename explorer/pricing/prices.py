@@ -1,4 +1,4 @@
-"""The books that price a machine: a cost book, what bought machines cost beside it, and the node of a process."""
+"""The books that price a machine: a cost book, the costs of bought machines, and the node of a process."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from hwbase import Book, InputError, Quantity, unknown_name
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
-#: Stands for the GPU of the paper in studies and sweeps.
+#: The name of the paper's GPU in studies and sweeps.
 GPU = "gpu"
 
 #: The cost book whose sets of machines' constants serve a book of another name.
@@ -23,15 +23,15 @@ _DEFAULT_BOOK = "default"
 def cost_book(
     name_or_path: str | Path, machines: Iterable[Machine] = (hwsim.DEFAULT_GPU,), model: models.LLMSpec | None = None
 ) -> Book:
-    """Return a cost book in which the constants of bought machines stand under their names ("h100.power_w").
+    """Return a cost book that holds the constants of bought machines under their names ("h100.power_w").
 
     Parameters
     ----------
     name_or_path : str or Path
         The cost book.
     machines : iterable of str, Path or Book
-        The bought machines. The book of each has its constants in sets by the name of a cost book; what a cost book
-        extends comes first, so that a set need hold only what differs.
+        The bought machines. Each machine's book has its constants in sets by the name of a cost book; the sets of
+        extended cost books come first, so a set needs only the differences.
     model : LLMSpec, optional
         What the machines generate: where no rate of this model is stated, that of decoding is predicted, which
         `with_rate` replaces by that of a workload.
@@ -39,7 +39,7 @@ def cost_book(
     Raises
     ------
     InputError
-        For unknown books, and where a user's book names what neither it nor a machine has.
+        For unknown books, and where a user's book has names that neither it nor a machine has.
     """
     sets: dict[str, dict[str, Quantity]] = {}
     named = [hwsim.machine_book(machine) for machine in machines]
@@ -50,20 +50,20 @@ def cost_book(
     for machine in named:
         if model is not None and machine.kind == "gpu" and machine.section("costs"):
             book = with_rate(book, machine, model, DECODING)
-    # The order of constants decides which random number each of them gets: those of machines come before the grids.
+    # The order of constants determines their random numbers: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
 
 
 def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
-    """Return a loaded cost book with the constants of bought machines that it does not have, as in `cost_book`."""
+    """Return a loaded cost book with the missing constants of bought machines, as in `cost_book`."""
     whole = cost_book(book.name if book.name in costmodel.book_names() else _DEFAULT_BOOK, machines, model)
     # `book.quantities`, not `book.items()`: a watched book counts what is read through the latter as used.
     return replace(book, quantities={**whole.quantities, **book.quantities})
 
 
 def device(machine: Machine) -> Device:
-    """Return a bought machine as `costmodel` takes it; raises `InputError` for one whose book says no prices."""
+    """Return a bought machine for `costmodel`. Raises `InputError` if its book has no prices."""
     book = hwsim.machine_book(machine)
     if not book.section("costs"):
         raise InputError(f"the book of {book.name} has no prices: expected a table [costs.default] in it")
@@ -71,9 +71,9 @@ def device(machine: Machine) -> Device:
 
 
 def bought(beside: Machine | None) -> Machine:
-    """Return the machine that is bought beside a hardwired one: none and "gpu" stand for the paper's.
+    """Return the machine bought in place of a hardwired one: None and "gpu" stand for the paper's.
 
-    Raises `InputError` for an unknown name, with "gpu" among the names it may mean.
+    Raises `InputError` for an unknown name, with "gpu" among the suggestions.
     """
     if beside is None or beside == GPU:
         return hwsim.DEFAULT_GPU
@@ -86,11 +86,11 @@ def bought(beside: Machine | None) -> Machine:
 def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[Book, list[Book]]:
     """Return (the hardwired machine, the others) of machines of these `kinds`, by name or book.
 
-    Where none is hardwired the paper's machine is taken, where all are the paper's GPU stands beside them.
-    Raises `InputError` for unknown machines, for two hardwired ones, and for one that is named twice.
+    Without a hardwired one the paper's machine is added, and without others the paper's GPU. Raises `InputError` for
+    unknown machines, for two hardwired ones, and for a repeated one.
     """
-    given = [on] if isinstance(on, (str, Path, Book)) else list(on)
-    books = [hwsim.machine_book(machine, kinds) for machine in given]
+    machines = [on] if isinstance(on, (str, Path, Book)) else list(on)
+    books = [hwsim.machine_book(machine, kinds) for machine in machines]
     names = [book.name for book in books]
     if twice := [name for at, name in enumerate(names) if name in names[:at]]:
         raise InputError(f"machine {twice[0]!r} is given twice: expected once")
@@ -102,9 +102,9 @@ def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[
 
 
 def node_of(technology: Book, costs: Book) -> str:
-    """Return the node of the cost book that a technology is made at, as the technology's book says.
+    """Return the cost book's node for a technology, from the technology's book.
 
-    Raises `InputError` where it says none, or one that the cost book does not have.
+    Raises `InputError` if it names none, or one that the cost book does not have.
     """
     node = technology.header.node
     known = costmodel.nodes(costs)

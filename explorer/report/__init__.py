@@ -1,1 +1,1 @@
-"""The main answer: a model in metal, beside other machines and beside the paper."""
+"""The main answer: a hardwired model, compared with other machines and with the paper."""

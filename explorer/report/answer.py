@@ -1,4 +1,4 @@
-"""The whole answer for one model: simulated, costed, weighed, and compared with what was published."""
+"""The whole answer for one model: speed, cost, carbon, and the comparison with published figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,17 +39,17 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Contexts over which the report draws speed and execution time.
+#: Contexts at which the report draws speed and execution time.
 CONTEXTS = np.array([2048, 8192, 16384, 32768, 65536, 131072, 262144])
-#: The sequences a GPU serves together in the paper's economics.
+#: Batch of a GPU in the paper's economics.
 PAPER_CONCURRENCY = 50
-#: The conventions shown beside a set that is asked for alone: the other of these two, or the first.
+#: The second set of conventions if one is given: the other of these two, or the first.
 _BESIDE = ("corrected", "as-published")
 
 
 @dataclass(frozen=True)
 class Answer(Documented):
-    """Everything the report shows; see the fields' own types for units."""
+    """All results of the report; see the fields' own types for units."""
 
     model: models.LLMSpec
     context: int
@@ -65,9 +65,9 @@ class Answer(Documented):
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer
-    """By the conventions asked for, beside the first machine that is bought."""
+    """By the first set of conventions, against the first bought machine."""
     other_cost: CostAnswer
-    """By the conventions shown beside those."""
+    """By the second set of conventions."""
     scoreboard: Scoreboard | None
     headline: tuple[HeadlineRow, ...]
     notes: tuple[Note, ...]
@@ -78,10 +78,10 @@ class Answer(Documented):
     books: tuple[BookUse, ...] = ()
     overrides: dict[str, str] = field(default_factory=dict)
     date: str = ""
-    """The day it was made, if whoever asked gave it."""
+    """The date of the report, if given."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
     more_costs: tuple[CostAnswer, ...] = ()
-    """By further conventions, and beside further machines that are bought."""
+    """By further conventions, and against further bought machines."""
 
     @property
     def machine(self) -> str:
@@ -90,18 +90,18 @@ class Answer(Documented):
 
     @property
     def costs(self) -> tuple[CostAnswer, ...]:
-        """One for each set of conventions, the set asked for first, beside the first machine that is bought."""
+        """One for each set of conventions in the given order, against the first bought machine."""
         more = (each for each in self.more_costs if each.device == self.cost.device)
         return (self.cost, self.other_cost, *more)
 
     @property
     def costs_beside(self) -> tuple[CostAnswer, ...]:
-        """One for each further machine that is bought."""
+        """One for each further bought machine."""
         return tuple(each for each in self.more_costs if each.device != self.cost.device)
 
     @property
     def constants(self) -> dict[str, dict[str, Quantity]]:
-        """Constants that were read, by what read them."""
+        """Constants that were read, by group."""
         machine = self.published.assumptions
         groups = {"machine": machine}
         groups |= {machine_name(name): run.assumptions for name, run in self.accelerators.items()}
@@ -113,11 +113,11 @@ class Answer(Documented):
 
     @property
     def reproduction(self) -> Reproduction:
-        """What it takes to make this again."""
+        """Versions, books and command needed to reproduce the answer."""
         return reproduction(self.command, self.books, overrides=self.overrides, date=self.date, version=self.version)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, with carbon by scope, the quality of the constants and what it takes to run again."""
+        """Return the fields, with carbon by scope, the quality of the constants and the reproduction."""
         quantities = [quantity for _, quantity, _ in distinct(self.constants)]
         return super().to_dict() | {
             "scopes": [carbon_scopes(costed).to_dict() for costed in self.costs],
@@ -126,7 +126,7 @@ class Answer(Documented):
         }
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row a cell of the report's tables (see `explorer.documents.rows`)."""
+        """Return a row for each cell of the report's tables (see `explorer.documents.rows`)."""
         from explorer.documents import rows
         from explorer.report.document import report_document
 
@@ -164,15 +164,17 @@ def answer(
     model : str or LLMSpec
         A model, as in `hwsim.simulate`.
     on : str, Path or Book, or a sequence of them
-        Machines by name or book: one hardwired machine (the paper's unless one is named), and those beside it.
+        Machines by name or book: one hardwired machine (by default the paper's), and others to compare with.
     context, volume : int
         Positions of a sequence, and systems built.
     prompt_tokens, output_tokens : int
         What the fleets serve, as in `explorer.cost`.
     convention : str, Path or Conventions, or a sequence of them
         Sets of conventions by name or file. One alone stands beside the corrected ones, or those beside the published.
-    technology, weights
-        Process and format of the hardwired machine.
+    technology : str
+        Process of the hardwired machine.
+    weights : str
+        Weight format of the hardwired machine, as in `hwsim.simulate`.
     reading : str, optional
         The reading that costs are counted with; that of each set of conventions unless given. Speeds are in both.
     set : mapping of str to number, array or str
@@ -182,17 +184,17 @@ def answer(
     events : bool
         Also simulate the paper's claims request by request, for a finding and the lines of the scoreboard.
     command, date : str
-        What a report says of how and when it was made.
+        The command and date that the report states.
 
     Returns
     -------
     Answer
-        The scoreboard is there for the paper's own machine, model and process.
+        The scoreboard is present for the paper's own machine, model and process.
 
     Raises
     ------
     InputError
-        For whatever cannot be used.
+        For invalid input.
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
@@ -207,7 +209,7 @@ def answer(
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
-        # Constants of one bought machine are none of another's.
+        # Constants of one bought machine do not apply to another.
         foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
         return cost(
             spec,
@@ -280,10 +282,10 @@ def answer(
 
 
 def _conventions(convention: Convention | Sequence[Convention]) -> list[costmodel.Conventions]:
-    """Return the sets asked for, and beside one alone another."""
+    """Return the given sets, and a second set if there is only one."""
     alone = isinstance(convention, (str, Path, costmodel.Conventions))
-    given: Sequence[Convention] = [convention] if alone else list(convention)  # type: ignore[list-item, arg-type]
-    sets = [costmodel.conventions.named(each) for each in given]
+    listed: Sequence[Convention] = [convention] if alone else list(convention)  # type: ignore[list-item, arg-type]
+    sets = [costmodel.conventions.named(each) for each in listed]
     if not sets:
         raise InputError("no convention given: expected at least one")
     if len(sets) == 1:
@@ -301,14 +303,14 @@ def _assumptions(accelerators: Mapping[str, hwsim.SimResult], bought: Book) -> d
 def _books(
     machine: Book, process: Book, others: Sequence[Book], costs: Sequence[CostAnswer], book: str | None
 ) -> tuple[BookUse, ...]:
-    """Return the books behind an answer, each with a digest of its constants as they are in its file."""
+    """Return the books behind an answer, each with a digest of its constants in the file."""
     uses = {"machine": machine, "process": process, **{machine_name(other.name): other for other in others}}
     uses |= {f"{each.convention} costs": costmodel.load_book(book or each.conventions.book) for each in costs}
     return tuple(book_use(role, used) for role, used in uses.items())
 
 
 def _with_ours(run: hwsim.SimResult, chip: hwsim.Chip, technology: hwsim.Technology) -> tuple[dict[str, Any], ...]:
-    """Published hardwired machines under ours, for one user; ours counts the HN array, theirs the die."""
+    """Return published hardwired machines and ours, for one user; our area is the HN array, theirs the die."""
     array = chip.block("HN array").area_mm2
     transistors = array * technology.logic_density_mtr_per_mm2 * 1e6
     ours = {

@@ -1,6 +1,6 @@
-"""The report of one model: its sections in order, and those that say what came out.
+"""The report of one model: its sections in order, and the sections on the results.
 
-A new section is a function of an `Answer` in `SECTIONS`; every output then has it.
+A new section is a function of an `Answer` in `SECTIONS`; every output then contains it.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,8 +40,8 @@ def report_document(answer: Answer) -> Document:
     return Document(
         f"{answer.model.name}, hardwired",
         f"{counted(answer.published.chips, 'chip')} with the weights of the model in the wires, at a context of "
-        f"{context_label(answer.context)}: how fast, how large, how hungry, how expensive and how dirty, beside "
-        f"{listed([machine_name(key) for key in answer.accelerators])}. Published numbers stand beside ours wherever "
+        f"{context_label(answer.context)}: speed, size, power, cost and carbon, compared with "
+        f"{listed([machine_name(key) for key in answer.accelerators])}. Published numbers are shown with ours wherever "
         "there are any.",
         tuple(section for make in SECTIONS if (section := make(answer)) is not None),
         data=answer.to_dict,
@@ -63,18 +63,18 @@ def render(answer: Answer) -> str:
 
 
 def write_report(answer: Answer, path: str | Path) -> Path:
-    """Write the report of `answer` to `path` and return it; nothing is left half-written.
+    """Write the report of `answer` to `path` and return the path. The file is written whole or not at all.
 
-    The name decides what is written: .html the page, .md Markdown, .csv or .parquet a row a cell of its tables, .json
-    everything. Raises `InputError` for another name, where the folder is missing, the path is a folder, or the file
-    cannot be written, and for Parquet without pyarrow.
+    The suffix selects the format: .html, .md, .csv or .parquet (a row for each cell of the tables), or .json (all
+    fields). Raises `InputError` for another suffix, a missing folder, a path that is a folder or cannot be written, and
+    for Parquet without pyarrow.
     """
     return write_document(report_document(answer), path)
 
 
 def brief(answer: Answer) -> Section:
-    """Return the answer in a few lines: how fast, large, hungry, expensive and dirty, published and believed."""
-    # The published way first, whichever was asked for.
+    """Return the answer in a few lines: speed, size, power, cost and carbon, published and corrected."""
+    # The published set first, in any order of the conventions.
     costs = sorted(answer.costs, key=lambda each: not each.conventions.published_system)
     runs = [answer.published if each.conventions.reading == "as-published" else answer.pipelined for each in costs]
 
@@ -96,17 +96,17 @@ def brief(answer: Answer) -> Section:
     text = (
         f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. A column that "
         "counts as the paper follows it step by step, from its optimistic to its pessimistic case. The corrected one "
-        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; `hwsim uncertainty` draws "
+        "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; hwsim uncertainty draws "
         "every constant in its range and gives their 5 to 95 % bands."
     )
     return Section("brief", "In brief", (text, Table("The answer in brief", columns, rows, "brief")))
 
 
 def headline(answer: Answer) -> Section:
-    """Return the machines side by side, a column for ours and one for the published figure of each."""
+    """Return the machines side by side, with a column for our figure and one for the published figure of each."""
     batches = [counted(run.batch, "sequence") for run in answer.accelerators.values()][:1]
     text = (
-        "Ours beside the published figure. Evidence says what ours is: an “input” was fed in, a “fitted” number was "
+        "Our figures and the published ones. Evidence of ours: an “input” was given, a “fitted” number was "
         "adjusted to the paper, a “predicted” one was not. Machines with their weights in memory decode"
         f"{''.join(f' {batch} at once' for batch in batches)}; how many the published figures served is not "
         "stated. Costs and carbon are those of fleets that generate as much: both as published, at the paper's "
@@ -138,16 +138,17 @@ def _headline_table(answer: Answer, caption: str, fleet: bool) -> Table:
 
 
 def findings(answer: Answer) -> Section:
-    """Return what the numbers say about the published claims."""
+    """Return findings on the published claims."""
     return Section("findings", "Findings", answer.notes or ("None for this model.",))
 
 
 def scoreboard(answer: Answer) -> Section:
-    """Return every published figure beside ours, a table a group."""
+    """Return every published figure with ours, one table a group."""
     board = answer.scoreboard
     if board is None:
         text = (
-            f"No paper describes this machine for {answer.model.name}, so there is nothing to hold our numbers against."
+            f"No paper describes this machine for {answer.model.name}, so there are no published figures to compare "
+            "with."
         )
         return Section("scoreboard", "Scoreboard", (text,))
     parts = scoreboard_parts(board, folded=True)
@@ -157,10 +158,10 @@ def scoreboard(answer: Answer) -> Section:
 
 
 def methods(answer: Answer) -> Section:
-    """Return what the report was computed with, and how."""
+    """Return the methods and constants of the report."""
     text = (
-        "What this page was computed with, and how. Where a choice is open, the convention "
-        f"{answer.cost.convention} decided; columns headed by the other one follow its choices."
+        "Methods and constants of this page. Open choices follow the convention "
+        f"{answer.cost.convention}; columns headed by another convention follow that one."
     )
     return methods_section(answer.methods, text, after=(conventions_used(answer),))
 
@@ -185,7 +186,7 @@ SECTIONS: tuple[Callable[[Answer], Section | None], ...] = (
 
 
 def _sides(lines: Sequence[HeadlineRow]) -> list[tuple[str, str]]:
-    """Return the machines of headline rows, each with "ours" and "published" where there is anything of it."""
+    """Return the machines of the headline, each with "ours" and "published" where it has such figures."""
     keys = dict.fromkeys(key for row in lines for key in (*row.values, *row.published))
     return [
         (key, side)
@@ -196,7 +197,7 @@ def _sides(lines: Sequence[HeadlineRow]) -> list[tuple[str, str]]:
 
 
 def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
-    """Return the nominal figure, or the two cases that the conventions have."""
+    """Return a figure over its levels: the nominal one with its bounds, or the two cases of the conventions."""
     low, nominal, high = (dotted(pair, key) for _, pair in costs.comparison.pairs(LEVELS))
     if "nominal" in costs.conventions.levels:
         return write(nominal)
@@ -204,7 +205,7 @@ def _spread(costs: CostAnswer, key: str, write: Callable[[Any], str]) -> str:
 
 
 def _head(answer: Answer, key: str) -> str:
-    """Return the name of a machine in the headline, with its reading or the conventions of its fleet."""
+    """Return the column head of a machine; only the hardwired one has a published reading."""
     name, _, convention = key.partition(":")
     if convention:
         return f"{machine_name(name)}, {convention}"

@@ -1,4 +1,4 @@
-"""What the numbers say when the published claims are held against each other, in sentences made from results."""
+"""Findings on the published claims, as sentences made from results."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ import models
 from explorer.documents.document import Note
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
 
-#: Contexts of Figure 14 at which the published shares are held against the machine's resources.
+#: Contexts of Figure 14 whose published shares are compared with the machine's resources.
 _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
-#: Share of the tracks that the paper says its wires stay below.
+#: Largest share of tracks that the paper states for its wires.
 _ROUTED = 0.7
-#: The process whose adders are those that synthesis gives.
-#: The conventions that notes set side by side.
+#: The process whose adders synthesis uses.
+#: The conventions that notes compare.
 _NOTED = {"as-published", "corrected"}
 _SYNTHESISED = "n5-synthesised"
 
@@ -26,9 +26,9 @@ def findings(
     costs: Mapping[str, CostAnswer],
     events: bool = False,
 ) -> tuple[Note, ...]:
-    """Return the notes of the report; for the paper's own model they answer which claims hold.
+    """Return the notes of the report; for the paper's own model they test its claims.
 
-    `costs` are by the name of their conventions; notes that set the published beside the corrected ones need both.
+    `costs` are by the name of their conventions; notes that compare the published and corrected ones need both.
     With `events` the claims are also simulated request by request.
     """
     notes = [_pipeline(published, pipelined)]
@@ -51,9 +51,9 @@ def _reading(published: hwsim.SimResult) -> Note:
     links = published.occupancy_s["links"]
     return Note(
         "Which reading explains 249,960 tokens/s",
-        f"A sum of occupancies. Messages of 2 bytes an element over one column link take {links * 1e6:.3f} us a "
+        f"It is a sum of occupancies. Messages of 2 bytes an element over one column link take {links * 1e6:.3f} us a "
         f"token, {published.breakdown['communication']:.1%} of {published.interval_s * 1e6:.3f} us; adding (not "
-        "overlapping) what each token takes of the HN arrays and the VEX gives "
+        "overlapping) each token's time on the HN arrays and the VEX gives "
         f"{published.tokens_per_s:,.0f} tokens/s. The link part follows from the message list alone; the rest rests "
         "on three constants fitted to Figure 14.",
     )
@@ -62,10 +62,10 @@ def _reading(published: hwsim.SimResult) -> Note:
 def _pipeline(published: hwsim.SimResult, pipelined: hwsim.SimResult) -> Note:
     faster = pipelined.tokens_per_s / published.tokens_per_s
     return Note(
-        "What a real pipeline would do",
-        f"Overlap its resources, and be paced by the slowest: {pipelined.bound_by}, at {pipelined.tokens_per_s:,.0f} "
-        f"tokens/s ({faster:.2f}x the summed reading) with {pipelined.latency_s * 1e6:,.0f} us between the tokens of "
-        "one sequence, nothing fitted.",
+        "The speed of a real pipeline",
+        f"It overlaps its resources and runs at the rate of the slowest, {pipelined.bound_by}, at "
+        f"{pipelined.tokens_per_s:,.0f} tokens/s ({faster:.2f}x the summed reading) with "
+        f"{pipelined.latency_s * 1e6:,.0f} us between the tokens of one sequence, nothing fitted.",
     )
 
 
@@ -87,7 +87,7 @@ def _contexts(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: h
             f"against {kv.capacity / 1e12:.2f} TB of HBM."
         )
     lines.append(
-        "The 2K column survives. Figure 14's attention time needs a VEX "
+        "The 2K column holds. Figure 14's attention time needs a VEX "
         f"{design.published_vex_speedup:.0f} times faster than stated, or a batch far smaller than the slots."
     )
     return Note("Which claims do not survive a resource check", " ".join(lines))
@@ -99,7 +99,8 @@ def _economics_throughput(pipelined: hwsim.SimResult, costs: Mapping[str, CostAn
     return Note(
         "The throughput behind the economics",
         f"As published, a system generates {used:,.0f} tokens/s (1K/1K in the paper). Every token, prefill included, "
-        f"crosses the links, which pass {1.0 / links_s:,.0f} a second: {used * links_s:.1f} times that are asked for.",
+        f"crosses the links, which pass {1.0 / links_s:,.0f} a second: {used * links_s:.1f} times the capacity is "
+        "needed.",
     )
 
 
@@ -111,7 +112,7 @@ def _served(spec: models.LLMSpec, design: hwsim.HardwiredDesign, technology: hws
     economics = one_k_in_and_out(spec, design, technology)
     middle, tail = at_2k.percentiles((50, 99)).loc["time per output token"].to_numpy()
     return Note(
-        "What the claims come to request by request",
+        "The claims, simulated request by request",
         f"By events, {SEQUENCES} sequences that decode about 2K get {at_2k.output_tokens_per_s:,.0f} tokens/s, "
         f"{_busiest(at_2k)}, with {middle * 1e6:,.0f} us between the tokens of one (99 %: {tail * 1e6:,.0f} us); about "
         f"64K {at_64k.output_tokens_per_s:,.0f} tokens/s, {_busiest(at_64k)}. At 1K/1K with a user for every slot the "
@@ -129,7 +130,7 @@ def _economics(costs: Mapping[str, CostAnswer]) -> Note:
     first, second = (costs[name].comparison for name in ("as-published", "corrected"))
     ours = second.nominal
     return Note(
-        "What the conventions are worth",
+        "The effect of the conventions",
         f"As published, {first.gpus:,.0f} GPUs match {costs['as-published'].volume} systems, cost "
         f"{first.high.tco_ratio:,.3g} to {first.low.tco_ratio:,.3g} times as much and emit "
         f"{first.low.carbon_ratio:,.4g} times the carbon. With the simulated throughput of the pipelined reading and "
@@ -144,7 +145,7 @@ def _density(
     technology: hwsim.Technology,
     costs: Mapping[str, CostAnswer],
 ) -> Note:
-    """What the machine would be if the density that the paper's tables imply did not hold."""
+    """Return the note on the machine at the density of synthesis in place of that of the paper's tables."""
     mapped = hwsim.load_technology(_SYNTHESISED)
     chip = hwsim.build_chip(spec, design, technology)
     fitted, counted = chip.block("HN array").area_mm2, hwsim.hn_array(spec, design, mapped)[0]
@@ -156,12 +157,12 @@ def _density(
     larger = cost(spec, volume=ours.volume, convention="corrected", technology=_SYNTHESISED)
     slice_inputs = hwsim.largest_slice(_ROUTED, fitted / chip.hn_weights * 1e6, technology)
     return Note(
-        "How dense the wires are, and what if they are not",
+        "The density of the HN array, and a lower one",
         f"Synthesis confirms the gate counts: {neuron.transistors_per_weight:.1f} transistors a weight, "
         f"Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 11, and 15). At "
         f"{mapped.logic_density_mtr_per_mm2:.0f} MTr/mm2 the HN array takes {counted:,.0f} mm2 a chip instead of "
         f"{fitted:,.0f}, so the machine has {larger.inputs['chips']} chips instead of {design.chips}, and with "
-        f"corrected conventions GPUs cost {larger.comparison.nominal.tco_ratio:,.3g} times as much as it "
+        f"corrected conventions matching GPUs cost {larger.comparison.nominal.tco_ratio:,.3g} times as much "
         f"({ours.comparison.nominal.tco_ratio:,.3g} at the published density) and emit "
         f"{larger.comparison.nominal.carbon_ratio:,.3g} times the carbon "
         f"({ours.comparison.nominal.carbon_ratio:,.3g}). Below 70 % of the tracks of M8 to M11 the regions of a neuron "

@@ -1,4 +1,4 @@
-"""Sections of a report on the fleet: what it costs to build and to own, its carbon, what each convention is worth."""
+"""Sections of a report on the fleet: cost to build and to own, carbon, and the effect of each convention."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from explorer.report.figures.fleet import (
     tco_rows,
     waterfall_rows,
 )
-from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
+from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
 from hwbase.numbers import counted, money, plain, times
 
 _TCO_COLUMNS = {
@@ -27,7 +27,7 @@ _TCO_COLUMNS = {
     "opex_usd": Column("operation"),
     "respins_usd": Column("re-spins"),
     "total_usd": Column("TCO"),
-    "ratio": Column("GPU TCO over it"),
+    "ratio": Column("GPU TCO / hardwired TCO"),
 }
 _CARBON_COLUMNS = {
     "fleet": Column("fleet", numeric=False),
@@ -40,29 +40,29 @@ _STEPS = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=
 
 
 def cost(answer: Answer) -> Section:
-    """Return what one system and the fleet cost to build."""
-    asked = answer.cost
+    """Return the cost to build one system and the fleet."""
+    cost = answer.cost
     text = (
-        f"{counted(asked.volume, 'system')}, convention {asked.convention}. Low and high read every constant at that "
-        "end of its range: the paper's optimistic and pessimistic case with its own book, otherwise bounds that nobody "
-        "expects all at once."
+        f"{counted(cost.volume, 'system')}, convention {cost.convention}. Low and high read every constant at that "
+        "end of its range: the paper's optimistic and pessimistic case with its own book, otherwise extreme "
+        "corners, not estimates."
     )
     parts: list[Part] = [
         text,
-        Beside(_waterfalls(asked)),
-        Beside((bill_table(asked), inputs_table(asked.inputs))),
-        *(Aside(f"{note[:1].upper()}{note[1:]}.") for note in asked.notes or ()),
+        Beside(_waterfalls(cost)),
+        Beside((bill_table(cost), inputs_table(cost.inputs))),
+        *(Aside(f"{note[:1].upper()}{note[1:]}.") for note in cost.notes or ()),
         *(Folded(f"The same by convention {other.convention}", (bill_table(other),)) for other in answer.costs[1:]),
     ]
     return Section("cost", "Cost", tuple(parts), short=False)
 
 
 def ownership(answer: Answer) -> Section:
-    """Return what both fleets cost over their life, and what they emit."""
-    asked = answer.cost
-    comparison, levels = asked.comparison, asked.conventions.levels
+    """Return the cost and emissions of both fleets over their life."""
+    cost = answer.cost
+    comparison, levels = cost.comparison, cost.conventions.levels
     formats = {key: money for key in _TCO_COLUMNS if key.endswith("usd")} | {"ratio": times}
-    owned, emitted = (f"{what}, {asked.convention}" for what in ("Total cost of ownership", "Carbon over the life"))
+    owned, emitted = (f"{what}, {cost.convention}" for what in ("Total cost of ownership", "Carbon over the life"))
     tco = frame_table(owned, tco_rows(comparison, levels), _TCO_COLUMNS, formats)
     carbon = frame_table(emitted, carbon_rows(comparison, levels), _CARBON_COLUMNS)
     figures = (
@@ -72,9 +72,9 @@ def ownership(answer: Answer) -> Section:
         ),
     )
     parts: tuple[Part, ...] = (
-        f"The hardwired fleet beside {plain(comparison.gpus)} GPUs that generate as many tokens.",
+        f"The hardwired fleet and {plain(comparison.gpus)} GPUs that generate as many tokens.",
         Beside(figures),
-        tco_table(asked),
+        tco_table(cost),
         ratio_table((*answer.costs, *answer.costs_beside)),
         *(Folded(f"The same by convention {other.convention}", (tco_table(other),)) for other in answer.costs[1:]),
         *(
@@ -86,34 +86,34 @@ def ownership(answer: Answer) -> Section:
 
 
 def scopes(answer: Answer) -> Section:
-    """Return the carbon by scope under both conventions, the one asked for first."""
+    """Return the carbon by scope under each set of conventions, in the given order."""
     parts: list[Part] = []
     for costs in by_convention(answer).values():
         carbon = carbon_scopes(costs)
-        parts += [Heading(f"Convention {carbon.convention}"), *boundary_said(carbon), scope_table(carbon)]
+        parts += [Heading(f"Convention {carbon.convention}"), *boundary_text(carbon), scope_table(carbon)]
     return Section("scopes", "Carbon by scope", tuple(parts), short=False)
 
 
 def conventions(answer: Answer) -> Section:
-    """Return the same fleet counted with one choice of a convention changed at a time."""
+    """Return the fleet's cost and carbon with one choice of a convention changed at a time."""
     effects = next((costs.effect_rows for costs in by_convention(answer).values() if costs.effect_rows), ())
     parts: tuple[Part, ...] = ("Not computed for this page.",)
     if effects:
         text = (
-            "The same fleet counted with one choice changed at a time, so that the weight of each is visible. The "
+            "The same fleet counted with one choice changed at a time, to show its effect. The "
             "first row is the paper's own way, the last row all changes together."
         )
         parts = (text, effects_table(effects))
-    return Section("conventions", "What each convention is worth", parts, short=False)
+    return Section("conventions", "Effect of each convention", parts, short=False)
 
 
 def by_convention(answer: Answer) -> dict[str, CostAnswer]:
-    """Return the costs by convention, the one asked for first."""
+    """Return the costs by convention, in the given order."""
     return {costs.convention: costs for costs in answer.costs}
 
 
 def conventions_used(answer: Answer) -> Table:
-    """Return every choice of the conventions that the report shows."""
+    """Return every choice of the conventions in the report."""
     return conventions_table(*(costs.conventions for costs in answer.costs))
 
 

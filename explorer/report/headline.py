@@ -1,4 +1,4 @@
-"""The headline of an answer: machines side by side, ours and published."""
+"""The headline of an answer: machines side by side, our figures and published ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _MILLION = 1e6
 
 @dataclass(frozen=True)
 class HeadlineRow(Record):
-    """One line of the headline: our figure and the published one for each machine that has them."""
+    """One line of the headline: our figure and the published one of each machine, where available."""
 
     what: str
     unit: str
@@ -64,7 +64,7 @@ def headline(
         return HeadlineRow(
             what,
             unit,
-            # The closed form of a wafer says little; its published record stands alone.
+            # The closed form of a wafer is only a bound, so its published record stands alone.
             {name: None if run.kind == "wafer" else float(get(run)) for name, run in runs.items()},
             {name: paper.get(f"t2-{name}-{key}") for name in named},
             evidence,

@@ -1,4 +1,4 @@
-"""Sections of a report on the machine: what binds, the chip, where the time goes, speed over context."""
+"""Sections of a report on the machine: binding resources, the chip, parts of a token's time, speed over context."""
 
 from functools import partial
 
@@ -15,19 +15,17 @@ from explorer.report.figures.time import (
     speed_over_context,
     speed_rows,
 )
+from hwbase.columns import column
 from hwbase.numbers import context_label, percent, plain, si, times, with_unit, words
 from hwsim.results import Check, SimResult
 
 #: Columns of the relatives.
 _RELATIVES = {
-    "machine": Column("machine", numeric=False),
-    "area_mm2": Column("area", "mm²"),
-    "weights_per_mm2": Column("weights", "1/mm²"),
-    "transistors_per_weight": Column("transistors per weight"),
-    "tokens_per_s_per_user": Column("one user", "tokens/s"),
-    "power_w": Column("power", "W"),
-    "energy_efficiency_ops_per_j": Column("efficiency", "operations/J"),
-    "source": Column("source", numeric=False),
+    name: column(name)
+    for name in (
+        *("machine", "area_mm2", "weights_per_mm2", "transistors_per_weight", "tokens_per_s_per_user", "power_w"),
+        *("energy_efficiency_ops_per_j", "source"),
+    )
 }
 _OCCUPANCY = {
     "resource": Column("resource", numeric=False),
@@ -49,7 +47,7 @@ _DENSITIES = {
     "gain": Column("ME denser by"),
 }
 _SPEEDS = {
-    "context": Column("context", numeric=False),
+    "context": column("context"),
     "as_published_tokens_per_s": Column("as published", "tokens/s"),
     "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
     "pipelined_bound_by": Column("pipelined is bound by", numeric=False),
@@ -57,7 +55,7 @@ _SPEEDS = {
 
 
 def binds(answer: Answer) -> Section:
-    """Return the load of every resource, and the one that sets the pace."""
+    """Return the load of every resource and the binding one."""
     table = frame_table(
         "Occupancy per token",
         occupancy_rows(answer.pipelined),
@@ -66,26 +64,26 @@ def binds(answer: Answer) -> Section:
     )
     caption = f"Time of each resource per token, pipelined reading: bound by {words(answer.pipelined.bound_by)}"
     parts = (
-        "In the pipelined reading every resource works on another token at the same time, so the one that a token "
-        "needs longest sets the pace of all.",
+        "In the pipelined reading every resource works on another token at the same time, so the resource that a token "
+        "needs longest sets the rate.",
         Figure("occupancy", partial(occupancy_bars, answer.pipelined), caption, table),
-        "A speed is only as good as the resources under it. The table holds each machine's load against what the "
-        "machine has; a failed check means that the speed above cannot be sustained as stated.",
+        "The table compares each machine's load with its capacity. If a check fails, the speed above cannot be "
+        "sustained as stated.",
         checks_table(answer),
     )
     return Section("binds", "What binds", parts, short=False)
 
 
 def chip(answer: Answer) -> Section:
-    """Return one chip, block by block, and what a weight costs by its format."""
+    """Return one chip, block by block, and transistors per weight by format."""
     one, chips = answer.chip, answer.published.chips
     which = f"One of {plain(chips)} chips" if chips > 1 else "The one chip"
     blocks = frame_table("Blocks of one chip", block_rows(one), _BLOCKS, {"share": percent})
-    densities = frame_table("Transistors per weight over weight format", answer.densities, _DENSITIES, {"gain": times})
-    caption = f"Transistors per weight over weight format, {answer.model.hidden_size:,} inputs"
+    densities = frame_table("Transistors per weight by weight format", answer.densities, _DENSITIES, {"gain": times})
+    caption = f"Transistors per weight by weight format, {answer.model.hidden_size:,} inputs"
     parts = (
         f"{which}, {plain(one.area_mm2)} mm² and {plain(one.power_w)} W when every block is busy. Areas are to scale; "
-        "where a block stands is for reading only. The dashed outline is what one exposure can print "
+        "the placement of blocks is for display only. The dashed outline is the largest field of one exposure "
         f"({plain(one.reticle_area_mm2)} mm²). The HN array holds {plain(one.hn_weights / 1e9)} billion weights.",
         Beside(
             (
@@ -93,10 +91,10 @@ def chip(answer: Answer) -> Section:
                 blocks,
             )
         ),
-        "What a weight costs depends on its format: a Hardwired-Neuron has a counter for each of its up to 2ᵇ values, "
-        "so the gain over Cell-Embedding falls at both ends. Gate counts alone, before any density of a process.",
+        "The area of a weight depends on its format: a Hardwired-Neuron has a counter for each of up to 2ᵇ values, "
+        "so the gain over Cell-Embedding falls at both ends. Gate counts only, independent of a process.",
         Figure("density", partial(density_over_bits, answer.densities), caption, densities),
-        frame_table("Published hardwired relatives, beside ours", answer.relatives, _RELATIVES),
+        frame_table("Published hardwired machines and ours", answer.relatives, _RELATIVES),
     )
     return Section("chip", "The chip", parts, short=False)
 
@@ -104,10 +102,10 @@ def chip(answer: Answer) -> Section:
 def time(answer: Answer) -> Section:
     """Return the parts of a token's time over context, in both readings."""
     text = (
-        "Shares of a token's time. In the as-published reading resources take turns; diamonds, where there are any, "
-        "mark where the paper's Figure 14 puts the boundaries between communication, projection, non-linear and "
-        "attention. In the pipelined reading the time is a token's latency; waiting counts where the resource it waits "
-        "for works, and as stall where that is memory."
+        "Shares of a token's time. In the as-published reading resources take turns; diamonds "
+        "mark the boundaries in the paper's Figure 14 between communication, projection, non-linear and "
+        "attention. In the pipelined reading the time is a token's latency; waiting counts as the part of the awaited "
+        "resource, and as stall for memory."
     )
     runs = {"published": answer.published_by_context, "pipelined": answer.pipelined_by_context}
     figures = tuple(_breakdown(key, run) for key, run in runs.items())
@@ -130,7 +128,7 @@ def speed(answer: Answer) -> Section:
 
 
 def checks_table(answer: Answer) -> Table:
-    """Return resources asked for and there, in both readings of the hardwired machine and on the other machines."""
+    """Return demand and capacity of resources, in both readings of the hardwired machine and on the other machines."""
     rows = []
     results = {"as published": answer.published, "pipelined": answer.pipelined}
     results |= {machine_name(key): result for key, result in answer.accelerators.items()}
@@ -148,11 +146,11 @@ def checks_table(answer: Answer) -> Table:
         Column("result", numeric=False),
         Column("note", numeric=False),
     )
-    return Table("Does every resource bear the load?", columns, tuple(rows))
+    return Table("Demand and capacity of every resource", columns, tuple(rows))
 
 
 def published_speeds(answer: Answer) -> dict[str, float]:
-    """Return the published tokens/s of the other machines, where the headline has them."""
+    """Return the published tokens/s of the other machines in the headline."""
     for row in answer.headline:
         if row.unit in ("tokens/s", "token/s"):
             return {key: value for key, value in row.published.items() if value and key in answer.accelerators}
@@ -164,7 +162,7 @@ def _breakdown(key: str, result: SimResult) -> Figure:
     columns = {"context": Column("context", numeric=False)}
     columns |= {part: Column(words(part)) for part in rows[0] if part != "context"}
     formats = dict.fromkeys(columns, percent) | {"context": context_label}
-    caption = f"Where a token's time goes over context, {machine_name(result.reading)}"
+    caption = f"Parts of a token's time over context, {machine_name(result.reading)}"
     table = frame_table(caption, rows, columns, formats)
     return Figure(f"breakdown-{key}", partial(breakdown_over_context, result), caption, table)
 

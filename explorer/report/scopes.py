@@ -1,4 +1,4 @@
-"""Carbon by scope of the GHG Protocol, as whoever runs the data centre reports it, with what is in and what is out."""
+"""Carbon by scope of the GHG Protocol, from the view of the data centre's operator, with its boundary."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from hwbase.numbers import mass, percent, plain
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Parts of a module, as people name them.
+#: Labels of the parts of a module.
 _PARTS = {
     "die_kg": "dies",
     "package_kg": "packages",
     "hbm_kg": "memory",
     "board_kg": "boards: power delivery, cooling, circuit board, links",
-    "margin_kg": "margin for what is not counted",
+    "margin_kg": "margin for parts not counted",
 }
 _NOT_SPLIT = "modules, by one published figure"
-#: Regions with names of so many letters are codes.
+#: Regions with names of this length are codes.
 _CODE_LETTERS = 2
-#: What no figure here contains.
+#: Emissions that no figure here contains.
 OUTSIDE = (
     "masks and their making",
     "the computing of design and training",
@@ -49,7 +49,7 @@ class ScopeRow(Record):
 
 @dataclass(frozen=True)
 class CarbonScopes(Record):
-    """A fleet's carbon by scope. `basis` says whose electricity, `inside` and `outside` draw the boundary."""
+    """A fleet's carbon by scope. `basis` is that of Scope 2; `inside` and `outside` describe the boundary."""
 
     convention: str
     rows: tuple[ScopeRow, ...]
@@ -59,7 +59,7 @@ class CarbonScopes(Record):
     outside: tuple[str, ...]
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row a fleet, level, scope and category."""
+        """Return a row for each fleet, level, scope and category."""
         import pandas as pd
 
         return pd.DataFrame([row.to_dict() for row in self.rows])
@@ -70,7 +70,7 @@ class CarbonScopes(Record):
 
 
 def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
-    """Return the carbon of both fleets of a cost answer by scope and category, at the levels that its book has."""
+    """Return the carbon of both fleets of a cost answer by scope and category, at the levels of its book."""
     conventions = answer.conventions
     rows: list[ScopeRow] = []
     for level in conventions.levels:
@@ -91,12 +91,12 @@ def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
     )
 
 
-def scope_table(found: CarbonScopes) -> Table:
-    """Return scopes and categories against fleets and levels, with the share of each in its column."""
-    columns = sorted(dict.fromkeys((row.fleet, row.level) for row in found.rows), key=lambda c: c[0] == "GPU")
-    lines = list(dict.fromkeys((row.scope, row.category) for row in found.rows))
-    tonnes = {(r.fleet, r.level, r.scope, r.category): r.t for r in found.rows}
-    totals = {column: found.total(*column) for column in columns}
+def scope_table(scopes: CarbonScopes) -> Table:
+    """Return scopes and categories against fleets and levels, each with its share of the column."""
+    columns = sorted(dict.fromkeys((row.fleet, row.level) for row in scopes.rows), key=lambda c: c[0] == "GPU")
+    lines = list(dict.fromkeys((row.scope, row.category) for row in scopes.rows))
+    tonnes = {(r.fleet, r.level, r.scope, r.category): r.t for r in scopes.rows}
+    totals = {column: scopes.total(*column) for column in columns}
 
     def cell(column: tuple[str, str], line: tuple[int, str]) -> str:
         value = tonnes.get((*column, *line))
@@ -109,17 +109,17 @@ def scope_table(found: CarbonScopes) -> Table:
     rows = [(f"Scope {line[0]}: {line[1]}", *(cell(column, line) for column in columns)) for line in lines]
     rows.append(("all scopes", *(mass(totals[column]) for column in columns)))
     heads = (Column(f"{fleet}, {level}", "CO₂e") for fleet, level in columns)
-    caption = f"Carbon by scope over the life of the fleets, {found.convention}"
+    caption = f"Carbon by scope over the life of the fleets, {scopes.convention}"
     return Table(caption, (Column("scope", numeric=False), *heads), tuple(rows))
 
 
-def boundary_said(found: CarbonScopes) -> tuple[str, ...]:
-    """Return the boundary in sentences: the view, the basis of Scope 2, what is in and what is out."""
+def boundary_text(scopes: CarbonScopes) -> tuple[str, ...]:
+    """Return the boundary in sentences: the view, the basis of Scope 2, inclusions and exclusions."""
     return (
-        "Scopes are those of whoever runs the data centre. Scope 1 is none: no fuel burnt on site and no refrigerant "
-        f"is modelled. {found.basis}",
-        f"{found.method} Inside: {'; '.join(found.inside)}.",
-        f"Outside, for want of published figures or by choice: {'; '.join(found.outside)}.",
+        "Scopes are those of the data centre's operator. Scope 1 is zero: no fuel burnt on site and no refrigerant "
+        f"is modelled. {scopes.basis}",
+        f"{scopes.method} Inside: {'; '.join(scopes.inside)}.",
+        f"Outside, for want of published figures or by choice: {'; '.join(scopes.outside)}.",
     )
 
 
@@ -134,7 +134,7 @@ def _rows(fleet: str, level: str, carbon: Carbon, shares: Mapping[str, float]) -
 
 
 def _shares(module: ModuleCarbon | None) -> dict[str, float]:
-    """Return the shares of a module's parts in its carbon; the module as one where it is one published figure."""
+    """Return the shares of a module's parts in its carbon; one share where it is one published figure."""
     if module is None:
         return {_NOT_SPLIT: 1.0}
     return {name: float(getattr(module, part)) / float(module.total_kg) for part, name in _PARTS.items()}
@@ -142,19 +142,19 @@ def _shares(module: ModuleCarbon | None) -> dict[str, float]:
 
 def _basis(read: Mapping[str, Quantity], conventions: Conventions) -> str:
     grids = [(name, q) for name, q in read.items() if name.startswith("grid.")]
-    # The first grid that a fleet reads with a module rebuilt is the fab's; its own comes last.
+    # Of the grids that a fleet reads, the fab's comes first and its own last.
     where, own = grids[-1] if grids else ("", None)
     if own is None:
-        return "Scope 2 uses an intensity that was given, so it is market-based."
+        return "Scope 2 uses a given intensity, so it is market-based."
     region = where.removeprefix("grid.").removesuffix("_g_per_kwh").replace("_", " ")
     named = region.upper() if len(region) == _CODE_LETTERS else region.title()
     text = (
-        f"Scope 2 is location-based, whatever contracts the operator has: {plain(own.nominal)} g/kWh (grid: {named}, "
-        f"{own.year}; {own.source})."
+        f"Scope 2 is location-based, independent of the operator's contracts: {plain(own.nominal)} g/kWh (grid: "
+        f"{named}, {own.year}; {own.source})."
     )
     if "lifecycle" in own.source:
         text += (
-            " That factor is of the power plants' whole life, so the fuel's own supply chain (Scope 3, category 3) is"
+            " That factor covers the power plants' whole life, so the fuel's own supply chain (Scope 3, category 3) is"
         )
         text += " inside Scope 2 here."
     if conventions.module_carbon == "rebuilt" and len(grids) > 1:

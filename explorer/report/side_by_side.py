@@ -17,39 +17,39 @@ from hwsim.technology import DEFAULT_TECHNOLOGY
 if TYPE_CHECKING:
     from costmodel.comparison import Pair
 
-#: Columns that a table bears.
+#: Most columns of a table.
 MOST = 8
 
 
 @dataclass(frozen=True)
 class ModelComparison(Documented):
-    """Answers by label: the model, the technology, or both, whichever there are several of."""
+    """Answers by label: the model, the technology, or both, by which of them differ."""
 
     answers: dict[str, Answer]
     command: str
     date: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the rows of all answers under one another (see `explorer.documents.rows`)."""
+        """Return the rows of all answers, concatenated (see `explorer.documents.rows`)."""
         return pd.concat([each.to_frame() for each in self.answers.values()], ignore_index=True)
 
     @property
     def constants(self) -> dict[str, dict[str, Quantity]]:
-        """Constants that were read, by what read them; processes are told apart where there are several."""
-        several = len({found.technology for found in self.answers.values()}) > 1
+        """Constants that were read, by group, with the process where there are several."""
+        several = len({model_answer.technology for model_answer in self.answers.values()}) > 1
         groups: dict[str, dict[str, Quantity]] = {}
-        for found in self.answers.values():
-            for group, read in found.constants.items():
-                name = f"{group} ({found.technology})" if several and group == "machine" else group
+        for model_answer in self.answers.values():
+            for group, read in model_answer.constants.items():
+                name = f"{group} ({model_answer.technology})" if several and group == "machine" else group
                 groups.setdefault(name, {}).update(read)
         return groups
 
     @property
     def reproduction(self) -> Reproduction:
-        """What it takes to make this again."""
+        """Versions, books and command needed to reproduce the comparison."""
         books: dict[tuple[str, str], BookUse] = {}
-        for found in self.answers.values():
-            books |= {(use.role, use.name): use for use in found.books}
+        for model_answer in self.answers.values():
+            books |= {(use.role, use.name): use for use in model_answer.books}
         overrides = next(iter(self.answers.values())).overrides
         return reproduction(self.command, tuple(books.values()), overrides=overrides, date=self.date)
 
@@ -70,13 +70,30 @@ def compare_models(
 ) -> ModelComparison:
     """Return the whole answer for every model on every technology.
 
-    `shared` goes to `answer` for each: context, volume, convention, set, book. Raises `InputError` for none, for one
-    given twice, for more than `MOST` in all, and as `answer` does.
+    Parameters
+    ----------
+    models : sequence of str
+        Models, as in `hwsim.simulate`.
+    technologies : sequence of str
+        Processes of the hardwired machine.
+    command, date : str
+        The command and date that the document states.
+    **shared
+        Arguments of `answer` for each: context, volume, convention, set, book.
+
+    Returns
+    -------
+    ModelComparison
+
+    Raises
+    ------
+    InputError
+        For an empty list, a repeated name, more than `MOST` answers in all, and as `answer` does.
     """
-    for what, given in (("model", models), ("technology", technologies)):
-        if not given:
+    for what, names in (("model", models), ("technology", technologies)):
+        if not names:
             raise InputError(f"no {what} given: expected at least one")
-        twice = next((name for at, name in enumerate(given) if name in given[:at]), None)
+        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if twice is not None:
             raise InputError(f"{what} {twice!r} is given twice: expected once")
     if len(models) * len(technologies) > MOST:
@@ -85,26 +102,26 @@ def compare_models(
         )
     answers: dict[str, Answer] = {}
     for model, technology in product(models, technologies):
-        found = answer(model, technology=technology, command=command, date=date, **shared)
-        label = found.model.name if len(technologies) == 1 else technology
+        result = answer(model, technology=technology, command=command, date=date, **shared)
+        label = result.model.name if len(technologies) == 1 else technology
         if len(technologies) > 1 and len(models) > 1:
-            label = f"{found.model.name}, {technology}"
+            label = f"{result.model.name}, {technology}"
         if label in answers:
-            raise InputError(f"two models are called {found.model.name!r}: expected different names")
-        answers[label] = found
+            raise InputError(f"two models are called {result.model.name!r}: expected different names")
+        answers[label] = result
     return ModelComparison(answers, command or f"hwsim report {' '.join(map(str, models))}", date)
 
 
-def believed(found: Answer) -> CostAnswer:
+def believed(answer: Answer) -> CostAnswer:
     """Return the costs of an answer under the corrected conventions."""
-    return found.cost if found.cost.convention == "corrected" else found.other_cost
+    return answer.cost if answer.cost.convention == "corrected" else answer.other_cost
 
 
-def published_cost(found: Answer) -> CostAnswer:
+def published_cost(answer: Answer) -> CostAnswer:
     """Return the costs of an answer under the published conventions."""
-    return found.cost if found.cost.convention == "as-published" else found.other_cost
+    return answer.cost if answer.cost.convention == "as-published" else answer.other_cost
 
 
-def nominal(found: Answer) -> "Pair":
+def nominal(answer: Answer) -> "Pair":
     """Return both fleets under the corrected conventions at nominal prices."""
-    return believed(found).comparison.nominal
+    return believed(answer).comparison.nominal

@@ -1,8 +1,8 @@
-"""A collection to search: documents, queries and which document answers which query, from files or from packages.
+"""A collection to search: documents, queries and judgements of which document answers which query.
 
-Files are JSON lines with `id` and `text`, and judgements `qid docid grade` a line, separated by spaces or tabs. BEIR's
-layout (`_id`, a `title` before the text, a first line of names) and the four columns of TREC (`qid 0 docid grade`) are
-understood too. What else a line of JSON has is ignored, but for `tag` or `tags` where an index is built.
+Files are JSON lines with `id` and `text`. A judgement is a line `qid docid grade`, separated by spaces or tabs. The
+layout of BEIR (`_id`, a `title` before the text, a header line) and the four columns of TREC (`qid 0 docid grade`) are
+read too. Other fields of a JSON line are ignored, except `tag` or `tags` where an index is built.
 """
 
 import json
@@ -19,7 +19,7 @@ _MOST_SHOWN = 80
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with distinct ids, in the order of their file; `tags` of each, or () where none was asked for."""
+    """Texts with distinct ids, in the order of their file, and the `tags` of each (empty if tags were not read)."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
@@ -28,9 +28,9 @@ class Texts:
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Documents and queries with `grades`: for each query the documents (by position) that answer it, grade above 0.
+    """Documents, queries and `grades`: for each query the grades, above 0, of its answers by document position.
 
-    Every query has at least one. `name` says what it is.
+    Every query has at least one answer. `name` is the name of the collection.
     """
 
     name: str
@@ -40,10 +40,10 @@ class Collection:
 
 
 def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
-    """Return the texts of a JSON-lines file; `what` names them in messages ("documents"), `tagged` reads tags too.
+    """Return the texts of a JSON-lines file. `what` names them in messages ("documents"); `tagged` reads tags too.
 
-    Raises `InputError` with the line number for what is no JSON object, a missing or empty id, a title or text that is
-    no string, an id given twice, or tags that are no names; and for a file that is missing, empty or not UTF-8.
+    Raises `InputError` with the line number for a line that is not a JSON object, a missing or empty id, a title or
+    text that is not a string, a repeated id, or invalid tags; and for a file that is missing, empty or not UTF-8.
     """
     seen: dict[str, int] = {}
     texts, tags = [], []
@@ -70,16 +70,16 @@ def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
         if tagged:
             tags.append(_tags(record, where))
     if not texts:
-        raise InputError(f"{Path(path).name} is empty: expected {what}, a JSON object a line")
+        raise InputError(f"{Path(path).name} is empty: expected {what}, one JSON object per line")
     return Texts(tuple(seen), tuple(texts), tuple(tags))
 
 
 def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: str = "") -> Collection:
-    """Return the collection of those texts judged in the file `qrels`.
+    """Return the collection of these texts with the judgements of the file `qrels`.
 
     Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line
-    of another form, a grade that is no number, an unknown query or document, or a pair judged twice; and for a file
-    without any judgement above 0.
+    in another format, a grade that is not a number, an unknown query or document, or a repeated pair; and for a file
+    without a judgement above 0.
     """
     positions = {key: place for place, key in enumerate(documents.ids)}
     rows = {key: place for place, key in enumerate(queries.ids)}
@@ -108,9 +108,9 @@ def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: s
         judged[pair] = number
         if grade > 0:
             grades[pair[0]][pair[1]] = grade
-    kept = [row for row, found in enumerate(grades) if found]
+    kept = [row for row, graded in enumerate(grades) if graded]
     if not kept:
-        raise InputError(f"{Path(qrels).name} has no judgement above 0: expected query, document and grade a line")
+        raise InputError(f"{Path(qrels).name} has no judgement above 0: expected lines of query, document and grade")
     return Collection(
         name,
         documents,
@@ -126,10 +126,10 @@ def kept_queries(collection: Collection, all_ids: Sequence[str]) -> list[int]:
 
 
 def _tags(record: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    given = record.get("tags", record.get("tag"))
-    names = given if isinstance(given, list) else [] if given is None else [given]
+    value = record.get("tags", record.get("tag"))
+    names = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(n, str | int) and not isinstance(n, bool) and str(n).strip() for n in names):
-        raise InputError(f"{where}: tags = {str(given)[:_MOST_SHOWN]!r}: expected a name or a list of names")
+        raise InputError(f"{where}: tags = {str(value)[:_MOST_SHOWN]!r}: expected a name or a list of names")
     return tuple(dict.fromkeys(str(name) for name in names))
 
 
@@ -142,7 +142,7 @@ def _grade(text: str) -> float | None:
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield (number from 1, line) of those that are not blank."""
+    """Yield (number from 1, line) of the lines that are not blank."""
     try:
         with Path(path).open(encoding="utf-8", newline=None) as file:
             for number, line in enumerate(file, start=1):

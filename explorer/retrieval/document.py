@@ -40,11 +40,11 @@ _LEGEND_BELOW = {"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"}
 
 
 def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
-    """Return the metric of every codec against bits, with intervals and names, a colour a family (`Study.to_frame`)."""
+    """Return the metric of every codec against bits, with intervals and labels, one colour a family."""
     drawn = figure(
-        f"{text(quality['collection'].iloc[0])}: {metric} against bits of a document",
+        f"{text(quality['collection'].iloc[0])}: {metric} against bits per document",
         _HEIGHT_PX,
-        xaxis={"type": "log", "title": {"text": "bits of a document that are scanned"}},
+        xaxis={"type": "log", "title": {"text": "bits scanned per document"}},
         yaxis={"title": {"text": f"{metric}, 95 % intervals"}},
         legend=_LEGEND_BELOW,
         margin={"l": 12, "r": 24, "t": 44, "b": 12},
@@ -55,7 +55,7 @@ def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> "go.Figure
 
 
 def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
-    """Return the metric against dollars a year of `holding_cost`, the front drawn as a line and named."""
+    """Return the metric against dollars a year of `holding_cost`, with the front as a labelled line."""
     drawn = figure(
         f"{text(held['collection'].iloc[0])}: {metric} against dollars to hold the index",
         _HEIGHT_PX,
@@ -82,7 +82,7 @@ def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> "go.Figure"
 
 
 def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
-    """Return the metric against dollars per million queries of `scanning_cost`: a line a machine along its front."""
+    """Return the metric against dollars per million queries of `scanning_cost`, one front line a machine."""
     drawn = figure(
         f"{text(scanned['collection'].iloc[0])}: {metric} against dollars to scan the index",
         _HEIGHT_PX,
@@ -118,10 +118,7 @@ def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Fig
 def study_document(
     quality: pd.DataFrame, command: str = "", metric: str = "recall@10", book: Book | None = None
 ) -> Document:
-    """Return a study's table as a document: quality, and what it costs to hold and to scan, with the prices of `book`.
-
-    Raises `InputError` for a table that is none of a study's.
-    """
+    """Return a study's table as a document: quality, and the cost to hold and to scan. Raises `InputError`."""
     held = holding_cost(quality, _HELD, metric=metric, book=book)
     scanned = scanning_cost(quality, _SCANNED, queries_per_s=_QUERIES_PER_S, metric=metric, book=book)
     draw, table = partial(study_figure, quality, metric), _quality(quality)
@@ -132,19 +129,19 @@ def study_document(
     by_price = Figure("scanned", draw, "Recall against dollars per million queries", priced, 4)
     return Document(
         str(quality["collection"].iloc[0]),
-        "Codecs of few bits on real text: what they find, and what an index of them costs.",
+        "Codecs of few bits on real text: quality, and the cost of an index.",
         sections(
             Section(
                 "quality",
                 "Quality against bits",
-                ("Intervals are of each codec alone; all were asked the same queries.", by_bits, table),
+                ("Intervals are for each codec alone; all codecs answer the same queries.", by_bits, table),
             ),
             Section(
                 "holding",
                 "What holding it costs",
                 (
-                    "A billion documents with ids of 8 bytes, and what rescoring reads, in the memory of servers that "
-                    "are there for it. The line joins what no other codec beats in recall and dollars.",
+                    "A billion documents with ids of 8 bytes and the data for rescoring, in the memory of dedicated "
+                    "servers. The line joins the codecs that no other beats in both recall and dollars.",
                     by_dollars,
                 ),
                 short=False,
@@ -153,8 +150,8 @@ def study_document(
                 "scanning",
                 "What scanning it costs",
                 (
-                    f"Codes of bits alone: 10¹¹ documents, every one compared with every query, {_QUERIES_PER_S:,.0f} "
-                    "queries per second in batches of 256, masks and design of an engine counted.",
+                    f"Codes of bits only: 10¹¹ documents, each compared with every query, {_QUERIES_PER_S:,.0f} "
+                    "queries per second in batches of 256. The masks and design of an engine are included.",
                     by_price,
                 ),
                 short=False,
@@ -167,7 +164,7 @@ def study_document(
 
 
 def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Document:
-    """Return evaluations of codecs on one collection as a document, a row a codec."""
+    """Return evaluations of codecs on one collection as a document, one row for each codec."""
     first, *others = results
     rows = [
         {
@@ -207,13 +204,13 @@ def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Do
 
 
 def answers_document(index: str, answers: Sequence[Mapping[str, Any]], command: str = "") -> Document:
-    """Return as a document what an index found: {"query": ..., "found": [{"id": ..., "score": ...}]} each."""
+    """Return the answers of an index as a document: {"query": ..., "found": [{"id": ..., "score": ...}]} each."""
     heads = (Column("document", numeric=False), Column("score"))
     tables = (
-        Table(each["query"], heads, tuple((found["id"], plain(found["score"])) for found in each["found"]))
+        Table(each["query"], heads, tuple((hit["id"], plain(hit["score"])) for hit in each["found"]))
         for each in answers
     )
-    rows = [{"query": each["query"], **found} for each in answers for found in each["found"]]
+    rows = [{"query": each["query"], **hit} for each in answers for hit in each["found"]]
     return Document(
         index,
         f"The nearest documents of {plain(len(answers))} {'query' if len(answers) == 1 else 'queries'}.",
@@ -224,7 +221,7 @@ def answers_document(index: str, answers: Sequence[Mapping[str, Any]], command: 
     )
 
 
-def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "go.Scatter":
+def _points(family: str, rows: pd.DataFrame, x: str, metric: str, template: str) -> "go.Scatter":
     import plotly.graph_objects as go
 
     colour, symbol = STYLES.get(family, _OTHER)
@@ -234,7 +231,7 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "
         name=text(family),
         mode="markers",
         text=_labels(rows),
-        hovertemplate="%{text}: " + say + ", %{y:.3f}<extra></extra>",
+        hovertemplate="%{text}: " + template + ", %{y:.3f}<extra></extra>",
         marker={"color": colour, "symbol": symbol, "size": _DOT_PX},
         error_y={
             "array": rows[f"{metric}_high"] - rows[metric],
@@ -247,11 +244,11 @@ def _points(family: str, rows: pd.DataFrame, x: str, metric: str, say: str) -> "
 
 
 def _labels(rows: pd.DataFrame) -> list[str]:
-    """Return the codec of each row and how it is asked, with room before it."""
-    asked = zip(rows["codec"], rows["asymmetric"], rows["rescore"], strict=True)
+    """Return the codec and search settings of each row, with a leading space."""
+    searches = zip(rows["codec"], rows["asymmetric"], rows["rescore"], strict=True)
     return [
         _ROOM + text(codec) + (", float query" if floats else "") + (f", {best:.0f} rescored" if best else "")
-        for codec, floats, best in asked
+        for codec, floats, best in searches
     ]
 
 
@@ -267,8 +264,8 @@ def _costs(table: pd.DataFrame, metric: str, more: tuple[str, ...] = ()) -> Tabl
     columns = {"codec": Column("codec", numeric=False), "family": Column("family", numeric=False)}
     columns |= {name: Column(name, numeric=False) for name in more}
     columns |= {"usd": Column("dollars"), metric: Column(metric), "front": Column("beaten by none", numeric=False)}
-    said = table.assign(front=np.where(table["front"], "yes", "no"))
-    return frame_table("Recall and dollars", said, columns, {"usd": money, metric: _digits})
+    rows = table.assign(front=np.where(table["front"], "yes", "no"))
+    return frame_table("Recall and dollars", rows, columns, {"usd": money, metric: _digits})
 
 
 def _digits(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Embeddings of texts, kept on disk by what they are of: a second run reads them, a killed one goes on where it was."""
+"""Embeddings of texts, cached on disk by the hash of model and texts. An interrupted run continues where it stopped."""
 
 import hashlib
 import os
@@ -11,17 +11,17 @@ import numpy as np
 from hwbase import InputError
 from models.embedding import SentenceEncoder, read_encoder
 
-#: Texts of one file of the cache: what a killed run loses at most.
+#: Texts in one file of the cache; an interrupted run loses at most this many.
 _BLOCK = 4096
 
 Report = Callable[[str, int, int], None]
 
 
 def cache_folder() -> Path:
-    """Return where embeddings are kept: HWSIM_CACHE, or hwsim in the user's cache folder."""
-    given = os.environ.get("HWSIM_CACHE")
-    if given:
-        return Path(given)
+    """Return the folder of the cache: HWSIM_CACHE, or hwsim in the user's cache folder."""
+    folder = os.environ.get("HWSIM_CACHE")
+    if folder:
+        return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwsim"
 
 
@@ -32,11 +32,10 @@ def embed(
     cache: str | Path | None = None,
     report: Report | None = None,
 ) -> np.ndarray:
-    """Return unit vectors float32 (len(texts), dims) of MiniLM-L6, or of `encoder`.
+    """Return unit vectors, float32 (len(texts), dims), of MiniLM-L6 or of `encoder`.
 
-    `cache` is a folder (by default `cache_folder()`); the name of a file in it is the hash of the model and the texts.
-    A file that is broken is made again. Raises `InputError` when the model is not installed or the folder cannot be
-    written.
+    `cache` is a folder, by default `cache_folder()`; its files are named by the hash of the model and the texts. A
+    broken file is replaced. Raises `InputError` when the model is not installed or the folder cannot be written.
     """
     model = encoder or SentenceEncoder(read_encoder())
     folder = Path(cache) if cache is not None else cache_folder() / "embeddings"
@@ -44,13 +43,13 @@ def embed(
     for start in range(0, len(texts), _BLOCK):
         block = list(texts[start : start + _BLOCK])
         path = folder / f"{_fingerprint(model.fingerprint, block)}.npy"
-        found = _read(path, (len(block), model.dims))
-        if found is None:
-            found = model.embed(block, _shifted(report, start, len(texts)))
-            _write(path, found)
+        vectors = _read(path, (len(block), model.dims))
+        if vectors is None:
+            vectors = model.embed(block, _shifted(report, start, len(texts)))
+            _write(path, vectors)
         if report is not None:
             report("embedding", start + len(block), len(texts))
-        parts.append(found)
+        parts.append(vectors)
     return np.concatenate(parts)
 
 
@@ -70,10 +69,10 @@ def _fingerprint(model: str, texts: Sequence[str]) -> str:
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     try:
-        found = np.load(path, allow_pickle=False)
+        vectors = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == shape and found.dtype == np.float32 and np.isfinite(found).all() else None
+    return vectors if vectors.shape == shape and vectors.dtype == np.float32 and np.isfinite(vectors).all() else None
 
 
 def _write(path: Path, values: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What a codec costs in quality on a collection: fit, code, search everything, and score against the judgements."""
+"""The quality of a codec on a collection: fit, encode, search all queries, and score against the judgements."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Estimate(Record):
-    """A mean over queries and its 95 % interval (percentiles of the mean of queries drawn with replacement)."""
+    """A mean over queries and its 95 % interval, from the bootstrap percentiles of the mean."""
 
     mean: float
     low: float
@@ -35,10 +35,10 @@ class Estimate(Record):
 def query_metrics(ranked: np.ndarray, grades: Sequence[Mapping[int, float]]) -> dict[str, np.ndarray]:
     """Return each metric of each query, float (queries,), by name: recall@1, hit@1, ..., mrr@10, ndcg@10.
 
-    `ranked` int (queries, n): documents best first; -1 stands for none.
+    `ranked` int (queries, n) holds document positions, best first; -1 marks an empty place.
     """
     size = len(grades)
-    found: dict[str, np.ndarray] = {}
+    metrics: dict[str, np.ndarray] = {}
     gains = np.zeros((size, max(ranked.shape[1], 1)))
     for row, (documents, graded) in enumerate(zip(ranked, grades, strict=True)):
         for place, document in enumerate(documents.tolist()):
@@ -47,22 +47,22 @@ def query_metrics(ranked: np.ndarray, grades: Sequence[Mapping[int, float]]) -> 
     answers = np.array([len(graded) for graded in grades])
     for cut in CUTS:
         met = (gains[:, :cut] > 0).sum(axis=1)
-        found[f"recall@{cut}"] = met / answers
-        found[f"hit@{cut}"] = (met > 0).astype(float)
+        metrics[f"recall@{cut}"] = met / answers
+        metrics[f"hit@{cut}"] = (met > 0).astype(float)
     first = gains[:, :_RANKED]
     place = np.argmax(first > 0, axis=1)
-    found[f"mrr@{_RANKED}"] = np.where((first > 0).any(axis=1), 1.0 / (place + 1), 0.0)
+    metrics[f"mrr@{_RANKED}"] = np.where((first > 0).any(axis=1), 1.0 / (place + 1), 0.0)
     discount = 1.0 / np.log2(np.arange(_RANKED) + 2)
     ideal = np.zeros((size, _RANKED))
     for row, graded in enumerate(grades):
         best = sorted(graded.values(), reverse=True)[:_RANKED]
         ideal[row, : len(best)] = best
-    found[f"ndcg@{_RANKED}"] = (first @ discount[: first.shape[1]]) / (ideal @ discount)
-    return found
+    metrics[f"ndcg@{_RANKED}"] = (first @ discount[: first.shape[1]]) / (ideal @ discount)
+    return metrics
 
 
 def estimates(metrics: Mapping[str, np.ndarray], resamples: int = _RESAMPLES) -> dict[str, Estimate]:
-    """Return the mean of each metric with its interval; the same queries are drawn for all of them, always alike."""
+    """Return the mean of each metric with its interval. All metrics use the same resamples; the seed is fixed."""
     count("resamples", resamples, low=10, high=1e6)
     table = np.stack(list(metrics.values()), axis=1)
     size = len(table)
@@ -80,7 +80,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Search(Record):
-    """How an index is asked: see `Index.search`. `rescore_with` names the finer codec; `lists` 0 scans everything."""
+    """How an index is searched: see `Index.search`. `rescore_with` is the finer codec; `lists` 0 scans everything."""
 
     asymmetric: bool = False
     rescore: int = 0
@@ -91,10 +91,10 @@ class Search(Record):
 
 @dataclass(frozen=True)
 class Evaluation(Documented):
-    """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include what rescoring reads.
+    """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include the data for rescoring.
 
-    `metrics` by name, each with its mean and 95 % interval over queries. `queries_per_s` is of one search of all
-    queries at once on this machine, coding included. `per_query` are the metrics of each, float (queries,).
+    `metrics` holds the mean and 95 % interval of each metric over the queries. `queries_per_s` is measured on this
+    machine for one search of all queries, encoding included. `per_query` holds float (queries,) of each metric.
     """
 
     collection: str
@@ -112,11 +112,11 @@ class Evaluation(Documented):
     per_query: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures, without those of each query."""
+        """Return the fields without the metrics of single queries."""
         return {name: value for name, value in super().to_dict().items() if name != "per_query"}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a metric."""
+        """Return one row for each metric."""
         rows = [
             {"codec": self.codec, "bits": self.bits_per_vector, "metric": name, **estimate.to_dict()}
             for name, estimate in self.metrics.items()
@@ -137,7 +137,7 @@ def build(
     search: Search,
     tags: Sequence[Sequence[str]] = (),
 ) -> Index:
-    """Return the index of `documents` (N, inputs) that `search` asks for, with `tags` of each or none at all.
+    """Return the index of `documents` (N, inputs) that `search` needs, with optional `tags` of each document.
 
     Raises `InputError` as `Index.add` does.
     """
@@ -158,26 +158,26 @@ def evaluate(
 ) -> Evaluation:
     """Return how well `codec` finds the answers of a collection, from embeddings of its documents and queries.
 
-    `training` = (queries, documents), embeddings (pairs, inputs) each, is what a trained codec learns from instead of
-    neighbours among the documents. Raises `InputError` for counts or dimensions that differ, NaN, and what `fit_codec`
-    and `Index.search` refuse.
+    `training` = (queries, documents), embeddings (pairs, inputs) each, trains a codec in place of neighbours among the
+    documents. Raises `InputError` for counts or dimensions that differ, NaN, and the errors of `fit_codec` and
+    `Index.search`.
     """
     how = search or Search()
     rows = embeddings(documents, name="document embeddings")
-    asked = embeddings(queries, rows.shape[1], "query embeddings")
-    for name, found, expected in (
+    query_vectors = embeddings(queries, rows.shape[1], "query embeddings")
+    for name, size, expected in (
         ("documents", len(rows), len(collection.documents.ids)),
-        ("queries", len(asked), len(collection.queries.ids)),
+        ("queries", len(query_vectors), len(collection.queries.ids)),
     ):
-        if found != expected:
-            raise InputError(f"{found} embeddings of {name}: expected {expected}, one for each")
+        if size != expected:
+            raise InputError(f"{size} embeddings of {name}: expected {expected}, one for each of them")
     start = time.perf_counter()
     ready = codec if isinstance(codec, Codec) else fit_or_train(codec, rows, training, report)
     fitted = time.perf_counter()
     index = build(collection.documents.ids, rows, ready, how)
     built = time.perf_counter()
     found_ = index.search(
-        asked,
+        query_vectors,
         min(max(CUTS), index.size),
         asymmetric=how.asymmetric,
         rescore=min(how.rescore, index.size),
@@ -190,12 +190,12 @@ def evaluate(
         codec=ready.name,
         search=how,
         documents=len(rows),
-        queries=len(asked),
+        queries=len(query_vectors),
         dims=rows.shape[1],
         bits_per_vector=ready.bits_per_vector,
         index_bytes=index.bytes,
         metrics=estimates(each),
-        queries_per_s=len(asked) / (searched - built),
+        queries_per_s=len(query_vectors) / (searched - built),
         fit_s=fitted - start,
         encode_s=built - fitted,
         per_query=each,
@@ -203,10 +203,10 @@ def evaluate(
 
 
 def difference(one: Evaluation, other: Evaluation) -> dict[str, Estimate]:
-    """Return what `one` finds beyond `other`, by metric, with the 95 % interval of the mean over the same queries.
+    """Return the gain of `one` over `other` by metric, with the 95 % interval of the mean over the same queries.
 
-    Queries are paired, so that what makes one easy or hard for both does not count. Raises `InputError` for evaluations
-    of other queries, or made without theirs.
+    Queries are paired, so the difficulty that a query has for both cancels. Raises `InputError` for evaluations of
+    different queries, or without `per_query`.
     """
     if (one.collection, one.documents, one.queries) != (other.collection, other.documents, other.queries) or not (
         one.per_query and other.per_query
@@ -223,16 +223,16 @@ def fit_or_train(
     training: tuple[np.ndarray, np.ndarray] | None = None,
     report: Report | None = None,
 ) -> Codec:
-    """Return the codec of that name fitted to document embeddings `rows`; bebr learns from `training` where given.
+    """Return the named codec fitted to document embeddings `rows`; bebr learns from `training` if given.
 
-    Raises `InputError` as `fit_codec` does, or for training pairs of other dimensions or without partners.
+    Raises `InputError` as `fit_codec` does, or for training pairs of other dimensions or unequal counts.
     """
     if training is None or not name.strip().lower().startswith("bebr"):
         return fit_codec(name, rows, report=report)
     left, right = (embeddings(part, rows.shape[1], "training embeddings") for part in training)
     if len(left) != len(right):
         raise InputError(f"{len(left)} training queries and {len(right)} documents: expected as many of each")
-    # Which rows are the same thing: equal vectors share a number, so that they are no negatives of each other.
+    # Rows with equal vectors share a number, so that they are not negatives of each other.
     vectors, numbers = np.unique(np.concatenate([left, right]), axis=0, return_inverse=True)
     pairs = numbers.reshape(2, -1).T
     return fit_codec(name, vectors, pairs, report=report)

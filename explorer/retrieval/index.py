@@ -1,8 +1,8 @@
-"""An index of embeddings in few bits: segments of one codec each, added to, taken from, searched and rescored.
+"""An index of embeddings in few bits: segments of one codec each; add, delete, update, search and rescore.
 
-An index never changes: every operation returns a new one that shares what stayed the same, so whoever searches the old
-one is not disturbed. Segments may hold codes of different versions; each asks with its own codec, or all with one whose
-training was backward compatible.
+An index is immutable: every operation returns a new index that shares the unchanged parts, so a concurrent search of
+the old one is not disturbed. Segments may hold codes of different versions. Each is searched with its own codec, or all
+with one whose training was backward compatible.
 """
 
 import dataclasses
@@ -21,21 +21,21 @@ from models.binarize import Codec, embeddings
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a search found: `ids` (one tuple a query, best first) and `scores` (queries, n), cosines, larger is better.
+    """The result of a search: `ids` (one tuple a query, best first) and `scores` (queries, n), cosines.
 
-    Equal scores are in the order in which documents were added. n is the smaller of k and what could be found; with a
-    filter or lists some queries may find less: their scores end in -inf, their ids earlier.
+    Equal scores keep the order in which documents were added. n is the smaller of k and the number of documents; with
+    a filter or lists a query may have fewer results: its scores end in -inf and its ids are fewer.
     """
 
     ids: tuple[tuple[str, ...], ...]
     scores: np.ndarray
-    #: Positions in `Index.ids`, int64 (queries, n), -1 where nothing was found.
+    #: Positions in `Index.ids`, int64 (queries, n); -1 marks an empty place.
     positions: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Documents in the order they were added, as `segments`; `lists` narrows the search (None: all are scanned)."""
+    """Documents in the order they were added, as `segments`; `lists` narrows the search (None scans everything)."""
 
     segments: tuple[Segment, ...] = ()
     lists: Lists | None = None
@@ -47,21 +47,21 @@ class Index:
 
     @property
     def size(self) -> int:
-        """Documents held."""
+        """Number of documents."""
         return sum(len(segment.ids) for segment in self.segments)
 
     @property
     def bytes(self) -> int:
-        """Bytes of codes and of what rescoring reads."""
+        """Bytes of the codes and of the data for rescoring."""
         return sum(segment.bytes for segment in self.segments)
 
     @property
     def versions(self) -> dict[str, int]:
-        """Documents of each code version."""
-        found: dict[str, int] = {}
+        """Number of documents of each code version."""
+        versions: dict[str, int] = {}
         for segment in self.segments:
-            found[segment.version] = found.get(segment.version, 0) + len(segment.ids)
-        return found
+            versions[segment.version] = versions.get(segment.version, 0) + len(segment.ids)
+        return versions
 
     def add(
         self,
@@ -73,10 +73,11 @@ class Index:
         rescore: Codec | None = None,
         tags: Sequence[Sequence[str]] | None = None,
     ) -> "Index":
-        """Return the index with documents `ids` of embeddings `x` (N, inputs) coded by `codec` behind the others.
+        """Return the index with documents `ids` of embeddings `x` (N, inputs), encoded by `codec`, appended.
 
-        `rescore` keeps a second, finer form; `tags` names groups of each. Raises `InputError` for ids that are there
-        already or twice, counts that differ, other inputs than the index has, a version of another codec, NaN.
+        `rescore` is the codec of a second, finer form; `tags` holds the tags of each document. Raises `InputError` for
+        ids that exist or repeat, counts that differ, other dimensions than the index has, a version of another codec,
+        NaN.
         """
         rows = embeddings(x, self.segments[0].codec.inputs if self.segments else codec.inputs)
         for segment in self.segments:
@@ -92,7 +93,7 @@ class Index:
         return dataclasses.replace(self, segments=(*self.segments, fresh))
 
     def delete(self, ids: Sequence[str]) -> "Index":
-        """Return the index without those documents; raises `InputError` for an id that is not there."""
+        """Return the index without these documents. Raises `InputError` for an unknown id."""
         gone, known = set(ids), set(self.ids)
         for name in ids:
             if name not in known:
@@ -107,14 +108,14 @@ class Index:
         return dataclasses.replace(self, segments=tuple(kept))
 
     def update(self, ids: Sequence[str], x: Any, codec: Codec, **settings: Any) -> "Index":
-        """Return the index with new embeddings for documents that it has; they move behind the others.
+        """Return the index with new embeddings for existing documents, which move to the end.
 
-        Arguments and errors are those of `add`, and an id that is not there.
+        Arguments and errors are those of `add`; an unknown id raises `InputError` too.
         """
         return self.delete(ids).add(ids, x, codec, **settings)
 
     def where(self, tag: str) -> np.ndarray:
-        """Return bool (size,): which documents have the tag; raises `InputError` if none has."""
+        """Return bool (size,), true for documents with the tag. Raises `InputError` if no document has it."""
         known = {name for segment in self.segments for names in segment.tags for name in names}
         if tag not in known:
             raise unknown_name("tag", tag, known)
@@ -135,9 +136,10 @@ class Index:
     ) -> Found:
         """Return the `k` nearest documents of each query embedding (queries, inputs).
 
-        `mask` bool (size,) and `tag` leave only those; `asymmetric` keeps the query's numbers instead of its code;
-        `rescore` takes that many first and sorts them by the finer form; `probes` is how many lists are looked into;
-        `ask_with` names the version whose codec makes the query codes for all. Raises `InputError` for what cannot be.
+        `mask` bool (size,) and `tag` restrict the search; `asymmetric` compares the query's floats with the codes;
+        `rescore` is the number of candidates that the finer form sorts again; `probes` is the number of lists searched;
+        `ask_with` is the version whose codec encodes the queries for all segments. Raises `InputError` for bad
+        arguments.
         """
         most = integer("k", k)
         kept = self._kept(mask, tag)
@@ -166,21 +168,21 @@ class Index:
                 scores = segment.fine_scores(rows, positions)
             parts.append((np.where(positions >= 0, positions + start, -1), scores))
             start += len(segment.ids)
-        # Each segment's own candidates may all be rescored; the best k of all remain.
+        # Each segment may rescore its own candidates; the best k of all segments remain.
         positions, scores = merge(parts, most)
         names = tuple(tuple(self.ids[i] for i in row if i >= 0) for row in positions.tolist())
         return Found(names, scores, positions)
 
     def _kept(self, mask: Any, tag: str | None) -> np.ndarray | None:
-        kept = None
+        rows = None
         if mask is not None:
-            kept = np.asarray(mask)
-            if kept.dtype != bool or kept.shape != (self.size,):
-                raise InputError(f"mask is {kept.dtype} of shape {kept.shape}: expected bool ({self.size},)")
+            rows = np.asarray(mask)
+            if rows.dtype != bool or rows.shape != (self.size,):
+                raise InputError(f"mask is {rows.dtype} of shape {rows.shape}: expected bool ({self.size},)")
         if tag is not None:
             tagged = self.where(tag)
-            kept = tagged if kept is None else kept & tagged
-        return kept
+            rows = tagged if rows is None else rows & tagged
+        return rows
 
     def _asking(self, version: str | None) -> Codec | None:
         if version is None:

@@ -1,4 +1,4 @@
-"""What the retrieval commands read: texts or embeddings, or both, checked before anything slow begins."""
+"""Inputs of the retrieval commands, texts or embeddings, checked before slow work begins."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from models.binarize import embeddings
 
 Report = Callable[[str, int, int], None]
 
-#: Columns of a study's table that its pictures need.
+#: Columns of a study's table that its figures need.
 _STUDIED = (
     *("collection", "family", "codec", "bits", "bytes", "asymmetric", "rescore"),
     *("recall@10", "recall@10_low", "recall@10_high"),
@@ -22,52 +22,52 @@ _STUDIED = (
 
 
 def read_embeddings(path: str, size: int, what: str) -> np.ndarray:
-    """Return the rows of a .npy file, float32 (size, dims), checked; `what` names them in messages.
+    """Return the rows of a .npy file, float32 (size, dims), checked. `what` names them in messages.
 
-    Raises `InputError` for a file that is missing, truncated or no array, another number of rows, NaN or infinity.
+    Raises `InputError` for a missing or truncated file, another number of rows, NaN or infinity.
     """
     try:
         with Path(path).open("rb") as file:
-            found = np.load(file, allow_pickle=False)
+            vectors = np.load(file, allow_pickle=False)
     except OSError as error:
         raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
     except (ValueError, EOFError) as error:
         raise InputError(f"{path!r} is not a whole .npy file of numbers: {str(error)[:120]}") from None
-    if not isinstance(found, np.ndarray):
+    if not isinstance(vectors, np.ndarray):
         raise InputError(f"{path!r} holds several arrays: expected one, a .npy file")
-    rows = embeddings(found, name=f"embeddings of {what} in {Path(path).name}")
+    rows = embeddings(vectors, name=f"embeddings of {what} in {Path(path).name}")
     if len(rows) != size:
         raise InputError(f"{Path(path).name} has {len(rows)} rows: expected {size}, one for each of the {what}")
     return rows
 
 
 def read_table(path: str) -> pd.DataFrame:
-    """Return the table that a study wrote as CSV; raises `InputError` for what is no such table."""
+    """Return the table that a study wrote as CSV. Raises `InputError` for any other file."""
     try:
-        found = pd.read_csv(path)
+        table = pd.read_csv(path)
     except OSError as error:
         raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
     except ValueError as error:
         raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()[:120]}") from None
     # Tables of 0.1 have a space before low and high.
-    found = found.rename(columns=lambda name: re.sub(" (low|high)$", r"_\1", str(name)))
+    table = table.rename(columns=lambda name: re.sub(" (low|high)$", r"_\1", str(name)))
     for name in _STUDIED:
-        if name not in found or found[name].isna().any():
-            raise InputError(f"{path!r} has no whole column {name!r}: expected what hwsim retrieve study --out wrote")
-    return found
+        if name not in table or table[name].isna().any():
+            raise InputError(f"{path!r} has no whole column {name!r}: expected a file of hwsim retrieve study --out")
+    return table
 
 
 def vectors(
     texts: Texts, path: str | None, what: str, cache: str | None = None, report: Report | None = None
 ) -> np.ndarray:
-    """Return embeddings of `texts`: those of the file `path`, or the model's."""
+    """Return embeddings of `texts`, from the file `path` or from the model."""
     if path is not None:
         return read_embeddings(path, len(texts.ids), what)
     return embed(texts.texts, cache=cache, report=report)
 
 
 def split_paths(text: str | None, names: Sequence[str]) -> list[str | None]:
-    """Return the paths of an option such as `docs.npy,queries.npy`, Nones without it; raises `InputError`."""
+    """Return the paths of an option such as `docs.npy,queries.npy`, Nones without it. Raises `InputError`."""
     if text is None:
         return [None] * len(names)
     parts = [part.strip() for part in text.split(",")]
@@ -81,20 +81,22 @@ def judged(
 ) -> tuple[Collection, np.ndarray, np.ndarray]:
     """Return (collection, document embeddings, query embeddings) of three files; raises `InputError`."""
     of_documents, of_queries = split_paths(embedded, ("documents", "queries"))
-    collection, rows = _asked(read_texts(corpus, "documents"), queries, qrels, of_queries, cache, report, corpus)
+    collection, rows = _judged_collection(
+        read_texts(corpus, "documents"), queries, qrels, of_queries, cache, report, corpus
+    )
     return collection, vectors(collection.documents, of_documents, "documents", cache, report), rows
 
 
 def training_pairs(
     documents: Texts, rows: np.ndarray, queries: str, qrels: str, cache: str | None, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (queries, documents), embeddings (pairs, dims) each, of what `qrels` judges above 0 among `documents`."""
-    collection, asked = _asked(documents, queries, qrels, None, cache, report, queries)
+    """Return (queries, documents), embeddings (pairs, dims) each, of the pairs that `qrels` judges above 0."""
+    collection, texts = _judged_collection(documents, queries, qrels, None, cache, report, queries)
     pairs = [(row, place) for row, graded in enumerate(collection.grades) for place in graded]
-    return asked[[row for row, _ in pairs]], rows[[place for _, place in pairs]]
+    return texts[[row for row, _ in pairs]], rows[[place for _, place in pairs]]
 
 
-def _asked(
+def _judged_collection(
     documents: Texts,
     queries: str,
     qrels: str,
@@ -103,9 +105,9 @@ def _asked(
     report: Report | None,
     name: str,
 ) -> tuple[Collection, np.ndarray]:
-    asked = read_texts(queries, "queries")
-    collection = read_collection(documents, asked, qrels, Path(name).stem)
+    texts = read_texts(queries, "queries")
+    collection = read_collection(documents, texts, qrels, Path(name).stem)
     if embedded is not None:
-        kept = kept_queries(collection, asked.ids)
-        return collection, read_embeddings(embedded, len(asked.ids), "queries")[kept]
+        positions = kept_queries(collection, texts.ids)
+        return collection, read_embeddings(embedded, len(texts.ids), "queries")[positions]
     return collection, embed(collection.queries.texts, cache=cache, report=report)

@@ -1,4 +1,4 @@
-"""Documents of one codec inside an index: their codes, what rescoring reads, ids, tags, and the lists they are in."""
+"""Documents of one codec inside an index: codes, data for rescoring, ids, tags, and the list of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hwsim.kernels.scan import blocks
 from models.binarize import Codec, embeddings, unit
 
 _ROUNDS = 12
-#: Vectors for each centroid that k-means looks at; more changes little.
+#: Vectors per centroid that k-means uses; more changes little.
 _SAMPLES_PER_LIST = 64
 _LISTS_BLOCK = 1 << 14
 _DEFAULT_PROBES = 8
@@ -28,36 +28,36 @@ class Lists:
     centroids: np.ndarray
 
     def nearest(self, x: Any, probes: int | None = None) -> np.ndarray:
-        """Return the `probes` nearest lists of each embedding, int64 (N, probes), nearest first; 8 (or all) if None.
+        """Return the nearest lists of each embedding, int64 (N, probes), nearest first. None means 8, or all if fewer.
 
         Raises `InputError` for more probes than lists, or embeddings of other dimensions.
         """
         rows = embeddings(x, self.centroids.shape[1])
         size = len(self.centroids)
-        wanted = min(_DEFAULT_PROBES, size) if probes is None else integer("probes", probes, high=size)
-        found = np.empty((len(rows), wanted), np.int64)
+        probed = min(_DEFAULT_PROBES, size) if probes is None else integer("probes", probes, high=size)
+        nearest = np.empty((len(rows), probed), np.int64)
         for start in range(0, len(rows), _LISTS_BLOCK):
             scores = rows[start : start + _LISTS_BLOCK] @ self.centroids.T
-            found[start : start + _LISTS_BLOCK] = np.argsort(-scores, axis=1, kind="stable")[:, :wanted]
-        return found
+            nearest[start : start + _LISTS_BLOCK] = np.argsort(-scores, axis=1, kind="stable")[:, :probed]
+        return nearest
 
 
 def fit_lists(x: Any, size: int, seed: int = 0) -> Lists:
-    """Return `size` lists for embeddings such as `x`; raises `InputError` for more lists than embeddings."""
+    """Return `size` lists fitted to embeddings `x`. Raises `InputError` for more lists than embeddings."""
     rows = unit(embeddings(x))
-    wanted = integer("lists", size, high=1e6)
-    if wanted > len(rows):
-        raise InputError(f"lists = {wanted}: expected at most the {len(rows)} embeddings")
+    lists = integer("lists", size, high=1e6)
+    if lists > len(rows):
+        raise InputError(f"lists = {lists}: expected at most the {len(rows)} embeddings")
     rng = np.random.default_rng(seed)
-    sample = rows[np.sort(rng.permutation(len(rows))[: wanted * _SAMPLES_PER_LIST])]
-    centroids = sample[rng.choice(len(sample), wanted, replace=False)]
+    sample = rows[np.sort(rng.permutation(len(rows))[: lists * _SAMPLES_PER_LIST])]
+    centroids = sample[rng.choice(len(sample), lists, replace=False)]
     for _ in range(_ROUNDS):
         nearest = Lists(centroids).nearest(sample, 1)[:, 0]
         order = np.argsort(nearest, kind="stable")
         filled, starts = np.unique(nearest[order], return_index=True)
         sums = np.add.reduceat(sample[order], starts, axis=0)
-        # A list that nobody is nearest to starts anew at a vector of the sample.
-        centroids = sample[rng.choice(len(sample), wanted, replace=False)]
+        # An empty list restarts at a vector of the sample.
+        centroids = sample[rng.choice(len(sample), lists, replace=False)]
         centroids[filled] = unit(sums)
     return Lists(centroids)
 
@@ -69,7 +69,7 @@ _BLOCK = 1 << 13
 class Segment:
     """`data` is uint64 bit planes (planes, words, N) where the codec stores bits, otherwise rows uint8 (N, bytes).
 
-    `fine` are rows of the codec `fine_codec`; `places` int32 (N,) the list that each document is in.
+    `fine` are rows of the codec `fine_codec`; `places` int32 (N,) is the list of each document.
     """
 
     version: str
@@ -82,7 +82,7 @@ class Segment:
     places: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Raise `InputError` unless everything is of as many documents."""
+        """Raise `InputError` unless all parts have the same number of documents."""
         size = len(self.ids)
         held = self.data.shape[2] if self.codec.planes and self.data.ndim == 3 else len(self.data)
         sizes = {held, len(self.tags)} | {len(a) for a in (self.fine, self.places) if a is not None}
@@ -93,12 +93,12 @@ class Segment:
 
     @cached_property
     def codes(self) -> Codes:
-        """The packed codes; only where the codec stores bits."""
+        """The packed codes, for codecs that store bits."""
         return Codes(self.data, self.codec.dims)
 
     @property
     def bytes(self) -> int:
-        """Bytes of codes and of what rescoring reads."""
+        """Bytes of the codes and of the data for rescoring."""
         return int(self.data.nbytes) + (0 if self.fine is None else int(self.fine.nbytes))
 
     def take(self, positions: np.ndarray) -> "Segment":
@@ -125,10 +125,10 @@ class Segment:
         chosen: np.ndarray | None,
         backend: str,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (positions, cosines), both (queries, n), -1 and -inf where there are no more.
+        """Return (positions, cosines), both (queries, n); -1 and -inf mark empty places.
 
-        `coder` makes the query codes; `inside` are positions to look at; `chosen` int (queries, probes) lists to look
-        into.
+        `coder` encodes the queries; `inside` are the positions to search; `chosen` int (queries, probes) are the lists
+        to search.
         """
         if chosen is None or self.places is None:
             return _within(
@@ -149,7 +149,7 @@ class Segment:
         return merge(parts, k)
 
     def fine_scores(self, rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """Return the cosines of queries with their own candidates in the finer form; -inf where there is none."""
+        """Return the cosines of queries with their own candidates in the finer form; -inf marks an empty place."""
         assert self.fine is not None and self.fine_codec is not None
         scores = np.full(positions.shape, -np.inf)
         for row, (query, candidates) in enumerate(zip(self.fine_codec.query(rows), positions, strict=True)):
@@ -170,7 +170,7 @@ def new_segment(
     tags: Sequence[Sequence[str]] | None,
     lists: Lists | None,
 ) -> Segment:
-    """Return documents coded; raises `InputError` for ids that are no names or come twice, or counts that differ."""
+    """Return encoded documents. Raises `InputError` for invalid or repeated ids, or counts that differ."""
     names = tuple(ids)
     if len(names) != len(rows) or (tags is not None and len(tags) != len(names)):
         raise InputError(
@@ -217,11 +217,11 @@ def _within(
         if hits.measure == "hamming":
             scores = 1.0 - 2.0 * scores / codes.bits
     else:
-        found = Nearest(len(rows), min(k, len(data)))
-        asked = coder.query(rows)
+        nearest = Nearest(len(rows), min(k, len(data)))
+        queries = coder.query(rows)
         for part in blocks(len(data), _BLOCK):
-            found.offer(-(asked @ unit(segment.codec.decode(data[part])).T), part.start)
-        positions, keys = found.result()
+            nearest.offer(-(queries @ unit(segment.codec.decode(data[part])).T), part.start)
+        positions, keys = nearest.result()
         scores = -keys
     return positions if inside is None else inside[positions], scores
 
@@ -235,7 +235,7 @@ def _ask(coder: Codec, rows: np.ndarray, asymmetric: bool) -> Any:
 
 
 def merge(parts: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the `k` best of (positions, scores) of several searches, among equals the lower position."""
+    """Return the `k` best of (positions, scores) of several searches; of equal scores the lower position wins."""
     positions = np.concatenate([part for part, _ in parts], axis=1)
     scores = np.concatenate([part for _, part in parts], axis=1)
     order = np.lexsort((np.where(positions < 0, np.iinfo(np.int64).max, positions), -scores), axis=1)[:, :k]

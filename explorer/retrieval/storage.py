@@ -1,8 +1,8 @@
-"""Indexes on disk: a folder of arrays named by their hash, and one manifest that says which of them are the index.
+"""Indexes on disk: a folder of arrays named by their hash, and one manifest that lists the arrays of the index.
 
-Arrays are .npy files without pickle; the manifest is JSON with the size and SHA-256 of each, and of itself. Arrays are
-written and forced to the disk first; then the manifest is replaced in one step, so a writer that is killed leaves the
-old index as it was; then files that no manifest names are removed. Loading checks every file and maps it into memory.
+Arrays are .npy files without pickle. The manifest is JSON with the size and SHA-256 of each array and of itself. Arrays
+are written and synced first; then the manifest is replaced atomically, so an interrupted write leaves the old index
+intact; then files that the manifest does not list are removed. Loading checks every file and maps it into memory.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ MANIFEST = "manifest.json"
 _FORMAT = "hwsim index"
 _VERSION = 1
 _CHUNK = 1 << 20
-#: What a folder of an index may hold, what a killed writer left included.
+#: Files that a folder of an index may hold, those of an interrupted write included.
 _OURS = re.compile(r"manifest\.json|[0-9a-f]{32}\.npy|\.manifest\.json\..*|\..*\.part")
 
 
 def save_index(index: Index, folder: str | Path) -> Path:
-    """Write the index to `folder` (made if missing), in place of an older index there; returns the folder.
+    """Write the index to `folder` (created if missing), replacing an index there, and return the folder.
 
-    Raises `InputError` if it cannot be written or holds something else; then an older index stays as it was.
+    Raises `InputError` if the folder cannot be written or holds other files; an existing index then stays unchanged.
     """
     target = Path(folder)
     try:
         if target.exists() and not target.is_dir():
             raise InputError(f"cannot write {str(folder)!r}: expected a folder")
         if target.is_dir() and any(not _OURS.fullmatch(file.name) for file in target.iterdir()):
-            raise InputError(f"cannot write {str(folder)!r}: it holds files that are of no index")
+            raise InputError(f"cannot write {str(folder)!r}: it holds files that do not belong to an index")
         made = not target.exists()
         target.mkdir(parents=False, exist_ok=True)
         files: dict[str, dict[str, Any]] = {}
@@ -56,7 +56,7 @@ def save_index(index: Index, folder: str | Path) -> Path:
             write_text(json.dumps(body, indent=1), target / MANIFEST)
         except BaseException:
             if made:
-                # Nothing was there before: leave nothing behind.
+                # The folder was empty before: leave nothing behind.
                 for file in target.iterdir():
                     file.unlink()
                 target.rmdir()
@@ -68,7 +68,7 @@ def save_index(index: Index, folder: str | Path) -> Path:
             raise
         raise InputError(f"cannot write {str(folder)!r}: expected the path of a folder") from None
     for file in target.iterdir():
-        # An older index that is still mapped keeps its files until it is let go.
+        # Another process may still map an older index; its files are removed when it is closed.
         if file.name not in files and file.name != MANIFEST:
             with contextlib.suppress(OSError):
                 file.unlink()
@@ -79,7 +79,7 @@ def load_index(folder: str | Path) -> Index:
     """Return the index in `folder`, its arrays mapped into memory.
 
     Raises `InputError` for a folder without an index, a manifest or array that is missing, truncated or changed, or
-    parts that do not fit each other.
+    inconsistent parts.
     """
     place = Path(folder)
     try:
@@ -87,9 +87,9 @@ def load_index(folder: str | Path) -> Index:
     except (OSError, ValueError):
         raise InputError(f"{str(folder)!r} has no whole {MANIFEST}: expected the folder of an index") from None
     if not isinstance(body, dict) or body.get("format") != _FORMAT or body.get("version") != _VERSION:
-        raise InputError(f"{str(folder)!r}: {MANIFEST} is not of an index, version {_VERSION}")
+        raise InputError(f"{str(folder)!r}: {MANIFEST} is not an index manifest of version {_VERSION}")
     if body.pop("sha256", None) != _own_hash(body):
-        raise InputError(f"{str(folder)!r}: {MANIFEST} has been changed or cut: its SHA-256 differs")
+        raise InputError(f"{str(folder)!r}: {MANIFEST} was changed or truncated: its SHA-256 differs")
     try:
         arrays = {name: _get(place / name, facts) for name, facts in body["files"].items()}
         codecs: dict[str, Codec] = {}
@@ -123,7 +123,7 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
 
     def codec(body: dict[str, Any]) -> Codec:
         key = json.dumps(body, sort_keys=True)
-        # One codec for all segments that it coded.
+        # One codec object for all segments with its codes.
         if key not in codecs:
             codecs[key] = codec_from_state(
                 body["settings"], {name: arrays[file] for name, file in body["arrays"].items()}
@@ -147,7 +147,7 @@ def _own_hash(body: dict[str, Any]) -> str:
 
 
 def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> str:
-    """Write an array under its hash, if it is not there already, note it in `files`, and return the name."""
+    """Write an array under its hash unless it exists, record it in `files`, and return the name."""
     with tempfile.NamedTemporaryFile(dir=target, prefix=".", suffix=".part", delete=False) as file:
         temporary = Path(file.name)
         try:
@@ -157,7 +157,7 @@ def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> 
             size, digest = _digest(temporary)
             name = f"{digest[:32]}.npy"
             if name not in files:
-                # Temporary files are private; an index is for whoever may read the folder.
+                # Temporary files are private; make the index as readable as its folder.
                 temporary.chmod(ordinary_mode(0o666))
                 temporary.replace(target / name)
             files[name] = {"bytes": size, "sha256": digest}
@@ -172,13 +172,13 @@ def _get(path: Path, facts: dict[str, Any]) -> np.ndarray:
         if size != facts["bytes"]:
             raise InputError(f"{path.name} has {size} bytes, expected {facts['bytes']}: the index is truncated")
         if digest != facts["sha256"]:
-            raise InputError(f"{path.name} has been changed: its SHA-256 differs from the manifest's")
-        # The plain view of the mapping: compiled scans know no other.
+            raise InputError(f"{path.name} was changed: its SHA-256 differs from the manifest's")
+        # Compiled scans accept plain arrays only, not np.memmap.
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from None
     except ValueError as error:
-        raise error if isinstance(error, InputError) else InputError(f"{path.name} is no array: {error}") from None
+        raise error if isinstance(error, InputError) else InputError(f"{path.name} is not an array: {error}") from None
 
 
 def _digest(path: Path) -> tuple[int, str]:

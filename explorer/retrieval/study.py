@@ -16,7 +16,7 @@ from hwbase import Book, unknown_name
 
 Report = Callable[[str, int, int], None]
 
-#: (family, codec, how it is searched), each family a line of the figure.
+#: (family, codec, search settings); each family is a line of the figure.
 CASES: tuple[tuple[str, str, Search], ...] = (
     ("floats and integers", "float32", Search()),
     ("floats and integers", "float16", Search()),
@@ -47,7 +47,7 @@ CASES: tuple[tuple[str, str, Search], ...] = (
     ("recurrent, trained", "bebr:2x128", Search()),
     ("recurrent, trained", "bebr:2x256", Search()),
 )
-#: Codecs that are compared query by query: of as many bits, trained or not, and with the floats.
+#: Pairs of codecs compared query by query: as many bits trained and untrained, and against floats.
 COMPARED = (
     ("bebr:2x256", "bebr:1x512"),
     ("bebr:2x128", "bebr:1x256"),
@@ -59,14 +59,14 @@ COMPARED = (
     ("bebr:2x128", "float32"),
     ("itq:256+recurrent:2", "float32"),
 )
-#: Pairs of a word and its definition that trained codecs learn from: words that are not asked, nor share an answer.
+#: Most pairs of word and definition for training; none shares a word or an answer with the queries.
 _TRAINING_PAIRS = 30_000
 _SEED = 1
 
 
 @dataclass(frozen=True)
 class Study(Documented):
-    """Evaluations and the family of each; `training_pairs` is 0 where codecs learned from neighbours."""
+    """Evaluations with the family of each. `training_pairs` is 0 where codecs learned from neighbours."""
 
     collection: str
     training_pairs: int
@@ -74,26 +74,26 @@ class Study(Documented):
     results: tuple[Evaluation, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a codec: bits that are scanned, bytes held, and mean, low and high of each metric."""
+        """Return one row for each codec: bits scanned, bytes held, and mean, low and high of each metric."""
         rows = []
-        for family, found in zip(self.families, self.results, strict=True):
+        for family, result in zip(self.families, self.results, strict=True):
             row: dict[str, object] = {
                 "collection": self.collection,
                 "family": family,
-                "codec": found.codec,
-                "bits": found.bits_per_vector,
-                "bytes": found.index_bytes / found.documents,
-                "asymmetric": found.search.asymmetric,
-                "rescore": found.search.rescore,
+                "codec": result.codec,
+                "bits": result.bits_per_vector,
+                "bytes": result.index_bytes / result.documents,
+                "asymmetric": result.search.asymmetric,
+                "rescore": result.search.rescore,
             }
-            for name, estimate in found.metrics.items():
+            for name, estimate in result.metrics.items():
                 row |= {name: estimate.mean, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
             rows.append(row)
         return pd.DataFrame(rows)
 
     def differences(self) -> pd.DataFrame:
-        """Return one row a pair of `COMPARED`: what `codec` finds beyond `other`, mean, low and high of each metric."""
-        plain = {found.codec: found for found in self.results if found.search == Search()}
+        """Return one row for each pair of `COMPARED`: the gain of `codec` over `other`, with interval, by metric."""
+        plain = {result.codec: result for result in self.results if result.search == Search()}
         rows = []
         for codec, other in COMPARED:
             if codec in plain and other in plain:
@@ -122,14 +122,14 @@ def study(
     cache: str | None = None,
     report: Report | None = None,
 ) -> Study:
-    """Return every case on the collection `name` of `SOURCES`, with `queries` of its queries (None: all).
+    """Return the evaluation of every case on the collection `name` of `SOURCES` with `queries` of its queries.
 
-    Raises `InputError` for another name, or with what to install when the collection or the model is missing.
+    None takes all queries. Raises `InputError` for another name, or with the install command for a missing package.
     """
     if name not in SOURCES:
         raise unknown_name("collection", name, SOURCES)
     collection = source(name, queries)
-    asked = embed(collection.queries.texts, cache=cache, report=report)
+    queries_vectors = embed(collection.queries.texts, cache=cache, report=report)
     documents = embed(collection.documents.texts, cache=cache, report=report)
     training = None
     if any(codec.startswith("bebr") for _, codec, _ in cases):
@@ -138,7 +138,7 @@ def study(
     for number, (_, codec, search) in enumerate(cases):
         if report is not None:
             report(codec, number, len(cases))
-        results.append(evaluate(collection, documents, asked, codec, search=search, training=training))
+        results.append(evaluate(collection, documents, queries_vectors, codec, search=search, training=training))
     pairs = 0 if training is None else len(training[0])
     return Study(collection.name, pairs, tuple(family for family, _, _ in cases), tuple(results))
 
@@ -146,14 +146,14 @@ def study(
 def _training(
     name: str, collection: Collection, documents: np.ndarray, cache: str | None, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return (queries, documents) of words that are not asked and whose answers no asked word has; None if too few."""
-    asked = set(collection.queries.ids)
+    """Return (queries, documents) of words that share no answer with the queries; None if there are too few."""
+    ids = set(collection.queries.ids)
     answers = {document for graded in collection.grades for document in graded}
     everything = source(name, None)
     free = [
         row
         for row, (key, graded) in enumerate(zip(everything.queries.ids, everything.grades, strict=True))
-        if key not in asked and not answers & graded.keys()
+        if key not in ids and not answers & graded.keys()
     ]
     fewest = 1000
     if len(free) < fewest:

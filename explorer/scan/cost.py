@@ -1,4 +1,4 @@
-"""Dollars and carbon of the fleet that scans an index: `hwsim.retrieval`'s devices put into `costmodel`."""
+"""Dollars and carbon of a fleet that scans an index: devices of `hwsim.retrieval` priced by `costmodel`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -54,11 +54,11 @@ def costs_and_scanners(
 
 @dataclass(frozen=True)
 class ScanFleet(Record):
-    """Enough copies of an index for a rate of queries, over the life of the book: dollars, watts and tonnes.
+    """The copies of an index that serve a rate of queries, over the life of the book: dollars, watts and tonnes.
 
-    `scan` is one copy; `devices` are its shards times `copies`. `nre_usd` are the masks and the design of an engine, in
-    full; `memory_usd` what the memory costs to buy. Power is at `queries_per_s`, yearly figures are the life's over its
-    years.
+    `scan` is one copy; `devices` are its shards times `copies`. `nre_usd` are the masks and design of an engine, in
+    full; `memory_usd` is the purchase of the memory. Power is at `queries_per_s`; yearly figures are those of the life
+    over its years.
     """
 
     machine: str
@@ -108,11 +108,11 @@ def scan_fleet(
     set: Mapping[str, Any] | None = None,
     engine: ScanEngine | None = None,
 ) -> ScanFleet:
-    """Return the fleet of engines, servers ("cpu") or GPUs ("gpu") that answers `queries_per_s` over `index`.
+    """Return the fleet of engines, servers ("cpu") or GPUs ("gpu") that serves `queries_per_s` over `index`.
 
-    Copies are added until batches of `batch` keep up. Dollars are `costmodel.fleet_tco`'s under the corrected
-    conventions, an engine's die, package, memory, masks and design `costmodel.hardwired_bill`'s at the technology's
-    node; tonnes are `costmodel.carbon`'s. `set` overrides constants of the machine, `book` brings other costs.
+    Copies are added until batches of `batch` reach the rate. Dollars are from `costmodel.fleet_tco` under the corrected
+    conventions; an engine's die, package, memory, masks and design from `costmodel.hardwired_bill` at the technology's
+    node; tonnes from `costmodel.carbon`. `set` overrides constants of the machine, `book` replaces the cost book.
     Raises `InputError` as those and `hwsim.retrieval.scan_index` do.
     """
     demand = real("queries_per_s", queries_per_s, high=1e12, above=0.0)
@@ -191,7 +191,7 @@ def scan_fleet(
 
 @dataclass(frozen=True)
 class Device:
-    """What one device costs to buy, in USD and kg; `nre_usd` is once for all of them."""
+    """The price of one device in USD and kg; `nre_usd` is paid once for all of them."""
 
     usd: Number
     memory_usd: Number
@@ -201,9 +201,9 @@ class Device:
 
 
 def engine_card(read: Reader, engine: ScanEngine, die_area_mm2: Number, technology: str) -> Device:
-    """Return an engine's card: a die in its package, memory, board and port; masks and design of one chip.
+    """Return the card of an engine: a die in its package, memory, board and port; masks and design of one chip.
 
-    Broadcasts over the engine and the area; the node is the technology's. Raises `InputError` as `hardwired_bill` does.
+    Engine and area broadcast; the node is the technology's. Raises `InputError` as `hardwired_bill` does.
     """
     gigabytes = engine.memory_bytes / _GB
     stacked = gigabytes if engine.memory.name == "hbm3" else 0.0 * gigabytes
@@ -235,7 +235,7 @@ def server_card(read: Reader, name: str, gigabytes: float) -> Device:
 
 
 def _gpu(read: Reader, name: str) -> Device:
-    """A GPU's share of its node and network; its memory at the price of HBM."""
+    """Return a GPU with its share of node and network, and its memory at the price of HBM."""
     memory = float(read(f"{name}.hbm_gb", "GB") * read("hbm.price_usd_per_gb", "USD/GB"))
     usd = float(read(f"{name}.node_price_usd", "USD") / read(f"{name}.gpus_per_node", "1"))
     kg = float(read(f"{name}.module_carbon_kg", "kgCO2e") + read(f"{name}.host_carbon_kg", "kgCO2e"))

@@ -1,4 +1,4 @@
-"""The document of an index on paper: machines, load, designs, and what codes save."""
+"""The document of an index before it exists: machines, load, designs, and the saving of codes."""
 
 from functools import partial
 
@@ -18,55 +18,55 @@ from hwsim.retrieval import published_scanners
 _SHOWN_LOADS = (1.0, 1e2, 1e4, 1e6)
 
 
-def scan_document(found: ScanComparison, command: str) -> Document:
+def scan_document(result: ScanComparison, command: str) -> Document:
     """Return the comparison as a document, with the design space of its index and the saving of codes."""
-    index = found.index
+    index = result.index
     return Document(
         f"{index.documents:,.0f} documents of {int(index.bits)} bits",
-        f"Machines that answer {found.queries_per_s:,.0f} queries per second with the best {found.k}, side by "
+        f"Machines that serve {result.queries_per_s:,.0f} queries per second with the best {result.k}, side by "
         f"side; a query is compared with {percent(index.scanned_share)} of the documents.",
         sections(
-            Section("machines", "Machines", (_summary(found), machine_table(found))),
-            _traffic_section(found),
-            Section("load", "Over load", partial(_load_parts, found), short=False),
-            Section("designs", "Designs", partial(_design_parts, found), short=False),
-            Section("saving", "What codes save", _saving_parts, short=False),
+            Section("machines", "Machines", (_summary(result), machine_table(result))),
+            _traffic_section(result),
+            Section("load", "Over load", partial(_load_parts, result), short=False),
+            Section("designs", "Designs", partial(_design_parts, result), short=False),
+            Section("saving", "Saving by codes", _saving_parts, short=False),
             Section("published", "Published machines", (_published(),), short=False),
-            assumptions_section({machine_name(fleet.machine): fleet.assumptions for fleet in found.fleets}),
+            assumptions_section({machine_name(fleet.machine): fleet.assumptions for fleet in result.fleets}),
             reproduce_section(command),
         ),
-        data=found.to_dict,
-        frame=found.to_frame,
+        data=result.to_dict,
+        frame=result.to_frame,
         schema="scan",
     )
 
 
-def _traffic_section(found: ScanComparison) -> Section | None:
-    if not found.services:
+def _traffic_section(result: ScanComparison) -> Section | None:
+    if not result.services:
         return None
     columns = (Column("figure", numeric=False), Column("value"))
     tables = (
         Table("Under traffic", columns, tuple((words(name), plain(value)) for name, value in service.summary().items()))
-        for service in found.services
+        for service in result.services
     )
     return Section("traffic", "Under traffic", tuple(tables))
 
 
-def _load_parts(found: ScanComparison) -> tuple[Part, ...]:
-    loads = fleets_over_load(found.index, batch=found.batch, k=found.k)
+def _load_parts(result: ScanComparison) -> tuple[Part, ...]:
+    loads = fleets_over_load(result.index, batch=result.batch, k=result.k)
     table = _loads(loads[loads["queries_per_s"].isin(_SHOWN_LOADS)])
-    drawn = Figure("load", partial(cost_over_load, loads), "Dollars per year over queries per second", table, 2)
-    text = "An engine's masks and design are paid once, whatever its fleet; a server has none."
+    drawn = Figure("load", partial(cost_over_load, loads), "Dollars per year against queries per second", table, 2)
+    text = "An engine's masks and design are paid once for any fleet; a server has none."
     return (text, drawn)
 
 
-def _design_parts(found: ScanComparison) -> tuple[Part, ...]:
-    bits, planes = int(found.index.bits), int(found.index.planes)
-    space = design_space(float(found.index.documents), bits=(bits,), planes=planes, k=found.k)
+def _design_parts(result: ScanComparison) -> tuple[Part, ...]:
+    bits, planes = int(result.index.bits), int(result.index.planes)
+    space = design_space(float(result.index.documents), bits=(bits,), planes=planes, k=result.k)
     text = (
-        f"Engines of 1 to 32 channels and lanes from an eighth to twice what keeps up with them: {len(space)} designs, "
-        f"of which {int(space['front'].sum())} are beaten by none in dollars of one copy, energy per query and latency "
-        "of a full batch at once."
+        f"Engines of 1 to 32 channels with an eighth to twice the lanes that match them: {len(space)} designs, "
+        f"of which {int(space['front'].sum())} are on the front of dollars for one copy, energy per query and latency "
+        "of a full batch."
     )
     drawn = Figure("designs", partial(designs_and_front, space, bits), "Energy over latency", front_table(space), 6)
     return (text, drawn)
@@ -75,16 +75,16 @@ def _design_parts(found: ScanComparison) -> tuple[Part, ...]:
 def _saving_parts() -> tuple[Part, ...]:
     nominal, tornado = float(index_saving().saving), saving_tornado()
     text = (
-        f"Nominal {percent(nominal)}; published 30 to 50 % without the assumptions behind it. Servers that are there "
-        "for their memory go with the bytes; those that are there for traffic stay."
+        f"Nominal {percent(nominal)}; published: 30 to 50 %, without the assumptions behind it. Servers bought "
+        "for their memory shrink with the bytes; servers bought for traffic stay."
     )
     draw = partial(saving_bars, tornado, nominal, PUBLISHED)
     drawn = Figure("saving", draw, "One assumption at a time", _tornado(tornado), 4)
     return (text, drawn, _scenarios())
 
 
-def machine_table(found: ScanComparison) -> Table:
-    """Return the fleets, a column a machine."""
+def machine_table(result: ScanComparison) -> Table:
+    """Return the fleets, one column a machine."""
     lines = (
         ("shards of a copy", "copy_shards", plain),
         ("copies", "copies", plain),
@@ -102,12 +102,12 @@ def machine_table(found: ScanComparison) -> Table:
         ("CO₂e per year", "t_per_year", mass),
         ("of the life: embodied", "embodied_t", mass),
     )
-    rows = found.to_frame().itertuples(index=False)
-    return quantity_table("Fleets that answer the same queries", lines, {str(row.machine): row for row in rows})
+    rows = result.to_frame().itertuples(index=False)
+    return quantity_table("Fleets for the same queries", lines, {str(row.machine): row for row in rows})
 
 
 def front_table(space: pd.DataFrame) -> Table:
-    """Return the designs that no other beats."""
+    """Return the designs on the front."""
     front = space[space["front"]].sort_values("latency_s")
     names = ["memory", "channels", "lanes", "shards", "copy_usd", "energy_j_per_query", "latency_s", "queries_per_s"]
     return scaled_table("Designs that no other beats", front[names])
@@ -128,7 +128,7 @@ def _tornado(table: pd.DataFrame) -> Table:
         "source": Column("source", numeric=False),
     }
     shares = dict.fromkeys(("saving_low", "saving_high"), percent)
-    return frame_table("The saving over each assumption", table, columns, shares)
+    return frame_table("Saving by assumption", table, columns, shares)
 
 
 def _scenarios() -> Table:
@@ -137,7 +137,7 @@ def _scenarios() -> Table:
         "bytes_before": Column("before", "B"),
         "bytes_after": Column("after", "B"),
         "traffic_bound": Column("saved if servers stay"),
-        "capacity_bound": Column("saved if servers go with the bytes"),
+        "capacity_bound": Column("saved if servers shrink with the bytes"),
         "share_for_30%": Column("share of servers that gives 30 %"),
         "share_for_50%": Column("share of servers that gives 50 %"),
     }
@@ -155,13 +155,13 @@ def _published() -> Table:
         "high": Column("to"),
         "source": Column("source", numeric=False),
     }
-    return frame_table("Published figures, used nowhere above", published_scanners()[list(columns)], columns, {})
+    return frame_table("Published figures, not used above", published_scanners()[list(columns)], columns, {})
 
 
-def _summary(found: ScanComparison) -> str:
-    cheapest = min(found.fleets, key=lambda fleet: fleet.usd_per_year)
-    size = si(float(found.index.stored_bytes), "B")
+def _summary(result: ScanComparison) -> str:
+    cheapest = min(result.fleets, key=lambda fleet: fleet.usd_per_year)
+    size = si(float(result.index.stored_bytes), "B")
     return (
-        f"The index takes {size}. At this load {machine_name(cheapest.machine)} costs least, "
-        f"{money(cheapest.usd_per_year)} a year with everything."
+        f"The index takes {size}. At this load {machine_name(cheapest.machine)} has the least cost, "
+        f"{money(cheapest.usd_per_year)} a year in all."
     )

@@ -1,4 +1,4 @@
-"""Pictures of engines that scan codes: the design space and its front, fleets over load, and what moves the saving."""
+"""Figures of scan engines: the design space and its front, fleets over load, and the drivers of the saving."""
 
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,10 @@ _LINE_PX, _DOT_PX, _FAINT_PX = 2, 9, 5
 
 
 def designs_and_front(space: pd.DataFrame, bits: int) -> "go.Figure":
-    """Return energy per query over latency of the designs of `design_space` with codes of `bits`, log axes.
+    """Return energy per query against latency of the designs of `design_space` with codes of `bits`, log axes.
 
-    Small dots are designs that another beats; the large ones are the front (dollars are its third objective and in the
-    hover text), a colour and a marker a memory.
+    Small dots are dominated designs; large ones are the front (its third objective, dollars, is in the hover text),
+    with a colour and a marker for each memory.
     """
     drawn = figure(f"Designs for codes of {bits} bits", _HEIGHT_PX)
     chosen = space[space["bits"] == bits]
@@ -51,8 +51,8 @@ def designs_and_front(space: pd.DataFrame, bits: int) -> "go.Figure":
 
 
 def cost_over_load(table: pd.DataFrame) -> "go.Figure":
-    """Return dollars per year over queries per second, a line a machine (log axes), from rows of `fleets_over_load`."""
-    drawn = figure("Dollars per year over load", _HEIGHT_PX)
+    """Return dollars per year against queries per second, one line a machine (log axes), from `fleets_over_load`."""
+    drawn = figure("Dollars per year against load", _HEIGHT_PX)
     for number, (machine, rows) in enumerate(table.groupby("machine", sort=False)):
         colour, dash, _ = style(number)
         drawn.add_scatter(
@@ -70,8 +70,10 @@ def cost_over_load(table: pd.DataFrame) -> "go.Figure":
 
 
 def saving_bars(table: pd.DataFrame, nominal: float, published: tuple[float, float], most: int = 9) -> "go.Figure":
-    """Return the saving of an index's cost at both ends of the `most` assumptions of `saving_tornado` that move it
-    most; the band is the published range, the line the nominal saving."""
+    """Return the saving of an index's cost at both ends of the `most` main assumptions of `saving_tornado`.
+
+    The band is the published range, the line the nominal saving.
+    """
     rows = table.head(most).iloc[::-1]
     drawn = figure("Saving of index cost, one assumption at a time", _FRAME_PX + _ROW_PX * len(rows))
     labels = [text(name.removeprefix("index.").replace("_", " ").replace(".", ", ")) for name in rows["name"]]

@@ -1,4 +1,4 @@
-"""An index on paper: every machine that could scan it side by side, and what its queries feel under traffic."""
+"""An index before it exists: fleets of every machine that can scan it, and the latency of queries under traffic."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SCAN_COLUMNS = ("shards", "queries_per_s", "latency_s", "bound_by", "energy_j_p
 
 @dataclass(frozen=True)
 class ScanComparison(Documented):
-    """Fleets of several machines that answer the same queries over the same index; `services` under traffic, if any."""
+    """Fleets of several machines for the same queries over the same index; `services` under traffic, if simulated."""
 
     index: ScanIndex
     queries_per_s: float
@@ -37,11 +37,11 @@ class ScanComparison(Documented):
 
     @property
     def assumptions(self) -> dict[str, Quantity]:
-        """Every constant that some fleet read."""
+        """Every constant that a fleet read."""
         return {name: quantity for fleet in self.fleets for name, quantity in fleet.assumptions.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the index, the fleets, and a summary of what queries felt."""
+        """Return the index, the fleets, and a summary of the queries' latencies."""
         fleets = [fleet.to_dict() for fleet in self.fleets]
         for fleet in fleets:
             fleet.pop("assumptions")
@@ -56,7 +56,7 @@ class ScanComparison(Documented):
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a fleet; columns of one copy are called `copy_...`."""
+        """Return a row for each fleet; columns of one copy are called `copy_...`."""
         rows = []
         for fleet in self.fleets:
             scan = {f"copy_{name}": getattr(fleet.scan, name) for name in _SCAN_COLUMNS}
@@ -108,8 +108,10 @@ def compare_scans(
 
 
 def fleets_over_load(index: ScanIndex, loads: Sequence[float] | None = None, **how: Any) -> pd.DataFrame:
-    """Return `ScanComparison.to_frame` of all machines at every rate of `loads` (1 to 1,000,000 a second by default),
-    with the rate as `queries_per_s`; `how` is `compare_scans`'s. Raises `InputError`."""
+    """Return `ScanComparison.to_frame` of all machines at every rate of `loads`, as column `queries_per_s`.
+
+    `loads` defaults to 1 to 1,000,000 a second; `how` are arguments of `compare_scans`. Raises `InputError`.
+    """
     rates = np.geomspace(1.0, 1e6, 13) if loads is None else loads
     frames = [
         compare_scans(index, queries_per_s=float(rate), **how).to_frame().assign(queries_per_s=rate) for rate in rates
@@ -132,14 +134,14 @@ def serve_fleet(
     lost: LostShard | None = None,
     **how: Any,
 ) -> ScanService:
-    """Return what `requests` queries at the fleet's rate feel; `how` is `serve_scan`'s window, skew, jitter and most.
+    """Return the service of `requests` queries at the fleet's rate; `how` are arguments of `serve_scan`.
 
     Raises `InputError` as `serve_scan` does.
     """
     scan = fleet.scan
     k = int(scan.k)
-    kept = max(k, int(scan.candidates))
-    device, _ = scan_device(index, on, memory=memory, unit=unit, k=kept, technology=technology, set=set)
+    results_kept = max(k, int(scan.candidates))
+    device, _ = scan_device(index, on, memory=memory, unit=unit, k=results_kept, technology=technology, set=set)
     drawn = read_integer("requests", requests, high=1e7)
     sent = bursty(fleet.queries_per_s, drawn, burstiness, seed=seed, name="drawn")
     return serve_scan(

@@ -1,4 +1,4 @@
-"""Recall against dollars: what it costs to hold an index of each codec in servers' memory, and to scan it exactly."""
+"""Recall against dollars: the cost to hold an index of each codec in servers' memory, and to scan it exactly."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from hwbase import InputError
 from hwsim.retrieval import ScanIndex, load_server
 from models.binarize import parse_codec
 
-#: Machines that scan codes, as (name of `scan_fleet`, memory).
+#: Machines that scan codes, as (name in `scan_fleet`, memory).
 _SCANNERS = (("engine", "hbm3"), ("cpu", "hbm3"), ("gpu", "hbm3"))
 _ID_BYTES, _BYTE_BITS = 8, 8
 _NEEDED = ("codec", "bits", "bytes", "rescore", "asymmetric")
@@ -21,8 +21,8 @@ _METRIC = "recall@10"
 def holding_cost(quality: pd.DataFrame, documents: float = 1e9, *, metric: str = _METRIC, **how: Any) -> pd.DataFrame:
     """Return `quality` (rows of `Study.to_frame`) with `usd`, dollars a year, and `front`, in order of dollars.
 
-    Dollars are those of the servers whose memory holds codes, ids and what rescoring reads, if servers are there for
-    their memory; `how` is `scan_fleet`'s. Raises `InputError` for missing columns and numbers out of range.
+    Dollars are those of servers bought for the memory of codes, ids and the data for rescoring; `how` are arguments of
+    `scan_fleet`. Raises `InputError` for missing columns and numbers out of range.
     """
     rows = _checked(quality, metric)
     fleet = scan_fleet(ScanIndex(documents, 1), "cpu", **how)
@@ -39,11 +39,12 @@ def scanning_cost(
     metric: str = _METRIC,
     **how: Any,
 ) -> pd.DataFrame:
-    """Return the rows of `quality` whose codes are made of bits, for each machine in order of dollars: `machine`,
-    `usd` per million queries of an exact scan, all counted, and `front`.
+    """Return the rows of `quality` with codes of bits, for each machine in order of dollars.
 
-    Left out are queries that keep their numbers, which population counts cannot score. `how` is `scan_fleet`'s. Raises
-    `InputError` for missing columns and numbers out of range.
+    Added columns are `machine`, `usd` per million queries of an exact scan, all costs included, and `front`.
+
+    Queries in floats are left out, since population counts cannot score them. `how` are arguments of `scan_fleet`.
+    Raises `InputError` for missing columns and numbers out of range.
     """
     rows = _checked(quality, metric)
     planes = np.array([_planes(name) for name in rows["codec"]], int)
@@ -78,7 +79,7 @@ def _planes(codec: str) -> int:
 def _checked(quality: pd.DataFrame, metric: str) -> pd.DataFrame:
     for name in (*_NEEDED, metric):
         if name not in quality:
-            raise InputError(f"the table of quality has no column {name!r}: expected what a study writes")
+            raise InputError(f"the table of quality has no column {name!r}: expected the table of a study")
     if quality.empty:
-        raise InputError("the table of quality is empty: expected a row a codec")
+        raise InputError("the table of quality is empty: expected a row for each codec")
     return quality

@@ -1,4 +1,4 @@
-"""What codes save of an index's cost against floats or hashes, by which assumptions, and which give 30 to 50 %."""
+"""The saving of an index's cost by codes, against floats or hashes, and the assumptions that give 30 to 50 %."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from hwbase import Book, Quantity, Reader, Record
 from hwbase.check import Number, fraction, positive
 from hwsim.retrieval import load_server
 
-#: What "Binary Embedding-based Retrieval at Tencent" (KDD '23, abstract) states.
+#: The saving stated in "Binary Embedding-based Retrieval at Tencent" (KDD '23, abstract).
 PUBLISHED = (0.30, 0.50)
 _GB = 1e9
 _KEPT = ("id_bytes", "link_bytes", "other_bytes")
@@ -21,12 +21,12 @@ _KEPT = ("id_bytes", "link_bytes", "other_bytes")
 
 @dataclass(frozen=True)
 class IndexSaving(Record):
-    """The saving of an index's cost, and what leads to it; any number may be an array.
+    """The saving of an index's cost with its terms; any number may be an array.
 
-    `memory_share` is the share of a server's cost that is its memory. `traffic_bound` is the saving where servers stay
-    and only memory shrinks, `capacity_bound` where servers go with the bytes, `saving` the mixture of the two.
-    `share_for` maps each published saving to the share of servers that must be there for their memory (below 0: any
-    share gives more, above 1: none gives as much).
+    `memory_share` is the memory's share of a server's cost. `traffic_bound` is the saving where servers stay and only
+    memory shrinks, `capacity_bound` where servers shrink with the bytes, `saving` the mixture of the two. `share_for`
+    maps each published saving to the share of servers that must be bought for their memory (below 0: any share gives
+    more, above 1: none gives as much).
     """
 
     bytes_before: Number
@@ -39,16 +39,16 @@ class IndexSaving(Record):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
 
-def index_saving(book: Book | None = None, **given: Number) -> IndexSaving:
-    """Return what codes save against floats: (1 - r) (f + (1 - f) s).
+def index_saving(book: Book | None = None, **constants: Number) -> IndexSaving:
+    """Return the saving of codes against floats: (1 - r) (f + (1 - f) s).
 
     r is bytes after over bytes before, each with ids, links and attributes, s the memory's share of a server's cost, f
-    the share of servers that are there for their memory (they go with the bytes; the others keep all but the memory
-    saved). Replicas cancel. `given` replaces quantities of the book's [index] by name, such as `link_bytes=0`.
-    Raises `InputError` for unknown names and numbers out of range.
+    the share of servers bought for their memory (they shrink with the bytes; the others save only memory). Replicas
+    cancel. `constants` replaces quantities of the book's [index] by name, such as `link_bytes=0`. Raises `InputError`
+    for unknown names and numbers out of range.
     """
     costs = (scan_costs() if book is None else with_machines(book, SCANNED_ON)).override(
-        {f"index.{name}": value for name, value in given.items()}
+        {f"index.{name}": value for name, value in constants.items()}
     )
     read = costs.reader()
     kept = sum(read(f"index.{name}", "B") for name in _KEPT)
@@ -70,7 +70,7 @@ def index_saving(book: Book | None = None, **given: Number) -> IndexSaving:
 
 
 def memory_share(read: Reader) -> Number:
-    """Return the share of a scanning server's total cost of ownership that buying and upkeep of its memory is."""
+    """Return the share of a scanning server's total cost of ownership for buying and maintaining its memory."""
     server = load_server()
     memory = float(server.memory_bytes) / _GB * read("dram.price_usd_per_gb", "USD/GB")
     rest = read(f"{server.name}.price_usd", "USD") + read("scan_network.port_usd", "USD")
@@ -91,8 +91,10 @@ def memory_share(read: Reader) -> Number:
 
 
 def saving_tornado(book: Book | None = None) -> pd.DataFrame:
-    """Return the saving with each assumption alone at its low and high end: name, low, high, saving_low, saving_high,
-    span, source; the widest first."""
+    """Return the saving with each assumption alone at its low and high end, widest first.
+
+    Columns: name, low, high, saving_low, saving_high, span, source.
+    """
     costs = scan_costs() if book is None else with_machines(book, SCANNED_ON)
     rows: list[dict[str, Any]] = []
     for name, quantity in index_saving(costs).assumptions.items():
@@ -116,13 +118,13 @@ def saving_tornado(book: Book | None = None) -> pd.DataFrame:
     return pd.DataFrame(moving).sort_values("span", ascending=False, ignore_index=True)
 
 
-#: Readings of the published sentence: a name, and what it sets of [index].
+#: Readings of the published sentence: a name, and its values of [index].
 SCENARIOS: dict[str, dict[str, float]] = {
     "float32 of 256 dimensions, graph": {},
     "float32 of 512 dimensions, graph (the published example)": {"float_bytes": 2048},
     "float32 of 256 dimensions, inverted file": {"link_bytes": 0},
     "int8 vectors kept for rescoring": {"rescoring_bytes": 256},
-    "attributes of 256 bytes beside": {"other_bytes": 256},
+    "attributes of 256 bytes besides": {"other_bytes": 256},
     "hash codes of twice the bits before": {"float_bytes": 256},
     "hash codes of twice the bits before, inverted file": {"float_bytes": 256, "link_bytes": 0},
     "hash codes of four times the bits before, inverted file": {"float_bytes": 512, "link_bytes": 0},
@@ -131,20 +133,23 @@ SCENARIOS: dict[str, dict[str, float]] = {
 
 
 def saving_scenarios(book: Book | None = None) -> pd.DataFrame:
-    """Return a row a reading of "index cost": bytes before and after, the saving where servers stay and where they go
-    with the bytes, the share of servers that gives 30 and 50 %, and whether the two enclose the published range."""
+    """Return a row for each reading of "index cost".
+
+    Columns: bytes before and after, the saving where servers stay and where they shrink with the bytes, the share of
+    servers that gives 30 and 50 %, and whether the two enclose the published range.
+    """
     rows = []
-    for name, given in SCENARIOS.items():
-        found = index_saving(book, **given)
-        reach = found.traffic_bound <= PUBLISHED[0] and found.capacity_bound >= PUBLISHED[1]
+    for name, constants in SCENARIOS.items():
+        result = index_saving(book, **constants)
+        reach = result.traffic_bound <= PUBLISHED[0] and result.capacity_bound >= PUBLISHED[1]
         rows.append(
             {
                 "reading": name,
-                "bytes_before": found.bytes_before,
-                "bytes_after": found.bytes_after,
-                "traffic_bound": found.traffic_bound,
-                "capacity_bound": found.capacity_bound,
-                **{f"share_for_{target}": share for target, share in found.share_for.items()},
+                "bytes_before": result.bytes_before,
+                "bytes_after": result.bytes_after,
+                "traffic_bound": result.traffic_bound,
+                "capacity_bound": result.capacity_bound,
+                **{f"share_for_{target}": share for target, share in result.share_for.items()},
                 "encloses_published": bool(reach),
             }
         )

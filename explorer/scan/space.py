@@ -1,4 +1,4 @@
-"""The scan engine's design space: lanes, channels and bits in one vectorised call, and what no design beats."""
+"""The scan engine's design space: lanes, channels and bits in one vectorised call, and its front."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,12 +26,12 @@ from hwsim.retrieval.engine import ENGINE_BOOK
 from hwsim.technology import BOOKS, load_technology
 
 CHANNELS = (1, 2, 4, 6, 8, 12, 16, 24, 32)
-#: Lanes over those that keep up with the memory when every slot is taken.
+#: Lanes relative to those that match the memory when every slot is taken.
 LANE_RATIOS = (0.125, 0.25, 0.5, 1.0, 2.0)
 BITS = (128, 256, 512, 1024)
-#: What a design is judged by: all three the less the better.
+#: Objectives of a design, all minimised.
 OBJECTIVES = ("copy_usd", "energy_j_per_query", "latency_s")
-#: More designs than anyone looks at.
+#: More designs are taken as a mistake.
 _MOST_DESIGNS = 5_000_000
 
 
@@ -46,11 +46,13 @@ def design_space(
     k: int = 100,
     technology: str = TECHNOLOGY,
 ) -> pd.DataFrame:
-    """Return a row a design: memory, channels, lanes, bits, shards, queries_per_s, latency_s (a batch that fills the
-    slots), energy_j_per_query, power_w, card_mm2, card_usd, copy_usd (all cards that hold the index once, without masks
-    and design), usd_per_query_per_s, bound_by, and `front`: whether no design of the same bits is as good in all of
-    `OBJECTIVES` and better in one. Codes of other lengths answer differently, so that they do not compete. Channels
-    beyond what the book calls possible for a memory are left out.
+    """Return a row for each design.
+
+    Columns: memory, channels, lanes, bits, shards, queries_per_s, latency_s (a batch that fills the slots),
+    energy_j_per_query, power_w, card_mm2, card_usd, copy_usd (all cards that hold the index once, without masks and
+    design), usd_per_query_per_s, bound_by, and `front`: whether no design of the same bits dominates it in
+    `OBJECTIVES`. Codes of different lengths differ in quality, so they do not compete. Numbers of channels above the
+    book's maximum for a memory are left out.
 
     Raises `InputError` for unknown memories and numbers out of range.
     """
@@ -70,24 +72,24 @@ def design_space(
             one = _keeping_up(base, index)
             lanes = np.maximum(np.ceil(one * wide * share), 1.0)
             engine = replace(base, channels=wide, lanes=lanes)
-            found = simulate_scan(index, engine_device(engine, index, process, k=k), batch=int(base.slots), k=k)
-            area = found.area_mm2 / found.shards
+            result = simulate_scan(index, engine_device(engine, index, process, k=k), batch=int(base.slots), k=k)
+            area = result.area_mm2 / result.shards
             card = engine_card(read, engine, area, technology)
             columns: dict[str, Any] = {
                 "memory": memory,
                 "bits": int(each),
                 "channels": wide,
                 "lanes": lanes,
-                "shards": found.shards,
-                "queries_per_s": found.queries_per_s,
-                "latency_s": found.latency_s,
-                "energy_j_per_query": found.energy_j_per_query,
-                "power_w": found.power_w,
+                "shards": result.shards,
+                "queries_per_s": result.queries_per_s,
+                "latency_s": result.latency_s,
+                "energy_j_per_query": result.energy_j_per_query,
+                "power_w": result.power_w,
                 "card_mm2": area,
                 "card_usd": card.usd,
-                "copy_usd": card.usd * found.shards,
-                "usd_per_query_per_s": card.usd * found.shards / found.queries_per_s,
-                "bound_by": found.bound_by,
+                "copy_usd": card.usd * result.shards,
+                "usd_per_query_per_s": card.usd * result.shards / result.queries_per_s,
+                "bound_by": result.bound_by,
             }
             arrays = np.broadcast_arrays(*columns.values())
             frames.append(pd.DataFrame({n: a.ravel() for n, a in zip(columns, arrays, strict=True)}))
@@ -99,5 +101,5 @@ def design_space(
 
 
 def _keeping_up(engine: ScanEngine, index: ScanIndex) -> float:
-    """Return the lanes that keep up with one channel when every slot holds a query."""
+    """Return the lanes that match one channel when every slot holds a query."""
     return float(matching_lanes(replace(engine, channels=1), index))

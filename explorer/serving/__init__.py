@@ -1,1 +1,1 @@
-"""Requests over time on hardwired machines and GPUs: what users get and what it costs."""
+"""Requests over time on hardwired machines and GPUs: latencies, throughput and cost."""

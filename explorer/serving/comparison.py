@@ -1,4 +1,4 @@
-"""The same traffic on one hardwired machine and on the smallest GPU fleet that keeps the same promise."""
+"""The same traffic on one hardwired machine and on the smallest GPU fleet that meets the same target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from hwsim.events.results import ServingResult
 from hwsim.events.serve import SERVERS
 from hwsim.events.traffic import Traffic
 
-#: What a chat should feel like: the first token within the 2 s that MLPerf Inference allows a server (llama2-70b), then
-#: words faster than anyone reads.
+#: The default target of chat: the first token within the 2 s that MLPerf Inference allows a server (llama2-70b), and
+#: then tokens faster than reading speed.
 CHAT = Target(percentile=99.0, time_to_first_token_s=2.0, time_per_output_token_s=0.025)
-#: GPUs that share the model, of which the cheapest fleet is taken.
+#: Numbers of GPUs that share the model; the cheapest fleet is taken.
 GPUS_TOGETHER = (1, 2, 4, 8)
-#: Systems that share masks and design: one alone, and the volume of the paper's tables.
+#: Systems that share masks and design: one, and the volume of the paper's tables.
 VOLUMES = (1, 50)
 
 Report = Callable[[str, int, int], None]
@@ -35,7 +35,7 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class GpuFleet(Record):
-    """The smallest fleet of one kind of GPU that keeps the promise, and what it costs."""
+    """The smallest fleet of one kind of GPU that meets the target, and its costs."""
 
     gpus_together: int
     size: FleetSize
@@ -48,15 +48,15 @@ class GpuFleet(Record):
 
     @property
     def result(self) -> ServingResult:
-        """What the fleet made of the traffic."""
+        """The serving result of the fleet."""
         return self.size.result
 
 
 @dataclass(frozen=True)
 class Served(Record):
-    """One load: the hardwired machine, the GPU fleets, and what all cost. `speedup` is how much denser the trace is.
+    """One load: the hardwired machine, the GPU fleets, and all costs. `speedup` is the factor of the trace's density.
 
-    `load` is the busy share of the hardwired machine's busiest resource, `kept` whether it keeps the promise too.
+    `load` is the busy share of the hardwired machine's busiest resource, `kept` whether it meets the target too.
     `built` are the costs of the hardwired machine, one for each volume.
     """
 
@@ -81,7 +81,7 @@ class Served(Record):
 
 @dataclass(frozen=True)
 class ServingComparison(Documented):
-    """Machines side by side at one load or several."""
+    """Machines side by side at one or several loads."""
 
     model: str
     traffic: str
@@ -89,7 +89,7 @@ class ServingComparison(Documented):
     loads: tuple[Served, ...]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a load and fleet: units, rates, percentiles at the target, dollars and kg per million tokens."""
+        """Return a row for each load and fleet: units, rates, percentiles, dollars and kg per million tokens."""
         rows = []
         for served in self.loads:
             for cost, result in zip(served.costs, served.results, strict=True):
@@ -136,7 +136,7 @@ def serve_comparison(
     machine_set: None = None,
     report: Report | None = None,
 ) -> ServingComparison:
-    """Return `traffic` on one hardwired machine and on the cheapest fleet of each GPU that keeps `target`.
+    """Return `traffic` on one hardwired machine and on the cheapest fleet of each GPU that meets `target`.
 
     Parameters
     ----------
@@ -145,15 +145,15 @@ def serve_comparison(
     model : str or LLMSpec
         A model, as in `hwsim.simulate`.
     on : str, Path or Book, or a sequence of them
-        Machines by name or book: one hardwired machine (the paper's unless one is named), and GPUs beside it.
+        Machines by name or book: one hardwired machine (by default the paper's), and GPUs.
     target : Target
-        What a share of the requests is promised.
+        The latencies that a share of the requests must meet.
     loads : sequence of float or None
-        Shares of the machine's busiest resource that the traffic is made denser for; None: as it is.
+        Busy shares of the machine's busiest resource to scale the traffic to; None leaves the traffic unscaled.
     gpus_together : sequence of int
-        GPUs that share the model. The fleet is the smallest for each, and of these the one with the fewest GPUs.
+        GPUs that share the model. The smallest fleet is found for each, and the one with the fewest GPUs taken.
     volumes : sequence of int
-        Systems built, over which masks and design are spread.
+        Systems built, which share masks and design.
     convention : str, Path or Conventions
         The conventions, as in `explorer.cost`.
     gpu_set : mapping of str to number or str
@@ -163,7 +163,9 @@ def serve_comparison(
     set : mapping of str to number or str
         Constants of the cost book, the hardwired machine or its technology to override.
     report : callable, optional
-        Called with (what is simulated, requests done, requests in all).
+        Called with (machine, requests done, requests in all).
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------
@@ -172,7 +174,7 @@ def serve_comparison(
     Raises
     ------
     InputError
-        For what cannot be used, and where no fleet keeps the target.
+        For invalid input, and where no fleet meets the target.
     """
     spec = models.load(model) if isinstance(model, str) else model
     together = [read_integer("gpus_together", each, high=1024) for each in gpus_together]
@@ -188,8 +190,8 @@ def serve_comparison(
         result: ServingResult, own: Book, beside: Book, changed: Mapping[str, Any] | None = None, **how: Any
     ) -> ServingCost:
         foreign = tuple(f"{gpu.name}." for gpu in gpus if gpu.name != beside.name)
-        mine = {name: value for name, value in for_costs.items() if not name.startswith(foreign)}
-        return serving_cost(result, on=own, beside=beside, set=mine | dict(changed or {}), **how, **shared)
+        own_costs = {name: value for name, value in for_costs.items() if not name.startswith(foreign)}
+        return serving_cost(result, on=own, beside=beside, set=own_costs | dict(changed or {}), **how, **shared)
 
     plain = _hardwired(spec, traffic, machine, for_machine, report)
     served = []
@@ -232,7 +234,7 @@ def _smallest(
     set: Mapping[str, Any] | None,
     report: Report | None,
 ) -> tuple[FleetSize, int]:
-    """Return the fleet with the fewest GPUs and how many share the model in it; of equals the first."""
+    """Return the fleet with the fewest GPUs and its number of GPUs that share the model; of equals the first."""
     best: tuple[FleetSize, int] | None = None
     refused: InputError | None = None
     for each in together:
@@ -244,16 +246,16 @@ def _smallest(
 
             return hwsim.serve(spec, traffic, gpu, gpus=each, machines=machines, set=set, progress=progress)
 
-        # A fleet that needs as many GPUs as the best so far is no better.
+        # A fleet with as many GPUs as the best so far is no better.
         most = None if best is None else (best[0].machines * best[1] - 1) // each
         if most == 0:
             continue
         try:
-            found = smallest_fleet(serve, target) if most is None else smallest_fleet(serve, target, most=most)
+            fleet = smallest_fleet(serve, target) if most is None else smallest_fleet(serve, target, most=most)
         except InputError as error:
             refused = error
             continue
-        best = found, each
+        best = fleet, each
     if best is None:
         assert refused is not None
         raise refused

@@ -1,4 +1,4 @@
-"""The document of a serving comparison: the same traffic side by side, load by load."""
+"""The document of a serving comparison: the same traffic side by side, one section a load."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,21 +18,21 @@ from hwsim.events.results import ServingResult
 _KG_PER_T = 1e3
 
 
-def comparison_files(found: ServingComparison, document: Document) -> dict[str, str]:
+def comparison_files(result: ServingComparison, document: Document) -> dict[str, str]:
     """Return the files of a comparison by name: table, percentiles, timelines and page."""
     return {
-        "comparison.json": json_text(summary(found)),
-        "comparison.csv": found.to_frame().to_csv(index=False),
+        "comparison.json": json_text(summary(result)),
+        "comparison.csv": result.to_frame().to_csv(index=False),
         "page.html": html.render(document),
     }
 
 
-def summary(found: ServingComparison) -> dict[str, Any]:
+def summary(result: ServingComparison) -> dict[str, Any]:
     """Return the figures of a comparison without its requests."""
     return {
-        "model": found.model,
-        "traffic": found.traffic,
-        "target": found.target.to_dict(),
+        "model": result.model,
+        "traffic": result.traffic,
+        "target": result.target.to_dict(),
         "loads": [
             {
                 "speedup": served.speedup,
@@ -44,7 +44,7 @@ def summary(found: ServingComparison) -> dict[str, Any]:
                 "more_fleets": [_fleet_summary(fleet) for fleet in served.fleets[1:]],
                 "costs": [cost.to_dict() | {"assumptions": sorted(cost.assumptions)} for cost in served.costs],
             }
-            for served in found.loads
+            for served in result.loads
         ],
     }
 
@@ -58,30 +58,30 @@ def _fleet_summary(fleet: GpuFleet) -> dict[str, Any]:
     }
 
 
-def json_data(found: ServingComparison) -> dict[str, Any]:
+def json_data(result: ServingComparison) -> dict[str, Any]:
     """Return the summary of a comparison, and under "rows" a row a fleet."""
-    return summary(found) | {"rows": found.to_frame().to_dict(orient="records")}
+    return summary(result) | {"rows": result.to_frame().to_dict(orient="records")}
 
 
-def comparison_document(found: ServingComparison, command: str) -> Document:
+def comparison_document(result: ServingComparison, command: str) -> Document:
     """Return the comparison as a document, a section a load."""
-    last = found.loads[-1]
+    last = result.loads[-1]
     read = {name: quantity for cost in last.costs for name, quantity in cost.assumptions.items()}
     constants = {f"1 {last.hardwired.label}": last.hardwired.assumptions}
     constants |= {fleet.result.label: fleet.result.assumptions for fleet in last.fleets} | {"costs": read}
     gpus = listed([f"{fleet.result.label}s" for fleet in last.fleets])
     return Document(
-        f"{found.model} under {found.traffic}",
-        f"One hardwired machine beside the smallest fleet of {gpus} that promises the same: for "
-        f"{found.target.percentile:g} % of requests {_promise(found.target)}.",
+        f"{result.model} under {result.traffic}",
+        f"One hardwired machine and the smallest fleet of {gpus} that meets the same target: for "
+        f"{result.target.percentile:g} % of requests {_promise(result.target)}.",
         sections(
-            *(_load_section(f"load-{at}", served, found.target) for at, served in enumerate(found.loads, start=1)),
-            Section("latency", "What users felt", tuple(_latencies(found)), short=False),
+            *(_load_section(f"load-{at}", served, result.target) for at, served in enumerate(result.loads, start=1)),
+            Section("latency", "What users felt", tuple(_latencies(result)), short=False),
             assumptions_section(constants),
             reproduce_section(command),
         ),
-        data=lambda: json_data(found),
-        frame=found.to_frame,
+        data=lambda: json_data(result),
+        frame=result.to_frame,
         schema="compare-serving",
     )
 
@@ -91,8 +91,8 @@ def _load_section(place: str, served: Served, target: Target) -> Section:
     return Section(place, load_title(served), parts)
 
 
-def _latencies(found: ServingComparison) -> Iterator[Part]:
-    for at, served in enumerate(found.loads, start=1):
+def _latencies(result: ServingComparison) -> Iterator[Part]:
+    for at, served in enumerate(result.loads, start=1):
         yield Heading(load_title(served))
         drawn = (
             cdf_figure(machines_of(served), latency, f"load-{at}")
@@ -102,7 +102,7 @@ def _latencies(found: ServingComparison) -> Iterator[Part]:
 
 
 def cost_table(served: Served) -> Table:
-    """Return dollars and carbon of the fleets, a column a fleet."""
+    """Return dollars and carbon of the fleets, one column a fleet."""
     lines: tuple[tuple[str, Callable[[ServingCost], str]], ...] = (
         ("output tokens/s", lambda c: plain(c.output_tokens_per_s)),
         ("power drawn, of full", lambda c: percent(c.load)),
@@ -116,19 +116,19 @@ def cost_table(served: Served) -> Table:
         ("Scope 3, CO₂e", lambda c: mass(c.scope3_t)),
         ("CO₂e per million output tokens", lambda c: mass(c.kg_per_million_output_tokens / _KG_PER_T)),
     )
-    caption = "Dollars and carbon over the life of the fleet, under this traffic all the time"
+    caption = "Dollars and carbon over the life of the fleet, under constant traffic of this kind"
     columns = {f"{counted(each.units, served.hardwired.label)} of {each.built} built": each for each in served.built}
     columns |= {counted(fleet.gpus, fleet.result.label): fleet.cost for fleet in served.fleets}
     return quantity_table(caption, lines, columns)
 
 
 def load_title(served: Served) -> str:
-    """Return how dense the trace is."""
+    """Return the density of the trace as a title."""
     return f"The trace {times(served.speedup)} as dense" if served.speedup != 1.0 else "The trace as it is"
 
 
 def machines_of(served: Served) -> dict[str, ServingResult]:
-    """Return the results by what served them."""
+    """Return the results by the label of their machine."""
     results = {f"1 {served.hardwired.label}": served.hardwired}
     for fleet in served.fleets:
         nodes = counted(fleet.size.machines, "node")
@@ -137,10 +137,10 @@ def machines_of(served: Served) -> dict[str, ServingResult]:
 
 
 def load_text(served: Served, target: Target) -> str:
-    """Return how busy the machine is, whether it keeps the target, and the fleets that do."""
-    keeps = "keeps the promise" if served.kept else "does not keep the promise"
+    """Return the load of the machine, whether it meets the target, and the fleets that do."""
+    keeps = "meets the target" if served.kept else "does not meet the target"
     needs = (
-        f"The fleet needs {counted(fleet.gpus, fleet.result.label)}, {fleet.gpus_together} to a copy of the model."
+        f"The fleet needs {counted(fleet.gpus, fleet.result.label)}, {fleet.gpus_together} for each copy of the model."
         for fleet in served.fleets
     )
     return (
@@ -150,5 +150,5 @@ def load_text(served: Served, target: Target) -> str:
 
 def _promise(target: Target) -> str:
     promises = {"the first token within": target.time_to_first_token_s, "output tokens": target.time_per_output_token_s}
-    said = [f"{what} {si(value, 's')}" for what, value in promises.items() if value != float("inf")]
-    return " and ".join(said) + (" apart" if target.time_per_output_token_s != float("inf") else "")
+    limits = [f"{what} {si(value, 's')}" for what, value in promises.items() if value != float("inf")]
+    return " and ".join(limits) + (" apart" if target.time_per_output_token_s != float("inf") else "")

@@ -1,4 +1,4 @@
-"""Dollars and carbon of what a fleet really served: a serving simulation put into `costmodel`."""
+"""Dollars and carbon of a serving simulation, by `costmodel`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ _KG_PER_T = 1e3
 
 @dataclass(frozen=True)
 class ServingCost(Record):
-    """A fleet that serves the same traffic all its life: what it costs and emits, also per million output tokens.
+    """Cost and emissions of a fleet that serves the same traffic all its life, also per million output tokens.
 
-    `units` are hardwired systems or GPUs; `load` is the mean power drawn over full power; `usd` are as in
-    `costmodel.Tco`, the share of this fleet in all systems that were `built`.
+    `units` are hardwired systems or GPUs; `load` is mean power over full power; `usd` are as in `costmodel.Tco`: this
+    fleet's share of all systems that were `built`.
     """
 
     fleet: str
@@ -62,35 +62,38 @@ def serving_cost(
     beside: Machine = hwsim.DEFAULT_GPU,
     machine_set: None = None,
 ) -> ServingCost:
-    """Return dollars and carbon of the `machines` that served `result`, which goes on like that for their life.
+    """Return dollars and carbon of the `machines` that served `result`, if it continues all their life.
 
-    Tokens are those generated in the simulation, per second of it; electricity follows its mean power, buildings full
-    power.
+    Tokens per second are those generated in the simulation; electricity follows its mean power, buildings full power.
 
     Parameters
     ----------
     result : ServingResult
         A simulation of `hwsim.serve`.
     model : str or LLMSpec, optional
-        What hardwired systems hold; the result's model, by name, unless given.
+        The model in hardwired systems; by default the result's model, by name.
     machines : int
         Systems that served the result together.
     built : int, optional
-        Systems built, which share masks and design, and of which this fleet pays its part; `machines` unless given.
+        Systems built, which share masks and design and of which this fleet pays its share; by default `machines`.
     convention : str
         The conventions, as in `explorer.cost`.
     level : str
-        "low", "nominal" or "high": where in its range each constant is read.
+        "low", "nominal" or "high": the end of its range at which each constant is read.
     book : str, optional
-        The cost book; the convention's unless given.
+        The cost book; by default the convention's.
     set : mapping of str to number, array or str
         Constants of the cost book, the hardwired machine or its technology to override.
-    technology, weights
-        Process and weight format of a hardwired machine, as in `hwsim.simulate`.
+    technology : str, Path or Book
+        Process of a hardwired machine.
+    weights : str
+        Weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
-        The book of the machine that served; the result's machine, by name, unless given.
+        The book of the machine that served; by default the result's machine, by name.
     beside : str, Path or Book
-        The bought machine whose published footprint stands for every module where the conventions say so.
+        The bought machine whose published footprint stands for every module under conventions that say so.
+    machine_set : None
+        An older name, which is refused: use `set`.
 
     Returns
     -------
@@ -99,7 +102,7 @@ def serving_cost(
     Raises
     ------
     InputError
-        For what cannot be used, and for a result in which nothing was generated.
+        For invalid input, and for a result without generated tokens.
     """
     refuse_old(machine_set=machine_set)
     rate = result.output_tokens_per_s
@@ -108,7 +111,7 @@ def serving_cost(
     conventions = costmodel.conventions.named(convention)
     hardwired = result.kind == "hardwired"
     bought = beside if hardwired else (on or result.machine)
-    # Utilisation is what the simulation found.
+    # The simulation gives the utilisation.
     priced = cost_book(book or conventions.book, [bought])
     for_costs, for_machine = dict(set or {}), dict[str, Any]()
     if hardwired:
@@ -118,8 +121,8 @@ def serving_cost(
     mean_w = sum(result.energy_j.values()) / result.duration_s
     shared: dict[str, Any] = {"conventions": conventions}
     if hardwired:
-        given = model or result.model
-        spec = models.load(given) if isinstance(given, str) else given
+        model_name = model or result.model
+        spec = models.load(model_name) if isinstance(model_name, str) else model_name
         priced_machine = priced_system(
             spec,
             costmodel.CORRECTED,
@@ -152,7 +155,7 @@ def serving_cost(
         units, made, share = result.chips, result.chips, 1.0
     tco, carbon = fleet.tco, fleet.carbon
     load = mean_w / full_w
-    # Money is discounted where the book says so, and so are the tokens it is divided by; carbon is not.
+    # Money and tokens are discounted where the book says so; carbon is not.
     worth, tokens = float(tco.million_tokens) * share, float(carbon.million_tokens) * share
     electricity, scope2 = float(tco.electricity_usd) * share * load, float(carbon.scope2_t) * share * load
     capex, maintenance, respins = (

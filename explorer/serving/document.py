@@ -1,4 +1,4 @@
-"""The document of a serving simulation: latencies, what was busy when, where requests queued."""
+"""The document of a serving simulation: latencies, busy resources and queues over time."""
 
 from collections.abc import Callable
 from functools import partial
@@ -40,16 +40,16 @@ def kind_of(resource: str) -> str:
 
 
 def chip_frame(recording: Recording) -> pd.DataFrame:
-    """Return a row a chip and kind of resource: chip, kind, busy share of the recorded time (mean over its resources).
+    """Return a row for each chip and kind of resource: chip, kind, busy share of the recorded time (mean of resources).
 
-    Empty where nothing was recorded.
+    The frame is empty if nothing was recorded.
     """
     frame = recording.to_frame()
     if frame.empty:
         return pd.DataFrame({"chip": [], "kind": [], "busy": []})
     seconds = frame["end_s"].max() - frame["start_s"].min()
     frame = frame.assign(kind=frame["resource"].map(kind_of), busy_s=frame["end_s"] - frame["start_s"])
-    # A chip of the grid has as many resources of a kind as any of them shows.
+    # Every chip of the grid has as many resources of a kind as the recording shows for any chip.
     there = frame.groupby(["chip", "kind"])["resource"].nunique().groupby("kind").max()
     busy = frame.groupby(["kind", "chip"])["busy_s"].sum().reset_index()
     busy["busy"] = busy["busy_s"] / busy["kind"].map(there) / seconds
@@ -57,10 +57,10 @@ def chip_frame(recording: Recording) -> pd.DataFrame:
 
 
 def token_way(recording: Recording, chip: int = 0) -> pd.DataFrame:
-    """Return the recorded way of one token through one layer on one chip: stage, resource, start_s, end_s.
+    """Return the recorded path of one token through one layer on one chip: stage, resource, start_s, end_s.
 
-    The first token with as many spans as any has: its whole layer lies inside the recording. Empty if nothing was
-    recorded.
+    The token is the first with the most spans, so that its whole layer lies inside the recording. The frame is empty if
+    nothing was recorded.
     """
     frame = recording.to_frame()
     frame = frame[frame["chip"] == chip]
@@ -83,7 +83,7 @@ def token_way(recording: Recording, chip: int = 0) -> pd.DataFrame:
 
 
 def inside(recording: Recording, rows: int, columns: int) -> Section | None:
-    """Return the section that shows a recording of a `rows` x `columns` grid; None if it is empty."""
+    """Return the section of a recording of a `rows` x `columns` grid; None if it is empty."""
     chips, way = chip_frame(recording), token_way(recording)
     if chips.empty or way.empty:
         return None
@@ -92,14 +92,14 @@ def inside(recording: Recording, rows: int, columns: int) -> Section | None:
     figures = []
     for kind in DRAWN:
         busy = np.zeros(rows * columns)
-        mine = chips[chips["kind"] == kind]
-        busy[mine["chip"].to_numpy(dtype=int)] = mine["busy"]
+        of_kind = chips[chips["kind"] == kind]
+        busy[of_kind["chip"].to_numpy(dtype=int)] = of_kind["busy"]
         caption = f"Busy share of each chip's {words(kind)}"
-        table = frame_table(caption, mine, {"chip": Column("chip"), "busy": Column("busy")}, {"busy": percent})
+        table = frame_table(caption, of_kind, {"chip": Column("chip"), "busy": Column("busy")}, {"busy": percent})
         draw = partial(chip_heat_map, busy.reshape(rows, columns), caption)
         figures.append(Figure(f"chips-{kind.lower()}", draw, caption, table, 1))
     token = way.iloc[0]
-    caption = f"Token {token['position']} of request {token['request']} in layer {token['layer']}, as chip 0 sees it"
+    caption = f"Token {token['position']} of request {token['request']} in layer {token['layer']}, on chip 0"
     steps = way.assign(
         begin=[si(s, "s") for s in way["start_s"] - way["start_s"].min()],
         takes=[si(s, "s") for s in way["end_s"] - way["start_s"]],
@@ -113,19 +113,19 @@ def inside(recording: Recording, rows: int, columns: int) -> Section | None:
     table = frame_table(caption, steps, columns_of, {"stage": words, "resource": words})
     figures.append(Figure("way", partial(token_gantt, way), caption, table, 3))
     text = (
-        f"Recorded from {first:.6g} s on for {si(last - first, 's')}: {len(frame):,} visits of resources. What lies "
-        "between two bars is a message on its way, an array at work on the bits of a vector, or waiting; trace.json "
-        "holds it all, for Perfetto."
+        f"Recorded for {si(last - first, 's')}: {len(frame):,} visits of resources, from {first:.6g} s on. A gap "
+        "between two bars is a message in transit, an array at work on the bits of a vector, or waiting; trace.json "
+        "holds all spans, for Perfetto."
     )
     return Section("inside", "Inside the machine", (text, *figures), short=False)
 
 
-#: Rows of a table over time; the folder's CSV has them all.
+#: Rows of a table over time; the folder's CSV has all rows.
 _MOST_ROWS = 24
 
 
 def serving_document(result: ServingResult, command: str, recording: Recording | None = None) -> Document:
-    """Return the document of one simulation, with the inside of a hardwired machine where there is a recording."""
+    """Return the document of one simulation, with a section on the chips of a hardwired machine if recorded."""
     name = label(result)
     grid = () if recording is None else (int(result.assumptions[side].nominal) for side in ("rows", "columns"))
     latency = ("From a request's arrival to its first output token, and between two output tokens after that.",)
@@ -152,20 +152,20 @@ def serving_document(result: ServingResult, command: str, recording: Recording |
 
 
 def label(result: ServingResult) -> str:
-    """Return what a result's machine is called."""
+    """Return the label of a result's machine."""
     return result.label or machine_name(result.machine)
 
 
 def notes(result: ServingResult) -> tuple[str, ...]:
     """Return the notes of a result as sentences."""
-    said = [f"{note[:1].upper()}{note[1:]}." for note in result.notes]
+    lines = [f"{note[:1].upper()}{note[1:]}." for note in result.notes]
     if result.interrupted:
-        said.insert(0, "Interrupted: what follows is the part that was simulated.")
-    return tuple(said)
+        lines.insert(0, "Interrupted: the figures are of the part that was simulated.")
+    return tuple(lines)
 
 
 def brief_table(results: dict[str, ServingResult]) -> Table:
-    """Return rates, ends and energy, a column a result."""
+    """Return rates, end states and energy, one column a result."""
     lines: tuple[tuple[str, Any], ...] = (
         ("chips or GPUs", lambda r: plain(r.chips)),
         ("output tokens/s", lambda r: plain(r.output_tokens_per_s)),
@@ -177,7 +177,7 @@ def brief_table(results: dict[str, ServingResult]) -> Table:
 
 
 def percentile_table(results: dict[str, ServingResult]) -> Table:
-    """Return percentiles of every latency, a row a result and latency."""
+    """Return percentiles of every latency, one row a result and latency."""
     columns = {"latency": Column("latency", numeric=False), "name": Column("machine", numeric=False)}
     columns |= {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
     frame = latency_frame(results).sort_values("latency", kind="stable")
@@ -186,13 +186,13 @@ def percentile_table(results: dict[str, ServingResult]) -> Table:
 
 
 def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> Figure:
-    """Return the distribution of one latency, with its percentiles as the table; `place` begins its anchor."""
+    """Return the distribution of one latency with a table of its percentiles; `place` is the prefix of its anchor."""
     frame = latency_frame(results)
     axis = LATENCIES[latency]
     frame = frame[frame["latency"] == words(axis)]
     columns = {"name": Column("machine", numeric=False)} | {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
     formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
-    caption = f"Share of requests over {axis}, log axis"
+    caption = f"Share of requests against {axis}, log axis"
     table = frame_table(caption, frame, columns, formats)
     draw = partial(latency_cdf, results, latency)
     return Figure(f"{place}-{latency.replace('_', '-')}", draw, caption, table, 2)
@@ -227,6 +227,6 @@ def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _states(results: dict[str, ServingResult]) -> list[str]:
-    """States that some request ended in; finished always."""
-    found = next(iter(results.values())).states
-    return [name for name in found if name == "finished" or any(r.states[name] for r in results.values())]
+    """Return the end states of requests; "finished" always."""
+    states = next(iter(results.values())).states
+    return [name for name in states if name == "finished" or any(r.states[name] for r in results.values())]

@@ -1,4 +1,4 @@
-"""What traffic comes to on a machine: latencies, utilisation and queues over time, chips, and a token's way."""
+"""Figures of traffic on a machine: latencies, utilisation and queues over time, chips, and a token's path."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 from explorer.documents.theme import STYLES, style
 
-#: Latencies of a request, as they are called.
+#: Labels of the latencies of a request.
 LATENCIES = {
     "time_to_first_token_s": "time to first token",
     "time_per_output_token_s": "time per output token",
     "latency_s": "whole request",
     "waiting_s": "waiting",
 }
-#: Shares of requests at which a distribution is drawn and its table read.
+#: Shares of requests at which a distribution is drawn and tabulated.
 _DRAWN = np.concatenate([np.linspace(0.0, 99.0, 199), np.linspace(99.05, 100.0, 20)])
 PERCENTILES = (10, 50, 90, 95, 99)
 _HEIGHT_PX, _TIMES_PX = 400, 320
 _LINE_PX = 2
-#: Resources that are never this busy are left out of a timeline.
+#: Resources with a lower peak are left out of a timeline.
 _IDLE = 0.005
-#: Steps of a token's way get a row each, of this height.
+#: Height of the row of each step of a token's path.
 _ROW_PX, _FRAME_PX = 26, 110
 
 
 def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PERCENTILES) -> pd.DataFrame:
-    """Return a row a result and latency: name, latency, then a column p50, p90, ... of seconds."""
+    """Return a row for each result and latency: name, latency, then columns p50, p90, ... in seconds."""
     rows = []
     for name, result in results.items():
         for key, label in LATENCIES.items():
@@ -52,8 +52,8 @@ def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PE
 
 
 def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> "go.Figure":
-    """Return the share of requests over one of `LATENCIES` (log axis), a line a result."""
-    drawn = figure(f"Share of requests over {LATENCIES[latency]}", _HEIGHT_PX)
+    """Return the share of requests against one of `LATENCIES` (log axis), one line a result."""
+    drawn = figure(f"Share of requests against {LATENCIES[latency]}", _HEIGHT_PX)
     for index, (name, result) in enumerate(results.items()):
         known = _known(result, latency)
         if not known.size:
@@ -73,7 +73,7 @@ def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_
 
 
 def utilisation_over_time(result: "ServingResult") -> "go.Figure":
-    """Return how busy each resource is over time, those that are ever busy."""
+    """Return the busy share over time of each resource that is ever busy."""
     drawn = figure(f"Utilisation over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
     busiest = sorted(line.utilisation.items(), key=lambda item: -float(np.max(item[1], initial=0.0)))
@@ -86,7 +86,7 @@ def utilisation_over_time(result: "ServingResult") -> "go.Figure":
 
 
 def queues_over_time(result: "ServingResult") -> "go.Figure":
-    """Return how many requests run and wait over time."""
+    """Return the numbers of running and waiting requests over time."""
     drawn = figure(f"Requests over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
     for index, (name, values) in enumerate((("running", line.running), ("waiting", line.waiting))):
@@ -97,7 +97,7 @@ def queues_over_time(result: "ServingResult") -> "go.Figure":
 
 
 def utilisation_frame(result: "ServingResult") -> pd.DataFrame:
-    """Return a row a resource, busiest first: resource, busy share of the whole time, its peak, energy in J."""
+    """Return a row for each resource, busiest first: resource, busy share of the whole time, its peak, energy in J."""
     peaks = result.timeline.utilisation
     rows = [
         {
@@ -111,7 +111,7 @@ def utilisation_frame(result: "ServingResult") -> pd.DataFrame:
 
 
 def timeline_frame(result: "ServingResult") -> pd.DataFrame:
-    """Return a row a bin of time: its end, levels, tokens/s, and the utilisation of each resource."""
+    """Return a row for each bin of time: its end, levels, tokens/s, and the utilisation of each resource."""
     line = result.timeline
     levels = {name: getattr(line, name) for name in ("running", "waiting", "kv_bytes", "tokens_per_s")}
     shares = {f"utilisation.{name}": share for name, share in line.utilisation.items()}
@@ -119,7 +119,7 @@ def timeline_frame(result: "ServingResult") -> pd.DataFrame:
 
 
 def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> "go.Figure":
-    """Return the busy share of every chip of a grid, `busy` (rows, columns), as a heat map with numbers on it."""
+    """Return the busy share of every chip of a grid, `busy` (rows, columns), as a heat map with numbers."""
     rows, columns = busy.shape
     drawn = figure(what[:1].upper() + what[1:], _HEIGHT_PX, showlegend=False)
     top = float(np.max(busy, initial=0.0)) or 1.0
@@ -150,9 +150,9 @@ def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> "
 
 
 def token_gantt(spans: pd.DataFrame) -> "go.Figure":
-    """Return one token's way as bars over time; `spans` has stage, resource, start_s and end_s, in order of start.
+    """Return one token's path as bars over time; `spans` has stage, resource, start_s and end_s, in order of start.
 
-    Time is counted from the first start; a resource has one colour and pattern.
+    Time starts at the first start; each resource has one colour and pattern.
     """
     start = float(spans["start_s"].min())
     drawn = figure("One token's way", _FRAME_PX + _ROW_PX * spans["stage"].nunique(), barmode="overlay")

@@ -1,11 +1,11 @@
-"""Fit the latencies of GPU books to measured serving points, and judge the fit on networks left out of it.
+"""Fit the latencies of GPU books to measured serving points, and test the fit on networks that were left out.
 
 python -m explorer.serving.fit_gpus        # needs: pip install 'hwsim[gpu]'; writes gpus_left_out.csv
 
-Efficiencies of kernels and latencies of all-reduces are measured apart and stand as the books have them. What is fitted
-is what no table of kernels says: latencies of layers, of steps, and of the server in front. Both measured times are
-compared by the logarithm of their ratio under a loss that grows slowly (soft L1), the time to the first token with a
-quarter of the weight, and every constant is drawn towards its present value by a wide prior.
+Efficiencies of kernels and latencies of all-reduces are measured separately and stay as in the books. The fit covers
+what kernel tables do not contain: latencies of layers, of steps, and of the server in front. Both measured times are
+compared by the logarithm of their ratio under a soft L1 loss, the time to the first token with a quarter of the weight,
+and every constant has a wide prior around its present value.
 """
 
 from collections.abc import Callable
@@ -26,28 +26,28 @@ ALL = "all"
 OF_ALL = ("prefill_layer_latency_s", "prefill_expert_layer_latency_s", "prefill_latent_layer_latency_s")
 OF_ENGINE = ("step_latency_s", "layer_latency_factor", "first_token_latency_s")
 ENGINES = ("vllm", "sglang", "trtllm")
-#: The engine whose layers the others are compared with.
+#: The engine that the layers of the others are compared with.
 REFERENCE = "trtllm"
-#: Weight of the time to the first token, spread of the priors in powers of e, and where the loss turns linear.
+#: Weight of the time to the first token, spread of the priors in powers of e, and the turning point of the loss.
 FIRST_TOKEN_WEIGHT, PRIOR, TURN = 0.25, 2.0, 0.1
-#: Bursts of equal requests: all first tokens wait for all prompts, which says nothing about the server.
+#: In bursts of equal requests all first tokens wait for all prompts, which says nothing about the server.
 BURSTS = (("qwen3-32b", "sglang"),)
-#: The constants that each network's absence gives, and those of the fit to all.
+#: The constants fitted without each network, and those fitted to all.
 LEFT_OUT = Path(__file__).with_name("gpus_left_out.csv")
 WHOLE = "none"
 
 
 def places() -> list[tuple[str, str]]:
-    """Return (where, constant) of all that is fitted."""
-    found = [(generation, name) for generation in GENERATIONS for name in OF_GENERATION]
-    found += [(ALL, name) for name in OF_ALL]
-    found += [(engine, name) for engine in ENGINES for name in OF_ENGINE]
-    found.remove((REFERENCE, "layer_latency_factor"))
-    return found
+    """Return (machine or engine, constant) of each fitted constant."""
+    constants = [(generation, name) for generation in GENERATIONS for name in OF_GENERATION]
+    constants += [(ALL, name) for name in OF_ALL]
+    constants += [(engine, name) for engine in ENGINES for name in OF_ENGINE]
+    constants.remove((REFERENCE, "layer_latency_factor"))
+    return constants
 
 
 def present() -> np.ndarray:
-    """Return the constants as the books have them."""
+    """Return the present values of the constants."""
     values = []
     for where, name in places():
         machine = where if where in GENERATIONS else next(iter(GENERATIONS))
@@ -57,7 +57,7 @@ def present() -> np.ndarray:
 
 
 def constants_of(values: np.ndarray) -> Callable[[str, str], dict[str, float]]:
-    """Return a function of (machine, engine) that gives their constants among `values`, which stand at `places`."""
+    """Return a function from (machine, engine) to its constants among `values`, in the order of `places`."""
     fitted = dict(zip(places(), np.asarray(values).tolist(), strict=True))
 
     def constants(machine: str, engine: str) -> dict[str, float]:
@@ -68,13 +68,13 @@ def constants_of(values: np.ndarray) -> Callable[[str, str], dict[str, float]]:
 
 
 def left_out() -> dict[str, np.ndarray]:
-    """Return the constants that were fitted without each network, at `places`."""
+    """Return the constants fitted without each network, in the order of `places`."""
     table = pd.read_csv(LEFT_OUT, index_col=["where", "constant"]).loc[places()]
     return {str(network): table[network].to_numpy() for network in table if network != WHOLE}
 
 
 def fit(points: pd.DataFrame) -> np.ndarray:
-    """Return the constants, at `places`, that fit `points` best."""
+    """Return the constants, in the order of `places`, that fit `points` best."""
     start = np.log(present())
     bursts = np.zeros(len(points), dtype=bool)
     for network, engine in BURSTS:
@@ -86,21 +86,21 @@ def fit(points: pd.DataFrame) -> np.ndarray:
         off = np.concatenate([per_token, FIRST_TOKEN_WEIGHT * np.where(bursts, 0.0, first)])
         return np.concatenate([np.nan_to_num(off), (logs - start) / PRIOR])
 
-    found = least_squares(distance, start, loss="soft_l1", f_scale=TURN, diff_step=1e-3, xtol=1e-3, ftol=1e-4)
-    return np.exp(found.x)
+    result = least_squares(distance, start, loss="soft_l1", f_scale=TURN, diff_step=1e-3, xtol=1e-3, ftol=1e-4)
+    return np.exp(result.x)
 
 
 def main() -> None:
-    """Fit, with each network left out and with none, print how far off they are, and write the constants."""
+    """Fit with each network left out and with all, print the errors, and write the constants."""
     points = measured_points()
     points = points[points.network.isin(FITTED)].reset_index(drop=True)
     whole = fit(points)
     table = pd.DataFrame({WHOLE: whole}, index=pd.MultiIndex.from_tuples(places(), names=["where", "constant"]))
     judged = []
     for network in FITTED:
-        mine = points.network == network
-        table[network] = fit(points[~mine].reset_index(drop=True))
-        judged.append(against_measured(points[mine], adjust=constants_of(table[network].to_numpy())))
+        same_network = points.network == network
+        table[network] = fit(points[~same_network].reset_index(drop=True))
+        judged.append(against_measured(points[same_network], adjust=constants_of(table[network].to_numpy())))
     apart, within = pd.concat(judged), against_measured(points, adjust=constants_of(whole))
     print(table.to_string(float_format="{:.3g}".format))
     for name in TIMES:

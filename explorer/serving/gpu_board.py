@@ -1,4 +1,4 @@
-"""The scoreboard of GPUs: how far our times are from measured ones, and measured ones from each other."""
+"""The scoreboard of GPUs: our times against measured ones, and repeated measurements against each other."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ from explorer.serving.gpu_points import as_points, read_points
 from explorer.serving.measured_gpus import FITTED, POINT, TIMES, against_measured, errors, measured_points
 from hwbase.record import plain
 
-#: What a row of the scoreboard stands for.
+#: Columns that identify a row of the scoreboard.
 CELL = ("network", "machine", "engine", "format")
-#: Repeated measurements closer than this were published twice, not measured twice.
+#: Repeated measurements closer than this are one measurement published twice.
 _SAME = 1e-3
-#: The two times under the names of columns.
+#: The two times with their short names in columns.
 SHORT = {"time_per_output_token_s": "tpot", "time_to_first_token_s": "ttft"}
 
 
 @dataclass(frozen=True)
 class GpuBoard(Documented):
-    """Measured points beside ours: `points` one by one, `rows` by `CELL` or, of a user's file, by point."""
+    """Measured points with ours: `points` one by one, `rows` by `CELL` or, for a user's file, by point."""
 
     points: pd.DataFrame = field(repr=False)
     rows: tuple[dict[str, Any], ...]
@@ -46,19 +46,19 @@ class GpuBoard(Documented):
 
 
 def gpu_board(set: Mapping[str, Any] | None = None) -> GpuBoard:
-    """Return the scoreboard of all measured points that come with the package aiconfigurator-core.
+    """Return the scoreboard of all measured points of the package aiconfigurator-core.
 
-    A row has, for "tpot" and "ttft", the median ratio of ours over measured, the median and 90th percentile of its
-    distance from one, the same with constants that were fitted without that network, and the noise: the median distance
-    of repeated measurements from their median. `set` overrides constants of every GPU. Raises `InputError`.
+    A row has, for "tpot" and "ttft", the median ratio of ours to measured, the median and 90th percentile of its
+    distance from one, the same with constants fitted without that network, and the noise: the median distance of
+    repeated measurements from their median. `set` overrides constants of every GPU. Raises `InputError`.
     """
     points = measured_points()
     compared = against_measured(points, set=set)
     for network, constants in left_out().items():
-        mine = compared.network == network
-        apart = against_measured(points[mine], set=set, adjust=constants_of(constants))
+        same_network = compared.network == network
+        apart = against_measured(points[same_network], set=set, adjust=constants_of(constants))
         for name in TIMES:
-            compared.loc[mine, f"left_out_{name}"] = apart[f"ratio_{name}"].to_numpy()
+            compared.loc[same_network, f"left_out_{name}"] = apart[f"ratio_{name}"].to_numpy()
     rows = [
         {**dict(zip(CELL, cell, strict=True)), "evidence": group.evidence.iloc[0], **_figures(group)}
         for cell, group in compared.groupby(list(CELL))
@@ -71,7 +71,7 @@ def gpu_board(set: Mapping[str, Any] | None = None) -> GpuBoard:
 def board_of_points(
     path: str | Path, set: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
 ) -> GpuBoard:
-    """Return a user's own measurements beside ours, row by row in the file's order.
+    """Return a user's own measurements with ours, row by row in the file's order.
 
     Parameters
     ----------
@@ -80,26 +80,26 @@ def board_of_points(
     set
         Constants of every GPU to override.
     defaults
-        Values for columns that the file has not.
+        Values for columns that the file lacks.
 
     Returns
     -------
     GpuBoard
         Each row has the file's columns, `evidence`, and either `ours_tpot_ms`, `ours_ttft_ms`, `ratio_tpot` and
-        `ratio_ttft`, or `why`: what keeps us from an answer.
+        `ratio_ttft`, or `why`: the reason for a missing answer.
 
     Raises
     ------
     InputError
         For a file that cannot be read, and constants that no book has.
     """
-    given = read_points(path, defaults)
-    points = as_points(given)
+    measured = read_points(path, defaults)
+    points = as_points(measured)
     compared = against_measured(points.drop(columns="why"), set=set)
     compared["why"] = points.why.where(points.why != "", compared.why).to_numpy()
     rows = []
-    for (_, asked), (_, ours) in zip(given.iterrows(), compared.iterrows(), strict=True):
-        row = {name: plain(value) if value == value else None for name, value in asked.items()}
+    for (_, point), (_, ours) in zip(measured.iterrows(), compared.iterrows(), strict=True):
+        row = {name: plain(value) if value == value else None for name, value in point.items()}
         row["evidence"] = ours.evidence
         if ours.why:
             row["why"] = ours.why
@@ -111,13 +111,14 @@ def board_of_points(
                 row[f"ratio_{short}"] = ratio if np.isfinite(ratio) else None
         rows.append(plain(row))
     answered = compared[compared.why == ""]
-    return GpuBoard(compared, tuple(rows), plain({"points": len(rows), "answered": len(answered), **_ratios(answered)}))
+    figures = {"points": len(rows), "answered": len(answered), **_ratios(answered)}
+    return GpuBoard(compared, tuple(rows), plain({"all": figures}))
 
 
 def best_gpus(compared: pd.DataFrame) -> dict[str, int]:
-    """Return in how many groups our choice of the number of GPUs gives the most measured output tokens/s a GPU.
+    """Return in how many groups our best number of GPUs has the most measured output tokens/s per GPU.
 
-    A group is one service measured on several numbers of GPUs, without parallel experts.
+    A group is one service measured on several numbers of GPUs, without expert parallelism.
     """
     known = compared[(compared.why == "") & (compared.expert_parallel == 1)]
     service = [name for name in POINT if name not in ("gpus", "expert_parallel")]
@@ -131,7 +132,7 @@ def best_gpus(compared: pd.DataFrame) -> dict[str, int]:
 
 
 def _figures(points: pd.DataFrame) -> dict[str, Any]:
-    """Figures of a group of points: how many, how many answered, ratios and errors, left out, noise."""
+    """Return the figures of a group of points: counts, ratios and errors, left-out errors, noise."""
     figures: dict[str, Any] = {"points": len(points), "answered": int((points.why == "").sum()), **_ratios(points)}
     for name, short in SHORT.items():
         apart = errors(points[f"left_out_{name}"]) if f"left_out_{name}" in points else errors(pd.Series(dtype=float))
@@ -148,7 +149,7 @@ def _figures(points: pd.DataFrame) -> dict[str, Any]:
 def _ratios(points: pd.DataFrame) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, short in SHORT.items():
-        found = errors(points[f"ratio_{name}"])
+        errors_ = errors(points[f"ratio_{name}"])
         for kind in ("ratio", "error", "error_p90"):
-            figures[f"{short}_{kind}"] = found[kind] if np.isfinite(found[kind]) else None
+            figures[f"{short}_{kind}"] = errors_[kind] if np.isfinite(errors_[kind]) else None
     return figures

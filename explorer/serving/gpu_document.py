@@ -1,4 +1,4 @@
-"""The document of measured GPUs: how far our times are from measured ones."""
+"""The document of measured GPUs: our times against measured ones."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from explorer.documents.tables import Column, Table, frame_table, is_number
 from explorer.serving.gpu_board import CELL, GpuBoard
 from hwbase.numbers import percent, plain, words
 
-#: What the parts of the columns' names stand for.
+#: Labels of the parts of the columns' names.
 _TIMES = {"tpot": "time per output token", "ttft": "time to first token"}
 _FIGURES = {
     "ratio": "ours over measured",
@@ -22,7 +22,7 @@ _FIGURES = {
     "repeated": "measured again",
 }
 #: Figures that a terminal and a notebook show of each time.
-_SHORT = ("ratio", "error", "left_out_error", "noise")
+_SHORT = ("ms", "ratio", "error", "left_out_error", "noise")
 
 
 def gpu_document(board: GpuBoard, command: str = "") -> Document:
@@ -37,8 +37,8 @@ def gpu_document(board: GpuBoard, command: str = "") -> Document:
     rows += [Bullets(left_out)] if left_out else []
     more = len(short) < len(columns)
     return Document(
-        "Measured GPUs: published beside ours",
-        "Times of serving that others measured, beside ours for the same machine, engine and format.",
+        "Measured GPUs: published figures and ours",
+        "Serving times that others measured, and ours for the same machine, engine and format.",
         sections(
             Section("rows", "Measurements", tuple(rows)),
             Section("summary", "Summary", (_summary(board.summary),)),

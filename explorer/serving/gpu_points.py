@@ -1,4 +1,4 @@
-"""A user's own measurements of GPUs: a CSV, what `vllm bench serve` writes, or a report of GuideLLM, as one table."""
+"""A user's own GPU measurements as one table: from a CSV, a result of `vllm bench serve`, or a GuideLLM report."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 from explorer.serving.measured_gpus import NETWORKS, SHORTEST
 from hwbase import InputError
 
-#: Columns of a file of points. Only the two times and the engine may be left out.
+#: Columns of a file of points. Only the two times and the engine may be missing.
 COLUMNS = (
     "model",
     "machine",
@@ -25,17 +25,17 @@ COLUMNS = (
     "ttft_ms",
 )
 _TIMES = ("tpot_ms", "ttft_ms")
-#: Names that stand for an engine of ours.
+#: Other names of our engines.
 _ENGINES = {"tensorrt-llm": "trtllm", "tensorrtllm": "trtllm", "trt-llm": "trtllm", "trt": "trtllm"}
-#: Suffixes of machines' names that say nothing to us.
+#: Suffixes of machine names that are dropped.
 _FORM_FACTORS = ("_sxm", "-sxm", "_hgx", "-hgx")
-#: FP4 of GPUs is NVFP4 unless it says otherwise.
+#: FP4 on GPUs means NVFP4 unless stated.
 _FORMATS = {"fp4": "nvfp4", "fp8_block": "fp8", "fp16": "bf16"}
-#: Beginning of what clients call the protocol of OpenAI.
+#: Prefix of the names that clients give to the protocol of OpenAI.
 _PROTOCOL = "openai"
-#: What a report of GuideLLM says of the server only where its user added it.
+#: Facts on the server that a GuideLLM report has only if its user added them.
 _OF_SERVER = ("machine", "format", "engine", "tp")
-#: A report states the lengths that were sent; points state the longest of which they are drawn.
+#: A report states the mean lengths that were sent; points state the longest of the range that they are drawn from.
 _LONGEST = 2.0 / (1.0 + SHORTEST)
 
 
@@ -45,20 +45,20 @@ def read_points(path: str | Path, defaults: Mapping[str, Any] | None = None) -> 
     Parameters
     ----------
     path
-        A CSV with the columns `COLUMNS`, or a JSON file of `vllm bench serve --save-result` or of GuideLLM. What those
-        two do not say of the server (machine, format, tp) comes from their metadata, or from `defaults`.
+        A CSV with the columns `COLUMNS`, or a JSON file of `vllm bench serve --save-result` or of GuideLLM. Facts on
+        the server that those two lack (machine, format, tp) come from their metadata, or from `defaults`.
     defaults
-        Values for columns that the file has not, by name.
+        Values for columns that the file lacks, by name.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `COLUMNS`; NaN or an empty text where nothing is known.
+        The columns `COLUMNS`; NaN or an empty text where unknown.
 
     Raises
     ------
     InputError
-        For a file that cannot be read, or has none of these forms.
+        For a file that cannot be read or has another format.
     """
     file = Path(path)
     try:
@@ -76,7 +76,7 @@ def read_points(path: str | Path, defaults: Mapping[str, Any] | None = None) -> 
 
 
 def as_points(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of `read_points` as `against_measured` takes them, and `why` where one is no point."""
+    """Return rows of `read_points` in the form for `against_measured`, with `why` for rows that are not points."""
     points = pd.DataFrame(index=rows.index)
     points["network"] = [_network(name) for name in rows["model"]]
     points["machine"] = [_machine(name) for name in rows["machine"]]
@@ -145,7 +145,7 @@ def _from_json(file: Path, text: str) -> pd.DataFrame:
         data = json.loads(text)
     except ValueError:
         try:
-            # `--append-result` writes one result a line.
+            # `--append-result` writes one result per line.
             data = [json.loads(line) for line in text.splitlines() if line.strip()]
         except ValueError as error:
             raise InputError(f"{file}: not JSON: {error}") from None
@@ -172,7 +172,7 @@ def _rows(result: Any) -> Iterator[dict[str, Any]]:
 
 
 def _vllm(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A result of `vllm bench serve`: what `--metadata machine=h100 tp=8` adds stands beside its figures."""
+    """Return the row of a result of `vllm bench serve`; fields of `--metadata machine=h100 tp=8` are at top level."""
     completed = _number(result, "completed") or np.nan
     client = _text(result.get("endpoint_type") or result.get("backend"))
     return {
@@ -191,7 +191,7 @@ def _vllm(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _guidellm(benchmark: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    """A benchmark of a GuideLLM report; its means of requests that succeeded."""
+    """Return the row of a benchmark of a GuideLLM report: means of the successful requests."""
 
     def mean(name: str) -> float:
         return _number(_table(_table(_table(benchmark, "metrics"), name), "successful"), "mean", name)
@@ -205,7 +205,7 @@ def _guidellm(benchmark: Mapping[str, Any], report: Mapping[str, Any]) -> dict[s
         "prompt_tokens": mean("prompt_token_count") * _LONGEST,
         "output_tokens": mean("output_token_count") * _LONGEST,
         "users": _streams(_table(setting, "strategy")) or np.rint(mean("request_concurrency")),
-        # Without the first token, as ours is.
+        # Without the first token, as in our figure.
         "tpot_ms": mean("inter_token_latency_ms"),
         "ttft_ms": mean("time_to_first_token_ms"),
     }
@@ -220,7 +220,7 @@ def _streams(strategy: Mapping[str, Any]) -> Any:
 
 
 def _table(data: Any, name: str) -> Mapping[str, Any]:
-    """Return the table `name` of a table; empty where either is none."""
+    """Return the table `name` of a table; empty if either is missing."""
     value = data.get(name) if isinstance(data, Mapping) else None
     return value if isinstance(value, Mapping) else {}
 
@@ -235,12 +235,12 @@ def _number(data: Mapping[str, Any], name: str, label: str = "") -> float:
 
 
 def _search(data: Any, name: str) -> Any:
-    """Return the first plain value called `name` anywhere in nested tables, or None."""
+    """Return the first plain value named `name` anywhere in nested tables, or None."""
     if isinstance(data, Mapping):
         if isinstance(data.get(name), (str, int, float)):
             return data[name]
         for value in data.values():
-            found = _search(value, name)
-            if found is not None:
-                return found
+            result = _search(value, name)
+            if result is not None:
+                return result
     return None

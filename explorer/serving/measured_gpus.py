@@ -1,4 +1,4 @@
-"""Serving points measured on GPUs beside the same points in closed form, over networks, machines and engines.
+"""Serving points measured on GPUs and the same points in closed form, over networks, machines and engines.
 
 The measurements come with the package aiconfigurator-core (`pip install 'hwsim[gpu]'`): mean time to the first token
 and time per output token of real servers under a fixed number of users.
@@ -23,7 +23,7 @@ from hwsim.gpu_split import refusal, split_over
 from hwsim.gpu_step import StepModel
 
 _PACKAGE, _TABLE, _CONFIGS = "aiconfigurator_core", "systems/silicon_sample.csv", "model_configs"
-#: Networks under their names there: ours, and the configuration file in the package.
+#: Networks by their names in the package: our name, and the configuration file.
 NETWORKS = {
     "openai/gpt-oss-120b": ("gpt-oss-120b", "openai--gpt-oss-120b"),
     "deepseek-ai/DeepSeek-R1": ("deepseek-v3", "deepseek-ai--DeepSeek-V3"),
@@ -39,43 +39,43 @@ NETWORKS = {
     "Qwen/Qwen3.5-397B-A17B": ("qwen3.5-397b-a17b", "Qwen--Qwen3.5-397B-A17B"),
     "zhipuai/GLM-5": ("glm-5", "zai-org--GLM-5"),
 }
-#: Networks that constants of the books were fitted on.
+#: Networks to which constants of the books were fitted.
 FITTED = ("gpt-oss-120b", "deepseek-v3", "llama-3-70b", "llama-3-8b", "qwen3-32b", "qwen3-235b-a22b", "kimi-k2.5")
-#: Machines under their names there, those in groups of eight that books describe.
+#: Machines by their names in the package, in groups of eight as in our books.
 _MACHINES = {"h100_sxm": "h100", "h200_sxm": "h200", "b200_sxm": "b200", "b300_sxm": "b300"}
-#: Formats there; what is not stated is 16 bits.
+#: Formats by their names in the package; unstated means 16 bits.
 _FORMATS = {"fp4": "nvfp4", "fp8": "fp8", "int4": "int4", "bf16": "bf16"}
-#: More users than this run into limits of the servers that the table does not state.
+#: Larger numbers of users run into server limits that the table does not state.
 MOST_USERS = 64
 #: GPUs of a node.
 _MOST_TENSOR = 8
-#: Prompts and outputs are drawn from this share of the stated length up to all of it, as the load generator does.
+#: Prompts and outputs are drawn between this share of the stated length and all of it, as in the load generator.
 SHORTEST = 0.8
 #: Requests of each user.
 ROUNDS = 10
-#: What makes a point.
+#: Columns that identify a point.
 POINT = ("network", "machine", "engine", "format", "gpus", "expert_parallel", "prompt_tokens", "output_tokens", "users")
-#: What is measured.
+#: Measured columns.
 TIMES = ("time_per_output_token_s", "time_to_first_token_s")
-#: What points have in common that are evaluated together.
+#: Columns with equal values in points that are evaluated together.
 _SETTING = ("network", "machine", "engine", "format", "gpus")
 
 
 def measured_points() -> pd.DataFrame:
-    """Return the measured points of all networks, machines and engines, repeated ones once, by their median.
+    """Return the measured points of all networks, machines and engines; repeated points once, by their median.
 
-    One aggregated server with attention not in data parallel, at most `MOST_USERS` users and 8 GPUs.
+    One aggregated server without data-parallel attention, with at most `MOST_USERS` users and 8 GPUs.
 
     Returns
     -------
     pandas.DataFrame
-        The columns `POINT`, the two `TIMES` in seconds, `measurements`: how often the point was measured, and
-        `spread_...` of both times: how far the one farthest off is from the median, relative to it.
+        The columns `POINT`, the two `TIMES` in seconds, `measurements`: the number of measurements of the point, and
+        `spread_...` of both times: the largest relative distance of a measurement from the median.
 
     Raises
     ------
     InputError
-        Where the package is missing.
+        If the package is missing.
     """
     table = pd.read_csv(_package() / _TABLE)
     table["users"] = table.silicon_data_source.str.extract(r"concurrency=(\d+)")[0].astype(float)
@@ -114,7 +114,7 @@ def against_measured(
     set: Mapping[str, Any] | None = None,
     adjust: Callable[[str, str], Mapping[str, float]] | None = None,
 ) -> pd.DataFrame:
-    """Return measured points with our figures beside them.
+    """Return measured points with our figures.
 
     Parameters
     ----------
@@ -123,14 +123,14 @@ def against_measured(
     set
         Constants of every machine's book to override.
     adjust
-        Returns constants in the place of those of (machine, engine), as fits need them.
+        Returns replacement constants of (machine, engine), for fits.
 
     Returns
     -------
     pandas.DataFrame
-        `points` with `ours_...` and `ratio_...` (ours over measured) of each of `TIMES`, `running` (sequences at work),
-        `evidence` ("fitted" where a constant was fitted on the network, otherwise "predicted"), and `why`: what keeps
-        us from an answer, empty where nothing does.
+        `points` with `ours_...` and `ratio_...` (ours to measured) of each of `TIMES`, `running` (sequences at work),
+        `evidence` ("fitted" where a constant was fitted on the network, otherwise "predicted"), and `why`: the reason
+        for a missing answer, otherwise empty.
 
     Raises
     ------
@@ -138,13 +138,13 @@ def against_measured(
         As `measured_points` does, and for constants that no book has.
     """
     points = measured_points() if points is None else points.reset_index(drop=True)
-    # Said here, not as a reason for every point.
+    # Report a missing package here, not as a reason for every point.
     accelerator_book().override(set or {})
     ours = np.full((len(points), len(TIMES) + 1), np.nan)
     why = np.full(len(points), "", dtype=object)
-    asked = np.array(points[["users", "prompt_tokens", "output_tokens"]], dtype=float)
-    # The mean of the lengths that are drawn.
-    asked[:, 1:] *= (1.0 + SHORTEST) / 2.0
+    loads = np.array(points[["users", "prompt_tokens", "output_tokens"]], dtype=float)
+    # The mean of the drawn lengths.
+    loads[:, 1:] *= (1.0 + SHORTEST) / 2.0
     for setting, rows in points.groupby(list(_SETTING), sort=False).indices.items():
         network, machine, engine, fmt, gpus = cast("tuple[str, str, str, str, int]", setting)
         changes = adjust(machine, engine) if adjust else {}
@@ -153,7 +153,7 @@ def against_measured(
         except InputError as error:
             why[rows] = str(error)
             continue
-        times = loop_times(model, *asked[rows].T, rounds=ROUNDS)
+        times = loop_times(model, *loads[rows].T, rounds=ROUNDS)
         ours[rows] = np.transpose([times.time_per_output_token_s, times.time_to_first_token_s, times.running])
         why[rows[np.isnan(times.running)]] = "the GPUs do not hold a sequence of this length"
     result = points.copy()
@@ -174,10 +174,10 @@ def step_model(
     set: Mapping[str, Any] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> StepModel:
-    """Return the step times of `network` served by `engine` on `gpus` GPUs; raises `InputError`.
+    """Return the step times of `network` served by `engine` on `gpus` GPUs. Raises `InputError`.
 
-    `fmt` is a number format, or empty for the formats that the network was released in. `changes` are constants in the
-    place of the device's.
+    `fmt` is a number format, or empty for the network's released formats. `changes` are constants in place of the
+    device's.
     """
     spec = _served(network, fmt)
     device = _device(machine, engine, fmt, tuple(sorted((set or {}).items())))
@@ -190,7 +190,7 @@ def step_model(
 
 
 def errors(ratios: pd.Series) -> pd.Series:
-    """Return points, median ratio, and the median and 90th percentile of |ratio - 1| of ratios that are there."""
+    """Return points, median ratio, and the median and 90th percentile of |ratio - 1|, without missing ratios."""
     known = ratios.dropna()
     off = (known - 1.0).abs()
     return pd.Series(
@@ -206,16 +206,16 @@ def _served(network: str, fmt: str) -> models.LLMSpec:
 
 @lru_cache(maxsize=512)
 def _device(machine: str, engine: str, fmt: str, overrides: tuple[tuple[str, Any], ...]) -> Accelerator:
-    given = dict(overrides)
+    values = dict(overrides)
     if fmt == "bf16":
-        # The cache is as wide as the network.
-        given.setdefault("kv_element_bytes", 2.0)
-    return load_accelerator(machine, engine=engine, set=given)
+        # The cache has the network's width.
+        values.setdefault("kv_element_bytes", 2.0)
+    return load_accelerator(machine, engine=engine, set=values)
 
 
 @lru_cache(maxsize=64)
 def network_spec(network: str) -> models.LLMSpec:
-    """Return the spec of a network by our name, from the package where it is none of `models`; raises `InputError`."""
+    """Return the spec of a network by our name, from `models` or from the package. Raises `InputError`."""
     if network in models.names():
         return models.load(network)
     files = dict(NETWORKS.values())

@@ -1,9 +1,9 @@
-"""The traffic that a command line asks for: a file, a rate, or users."""
+"""The traffic of a command line: a file, a rate, or users."""
 
 from hwbase import InputError
 from hwsim.events.traffic import Traffic, bursty, closed_loop, read_trace
 
-#: Most tokens of a request, unless the command says otherwise: what today's models are trained for.
+#: Default limit of tokens per request: the context length of today's models.
 LONGEST = 131_072
 
 
@@ -24,13 +24,14 @@ def traffic_from(
 ) -> Traffic:
     """Return the traffic of a CSV file (`path`), or drawn at `rate_per_s`, or sent by `users` who wait for answers.
 
-    Without `max_context`, a request of more than `LONGEST` tokens is a mistake; with it, the machine rejects those
-    beyond it. Raises `InputError` unless exactly one of path, rate and users is given, and for whatever is wrong.
+    Without `max_context`, a request of more than `LONGEST` tokens raises `InputError`; with it, the machine rejects
+    requests beyond it. Raises `InputError` unless exactly one of path, rate and users is given, and for other invalid
+    input.
     """
-    given = {"--traffic": path, "--rate": rate_per_s, "--users": users}
-    named = [name for name, value in given.items() if value is not None]
+    sources = {"--traffic": path, "--rate": rate_per_s, "--users": users}
+    named = [name for name, value in sources.items() if value is not None]
     if len(named) != 1:
-        raise InputError(f"{' and '.join(named) or 'no traffic'}: expected one of {', '.join(given)}")
+        raise InputError(f"{' and '.join(named) or 'no traffic'}: expected one of {', '.join(sources)}")
     if path is not None:
         traffic = read_trace(path, time_scale=time_scale, longest=LONGEST if max_context is None else None)
         return traffic if limit is None else traffic.first(limit)

@@ -1,4 +1,4 @@
-"""Studies: vary anything, see the front, know why a point is not on it; on a laptop or a cluster, resumable."""
+"""Studies: vary any parameter, find the front, explain why a point is not on it; locally or on a cluster, resumable."""
 
 from explorer.study.result import StudyResult
 from explorer.study.run import run

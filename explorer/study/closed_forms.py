@@ -1,4 +1,4 @@
-"""Whole blocks of designs in closed form: rows that share what cannot be an array are evaluated together."""
+"""Blocks of designs in closed form: rows that share all settings that cannot be arrays are evaluated together."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
 from hwsim.machine_books import COSTS
 
-#: What a block of hardwired designs shares, and what it is unless a study says otherwise.
+#: Settings that a block of hardwired designs shares, with their defaults.
 HARDWIRED = {
     "model": "gpt-oss-120b",
     "reading": "pipelined",
@@ -49,11 +49,11 @@ CHIPS_ASKED = "chips_asked"
 _WORKLOAD = {"context": 2048, "prompt_tokens": 0, "output_tokens": 0, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
 _SHARED_CONSTANTS = ("fp4_sigma",)
-#: Kinds of machine that a study of accelerators takes.
+#: Kinds of machine in a study of accelerators.
 _ACCELERATORS = ("gpu", "wafer")
-#: Why a point of an accelerator has no figures.
+#: The failure of a point of an accelerator without figures.
 _NOT_HELD = "the machines do not hold the model and its sequences: expected more of them, or fewer or shorter sequences"
-#: What a group of points shares, ready to be evaluated.
+#: The shared settings of a group of points, loaded.
 S = TypeVar("S")
 _FIELD = "model."
 _ACCELERATOR_WORKLOAD = ("context", "batch", "prompt", "devices")
@@ -67,7 +67,7 @@ def _one_of(what: str, valid: Sequence[str]) -> Callable[[Any], None]:
     return check
 
 
-#: What raises `InputError` for a name that is none.
+#: Checks that raise `InputError` for an unknown name.
 _NAMED: dict[str, Callable[[Any], Any]] = {
     "model": models.load,
     "reading": _one_of("reading", hwsim.READINGS),
@@ -80,51 +80,51 @@ _NAMED: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def check_hardwired(given: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for a setting of a study of hardwired machines, fixed or among choices, that names nothing."""
-    check_settings(given)
-    for machine in given.get("on", ()):
+def check_hardwired(values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for an unknown name in a setting of hardwired machines, fixed or among choices."""
+    check_settings(values)
+    for machine in values.get("on", ()):
         hwsim.design_book(machine or hwsim.DEFAULT_MACHINE)
 
 
-def check_accelerators(given: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for a setting of a study of accelerators, fixed or among choices, that names nothing."""
-    check_settings(given)
-    for machine in given.get("on", ()):
+def check_accelerators(values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for an unknown name in a setting of accelerators, fixed or among choices."""
+    check_settings(values)
+    for machine in values.get("on", ()):
         hwsim.machine_book(machine or hwsim.DEFAULT_GPU, _ACCELERATORS)
 
 
-def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for a setting, fixed or among choices, that names nothing: a typo is no reason to run."""
+def check_settings(values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for an unknown name in a setting, fixed or among choices, before anything runs."""
     for name, names in _NAMED.items():
-        for value in given.get(name, ()):
+        for value in values.get(name, ()):
             if value is not None:
                 names(value)
 
 
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
-    given: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
-    other = hwsim.machine_book(bought(given["beside"]))
-    costs = cost_book(given["book"] or _conventions(given).book, [other])
-    technology = hwsim.technology_book(given["technology"])
+    settings: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
+    other = hwsim.machine_book(bought(settings["beside"]))
+    costs = cost_book(settings["book"] or _conventions(settings).book, [other])
+    technology = hwsim.technology_book(settings["technology"])
     names = {
         *HARDWIRED,
         *_WORKLOAD,
         CHIPS_ASKED,
         f"{other.name}.{RATE}",
         *costs,
-        *hwsim.design_book(given["on"]),
+        *hwsim.design_book(settings["on"]),
         *technology,
     }
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
 
 
 def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-    """Return the columns of `explorer.evaluate` for `points` designs, with `failure`: why a design is NaN, or None.
+    """Return the columns of `explorer.evaluate` for `points` designs, with `failure`: the reason for a NaN, or None.
 
-    `inputs` are numbers, texts or arrays (points,) by name; "chips_asked" stands for the nearly square grid of at least
-    so many chips. What does not count at a point (NaN, None) is what it is in a study that does not name it.
+    `inputs` are numbers, texts or arrays (points,) by name; "chips_asked" requests the nearly square grid of at least
+    that many chips. A parameter that is inactive at a point (NaN, None) has its default there.
     """
     shared = {*HARDWIRED, *_SHARED_CONSTANTS}
     return _grouped(_WORKLOAD | dict(inputs), points, shared, _hardwired_setting, _hardwired_group)
@@ -138,7 +138,7 @@ def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
 
 
 def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-    """Return what `hwsim.simulate` says of GPUs or wafers at `points` cases, with `failure`."""
+    """Return the figures of `hwsim.simulate` for GPUs or wafers at `points` cases, with `failure`."""
     return _grouped(inputs, points, set(ACCELERATOR), _accelerator_setting, _accelerator_group)
 
 
@@ -149,9 +149,9 @@ def _hardwired_setting(shared: Mapping[str, Any]) -> tuple[Setting, Mapping[str,
 
 
 def _hardwired_group(
-    given: tuple[Setting, Mapping[str, Any]], varied: dict[str, Any], points: int
+    group: tuple[Setting, Mapping[str, Any]], varied: dict[str, Any], points: int
 ) -> dict[str, np.ndarray]:
-    setting, constants = given
+    setting, constants = group
     usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
     varied = _filled(varied | dict(constants), _WORKLOAD | usual)
     if CHIPS_ASKED in varied:
@@ -160,7 +160,7 @@ def _hardwired_group(
 
 
 def _stamp(value: Any) -> int:
-    """When the file of that name was last changed, so that one that was edited is read again; 0 for anything else."""
+    """Return the modification time of the named file, so that an edited file is read again; 0 for anything else."""
     try:
         return Path(value).stat().st_mtime_ns if isinstance(value, str) and Path(value).suffix else 0
     except (OSError, ValueError):
@@ -177,32 +177,32 @@ def _priced(costs: str, other: str, spec: models.LLMSpec, stamps: tuple[int, ...
     return cost_book(costs, [other], spec)
 
 
-def _conventions(given: Mapping[str, Any]) -> costmodel.Conventions:
-    return costmodel.conventions.named(given["convention"])
+def _conventions(settings: Mapping[str, Any]) -> costmodel.Conventions:
+    return costmodel.conventions.named(settings["convention"])
 
 
 @lru_cache(maxsize=256)
 def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Setting:
-    given = HARDWIRED | dict(shared)
-    costs = given["book"] or _conventions(given).book
-    other = str(bought(given["beside"]))
-    spec = _spec(given)
+    settings = HARDWIRED | dict(shared)
+    costs = settings["book"] or _conventions(settings).book
+    other = str(bought(settings["beside"]))
+    spec = _spec(settings)
     return Setting.of(
         spec,
-        given["reading"],
-        given["convention"],
-        _book(hwsim.technology_book, given["technology"], _stamp(given["technology"])),
-        given["weights"],
-        given["die_formula"],
+        settings["reading"],
+        settings["convention"],
+        _book(hwsim.technology_book, settings["technology"], _stamp(settings["technology"])),
+        settings["weights"],
+        settings["die_formula"],
         _priced(costs, other, spec, (_stamp(costs), _stamp(other))),
-        given["beside"],
-        _book(hwsim.design_book, given["on"], _stamp(given["on"])),
+        settings["beside"],
+        _book(hwsim.design_book, settings["on"], _stamp(settings["on"])),
     )
 
 
-def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
-    spec = models.load(given["model"])
-    fields = {name.removeprefix(_FIELD): value for name, value in given.items() if name.startswith(_FIELD)}
+def _spec(settings: Mapping[str, Any]) -> models.LLMSpec:
+    spec = models.load(settings["model"])
+    fields = {name.removeprefix(_FIELD): value for name, value in settings.items() if name.startswith(_FIELD)}
     whole: dict[str, Any] = {
         name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in fields.items()
     }
@@ -210,14 +210,14 @@ def _spec(given: Mapping[str, Any]) -> models.LLMSpec:
 
 
 def _accelerator_setting(shared: Mapping[str, Any]) -> tuple[models.LLMSpec, Book]:
-    given = ACCELERATOR | dict(shared)
-    return _spec(given), hwsim.machine_book(given["on"], _ACCELERATORS).without(COSTS)
+    settings = ACCELERATOR | dict(shared)
+    return _spec(settings), hwsim.machine_book(settings["on"], _ACCELERATORS).without(COSTS)
 
 
 def _accelerator_group(
-    given: tuple[models.LLMSpec, Book], varied: dict[str, Any], points: int
+    group: tuple[models.LLMSpec, Book], varied: dict[str, Any], points: int
 ) -> dict[str, np.ndarray]:
-    spec, book = given
+    spec, book = group
     varied = _filled(varied, {name: quantity.nominal for name, quantity in book.items()})
     workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
     given_names = set(workload)
@@ -226,20 +226,20 @@ def _accelerator_group(
     run = hwsim.simulate(spec, book, set=varied, **workload)
     names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
     figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}
-    # What was given is a column already.
+    # These columns are among the inputs already.
     columns = {n: np.broadcast_to(np.asarray(value), (points,)) for n, value in figures.items() if n not in given_names}
-    # Points that no number of machines holds, in arrays of which others are held.
+    # Points that do not fit any number of machines, in arrays of which others fit.
     held = np.isfinite(columns["tokens_per_s"].astype(float))
     return columns | {"failure": np.where(held, np.array(None, dtype=object), _NOT_HELD)}
 
 
 def _filled(varied: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `varied` with its `usual` value wherever a number that does not count is NaN."""
+    """Return `varied` with its `usual` value wherever a number is NaN because its parameter is inactive."""
     complete = dict(varied)
     for name, values in varied.items():
         if np.ndim(values) and values.dtype.kind == "f" and np.isnan(values).any():
             if name not in usual:
-                raise InputError(f"{name} does not count at some points: expected a value `otherwise`")
+                raise InputError(f"{name} is inactive at some points: expected a value for them in `otherwise`")
             complete[name] = np.where(np.isnan(values), usual[name], values)
     return complete
 
@@ -251,7 +251,7 @@ def _grouped(
     prepare: Callable[[Mapping[str, Any]], S],
     evaluate: Callable[[S, dict[str, Any], int], dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """Evaluate rows that agree in all `shared_names` (and model fields) together, in blocks, and put them back."""
+    """Evaluate rows that agree in all `shared_names` (and model fields) in blocks, and restore their order."""
     sharing = {name for name in inputs if name in shared_names or name.startswith(_FIELD)}
     results: dict[str, np.ndarray] = {}
     for shared, rows in _groups({name: inputs[name] for name in sharing}, points):
@@ -259,7 +259,7 @@ def _grouped(
         try:
             setting = prepare(counting)
         except InputError as error:
-            # None of its rows can be built; looking for the one to blame would take long.
+            # The whole group fails; do not search for a single failing row.
             results.setdefault("failure", np.full(points, None, dtype=object))[rows] = str(error)
             continue
         for start in range(0, len(rows), BLOCK):
@@ -275,7 +275,7 @@ def _grouped(
 
 
 def _groups(shared: Mapping[str, Any], points: int) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Yield (what the rows share, their indices), groups in order of their first row."""
+    """Yield (shared settings, row indices), groups in order of their first row."""
     constant = {name: value for name, value in shared.items() if not np.ndim(value)}
     varying = {name: value for name, value in shared.items() if np.ndim(value)}
     if not points:
@@ -303,7 +303,7 @@ def _tolerant(
     varied: dict[str, Any],
     points: int,
 ) -> dict[str, np.ndarray]:
-    """Evaluate a block; where it is refused, its halves, down to the rows that are to blame."""
+    """Evaluate a block; if it raises `InputError`, its halves, down to the failing rows."""
     try:
         return evaluate(setting, dict(varied), points)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Columns of a study: floats, flags or texts, the same whichever pieces they were computed in."""
+"""Columns of a study: floats, flags or texts, independent of the pieces in which they were computed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,14 +8,14 @@ import pandas as pd
 
 from hwbase import InputError
 
-#: Columns that end every table.
+#: The last columns of every table.
 _LAST = ("feasible", "failure")
 
 
 def settled(name: str, values: np.ndarray) -> np.ndarray:
-    """Return a column as floats (NaN where missing), or as flags, or as objects: texts, or flags, and None.
+    """Return a column as floats (NaN where missing), as flags, or as objects: texts or flags, and None.
 
-    A column that is all None may become any of them in another piece, and is left as it is. Raises `InputError` for a
+    A column of None only may become any of these in another piece and is returned unchanged. Raises `InputError` for a
     mixture.
     """
     values = np.asarray(values)
@@ -32,19 +32,19 @@ def settled(name: str, values: np.ndarray) -> np.ndarray:
         if not gaps.any():
             return values.astype(bool)
     elif kind not in ("string", "empty"):
-        raise InputError(f"output {name} is a mixture of kinds: expected numbers, flags or texts at all points")
+        raise InputError(f"output {name} has values of several kinds: expected numbers, flags or texts at all points")
     return _without_nan(values)
 
 
 def one_line(text: str) -> str:
-    """Return a reason as tables, files and terminals take it: on one line, of characters that can be written."""
+    """Return a reason on one line, in characters that tables, files and terminals can show."""
     return " ".join(text.encode("utf-8", "replace").decode().split())
 
 
 def joined(parts: Sequence[Mapping[str, np.ndarray]], sizes: Iterable[int]) -> dict[str, np.ndarray]:
-    """Return the columns of `parts`, of `sizes` rows, one after the other; what a part lacks is missing there.
+    """Return the columns of `parts`, of `sizes` rows, concatenated; columns that a part lacks are missing there.
 
-    Raises `InputError` for a column of numbers here and texts or flags there.
+    Raises `InputError` for a column with numbers in one part and texts or flags in another.
     """
     sizes = list(sizes)
     names = dict.fromkeys(name for part in parts for name in part)
@@ -52,7 +52,7 @@ def joined(parts: Sequence[Mapping[str, np.ndarray]], sizes: Iterable[int]) -> d
 
 
 def whole_frame(frames: Sequence[Mapping[str, Any] | pd.DataFrame]) -> pd.DataFrame:
-    """Return the tables of all pieces as one, its columns of one kind each, "feasible" and "failure" last.
+    """Return the tables of all pieces as one, each column of one kind, "feasible" and "failure" last.
 
     Raises `InputError` as `joined` does.
     """
@@ -60,10 +60,12 @@ def whole_frame(frames: Sequence[Mapping[str, Any] | pd.DataFrame]) -> pd.DataFr
     parts = [{str(name): np.asarray(values) for name, values in frame.items()} for frame in frames]
     columns = parts[0] if len(parts) == 1 else joined(parts, sizes)
     names = [name for name in columns if name not in _LAST] + [*_LAST]
-    kept = {name: columns[name] if columns[name].dtype.kind in "ib" else settled(name, columns[name]) for name in names}
-    kept["failure"] = _without_nan(kept["failure"].astype(object))
-    whole = {name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in kept.items()}
-    # Columns stay apart: gathering them in one block would copy them all.
+    settled_columns = {
+        name: columns[name] if columns[name].dtype.kind in "ib" else settled(name, columns[name]) for name in names
+    }
+    settled_columns["failure"] = _without_nan(settled_columns["failure"].astype(object))
+    whole = {name: pd.Series(values, dtype=values.dtype, copy=False) for name, values in settled_columns.items()}
+    # Keep columns separate: one block would copy them all.
     return pd.DataFrame(whole, copy=False)
 
 

@@ -1,4 +1,4 @@
-"""The document of a study: the front, what drives it, and what was varied; its rows are the front."""
+"""The document of a study: the front, its drivers, and the parameters; its rows are the front."""
 
 import shlex
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from explorer.documents.tables import Column, Table, scaled_table
 from explorer.pareto import Dominators
 from explorer.pricing.economics import CostAnswer
 from explorer.pricing.prices import cost_book
-from explorer.report.scopes import boundary_said, carbon_scopes
+from explorer.report.scopes import boundary_text, carbon_scopes
 from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
@@ -28,9 +28,9 @@ from explorer.study.spec import Study
 from hwbase.columns import column
 from hwbase.numbers import MISSING, counted, mass, percent
 
-#: Rows of the front in a report; the files have them all.
+#: Rows of the front in a report; the files have all rows.
 _ROWS = 25
-#: Pairs of objectives that are drawn.
+#: Pairs of objectives to draw.
 _PAIRS = 3
 
 
@@ -66,19 +66,19 @@ def study_document(result: StudyResult, command: str, date: str = "") -> Documen
 
 
 def dominators_document(beaten: Dominators, study: Study, command: str = "") -> Document:
-    """Return as a document which points of the front beat a point of `study`, and what is different in the best."""
+    """Return the front points that beat a point of `study` as a document, with the differences from the best."""
     point, better = int(beaten.point["point"]), beaten.to_frame()
     broken = [name for name in study.constraints if not beaten.point[f"meets {name}"]]
-    said = f"point {point} does not meet {', '.join(broken)}. " if broken else ""
+    text = f"point {point} does not meet {', '.join(broken)}. " if broken else ""
     if better.empty:
-        said += f"point {point}: {'no point of the front beats it' if broken else 'it is on the front'}."
+        text += f"point {point}: {'no point of the front beats it' if broken else 'it is on the front'}."
         tables: tuple[Table, ...] = ()
     else:
-        said += f"{counted(len(better), 'point')} of the front {'beats' if len(better) == 1 else 'beat'} point {point}."
+        text += f"{counted(len(better), 'point')} of the front {'beats' if len(better) == 1 else 'beat'} point {point}."
         tables = (_gains_table(better, study), _differences_table(beaten, study))
     return Document(
         f"Point {point}",
-        said[:1].upper() + said[1:],
+        text[:1].upper() + text[1:],
         sections(Section("better", "What beats it", tables) if tables else None, reproduce_section(command)),
         schema="study-why",
         data=beaten.to_dict,
@@ -100,17 +100,17 @@ def _differences_table(beaten: Dominators, study: Study) -> Table:
     best = beaten.better.iloc[0]
     names = [*study.objectives, *(name for name in study.space if name not in study.objectives)]
     rows = [(column(n).label, column(n).text(beaten.point[n]), column(n).text(best[n])) for n in names]
-    # What is the same in both explains nothing.
+    # Equal values explain nothing.
     rows = [row for i, row in enumerate(rows) if row[1] != row[2] or i < len(study.objectives)]
     heads = ("", f"point {int(beaten.point['point'])}", f"front point {int(best['point'])}")
     return Table("What is different", tuple(Column(head, numeric=bool(head)) for head in heads), tuple(rows))
 
 
 def write_study_report(result: StudyResult, path: str | Path, command: str, date: str = "") -> Path:
-    """Write the report of `result` to `path` in the form that its name ends in, and return the path.
+    """Write the report of `result` to `path` in the format of its suffix, and return the path.
 
-    .html and .md hold the whole report, .csv and .parquet the front (all points where there is none), .json the study,
-    its summary and the front. Raises `InputError` as `explorer.documents.files.write_document` does.
+    .html and .md hold the whole report, .csv and .parquet the front (all points if there is none), .json the study, its
+    summary and the front. Raises `InputError` as `explorer.documents.files.write_document` does.
     """
     return write_document(study_document(result, command, date), path)
 
@@ -132,7 +132,7 @@ def _brief(result: StudyResult, trouble: str | None) -> Iterable[Table]:
 
 
 def _chosen(result: StudyResult) -> dict[str, pd.Series]:
-    """The knee and the best point of each objective."""
+    """Return the knee and the best point of each objective."""
     best = result.front()
     chosen = {"the knee": result.knee()}
     for name, direction in result.study.objectives.items():
@@ -142,19 +142,19 @@ def _chosen(result: StudyResult) -> dict[str, pd.Series]:
 
 
 def _scope_section(result: StudyResult, cost: CostAnswer) -> Section:
-    """Carbon of the points to choose from by scope, with the boundary."""
-    lines = (("scope2_t", "Scope 2: electricity"), ("scope3_t", "Scope 3: what was made, re-spins included"))
+    """Return the section on the carbon of the chosen points by scope, with the boundary."""
+    lines = (("scope2_t", "Scope 2: electricity"), ("scope3_t", "Scope 3: manufacturing, re-spins included"))
     rows = []
     for name, label in (*lines, ("carbon_t", "all scopes")):
         cells = [f"{mass(row[name])} ({percent(row[name] / row['carbon_t'])})" for row in _chosen(result).values()]
         rows.append((label, *cells))
     heads = (Column("scope", numeric=False), *(Column(head, "CO₂e") for head in _chosen(result)))
     table = Table("Carbon by scope over the life of the fleet", heads, tuple(rows))
-    return Section("scopes", "Carbon by scope", (*boundary_said(carbon_scopes(cost)), table), short=False)
+    return Section("scopes", "Carbon by scope", (*boundary_text(carbon_scopes(cost)), table), short=False)
 
 
 def _best_table(result: StudyResult) -> Table:
-    """The points to choose from, side by side."""
+    """Return the table of the chosen points, side by side."""
     chosen = _chosen(result)
     names = [*result.shown_columns(), *(name for name in result.study.derived if name not in result.study.objectives)]
     rows = tuple((column(name).label, *(column(name).text(row[name]) for row in chosen.values())) for name in names)
@@ -166,10 +166,10 @@ def _front_section(result: StudyResult) -> Section:
     table = _front_table(result)
     figures: list[Figure] = []
     for i, (across, up) in enumerate(list(combinations(study.objectives, 2))[:_PAIRS]):
-        caption = f"{column(up).label} over {column(across).label}: feasible points (a sample), the front, the knee"
+        caption = f"{column(up).label} against {column(across).label}: feasible points (a sample), the front, the knee"
         figures.append(Figure(f"front-{i}", partial(front_scatter, result, across, up), caption, table, 1))
     if len(best) > 1:
-        caption = "The front along every objective and parameter, a line a point; its ends stand at the axes"
+        caption = "The front along every objective and parameter, one line a point; ranges are given at the axes"
         figures.append(Figure("front-along", partial(front_along, result), caption, table, 1))
     text = (
         f"{counted(len(best), 'point')} that no other feasible point beats in all of "
@@ -194,14 +194,14 @@ def _driver_section(result: StudyResult) -> Section:
         for name, row in table.iterrows()
     )
     columns = (Column("parameter", numeric=False), *(Column(column(name).label) for name in objectives))
-    shares = Table("Share of the variance that a parameter explains alone", columns, rows)
-    caption = "Share of each objective's variance over the feasible points that a parameter explains alone"
+    shares = Table("Share of the variance explained by one parameter alone", columns, rows)
+    caption = "Share of each objective's variance over the feasible points, explained by one parameter alone"
     text = (
-        "What is missing to 100 % comes from parameters together. Where constraints cut the space, parameters go along "
-        "with each other, and a share may be another's."
+        "The rest to 100 % comes from interactions. Where constraints cut the space, parameters are correlated, "
+        "and a share may belong to another parameter."
     )
     if result.study.drawn_by == "nsga2":
-        text += " A search looks where it is good: the shares are those of its points."
+        text += " A search samples good regions more densely; the shares are those of its points."
     figure = Figure("drivers", partial(driver_bars, table, objectives), caption, shares, 1)
     return Section("drivers", "What drives it", (text, figure), short=False)
 

@@ -1,4 +1,4 @@
-"""Processes for single points, which may die of what they compute."""
+"""Processes for single points, which may crash, and clusters."""
 
 import asyncio
 import contextlib
@@ -21,17 +21,17 @@ from explorer.study.spec import Study
 from explorer.study.store import INSTALL
 from hwbase import InputError
 
-#: How long to wait for a scheduler: for a door to open, and for it to answer as one.
+#: Timeouts for a scheduler: to open a connection, and to answer.
 _KNOCK_S, _ANSWER_S = 5.0, 10.0
-#: How often a cluster tries a piece again that failed with its worker.
+#: Retries of a piece on a cluster after its worker failed.
 _RETRIES = 5
 
 
 @contextlib.contextmanager
 def cluster(address: str, study: Study) -> Iterator[tuple[Executor, int]]:
-    """Give (what runs tasks on the cluster at `address`, its threads).
+    """Yield (executor of the cluster at `address`, its threads).
 
-    Raises `InputError` without Dask, if no scheduler answers, if it has no workers, and if these have another version,
+    Raises `InputError` without Dask, if no scheduler answers, if it has no workers, or if these have another version,
     other books or files, or cannot import the function that `study` evaluates.
     """
     try:
@@ -41,7 +41,7 @@ def cluster(address: str, study: Study) -> Iterator[tuple[Executor, int]]:
     try:
         _knock(address)
         client: Any = Client(address, timeout=_ANSWER_S, set_as_default=False)
-    except Exception as error:  # whatever answers there may be no scheduler at all
+    except Exception as error:  # another kind of server may answer
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"cluster = {address!r}: no Dask scheduler answers there ({reason}); expected an address such as "
@@ -56,36 +56,36 @@ def cluster(address: str, study: Study) -> Iterator[tuple[Executor, int]]:
 
 
 def _knock(address: str) -> None:
-    """Raise an error of whatever kind unless a scheduler, or something that speaks its language, answers."""
+    """Raise an error of any kind unless a scheduler, or a server of its protocol, answers."""
     from distributed.comm import connect, get_address_host_port
 
     if "://" in address and not address.startswith("tcp://"):
-        return  # Dask itself knows the certificates and whatever else it takes
-    # Where nobody listens this fails at once; Dask would try until its time is up.
+        return  # Dask itself handles certificates and other protocols
+    # This fails at once if nothing listens; Dask would retry until its timeout.
     socket.create_connection(get_address_host_port(address), timeout=_KNOCK_S).close()
 
     async def greet() -> None:
         comm = await connect(address, timeout=_ANSWER_S)
         await comm.close()
 
-    # In a thread, because a notebook has a loop of its own.
+    # In a thread, because a notebook has its own event loop.
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, greet()).result()
 
 
 def _compare(client: Any, study: Study) -> None:
     try:
-        theirs = client.run(Study.ground, study)
+        worker_ground = client.run(Study.ground, study)
     except InputError as error:
-        raise InputError(f"workers of the cluster cannot take this study on: {error}") from None
+        raise InputError(f"workers of the cluster cannot run this study: {error}") from None
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(
-            f"workers of the cluster cannot take this study on ({type(error).__name__}: {reason}): they need hwsim and "
+            f"workers of the cluster cannot run this study ({type(error).__name__}: {reason}): they need hwsim and "
             f"the module of {study.target.name}, or a function that is defined in the script itself"
         ) from None
-    mine = study.ground()
-    strangers = [worker for worker, other in theirs.items() if other != mine]
+    own_ground = study.ground()
+    strangers = [worker for worker, other in worker_ground.items() if other != own_ground]
     if strangers:
         raise InputError(
             f"worker {strangers[0]} has another version of hwsim, its books, or the files and functions of this study"
@@ -93,35 +93,35 @@ def _compare(client: Any, study: Study) -> None:
 
 
 class Processes:
-    """A pool of `workers` processes that can be had anew when one of them has died and taken the others along."""
+    """A pool of `workers` processes that can be restarted when one of them dies and breaks the pool."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pool = _pool(workers)
 
-    def submit(self, function: Any, *given: Any) -> "Future[pd.DataFrame]":
-        """Have `function(*given)` computed; a pool that has just died says so in the result."""
+    def submit(self, function: Any, *arguments: Any) -> "Future[pd.DataFrame]":
+        """Submit `function(*arguments)`; the future of a broken pool holds the error."""
         try:
-            future: Future[pd.DataFrame] = self._pool.submit(function, *given)
+            future: Future[pd.DataFrame] = self._pool.submit(function, *arguments)
         except BrokenProcessPool as error:
             future = Future()
             future.set_exception(error)
         return future
 
     def renew(self) -> None:
-        """Start afresh; what was under way is lost."""
+        """Restart the processes; running tasks are lost."""
         self.stop()
         self._pool = _pool(self._workers)
 
     def stop(self) -> None:
-        """End the processes, whatever they are at."""
+        """Stop the processes, running tasks included."""
         self._pool.shutdown(wait=False, kill_workers=True)
 
 
 def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Return the table of points of which one may kill the process that computes it: that one is a row that failed.
+    """Return the table of points of which one may crash its process; that point becomes a failed row.
 
-    They are computed one after the other, in one process until it dies, then in a new one.
+    The points run in one process, one after the other; a new process replaces one that dies.
     """
     tables: list[pd.DataFrame] = []
     pool: Any = None
@@ -133,7 +133,7 @@ def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
                 tables.append(pool.submit(evaluate_columns, study, one).result())
             except BrokenProcessPool as error:
                 died = re.search(r"\{(.*?)\}", str(error))
-                reason = f"the process that computed it died ({died[1] if died else type(error).__name__})"
+                reason = f"the process of this point died ({died[1] if died else type(error).__name__})"
                 tables.append(failed_columns(study, one, reason))
                 pool.shutdown(wait=False, kill_workers=True)
                 pool = None
@@ -157,9 +157,9 @@ def _pool(workers: int) -> Any:
 
 @contextlib.contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes that are started inside never hear an interrupt: whoever started them hears it and ends them.
+    """Start processes that ignore interrupts: the parent receives them and stops its processes.
 
-    A signal that is ignored stays so in what is started; one in this very moment is lost. Only the main thread may.
+    An ignored signal stays ignored in child processes; one that arrives meanwhile is lost. Main thread only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -172,6 +172,6 @@ def _deaf() -> Iterator[None]:
 
 
 def _hush() -> None:
-    """What a function prints in a worker is no result of the command that runs it; nor does an interrupt reach it."""
+    """Hide a function's printed output in a worker, and ignore interrupts there."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout = sys.stderr

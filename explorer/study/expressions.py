@@ -1,7 +1,7 @@
-"""Formulas over a study's columns, as users write them: arithmetic, comparisons and a few functions, nothing else.
+"""Formulas over a study's columns, as users write them: arithmetic, comparisons and a few functions only.
 
-A comparison with an unknown value (NaN, None) is unknown, and what is unknown meets no constraint: `not`, `and` and
-`or` follow Kleene's logic. `isnan` asks whether a number is unknown.
+A comparison with an unknown value (NaN, None) is unknown, and an unknown constraint is not met: `not`, `and` and `or`
+follow Kleene's logic. `isnan` tests whether a number is unknown.
 """
 
 import ast
@@ -18,7 +18,7 @@ from hwbase.columns import column as listed_column
 from hwbase.columns import is_known
 from hwbase.units import DIMENSIONLESS
 
-#: What a formula may call, element by element, and with how many arguments.
+#: Functions of formulas, element by element, with their numbers of arguments.
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "abs": (np.abs, 1),
     "ceil": (np.ceil, 1),
@@ -36,7 +36,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
 
 
 def _power(base: np.ndarray, exponent: np.ndarray) -> Any:
-    """NumPy takes 1 to any power, and any base to the power of 0, as 1 even where the other is NaN."""
+    """Return base ** exponent, NaN wherever either is NaN (NumPy takes 1 ** NaN and NaN ** 0 as 1)."""
     return np.where(np.isnan(base) | np.isnan(exponent), np.nan, np.power(base, exponent))
 
 
@@ -58,24 +58,24 @@ _COMPARE: dict[type, Callable[..., Any]] = {
     ast.NotEq: lambda a, b: a != b,
 }
 _LONGEST = 2000
-#: A number and its unit or suffix, which need no quotes: 5 ms, 128 GB/s, 64K.
+#: A number with a unit or suffix, which needs no quotes: 5 ms, 128 GB/s, 64K.
 _WITH_UNIT = re.compile(
     r"(?<![\w.])((?>(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(?!(?:and|or|not|if|else|in|is)\b)"
     r"[A-Za-zµ]\w*(?:\*\*\d+)?(?:/[A-Za-zµ]\w*(?:\*\*\d+)?)*)"
 )
 _QUOTED = re.compile(r"""('[^']*'|"[^"]*")""")
-#: Stands before a text that was a number with a unit.
+#: Marks a text that was a number with a unit.
 _MARK = "\u2063"
-#: Operations within operations; far more than anyone writes, far less than Python's stack holds.
+#: Most nested operations; far more than anyone writes, far fewer than Python's stack allows.
 _DEEPEST = 100
 
 
 def parse(name: str, text: Any) -> ast.expr:
-    """Return the formula `text` as a tree; `name` says whose it is in messages.
+    """Return the formula `text` as a tree; `name` is its name in messages.
 
     Names with a dot (`n5.wafer_price_usd`) are columns too. A column may be compared with a number and its unit
-    (`latency_s <= 5 ms`, `context >= 64K`), which is read in the column's unit. Raises `InputError` for what is no
-    formula, and for a unit that is not the column's.
+    (`latency_s <= 5 ms`, `context >= 64K`), which is read in the column's unit. Raises `InputError` for an invalid
+    formula, and for a unit that does not fit the column.
     """
     if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
         raise InputError(f"{name} = {text!r:.200}: expected a formula such as 'tco_usd / tokens_per_s'")
@@ -111,8 +111,8 @@ def check_columns(name: str, tree: ast.expr, known: Collection[str]) -> None:
 def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
     """Return the formula's value over `columns`: numbers, texts, or flags, which are None where they are unknown.
 
-    What is undefined (0/0, log of -1) is NaN or infinite. Raises `InputError` for an unknown column (the nearest
-    suggested), and for operands that do not go together.
+    Undefined values (0/0, log of -1) are NaN or infinite. Raises `InputError` for an unknown column (the nearest
+    suggested), and for incompatible operands.
     """
     with np.errstate(all="ignore"):
         try:
@@ -126,7 +126,7 @@ def evaluate_formula(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray
 
 @dataclass(frozen=True)
 class _Truth:
-    """What holds, row by row, and where that is known."""
+    """The truth of a condition, row by row, and where it is known."""
 
     holds: np.ndarray
     known: np.ndarray
@@ -141,13 +141,13 @@ class _Truth:
 
 
 class _ReadUnits(ast.NodeTransformer):
-    """Replaces texts that are compared with a column of numbers by numbers in the column's unit."""
+    """Replaces texts compared with a column of numbers by numbers in the column's unit."""
 
     def visit_Compare(self, tree: ast.Compare) -> ast.Compare:
         sides = [
             side if isinstance(side, ast.Constant) else self.visit(side) for side in (tree.left, *tree.comparators)
         ]
-        # The neighbours of each side before any of them is read.
+        # Find the neighbours of each side before reading any of them.
         near = [[*sides[max(i - 1, 0) : i], *sides[i + 1 : i + 2]] for i in range(len(sides))]
         sides = [_read_side(side, others) for side, others in zip(sides, near, strict=True)]
         return ast.Compare(left=sides[0], ops=tree.ops, comparators=sides[1:])
@@ -185,13 +185,13 @@ def _quote_units(text: str) -> str:
 
 
 def _check(tree: ast.expr, depth: int = 0) -> None:
-    """Raise `ValueError` for anything but what `_value` computes."""
+    """Raise `ValueError` for anything that `_value` does not compute."""
     if depth > _DEEPEST:
-        raise ValueError(f"more than {_DEEPEST} operations within each other")
+        raise ValueError(f"more than {_DEEPEST} nested operations")
     match tree:
         case ast.Constant(value=bool() | int() | float() | str() as value):
             if isinstance(value, int):
-                float(value)  # whole numbers of hundreds of digits are none
+                float(value)  # raises OverflowError for hundreds of digits
         case ast.Name():
             return
         case ast.Attribute():
@@ -233,7 +233,7 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
                 raise unknown_name(f"column in {name}:", column, columns)
             return columns[column]
         case ast.BinOp(left=left, op=op, right=right):
-            # As floats: whole numbers to negative powers, and sums of large ones, come out as one expects.
+            # As floats, so that negative powers and large sums of whole numbers behave as expected.
             return _BINARY[type(op)](_number(of(left)), _number(of(right)))
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             operand_truth = _truth(of(operand))
@@ -255,7 +255,7 @@ def _value(name: str, tree: ast.expr, columns: Mapping[str, np.ndarray]) -> Any:
 
 
 def _number(value: Any) -> np.ndarray:
-    """As floats; a missing flag or text is NaN."""
+    """Return floats; a missing flag or text is NaN."""
     value = _plain(value)
     if _is_text(value):
         raise TypeError("a text where a number is expected")
@@ -263,7 +263,7 @@ def _number(value: Any) -> np.ndarray:
 
 
 def truth(value: Any) -> np.ndarray:
-    """Return flags as such; an unknown one does not hold. Raises `TypeError` for numbers and texts."""
+    """Return flags; an unknown one is false. Raises `TypeError` for numbers and texts."""
     return _truth(value).holds
 
 
@@ -292,7 +292,7 @@ def _compared(compare: Callable[..., Any], a: Any, b: Any) -> _Truth:
 
 
 def _joined(parts: list[_Truth], all_of: bool) -> _Truth:
-    """Kleene's and, or his or: unknown unless a part that is known decides."""
+    """Return Kleene's and (or or): unknown unless a known part decides."""
     holds = np.broadcast_arrays(*(part.holds for part in parts))
     known = np.broadcast_arrays(*(part.known for part in parts))
     decided = [known_part & (holds_part != all_of) for holds_part, known_part in zip(holds, known, strict=True)]
@@ -315,7 +315,7 @@ def _either(condition: _Truth, this: Any, that: Any) -> Any:
     texts = [side.dtype.kind in "OUS" for side in sides]
     if texts[0] != texts[1]:
         raise TypeError("a text in one branch and a number in the other")
-    # As objects, texts of different lengths are no different.
+    # As objects, so that texts of different lengths have one type.
     value = np.where(condition.holds, *(side.astype(object) if texts[0] else side for side in sides))
     if condition.known.all():
         return value

@@ -1,4 +1,4 @@
-"""Pictures of a study: its front between two objectives, along all of them, and what drives them."""
+"""Figures of a study: its front between two objectives and along all of them, and its drivers."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-#: Bins of a parameter, and points in a bin below which its mean says nothing.
+#: Bins of a parameter, and the fewest points of a bin for its mean to count.
 _BINS, _FEWEST = 32, 4
-#: An objective that spans less than this share of its size is a constant with rounding.
+#: An objective whose range is a smaller share of its size is constant up to rounding.
 _ROUNDING = 1e-12
 
 
 def drivers(result: StudyResult) -> pd.DataFrame:
     """Return the share of each objective's variance that each parameter explains alone, over the feasible points.
 
-    A row a parameter, a column an objective, in [0, 1], and "points", how many counted. The parameter's range is cut
-    into bins of equal counts, and the variance of the bins' means is taken over that of all points: the correlation
-    ratio, the first-order Sobol index where parameters are independent (Plischke, Borgonovo and Smith, European J.
-    Operational Research 226, 2013). What chance alone would explain, (bins - 1) / (points - 1), is taken off. An
-    objective that is positive everywhere and spans a factor of ten or more is taken as its logarithm. Constraints make
-    parameters depend on each other; the shares then say what goes along, not what causes. NaN where there are too few
-    points, and for an objective that does not vary.
+    One row for each parameter, one column for each objective, in [0, 1], and "points", the number used. The parameter's
+    range is cut into bins of equal counts, and the variance of the bins' means is divided by that of all points: the
+    correlation ratio, the first-order Sobol index where parameters are independent (Plischke, Borgonovo and Smith,
+    European J. Operational Research 226, 2013). The share that chance would explain, (bins - 1) / (points - 1), is
+    subtracted. An objective that is positive everywhere and spans a factor of ten or more is taken as its logarithm.
+    Constraints make parameters depend on each other; the shares then show correlation, not cause. NaN where there are
+    too few points, and for a constant objective.
     """
     frame = result.feasible
     shares: dict[str, Any] = {}
@@ -71,18 +71,18 @@ def _share(values: pd.Series, y: np.ndarray, chosen: bool) -> float:
     return float(np.clip((explained - by_chance) / (1.0 - by_chance), 0.0, 1.0)) if by_chance < 1.0 else float("nan")
 
 
-#: Points of the cloud that are drawn: a sample says where they lie, and pages stay small.
+#: Points of the cloud to draw: a sample shows its shape and keeps pages small.
 _CLOUD = 3000
-#: Points of a front that are drawn.
+#: Points of a front to draw.
 _MOST_FRONT = 1500
-#: Lines that the eye can still follow.
+#: Lines that a reader can still tell apart.
 _MOST_LINES = 200
 _STYLES = ((BLUE, ""), (CYAN, "/"), (YELLOW, "."), (GREEN, "x"))
 _HEIGHT_PX, _ROW_PX, _BARE_PX, _STAGGER_PX = 420, 18, 110, 15
 
 
 def front_scatter(result: StudyResult, across: str, up: str) -> "go.Figure":
-    """Return the feasible points in two objectives (a sample of them), the front of all objectives, and the knee."""
+    """Return a sample of the feasible points in two objectives, the front of all objectives, and the knee."""
     best, knee = result.front(), result.knee()
     cloud = result.feasible[[across, up]].replace([np.inf, -np.inf], np.nan).dropna()
     if len(cloud) > _CLOUD:
@@ -129,11 +129,10 @@ def front_scatter(result: StudyResult, across: str, up: str) -> "go.Figure":
 def front_along(result: StudyResult) -> "go.Figure":
     """Return the front as parallel coordinates: a line a point, an axis each objective and parameter, the knee on top.
 
-    Each axis runs from its least to its greatest value on the front, which stand at its ends; choices are spread
-    evenly.
+    Each axis runs from the minimum to the maximum on the front, which are given at its ends; choices are evenly spaced.
     """
     best, knee = result.front(), result.knee()
-    # An objective may be a parameter too; it has one axis.
+    # An objective that is also a parameter has one axis.
     names = [*dict.fromkeys((*result.study.objectives, *result.study.space))]
     lines = best.iloc[np.unique(np.linspace(0, len(best) - 1, min(len(best), _MOST_LINES)).astype(int))]
     places, ends = {}, {}
@@ -145,7 +144,7 @@ def front_along(result: StudyResult) -> "go.Figure":
     drawn = figure("The front, a line a point", _HEIGHT_PX + _ROW_PX * 4)
     across, up = [], []
     for label in lines.index:
-        # A gap after each line, so that all of them are one trace.
+        # A gap after each line keeps them in one trace.
         across += [*axes, None]
         up += [*(float(places[name][label]) for name in names), None]
     drawn.add_scatter(
@@ -161,7 +160,7 @@ def front_along(result: StudyResult) -> "go.Figure":
         hovertemplate="%{x}: %{customdata}<extra>knee</extra>",
     )
     for i, (axis, name) in enumerate(zip(axes, names, strict=True)):
-        # Every other label stands farther out, so that neighbours have room on a narrow page.
+        # Every other label is farther out, to fit a narrow page.
         out = _STAGGER_PX * (i % 2)
         for at, end, anchor, shift in ((0.0, ends[name][0], "top", -out), (1.0, ends[name][1], "bottom", out)):
             drawn.add_annotation(x=axis, y=at, text=text(end), showarrow=False, yanchor=anchor, yshift=shift)
@@ -171,7 +170,7 @@ def front_along(result: StudyResult) -> "go.Figure":
 
 
 def _along(values_of: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray, tuple[str, str]]:
-    """Places in [0, 1] along an axis, and what stands at its two ends."""
+    """Return places in [0, 1] along an axis, and the labels of its two ends."""
     if choices is not None:
         there = set(values_of.dropna())
         kinds = [choice for choice in choices if choice in there]
@@ -179,7 +178,7 @@ def _along(values_of: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray,
         return places.to_numpy(dtype=float), (str(kinds[0]), str(kinds[-1]) if len(kinds) > 1 else "")
     values = values_of.to_numpy(dtype=float)
     if np.isnan(values).all():
-        # It counts at no point of the front.
+        # The parameter is inactive at all points of the front.
         return values, (MISSING, "")
     low, high = np.nanmin(values), np.nanmax(values)
     level: np.ndarray = np.log(values) if _scale(values_of) == "log" else values
@@ -190,7 +189,7 @@ def _along(values_of: pd.Series, choices: list[Any] | None) -> tuple[np.ndarray,
 
 
 def distinct_labels(names: Iterable[str]) -> list[str]:
-    """Return the label of each column, with its name where two labels are alike."""
+    """Return the label of each column, with its name where two labels are equal."""
     labels = [(name, column(name).label) for name in names]
     counts = Counter(label for _, label in labels)
     return [f"{label} ({name})" if counts[label] > 1 else label for name, label in labels]
@@ -198,7 +197,7 @@ def distinct_labels(names: Iterable[str]) -> list[str]:
 
 def driver_bars(table: pd.DataFrame, objectives: list[str]) -> "go.Figure":
     """Return the shares of `drivers` as bars, a group a parameter."""
-    drawn = figure("What drives the objectives", _BARE_PX + _ROW_PX * len(table) * (len(objectives) + 1))
+    drawn = figure("Drivers of the objectives", _BARE_PX + _ROW_PX * len(table) * (len(objectives) + 1))
     order = table[objectives].max(axis=1).sort_values().index
     for i, name in enumerate(objectives):
         colour, pattern = _STYLES[i % len(_STYLES)]
@@ -217,11 +216,11 @@ def driver_bars(table: pd.DataFrame, objectives: list[str]) -> "go.Figure":
 
 
 def rounded(values: pd.Series) -> list[float]:
-    """Return numbers to the digits that a picture shows, so that pages stay small."""
+    """Return numbers rounded to the digits that a figure shows, to keep pages small."""
     return [float(f"{value:.5g}") for value in values.to_numpy(dtype=float)]
 
 
 def _scale(values: pd.Series) -> str:
-    """A logarithmic axis for positive numbers that span a factor of ten or more."""
+    """Return "log" for positive numbers that span a factor of ten or more, otherwise "linear"."""
     low, high = values.min(), values.max()
     return "log" if low > 0 and high >= 10.0 * low else "linear"

@@ -1,4 +1,4 @@
-"""Methods of a study: how its points were drawn, evaluated and judged, and the constants behind them."""
+"""Methods of a study: how its points are drawn, evaluated and compared, and the constants behind them."""
 
 import costmodel
 import hwsim
@@ -20,15 +20,16 @@ _SAMPLERS = {
         "McKay, Beckman and Conover, Technometrics 21, 1979",
     ),
     "sobol": (
-        "A scrambled Sobol sequence, which fills the space more evenly than chance.",
+        "A scrambled Sobol sequence, which fills the space more evenly than random points.",
         "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
     ),
     "distinct": (
-        "A scrambled Sobol sequence over a finite space, without designs that it had before.",
+        "A scrambled Sobol sequence over a finite space, without repeated designs.",
         "Sobol 1967; Owen, J. Complexity 14, 1998; scipy.stats.qmc",
     ),
     "nsga2": (
-        "A genetic search that sorts each generation by fronts and spreads along them; the points are no even sample.",
+        "A genetic search that sorts each generation by fronts and spreads along them; its points are not an even "
+        "sample.",
         "Deb et al., IEEE Trans. Evolutionary Computation 6(2), 2002; Optuna",
     ),
 }
@@ -41,7 +42,7 @@ _TARGETS = {
 
 
 def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method]:
-    """Return how the points were drawn, evaluated and judged, and for machines the formulas behind them."""
+    """Return how the points were drawn, evaluated and compared, and for machines the formulas behind them."""
     study = result.study
     description, reference = _SAMPLERS[study.drawn_by]
     size = f"{counted(len(result.frame), 'point')} of {counted(len(study.space), 'parameter')}, seed {study.seed}."
@@ -60,11 +61,11 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
         formulas += [f"{name}: {text}" for name, text in study.constraints.items()]
         methods.append(Method("Derived columns and constraints", f"{'; '.join(formulas)}."))
     if study.objectives:
-        wanted = ", ".join(f"{column(name).label} ({direction})" for name, direction in study.objectives.items())
+        objectives = ", ".join(f"{column(name).label} ({direction})" for name, direction in study.objectives.items())
         methods.append(
             Method(
                 "Front and knee",
-                f"Of the feasible points those that no other beats in {wanted}; exact. The knee bulges farthest "
+                f"Of the feasible points those that no other beats in {objectives}; exact. The knee is farthest "
                 "below the plane through the front's extremes, each objective scaled to the front's range.",
                 "Chomicki et al., ICDE 2003; Das, Structural Optimization 18, 1999",
             )
@@ -73,9 +74,9 @@ def study_methods(result: StudyResult, answer: CostAnswer | None) -> list[Method
 
 
 def study_cost(study: Study) -> CostAnswer | None:
-    """Return the cost answer that stands for a study of hardwired machines, as its fixed fields set it; else None.
+    """Return the cost answer of a study of hardwired machines at its fixed fields, otherwise None.
 
-    It says which constants were read and where carbon ends; those that are varied stand at their nominal value there.
+    It gives the constants that were read and the boundary of carbon; varied constants have their nominal value.
     """
     if study.target.name != "hardwired":
         return None
@@ -91,7 +92,7 @@ def study_cost(study: Study) -> CostAnswer | None:
 
 
 def _one_run(study: Study) -> hwsim.SimResult | None:
-    """One machine of the study's kind, for what it says of its reading."""
+    """Return one simulation of the study's kind of machine, for its reading."""
     try:
         on = study.fixed.get("on", hwsim.DEFAULT_MACHINE if study.target.name == "hardwired" else hwsim.DEFAULT_GPU)
         return hwsim.simulate(_setting(study, "model"), on, reading=_setting(study, "reading"))
@@ -100,7 +101,7 @@ def _one_run(study: Study) -> hwsim.SimResult | None:
 
 
 def _setting(study: Study, name: str) -> str:
-    """What the study fixes, the first of what it varies, or what is taken unless it says so."""
+    """Return the study's fixed value, the first of its varied ones, or the default."""
     if name in study.fixed:
         return str(study.fixed[name])
     if name in study.space:

@@ -1,4 +1,4 @@
-"""A piece of a study, from its points to a table: sampled, evaluated, derived, judged."""
+"""A piece of a study, from its points to a table: sample, evaluate, derive, check constraints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,19 +13,20 @@ from explorer.study.space import Integer
 from explorer.study.spec import Study
 from hwbase import InputError, unknown_name
 
-#: Rows of a piece where a whole piece is one call, and where every point is.
+#: Rows of a piece that is one call, and of a piece with one call for each point.
 VECTORISED_ROWS, POINT_ROWS = 524_288, 8
 
 
 def piece_rows(study: Study) -> int:
-    """Return the rows of a piece of `study`: what one task computes and one file keeps."""
+    """Return the rows of a piece of `study`, computed by one task and stored in one file."""
     return VECTORISED_ROWS if study.target.vectorised else POINT_ROWS
 
 
 def evaluate_piece(study: Study, start: int, stop: int) -> pd.DataFrame:
-    """Return rows `start` to `stop` of `study`: "point", the parameters, outputs ("out.NAME" if a parameter has that
-    name), derived columns, whether each constraint holds, "feasible" (all do, and nothing failed) and "failure" (the
-    reason, or None).
+    """Return rows `start` to `stop` of `study`.
+
+    Columns: "point", the parameters, outputs ("out.NAME" if a parameter has that name), derived columns, whether each
+    constraint holds, "feasible" (all hold, and nothing failed) and "failure" (the reason, or None).
 
     Raises `InputError` for formulas that cannot be computed.
     """
@@ -40,7 +41,7 @@ def evaluate_columns(study: Study, columns: Mapping[str, np.ndarray]) -> pd.Data
     inputs = {**study.fixed, **varied}
     answers = (_in_one_call if study.target.vectorised else _one_by_one)(study, inputs, points) if points else {}
     failure = answers.pop("failure", np.full(points, None, dtype=object))
-    # An output of a function that has the name of a parameter has a column of its own.
+    # An output with the name of a parameter has its own column.
     outputs = {_output_name(name, varied): settled(name, values) for name, values in answers.items()}
     failed = np.array([reason is not None for reason in failure], dtype=bool)
     return _judged(study, {**columns, **outputs}, failed, failure)
@@ -60,8 +61,8 @@ def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, fail
     points = len(failed)
     readable = {name: np.asarray(value) for name, value in study.fixed.items()} | table
     feasible = ~failed
-    # A piece in which all points failed may lack the columns that formulas read. So nothing is derived from a point
-    # that failed, in whichever piece it comes.
+    # A piece in which all points failed may lack the columns that formulas read. So formulas never see failed points,
+    # in whichever piece they are.
     hopeless = bool(failed.all())
     for name, text in study.derived.items():
         if name in table:
@@ -78,18 +79,18 @@ def _judged(study: Study, table: dict[str, np.ndarray], failed: np.ndarray, fail
         feasible = feasible & table[f"meets {name}"]
     if not hopeless:
         _check_objectives(study, table)
-    # Texts stay objects: looking for a better type in each of them takes as long as the designs.
+    # Keep texts as objects: inferring their types takes as long as the designs.
     whole = {**table, "feasible": feasible, "failure": failure}
     return pd.DataFrame({n: pd.Series(v, dtype=v.dtype, copy=False) for n, v in whole.items()}, copy=False)
 
 
 def _struck(values: np.ndarray, failed: np.ndarray) -> np.ndarray:
-    """Return `values` without those of points that failed."""
+    """Return `values` without those of failed points."""
     if not failed.any():
         return values
-    kept = values.copy() if values.dtype.kind == "f" else values.astype(object)
-    kept[failed] = np.nan if values.dtype.kind == "f" else None
-    return kept
+    changed = values.copy() if values.dtype.kind == "f" else values.astype(object)
+    changed[failed] = np.nan if values.dtype.kind == "f" else None
+    return changed
 
 
 def _check_objectives(study: Study, table: Mapping[str, np.ndarray]) -> None:
@@ -104,7 +105,7 @@ def _in_one_call(study: Study, inputs: Mapping[str, Any], points: int) -> dict[s
     try:
         return dict(study.target.evaluate(inputs, points))
     except (Exception, SystemExit) as error:
-        # Of a user's function; the shipped ones say themselves which rows are to blame.
+        # Only for a user's function; the built-in ones report failing rows themselves.
         if points == 1:
             return {"failure": np.array([_reason(error)], dtype=object)}
     half = points // 2
@@ -122,14 +123,14 @@ def _one_by_one(study: Study, inputs: Mapping[str, Any], points: int) -> dict[st
     for i in range(points):
         one = {name: values[i] if np.ndim(values) else values for name, values in inputs.items()}
         one = {name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
-        # A column with gaps is of floats; what is given on is whole again.
+        # A column with gaps is float; restore integers.
         one |= {name: int(one[name]) for name in whole if one[name] == one[name]}
         try:
             parts.append(dict(study.target.evaluate(one, 1)))
         except (
             Exception,
             SystemExit,
-        ) as error:  # whatever a simulation or a user's function raises is the row's reason
+        ) as error:  # any error of a simulation or a user's function is the row's reason
             parts.append({"failure": np.array([_reason(error)], dtype=object)})
     return joined(parts, [1] * points)
 

@@ -1,4 +1,4 @@
-"""What a study came to: every point, what is best, and why a point is not."""
+"""The result of a study: every point, the front, and why a point is not on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from explorer.study.spec import Study
 from explorer.study.store import manifest, read_folder, unfinished
 from hwbase import InputError
 
-#: Rows that a notebook shows of a front, and reasons of failure that a summary names.
+#: Rows of a front in a notebook, and reasons of failure in a summary.
 _SHOWN = 20
 
 
 @dataclass(frozen=True, eq=False)
 class StudyResult(Documented):
-    """All points of a study as a frame, a row each, in order of "point", which is its index too."""
+    """All points of a study as a frame, one row each, in order of "point", which is also its index."""
 
     study: Study
     table: pd.DataFrame | None = None
     """The points, if they are in memory; otherwise they are read from `out` on first use."""
     out: str | None = None
     computed_as: str | None = None
-    """The digest of the study when it was run, if its results lie in a folder."""
+    """The digest of the study at its run, if its results are in a folder."""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -41,12 +41,12 @@ class StudyResult(Documented):
 
     @property
     def digest(self) -> str:
-        """The digest of the study that the results are of: books may have changed since."""
+        """The digest of the study at its run: books may have changed since."""
         return self.computed_as or self.study.digest()
 
     @cached_property
     def unfinished(self) -> int:
-        """Points that are not computed yet, where a run was stopped or still goes on."""
+        """Number of points not yet computed, if a run was stopped or is still active."""
         return unfinished(self.out, int(self.study.points or 0)) if self.table is None and self.out else 0
 
     def to_frame(self) -> pd.DataFrame:
@@ -68,7 +68,7 @@ class StudyResult(Documented):
         return best[~best.duplicated(self._design())]
 
     def _design(self) -> list[str]:
-        """Columns that tell designs apart: parameters, or what was built where one only asks for it."""
+        """Columns that identify a design: parameters, or what was built where a parameter is only a request."""
         built_of = self.study.target.asked
         names = (built_of[name] if built_of.get(name) in self.frame else name for name in self.study.space)
         return [*dict.fromkeys(names)]
@@ -76,54 +76,54 @@ class StudyResult(Documented):
     def front(self) -> pd.DataFrame:
         """Return the feasible points that no other beats in all objectives, in order of the first objective.
 
-        A design that several points come to is listed once, as the first of them. Raises `InputError` if the study has
-        no objectives, or no point can be judged: see `trouble`.
+        Several points with the same design are listed once, as the first of them. Raises `InputError` if the study has
+        no objectives or no point can be compared: see `trouble`.
         """
         first, direction = next(iter(self.study.objectives.items()), ("point", "min"))
         return self._front.sort_values([first, "point"], ascending=[direction == "min", True])
 
     def knee(self) -> pd.Series:
-        """Return the point of the front that bulges farthest towards the ideal; raises `InputError` as `front` does."""
+        """Return the point of the front closest to the ideal by distance from its extremes. Raises like `front`."""
         best = self.front()
         return best.loc[knee(best, self.study.objectives)]
 
     def dominated_by(self, point: int) -> Dominators:
-        """Return the points of the front that beat `point`, and by how much; raises `InputError` as `front` does."""
+        """Return the points of the front that beat `point`, and by how much. Raises `InputError` as `front` does."""
         if isinstance(point, bool) or np.ndim(point) or point not in self.frame.index:
             raise InputError(f"point = {point!r}: expected one of the {len(self.frame):,} points of the study")
         row = self.frame.loc[point]
         if isinstance(row["failure"], str):
             raise InputError(f"point {point} failed: {row['failure']}")
-        # A point that breaks a constraint may beat the front; it is compared all the same.
+        # A point that breaks a constraint may beat the front; compare it anyway.
         best = self.front()
         pool = best if point in best.index else pd.concat([best, self.frame.loc[[point]]])
         return dominators(pool, self.study.objectives, point)
 
     def failures(self) -> pd.Series:
-        """Return how many points failed for each reason, the commonest first."""
+        """Return the number of failed points for each reason, the commonest first."""
         counts: pd.Series = self.frame["failure"].value_counts()
         return counts
 
     def met(self) -> dict[str, int]:
-        """Return how many points meet each constraint."""
+        """Return the number of points that meet each constraint."""
         return {name: int(self.frame[f"meets {name}"].sum()) for name in self.study.constraints}
 
     def trouble(self) -> str | None:
-        """Return in a sentence why there is no front, or None if there is one."""
+        """Return a sentence on why there is no front, or None if there is one."""
         if not self.study.objectives:
             return "the study has no objectives: there is no front"
         failed = int(self.frame["failure"].notna().sum())
         if failed == len(self.frame):
             reason = self.failures().index[0]
             return f"all {failed:,} points failed; the commonest reason: {reason}"
-        # Of points that failed, objectives may have no column at all.
+        # If all points failed, objectives may have no column.
         valued = np.isfinite(self.frame.reindex(columns=[*self.study.objectives]).to_numpy(dtype=float))
         for name, column in zip(self.study.objectives, valued.T, strict=True):
             if not column.any():
                 return f"objective {name} is NaN or infinite at every point"
         if not self.frame["feasible"].any():
             counts = ", ".join(f"{name}: {count:,}" for name, count in self.met().items())
-            return f"no point meets all constraints; of {len(self.frame) - failed:,} that did not fail: {counts}"
+            return f"no point meets all constraints; of the {len(self.frame) - failed:,} that did not fail: {counts}"
         if not (valued.all(axis=1) & self.frame["feasible"].to_numpy()).any():
             return "no feasible point has a finite value in every objective"
         return None
@@ -131,7 +131,7 @@ class StudyResult(Documented):
     def write_report(self, path: str | Path, command: str = "") -> Path:
         """Write a report to `path` - .html, .md, .csv, .parquet or .json by its name - and return the path.
 
-        Raises `InputError` for another name, and where the file cannot be written.
+        Raises `InputError` for another suffix, and where the file cannot be written.
         """
         from explorer.study.document import write_study_report
 
@@ -163,12 +163,12 @@ class StudyResult(Documented):
         return summary
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the summary and the front, row by row; all points are in the frame and the folder."""
+        """Return the summary and the front as rows; all points are in the frame and the folder."""
         rows = [] if self.trouble() else [plain_row(row) for _, row in self.front().iterrows()]
         return {**self.study.to_dict(), "summary": self.summary(), "front": rows}
 
     def shown_columns(self) -> list[str]:
-        """Return what tells designs apart for a reader: the point, objectives, parameters, what was built of them."""
+        """Return the columns to show: the point, objectives, parameters, and what was built for them."""
         built_of = self.study.target.asked
         built = [built_of[name] for name in self.study.space if built_of.get(name) in self.frame]
         return [*dict.fromkeys(("point", *self.study.objectives, *self.study.space, *built))]
@@ -186,10 +186,10 @@ def in_memory(study: Study, tables: Mapping[int, pd.DataFrame]) -> StudyResult:
 
 
 def on_disk(study: Study, out: str | Path) -> StudyResult:
-    """Return the result in the folder `out`, read on first use; raises `InputError` if it holds none."""
+    """Return the result in the folder `out`, read on first use. Raises `InputError` if it holds none."""
     return StudyResult(study, None, str(out), str(manifest(out)["digest"]))
 
 
 def plain_row(row: pd.Series) -> dict[str, Any]:
-    """Return a row as what JSON holds."""
+    """Return a row in types of JSON."""
     return {str(name): value.item() if isinstance(value, np.generic) else value for name, value in row.items()}

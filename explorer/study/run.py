@@ -1,4 +1,4 @@
-"""A study, run: pieces to whatever computes them - threads, processes, a cluster - and each kept as it comes back."""
+"""Run a study: its pieces are submitted to threads, processes or a cluster, and each is stored when it returns."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -23,9 +23,9 @@ from explorer.study.store import Store, memory_bytes, opened
 from hwbase import InputError
 from hwbase.check import integer
 
-#: Called with each finished piece: rows done, rows in all, the piece (None for those kept from an earlier run).
+#: Called with each finished piece: rows done, rows in all, the piece (None for pieces of an earlier run).
 Watch = Callable[[int, int, pd.DataFrame | None], None]
-#: Pieces in flight for each worker: the next is there when one ends, and memory stays bounded.
+#: Pieces in flight for each worker: the next is ready when one ends, and memory stays bounded.
 _AHEAD = 2
 
 
@@ -39,15 +39,15 @@ def run(
 ) -> StudyResult:
     """Return every point of `study`, evaluated, in memory or (`out`) in a folder of Parquet files.
 
-    What a folder holds of the same study is kept, and only the rest is computed: a run that was killed goes on. Blocks
-    of closed forms run on `workers` threads, single points in as many processes; `cluster` is the address of a Dask
-    scheduler (tcp://host:port) that takes their place. Results do not depend on where and in which pieces they were
-    computed. Raises `InputError` for an output that cannot be written, a missing package, or a cluster that is not
-    there.
+    Pieces of the same study in the folder are kept and only the others are computed, so an interrupted run continues.
+    Blocks of closed forms run on `workers` threads, single points in as many processes; `cluster` is the address of a
+    Dask scheduler (tcp://host:port) to use instead. Results do not depend on where and in which pieces they are
+    computed. Raises `InputError` for an output that cannot be written, a missing package, or a cluster that does not
+    answer.
     """
     workers = integer("workers", workers, high=1024)
     with contextlib.ExitStack() as stack:
-        # Workers first: if there are none, nothing is written.
+        # Workers first: without them nothing is written.
         pool, width = stack.enter_context(_executor(study, workers, cluster))
         rows = study.population if study.sampler == SEARCH else piece_rows(study)
         store = stack.enter_context(opened(out, study, rows)) if out is not None else None
@@ -63,8 +63,8 @@ def run(
 
 
 def _check_memory(study: Study, table: pd.DataFrame) -> None:
-    """Raise `InputError` if tables like this one of all points would fill the machine."""
-    # A number or a reference to a text takes eight bytes; joining needs the pieces and the whole at once.
+    """Raise `InputError` if the tables of all points would fill the machine's memory."""
+    # A number or a reference to a text takes eight bytes; joining holds the pieces and the whole at once.
     needed = 2 * 8 * int(study.points or 0) * len(table.columns)
     if needed > memory_bytes() / 2:
         raise InputError(
@@ -76,12 +76,12 @@ def _check_memory(study: Study, table: pd.DataFrame) -> None:
 def _sampled(
     study: Study, store: Store | None, pool: Any, width: int, watch: Watch | None
 ) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield (first point, table) of each piece that was not there yet, as they come, already kept."""
+    """Yield (first point, table) of each new piece as it is finished, already stored."""
     points, rows = int(study.points or 0), piece_rows(study)
-    kept = set(store.kept()) if store else set()
-    starts = (start for start in range(0, points, rows) if start not in kept)
-    done = sum(min(start + rows, points) - start for start in kept)
-    if watch and kept:
+    finished = set(store.kept()) if store else set()
+    starts = (start for start in range(0, points, rows) if start not in finished)
+    done = sum(min(start + rows, points) - start for start in finished)
+    if watch and finished:
         watch(done, points, None)
     for start, table in _computed(study, starts, rows, pool, width):
         if store:
@@ -115,7 +115,7 @@ def _computed(
             yield flying.pop(future), table
         else:
             continue
-        # A process died, with all that was under way: the pieces are tried again one by one, to see which is to blame.
+        # A process died and lost all running tasks: retry the pieces one by one, to find the failing one.
         lost = sorted(flying.values())
         flying.clear()
         pool.renew()
@@ -127,14 +127,14 @@ def _computed(
 def _searched(
     study: Study, store: Store | None, pool: Any, width: int, watch: Watch | None
 ) -> Iterator[tuple[int, pd.DataFrame]]:
-    """Yield generation by generation. The search learns those that are kept from their files, and repeats its steps."""
+    """Yield each generation. The search reads stored generations from their files, and repeats its steps."""
     points = int(study.points or 0)
-    kept = set(store.kept()) if store else set()
+    done = set(store.kept()) if store else set()
     search = Search(study)
     for start in range(0, points, study.population):
         stop = min(start + study.population, points)
         columns = search.ask(start, stop)
-        if store and start in kept:
+        if store and start in done:
             table = store.read(start)
         else:
             table = _generation(study, columns, pool, width)
@@ -165,20 +165,20 @@ def _result(study: Study, future: "Future[pd.DataFrame]") -> pd.DataFrame:
     except (InputError, BrokenProcessPool):
         raise
     except PicklingError as error:
-        # The cause comes as the text of a traceback, in quotes.
+        # The cause is the text of a traceback, in quotes.
         lines = [line for line in str(error.__cause__ or error).splitlines() if line.strip(' "')]
         raise InputError(f"{study.target.name} cannot be sent to processes ({lines[-1]}): ask for 1 worker") from None
     except Exception as error:
-        # A worker of a cluster that died takes its piece along; every other error is a row of the results already.
+        # A dead worker of a cluster loses its piece; every other error is a row of the results already.
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"a worker stopped ({reason}); what was written is kept: run the study again to go on"
+            f"a worker stopped ({reason}); finished pieces are kept: run the study again to continue"
         ) from None
 
 
 @contextlib.contextmanager
 def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple[Any, int]]:
-    """Give (what runs tasks, how many at once); none for one worker, which is this process."""
+    """Yield (executor, number of parallel tasks); the executor is None for one worker, which is this process."""
     if cluster is not None:
         with on_cluster(cluster, study) as both:
             yield both
@@ -191,7 +191,7 @@ def _executor(study: Study, workers: int, cluster: str | None) -> Iterator[tuple
         try:
             yield threads, workers
         finally:
-            # Of a study that ends early, what is under way is of no use any more.
+            # When a study ends early, running tasks are no longer needed.
             threads.shutdown(wait=False, cancel_futures=True)
         return
     processes = Processes(workers)

@@ -1,4 +1,4 @@
-"""Points of a study, any stretch of them at a time; a row does not depend on the stretch."""
+"""Points of a study, any range of rows at a time; a row does not depend on the range."""
 
 import math
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 #: Sobol points of a finite space, each design once.
 DISTINCT = "distinct"
 SAMPLERS = ("grid", "random", "latin-hypercube", "sobol", DISTINCT)
-#: Random rows are drawn in stretches of this many, each from a seed of its own.
+#: Random rows are drawn in blocks of this many, each with its own seed.
 _STRETCH = 65536
-#: Strata of all parameters of a Latin hypercube, which are kept in memory (4 bytes each).
+#: Most strata of all parameters of a Latin hypercube, which are kept in memory (4 bytes each).
 MOST_STRATA = 10**8
-#: Designs that are counted and listed one by one.
+#: Most designs that are counted and listed one by one.
 _MOST_LISTED = 2**20
-#: Designs whose numbers a 64-bit integer holds; among more than these a design hardly comes twice.
+#: Most designs whose numbers fit a 64-bit integer; a sample of a larger space hardly repeats a design.
 _MOST_NUMBERED = 2**62
-#: Stretches of a sequence in which new designs are looked for.
+#: Most blocks of a sequence that are searched for new designs.
 _MOST_STRETCHES = 16
 
 
 def grid_size(parameters: Mapping[str, Parameter]) -> int:
-    """Return the number of points of the full grid (before those that differ in nothing that counts are left out)."""
+    """Return the number of points of the full grid, repeated designs of inactive parameters included."""
     size = 1
     for name, each in parameters.items():
         size *= len(each.grid(name))
@@ -40,7 +40,7 @@ def grid_size(parameters: Mapping[str, Parameter]) -> int:
 def finite_size(parameters: Mapping[str, Parameter]) -> int | None:
     """Return the number of combinations of a space of choices and whole numbers; None with a real parameter.
 
-    Levels are for a grid: a parameter that has them is not enumerated unasked.
+    Levels are for a grid only: a parameter with levels is not enumerated by default.
     """
     if any(isinstance(each, Real) or (isinstance(each, Integer) and each.levels) for each in parameters.values()):
         return None
@@ -60,12 +60,14 @@ def suited_sampler(parameters: Mapping[str, Parameter], points: int) -> str:
 
 
 def check_size(parameters: Mapping[str, Parameter], sampler: str, points: int) -> None:
-    """Raise `InputError` if a sample of so many points cannot be drawn piece by piece."""
+    """Raise `InputError` if a sample of this size cannot be drawn piece by piece."""
     if sampler == DISTINCT:
         if not 0 < (finite_size(parameters) or 0) <= _MOST_NUMBERED:
             raise InputError("sampler 'distinct' needs choices and whole numbers without levels: expected 'sobol'")
         if points > MOST_STRATA:
-            raise InputError(f"points = {points:,}: distinct keeps them in memory, {MOST_STRATA:,} at most")
+            raise InputError(
+                f"points = {points:,}: sampler 'distinct' keeps them in memory: expected at most {MOST_STRATA:,}"
+            )
     if sampler == "latin-hypercube" and points * len(parameters) > MOST_STRATA:
         raise InputError(
             f"points = {points:,}: a latin-hypercube of {len(parameters)} parameters keeps their strata in memory, "
@@ -76,13 +78,13 @@ def check_size(parameters: Mapping[str, Parameter], sampler: str, points: int) -
 def sample(
     parameters: Mapping[str, Parameter], sampler: str, points: int, seed: int, start: int, stop: int
 ) -> dict[str, np.ndarray]:
-    """Return rows `start` to `stop` of the study's `points`: the column "point" and one a parameter.
+    """Return rows `start` to `stop` of the study's `points`: the column "point" and one for each parameter.
 
-    Grid: the last parameter runs fastest; rows that differ from another only in a parameter that does not count there
-    are left out, so there may be fewer than stop - start. Random: uniform. Latin hypercube: each parameter's range in
-    `points` equal strata, one point in each (McKay et al., Technometrics 21, 1979). Sobol: scrambled (Owen 1998), best
-    with a power of two. Distinct: Sobol points of a finite space without those that were there already. Raises
-    `InputError` for a grid without levels.
+    Grid: the last parameter varies fastest; rows that differ from another only in an inactive parameter are left out,
+    so there may be fewer than stop - start. Random: uniform. Latin hypercube: each parameter's range in `points` equal
+    strata, one point in each (McKay et al., Technometrics 21, 1979). Sobol: scrambled (Owen 1998), best with a power of
+    two. Distinct: Sobol points of a finite space without repeated designs. Raises `InputError` for a grid without
+    levels.
     """
     counts = None
     if sampler == "grid":
@@ -105,9 +107,9 @@ def sample(
     return columns if keep.all() else {name: values[keep] for name, values in columns.items()}
 
 
-def otherwise(given: Parameter, values: np.ndarray, holds: np.ndarray) -> np.ndarray:
-    """Return `values` with the parameter's `otherwise` where its condition does not hold (NaN or None without one)."""
-    missing: Any = given.otherwise
+def otherwise(parameter: Parameter, values: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """Return `values` with the parameter's `otherwise` where its condition does not hold (default: NaN or None)."""
+    missing: Any = parameter.otherwise
     if values.dtype == object or (values.dtype == bool and missing is None):
         filled = values.astype(object)
         filled[~holds] = missing
@@ -129,7 +131,7 @@ def _grid(
 
 @dataclass(frozen=True)
 class _Space:
-    """Parameters that a cache can tell apart, by all that is written of them."""
+    """Parameters as the key of a cache: all their fields are compared."""
 
     text: str
     parameters: Mapping[str, Parameter] = field(compare=False)
@@ -137,7 +139,7 @@ class _Space:
 
 @lru_cache(maxsize=1)
 def _distinct(space: _Space, points: int, seed: int) -> np.ndarray:
-    """Numbers of `points` different designs, int64, in the order in which a Sobol sequence comes to them."""
+    """Return the numbers of `points` different designs, int64, in the order of a Sobol sequence."""
     parameters = space.parameters
     from scipy.stats import qmc
 
@@ -188,7 +190,7 @@ def _at_codes(parameters: Mapping[str, Parameter], codes: np.ndarray) -> dict[st
 
 
 def _canonical(parameters: Mapping[str, Parameter], codes: np.ndarray) -> np.ndarray:
-    """The number of the same design in which what does not count has its first value."""
+    """Return the number of the same design with inactive parameters at their first value."""
     columns = _at_codes(parameters, codes)
     holds_of = {name: active(parameters, columns, name) for name in parameters}
     for name, holds in holds_of.items():
@@ -200,7 +202,7 @@ def _canonical(parameters: Mapping[str, Parameter], codes: np.ndarray) -> np.nda
 
 
 def _unit(sampler: str, dimensions: int, points: int, seed: int, start: int, stop: int) -> np.ndarray:
-    """Rows `start` to `stop` of the sample in the unit cube, shape (stop - start, dimensions)."""
+    """Return rows `start` to `stop` of the sample in the unit cube, shape (stop - start, dimensions)."""
     if sampler == "random":
         first, last = start // _STRETCH, (stop - 1) // _STRETCH
         drawn = [np.random.default_rng([seed, i]).random((_STRETCH, dimensions)) for i in range(first, last + 1)]
@@ -217,7 +219,7 @@ def _unit(sampler: str, dimensions: int, points: int, seed: int, start: int, sto
 
 
 def _first(engine: "qmc.Sobol", stop: int) -> np.ndarray:
-    """The first rows, drawn in a way that says nothing of balance: a study may stop anywhere."""
+    """Return the first rows, without the warning on balance: a study may stop at any point."""
     return (
         np.concatenate([np.asarray(engine.random(1)), np.asarray(engine.random(stop - 1))])
         if stop > 1
@@ -227,6 +229,6 @@ def _first(engine: "qmc.Sobol", stop: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _strata(dimensions: int, points: int, seed: int) -> np.ndarray:
-    """A permutation of the strata for each dimension, int32 (points, dimensions); kept for the next piece."""
+    """Return a permutation of the strata for each dimension, int32 (points, dimensions), cached for the next piece."""
     rng = np.random.default_rng([seed, points])
     return np.column_stack([rng.permutation(points).astype(np.int32) for _ in range(dimensions)])

@@ -1,4 +1,4 @@
-"""One index of binary codes on one kind of machine as one point of a study: its fleet, dollars, watts and tonnes."""
+"""One point of a study of scans: an index of binary codes on one kind of machine, with its fleet, cost and carbon."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from hwbase import InputError, unknown_name
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, ScanIndex
 from hwsim.technology import technology_book
 
-#: What describes the index, and how `scan_fleet` is asked.
+#: Parameters of the index and of `scan_fleet`.
 INDEX = ("documents", "bits", "planes", "vector_bytes", "scanned_share")
 HOW = ("on", "queries_per_s", "memory", "unit", "batch", "k", "candidates", "technology", "region")
 _WHOLE = ("batch", "k", "candidates")
@@ -35,13 +35,13 @@ def scan_names(fixed: Mapping[str, Any]) -> set[str]:
     return {*INDEX, *HOW, *scan_costs(), *scan_constants(fixed.get("technology") or TECHNOLOGY)}
 
 
-def check_scan(given: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for a machine, memory or technology that no point can have."""
+def check_scan(values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for an unknown machine, memory or technology."""
     for name, valid in (("on", SCANNERS), ("memory", MEMORIES)):
-        for value in given.get(name, ()):
+        for value in values.get(name, ()):
             if value is not None and value not in valid:
                 raise unknown_name(name, value, valid)
-    for value in given.get("technology", ()):
+    for value in values.get("technology", ()):
         if value is not None:
             technology_book(value)
 
@@ -53,11 +53,11 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
     """
     if points != 1:
         raise InputError(f"a scan takes one point at a time, not {points}")
-    given = {n: v for n, v in inputs.items() if v is not None and v == v}
-    index = ScanIndex(**{name: given.pop(name) for name in INDEX if name in given})
-    how: dict[str, Any] = {name: _plain(name, given[name]) for name in HOW if name in given}
+    settings = {n: v for n, v in inputs.items() if v is not None and v == v}
+    index = ScanIndex(**{name: settings.pop(name) for name in INDEX if name in settings})
+    how: dict[str, Any] = {name: _plain(name, settings[name]) for name in HOW if name in settings}
     costs = scan_costs()
-    constants = {n: v for n, v in given.items() if n not in HOW}
+    constants = {n: v for n, v in settings.items() if n not in HOW}
     for_costs, for_machine = costs_and_scanners(constants, costs, how.get("technology") or TECHNOLOGY)
     fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
     figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
@@ -66,6 +66,6 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Counts as whole numbers; one that is none is for `scan_fleet` to refuse."""
+    """Return counts as whole numbers; other values are for `scan_fleet` to refuse."""
     whole = name in _WHOLE and isinstance(value, float) and value.is_integer()
     return int(value) if whole else value

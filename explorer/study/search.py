@@ -1,4 +1,4 @@
-"""Search instead of sampling: Optuna's NSGA-II proposes a generation of points and learns from their results.
+"""Search in place of sampling: Optuna's NSGA-II proposes a generation of points and learns from their results.
 
 NSGA-II: Deb, Pratap, Agarwal and Meyarivan, IEEE Trans. Evolutionary Computation 6(2), 2002.
 """
@@ -14,12 +14,12 @@ from explorer.study.space import Choice, Integer, active
 from explorer.study.spec import Study
 from hwbase import InputError
 
-#: What a failed point counts as in each objective: worse than anything that was built.
+#: The objective values of a failed point: worse than any built design.
 _WORST = 1e300
 
 
 class Search:
-    """The same seed and the same answers give the same questions, so that an interrupted search can be replayed."""
+    """A search that repeats itself: equal seeds and results give equal points, so it can be replayed."""
 
     def __init__(self, study: Study) -> None:
         optuna = _optuna()
@@ -58,14 +58,14 @@ class Search:
 
 
 def _costs(study: Study, table: pd.DataFrame) -> np.ndarray:
-    # Where all points of a generation failed, the objectives' columns are not there.
+    # If all points of a generation failed, the objectives' columns are missing.
     whole = table.reindex(columns=[*study.objectives]) if not {*study.objectives} <= {*table.columns} else table
     return costs_of(whole, study.objectives)
 
 
 def _distribution(optuna: Any, each: Any) -> Any:
     if isinstance(each, Choice):
-        # Places of the choices: any kind of value can be a choice then.
+        # Indices of the choices, so that a choice may have any type.
         return optuna.distributions.CategoricalDistribution(list(range(len(each.choices))))
     kind = optuna.distributions.IntDistribution if isinstance(each, Integer) else optuna.distributions.FloatDistribution
     return kind(each.low, each.high, log=each.log)

@@ -1,4 +1,4 @@
-"""One serving simulation as one point of a study: traffic and machine in, what users feel and what it costs out."""
+"""One point of a study of serving: a simulation of traffic on a machine, with its latencies and cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -49,17 +49,17 @@ OUTPUTS = (
 _NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
 
 
-def check_settings(given: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for a setting, fixed or among choices, that names nothing."""
+def check_settings(values: Mapping[str, Sequence[Any]]) -> None:
+    """Raise `InputError` for an unknown name in a setting, fixed or among choices."""
     for name, valid in _NAMED.items():
-        for value in given.get(name, ()):
+        for value in values.get(name, ()):
             if value is not None and value not in valid:
                 raise unknown_name(name, value, valid)
-    for machine in given.get("on", ()):
+    for machine in values.get("on", ()):
         if machine is not None:
             machine_book(machine, SERVERS)
     closed_forms.check_settings(
-        {name: given[name] for name in ("model", "weights", "technology", "convention") if name in given}
+        {name: values[name] for name in ("model", "weights", "technology", "convention") if name in values}
     )
 
 
@@ -80,17 +80,17 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     """
     if points != 1:
         raise InputError(f"serving takes one point at a time, not {points}")
-    given = {name: _plain(name, value) for name, value in inputs.items() if not _missing(value)}
-    path = given.pop("traffic", None)
-    longest = given.get("max_context")
-    traffic = traffic_from(path, max_context=longest, **{n: given.pop(n) for n in TRAFFIC if n in given})
-    scheduling = hwsim.Scheduling(**{name: given.pop(name) for name in SCHEDULING if name in given})
-    costs = {name: given.pop(name) for name in COST if name in given}
-    how = {name: given.pop(name) for name in SERVING if name in given}
+    settings = {name: _plain(name, value) for name, value in inputs.items() if not _missing(value)}
+    path = settings.pop("traffic", None)
+    longest = settings.get("max_context")
+    traffic = traffic_from(path, max_context=longest, **{n: settings.pop(n) for n in TRAFFIC if n in settings})
+    scheduling = hwsim.Scheduling(**{name: settings.pop(name) for name in SCHEDULING if name in settings})
+    costs = {name: settings.pop(name) for name in COST if name in settings}
+    how = {name: settings.pop(name) for name in SERVING if name in settings}
     model, machines = how.pop("model", "gpt-oss-120b"), how.get("machines", 1)
-    result = hwsim.serve(model, traffic, scheduling=scheduling, set=given, **how)
+    result = hwsim.serve(model, traffic, scheduling=scheduling, set=settings, **how)
     if result.interrupted:
-        # Half a simulation is no point of a study.
+        # An interrupted simulation is not a valid point.
         raise KeyboardInterrupt
     figures: dict[str, Any] = {
         "tokens_per_s": result.tokens_per_s,
@@ -113,7 +113,7 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     hardwired = result.kind == "hardwired"
     built: dict[str, Any] = {}
     if hardwired:
-        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"set": given}
+        built = {name: how[name] for name in ("technology", "weights") if name in how} | {"set": settings}
     cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
     figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
     figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens

@@ -1,4 +1,4 @@
-"""What a study varies: real, whole and chosen parameters, each perhaps only under a condition."""
+"""Parameters of a study: real numbers, whole numbers and choices, each optionally under a condition."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,17 +11,17 @@ from hwbase import InputError, unknown_name
 from hwbase.check import ABSURD, count, number
 from hwbase.columns import column
 
-#: A parameter's values, or the points of a grid, beyond which something is mistaken.
+#: Most values of a parameter, and most points of a grid; more is taken as a mistake.
 MOST_LEVELS = 1_000_000
-#: Whole numbers up to here are all floats too.
+#: Whole numbers up to here are exact as floats.
 _LARGEST_WHOLE = 2**53
 
 
 @dataclass(frozen=True)
 class Real:
-    """A number in [low, high]; `log` spreads samples evenly over its logarithm; a grid takes `levels` values.
+    """A number in [low, high]; `log` spaces samples evenly in its logarithm; a grid takes `levels` values.
 
-    `when` maps other parameters to the value (or values) under which this one counts; elsewhere it is `otherwise`.
+    `when` maps other parameters to the value (or values) under which this one is active; elsewhere it is `otherwise`.
     """
 
     low: float
@@ -32,7 +32,7 @@ class Real:
     otherwise: Any = None
 
     def check(self, name: str) -> None:
-        """Raise `InputError` unless this is a range, with its sign and its levels in order."""
+        """Raise `InputError` unless the range, its sign and its levels are valid."""
         _check_range(name, self.low, self.high, self.log)
         _check_levels(name, self.levels)
         _check_otherwise(name, self, {"numbers"})
@@ -46,13 +46,13 @@ class Real:
         return np.clip(spread, self.low, self.high)
 
     def grid(self, name: str) -> np.ndarray:
-        """Return the values of a grid, both ends among them; raises `InputError` without `levels`."""
+        """Return the values of a grid, both ends included. Raises `InputError` without `levels`."""
         if self.levels is None:
             raise InputError(f"{name}.levels is missing: a grid needs the number of values of a real parameter")
         if self.levels == 1:
             return self.values(np.array([0.5]))
         levels = self.values(np.linspace(0.0, 1.0, self.levels))
-        # Logarithms do not bring the ends back to the last digit.
+        # Logarithms do not reproduce the ends to the last digit.
         levels[0], levels[-1] = self.low, self.high
         return np.unique(levels)
 
@@ -77,7 +77,7 @@ class Integer:
         _check_otherwise(name, self, {"numbers"})
 
     def values(self, unit: np.ndarray) -> np.ndarray:
-        """Return the values at places `unit` in [0, 1), as int64; without `log` each whole number is as likely."""
+        """Return the values at places `unit` in [0, 1), as int64; without `log` all are equally likely."""
         if self.log:
             spread = np.floor(np.exp(math.log(self.low) + unit * (math.log(self.high + 1) - math.log(self.low))))
         else:
@@ -85,7 +85,7 @@ class Integer:
         return np.clip(spread, self.low, self.high).astype(np.int64)
 
     def grid(self, name: str) -> np.ndarray:
-        """Return the values of a grid; raises `InputError` for a range too long to list."""
+        """Return the values of a grid. Raises `InputError` for a range that is too long."""
         size = int(self.high) - int(self.low) + 1
         if self.levels is None or self.levels >= size:
             count(f"{name}: values of the grid", size, high=MOST_LEVELS)
@@ -102,7 +102,7 @@ class Choice:
     otherwise: Any = None
 
     def check(self, name: str) -> None:
-        """Raise `InputError` unless there are choices, each there once and of one kind."""
+        """Raise `InputError` unless there are distinct choices of one kind."""
         if not isinstance(self.choices, (list, tuple, np.ndarray)) or not len(self.choices):
             raise InputError(f"{name}.choices = {self.choices!r}: expected a list with at least one value")
         count(f"{name}: number of choices", len(self.choices), high=MOST_LEVELS)
@@ -110,7 +110,7 @@ class Choice:
         if len(kinds) > 1:
             raise InputError(f"{name}.choices mixes {' and '.join(sorted(kinds))}: expected values of one kind")
         if len(set(self.choices)) < len(self.choices):
-            raise InputError(f"{name}.choices has a value twice: expected each once")
+            raise InputError(f"{name}.choices repeats a value: expected distinct values")
         _check_otherwise(name, self, kinds)
 
     def values(self, unit: np.ndarray) -> np.ndarray:
@@ -169,43 +169,43 @@ def check_conditions(parameters: Mapping[str, Parameter]) -> None:
     """Raise `InputError` unless every condition names an earlier parameter and values that it can take."""
     earlier: dict[str, Parameter] = {}
     for name, each in parameters.items():
-        for other, wanted in each.when.items():
+        for other, values in each.when.items():
             if other not in parameters:
                 raise unknown_name(f"parameter in {name}.when:", other, parameters)
             if other not in earlier:
                 raise InputError(f"{name}.when names {other}, which comes later: expected a parameter above it")
             if isinstance(earlier[other], Real):
                 raise InputError(f"{name}.when names {other}, a range: expected one of choices, or of whole numbers")
-            if not _listed(wanted):
-                raise InputError(f"{name}.when: {other} has no values: the parameter would never count")
-            for value in _listed(wanted):
+            if not _listed(values):
+                raise InputError(f"{name}.when: {other} has no values: the parameter would never be active")
+            for value in _listed(values):
                 if not _can_be(earlier[other], value, f"{name}.when: {other}"):
-                    raise InputError(f"{name}.when: {other} is never {value!r}: the parameter would never count")
+                    raise InputError(f"{name}.when: {other} is never {value!r}: the parameter would never be active")
         earlier[name] = each
 
 
 def active(parameters: Mapping[str, Parameter], columns: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
     """Return where the condition of `name` holds in `columns`, or None if it has none.
 
-    Where a parameter that it depends on does not count itself, neither does this one.
+    A parameter is inactive where a parameter that it depends on is inactive.
     """
     conditions = parameters[name].when
     if not conditions:
         return None
     holds = np.ones(len(columns[name]), dtype=bool)
-    for other, wanted in conditions.items():
-        holds &= np.isin(columns[other], np.asarray(_listed(wanted), dtype=columns[other].dtype))
+    for other, values in conditions.items():
+        holds &= np.isin(columns[other], np.asarray(_listed(values), dtype=columns[other].dtype))
         above = active(parameters, columns, other)
         if above is not None:
             holds &= above
     return holds
 
 
-def _as_read(name: str, given: Any, read: Callable[[str, Any], Any]) -> Any:
-    """The same with every text that stands for a number as that number."""
+def _as_read(name: str, stated: Any, read: Callable[[str, Any], Any]) -> Any:
+    """Return the description with every text that stands for a number replaced by that number."""
 
     def end(value: Any) -> Any:
-        # Ends of ranges are numbers whatever the name says.
+        # Ends of ranges are always numbers.
         value = read(name, value)
         return column(name).read(value) if isinstance(value, str) else value
 
@@ -215,60 +215,60 @@ def _as_read(name: str, given: Any, read: Callable[[str, Any], Any]) -> Any:
         if key == "choices":
             return [read(name, each) for each in value] if isinstance(value, (list, tuple)) else value
         if key == "when" and isinstance(value, Mapping):
-            return {other: _read_each(read, str(other), wanted) for other, wanted in value.items()}
+            return {other: _read_each(read, str(other), values) for other, values in value.items()}
         return read(name, value) if key == "otherwise" else value
 
-    if isinstance(given, np.ma.MaskedArray):
-        raise InputError(f"parameter {name} is a masked array: expected the values that count, as a list")
-    if isinstance(given, Mapping):
-        return {key: field_of(str(key), value) for key, value in given.items()}
-    if isinstance(given, (Real, Integer, Choice)):
-        return replace(given, **{key: field_of(key, value) for key, value in vars(given).items()})
-    if isinstance(given, tuple):
-        return (*(end(value) for value in given[:2]), *given[2:])
-    return [read(name, value) for value in given] if isinstance(given, (list, np.ndarray)) else given
+    if isinstance(stated, np.ma.MaskedArray):
+        raise InputError(f"parameter {name} is a masked array: expected the valid values, as a list")
+    if isinstance(stated, Mapping):
+        return {key: field_of(str(key), value) for key, value in stated.items()}
+    if isinstance(stated, (Real, Integer, Choice)):
+        return replace(stated, **{key: field_of(key, value) for key, value in vars(stated).items()})
+    if isinstance(stated, tuple):
+        return (*(end(value) for value in stated[:2]), *stated[2:])
+    return [read(name, value) for value in stated] if isinstance(stated, (list, np.ndarray)) else stated
 
 
-def _read_each(read: Callable[[str, Any], Any], name: str, wanted: Any) -> Any:
-    return [read(name, value) for value in wanted] if isinstance(wanted, (list, tuple)) else read(name, wanted)
+def _read_each(read: Callable[[str, Any], Any], name: str, values: Any) -> Any:
+    return [read(name, value) for value in values] if isinstance(values, (list, tuple)) else read(name, values)
 
 
-def _from_mapping(name: str, given: dict[str, Any]) -> Parameter:
-    whole = given.get("whole", False)
-    kind: Any = Choice if "choices" in given else Integer if whole else Real
+def _from_mapping(name: str, fields: dict[str, Any]) -> Parameter:
+    whole = fields.get("whole", False)
+    kind: Any = Choice if "choices" in fields else Integer if whole else Real
     known = [*kind.__dataclass_fields__, *(() if kind is Choice else ("scale", "whole"))]
-    for key in given:
+    for key in fields:
         if key not in known:
             raise unknown_name(f"field of parameter {name}:", key, known)
     for key in ("choices",) if kind is Choice else ("low", "high"):
-        if key not in given:
+        if key not in fields:
             raise InputError(f"{name}.{key} is missing: expected choices, or low and high")
-    scale = given.pop("scale", None)
+    scale = fields.pop("scale", None)
     if scale is not None:
         if scale not in ("linear", "log"):
             raise unknown_name(f"{name}.scale:", scale, ("linear", "log"))
-        given["log"] = scale == "log"
-    if not isinstance(given.pop("whole", False), bool):
+        fields["log"] = scale == "log"
+    if not isinstance(fields.pop("whole", False), bool):
         raise InputError(f"{name}.whole = {whole!r}: expected true or false")
-    described: Parameter = kind(**given)
+    described: Parameter = kind(**fields)
     return described
 
 
-def _in_plain_values(given: Parameter) -> Parameter:
-    """The same parameter in Python's own numbers and lists, so that a file holds it as it is."""
-    when = {str(other): [_plain(v) for v in _listed(wanted)] for other, wanted in given.when.items()}
-    same: dict[str, Any] = {"when": when, "otherwise": _plain(given.otherwise)}
-    if isinstance(given, Choice):
-        return replace(given, choices=[_plain(value) for value in given.choices], **same)
-    same["levels"] = None if given.levels is None else int(given.levels)
-    if isinstance(given, Integer):
-        return replace(given, low=int(given.low), high=int(given.high), **same)
-    return replace(given, low=float(given.low), high=float(given.high), **same)
+def _in_plain_values(parameter: Parameter) -> Parameter:
+    """Return the parameter in plain Python numbers and lists, which a file can hold."""
+    when = {str(other): [_plain(v) for v in _listed(values)] for other, values in parameter.when.items()}
+    same: dict[str, Any] = {"when": when, "otherwise": _plain(parameter.otherwise)}
+    if isinstance(parameter, Choice):
+        return replace(parameter, choices=[_plain(value) for value in parameter.choices], **same)
+    same["levels"] = None if parameter.levels is None else int(parameter.levels)
+    if isinstance(parameter, Integer):
+        return replace(parameter, low=int(parameter.low), high=int(parameter.high), **same)
+    return replace(parameter, low=float(parameter.low), high=float(parameter.high), **same)
 
 
 def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
-    # Beyond a float's range it stays as it is, for whoever checks it.
+    # A number beyond a float's range is left for the checks.
     large = type(value) is int and _LARGEST_WHOLE < abs(value) <= ABSURD
     return float(value) if large else value
 
@@ -281,17 +281,17 @@ def _check_levels(name: str, levels: Any) -> None:
     count(f"{name}.levels", levels, low=1, high=MOST_LEVELS)
 
 
-def _check_otherwise(name: str, given: Parameter, kinds: set[str]) -> None:
-    if not isinstance(given.when, Mapping):
-        raise InputError(f"{name}.when = {given.when!r}: expected a table such as {{ reading = 'pipelined' }}")
-    if given.otherwise is None:
+def _check_otherwise(name: str, parameter: Parameter, kinds: set[str]) -> None:
+    if not isinstance(parameter.when, Mapping):
+        raise InputError(f"{name}.when = {parameter.when!r}: expected a table such as {{ reading = 'pipelined' }}")
+    if parameter.otherwise is None:
         return
-    if not given.when:
-        raise InputError(f"{name}.otherwise without {name}.when: the parameter always counts")
-    if isinstance(given, Integer):
-        number(f"{name}.otherwise", given.otherwise, whole=True)
-    if _kind(f"{name}.otherwise", given.otherwise) not in kinds:
-        raise InputError(f"{name}.otherwise = {given.otherwise!r}: expected one of its {', '.join(kinds)}")
+    if not parameter.when:
+        raise InputError(f"{name}.otherwise without {name}.when: the parameter is always active")
+    if isinstance(parameter, Integer):
+        number(f"{name}.otherwise", parameter.otherwise, whole=True)
+    if _kind(f"{name}.otherwise", parameter.otherwise) not in kinds:
+        raise InputError(f"{name}.otherwise = {parameter.otherwise!r}: expected one of its {', '.join(kinds)}")
 
 
 def _check_range(name: str, low: Any, high: Any, log: Any) -> None:
@@ -317,12 +317,12 @@ def _kind(name: str, value: Any) -> str:
     return "numbers"
 
 
-def _listed(wanted: Any) -> list[Any]:
-    return list(wanted) if isinstance(wanted, (list, tuple, np.ndarray)) else [wanted]
+def _listed(values: Any) -> list[Any]:
+    return list(values) if isinstance(values, (list, tuple, np.ndarray)) else [values]
 
 
-def _can_be(given: Parameter, value: Any, what: str) -> bool:
+def _can_be(parameter: Parameter, value: Any, what: str) -> bool:
     kind = _kind(what, value)
-    if isinstance(given, Choice):
-        return any(kind == _kind("", choice) and value == choice for choice in given.choices)
-    return kind == "numbers" and given.low <= value <= given.high and float(value).is_integer()
+    if isinstance(parameter, Choice):
+        return any(kind == _kind("", choice) and value == choice for choice in parameter.choices)
+    return kind == "numbers" and parameter.low <= value <= parameter.high and float(value).is_integer()

@@ -1,4 +1,4 @@
-"""A study: what is varied, what comes out, what is allowed and what is wanted; from Python or from a TOML file."""
+"""A study: its parameters, outputs, constraints and objectives; from Python or from a TOML file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from explorer.study.result import StudyResult
 
 EXAMPLES = Path(__file__).parent / "examples"
-#: Learns from generation to generation instead of sampling blindly.
+#: Learns from generation to generation in place of sampling.
 SEARCH = "nsga2"
-#: Points unless a study says how many.
+#: Default number of points.
 DEFAULT_POINTS = 1024
-#: Points and parameters beyond which something is mistaken.
+#: Most points and parameters; more is taken as a mistake.
 MOST_POINTS, MOST_PARAMETERS = 10**9, 1000
-#: Sections of a study file besides [study], which are the fields of the same name.
+#: Sections of a study file besides [study]; they are the fields of the same name.
 _SECTIONS = ("parameters", "fixed", "derived", "constraints", "objectives")
 _HEADER = ("name", "title", "evaluate", "vectorised", "sampler", "points", "seed", "population")
-#: What makes a table of a study file a parameter rather than the first part of a dotted name.
+#: A table of a study file with one of these keys is a parameter, otherwise the first part of a dotted name.
 _PARAMETER_KEYS = {"low", "high", "choices", "levels", "scale", "log", "whole", "when", "otherwise"}
-#: A column that every study has.
+#: A column of every study.
 _OWN = ("point", "failure", "feasible")
 
 
 @dataclass(frozen=True)
 class Study(Record):
-    """What to vary and what to look for; `run` evaluates it.
+    """The parameters and objectives of a study; `run` evaluates it.
 
     Parameters
     ----------
@@ -53,15 +53,15 @@ class Study(Record):
     derived : mapping
         Names of further columns to formulas.
     constraints : mapping
-        Names to conditions, such as "latency_s <= 5 ms"; a point whose value is unknown meets none.
+        Names to conditions, such as "latency_s <= 5 ms"; a point with an unknown value does not meet them.
     objectives : mapping or list
-        Columns to "min" or "max"; a list of columns takes the direction that the registry of columns says is better.
+        Columns to "min" or "max"; a list of columns takes the better direction of the column registry.
     sampler : str, optional
         "grid", "random", "latin-hypercube", "sobol", "distinct" (Sobol points of a finite space, each design once) or
         "nsga2" (which needs objectives). Without one, a finite space of at most `points` designs is enumerated, a
-        larger one sampled as "distinct", and any other as "sobol"; `drawn_by` says which.
+        larger one is sampled as "distinct", and any other as "sobol"; `drawn_by` is the choice.
     points : int
-        Points to evaluate, 1,024 unless given; a grid has as many as it has.
+        Number of points, 1,024 by default; a grid has its own number.
     seed : int
         Seed of the sampler.
     population : int
@@ -69,12 +69,12 @@ class Study(Record):
     vectorised : bool, optional
         Whether the function takes arrays.
     name, title : str
-        What the study is called.
+        The name and title of the study.
 
     Raises
     ------
     InputError
-        For whatever does not fit together, and for a value that cannot be read.
+        For inconsistent fields, and for a value that cannot be read.
     """
 
     parameters: Mapping[str, Any]
@@ -100,15 +100,15 @@ class Study(Record):
         if not self.parameters or len(self.parameters) > MOST_PARAMETERS:
             raise InputError(f"parameters: {len(self.parameters)} given, expected 1 to {MOST_PARAMETERS:,}")
         read = _read if self.target.named else None
-        space = {str(name): parameter(str(name), given, read) for name, given in self.parameters.items()}
+        space = {str(name): parameter(str(name), described, read) for name, described in self.parameters.items()}
         check_conditions(space)
         object.__setattr__(self, "parameters", space)
         for section in _SECTIONS[1:]:
-            # Copies: what is changed outside afterwards is no part of this study.
-            mine = {str(name): _plain(value) for name, value in getattr(self, section).items()}
+            # Copies, so that later changes outside do not affect this study.
+            section_values = {str(name): _plain(value) for name, value in getattr(self, section).items()}
             if section == "fixed" and read:
-                mine = {name: read(name, value) for name, value in mine.items()}
-            object.__setattr__(self, section, mine)
+                section_values = {name: read(name, value) for name, value in section_values.items()}
+            object.__setattr__(self, section, section_values)
         for header in ("name", "title"):
             if not isinstance(getattr(self, header), str):
                 raise InputError(f"{header} = {getattr(self, header)!r}: expected a text")
@@ -124,12 +124,12 @@ class Study(Record):
 
     @property
     def target(self) -> Target:
-        """What is evaluated."""
+        """The evaluated target."""
         return target(self.evaluate, self.vectorised)
 
     @property
     def drawn_by(self) -> str:
-        """How points are drawn: the sampler that is named, or the one that suits the space."""
+        """The sampler: the named one, or the default for the space."""
         return self.sampler or suited_sampler(self.space, DEFAULT_POINTS if self.points is None else self.points)
 
     @property
@@ -144,11 +144,11 @@ class Study(Record):
         return run(self, out, **how)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the study as a study file has it."""
+        """Return the study in the form of a study file."""
         space = {}
         for name, each in self.space.items():
             kind = {"whole": True} if isinstance(each, Integer) else {}
-            # Fields that are not set are left out: TOML has no word for nothing.
+            # Leave out fields that are not set: TOML has no null.
             fields = {k: v for k, v in vars(each).items() if v is not None and v is not False and v != {}}
             if each.otherwise is not None:
                 fields["otherwise"] = each.otherwise
@@ -158,30 +158,31 @@ class Study(Record):
         return {"study": header | {"evaluate": self.target.name}, "parameters": space} | sections
 
     def digest(self) -> str:
-        """Return the SHA-256 of all that the results depend on: the study, the version, books, networks, the files
-        that it names, and a function's code: the whole module of one that is given by name, otherwise its own source
-        and what it carries along.
+        """Return a SHA-256 of all that determines the results.
 
-        Two studies of equal digest have equal results, point by point.
+        It covers the study, the version, books, networks, named files, and a function's code: the whole module of a
+        function given by name, otherwise its own source and the values it closes over.
+
+        Two studies with equal digests have equal results, point by point.
         """
         parts = self.to_dict()
         parts["study"] = {key: value for key, value in parts["study"].items() if key not in ("name", "title")}
-        # Points follow the order of parameters, columns that of formulas.
+        # The order of parameters determines points, that of formulas columns.
         parts["order"] = [list(parts[section]) for section in _SECTIONS if section != "fixed"]
         return digest_of(parts, self._texts(), self.evaluate)
 
     def ground(self) -> str:
-        """Return the SHA-256 of what the results depend on besides the study itself: of what a worker must have too.
+        """Return a SHA-256 of what the results depend on besides the study itself, which a worker must have too.
 
-        A function that is given as such goes to the workers itself. Raises `InputError` if one that is given by name
-        cannot be imported.
+        A function given as an object is sent to the workers. Raises `InputError` if one given by name cannot be
+        imported.
         """
         return digest_of(
             {"target": self.target.name}, self._texts(), self.evaluate if isinstance(self.evaluate, str) else ""
         )
 
     def _texts(self) -> list[str]:
-        """Values that may name files."""
+        """Return values that may name files."""
         chosen = [choice for each in self.space.values() if isinstance(each, Choice) for choice in each.choices]
         return [value for value in (*self.fixed.values(), *chosen) if isinstance(value, str)]
 
@@ -214,7 +215,7 @@ class Study(Record):
             if valid is not None and name not in valid:
                 raise unknown_name(f"field of {evaluated.name}:", name, valid)
             if name in _OWN or name.startswith("meets "):
-                raise InputError(f"parameter {name}: this name is a column of every study; choose another")
+                raise InputError(f"parameter {name}: every study has a column of this name; choose another")
         lacking = evaluated.needed - self.space.keys() - self.fixed.keys()
         if lacking:
             raise InputError(f"{evaluated.name} needs {min(lacking)}: expected it among the parameters or the fixed")
@@ -261,10 +262,10 @@ def load_study(name_or_path: str | Path) -> Study:
 
 
 def study_from(data: Mapping[str, Any], where: str, computed: bool = False) -> Study:
-    """Return the study of a file's content, as TOML or JSON reads it; `where` names the file in messages.
+    """Return the study of a file's content, read from TOML or JSON; `where` names the file in messages.
 
-    With `computed`, results of a study are there already: a function that cannot be imported here does not matter.
-    Raises `InputError` for unknown keys (the nearest suggested) and all that `Study` does.
+    With `computed`, the results exist already, so a function that cannot be imported is not an error. Raises
+    `InputError` for unknown keys (the nearest suggested) and all that `Study` does.
     """
     header = data.get("study", {})
     if not isinstance(header, Mapping):
@@ -299,7 +300,7 @@ def _named(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str, Any]:
-    """Join the keys of tables in tables by dots, so that n5.wafer_price_usd needs no quotes in a file.
+    """Join the keys of nested tables by dots, so that n5.wafer_price_usd needs no quotes in a file.
 
     A table with a key of `leaf` is a value.
     """
@@ -326,7 +327,7 @@ def _renamed(old: str, new: str) -> InputError:
 
 
 def _read(name: str, value: Any) -> Any:
-    """A value as a person writes it, as what the column of that name holds."""
+    """Return a value as a person writes it in the unit of its column."""
     return column(name).read(value) if isinstance(value, str) else value
 
 
@@ -338,6 +339,6 @@ def _better(name: str) -> Direction:
 
 
 def _plain(value: Any) -> Any:
-    """Python's own numbers, which files keep as they are; paths as texts."""
+    """Return plain Python numbers, which files can hold; paths as texts."""
     value = value.item() if isinstance(value, np.generic) else value
     return str(value) if isinstance(value, Path) else value

@@ -1,6 +1,6 @@
-"""Results on disk: a folder of Parquet files, one a piece, each there whole or not at all.
+"""Results on disk: a folder of Parquet files, one for each piece, written whole or not at all.
 
-Any reader of Parquet datasets takes the folder as one table (`pandas.read_parquet(folder)`); names that begin with an
+Any reader of Parquet datasets reads the folder as one table (`pandas.read_parquet(folder)`); names that begin with an
 underscore are not data.
 """
 
@@ -21,14 +21,14 @@ from explorer.writing import write_text
 from hwbase import InputError
 from hwbase.parsing import read_json
 
-#: Share of the machine's memory that results may take when they are read.
+#: Largest share of the machine's memory that results may take when they are read.
 _MOST_OF_MEMORY = 0.5
 
 
 def read_folder(out: str | Path) -> pd.DataFrame:
     """Return every row in the folder `out`, in order of its points.
 
-    Raises `InputError` if it holds none, if a file is damaged, or if the rows would take more memory than there is.
+    Raises `InputError` if it holds none, if a file is damaged, or if the rows would take more memory than available.
     """
     digest = manifest(out)["digest"].encode()
     paths = part_paths(Path(out))
@@ -42,13 +42,13 @@ def read_folder(out: str | Path) -> pd.DataFrame:
         except (OSError, ValueError) as error:
             raise InputError(f"{path.name} in {str(out)!r} is damaged ({error}): run the study again") from None
         if not (table.schema.metadata or {}).get(LABEL, b"").startswith(digest):
-            raise InputError(f"{path.name} in {str(out)!r} is of another study: run the study again")
+            raise InputError(f"{path.name} in {str(out)!r} belongs to another study: run the study again")
         frames.append(columns_of(table))
     return whole_frame(frames)
 
 
 def unfinished(out: str | Path, points: int) -> int:
-    """Return how many of the `points` of a study are not in the folder `out` yet."""
+    """Return how many of the `points` of a study are not yet in the folder `out`."""
     paths = part_paths(Path(out))
     try:
         label = (arrow_parquet().read_schema(paths[0]).metadata or {}).get(LABEL, b"").decode() if paths else ""
@@ -59,7 +59,7 @@ def unfinished(out: str | Path, points: int) -> int:
 
 
 def memory_bytes() -> int:
-    """Return the machine's memory, or an unlimited amount where the system does not tell."""
+    """Return the machine's memory in bytes, infinite where the system does not report it."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -73,7 +73,7 @@ def _check_memory(out: str | Path, paths: list[Path]) -> None:
     except (OSError, ValueError):
         return  # a damaged file is reported when it is read
     rows = sum(footer.num_rows for footer in footers)
-    # A number and a reference to a text take eight bytes each; joining needs the pieces and the whole at once.
+    # A number or a reference to a text takes eight bytes; joining holds the pieces and the whole at once.
     needed = 2 * 8 * rows * max(footer.num_columns for footer in footers)
     if needed > _MOST_OF_MEMORY * memory_bytes():
         raise InputError(
@@ -83,24 +83,24 @@ def _check_memory(out: str | Path, paths: list[Path]) -> None:
 
 
 _MANIFEST, _LOCK = "_study.json", "_lock"
-#: What a piece says of itself in its footer: the study's digest, and the rows of a piece.
+#: The footer of a piece: the study's digest, and the rows of a piece.
 LABEL = b"hwsim.study"
 _PART = re.compile(r"part-\d{12}\.parquet")
-#: A folder may hold these before a study is in it: another run that was killed while it began.
+#: Other files that a folder may hold before its study: those of an earlier run that was interrupted at its start.
 _BEGUN = re.compile(rf"{_LOCK}|\.{_MANIFEST}\..*")
 INSTALL = "pip install 'hwsim[study]'"
 
 
 class Store:
-    """The folder of one study. Open it with `opened`; `keep` writes a piece, `kept` says which are there."""
+    """The folder of one study. Open it with `opened`; `keep` writes a piece, `kept` lists those written."""
 
     def __init__(self, folder: Path, digest: str, rows: int) -> None:
         self.folder = folder
-        # Pieces of another size would leave gaps, or points twice.
+        # Pieces of another size would leave gaps or repeat points.
         self._label = f"{digest} in pieces of {rows}".encode()
 
     def kept(self) -> list[int]:
-        """Return the first point of each piece that is there; a file that is not whole or not ours is removed."""
+        """Return the first point of each piece in the folder; invalid or foreign files are removed."""
         starts = []
         for path in part_paths(self.folder):
             try:
@@ -114,9 +114,9 @@ class Store:
         return starts
 
     def keep(self, start: int, table: pd.DataFrame) -> None:
-        """Write the piece that begins at point `start`; raises `InputError` if the disk does not take it."""
+        """Write the piece that begins at point `start`. Raises `InputError` if it cannot be written."""
         arrow = _arrow()
-        # Missing values are recognised one by one: NaN stays NaN, None becomes null; of Nones alone the kind is open.
+        # Convert missing values one by one: NaN stays NaN, None becomes null; a column of None only has no type.
         columns = {str(name): arrow.array(table[name].to_numpy(), from_pandas=False) for name in table}
         fields = [(name, arrow.string() if name == "failure" else each.type) for name, each in columns.items()]
         schema = arrow.schema(fields, metadata={LABEL: self._label})
@@ -145,8 +145,8 @@ class Store:
             temporary.replace(path)
         except OSError as error:
             raise InputError(
-                f"cannot write {str(path)!r}: {error.strerror or error}; what was written is kept: "
-                "run the same study again to go on"
+                f"cannot write {str(path)!r}: {error.strerror or error}; finished pieces are kept: "
+                "run the same study again to continue"
             ) from None
         finally:
             # What an error or an interrupt left.
@@ -156,7 +156,7 @@ class Store:
     def level(self) -> None:
         """Give all pieces the same columns, so that any reader sees one table.
 
-        A piece in which every point failed does not know its outputs when it is written.
+        The outputs of a piece in which every point failed are unknown when it is written.
         """
         arrow, parquet = _arrow(), arrow_parquet()
         schemas = {path: parquet.read_schema(path) for path in part_paths(self.folder)}
@@ -166,7 +166,7 @@ class Store:
             whole = arrow.unify_schemas(list(schemas.values()), promote_options="permissive")
         except arrow.ArrowException as error:
             raise InputError(
-                f"an output has numbers at some points and flags or texts at others ({error}); what was written is kept"
+                f"an output has numbers at some points and flags or texts at others ({error}); finished pieces are kept"
             ) from None
         for path, schema in schemas.items():
             if schema != whole:
@@ -185,10 +185,10 @@ class Store:
 
 @contextlib.contextmanager
 def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
-    """Open the folder `out` for `study` in pieces of `rows`, new or begun earlier, and hold it alone until the end.
+    """Open the folder `out` for `study` in pieces of `rows`, new or continued, and lock it until the end.
 
-    A run that ends before its first piece is written leaves nothing behind. Raises `InputError` if the folder cannot
-    be written, holds another study or other files, or another run works on it.
+    A run that ends before its first piece is written leaves nothing behind. Raises `InputError` if the folder cannot be
+    written, holds another study or other files, or is locked by another run.
     """
     arrow_parquet()
     if not isinstance(out, (str, Path)) or not str(out).strip():
@@ -201,7 +201,7 @@ def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
     except FileNotFoundError:
         raise InputError(f"cannot write {str(out)!r}: there is no folder {str(folder.parent)!r}") from None
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"cannot write {str(out)!r}: it is a file, or in one; results go into a folder") from None
+        raise InputError(f"cannot write {str(out)!r}: it is a file, or in one; expected a folder") from None
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {str(out)!r}: {getattr(error, 'strerror', error)}") from None
     if strangers and not (folder / _MANIFEST).is_file():
@@ -220,21 +220,21 @@ def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
 
 
 def is_study(out: str | Path) -> bool:
-    """Return whether `out` is a folder that a study was run into."""
+    """Return whether `out` is the folder of a study."""
     try:
         return (Path(out) / _MANIFEST).is_file()
-    except (OSError, ValueError):  # a name that no file system takes
+    except (OSError, ValueError):  # an invalid file name
         return False
 
 
 def manifest(out: str | Path) -> dict[str, Any]:
-    """Return what the folder `out` says of its study; raises `InputError` if it holds none."""
+    """Return the study in the manifest of the folder `out`. Raises `InputError` if it holds none."""
     path = Path(out) / _MANIFEST
     if not is_study(out):
         raise InputError(f"{str(out)!r} holds no study: expected a folder that `hwsim study run` wrote")
     content = read_json(path)
     if not isinstance(content.get("digest"), str) or not isinstance(content.get("study"), dict):
-        raise InputError(f"{path.name} in {str(out)!r} says nothing of a study: remove the folder and run it again")
+        raise InputError(f"{path.name} in {str(out)!r} does not describe a study: remove the folder and run it again")
     return content
 
 
@@ -244,7 +244,7 @@ def part_paths(folder: Path) -> list[Path]:
 
 
 def read_part(path: Path) -> Any:
-    """Return the Arrow table of one piece; a page that does not fit its checksum raises `OSError`."""
+    """Return the Arrow table of one piece. A page that does not fit its checksum raises `OSError`."""
     return arrow_parquet().ParquetFile(path, page_checksum_verification=True).read()
 
 
@@ -254,7 +254,7 @@ def columns_of(table: Any) -> dict[str, np.ndarray]:
 
 
 def _clear(folder: Path, new: bool) -> None:
-    """Leave no trace of a run that wrote no piece."""
+    """Remove the files of a run that wrote no piece."""
     with contextlib.suppress(OSError):
         for path in (*folder.glob("_*.tmp"), *folder.glob(f".{_MANIFEST}.*"), folder / _MANIFEST, folder / _LOCK):
             path.unlink(missing_ok=True)
@@ -282,10 +282,10 @@ def _same_study(folder: Path, study: Study, digest: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder alone. The system lets go of the lock when the process ends, however it ends."""
+    """Lock the folder. The system releases the lock when the process ends."""
     try:
         import fcntl
-    except ImportError:  # not a POSIX system: two runs at once are the user's to avoid
+    except ImportError:  # not a POSIX system: users must avoid two runs at once
         yield
         return
     try:
@@ -311,7 +311,7 @@ def _arrow() -> Any:
 
 
 def arrow_parquet() -> Any:
-    """Return `pyarrow.parquet`; raises `InputError` with what to install."""
+    """Return `pyarrow.parquet`. Raises `InputError` with the install command."""
     _arrow()
     import pyarrow.parquet
 

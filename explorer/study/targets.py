@@ -1,4 +1,4 @@
-"""What a study evaluates: machines in closed form, an index on a fleet, a serving simulation, or a function."""
+"""Targets of a study: machines in closed form, an index on a fleet, a serving simulation, or a function."""
 
 import importlib
 import inspect
@@ -13,15 +13,15 @@ from explorer.study import closed_forms, scanning, serving
 from explorer.study.columns import one_line
 from hwbase import InputError, unknown_name
 
-#: Rows to columns: numbers or arrays (points,) by name in, arrays (points,) by name out.
+#: Maps rows to columns: numbers or arrays (points,) by name in, arrays (points,) by name out.
 Evaluate = Callable[[Mapping[str, Any], int], dict[str, np.ndarray]]
-#: Columns that a study adds itself.
+#: Columns that every study adds.
 OWN_COLUMNS = ("point", "feasible")
 
 
 @dataclass(frozen=True)
 class Target:
-    """How points are evaluated: all of a piece in one call (`vectorised`) or one by one.
+    """How points are evaluated: all points of a piece in one call (`vectorised`) or one by one.
 
     `known` returns the names that may be varied or fixed, given those that are fixed; None takes any name. `needed`
     are names that must be given. `check` raises `InputError` for a value, of those that are fixed or can be chosen
@@ -83,7 +83,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Stands for a function that cannot be imported here, so that its results can be looked at all the same."""
+    """A function that cannot be imported here; its results can still be shown."""
 
     name: str
 
@@ -91,29 +91,29 @@ class Elsewhere:
         raise InputError(f"evaluate = {self.name!r} cannot be imported here: results can be shown, not computed")
 
 
-def target(given: str | Callable[..., Any], vectorised: bool | None = None) -> Target:
-    """Return one of `TARGETS` by name, or a function: given as such or as "package.module:function".
+def target(function_or_name: str | Callable[..., Any], vectorised: bool | None = None) -> Target:
+    """Return one of `TARGETS` by name, or a function: an object or "package.module:function".
 
-    A function takes its parameters by name and returns its outputs by name; `vectorised`, it gets arrays (points,)
-    and returns arrays, otherwise numbers. Raises `InputError` for what is neither.
+    A function takes its parameters by name and returns its outputs by name: arrays (points,) if `vectorised`, otherwise
+    numbers. Raises `InputError` for anything else.
     """
     if not isinstance(vectorised, (bool, type(None))):
         raise InputError(f"vectorised = {vectorised!r}: expected true or false")
-    if isinstance(given, str) and ":" not in given:
-        if given not in TARGETS:
-            raise unknown_name("evaluate", given, [*TARGETS, "package.module:function"])
-        return TARGETS[given]
-    function = _import(given) if isinstance(given, str) else given
+    if isinstance(function_or_name, str) and ":" not in function_or_name:
+        if function_or_name not in TARGETS:
+            raise unknown_name("evaluate", function_or_name, [*TARGETS, "package.module:function"])
+        return TARGETS[function_or_name]
+    function = _import(function_or_name) if isinstance(function_or_name, str) else function_or_name
     if not callable(function):
-        raise InputError(f"evaluate = {given!r}: expected one of {', '.join(TARGETS)}, or a function")
-    name = given if isinstance(given, str) else _name(function)
+        raise InputError(f"evaluate = {function_or_name!r}: expected one of {', '.join(TARGETS)}, or a function")
+    name = function_or_name if isinstance(function_or_name, str) else _name(function)
     known, needed = _parameters(function)
     return Target(name, _calls(name, function), bool(vectorised), known, needed, named=False)
 
 
 def _calls(name: str, function: Callable[..., Any]) -> Evaluate:
     def evaluate(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
-        # Copies: a function may work in place.
+        # Copies, since a function may work in place.
         outputs = function(**{key: np.array(value) if np.ndim(value) else value for key, value in inputs.items()})
         if not isinstance(outputs, Mapping) or not outputs:
             raise InputError(f"{name} returned {type(outputs).__name__}: expected a mapping of outputs by name")
@@ -123,7 +123,7 @@ def _calls(name: str, function: Callable[..., Any]) -> Evaluate:
 
 
 def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
-    """Return an output as an array (points,) of floats, flags or texts; None is a value that is missing."""
+    """Return an output as an array (points,) of floats, flags or texts; None is a missing value."""
     if key in OWN_COLUMNS or key.startswith("meets "):
         raise InputError(f"{what}: every study has a column of this name; choose another")
     try:
@@ -146,7 +146,7 @@ def _output(what: str, key: str, value: Any, points: int) -> np.ndarray:
 
 
 def _in_order(what: str, value: Any, points: int) -> np.ndarray:
-    """Return an output as an array: what is masked is missing, and a Series is put in the order of the points."""
+    """Return an output as an array: masked values are missing, and a Series is put in the order of the points."""
     if isinstance(value, pd.Series):
         order = pd.RangeIndex(points)
         if not value.index.is_unique or len(value) != points or not value.index.isin(order).all():
@@ -161,7 +161,7 @@ def _in_order(what: str, value: Any, points: int) -> np.ndarray:
 
 
 def _reasons(what: str, values: np.ndarray) -> np.ndarray:
-    """Return why points failed by the function's own account: a text, or None."""
+    """Return the reasons of failed points that the function reports: a text, or None."""
     reasons = values.astype(object)
     reasons[missing(values)] = None
     if not all(isinstance(reason, (str, type(None))) for reason in reasons.flat):
@@ -198,14 +198,14 @@ _KINDS |= {np.bool_: "flag", np.str_: "text"}
 
 
 def missing(values: np.ndarray) -> np.ndarray:
-    """Return where an array of whatever kind has None or NaN."""
+    """Return where an array of any type has None or NaN."""
     return np.asarray(pd.isna(values))
 
 
 def _parameters(
     function: Callable[..., Any],
 ) -> tuple[Callable[[Mapping[str, Any]], set[str]] | None, frozenset[str]]:
-    """Names that `function` takes (None where it takes any or does not tell), and those it cannot do without."""
+    """Return the parameter names of `function` (None if it takes any or has no signature), and its required ones."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -219,7 +219,7 @@ def _parameters(
 
 
 def _name(function: Callable[..., Any]) -> str:
-    """What a function is called in messages and files; objects that are called have their type's name."""
+    """Return the name of a function for messages and files; a callable object has its type's name."""
     if isinstance(function, Elsewhere):
         return function.name
     named = function if hasattr(function, "__qualname__") else type(function)
@@ -230,7 +230,7 @@ def _import(text: str) -> Any:
     module, _, function = text.partition(":")
     try:
         imported = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+    except (Exception, SystemExit) as error:  # importing a module may raise anything
         raise InputError(f"evaluate = {text!r}: cannot import {module!r} ({_first_line(error)})") from None
     if not hasattr(imported, function):
         raise unknown_name(f"function of {module}:", function, [name for name in vars(imported) if name[:1] != "_"])

@@ -1,4 +1,4 @@
-"""The same die through other tools: what each says it costs and emits, and which assumption makes the difference."""
+"""The same die through other tools: its cost and carbon by each, and the assumptions behind the differences."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,14 +32,14 @@ _REGIONS = {
     "de": "germany",
     "ie": "ireland",
 }
-#: Dies times nodes of one comparison, and areas of a curve.
+#: Most dies times nodes of one comparison, and areas of a curve.
 MOST_DIES = 12
 _CURVE_POINTS, _CURVE_LOW_MM2 = 49, 25.0
 
 
 @dataclass(frozen=True)
 class ToolRow(Record):
-    """What one tool says of one die: nominal, and at the low and high end of its book. None where it says nothing."""
+    """The figures of one tool for one die: nominal, and at the low and high end of its book; None where it has none."""
 
     tool: str
     name: str
@@ -62,8 +62,8 @@ class ToolRow(Record):
 class ToolComparison(Documented):
     """Tools side by side.
 
-    `exchanges` has a row for each term of each tool that was taken from ours, alone; `over_nodes` is of the first die,
-    `over_areas` at the first node; `checks` holds published figures of the tools beside ours.
+    `exchanges` has a row for each term of each tool, replaced alone by ours; `over_nodes` is of the first die,
+    `over_areas` at the first node; `checks` holds published figures of the tools with ours.
     """
 
     rows: tuple[ToolRow, ...]
@@ -75,14 +75,14 @@ class ToolComparison(Documented):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a tool and die."""
+        """Return a row for each tool and die."""
         return pd.DataFrame([row.to_dict() for row in self.rows])
 
     def spread(self, quantity: str, area_mm2: float, node: str) -> float:
-        """Return the largest over the smallest `cost_usd` or `carbon_kg` of a die; NaN where fewer than two say."""
+        """Return the ratio of largest to smallest `cost_usd` or `carbon_kg` of a die; NaN with fewer than two."""
         values = [getattr(r, quantity) for r in self.rows if (r.die_area_mm2, r.node) == (area_mm2, node)]
-        said = [value for value in values if value is not None]
-        return max(said) / min(said) if len(said) > 1 else float("nan")
+        stated = [value for value in values if value is not None]
+        return max(stated) / min(stated) if len(stated) > 1 else float("nan")
 
     def document(self, command: str = "") -> Document:
         """Return the result as a document."""
@@ -99,12 +99,29 @@ def compare_tools(
     set: Mapping[str, Any] | None = None,
     book: str | None = None,
 ) -> ToolComparison:
-    """Return what every tool says of dies of `area_mm2` at `node`, one or several of each, in all pairs.
+    """Return the figures of every tool for dies of `area_mm2` at `node`, one or several of each, in all pairs.
 
-    A tool without constants for a node is left blank there. `grid` buys every fab's electricity in one region of our
-    book ("taiwan", or "tw") instead of the tools' own; `set` overrides constants by tool and name
-    ("act.fab.yield": 0.5), `book` is a user's cost book for our row. Raises `InputError` for a die that does not fit an
-    exposure field, and for names that are not known.
+    Parameters
+    ----------
+    area_mm2 : float or sequence of float
+        Die areas.
+    node : str or sequence of str
+        Process nodes. A tool without constants for a node is blank there.
+    grid : str, optional
+        The region of our book ("taiwan", or "tw") whose electricity every fab uses; by default the tools' own.
+    set : mapping of str to number, array or str, optional
+        Constants to override, by tool and name ("act.fab.yield": 0.5).
+    book : str, optional
+        A cost book for our row.
+
+    Returns
+    -------
+    ToolComparison
+
+    Raises
+    ------
+    InputError
+        For a die that does not fit an exposure field, and for unknown names.
     """
     books = _books(set or {}, book)
     ours = books["ours"]
@@ -117,12 +134,12 @@ def compare_tools(
     rows, exchanges = [], []
     for at in nodes:
         for area in areas:
-            said = {key: _estimates(key, area, at, bought, books[key]) for key in tools.TOOLS}
-            for key, levels in said.items():
+            estimates = {key: _estimates(key, area, at, bought, books[key]) for key in tools.TOOLS}
+            for key, levels in estimates.items():
                 rows.append(_row(key, area, at, levels, books[key]))
                 if levels is not None:
                     used |= {f"{key}.{name}": quantity for name, quantity in levels["nominal"].assumptions.items()}
-            exchanges += _exchanges(area, at, {k: v["nominal"] for k, v in said.items() if v is not None})
+            exchanges += _exchanges(area, at, {k: v["nominal"] for k, v in estimates.items() if v is not None})
     if region is not None:
         used[f"ours.grid.{region}_g_per_kwh"] = ours[f"grid.{region}_g_per_kwh"]
     return ToolComparison(
@@ -139,7 +156,7 @@ def compare_tools(
 
 
 def find_region(grid: str, book: Book) -> str:
-    """Return the grid region called `grid`, or its two-letter code, of a cost book; raises `InputError`."""
+    """Return the grid region of a cost book by name or two-letter code. Raises `InputError`."""
     region = _REGIONS.get(grid.lower(), grid.lower())
     known = costmodel.regions(book)
     if region not in known:
@@ -161,28 +178,28 @@ def _books(overrides: Mapping[str, Any], book: str | None) -> dict[str, Book]:
 
 def _areas(area_mm2: float | Sequence[float], ours: Book) -> list[float]:
     field_mm2 = ours.value("reticle.width_mm", "mm") * ours.value("reticle.height_mm", "mm")
-    given = np.unique(
+    areas = np.unique(
         np.atleast_1d(np.asarray(number("area_mm2", read_value("area_mm2", area_mm2, "mm**2"), above=0.0), dtype=float))
     )
-    for area in given:
+    for area in areas:
         if area > field_mm2:
             raise InputError(f"area_mm2 = {area:g}: expected a die that fits one exposure field (<= {field_mm2:g} mm2)")
-    return [float(area) for area in given[::-1]]
+    return [float(area) for area in areas[::-1]]
 
 
 def _nodes(node: str | Sequence[str], books: Mapping[str, Book]) -> list[str]:
-    given = list(dict.fromkeys([node] if isinstance(node, str) else node))
+    nodes = list(dict.fromkeys([node] if isinstance(node, str) else node))
     known = all_nodes(books)
-    for name in given:
+    for name in nodes:
         if name not in known:
             raise unknown_name("process node", name, known)
-    if not given:
+    if not nodes:
         raise InputError("node is empty: expected a process node such as 'n5'")
-    return given
+    return nodes
 
 
 def all_nodes(books: Mapping[str, Book] | None = None) -> list[str]:
-    """Return the nodes that any tool has constants for, the oldest first."""
+    """Return the nodes for which any tool has constants, the oldest first."""
     nodes = {node for key in tools.TOOLS for node in tools.nodes_of(key, None if books is None else books[key])}
     return sorted(nodes, key=lambda node: -int(node[1:]))
 
@@ -213,26 +230,26 @@ def _row(key: str, area: float, node: str, levels: dict[str, tools.Estimate] | N
     return ToolRow(key, tool.name, area, node, **known, includes=tool.includes)
 
 
-def _exchanges(area: float, node: str, said: Mapping[str, tools.Estimate]) -> list[dict[str, Any]]:
-    """Every tool's figure with one term at a time taken from ours, and with all of them."""
-    found: list[dict[str, Any]] = []
-    if "ours" not in said:
-        return found
-    for key, estimate in said.items():
+def _exchanges(area: float, node: str, estimates: Mapping[str, tools.Estimate]) -> list[dict[str, Any]]:
+    """Return every tool's figure with each term replaced by ours, alone and all together."""
+    rows: list[dict[str, Any]] = []
+    if "ours" not in estimates:
+        return rows
+    for key, estimate in estimates.items():
         if key == "ours":
             continue
         for part, total, terms in (
             ("cost", "total_usd", tools.COST_TERMS),
             ("carbon", "total_kg", tools.CARBON_TERMS),
         ):
-            theirs, ours = getattr(estimate, part), getattr(said["ours"], part)
-            if theirs is None:
+            tool_value, ours = getattr(estimate, part), getattr(estimates["ours"], part)
+            if tool_value is None:
                 continue
             every = tuple(name for names in terms.values() for name in names)
             for term, names in ({"all of them": every} | terms).items():
-                changed = getattr(tools.exchanged(theirs, ours, names), total)
-                before = getattr(theirs, total)
-                found.append(
+                changed = getattr(tools.exchanged(tool_value, ours, names), total)
+                before = getattr(tool_value, total)
+                rows.append(
                     {
                         "tool": tools.TOOLS[key].name,
                         "die_area_mm2": area,
@@ -244,7 +261,7 @@ def _exchanges(area: float, node: str, said: Mapping[str, tools.Estimate]) -> li
                         "ratio": float(changed / before),
                     }
                 )
-    return found
+    return rows
 
 
 def _over_nodes(area: float, grid: float | None, books: Mapping[str, Book]) -> pd.DataFrame:
@@ -287,7 +304,7 @@ def _over_areas(node: str, grid: float | None, books: Mapping[str, Book]) -> pd.
 
 
 def largest_exchange(exchanges: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each tool, die and quantity, the one term whose exchange changes the figure most."""
+    """Return, for each tool, die and quantity, the term that changes the figure most."""
     single = exchanges[exchanges["term"] != "all of them"]
     keys = ["tool", "die_area_mm2", "node", "quantity"]
     order = single.assign(_size=np.abs(np.log(single["ratio"]))).sort_values("_size", ascending=False, kind="stable")

@@ -1,4 +1,4 @@
-"""Tools side by side: what each says of one die, and over the area of a die."""
+"""Tools side by side: the figures of one die, and over the area of a die."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 
-#: One colour, marker and dash for each tool.
+#: Colour, marker and dash of each tool.
 TOOL_STYLE = {
     "ACT": (CYAN, "circle", "dot"),
     "3D-Carbon": (BLUE, "square", "dash"),
@@ -30,9 +30,9 @@ _PANELS = (
 )
 
 
-def tool_dots(found: ToolComparison, area_mm2: float, node: str) -> "go.Figure":
-    """Return what each tool says of one die, a dot each: dollars above, carbon below; bars span low to high."""
-    rows = [row for row in found.rows if (row.die_area_mm2, row.node) == (area_mm2, node)]
+def tool_dots(result: ToolComparison, area_mm2: float, node: str) -> "go.Figure":
+    """Return one dot for each tool's figure of one die: dollars above, carbon below; bars span low to high."""
+    rows = [row for row in result.rows if (row.die_area_mm2, row.node) == (area_mm2, node)]
     drawn = _panels(f"{plain(area_mm2)} mm² at {node}", _DOTS_PX, 0.2)
     for at, (key, low, high, title) in enumerate(_PANELS, start=1):
         for row in rows:
@@ -45,13 +45,13 @@ def tool_dots(found: ToolComparison, area_mm2: float, node: str) -> "go.Figure":
     return drawn
 
 
-def tools_over_area(found: ToolComparison, node: str) -> "go.Figure":
-    """Return dollars and carbon per mm² of good die over its area, a line a tool; both axes are logarithmic."""
+def tools_over_area(result: ToolComparison, node: str) -> "go.Figure":
+    """Return dollars and carbon per mm² of good die against its area, one line a tool; both axes are logarithmic."""
     import plotly.graph_objects as go
 
-    drawn = _panels(f"Over the area of a die at {node}", _CURVES_PX, 0.12)
+    drawn = _panels(f"By area of a die at {node}", _CURVES_PX, 0.12)
     for at, (key, title) in enumerate((("cost_usd", "$/mm²"), ("carbon_kg", "kg CO₂e/mm²")), start=1):
-        for tool, frame in found.over_areas.groupby("tool", sort=False):
+        for tool, frame in result.over_areas.groupby("tool", sort=False):
             per_mm2 = frame[key] / frame["die_area_mm2"]
             if per_mm2.notna().any():
                 colour, _, dash = TOOL_STYLE[str(tool)]
@@ -66,7 +66,7 @@ def tools_over_area(found: ToolComparison, node: str) -> "go.Figure":
                     hovertemplate=f"{tool}: %{{y:.4g}} at %{{x:.0f}} mm²<extra></extra>",
                 )
                 drawn.add_trace(line, row=at, col=1)
-        values = found.over_areas[key] / found.over_areas["die_area_mm2"]
+        values = result.over_areas[key] / result.over_areas["die_area_mm2"]
         drawn.update_yaxes(one_two_five(values), title_text=title, row=at, col=1)
     drawn.update_xaxes(type="log", tickvals=[25, 50, 100, 200, 400, 800], row=1, col=1)
     drawn.update_xaxes(type="log", tickvals=[25, 50, 100, 200, 400, 800], title_text="die [mm²]", row=2, col=1)
@@ -74,7 +74,7 @@ def tools_over_area(found: ToolComparison, node: str) -> "go.Figure":
 
 
 def _panels(title: str, height_px: int, gap: float) -> "go.Figure":
-    """Two panels under one another in the shared style."""
+    """Return a figure with two panels one above the other, in the shared style."""
     style = figure(title, height_px)
     drawn = make_subplots(rows=2, cols=1, vertical_spacing=gap)
     layout = style.layout.to_plotly_json()

@@ -1,4 +1,4 @@
-"""Uncertainty: what the ranges of the books do to an answer, what decides it, and where hardwiring breaks even."""
+"""Uncertainty: the spread of an answer over the ranges of the books, its drivers, and break-even points."""
 
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS, analyse
 from explorer.uncertainty.axes import AXES, Axis, axis_named

@@ -1,4 +1,4 @@
-"""Uncertainty of a hardwired fleet beside the GPUs that match it, over the ranges of every constant that it reads."""
+"""Uncertainty of a hardwired fleet and the GPUs that match it, over the ranges of every constant that it reads."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chose
 from hwbase import Correlation, Quantity
 from hwbase.correlations import merge_correlations
 
-#: What the second machine's columns and constants begin with.
+#: Prefix of the second machine's columns and constants.
 OTHER = "versus."
-#: The GPU fleet's, and the second machine's, figures over the first one's: above 1, the first machine is better.
+#: Figures of the GPU fleet, and of the second machine, divided by the first one's; above 1 the first is better.
 RATIOS = ("tco_ratio", "carbon_ratio")
 _PER_TOKEN = ("usd_per_million_tokens", "kg_per_million_tokens")
 VERSUS_RATIOS = ("versus_usd_per_token_ratio", "versus_carbon_per_token_ratio")
@@ -37,16 +37,16 @@ def analyse(
     progress: Callable[[float], None] | None = None,
     **choices: Any,
 ) -> Uncertainty:
-    """Return what the ranges of the books do to hardwired machines for `model`, beside the GPUs that match them.
+    """Return the spread of hardwired machines for `model`, and of the GPUs that match them, over the books' ranges.
 
     `choices` are fields of `Scenario`: volume, context, technology, convention, reading, book, and `set`, which pins
-    constants. Every constant of the cost book, the machine's and the technology's that the model reads and that has a
-    range is drawn (see `propagate` for samples, seed and shapes); `only` keeps those that match its patterns ("n5.*"),
-    the others stay nominal. The outputs are the columns of `explorer.evaluate` with `beside="gpu"`.
+    constants. Every constant with a range that the model reads, of the cost book, the machine's and the technology's,
+    is drawn (see `propagate` for samples, seed and shapes); with `only`, just those that match its patterns ("n5.*").
+    The outputs are the columns of `explorer.evaluate` with `beside="gpu"`.
 
-    `versus` is a second machine that shares all draws: what is different about it, such as {"technology":
-    "n5-synthesised"}, {"model": "qwq-32b"}, {"volume": 10} or a constant. Its outputs begin with "versus."; its dollars
-    and its carbon a token over the first machine's are `VERSUS_RATIOS`.
+    `versus` is a second machine with the same draws, given by its differences, such as {"technology":
+    "n5-synthesised"}, {"model": "qwq-32b"}, {"volume": 10} or a constant. Its outputs begin with "versus.";
+    `VERSUS_RATIOS` are its dollars and carbon a token divided by the first machine's.
     `independent` ignores the correlations that books state. Raises `InputError` as `propagate` and `evaluate` do.
     """
     scenario = Scenario(model, **choices)
@@ -73,7 +73,7 @@ def analyse(
 class Pair:
     """One machine, or two that share the draws of their constants.
 
-    Where the two differ in what a constant may be, the second's is called "versus.NAME" and moves with the first's.
+    Where a constant has another range in the second machine, it is called "versus.NAME" and moves with the first's.
     """
 
     first: Machine
@@ -81,7 +81,7 @@ class Pair:
 
     @property
     def own_names(self) -> dict[str, str]:
-        """Return what the second machine's ranged constants are called here."""
+        """Return the names of the second machine's ranged constants here, by their names in the books."""
         if self.second is None:
             return {}
         ranged = self.second.quantities()
@@ -89,37 +89,37 @@ class Pair:
 
     @property
     def together(self) -> dict[str, str]:
-        """Return the constants of the second machine that move with one of the first in a range of their own."""
+        """Return the constants of the second machine that share the draws of the first's, in a range of their own."""
         return {own: name for name, own in self.own_names.items() if own != name}
 
     @property
     def correlations(self) -> tuple[Correlation, ...]:
-        """Return those of the first machine's books, then what the second's add."""
+        """Return the correlations of the first machine's books, then those that the second's add."""
         if self.second is None:
             return self.first.correlations
         return merge_correlations(self.second.correlations, self.first.correlations)
 
     def quantities(self, only: Iterable[str]) -> dict[str, Quantity]:
-        """Return the ranged constants of both that match `only`, a pattern of names as the books have them."""
+        """Return the ranged constants of both that match a pattern of `only`."""
         first, second = self.first.quantities(), self.second.quantities() if self.second else {}
         kept = chosen(second | first, only)
         own = self.own_names
         return {n: q for n, q in first.items() if n in kept} | {own[n]: q for n, q in second.items() if n in kept}
 
     def shapes(self) -> dict[str, str]:
-        """Return the shapes of constants that are not a continuum."""
+        """Return the shapes of constants with discrete values."""
         second = self.second.shapes() if self.second else {}
         own = self.own_names
         return self.first.shapes() | {own[name]: shape for name, shape in second.items() if name in own}
 
     def whole(self) -> tuple[str, ...]:
-        """Return the constants that count something."""
+        """Return the constants that are counts."""
         own = self.own_names
         second = self.second.whole() if self.second else ()
         return (*self.first.whole(), *(own[name] for name in second if name in own))
 
     def __call__(self, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Return the first machine's columns, then the second's, and the second's over the first's."""
+        """Return the first machine's columns, then the second's, and their ratios."""
         ranged = self.first.quantities()
         columns = self.first({name: value for name, value in values.items() if name in ranged})
         if self.second is None:

@@ -1,4 +1,4 @@
-"""What a break-even is asked over: volume, lifetime, re-spins, utilisation, electricity, grid carbon, any constant."""
+"""Axes of a break-even: volume, lifetime, re-spins, utilisation, electricity, grid carbon, or any constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,14 +11,14 @@ from hwbase.check import count, real
 
 HOURS_PER_YEAR = 8760.0
 LIFETIME, RESPINS = "use.lifetime_hours", "use.respins"
-#: A re-spin due this close to the end of the life is not made.
+#: A re-spin due this close to the end of the life is left out.
 _ROUNDING = 1e-9
 _DECADE = 10.0
 
 
 @dataclass(frozen=True)
 class Axis(Record):
-    """A stretch of one variable. `constant` is what it sets in the books; None for the volume."""
+    """A range of one variable. `constant` is the constant that it sets; None for the volume."""
 
     name: str
     label: str
@@ -46,7 +46,7 @@ class Axis(Record):
         return {**values, self.constant: x}
 
 
-#: The published question's axes; the ends are what is drawn, not what is likely.
+#: The axes of the published question; their ends are for drawing, not likely bounds.
 AXES = {
     axis.name: axis
     for axis in (
@@ -61,9 +61,9 @@ AXES = {
 
 
 def respins_within(years: Any, per_year: Any) -> np.ndarray:
-    """Return how many times weights change in a life of `years` at `per_year`: at 1/r, 2/r, ... but not at the end.
+    """Return the number of weight changes in a life of `years` at `per_year`: at 1/r, 2/r, ... but not at the end.
 
-    Once a year over three years is twice, as published.
+    One a year over three years gives two, as published.
     """
     return np.maximum(np.ceil(np.asarray(years) * per_year - _ROUNDING) - 1.0, 0.0)
 
@@ -71,10 +71,9 @@ def respins_within(years: Any, per_year: Any) -> np.ndarray:
 def axis_named(
     name: str, quantities: Mapping[str, Quantity], low: float | None = None, high: float | None = None
 ) -> Axis:
-    """Return the axis of that name, or of the constant of that name over its range; `low` and `high` replace the ends.
+    """Return the named axis, or that of the named constant over its range; `low` and `high` replace the ends.
 
-    Raises `InputError` for an unknown name, a constant without a range where no ends are given, and ends that are not
-    in order.
+    Raises `InputError` for an unknown name, a constant without a range if no ends are given, and ends out of order.
     """
     if name in AXES:
         axis = AXES[name]
@@ -84,8 +83,8 @@ def axis_named(
     else:
         raise unknown_name("axis", name, [*AXES, *quantities])
     ends = [
-        real(f"{what} of axis {name}", axis_end if given is None else given)
-        for what, given, axis_end in (("low end", low, axis.low), ("high end", high, axis.high))
+        real(f"{what} of axis {name}", axis_end if stated is None else stated)
+        for what, stated, axis_end in (("low end", low, axis.low), ("high end", high, axis.high))
     ]
     if not ends[0] < ends[1]:
         raise InputError(f"axis {name} from {ends[0]:g} to {ends[1]:g}: expected a low end below the high end")

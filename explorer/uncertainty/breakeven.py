@@ -1,4 +1,4 @@
-"""Where hardwiring begins to pay: the GPUs' cost and carbon over the hardwired fleet's along one axis, with bands."""
+"""Break-even points: ratios of the GPUs' cost and carbon to the hardwired fleet's along one axis, with bands."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,11 +23,12 @@ from hwbase.values import read_integer
 
 @dataclass(frozen=True)
 class Crossing(Record):
-    """Where a ratio crosses 1 along an axis, over the draws.
+    """The place where a ratio crosses 1 along an axis, over the draws.
 
     `pays` is "above" where hardwiring pays above the crossing, "below" where it does below, "" where the ratio does not
     depend on the axis. A draw that pays everywhere (`always`) or nowhere (`never`) on the axis counts as a crossing
-    beyond its ends: percentiles there are infinite. `several`: draws that cross more than once, counted by the first.
+    beyond its ends, so percentiles there are infinite. `several` is the share of draws with more than one crossing; the
+    first counts.
     """
 
     pays: str
@@ -55,14 +56,14 @@ class Curve(Record):
     crossing: Crossing
     infeasible: int
 
-    def says(self) -> str:
-        """Return the break-even in words."""
+    def sentence(self) -> str:
+        """Return the break-even as a sentence."""
         return in_words(self)
 
 
 @dataclass(frozen=True)
 class BreakEven(Documented):
-    """Curves of every ratio over every axis that was asked for."""
+    """Curves of every ratio over every axis."""
 
     curves: tuple[Curve, ...]
     samples: int
@@ -71,7 +72,7 @@ class BreakEven(Documented):
     quantities: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a point of a curve: axis, output, x, nominal, p5, p50, p95, probability."""
+        """Return a row for each point of a curve: axis, output, x, nominal, p5, p50, p95, probability."""
         names = ("x", "nominal", "p5", "p50", "p95", "probability")
         parts = [
             pd.DataFrame({name: getattr(c, name) for name in names}).assign(axis=c.axis.name, output=c.output)
@@ -80,9 +81,11 @@ class BreakEven(Documented):
         return pd.concat(parts, ignore_index=True)[["axis", "output", *names]]
 
     def crossings(self) -> pd.DataFrame:
-        """Return a row a curve: axis, unit, output, the fields of its `Crossing`, and what that says."""
+        """Return a row for each curve: axis, unit, output, the fields of its `Crossing`, and its sentence."""
         rows = [
-            {"axis": c.axis.name, "unit": c.axis.unit, "output": c.output} | c.crossing.to_dict() | {"says": c.says()}
+            {"axis": c.axis.name, "unit": c.axis.unit, "output": c.output}
+            | c.crossing.to_dict()
+            | {"says": c.sentence()}
             for c in self.curves
         ]
         return pd.DataFrame(rows)
@@ -92,12 +95,12 @@ class BreakEven(Documented):
         return next(c for c in self.curves if (c.axis.name, c.output) == (axis, output))
 
     def sources(self) -> pd.DataFrame:
-        """Return one row a constant that was read, with its source."""
+        """Return one row for each constant that was read, with its source."""
         return quantities_frame(self.quantities)
 
     def to_dict(self) -> dict[str, Any]:
         """Return crossings and curves as plain values."""
-        curves = [{**c.to_dict(), "says": c.says()} for c in self.curves]
+        curves = [{**c.to_dict(), "says": c.sentence()} for c in self.curves]
         return {**self.subject, "samples": self.samples, "seed": self.seed, "curves": curves}
 
     def document(self, command: str = "") -> Document:
@@ -126,8 +129,8 @@ def break_even(
     """Return the TCO and carbon ratios (GPUs over hardwired) along each of `axes`, with all other constants drawn.
 
     An axis is one of `AXES` or a constant that the model reads, over its range; `low` and `high` replace its ends. The
-    draws are the same at every point of an axis, so that each draw has a break-even of its own. Along "respins" the
-    count follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
+    draws are the same at every point of an axis, so that each draw has its own break-even. Along "respins" the count
+    follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
     `choices` are fields of `Scenario` (volume, technology, set, ...), all other options and errors those of `analyse`.
     """
     scenario = Scenario(model, **choices)
@@ -136,31 +139,31 @@ def break_even(
     size, steps = samples_of(samples), read_integer("points", points, low=2, high=10_000)
     reason = machine({})["failure"][0]
     if not pd.isna(reason):
-        raise InputError(f"the nominal point cannot be: {reason}")
+        raise InputError(f"the nominal point is infeasible: {reason}")
     drawn = chosen(machine.quantities(), only)
     check_ranges(machine, drawn)
     spreads = machine.spreads(drawn, shape, shapes)
     factors = factors_of(list(spreads), () if independent else machine.correlations)
     shares = correlated_shares(factors, unit_sequence(max(len(spreads), 1), size, seed))
     values = {name: spread.at(shares[name]) for name, spread in spreads.items()}
-    told = progress or (lambda share: None)
+    show = progress or (lambda share: None)
     curves: list[Curve] = []
     for axis in made:
         curves += _along(machine, axis, steps, values, size)
-        told(len(curves) / (len(made) * len(RATIOS)))
+        show(len(curves) / (len(made) * len(RATIOS)))
     return BreakEven(tuple(curves), size, seed, scenario.described(), machine.read)
 
 
 def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any], size: int) -> list[Curve]:
     x = axis.values(points)
-    # Of a value that no machine takes the user hears at once.
+    # Report a value that the machine refuses at once.
     machine(axis.put({}, x, machine.read), **({"volume": x} if axis.constant is None else {}))
     at_nominal, _ = _ratios(machine, axis, x, {}, 1)
     ratios, infeasible = _ratios(machine, axis, x, values, size)
     curves = []
     for output in RATIOS:
         ratio = ratios[output]
-        # Where no draw can be there is no band.
+        # No band is drawn where every draw failed.
         somewhere = np.isfinite(ratio).any(axis=1)
         bands = np.full((len(PERCENTILES), len(x)), np.nan)
         bands[:, somewhere] = np.nanpercentile(ratio[somewhere], PERCENTILES, axis=1)
@@ -175,7 +178,7 @@ def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any],
 def _ratios(
     machine: Machine, axis: Axis, x: np.ndarray, values: Mapping[str, Any], size: int
 ) -> tuple[dict[str, np.ndarray], int]:
-    """Return each ratio, shape (points of the axis, draws), and how many points cannot be."""
+    """Return each ratio, shape (points of the axis, draws), and the number of infeasible points."""
     along = np.repeat(x, size)
     tiled = {name: np.tile(value, len(x)) for name, value in values.items()}
     inputs = axis.put(tiled, along, machine.read) | {"": along}
@@ -191,7 +194,9 @@ def _ratios(
 
 
 def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = False) -> Crossing:
-    """Return where `ratio`, shape (points, draws), crosses 1 along `x` (interpolated in log ratio, and log x if asked).
+    """Return where `ratio`, shape (points, draws), crosses 1 along `x`.
+
+    The crossing is interpolated in the logarithm of the ratio, and of x if `log`.
 
     Draws with a gap are left out.
     """
@@ -202,7 +207,7 @@ def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = Fal
     places, changes = _places(scale, heights, pays)
     alone, _ = _places(scale, np.log(nominal)[:, None], pays)
     back = np.exp if log else (lambda value: value)
-    # Percentiles between the infinities of always and never are of draws, not of means between draws.
+    # Percentiles next to the infinities of always and never are values of draws, without interpolation.
     ranks = np.percentile(places, PERCENTILES, method="inverted_cdf") if places.size else np.full(3, np.nan)
     p5, p50, p95 = (float(back(rank)) if np.isfinite(rank) else float(rank) for rank in ranks)
     over = heights > 0.0
@@ -221,7 +226,7 @@ def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = Fal
 
 
 def _places(scale: np.ndarray, heights: np.ndarray, pays: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each draw first crosses 0 (infinite where it does not), and how often it does."""
+    """Return where each draw first crosses 0 (infinite if it does not), and the number of its crossings."""
     over = heights > 0.0
     turns = over[1:] != over[:-1]
     changes = turns.sum(axis=0)
@@ -229,17 +234,17 @@ def _places(scale: np.ndarray, heights: np.ndarray, pays: str) -> tuple[np.ndarr
     before, after = heights[first, draws], heights[np.minimum(first + 1, len(scale) - 1), draws]
     step = np.where(changes > 0, before - after, 1.0)
     places = scale[first] + np.where(changes > 0, before, 0.0) / step * (scale[first + 1] - scale[first])
-    # Pays everywhere: the crossing lies beyond the end from which paying begins.
+    # Pays everywhere: the crossing lies beyond the end where paying begins.
     beyond = np.where(over[0], -np.inf, np.inf) * (-1.0 if pays == "below" else 1.0)
     gap = np.isnan(heights).any(axis=0)
     return np.where(gap, np.nan, np.where(changes > 0, places, beyond)), changes
 
 
 def in_words(curve: Curve) -> str:
-    """Return what a curve's crossing says, in a sentence."""
+    """Return the crossing of a curve as a sentence."""
     crossing, axis = curve.crossing, curve.axis
     if np.isnan(crossing.always):
-        return "no draw can be at every point of the axis"
+        return "no draw is feasible at every point of the axis"
     if not crossing.pays:
         return f"does not depend on it; pays in {crossing.always:.0%} of draws"
     if crossing.always == 1.0:

@@ -1,15 +1,15 @@
-"""From a range to a distribution. Books give low, nominal and high; how likely what lies between is, is assumed here.
+"""From a range to a distribution. Books give low, nominal and high; the distribution between them is assumed here.
 
-Shapes, all of them ending at low and high:
+Shapes, all of which end at low and high:
 
 - "triangular" (the default): most likely at nominal, falling linearly to both ends.
 - "pert": a beta distribution with the same peak and less weight at the ends, mean (low + 4 nominal + high)/6.
-- "uniform": every value as likely as any other, whatever the nominal one.
-- "levels": the three numbers themselves, nominal as likely as both ends together.
+- "uniform": all values equally likely, independent of the nominal one.
+- "levels": the three numbers only, nominal as likely as both ends together.
 
-A range whose ends differ by a factor of ten or more is taken in logarithms. Whole numbers (masks, re-spins) are those
-that a value of the range, half a unit longer at both ends, rounds to. In a lopsided range the nominal value is not the
-median: half of the draws of a triangle lie beyond it, or nearly all where nominal is an end.
+A range whose ends differ by a factor of ten or more is taken in logarithms. Whole numbers (masks, re-spins) are rounded
+from a range that is half a unit longer at both ends. In an asymmetric range the nominal value is not the median: half
+of a triangle's draws lie beyond it, or nearly all where nominal is an end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,19 +24,19 @@ from hwbase import Correlation, InputError, Quantity, Record, unknown_name
 from hwbase.check import real
 from hwbase.correlations import correlation_matrix
 
-#: Shares are kept this far from 0 and 1, where normal scores are infinite.
+#: Shares stay this far from 0 and 1, where normal scores are infinite.
 _EDGE = 2.0**-53
 
 
 @dataclass(frozen=True)
 class Factor(Record):
-    """A quantity, or correlated ones: `signs` say which of them rise (1) and fall (-1) when the factor rises."""
+    """A quantity, or correlated ones: `signs` are 1 for those that rise with the factor and -1 for those that fall."""
 
     name: str
     members: tuple[str, ...]
     signs: tuple[int, ...]
     root: np.ndarray = field(repr=False)
-    """R, a square root of the members' correlation matrix."""
+    """A square root of the members' correlation matrix."""
 
     def shares(self, unit: np.ndarray) -> dict[str, np.ndarray]:
         """Return uniform shares of the members, correlated, from independent ones `unit` of shape (N, members)."""
@@ -59,7 +59,7 @@ def factors_of(names: Sequence[str], correlations: Iterable[Correlation] = ()) -
         places = np.flatnonzero(labels == label).tolist()
         members = tuple(names[place] for place in places)
         values, vectors = np.linalg.eigh(matrix[np.ix_(places, places)])
-        # The direction in which the members move most, the first of them upwards.
+        # The direction of the largest movement, with the first member rising.
         lead = vectors[:, -1] if vectors[0, -1] >= 0.0 else -vectors[:, -1]
         root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
         name = group_name(members)
@@ -70,7 +70,7 @@ def factors_of(names: Sequence[str], correlations: Iterable[Correlation] = ()) -
 
 
 def group_name(members: Sequence[str]) -> str:
-    """Return what a group is called: two names in full, more of one table as "design.*", others "a + 2 more"."""
+    """Return the label of a group: two names in full, more of one table as "design.*", others "a + 2 more"."""
     if len(members) <= 2:
         return " + ".join(members)
     table = members[0].rpartition(".")[0]
@@ -80,7 +80,7 @@ def group_name(members: Sequence[str]) -> str:
 
 
 def correlated_shares(factors: Sequence[Factor], unit: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the shares of every member of the factors from a matrix (N, members of all), a column a member."""
+    """Return the shares of every member of the factors from a matrix (N, members of all), one column a member."""
     shares: dict[str, np.ndarray] = {}
     start = 0
     for factor in factors:
@@ -91,19 +91,19 @@ def correlated_shares(factors: Sequence[Factor], unit: np.ndarray) -> dict[str, 
 
 
 SHAPES = ("triangular", "pert", "uniform", "levels")
-#: Units of what comes in whole numbers.
+#: Units of whole numbers.
 COUNTED = ("mask", "chip", "lane")
-#: From this ratio of high to low on a range is one of magnitudes.
+#: From this ratio of high to low on, a range is taken in logarithms.
 _DECADE = 10.0
 #: Weight of the nominal value against both ends in a PERT distribution (Malcolm et al., Operations Research 7, 1959).
 _PERT_WEIGHT = 4.0
-#: Shares of the draws below which "levels" are low, and below which they are at most nominal.
+#: Shares of the draws below which "levels" are low, and below which they are low or nominal.
 _LEVELS = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
 class Distribution(Record):
-    """How likely the values of a quantity are; `log`: in logarithms, `whole`: whole numbers only."""
+    """The distribution of a quantity; `log`: in logarithms, `whole`: whole numbers only."""
 
     low: float
     nominal: float
@@ -113,7 +113,7 @@ class Distribution(Record):
     whole: bool = False
 
     def at(self, share: Any) -> np.ndarray:
-        """Return the values below which `share` (in [0, 1], any shape) of the draws lie; NaN stands for nominal."""
+        """Return the quantiles of `share` (in [0, 1], any shape); NaN gives the nominal value."""
         shares = np.asarray(share, dtype=float)
         centre = np.isnan(shares)
         shares = np.where(centre, 0.5, shares)
@@ -127,7 +127,7 @@ class Distribution(Record):
             else:
                 values = _quantile(self.shape, shares, low, mode, high)
             values = np.rint(values) if self.whole else values
-            # Rounding, of logarithms and of halves, leaves no draw outside of the range, and the ends are exact.
+            # Clip rounding errors, so that no draw is outside of the range and the ends are exact.
             values = np.clip(values, self.low, self.high)
             values = np.where(shares <= 0.0, self.low, np.where(shares >= 1.0, self.high, values))
         return np.where(centre, self.nominal, values)
@@ -153,14 +153,14 @@ def distributions(
     shapes: Mapping[str, str] | None = None,
     whole: Iterable[str] = (),
 ) -> dict[str, Distribution]:
-    """Return the distribution of every quantity that has a range; `shapes` are those of single names.
+    """Return the distribution of every quantity with a range; `shapes` maps single names to their shapes.
 
     Raises `InputError` naming the quantity.
     """
     own, counted = dict(shapes or {}), set(whole)
-    for given in (shape, *own.values()):
-        if given not in SHAPES:
-            raise unknown_name("shape", given, SHAPES)
+    for shape_name in (shape, *own.values()):
+        if shape_name not in SHAPES:
+            raise unknown_name("shape", shape_name, SHAPES)
     for name in (*own, *counted):
         if name not in quantities:
             raise unknown_name("quantity", name, quantities)

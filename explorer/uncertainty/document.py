@@ -1,4 +1,4 @@
-"""The document of an uncertainty analysis: the answer, its distribution, what decides it, and where it turns."""
+"""The document of an uncertainty analysis: the answer, its distribution, its drivers, and the break-even points."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -32,7 +32,7 @@ from explorer.uncertainty.results import Probability, Uncertainty
 from hwbase.columns import column
 from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
 
-#: Points of a curve that its table shows.
+#: Points of a curve in its table.
 _ROWS = 11
 #: Hardwiring pays where it costs less in more than this share of draws.
 _LIKELY = 0.95
@@ -103,11 +103,11 @@ def turning(result: BreakEven) -> Section:
     figures = []
     for name in dict.fromkeys(curve.axis.name for curve in result.curves):
         curves = [curve for curve in result.curves if curve.axis.name == name]
-        caption = f"Over {curves[0].axis.label}: median, 5 to 95 % of draws (band), nominal (dotted)"
+        caption = f"Against {curves[0].axis.label}: median, 5 to 95 % of draws (band), nominal (dotted)"
         figures.append(Figure(f"over-{name}", partial(break_even_curves, curves), caption, _points(result, name), 2))
     text = (
         f"{result.samples:,} draws of all other constants, the same at every point of an axis, so that each draw has a "
-        "break-even of its own. Always and never: shares of draws that pay everywhere or nowhere on the axis."
+        "break-even of its own. Always and never: the shares of draws that pay everywhere or nowhere on the axis."
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
     rows = tuple(_crossing(curve) for curve in result.curves)
@@ -155,7 +155,7 @@ _ROUNDED = 0.9995
 _ROUND = {
     "triangular": "most likely at nominal, falling linearly to both ends of its range",
     "pert": "most likely at nominal, with little weight at the ends of its range",
-    "uniform": "anywhere in its range alike",
+    "uniform": "equally likely anywhere in its range",
     "levels": "at the low, the nominal or the high end of its range",
 }
 
@@ -163,16 +163,16 @@ _ROUND = {
 def uncertainty_document(
     result: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
 ) -> Document:
-    """Return the analysis as a document, with break-even curves where there are; `outputs` are shown in detail."""
+    """Return the analysis as a document, with break-even curves if given; `outputs` are shown in detail."""
     shown = outputs or ratios_of(result)
     on_log = [name for name in shown if name in result.logs]
-    chances = (said(chance, result) for chance in probabilities(result))
+    chances = (probability_text(chance, result) for chance in probabilities(result))
     answer = percentile_table("The answer over the draws", result, shown)
     spread: list[Part] = [_drawn(result)]
     if on_log:
         draw = partial(exceedance, result, on_log)
         spread.append(Figure("spread", draw, "Share of draws above", _ranks(result, on_log), 2))
-    ends = "Each factor at both ends of its range, everything else nominal; correlated constants go together."
+    ends = "Each factor at both ends of its range, everything else nominal; correlated constants move together."
     every = percentile_table("Every output over the draws", result, result.names)
     parts = (
         Section("brief", "In brief", (*chances, *notes(result), answer)),
@@ -192,7 +192,7 @@ def uncertainty_document(
 
 
 def explained(result: Uncertainty, outputs: tuple[str, ...]) -> dict[str, Any]:
-    """Return the findings with probabilities, and indices and ends of the outputs asked for."""
+    """Return the findings with probabilities, and indices and ends of `outputs`."""
     return result.to_dict() | {
         "probabilities": [chance.to_dict() for chance in probabilities(result)],
         "notes": list(notes(result)),
@@ -207,7 +207,7 @@ def ratios_of(result: Uncertainty) -> tuple[str, ...]:
 
 
 def probabilities(result: Uncertainty) -> list[Probability]:
-    """Return the probability that each ratio is above 1, and that both against GPUs are."""
+    """Return the probability that each ratio is above 1, and that both ratios to GPUs are."""
     ratios = ratios_of(result)
     chances = [result.probability(name) for name in ratios]
     if set(RATIOS) <= set(ratios):
@@ -215,7 +215,7 @@ def probabilities(result: Uncertainty) -> list[Probability]:
     return chances
 
 
-def said(chance: Probability, result: Uncertainty) -> str:
+def probability_text(chance: Probability, result: Uncertainty) -> str:
     """Return a probability as a sentence."""
     questions = {
         "tco_ratio > 1": "Hardwiring costs less than the GPUs that generate as many tokens",
@@ -229,7 +229,7 @@ def said(chance: Probability, result: Uncertainty) -> str:
 
 
 def _nearly(share: float) -> str:
-    """Return a share in percent that is not rounded to all or to none where it is neither."""
+    """Return a share in percent, never rounded to 0 or 100 unless it is exact."""
     if _ROUNDED <= share < 1.0:
         return f"more than {percent(_ROUNDED, 2)}"
     return f"less than {percent(1.0 - _ROUNDED, 2)}" if 0.0 < share <= 1.0 - _ROUNDED else percent(share)
@@ -252,7 +252,7 @@ def percentile_table(caption: str, result: Uncertainty, outputs: Sequence[str]) 
 
 
 def _ranked(names: Iterable[str]) -> dict[str, Column]:
-    """Columns of percentiles: p5 is "5 %"."""
+    """Return the columns of percentiles: p5 is "5 %"."""
     return {name: Column(f"{name[1:]} %" if name[:1] == "p" and name[1:].isdigit() else name) for name in names}
 
 
@@ -292,7 +292,7 @@ def _ends(result: Uncertainty, output: str) -> Figure:
 
 
 def _factors(result: Uncertainty, output: str) -> Table:
-    """The factors that decide most: shares of the variance, and the output at both ends of each."""
+    """Return the most important factors: shares of the variance, and the output at both ends of each."""
     top = result.sobol(output).head(_FEW_FACTORS)
     ends = result.tornado(output).set_index("name")
     rows = tuple(
@@ -312,7 +312,7 @@ def _factors(result: Uncertainty, output: str) -> Table:
         Column("at its high"),
     )
     return Table(
-        f"What decides {label(output, unit=False)} (nominal {value_text(output, result.nominal[output])})",
+        f"Factors of {label(output, unit=False)} (nominal {value_text(output, result.nominal[output])})",
         columns,
         rows,
     )
@@ -326,7 +326,7 @@ def _converges(result: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, .
         formats: dict[str, Callable[[Any], str]] = {name: partial(value_text, output) for name in columns}
         formats["samples"] = "{:,}".format
         behind = frame_table("Percentiles over draws", table, columns, formats)
-        caption = f"{titled(output)}: percentiles over the number of draws"
+        caption = f"{titled(output)}: percentiles against the number of draws"
         draw = partial(convergence_lines, table, output)
         figures.append(Figure(f"draws-{output.replace('_', '-')}", draw, caption, behind, 2))
     return tuple(figures)
@@ -374,19 +374,19 @@ def _ranks(result: Uncertainty, outputs: list[str]) -> Table:
 def _why(result: Uncertainty) -> tuple[str, ...]:
     log = " Ratios are taken in logarithms." if result.logs else ""
     return (
-        "First order: the share of the variance that goes if a factor becomes known. Total order: what stays if all "
+        "First order: the share of the variance that vanishes if a factor becomes known. Total order: the rest if all "
         f"others become known; the difference is interaction.{log} Whiskers are 95 % intervals from a bootstrap.",
     )
 
 
 def _drawn(result: Uncertainty) -> str:
-    out = f" {result.infeasible:,} draws cannot be and are left out." if result.infeasible else ""
+    out = f" {result.infeasible:,} draws are infeasible and left out." if result.infeasible else ""
     shapes = {spread.shape for spread in result.distributions.values()}
     usual = next((s for s in ("triangular", "pert", "uniform", "levels") if s in shapes), "triangular")
     return (
         f"{len(result.distributions)} constants in {len(result.factors)} independent factors, {result.samples:,} "
-        f"draws. A constant is {_ROUND[usual]}; ranges over a decade are taken in logarithms. The books give ranges, "
-        f"not distributions: these are assumed.{out}"
+        f"draws. A constant is {_ROUND[usual]}; ranges of more than a decade are taken in logarithms. The books give "
+        f"ranges, not distributions; these are assumed.{out}"
     )
 
 

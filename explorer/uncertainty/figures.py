@@ -1,4 +1,4 @@
-"""Pictures of uncertainty: shares of draws, what decides, one factor at a time, break-even curves, convergence."""
+"""Figures of uncertainty: distributions, drivers, one factor at a time, break-even curves, convergence."""
 
 import math
 import textwrap
@@ -31,14 +31,14 @@ _DRAWN = np.linspace(0.0, 100.0, 401)
 
 
 def label(name: str, unit: bool = True) -> str:
-    """Return what an output is called on a page, with its unit unless `unit` is false."""
+    """Return the label of an output on a page, with its unit unless `unit` is false."""
     entry = _entry(name)
     heading = entry.heading if unit else entry.label
     return f"second machine: {heading}" if OTHER in name else heading
 
 
 def titled(name: str, unit: bool = True) -> str:
-    """Return the label with a capital."""
+    """Return the label with a capital letter."""
     heading = label(name, unit)
     return heading[:1].upper() + heading[1:]
 
@@ -49,7 +49,7 @@ def value_text(name: str, value: float) -> str:
 
 
 def factor_label(name: str) -> str:
-    """Return what a factor is called on a page: the constants in it."""
+    """Return the label of a factor on a page: the constants in it."""
     parts = name.split(" + ")
     return " + ".join(part if part.endswith(" more") else column(part).label for part in parts)
 
@@ -78,7 +78,7 @@ def exceedance(result: Uncertainty, outputs: Sequence[str]) -> "go.Figure":
 
 
 def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> "go.Figure":
-    """Return first and total order indices of the `most` factors that decide most, with their intervals."""
+    """Return first and total order indices of the `most` most important factors, with their intervals."""
     rows = indices.head(most).iloc[::-1]
     drawn = figure(f"What decides: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
     for order, colour, shape in (("total", CYAN, "/"), ("first", BLUE, "")):
@@ -172,15 +172,15 @@ def break_even_curves(curves: Sequence[Curve]) -> "go.Figure":
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return the decades from low to high, with 2 and 5 in each where there are few."""
+    """Return the decades from low to high, with 2 and 5 in each if there are few."""
     steps = (1.0,) if high / low >= _MANY_DECADES else (1.0, 2.0, 5.0)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [float(f"{step}e{decade}") for decade in decades for step in steps if low <= step * 10.0**decade <= high]
 
 
 def convergence_lines(table: pd.DataFrame, output: str) -> "go.Figure":
-    """Return percentiles of an output over the number of draws that they are taken from."""
-    drawn = figure(f"Percentiles over draws: {label(output)}", _HEIGHT_PX)
+    """Return percentiles of an output against the number of draws."""
+    drawn = figure(f"Percentiles against draws: {label(output)}", _HEIGHT_PX)
     for number, name in enumerate(each for each in table if each != "samples"):
         colour, dash, _ = style(number)
         drawn.add_scatter(

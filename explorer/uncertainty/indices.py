@@ -1,4 +1,4 @@
-"""Sobol indices: how much of an output's variance each factor decides, alone and with its interactions.
+"""Sobol indices: the share of an output's variance of each factor, alone and with its interactions.
 
 First order S_i = mean(f_B (f_AB - f_A))/V (Saltelli et al., Computer Physics Communications 181, 2010, table 2b) and
 total order T_i = mean((f_A - f_AB)^2)/(2 V) (Jansen, Computer Physics Communications 117, 1999; table 2f), after Sobol'
@@ -15,9 +15,9 @@ import pandas as pd
 from hwbase import InputError
 from hwbase.check import count, number
 
-#: Weights of resampled rows held at once.
+#: Most weights of resampled rows in memory at once.
 _HELD = 2**22
-#: An output whose deviation is this small beside its mean is a constant with rounding.
+#: An output whose deviation is this small against its mean is constant up to rounding.
 _ROUNDING = 1e-12
 
 
@@ -31,9 +31,9 @@ def sobol_indices(
     resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return a row a factor: name, first, first_low, first_high, total, total_low, total_high; most in total first.
+    """Return a row a factor: name, first, first_low, first_high, total, total_low, total_high. Largest total first.
 
-    `f_a` and `f_b` have shape (N,), `f_ab` (factors, N). An output that does not vary has NaN everywhere.
+    `f_a` and `f_b` have shape (N,), `f_ab` (factors, N). A constant output has NaN everywhere.
     Raises `InputError` for shapes that do not fit and options out of range.
     """
     f_a, f_b, f_ab = (np.asarray(f, dtype=float) for f in (f_a, f_b, f_ab))
@@ -53,7 +53,7 @@ def sobol_indices(
         mid = _estimate(np.full((1, f_a.size), 1.0 / f_a.size), *terms)[0]
         drawn = np.concatenate([_estimate(w, *terms) for w in _weights(f_a.size, int(resamples), seed)])
         tail = (1.0 - confidence) / 2.0
-        # The few resamples of a rare event that hold no such row have no variance to share out.
+        # Resamples of a rare event without such a row have no variance.
         low, high = np.nanquantile(drawn, [tail, 1.0 - tail], axis=0)
     columns: dict[str, object] = {"name": list(names)}
     for order, place in (("first", 0), ("total", 1)):
@@ -66,7 +66,7 @@ def _varies(values: np.ndarray) -> bool:
 
 
 def _terms(f_a: np.ndarray, f_b: np.ndarray, f_ab: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per row: what first and total order are means of (N, factors each), and the moments of the variance (N, 2)."""
+    """Return, by row, terms with the orders as means (N, factors each), and the moments of the variance (N, 2)."""
     first, total = (f_b * (f_ab - f_a)).T, 0.5 * np.square(f_a - f_ab).T
     return first, total, np.stack([(f_a + f_b) / 2.0, (f_a**2 + f_b**2) / 2.0], axis=1)
 
@@ -81,7 +81,7 @@ def _estimate(weights: np.ndarray, first: np.ndarray, total: np.ndarray, moments
 
 
 def _weights(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield how often each row is drawn, as shares, for some resamples at a time."""
+    """Yield the frequencies of each row in some resamples at a time, as shares."""
     random = np.random.default_rng(seed)
     step = max(_HELD // rows, 1)
     for start in range(0, resamples, step):

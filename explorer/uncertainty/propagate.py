@@ -1,4 +1,4 @@
-"""Random constants through any function: quasi-Monte Carlo, factors at their ends, and the rows of Sobol indices."""
+"""Random constants through any function: quasi-Monte Carlo, factors at their ends, and rows for Sobol indices."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from hwbase import Correlation, InputError, Quantity, unknown_name
 from hwbase.check import integer
 from hwbase.values import read_integer
 
-#: A function of named arrays of one length (and numbers), to named arrays.
+#: Maps named arrays of one length (and numbers) to named arrays.
 Function = Callable[[dict[str, Any]], Mapping[str, Any]]
-#: The column in which a function may itself say why a point cannot be (empty where it can).
+#: The column in which a function may report why a point is infeasible (empty if it is feasible).
 REASON = "failure"
 
 
@@ -29,10 +29,10 @@ class Attempt:
 
 
 def attempt(function: Function, inputs: Mapping[str, Any], points: int) -> Attempt:
-    """Return what `function` makes of `points` points; arrays of `inputs` have that length, the rest are numbers.
+    """Return the outputs of `function` at `points` points; arrays of `inputs` have that length, the rest are numbers.
 
-    A function that raises `InputError` for a point is called again with halves of the points, down to the one that it
-    cannot take. Outputs that are not finite count as not feasible too.
+    If a function raises `InputError`, it is called again with halves of the points, down to the point that fails.
+    Points with outputs that are not finite are infeasible too.
     """
     try:
         answer = function({**inputs})
@@ -46,8 +46,8 @@ def attempt(function: Function, inputs: Mapping[str, Any], points: int) -> Attem
         if name != REASON and values.dtype.kind == "f":
             reasons[~np.isfinite(values)] = f"{name} is not finite"
     if REASON in columns:
-        said = columns.pop(REASON)
-        stated = np.array(["" if _missing(reason) else str(reason) for reason in said], dtype=object)
+        texts = columns.pop(REASON)
+        stated = np.array(["" if _missing(reason) else str(reason) for reason in texts], dtype=object)
         reasons = np.where(stated != "", stated, reasons)
     return Attempt({name: _blanked(values, reasons != "") for name, values in columns.items()}, reasons)
 
@@ -88,7 +88,7 @@ def _missing(reason: Any) -> bool:
     return reason is None or reason == "" or reason != reason
 
 
-#: Points handed to the function at once; a factor's whole block where that alone is more.
+#: Points passed to the function at once, or a factor's whole block if that is larger.
 CHUNK = 2**17
 LEAST, MOST = 2**4, 2**16
 
@@ -107,18 +107,18 @@ def propagate(
     log: Iterable[str] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Uncertainty:
-    """Return what the ranges of `quantities` do to the outputs of `function`.
+    """Return the spread of the outputs of `function` over the ranges of `quantities`.
 
     `function` takes a dictionary of all names - arrays of one length for those with a range, numbers for the others -
     and returns a dictionary of arrays of that length (or numbers). It is called with `samples` x (factors + 2) points
-    and once for every end of every range; points for which it raises `InputError`, returns what is not finite, or says
-    why in a column "failure" are left out and counted.
+    and once for every end of every range. Points for which it raises `InputError`, returns values that are not finite,
+    or gives a reason in a column "failure" are left out and counted.
 
-    `samples` is a power of two, the length of a scrambled Sobol sequence that `seed` fixes. `shape`, `shapes` (of
-    single names) and `whole` choose distributions (see `distributions`); `together` maps a name to another whose draws
-    it shares, each in its own range. `log` names outputs whose variance is shared out on a logarithmic scale: by
-    default those called `..._ratio`. `progress` is told the share done. Raises `InputError` for options out of range,
-    quantities none of which has a range, and a function that fails at the nominal values.
+    `samples` is a power of two, the length of a scrambled Sobol sequence with `seed`. `shape`, `shapes` (of single
+    names) and `whole` choose distributions (see `distributions`); `together` maps a name to another whose draws it
+    shares, each in its own range. `log` names outputs whose variance is divided on a logarithmic scale, by default
+    those called `..._ratio`. `progress` receives the share done. Raises `InputError` for options out of range,
+    quantities without any range, and a function that fails at the nominal values.
     """
     made = distributions(quantities, shape, shapes, whole)
     shared = _shared(together or {}, quantities, made)
@@ -132,9 +132,9 @@ def propagate(
     ends = points.at(_end_shares(factors))
     at_ends = attempt(function, ends, 1 + 2 * len(factors))
     if at_ends.reasons[0]:
-        raise InputError(f"the nominal point cannot be: {at_ends.reasons[0]}")
+        raise InputError(f"the nominal point is infeasible: {at_ends.reasons[0]}")
     a, b = (points.at(shares) for shares in _sequence(factors, size, seed))
-    told = progress or (lambda share: None)
+    show = progress or (lambda share: None)
     rows: dict[str, np.ndarray] = {}
     reasons, first, done = [], None, 0
     for chunk, parts in _chunks(points, factors, a, b, size):
@@ -146,7 +146,7 @@ def propagate(
         reasons.append(answer.reasons)
         first = first or Attempt({n: v[:size].copy() for n, v in answer.columns.items()}, answer.reasons[:size])
         done += parts
-        told(done / (len(factors) + 2))
+        show(done / (len(factors) + 2))
     assert first is not None
     return Uncertainty(
         factors=factors,
@@ -166,24 +166,24 @@ def propagate(
 
 @dataclass(frozen=True)
 class Points:
-    """From shares to the values that a function takes: those of ranges, some on the draws of others, and numbers."""
+    """Maps shares to the values that a function takes: those of ranges, some with the draws of others, and numbers."""
 
     made: Mapping[str, Distribution]
     shared: Mapping[str, str]
     fixed: Mapping[str, Any]
 
     def at(self, shares: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return values of all names; a name that shares the draws of another needs none of its own."""
+        """Return values of all names; a name that shares the draws of another needs no share of its own."""
         values = {name: spread.at(shares[self.shared.get(name, name)]) for name, spread in self.made.items()}
         return {**self.fixed, **values}
 
     def swapped(self, factor: Factor, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the points `a` with the values of one factor (and what shares its draws) from `b`."""
+        """Return the points `a` with the values of one factor (and of names that share its draws) from `b`."""
         return {name: b[name] if self.shared.get(name, name) in factor.members else a[name] for name in a}
 
 
 def samples_of(samples: Any) -> int:
-    """Return `samples`, checked to be a power of two; raises `InputError` that names the nearest."""
+    """Return `samples`, checked to be a power of two. Raises `InputError` that names the nearest."""
     size = read_integer("samples", samples, low=LEAST, high=MOST)
     if size & (size - 1):
         below = 2 ** (size.bit_length() - 1)
@@ -192,7 +192,7 @@ def samples_of(samples: Any) -> int:
 
 
 def unit_sequence(columns: int, size: int, seed: int) -> np.ndarray:
-    """Return a scrambled Sobol sequence in the unit cube, shape (size, columns); raises `InputError` for the seed."""
+    """Return a scrambled Sobol sequence in the unit cube, shape (size, columns). Raises `InputError` for the seed."""
     return qmc.Sobol(columns, scramble=True, rng=np.random.default_rng(integer("seed", seed, low=0))).random(size)
 
 
@@ -215,7 +215,7 @@ def _end_shares(factors: Sequence[Factor]) -> dict[str, np.ndarray]:
 def _chunks(
     points: Points, factors: Sequence[Factor], a: dict[str, Any], b: dict[str, Any], size: int
 ) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield inputs of some blocks at a time, A and B first, then A with one factor from B after the other."""
+    """Yield inputs of some blocks at a time: A and B first, then A with each factor from B in turn."""
     step = max(CHUNK // size, 1)
     for start in range(0, len(factors) + 2, step):
         some = [
@@ -236,21 +236,21 @@ def _numeric(values: np.ndarray) -> bool:
 
 
 def _ends(factors: Sequence[Factor], columns: Attempt) -> pd.DataFrame:
-    """Return a row the nominal point (factor "") and each end of each factor, with the outputs there."""
+    """Return a row for the nominal point (factor "") and each end of each factor, with the outputs there."""
     labels = [("", "nominal"), *((factor.name, end) for factor in factors for end in ("low", "high"))]
     frame = pd.DataFrame(labels, columns=["factor", "end"])
     return frame.assign(**{name: values for name, values in columns.columns.items() if _numeric(values)})
 
 
 def _tally(reasons: np.ndarray, size: int) -> pd.DataFrame:
-    """Return why points were left out and how many: among the samples, and among all points evaluated."""
+    """Return the reasons of left-out points with counts: among the samples, and among all points evaluated."""
     everywhere, sampled = (pd.Series(part).value_counts() for part in (reasons, reasons[:size]))
-    said = [reason for reason in everywhere.index if reason]
+    texts = [reason for reason in everywhere.index if reason]
     return pd.DataFrame(
         {
-            "reason": said,
-            "samples": [int(sampled.get(reason, 0)) for reason in said],
-            "points": [int(everywhere[reason]) for reason in said],
+            "reason": texts,
+            "samples": [int(sampled.get(reason, 0)) for reason in texts],
+            "points": [int(everywhere[reason]) for reason in texts],
         }
     )
 
@@ -258,7 +258,7 @@ def _tally(reasons: np.ndarray, size: int) -> pd.DataFrame:
 def _logs(log: Iterable[str] | None, block: Attempt) -> tuple[str, ...]:
     chosen = [name for name in block.columns if name.endswith("_ratio")] if log is None else list(log)
     numbers = {name: values for name, values in block.columns.items() if _numeric(values)}
-    # An output that is not positive everywhere has no logarithm, and stays on its own scale.
+    # An output that is not positive everywhere stays on a linear scale.
     return tuple(name for name in chosen if name in numbers and np.nanmin(numbers[name], initial=1.0) > 0.0)
 
 
@@ -271,5 +271,5 @@ def _shared(
     for name, other in together.items():
         if other in together:
             raise InputError(f"together: {name} shares the draws of {other}, which has none of its own")
-    # What would share the draws of a number without a range draws for itself.
+    # A number without a range is not drawn, so a name that would share its draws has its own.
     return {name: other for name, other in together.items() if name in made and other in made}

@@ -1,4 +1,4 @@
-"""What random constants do to the outputs of a model: percentiles, tornado, Sobol indices, probabilities."""
+"""The spread of a model's outputs over random constants: percentiles, tornado, Sobol indices, probabilities."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ PERCENTILES = (5.0, 50.0, 95.0)
 
 @dataclass(frozen=True)
 class Probability(Record):
-    """The share of draws in which something holds, with an interval of the given `confidence`."""
+    """The share of draws in which a condition holds, with an interval of the given `confidence`."""
 
     what: str
     probability: float
@@ -31,11 +31,11 @@ class Probability(Record):
 
 @dataclass(frozen=True)
 class Uncertainty(Documented):
-    """Draws of the constants and what came of them.
+    """Draws of the constants with their outputs.
 
-    `inputs` and `outputs` have a row a draw (NaN where a draw cannot be); `reasons` say why points were left out;
-    `ends` has the outputs at the nominal point and with one factor at an end of its range; `rows` holds, for each
-    numeric output, what Sobol indices are made of; `logs` are outputs whose indices are those of their logarithm.
+    `inputs` and `outputs` have a row for each draw (NaN where a draw is infeasible); `reasons` has why points were left
+    out; `ends` has the outputs at the nominal point and with one factor at an end of its range; `rows` has the terms of
+    Sobol indices for each numeric output; `logs` are outputs whose indices are those of their logarithm.
     """
 
     factors: tuple[Factor, ...]
@@ -51,7 +51,7 @@ class Uncertainty(Documented):
     logs: tuple[str, ...] = ()
     rows: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     subject: Mapping[str, Any] = field(default_factory=dict)
-    """What was analysed, in words; empty for a plain function."""
+    """The subject of the analysis, in words; empty for a plain function."""
 
     @property
     def names(self) -> list[str]:
@@ -60,7 +60,7 @@ class Uncertainty(Documented):
 
     @property
     def infeasible(self) -> int:
-        """Draws that cannot be."""
+        """Number of infeasible draws."""
         return int(self.reasons["samples"].sum()) if len(self.reasons) else 0
 
     @property
@@ -69,30 +69,30 @@ class Uncertainty(Documented):
         return {name: float(self.ends[name].iloc[0]) for name in self.names}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a draw: the constants, then the outputs."""
+        """Return a row for each draw: the constants, then the outputs."""
         return pd.concat([self.inputs, self.outputs], axis=1)
 
     def percentiles(self, levels: tuple[float, ...] = PERCENTILES) -> pd.DataFrame:
-        """Return a row an output: output, nominal, mean, then p5, p50, p95 (or other percentiles) over the draws."""
+        """Return a row for each output: output, nominal, mean, then p5, p50, p95 (or `levels`) over the draws."""
         shares = [real("percentile", level, low=0.0, high=100.0) for level in levels]
         rows = []
         for name in self.names:
             values = self._values(name)
-            found = np.percentile(values, shares) if values.size else np.full(len(shares), np.nan)
-            ranks = {f"p{share:g}": value for share, value in zip(shares, found.tolist(), strict=True)}
+            result = np.percentile(values, shares) if values.size else np.full(len(shares), np.nan)
+            ranks = {f"p{share:g}": value for share, value in zip(shares, result.tolist(), strict=True)}
             mean = float(values.mean()) if values.size else np.nan
             rows.append({"output": name, "nominal": self.nominal[name], "mean": mean} | ranks)
         return pd.DataFrame(rows)
 
     def shares(self, output: str) -> dict[str, float]:
-        """Return how often each text of an output occurs (such as what binds), most often first."""
+        """Return the share of each text of an output (such as the binding resource), largest first."""
         if output not in self.outputs or output in self.rows:
             raise unknown_name("text output", output, [str(name) for name in self.outputs if name not in self.rows])
         texts = self.outputs[output][self.outputs[output] != ""]
         return {str(text): float(share) for text, share in texts.value_counts(normalize=True).items()}
 
     def tornado(self, output: str) -> pd.DataFrame:
-        """Return a row a factor: name, low, high (the output with the factor at its ends, all else nominal), swing.
+        """Return a row for each factor: name, low, high (the output at the factor's ends, all else nominal), swing.
 
         Correlated quantities go to their ends together, each in the direction of its correlation. Widest first.
         """
@@ -124,7 +124,7 @@ class Uncertainty(Documented):
         """Return the share of draws in which `output` is larger than `above`.
 
         The interval is Wilson's, as if draws were independent; those of a Sobol sequence scatter less.
-        Raises `InputError` for an output that does not exist, or if no draw can be.
+        Raises `InputError` for an output that does not exist, or if all draws are infeasible.
         """
         self._known(output)
         number("above", above, high=None)
@@ -147,7 +147,7 @@ class Uncertainty(Documented):
         return pd.DataFrame(ranks, columns=names).assign(samples=sizes)[["samples", *names]]
 
     def ranges(self) -> pd.DataFrame:
-        """Return a row a varied quantity: factor, low, nominal, high, shape, log, whole, and where it comes from."""
+        """Return a row for each varied quantity: factor, low, nominal, high, shape, log, whole, and its source."""
         factor_of = {name: factor.name for factor in self.factors for name in factor.members}
         rows = []
         for name, spread in self.distributions.items():
@@ -157,7 +157,7 @@ class Uncertainty(Documented):
         return pd.DataFrame(rows)
 
     def sources(self) -> pd.DataFrame:
-        """Return one row a quantity, with its source."""
+        """Return one row for each quantity, with its source."""
         return quantities_frame(self.quantities)
 
     def stated_correlations(self) -> pd.DataFrame:
@@ -167,7 +167,7 @@ class Uncertainty(Documented):
         return pd.DataFrame([[" + ".join(c.between), c.rho, c.kind, c.year, c.source] for c in used], columns=columns)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the findings (not the draws, which `to_frame` has)."""
+        """Return the findings without the draws, which are in `to_frame`."""
         texts = [str(name) for name in self.outputs if name not in self.rows]
         return {
             **self.subject,
@@ -197,10 +197,10 @@ class Uncertainty(Documented):
 
 
 def chance(what: str, holds: np.ndarray, confidence: float = 0.95) -> Probability:
-    """Return the share of true values with Wilson's interval (J. Am. Stat. Assoc. 22, 1927); raises `InputError`."""
+    """Return the share of true values with Wilson's interval (J. Am. Stat. Assoc. 22, 1927). Raises `InputError`."""
     number("confidence", confidence, above=0.0, high=1.0)
     if holds.size == 0:
-        raise InputError(f"{what}: no draw can be, expected at least one")
+        raise InputError(f"{what}: all draws are infeasible: expected at least one feasible draw")
     test = stats.binomtest(int(holds.sum()), holds.size)
     interval = test.proportion_ci(confidence_level=confidence, method="wilson")
     return Probability(

@@ -22,17 +22,17 @@ from hwbase.books import share_overrides
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
-#: Counts that no unit gives away.
+#: Counts whose unit does not show it.
 WHOLE = ("use.respins",)
-#: Constants whose low, nominal and high are choices with nothing between them: number formats.
+#: Constants whose low, nominal and high are discrete choices: number formats.
 LEVELS = ("link_element_bytes", "kv_element_bytes")
-#: Constants that shape a circuit and take one number a call, so that they are drawn as levels too.
+#: Constants that shape a circuit and must be one number in a call, so they are drawn as levels too.
 ONE_A_CALL = ("fp4_sigma",)
 
 
 @dataclass(frozen=True)
 class Scenario(Record):
-    """A fleet of hardwired machines beside the GPUs that match it: everything that is chosen, not uncertain.
+    """A fleet of hardwired machines and the GPUs that match it: all choices that are not uncertain.
 
     `set` pins constants of any book (they then have no range); `book` replaces the convention's cost book.
     """
@@ -60,10 +60,10 @@ class Scenario(Record):
     def changed(self, changes: Mapping[str, Any]) -> "Scenario":
         """Return this scenario with other choices; a key that is not a field pins a constant."""
         own = {f.name for f in fields(self)} - {"set"}
-        given = {f.name: getattr(self, f.name) for f in fields(self)}
-        given |= {key: value for key, value in changes.items() if key in own}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values |= {key: value for key, value in changes.items() if key in own}
         pinned = {key: value for key, value in changes.items() if key not in own}
-        return Scenario(**(given | {"set": {**self.set, **pinned}}))
+        return Scenario(**(values | {"set": {**self.set, **pinned}}))
 
     def described(self) -> dict[str, Any]:
         """Return the choices as plain values."""
@@ -73,7 +73,7 @@ class Scenario(Record):
 
 @dataclass(frozen=True)
 class Machine:
-    """A scenario with its books loaded: which constants it reads, and its figures for any values of them."""
+    """A scenario with its books loaded: the constants that it reads, and its figures for any values of them."""
 
     scenario: Scenario
     spec: models.LLMSpec
@@ -86,7 +86,7 @@ class Machine:
 
     @classmethod
     def of(cls, scenario: Scenario) -> "Machine":
-        """Return the machine of a scenario; raises `InputError` for unknown names and what cannot be built."""
+        """Return the machine of a scenario. Raises `InputError` for unknown names and designs that cannot be built."""
         spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
         conventions = costmodel.conventions.named(scenario.convention)
         costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
@@ -104,12 +104,12 @@ class Machine:
         return cls(scenario, spec, costs, technology, for_machine, read)
 
     def quantities(self) -> dict[str, Quantity]:
-        """Return the constants read that have a range."""
+        """Return the constants with a range that were read."""
         return {n: q for n, q in self.read.items() if np.ndim(q.nominal) == 0 and q.at("low") < q.at("high")}
 
     @property
     def correlations(self) -> tuple[Correlation, ...]:
-        """Those that the books state."""
+        """Return the correlations in the books."""
         return (
             *self.costs.correlations,
             *self.technology.correlations,
@@ -117,11 +117,11 @@ class Machine:
         )
 
     def shapes(self) -> dict[str, str]:
-        """Return the shapes of constants that are not a continuum."""
+        """Return the shapes of constants with discrete values."""
         return {name: "levels" for name in (*LEVELS, *ONE_A_CALL) if name in self.read}
 
     def whole(self) -> tuple[str, ...]:
-        """Return the constants that count something, whatever their unit."""
+        """Return the constants that are counts, independent of their unit."""
         counts = {f.name for f in fields(hwsim.HardwiredDesign) if f.metadata.get("limits", {}).get("whole")}
         return tuple(name for name in self.read if name in counts or name in WHOLE)
 
@@ -133,7 +133,7 @@ class Machine:
         return distributions(quantities, shape, own, [name for name in self.whole() if name in quantities])
 
     def __call__(self, values: Mapping[str, Any], **over: Any) -> dict[str, np.ndarray]:
-        """Return the columns of `evaluate` beside the GPUs; `over` replaces the scenario's volume or context."""
+        """Return the columns of `evaluate` with the GPUs; `over` replaces the scenario's volume or context."""
         varied = {**self.pinned, **values}
         apart = [name for name in ONE_A_CALL if np.ndim(varied.get(name, 0.0))]
         if not apart:
@@ -175,7 +175,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class WatchedBook(Book):
-    """A book that remembers which of its quantities were asked for, in copies with overrides too."""
+    """A book that records which of its quantities were read, in copies with overrides too."""
 
     asked: set[str] = field(default_factory=set)
 
@@ -185,9 +185,9 @@ class WatchedBook(Book):
 
 
 def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str, Quantity]:
-    """Return those whose name matches a pattern of `only` (such as "n5.*"), or all without any.
+    """Return quantities whose name matches a pattern of `only` (such as "n5.*"), or all if it is empty.
 
-    Raises `InputError` for a pattern that matches none.
+    Raises `InputError` for a pattern without a match.
     """
     patterns = tuple(only)
     for pattern in patterns:
@@ -197,9 +197,9 @@ def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str,
 
 
 def check_ranges(function: Callable[[dict[str, Any]], Any], quantities: Mapping[str, Quantity]) -> None:
-    """Raise the `InputError` of `function` for an end of a range that it takes from no point, all else nominal.
+    """Raise the `InputError` of `function` for an end of a range that it never accepts, all else nominal.
 
-    What cannot be built is no such end: the function says so in a column, and draws of it are counted.
+    A design that cannot be built is no such error: the function reports it in a column, and such draws are counted.
     """
     alone = np.eye(len(quantities), dtype=bool)
     for level in ("low", "high"):

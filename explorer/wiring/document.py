@@ -8,6 +8,7 @@ from explorer.documents.document import Beside, Bullets, Document, Figure, Folde
 from explorer.documents.sections import methods_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.wiring import figures as drawn
+from hwbase.columns import column
 from hwbase.numbers import money, percent, plain, times
 from hwsim.wiring import REGIONS, heat_map, region_name
 
@@ -21,12 +22,12 @@ _PLACES = {"wire": "the wire", "input": "its input net", "neuron": "its neuron"}
 
 def wiring_document(study: "WiringStudy") -> Document:
     """Return a wiring study as a document."""
-    faults = f"{', and how many may break' if study.faults else ''}"
+    faults = f"{', and how many faults are tolerable' if study.faults else ''}"
     return Document(
         f"{study.model}: from weights to wires",
-        f"{study.matrices} matrices, {plain(study.weights)} weights in MXFP4, wired into Hardwired-Neurons: how many "
-        f"ports must be spare, whether the wires find tracks{faults}. Neurons of {plain(study.stand_in_inputs)} "
-        "inputs, the width of gpt-oss-120b, are made of this model's own weights.",
+        f"{study.matrices} matrices, {plain(study.weights)} weights in MXFP4, wired into Hardwired-Neurons: which "
+        f"share of ports must be spare, whether the wires fit the tracks{faults}. Neurons of "
+        f"{plain(study.stand_in_inputs)} inputs, the width of gpt-oss-120b, are assembled from this model's weights.",
         sections(
             Section("findings", "Findings", (Bullets(study.findings),)),
             _tile(study),
@@ -56,10 +57,10 @@ def _tile(study: "WiringStudy") -> Section:
     table = frame_table("Neurons by ports used", frame, columns, {"share_of_ports": percent})
     caption = f"POPCNT ports used by {plain(study.stand_ins)} neurons of {study.stand_in_inputs:,} inputs, of {ports:,}"
     text = (
-        "Inputs enter from the left and cross the tile; each drops a branch to a POPCNT port of its weight's region, "
-        "and the counts of a region's slices join down the tile. Colour is the share of the tracks of M8 to M11 that "
-        "this takes, on one scale for all maps; above 100 % there are more wires than tracks. Technology "
-        f"{study.technology}; tiles have the shape that crowds them least, axes are not to one scale."
+        "Inputs enter from the left and cross the tile; each has a branch to a POPCNT port of its weight's region, "
+        "and the counts of a region's slices are added down the tile. Colour is the used share of the tracks of M8 to "
+        "M11, on one scale for all maps; above 100 % there are more wires than tracks. Technology "
+        f"{study.technology}; tiles have the shape of least crowding; the axes have different scales."
     )
     figure = Figure("ports", partial(drawn.port_use, study.ports, ports), caption, table, 2)
     return Section("tile", "One neuron's tile", (text, Beside(tuple(_heat_maps(study))), figure), short=False)
@@ -67,13 +68,14 @@ def _tile(study: "WiringStudy") -> Section:
 
 def _slack(study: "WiringStudy") -> Section:
     inputs = study.stand_in_inputs
-    caption = f"Spare ports over the share of neurons that fit, {inputs:,} inputs, log axis"
+    caption = f"Spare ports against the share of neurons that fit, {inputs:,} inputs, log axis"
     behind = _slack_table(caption, study.slack[study.slack["neurons"] == "joined"])
     draw = partial(drawn.slack_over_fit, study.slack, inputs, "joined")
-    every = _slack_table("Slack of every kind of neuron, all of them fitting", _all_fit(study))
+    every = _slack_table("Slack in which all neurons of each kind fit", _all_fit(study))
     parts = (
-        "Silicon is the same for all weights, so it has more ports than the average neuron uses. Fixed regions must "
-        "hold the worst count of each weight value; slices that metal assigns to any region hold the worst sum alone.",
+        "The silicon is the same for all weights, so it needs more ports than the average neuron uses. Fixed regions "
+        "must hold the largest count of each weight value; slices that metal assigns to any region hold the largest "
+        "sum.",
         Figure("slack", draw, caption, behind, 3),
         _measured_table(study),
         Folded("Every kind of neuron", (every,)),
@@ -82,12 +84,12 @@ def _slack(study: "WiringStudy") -> Section:
 
 
 def _routing(study: "WiringStudy") -> Section:
-    caption = f"Tracks of M8 to M11 that wires take over the inputs of a cluster, {study.technology}, log axes"
+    caption = f"Used tracks of M8 to M11 against the inputs of a cluster, {study.technology}, log axes"
     draw = partial(drawn.tracks_over_clusters, study.routing, study.nominal.most_utilisation)
     nominal = study.routing[study.routing["slice_ports"] == study.nominal.slice_ports]
     parts = (
-        "Wires grow with the part of a neuron in which a region may lie anywhere. Clusters with regions of their own "
-        "shorten them and need spare ports each; the area of a weight follows from the slack.",
+        "Wires are longer where a region may lie anywhere in a larger part of a neuron. Clusters with their own "
+        "regions have shorter wires, but each needs spare ports; the area per weight follows from the slack.",
         Figure("tracks", draw, caption, _routing_table(caption, study.routing), 3),
         _routing_table(f"Wires of clusters, {drawn.silicon_name(study.nominal.slice_ports)}", nominal),
     )
@@ -100,7 +102,7 @@ def _weights(study: "WiringStudy") -> Section:
     caption = f"Share of weights in each region, over {study.matrices} matrices"
     table = frame_table(caption, study.histograms, shares, dict.fromkeys(list(shares)[1:], percent))
     parts = (
-        "Each box is the spread of the matrices' mean shares. A weight of zero has no region and no wire.",
+        "Each box shows the spread of the mean shares over matrices. A weight of zero has no region and no wire.",
         Figure("regions", partial(drawn.region_shares_of_matrices, study.histograms), caption, table, 1),
     )
     return Section("weights", "Weights by region", parts, short=False)
@@ -121,18 +123,18 @@ def _scales(study: "WiringStudy") -> Section:
     formats: dict[str, Any] = {"neurons": _neurons, "slack": percent, "slack_unscaled": percent}
     text = (
         "MXFP4 scales every 32 inputs by a power of two. A neuron that adds counts over all its inputs needs a region "
-        "for every scaled value: 14 and 4 more for each octave that its scales span."
+        "for every scaled value: 14, and 4 more for each octave of its scales."
     )
-    table = frame_table("What block scales ask for", study.scales, columns, formats)
+    table = frame_table("Regions and slack with block scales", study.scales, columns, formats)
     return Section("scales", "Block scales", (text, table), short=False)
 
 
 def _faults(faults: "FaultStudy") -> Section:
     text = (
         f"Perplexity on {plain(faults.tokens)} tokens of {faults.text}, {len(faults.seeds)} draws of faults at each "
-        "rate; bars reach from the least to the greatest. Weights are MXFP4, activations float32."
+        "rate; bars show the minimum and maximum. Weights are MXFP4, activations float32."
     )
-    caption = "Perplexity over the share of wires, nets, regions or neurons that are broken, log axes"
+    caption = "Perplexity against the broken share of wires, nets, regions or neurons, log axes"
     means = faults.curve.groupby(["kind", "rate"], sort=False, as_index=False)[["value", "ratio"]].mean()
     columns = {
         "kind": Column("kind", numeric=False),
@@ -149,29 +151,30 @@ def _methods(study: "WiringStudy") -> Iterator[Method]:
     yield Method(
         "Stand-ins",
         f"The weights of one matrix, neuron after neuron, cut into neurons of {plain(study.stand_in_inputs)} inputs "
-        f"({plain(study.stand_ins)} of them). What neighbours share is kept. “One repeated” is a neuron made of a "
-        "single real one over and over, in which nothing averages out.",
+        f"({plain(study.stand_ins)} of them). Correlation between neighbours is kept. “One repeated” is one real "
+        "neuron repeated, so that nothing averages out.",
     )
     yield Method(
         "Slack",
-        "Ports over those that an average neuron uses, less one, at the fewest ports in which the stated share of "
+        "Ports divided by those of an average neuron, minus one, at the fewest ports in which the stated share of "
         "neurons fits. Area by the circuit model of Metal-Embedding at that slack.",
     )
     yield Method(
         "Tracks",
-        "Every wire of sampled neurons placed in a tile: crossings, branches and counts, over the length of tracks of "
-        "four layers at the pitch of the technology book. No detours, vias or blockages: a lower bound.",
+        "Every wire of sampled neurons is placed in a tile; the length of crossings, branches and counts is divided by "
+        "that of the tracks of four layers at the technology's pitch. Without detours, vias or blockages: a lower "
+        "bound.",
     )
     if study.faults:
         yield Method(
             "Faults",
-            "Independent, each of one wire, input net, region or neuron, at equal odds everywhere. Rates are taken "
-            "over from this model to gpt-oss-120b's chip. Yields by Murphy's formula, as the paper's.",
+            "Independent faults of one wire, input net, region or neuron, all equally likely. Rates are taken "
+            "from this model to gpt-oss-120b's chip. Yields by Murphy's formula, as in the paper.",
         )
 
 
 def _heat_maps(study: "WiringStudy") -> Iterator[Figure]:
-    """The tiles of the examples, on one scale of colours."""
+    """Yield the tiles of the examples, on one colour scale."""
     places = [(example.plan, 0, example.tile, example.technology) for example in study.examples]
     most = max(float(heat_map(*place, drawn.heat_bins(place[0], place[2])).max()) for place in places)
     columns = {
@@ -185,7 +188,7 @@ def _heat_maps(study: "WiringStudy") -> Iterator[Figure]:
         part = "A neuron" if plan.inputs == study.stand_in_inputs else "A cluster"
         caption = (
             f"{part} of {plan.inputs:,} inputs, {drawn.silicon_name(plan.silicon.slice_ports)}, in "
-            f"{plain(tile.width_um, 3)} × {plain(tile.height_um, 3)} µm: share of the tracks taken"
+            f"{plain(tile.width_um, 3)} × {plain(tile.height_um, 3)} µm: used share of the tracks"
         )
         table = frame_table(caption, drawn.heat_frame(*place), columns, {"mean": percent, "greatest": percent})
         yield Figure(f"tile-{index}", partial(drawn.tile_heat, *place, most=most), caption, table, 2)
@@ -207,32 +210,32 @@ def _fault_tables(faults: "FaultStudy") -> tuple[Table, ...]:
         "ratio": Column("over no faults"),
     }
     each: dict[str, Any] = {"kind": _place, "input": _or_all, "output": _or_all, "ratio": times}
-    critical = frame_table("One fault in the worst places", faults.critical, places, each)
+    critical = frame_table("One fault in the most critical places", faults.critical, places, each)
     borne = {
         "kind": Column("kind", numeric=False),
         "tolerable_rate": Column("rate borne"),
         "units_per_chip": Column("on a chip"),
-        "tolerable_faults": Column("faults borne by a chip"),
+        "tolerable_faults": Column("tolerable faults of a chip"),
         "d0_tolerable_per_cm2": Column("defects borne", "1/cm²"),
         "expected_faults": Column("expected"),
         "yield_all": Column("dies perfect"),
-        "yield_rest": Column("dies whose rest is perfect"),
-        "rest_at_1_percent": Column("rest perfect, where 1 % of dies are"),
+        "yield_rest": Column("dies without a defect outside the HN array"),
+        "rest_at_1_percent": Column("the same, at a yield of 1 %"),
     }
     written: dict[str, Any] = {
         "kind": drawn.kind_name,
         **dict.fromkeys(("yield_all", "yield_rest", "rest_at_1_percent"), percent),
     }
-    caption = f"What a chip bears before perplexity grows by {percent(faults.allowed_ratio - 1.0, 0)}"
+    caption = f"Defects of a chip at which perplexity grows by {percent(faults.allowed_ratio - 1.0, 0)}"
     tolerance = frame_table(caption, faults.tolerance, borne, written)
     costs = {
-        "volume": Column("systems"),
-        "d0_per_cm2": Column("defects", "1/cm²"),
+        "volume": column("volume"),
+        "d0_per_cm2": column("d0_per_cm2"),
         "die_yield": Column("yield"),
         "system_usd": Column("one system, recurring"),
-        "tco_usd": Column("TCO"),
+        "tco_usd": column("tco_usd"),
         "growth": Column("growth"),
-        "tco_ratio": Column("TCO of matching GPUs over it"),
+        "tco_ratio": Column("TCO of matching GPUs / this TCO"),
     }
     prices: dict[str, Any] = {
         "die_yield": percent,
@@ -241,7 +244,7 @@ def _fault_tables(faults: "FaultStudy") -> tuple[Table, ...]:
         "growth": percent,
         "tco_ratio": times,
     }
-    paid = frame_table("What a yield of 1 % costs, corrected conventions", faults.costs, costs, prices)
+    paid = frame_table("Cost of a yield of 1 %, corrected conventions", faults.costs, costs, prices)
     return critical, tolerance, paid
 
 
@@ -265,7 +268,7 @@ def _measured_table(study: "WiringStudy") -> Table:
         Column("in clusters of", "inputs"),
         Column("tracks taken there"),
     )
-    return Table(f"Slack to take for neurons of {study.stand_in_inputs:,} inputs", columns, rows)
+    return Table(f"Slack for neurons of {study.stand_in_inputs:,} inputs", columns, rows)
 
 
 def _all_fit(study: "WiringStudy") -> Any:

@@ -1,7 +1,7 @@
-"""What broken wires do to a real language model, and what that says of the yield that a hardwired chip needs.
+"""The effect of broken wires on a real language model, and the yield that a hardwired chip then needs.
 
 The HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169) argues that yield hardly matters to cost, down to 1 %. Two
-questions decide it: what a chip costs at 1 %, and how many chips with defects would do their work all the same.
+figures decide it: the cost of a chip at a yield of 1 %, and the share of chips with defects that still work.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,25 +24,25 @@ from hwsim import wiring
 from hwsim.mapping import matrices as mapped_matrices
 from models import inference
 
-#: Growth of perplexity that is borne: one hundredth.
+#: Tolerated growth of perplexity: one hundredth.
 ALLOWED_RATIO = 1.01
 SEEDS = (0, 1)
 #: Tokens of text that a fault study scores.
 DEFAULT_TOKENS = 1024
-#: The yield that the HNLPU paper says cost could live with.
+#: The yield at which the HNLPU paper still finds the cost acceptable.
 PAPER_YIELD = 0.01
-#: Systems whose cost is asked for: the paper's two cases.
+#: Numbers of systems that are priced: the paper's two cases.
 VOLUMES = (1, 50)
-#: The matrices whose heaviest wire is broken by intent.
+#: Number of matrices whose heaviest wire is broken on purpose.
 _CRITICAL = 3
 
 
 @dataclass(frozen=True, eq=False)
 class FaultStudy(Record):
-    """Perplexity under faults, and what it means for a chip.
+    """Perplexity under faults, and the tolerable defects of a chip.
 
     `curve`: `hwsim.wiring.measure_over_faults`; `critical`: `critical_faults`; `tolerance`: `tolerable_defects` at the
-    rates where perplexity has grown by `allowed_ratio`; `costs`: `cost_over_yield`. `text` names what was read.
+    rates where perplexity has grown by `allowed_ratio`; `costs`: `cost_over_yield`. `text` names the text.
     """
 
     text: str
@@ -57,16 +57,16 @@ class FaultStudy(Record):
 
 
 def scored_text(vocabulary: inference.Vocabulary, tokens: int = DEFAULT_TOKENS) -> tuple[str, list[int]]:
-    """Return (where it is from, the ids of `tokens` + 1 tokens) of `explorer.perplexity.real_text`.
+    """Return (source, ids of `tokens` + 1 tokens) of `explorer.inference.perplexity.real_text`.
 
-    The first token is not scored. Raises `InputError` for a number of tokens that is not positive or more than it has.
+    The first token is not scored. Raises `InputError` unless `tokens` is positive and within the text.
     """
-    wanted = integer("tokens", tokens, high=1e9) + 1
+    length = integer("tokens", tokens, high=1e9) + 1
     source, content = real_text()
     ids = inference.Tokenizer(vocabulary).encode(content)
-    if len(ids) < wanted:
-        raise InputError(f"tokens = {wanted - 1:,}: expected at most {len(ids) - 1:,}, the text has no more")
-    return source, ids[:wanted]
+    if len(ids) < length:
+        raise InputError(f"tokens = {length - 1:,}: expected at most {len(ids) - 1:,}, the text has no more")
+    return source, ids[:length]
 
 
 def fault_study(
@@ -79,11 +79,11 @@ def fault_study(
     seeds: Sequence[int] = SEEDS,
     report: Report | None = None,
 ) -> FaultStudy:
-    """Return the fault study of a network on a `text`: (where it is from, ids of tokens), as `scored_text` has it.
+    """Return the fault study of a network on a `text`: (source, token ids), as from `scored_text`.
 
-    Takes some five seconds a measure for SmolLM2-135M and 1,024 tokens; there are 4 kinds x rates x seeds of them and
-    some ten more. `report` is told the progress. The chip is HNLPU's for gpt-oss-120b: rates are taken over from the
-    model at hand. Raises `InputError` for tokens that the network cannot read, or rates outside [0, 1].
+    One measurement takes about five seconds for SmolLM2-135M and 1,024 tokens; there are 4 kinds x rates x seeds, and
+    about ten more. `report` receives the progress. The chip is HNLPU's for gpt-oss-120b, to which the rates of this
+    model are applied. Raises `InputError` for tokens that the network cannot read, or rates outside [0, 1].
     """
     source, ids = text
     reading = min(window, weights.config.context)
@@ -109,13 +109,14 @@ def perplexity_over_faults(
 ) -> pd.DataFrame:
     """Return `hwsim.wiring.measure_over_faults` of a network's perplexity on a text of token ids (tokens,).
 
-    All matrices, head included, are MXFP4 codes on faulty neurons; activations are float32, embedding and norms intact.
-    `options` (kinds, rates, seeds, progress) go to it. Raises `InputError` for tokens that the network cannot read.
+    All matrices, head included, are MXFP4 codes on faulty neurons; activations are float32; embedding and norms are
+    intact. `options` (kinds, rates, seeds, progress) are passed on. Raises `InputError` for tokens that the network
+    cannot read.
     """
     coded = {name: mxfp4_codes(matrix) for name, matrix in weights.matrices().items()}
 
     def measure(codes: Mapping[str, np.ndarray]) -> float:
-        matrices = {name: weights_from_codes(given, coded[name][1]) for name, given in codes.items()}
+        matrices = {name: weights_from_codes(codes_of, coded[name][1]) for name, codes_of in codes.items()}
         return _perplexity(weights, matrices, tokens, window)
 
     return wiring.measure_over_faults(measure, {name: codes for name, (codes, _) in coded.items()}, **options)
@@ -128,11 +129,11 @@ def critical_faults(
     most: int = _CRITICAL,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Return what single faults in the worst places do: a row per fault, three for each of `most` matrices.
+    """Return the effect of single faults in critical places: a row per fault, three for each of `most` matrices.
 
-    A wire's load is |weight| x the largest |activation| it carries on this text, over the median of its matrix. In the
-    matrices with the heaviest such wires (head left out) that wire, its input net and its neuron are broken, one at a
-    time. Columns: kind, matrix, input, output (-1: all), load, value (perplexity), ratio (over no faults).
+    A wire's load is |weight| x the largest |activation| on this text, over the median of its matrix. In the matrices
+    with the heaviest wires (head left out), that wire, its input net and its neuron are broken, one at a time. Columns:
+    kind, matrix, input, output (-1: all), load, value (perplexity), ratio (to the value without faults).
     """
     matrices = {name: weights_from_codes(*mxfp4_codes(matrix)) for name, matrix in weights.matrices().items()}
     plain = inference.FloatLinear(matrices)
@@ -177,13 +178,13 @@ def tolerable_defects(
     technology: hwsim.Technology,
     d0_per_cm2: float = 0.11,
 ) -> pd.DataFrame:
-    """Return what tolerated faults mean for a chip: a row per kind, every defect in the HN array being of this kind.
+    """Return the tolerable defects of a chip: a row per kind of fault, assuming that every defect is of this kind.
 
     Columns: kind, tolerable_rate, units_per_chip (wires, input nets, regions or neurons), tolerable_faults (per chip),
-    d0_tolerable_per_cm2 (at which the HN array has so many defects), expected_faults (at `d0_per_cm2`), yield_all
-    (every block must be perfect), yield_rest (the HN array may have defects, the rest may not), d0_at_1_percent (where
+    d0_tolerable_per_cm2 (the density at which the HN array has that many defects), expected_faults (at `d0_per_cm2`),
+    yield_all (every block without defects), yield_rest (no defects outside the HN array), d0_at_1_percent (where
     yield_all is 1 %), rest_at_1_percent (yield_rest there) and faults_at_1_percent (expected in the HN array there).
-    Yields by Murphy, as the paper's.
+    Yields by Murphy's formula, as in the paper.
     """
     chip = hwsim.build_chip(model, design, technology)
     area, array = float(chip.area_mm2), float(chip.block("HN array").area_mm2)
@@ -218,27 +219,29 @@ def tolerable_defects(
 
 
 def cost_over_yield(d0_at_1_percent: float, volumes: Sequence[int] = VOLUMES) -> pd.DataFrame:
-    """Return what HNLPU for gpt-oss-120b costs at its usual defect density and at one that leaves 1 % good chips.
+    """Return the cost of HNLPU for gpt-oss-120b at its usual defect density and at one with 1 % good chips.
 
     Corrected conventions, nominal prices. Columns: volume, d0_per_cm2, die_yield, system_usd (recurring, one system),
-    tco_usd, growth (of TCO over that at the usual density), tco_ratio (of matching GPUs over it).
+    tco_usd, growth (of the TCO against the usual density), tco_ratio (of matching GPUs to it).
     """
     rows = []
     for volume in volumes:
         usual = None
-        for given in ({}, {"n5.d0_per_cm2": d0_at_1_percent}):
-            found = cost(PAPER_MODEL, volume=volume, convention="corrected", set=given).comparison.nominal
-            tco = float(found.hardwired.total_usd)
+        for constants in ({}, {"n5.d0_per_cm2": d0_at_1_percent}):
+            result = cost(PAPER_MODEL, volume=volume, convention="corrected", set=constants).comparison.nominal
+            tco = float(result.hardwired.total_usd)
             usual = tco if usual is None else usual
             rows.append(
                 {
                     "volume": volume,
-                    "d0_per_cm2": given.get("n5.d0_per_cm2", float(found.bill.assumptions["n5.d0_per_cm2"].nominal)),
-                    "die_yield": float(found.bill.die_yield),
-                    "system_usd": float(found.bill.system_usd),
+                    "d0_per_cm2": constants.get(
+                        "n5.d0_per_cm2", float(result.bill.assumptions["n5.d0_per_cm2"].nominal)
+                    ),
+                    "die_yield": float(result.bill.die_yield),
+                    "system_usd": float(result.bill.system_usd),
                     "tco_usd": tco,
                     "growth": tco / usual - 1.0,
-                    "tco_ratio": float(found.tco_ratio),
+                    "tco_ratio": float(result.tco_ratio),
                 }
             )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Wiring of real weights: where a tile's tracks are crowded, ports per neuron, what slack buys, and defects."""
+"""Figures of the wiring of real weights: tracks in a tile, ports per neuron, slack, and defects."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ _HEIGHT_PX = 320
 _HEAT_HEIGHT_PX = 420
 #: Bins of a heat map down the tile.
 _BANDS = 40
-#: One colour, marker and dash for each line of a figure.
+#: Colour, marker and dash of each line of a figure.
 _LINES = (
     (BLUE, "circle", "solid"),
     (RED, "square", "dash"),
@@ -49,16 +49,16 @@ def tile_heat(
     bins: tuple[int, int] | None = None,
     most: float | None = None,
 ) -> "go.Figure":
-    """Return the heat map of one neuron's tile: the share of the tracks of M8 to M11 taken in each of `bins`.
+    """Return the heat map of one neuron's tile: the used share of the tracks of M8 to M11 in each of `bins`.
 
-    `bins` are down and across the tile, `heat_bins` unless given. Axes in um; inputs enter from the left in order, the
-    first one on top. Colours run from 0 to `most`, so that maps compare (by default to this map's greatest share, 1 at
-    least). Raises `InputError` as `heat_map` does.
+    `bins` are counts down and across the tile, by default `heat_bins`. Axes in um; inputs enter from the left in order,
+    the first at the top. Colours run from 0 to `most`, by default this map's maximum and at least 1; pass one `most` to
+    compare maps. Raises `InputError` as `heat_map` does.
     """
     share = heat_map(plan, neuron, tile, technology, bins or heat_bins(plan, tile))
     rows, columns = share.shape
     name = f"{plan.matrix}, " if plan.matrix else ""
-    drawn = figure(f"Tracks taken in the tile of {text(name)}neuron {neuron}", _HEAT_HEIGHT_PX)
+    drawn = figure(f"Used tracks in the tile of {text(name)}neuron {neuron}", _HEAT_HEIGHT_PX)
     drawn.add_heatmap(
         z=share,
         x=(np.arange(columns) + 0.5) * tile.width_um / columns,
@@ -75,12 +75,12 @@ def tile_heat(
 
 
 def heat_bins(plan: "WiringPlan", tile: "Tile") -> tuple[int, int]:
-    """Return the bins of a heat map, down and across: one across for each column of ports, so that none stands out."""
+    """Return the bins of a heat map, down and across. There is one across for each column of ports."""
     return _BANDS, max(np.unique(port_positions(plan.silicon, tile)[0]).size, 1)
 
 
 def heat_frame(plan: "WiringPlan", neuron: int, tile: "Tile", technology: "Technology", bands: int = 8) -> pd.DataFrame:
-    """Return a row per band down the tile: from_um, to_um, mean and greatest share of the tracks taken in it."""
+    """Return a row per band down the tile: from_um, to_um, mean and maximum of the used share of its tracks."""
     share = heat_map(plan, neuron, tile, technology, (bands, heat_bins(plan, tile)[1]))
     edges = np.linspace(0.0, tile.height_um, bands + 1)
     columns = {"from_um": edges[:-1], "to_um": edges[1:], "mean": share.mean(axis=1), "greatest": share.max(axis=1)}
@@ -90,7 +90,7 @@ def heat_frame(plan: "WiringPlan", neuron: int, tile: "Tile", technology: "Techn
 def port_frame(used: pd.DataFrame, ports: int, bins: int = 40) -> pd.DataFrame:
     """Return a row per bin of used ports: low, high (inclusive), neurons, share_of_ports (at the bin's middle).
 
-    `used` has a row per number of used ports: used_ports, neurons. Empty bins stay in, so that gaps show.
+    `used` has a row per number of used ports: used_ports, neurons. Empty bins are included.
     """
     least, most = int(used["used_ports"].min()), int(used["used_ports"].max())
     width = -(-(most - least + 1) // bins)
@@ -103,7 +103,7 @@ def port_frame(used: pd.DataFrame, ports: int, bins: int = 40) -> pd.DataFrame:
 
 
 def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> "go.Figure":
-    """Return the histogram over neurons of the POPCNT ports that are used; a line marks the `ports` there are.
+    """Return the histogram over neurons of the used POPCNT ports; a line marks the number of `ports`.
 
     `used` as in `port_frame`.
     """
@@ -127,7 +127,7 @@ def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> "go.Figure":
 
 
 def region_shares_of_matrices(frame: pd.DataFrame) -> "go.Figure":
-    """Return a box per region: the shares of the matrices of `explorer.wiring.histogram_frame` in it."""
+    """Return a box per region: its shares in the matrices of `explorer.wiring.survey.histogram_frame`."""
     drawn = figure("Share of weights in each region, over matrices", _HEIGHT_PX, showlegend=False)
     order = [*range(REGIONS - 1, REGIONS // 2 - 1, -1), *range(REGIONS // 2)]
     for region in order:
@@ -140,22 +140,22 @@ def region_shares_of_matrices(frame: pd.DataFrame) -> "go.Figure":
             text=[text(matrix) for matrix in frame["matrix"]],
             hovertemplate="%{text}: %{y:.2%}<extra></extra>",
         )
-    # Plotly turns the labels where they would touch.
+    # Plotly turns labels that would overlap.
     drawn.update_xaxes(title_text="weight of the region", type="category", tickangle=None)
     drawn.update_yaxes(title_text="share of weights", tickformat=".0%", rangemode="tozero")
     return drawn
 
 
 def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> "go.Figure":
-    """Return slack against the share of neurons that must fit, a line per kind of silicon, for neurons of `inputs`.
+    """Return slack against the share of neurons that fit, one line per kind of silicon, for neurons of `inputs`.
 
-    `frame` is that of `explorer.wiring.slack_frame`, `neurons` one of its kinds. Raises `InputError` if it has no such
-    neurons.
+    `frame` is that of `explorer.wiring.survey.slack_frame`, `neurons` one of its kinds. Raises `InputError` without
+    such neurons.
     """
     rows = frame[(frame["inputs"] == inputs) & (frame["neurons"] == neurons)]
     if rows.empty:
         raise InputError(f"inputs = {inputs}, {neurons}: expected one of {sorted(set(frame['inputs']))}")
-    drawn = figure(f"Spare ports so that neurons of {inputs:,} inputs fit", _HEIGHT_PX)
+    drawn = figure(f"Spare ports for neurons of {inputs:,} inputs", _HEIGHT_PX)
     for ports, (colour, symbol, dash) in zip(sorted(set(rows["slice_ports"])), _LINES, strict=False):
         ordered = rows[rows["slice_ports"] == ports].sort_values("fit_share")
         name = silicon_name(ports)
@@ -174,11 +174,11 @@ def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> "
 
 
 def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> "go.Figure":
-    """Return the share of tracks taken over the inputs of a cluster, a line per kind of silicon, log axes.
+    """Return the used share of tracks against the inputs of a cluster, one line per kind of silicon, log axes.
 
-    `frame` is that of `explorer.wiring_routing.routing_frame`; a line marks `limit`.
+    `frame` is that of `explorer.wiring.routing.routing_frame`; a line marks `limit`.
     """
-    drawn = figure("Tracks of M8 to M11 taken, over the inputs of a cluster", _HEIGHT_PX)
+    drawn = figure("Used tracks of M8 to M11 against the inputs of a cluster", _HEIGHT_PX)
     for (_, rows), (colour, symbol, dash) in zip(frame.groupby("slice_ports"), _LINES, strict=False):
         name = silicon_name(int(rows["slice_ports"].iloc[0]))
         drawn.add_scatter(
@@ -200,23 +200,23 @@ def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> "go.Figure":
 
 
 def kind_name(kind: str) -> str:
-    """Return what a kind of fault of `hwsim.wiring.FAULT_KINDS` is called; raises `InputError` for another."""
+    """Return the label of a kind of fault of `hwsim.wiring.FAULT_KINDS`. Raises `InputError` for another."""
     if kind not in _KINDS:
         raise unknown_name("kind of fault", kind, _KINDS)
     return _KINDS[kind]
 
 
 def silicon_name(slice_ports: int) -> str:
-    """Return what a kind of silicon is called: by the ports of its slices, 0 for fixed regions."""
+    """Return the label of a kind of silicon by the ports of its slices; 0 means fixed regions."""
     return f"slices of {slice_ports}" if slice_ports else "fixed regions"
 
 
 def perplexity_over_defects(frame: pd.DataFrame) -> "go.Figure":
-    """Return perplexity over the rate of each kind of fault, log axes, from `hwsim.wiring.measure_over_faults`.
+    """Return perplexity against the rate of each kind of fault, log axes, from `hwsim.wiring.measure_over_faults`.
 
-    Lines run through the means of the draws; bars reach from the least to the greatest.
+    Lines join the means of the draws; bars show their minimum and maximum.
     """
-    drawn = figure("Perplexity over the rate of faults", _HEIGHT_PX)
+    drawn = figure("Perplexity against the rate of faults", _HEIGHT_PX)
     faulty = frame[frame["rate"] > 0]
     for (kind, rows), (colour, symbol, dash) in zip(faulty.groupby("kind", sort=False), _LINES, strict=False):
         by_rate = rows.groupby("rate")["value"]
@@ -239,10 +239,10 @@ def perplexity_over_defects(frame: pd.DataFrame) -> "go.Figure":
     return drawn
 
 
-def _mark_level(drawn: "go.Figure", y: float, said: str) -> None:
-    """Draw a line across at `y` of a log axis, with a note under its right end."""
+def _mark_level(drawn: "go.Figure", y: float, text: str) -> None:
+    """Draw a horizontal line at `y` of a log axis, with a note below its right end."""
     drawn.add_hline(y=y, line={"color": GREY, "dash": "dash"})
-    # Plotly places a note on a log axis by the exponent.
+    # Plotly places a note on a log axis by its exponent.
     drawn.add_annotation(
-        text=said, x=1, xref="paper", xanchor="right", y=float(np.log10(y)), yanchor="top", showarrow=False
+        text=text, x=1, xref="paper", xanchor="right", y=float(np.log10(y)), yanchor="top", showarrow=False
     )

@@ -1,7 +1,7 @@
-"""Tracks that the wires of real weights take, and the slack a chip needs so that they fit: one is paid with the other.
+"""Tracks used by the wires of real weights, and the slack with which they fit.
 
-Wires grow with the part of a neuron within which a region may lie anywhere. Splitting neurons into clusters with
-regions of their own shortens them, and costs spare ports in every cluster.
+Wires are longer where a region may lie anywhere in a larger part of a neuron. Clusters with their own regions have
+shorter wires, but each cluster needs spare ports.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ from hwbase import InputError, Record
 from hwbase.check import integer
 from hwsim import wiring
 
-#: Share of the tracks of M8 to M11 that the HNLPU paper says it stays below (ASPLOS '26).
+#: Largest used share of the tracks of M8 to M11 that the HNLPU paper states (ASPLOS '26).
 PAPER_UTILISATION = 0.70
 
 
 @dataclass(frozen=True)
 class MeasuredSlack(Record):
-    """Spare share of POPCNT ports that the neurons of a survey need, as `popcnt_slack` of a machine book has it.
+    """Spare share of POPCNT ports that the neurons of a survey need, the `popcnt_slack` of a machine book.
 
     For neurons of `inputs` inputs on re-assignable slices of `slice_ports` ports. `low`: 99.9 % of the neurons fit;
-    `nominal`: all do; `high`: all do, split into the largest clusters (`cluster_inputs`) whose wires stay within
-    `most_utilisation` of the tracks, which they fill to `utilisation`; all three None where no cluster is small enough.
+    `nominal`: all fit; `high`: all fit when split into the largest clusters (`cluster_inputs`) whose wires use at most
+    `most_utilisation` of the tracks; they use `utilisation`. These three are None where no cluster is small enough.
     """
 
     technology: str
@@ -42,36 +42,36 @@ class MeasuredSlack(Record):
 
 
 def measured_slack(
-    found: Survey,
+    weights: Survey,
     technology: hwsim.Technology,
     slice_ports: int = 8,
     *,
     most_utilisation: float = PAPER_UTILISATION,
     routing: pd.DataFrame | None = None,
 ) -> MeasuredSlack:
-    """Return the slack of a survey's stand-ins: what 99.9 % and all of them need, and what routing makes of it.
+    """Return the slack of a survey's stand-ins in which 99.9 % or all of them fit, and that which routing needs.
 
-    `routing` is `stand_in_routing` of the same survey and technology, to save measuring it again; `low` and `nominal`
-    do not depend on the technology. Raises `InputError` for slices of less than one port.
+    `routing` is `stand_in_routing` of the same survey and technology, if already computed; `low` and `nominal` do not
+    depend on the technology. Raises `InputError` for slices of less than one port.
     """
     ports = integer("slice_ports", slice_ports)
-    counts = found.stand_ins()[0].sum(axis=1, dtype=np.int32)
+    counts = weights.stand_ins()[0].sum(axis=1, dtype=np.int32)
     low, nominal = (
-        wiring.slack_needed(counts, found.stand_in_inputs, share, slice_ports=ports).slack for share in (0.999, 1.0)
+        wiring.slack_needed(counts, weights.stand_in_inputs, share, slice_ports=ports).slack for share in (0.999, 1.0)
     )
-    frame = stand_in_routing(found, technology, slice_ports=(ports,)) if routing is None else routing
+    frame = stand_in_routing(weights, technology, slice_ports=(ports,)) if routing is None else routing
     rows = frame[(frame["slice_ports"] == ports) & (frame["utilisation"] <= most_utilisation)]
     high, cluster, utilisation = None, None, None
     if len(rows):
         best = rows.sort_values("inputs").iloc[-1]
         high, cluster, utilisation = float(best["slack"]), int(best["inputs"]), float(best["utilisation"])
     return MeasuredSlack(
-        technology.name, found.stand_in_inputs, ports, low, nominal, high, cluster, utilisation, most_utilisation
+        technology.name, weights.stand_in_inputs, ports, low, nominal, high, cluster, utilisation, most_utilisation
     )
 
 
 def stand_in_routing(
-    found: Survey,
+    weights: Survey,
     technology: hwsim.Technology,
     clusters: Sequence[int] = CLUSTERS,
     slice_ports: Sequence[int] = SLICE_PORTS,
@@ -79,13 +79,13 @@ def stand_in_routing(
 ) -> pd.DataFrame:
     """Return `routing_frame` of a survey's sampled stand-ins, on silicon in which all its stand-ins fit.
 
-    Clusters longer than the stand-ins are left out. `progress` is told (designs done, designs).
+    Clusters longer than the stand-ins are left out. `progress` is called with (designs done, designs).
     """
-    counts = found.stand_ins()[0]
-    designs = [(size, ports) for ports in slice_ports for size in clusters if size <= found.stand_in_inputs]
+    counts = weights.stand_ins()[0]
+    designs = [(size, ports) for ports in slice_ports for size in clusters if size <= weights.stand_in_inputs]
     rows = []
     for design in designs:
-        rows.append(routing_frame(found.sample, technology, [design], counts=counts))
+        rows.append(routing_frame(weights.sample, technology, [design], counts=counts))
         if progress is not None:
             progress(len(rows), len(designs))
     return pd.concat(rows, ignore_index=True)
@@ -99,15 +99,15 @@ def routing_frame(
     area_um2_per_weight: float | None = None,
     counts: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Return a row per design: what its wires take of the tracks of M8 to M11 on actual plans of `codes`.
+    """Return a row per design: the tracks of M8 to M11 that its wires use on plans of `codes`.
 
-    A design is (cluster, slice_ports), 0 for a whole neuron and for fixed regions; its silicon is the least in which
-    `fit_share` of the neurons fit, every cluster of theirs included, and those of `codes` that fit are routed. Neurons
-    are those of `codes` unless `counts` (14, blocks of 32 inputs, neurons) give more of them. The area of a weight is
-    that of `hwsim.metal_embedding` at this slack, unless given. Columns: inputs (of a cluster), slice_ports, slack,
+    A design is (cluster, slice_ports): cluster 0 is a whole neuron, slice_ports 0 fixed regions. Its silicon is the
+    smallest in which `fit_share` of the neurons fit with all their clusters; the neurons of `codes` that fit are
+    routed. `counts` (14, blocks of 32 inputs, neurons) gives more neurons than those of `codes`. The area of a weight
+    is that of `hwsim.metal_embedding` at this slack, unless given. Columns: inputs (of a cluster), slice_ports, slack,
     area_um2_per_weight, tile_width_um, tile_height_um, wire_um_per_weight, branch_um_per_weight, count_um_per_weight,
     steiner_um_per_weight and steiner_utilisation (`hwsim.routing_demand` at the same area), wires_per_mm2,
-    wires_per_mm2_per_layer, utilisation (1: every track full), average_wire_ff (pin to port, wire alone). Raises
+    wires_per_mm2_per_layer, utilisation (1: every track used), average_wire_ff (pin to port, wire only). Raises
     `InputError` for clusters that are not whole blocks of the neurons of `counts`, or larger than a neuron.
     """
     whole = np.asarray(codes)

@@ -1,4 +1,4 @@
-"""From weights to wires, as one study: what a real model asks of a Hardwired-Neuron's regions, slices and tracks."""
+"""A study of a real model's weights as wires: the regions, slices and tracks of Hardwired-Neurons that it needs."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ _ONE = {"wire": "one wire", "input": "its input net", "neuron": "its whole neuro
 
 
 def findings(study: "WiringStudy") -> Iterator[str]:
-    """Yield what the numbers say: histograms, slack, routing, block scales, and faults where they were measured."""
+    """Yield the findings: histograms, slack, routing, block scales, and faults if they were measured."""
     yield _zeros(study)
     yield from _slack(study)
     yield _routing(study)
@@ -42,7 +42,7 @@ def _zeros(study: "WiringStudy") -> str:
     mean = (frame["zero_share"] * frame["inputs"] * frame["outputs"]).sum() / study.weights
     least, most = percent(frame["zero_share"].min()), percent(frame["zero_share"].max())
     return (
-        f"{percent(mean)} of the {plain(study.weights)} weights are zero and take no port ({least} to {most} by "
+        f"{percent(mean)} of the {plain(study.weights)} weights are zero and use no port ({least} to {most} by "
         f"matrix); the Gaussian that the circuit model assumes has {percent(study.assumed_zero_share)}."
     )
 
@@ -54,12 +54,12 @@ def _slack(study: "WiringStudy") -> Iterator[str]:
     yield (
         f"Slack: every one of {plain(study.stand_ins)} neurons of {study.stand_in_inputs:,} inputs fits slices of "
         f"{ports} ports with {percent(nominal.nominal)} spare, 99.9 % of them with {percent(nominal.low)}; regions "
-        f"that are fixed need {percent(fixed['slack'])}. In area that is {_more(sliced['area_ratio'])} and "
-        f"{_more(fixed['area_ratio'])} over no slack."
+        f"of fixed size need {percent(fixed['slack'])}. The area is {_more(sliced['area_ratio'])} and "
+        f"{_more(fixed['area_ratio'])} that without slack."
     )
-    others = ", ".join(f"{percent(found.nominal)} for slices of {found.slice_ports}" for found in study.measured)
+    others = ", ".join(f"{percent(need.nominal)} for slices of {need.slice_ports}" for need in study.measured)
     yield (
-        f"The finer the slices the less is spare ({others}). If nothing averaged out over a neuron's inputs, slices of "
+        f"Finer slices need less spare ({others}). If nothing averaged out over a neuron's inputs, slices of "
         f"{ports} would need {percent(alike['slack'])}."
     )
 
@@ -70,17 +70,17 @@ def _routing(study: "WiringStudy") -> str:
     whole = rows.loc[study.stand_in_inputs]
     text = (
         f"Routing ({study.technology}): with slices of {nominal.slice_ports} anywhere in a neuron of "
-        f"{study.stand_in_inputs:,} inputs, wires take {percent(whole['utilisation'], 0)} of the tracks of M8 to M11, "
+        f"{study.stand_in_inputs:,} inputs, wires use {percent(whole['utilisation'], 0)} of the tracks of M8 to M11, "
         f"{plain(whole['wires_per_mm2'] / 1e6)} M wires per mm² or {plain(whole['wires_per_mm2_per_layer'] / 1e6)} M a "
         f"layer; the paper stays below {percent(nominal.most_utilisation, 0)}. "
     )
     if nominal.cluster_inputs is None:
-        return text + "No cluster that was tried is small enough for that."
+        return text + "No cluster of the study is small enough for that."
     small = rows.loc[nominal.cluster_inputs]
     area, least = small["area_um2_per_weight"], whole["area_um2_per_weight"]
     return text + (
-        f"It takes clusters of {nominal.cluster_inputs} inputs to get there ({percent(small['utilisation'], 0)}), and "
-        f"those need {percent(nominal.high)} spare ports and "
+        f"Clusters of {nominal.cluster_inputs} inputs stay below it ({percent(small['utilisation'], 0)}), and "
+        f"need {percent(nominal.high)} spare ports and "
         f"{_more(area / least)} area per weight over whole neurons."
     )
 
@@ -89,54 +89,54 @@ def _scales(study: "WiringStudy") -> str:
     row = study.scales.iloc[-1]
     more = _more(row["transistors_per_weight"] / row["transistors_unscaled"])
     return (
-        f"Block scales: those of a neuron of {int(row['inputs']):,} inputs span up to "
-        f"{counted(row['octaves_max'], 'octave')}. A region for every scaled value makes {plain(row['regions'])} "
-        f"regions of 14, slack {percent(row['slack'])} and {more} transistors per weight; the paper treats "
-        "no scales."
+        f"Block scales: the scales of a neuron of {int(row['inputs']):,} inputs span up to "
+        f"{counted(row['octaves_max'], 'octave')}. With a region for every scaled value there are "
+        f"{plain(row['regions'])} regions of 14, slack {percent(row['slack'])} and {more} transistors per weight; the "
+        "paper treats no scales."
     )
 
 
 def fault_findings(faults: "FaultStudy") -> Iterator[str]:
-    """Yield what a fault study says: how many faults are borne, which place kills, and the yield a chip needs."""
+    """Yield the findings of a fault study: tolerable faults, the most critical place, and the yield a chip needs."""
     table = faults.tolerance
     borne = ", ".join(
         f"{plain(row['tolerable_faults'], 2)} {_KINDS[row['kind']]} ({plain(row['tolerable_rate'], 2)} of them)"
         for _, row in table.iterrows()
     )
     growth = percent(faults.allowed_ratio - 1.0, 0)
-    yield f"Perplexity grows by {growth} at these numbers of random faults on a chip: {borne}."
+    yield f"Perplexity grows by {growth} at these numbers of random faults per chip: {borne}."
     worst = table.sort_values("tolerable_faults").iloc[0]
     yield (
-        f"If a defect in the HN array is one fault of one kind, {_KINDS[worst['kind']]} weigh most: the array bears "
-        f"{plain(worst['d0_tolerable_per_cm2'], 2)} defects per cm². On the whole array "
+        f"If a defect in the HN array is one fault of one kind, {_KINDS[worst['kind']]} matter most: the array "
+        f"tolerates {plain(worst['d0_tolerable_per_cm2'], 2)} defects per cm². On the whole array "
         f"{plain(worst['expected_faults'], 2)} are expected at the usual density, "
         f"{plain(worst['faults_at_1_percent'], 2)} where one die in a hundred is perfect, and "
-        f"{plain(worst['tolerable_faults'], 2)} are borne."
+        f"{plain(worst['tolerable_faults'], 2)} are tolerable."
     )
     yield _place(faults.critical)
     rest, all_, at_worst = (percent(worst[name]) for name in ("yield_rest", "yield_all", "rest_at_1_percent"))
     yield (
-        f"What must be perfect is the rest of the die: it is in {rest} of dies at the usual density, where {all_} are "
-        f"perfect throughout, and in {at_worst} where 1 % are."
+        f"The rest of the die must have no defect: that holds for {rest} of dies at the usual density, where {all_} "
+        f"have none at all, and for {at_worst} where 1 % have none."
     )
     costs = faults.costs[faults.costs["growth"] > 0.0]
     grown = " and ".join(
         f"{percent(row['growth'])} for {counted(row['volume'], 'system')}" for _, row in costs.iterrows()
     )
-    yield f"A yield of 1 % raises the TCO by {grown}: masks and design hide it at low volume, and only there."
+    yield f"A yield of 1 % raises the TCO by {grown}: at low volume it is small beside masks and design."
     yield (
-        "All of this takes faults as independent and a defect as one open wire, net, region or neuron. A short between "
-        "wires, a cut power strap or clock, or a defect across several wires does more, and is not in these numbers."
+        "These figures assume independent faults and one open wire, net, region or neuron a defect. A short between "
+        "wires, a cut power strap or clock, or a defect across several wires breaks more and is not included."
     )
 
 
 def _place(critical: pd.DataFrame) -> str:
     first = critical[critical["kind"] == "wire"].sort_values("ratio").iloc[-1]
     same = critical[critical["matrix"] == first["matrix"]]
-    said = ", ".join(f"{_ONE[row['kind']]} {times(row['ratio'])}" for _, row in same.iterrows())
+    text = ", ".join(f"{_ONE[row['kind']]} {times(row['ratio'])}" for _, row in same.iterrows())
     return (
-        f"The place decides: of the heaviest wires the worst one to lose is in {first['matrix']}, from input "
-        f"{first['input']} to neuron {first['output']}. What a break there multiplies perplexity by: {said}."
+        f"The effect depends on the place: the most critical of the heaviest wires is in {first['matrix']}, from input "
+        f"{first['input']} to neuron {first['output']}. Factors of perplexity for a break there: {text}."
     )
 
 
@@ -149,20 +149,20 @@ def _more(ratio: Any) -> str:
     return f"+{percent(ratio - 1.0)}"
 
 
-#: Ports of a slice in the design that is measured first; tables show others beside it.
+#: Ports of a slice in the main design; tables show others beside it.
 NOMINAL_SLICE = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Example(Record):
-    """One stand-in on the silicon of a design: what a heat map is drawn from. `plan` holds a single neuron."""
+    """One stand-in on the silicon of a design, for a heat map. `plan` holds a single neuron."""
 
     plan: wiring.WiringPlan
     tile: wiring.Tile
     technology: hwsim.Technology
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the size of the tile and the silicon in it."""
+        """Return the size of the tile and its silicon."""
         return {
             "inputs": self.plan.inputs,
             "silicon": self.plan.silicon.to_dict(),
@@ -173,13 +173,15 @@ class Example(Record):
 
 @dataclass(frozen=True, eq=False)
 class WiringStudy(Documented):
-    """The wiring of a model. Frames: `histograms` a row per matrix (`explorer.wiring.histogram_frame`), `slack`
-    (`slack_frame`), `scales` (`scales_frame`), `routing` (`explorer.wiring_routing.stand_in_routing`), `ports` a row
-    per number of used ports of a stand-in (used_ports, neurons).
+    """The wiring of a model.
 
-    `assumed_zero_share` is the share of weights that are zero in the technology book's Gaussian FP4. `measured` is the
-    slack a circuit model should take, for each size of slice. `faults` is None unless asked for.
-    `examples` are a whole neuron and, where one is small enough, the cluster that routes.
+    Frames: `histograms` has a row per matrix (`explorer.wiring.survey.histogram_frame`); `slack` is `slack_frame`,
+    `scales` is `scales_frame`, `routing` is `explorer.wiring.routing.stand_in_routing`; `ports` has a row per number of
+    used ports of a stand-in (used_ports, neurons).
+
+    `assumed_zero_share` is the share of zero weights in the technology book's Gaussian FP4. `measured` is the slack for
+    a circuit model, for each size of slice. `faults` is None unless they were measured. `examples` are a whole neuron
+    and, if there is one, the cluster that stays within the tracks.
     """
 
     model: str
@@ -203,7 +205,7 @@ class WiringStudy(Documented):
     @property
     def nominal(self) -> MeasuredSlack:
         """The measured slack for slices of 8 ports."""
-        return next(found for found in self.measured if found.slice_ports == NOMINAL_SLICE)
+        return next(need for need in self.measured if need.slice_ports == NOMINAL_SLICE)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the slack of every set of neurons, kind of silicon and share that fits."""
@@ -229,10 +231,10 @@ def wiring_study(
 ) -> WiringStudy:
     """Return the wiring study of a model: `smollm2-135m` from its package, or any Llama-like GGUF file.
 
-    With `weights_file`, `model` is only what the study calls it. `faults` adds perplexity under faults on `tokens` of
-    text with so many `draws` at each rate (minutes); without, SmolLM2-135M takes about half a minute. `report` is
-    told the progress. Raises `InputError` for an unknown model or technology, missing packages (with what to install),
-    or a file that is no whole model.
+    With `weights_file`, `model` is only the name in the study. `faults` adds perplexity under faults on `tokens` of
+    text with `draws` samples at each rate (minutes); without it SmolLM2-135M takes about half a minute. `report`
+    receives the progress. Raises `InputError` for an unknown model or technology, missing packages (with the install
+    command), or a file that is not a whole model.
     """
     name = str(model).strip()
     if weights_file is None and name.lower() != DEFAULT_MODEL:
@@ -242,34 +244,34 @@ def wiring_study(
     seeds = tuple(range(integer("draws", draws, high=1e6)))
     text = scored_text(vocabulary, tokens) if faults else None
 
-    def told() -> Iterator[tuple[str, np.ndarray]]:
+    def read_matrices() -> Iterator[tuple[str, np.ndarray]]:
         matrices = weights.matrices()
         for done, (key, matrix) in enumerate(matrices.items(), 1):
             yield key, matrix
             if report is not None:
                 report("matrices", done, len(matrices))
 
-    found = survey(told())
-    stand_ins = found.stand_ins()[0]
+    surveyed = survey(read_matrices())
+    stand_ins = surveyed.stand_ins()[0]
     progress = None if report is None else lambda done, total: report("routing", done, total)
-    routing = stand_in_routing(found, process, progress=progress)
-    measured = tuple(measured_slack(found, process, ports, routing=routing) for ports in SLICE_PORTS if ports)
+    routing = stand_in_routing(surveyed, process, progress=progress)
+    measured = tuple(measured_slack(surveyed, process, ports, routing=routing) for ports in SLICE_PORTS if ports)
     study = WiringStudy(
         model=name,
-        matrices=len(found.inputs),
-        weights=found.weights,
+        matrices=len(surveyed.inputs),
+        weights=surveyed.weights,
         technology=process.name,
-        stand_in_inputs=found.stand_in_inputs,
+        stand_in_inputs=surveyed.stand_in_inputs,
         stand_ins=stand_ins.shape[2],
         assumed_zero_share=float(hwsim.weight_format("fp4", process).zero_fraction),
-        histograms=histogram_frame(found),
-        slack=slack_frame(found, process),
-        scales=scales_frame(found, process, NOMINAL_SLICE),
+        histograms=histogram_frame(surveyed),
+        slack=slack_frame(surveyed, process),
+        scales=scales_frame(surveyed, process, NOMINAL_SLICE),
         routing=routing,
         ports=_port_frame(stand_ins),
         measured=measured,
         faults=None if text is None else fault_study(weights, text, process, seeds=seeds, report=report),
-        examples=tuple(_examples(found, stand_ins, process, routing, measured)),
+        examples=tuple(_examples(surveyed, stand_ins, process, routing, measured)),
         command=command,
     )
     return replace(study, findings=tuple(findings(study)))
@@ -281,16 +283,16 @@ def _port_frame(counts: np.ndarray) -> pd.DataFrame:
 
 
 def _examples(
-    found: Survey,
+    weights: Survey,
     counts: np.ndarray,
     process: hwsim.Technology,
     routing: pd.DataFrame,
     measured: Sequence[MeasuredSlack],
 ) -> Iterator[Example]:
-    """The stand-in in the middle of the sample: whole, and its first cluster of the size that routes."""
+    """Yield the stand-in in the middle of the sample: whole, and its first cluster of the size that routes."""
     nominal = next(slack for slack in measured if slack.slice_ports == NOMINAL_SLICE)
-    codes = found.sample[:, [found.sample.shape[1] // 2]]
-    for size in dict.fromkeys((found.stand_in_inputs, nominal.cluster_inputs)):
+    codes = weights.sample[:, [weights.sample.shape[1] // 2]]
+    for size in dict.fromkeys((weights.stand_in_inputs, nominal.cluster_inputs)):
         if size is not None:
             parts = wiring.merge_clusters(counts, size // wiring.BLOCK)
             silicon = wiring.slack_needed(parts, size, slice_ports=NOMINAL_SLICE).silicon

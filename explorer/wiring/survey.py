@@ -1,8 +1,8 @@
-"""Surveys of the wiring of a real model: what its neurons ask of regions, slices and tracks, as data frames.
+"""Surveys of the wiring of a real model as data frames: its neurons' regions, slices and tracks.
 
-A survey takes weights as an iterable of (name, float array (outputs, inputs)), so that any model will do. Weights are
-quantised to MXFP4, as the HNLPU paper's model is (ASPLOS '26, doi 10.1145/3779212.3790169). A model with narrower
-neurons than the chip's lends its weights to stand-ins: neurons of other lengths, cut from its own laid end to end.
+A survey takes weights as an iterable of (name, float array (outputs, inputs)), so any model will do. Weights are
+quantised to MXFP4, as in the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169). Where a model has narrower neurons
+than the chip, stand-ins of the chip's length are cut from its neurons laid end to end.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,26 +20,26 @@ from hwsim.kernels.planes import HALVES
 from hwsim.kernels.quantised import quantise
 
 Weights = Iterable[tuple[str, np.ndarray]]
-#: Called with (what is measured, done so far, to do).
+#: Called with (stage, done, total).
 Report = Callable[[str, int, int], None]
 
 #: Inputs of gpt-oss-120b's neurons (its hidden size, model card), which the HNLPU paper hardwires.
 STAND_IN_INPUTS = 2880
-#: Stand-ins of each matrix whose codes a survey keeps, so that their wires can be routed.
+#: Stand-ins of each matrix whose codes a survey keeps for routing.
 _SAMPLED = 1
-#: Ports of a slice that tables compare; 0 stands for regions that are fixed.
+#: Ports of a slice that tables compare; 0 means fixed regions.
 SLICE_PORTS = (0, 4, 8, 16)
-#: Inputs of the clusters that a neuron is split into, for shorter wires; whole blocks of 32.
+#: Inputs of the clusters that a neuron is split into for shorter wires; whole blocks of 32.
 CLUSTERS = (2880, 1440, 960, 576, 480, 320, 256, 224, 192, 160, 128, 96, 64)
 
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What wiring needs to know of each matrix, by name, in blocks of 32 inputs; a last, shorter block counts as one.
+    """The wiring data of each matrix, by name, in blocks of 32 inputs; a last, shorter block counts as one.
 
-    `blocks` uint8 (14, blocks, outputs): inputs per region. `exponents` int16 (blocks, outputs): log2 of scales, a
-    block of zeros taking its neuron's least. `inputs`: of each neuron. `sample` uint8 (inputs, neurons): the codes of
-    a few stand-ins of `stand_in_inputs` inputs from every matrix.
+    `blocks` uint8 (14, blocks, outputs): inputs per region. `exponents` int16 (blocks, outputs): log2 of scales; a
+    block of zeros has its neuron's smallest. `inputs`: of each neuron. `sample` uint8 (inputs, neurons): the codes of a
+    few stand-ins of `stand_in_inputs` inputs from every matrix.
     """
 
     blocks: dict[str, np.ndarray]
@@ -50,7 +50,7 @@ class Survey:
 
     @property
     def sizes(self) -> list[int]:
-        """Inputs of the neurons there are, ascending."""
+        """Sizes of the neurons in inputs, ascending."""
         return sorted(set(self.inputs.values()))
 
     @property
@@ -59,14 +59,14 @@ class Survey:
         return sum(self.inputs[name] * blocks.shape[2] for name, blocks in self.blocks.items())
 
     def of_size(self, inputs: int) -> np.ndarray:
-        """Return the counts (14, outputs) of all neurons with `inputs` inputs; raises `InputError` if there are none.
+        """Return the counts (14, outputs) of all neurons with `inputs` inputs, side by side.
 
-        Neurons of all matrices lie side by side.
+        Raises `InputError` if there are none.
         """
-        found = [self.histogram(name) for name, n in self.inputs.items() if n == inputs]
-        if not found:
+        histograms = [self.histogram(name) for name, n in self.inputs.items() if n == inputs]
+        if not histograms:
             raise InputError(f"no neurons of {inputs} inputs: expected one of {self.sizes}")
-        return np.concatenate(found, axis=1)
+        return np.concatenate(histograms, axis=1)
 
     def histogram(self, name: str) -> np.ndarray:
         """Return the counts (14, outputs) of one matrix."""
@@ -75,22 +75,23 @@ class Survey:
     def stand_ins(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (counts (14, blocks, neurons), exponents (blocks, neurons)) of all stand-ins.
 
-        Raises `InputError` where no matrix holds enough weights in whole blocks.
+        Raises `InputError` where no matrix has enough weights in whole blocks.
         """
         length = self.stand_in_inputs // wiring.BLOCK
         names = [name for name, n in self.inputs.items() if n % wiring.BLOCK == 0]
         counts = [wiring.join_neurons(self.blocks[name], length) for name in names]
         exponents = [wiring.join_neurons(self.exponents[name], length) for name in names]
-        if not any(found.shape[-1] for found in counts):
+        if not any(count.shape[-1] for count in counts):
             raise InputError(
-                f"no matrix makes a neuron of {self.stand_in_inputs:,} inputs: expected at least as many weights in one"
+                f"no matrix has the weights of a neuron of {self.stand_in_inputs:,} inputs: expected at least as many "
+                "in one"
             )
         return np.concatenate(counts, axis=2), np.concatenate(exponents, axis=1)
 
     def alike(self) -> np.ndarray:
-        """Return the counts (14, neurons) of stand-ins made of one real neuron over and over.
+        """Return the counts (14, neurons) of stand-ins that repeat one real neuron.
 
-        In these nothing averages out: the other end of what a model with wider neurons may be like.
+        Nothing averages out in them: they are the other extreme of a model with wider neurons.
         """
         parts = [self.of_size(n) * (self.stand_in_inputs / n) for n in self.sizes]
         return np.rint(np.concatenate(parts, axis=1)).astype(np.int64)
@@ -107,7 +108,7 @@ def mxfp4_codes(weights: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weights_from_codes(codes: Any, exponents: Any) -> np.ndarray:
-    """Return the weights, float32 (outputs, inputs), that MXFP4 codes and scale exponents as `mxfp4_codes`'s mean."""
+    """Return the weights, float32 (outputs, inputs), of MXFP4 codes and scale exponents from `mxfp4_codes`."""
     halves = (HALVES.astype(np.float32) / np.float32(2.0)).take(codes)
     scales = np.exp2(exponents).astype(np.float32)
     return np.ascontiguousarray((halves * np.repeat(scales, wiring.BLOCK, axis=0)[: len(halves)]).T)
@@ -137,13 +138,16 @@ def survey(weights: Weights, stand_in_inputs: int = STAND_IN_INPUTS) -> Survey:
     return Survey(blocks, exponents, inputs, codes, length)
 
 
-def histogram_frame(found: Survey) -> pd.DataFrame:
-    """Return a row per matrix: matrix, inputs, outputs, zero_share, the mean share of each region by its weight,
-    widest_dispersion (of the region whose counts vary most, over chance), and octaves_median and octaves_max."""
+def histogram_frame(measured: Survey) -> pd.DataFrame:
+    """Return a row per matrix.
+
+    Columns: matrix, inputs, outputs, zero_share, the mean share of each region by its weight, widest_dispersion (of the
+    region whose counts vary most, against chance), octaves_median and octaves_max.
+    """
     rows = []
-    for name, n in found.inputs.items():
-        counts = found.histogram(name)
-        shares, octaves = wiring.region_shares(counts, n), wiring.scale_octaves(found.exponents[name])
+    for name, n in measured.inputs.items():
+        counts = measured.histogram(name)
+        shares, octaves = wiring.region_shares(counts, n), wiring.scale_octaves(measured.exponents[name])
         row: dict[str, Any] = {"matrix": name, "inputs": n, "outputs": counts.shape[1]}
         row["zero_share"] = 1.0 - shares.sum()
         row |= {wiring.region_name(r): shares[r] for r in range(wiring.REGIONS)}
@@ -154,23 +158,23 @@ def histogram_frame(found: Survey) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def neuron_sets(found: Survey) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield (what the neurons are, inputs of each, counts (14, neurons)): real ones by size, then both stand-ins."""
-    for n in found.sizes:
-        yield "real", n, found.of_size(n)
-    yield "joined", found.stand_in_inputs, found.stand_ins()[0].sum(axis=1, dtype=np.int32)
-    yield "alike", found.stand_in_inputs, found.alike()
+def neuron_sets(measured: Survey) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield (kind, inputs, counts (14, neurons)): real neurons by size, then both kinds of stand-ins."""
+    for n in measured.sizes:
+        yield "real", n, measured.of_size(n)
+    yield "joined", measured.stand_in_inputs, measured.stand_ins()[0].sum(axis=1, dtype=np.int32)
+    yield "alike", measured.stand_in_inputs, measured.alike()
 
 
 def slack_frame(
-    found: Survey, technology: hwsim.Technology, slice_ports: Sequence[int] = SLICE_PORTS, **options: Any
+    measured: Survey, technology: hwsim.Technology, slice_ports: Sequence[int] = SLICE_PORTS, **options: Any
 ) -> pd.DataFrame:
-    """Return `hwsim.wiring.slack_table` for every one of `neuron_sets`, one below the other; `options` go to it.
+    """Return `hwsim.wiring.slack_table` of each of `neuron_sets`, concatenated; `options` are passed on.
 
     The first column, neurons, is "real", "joined" (stand-ins of neighbours) or "alike" (one neuron repeated).
     """
     tables = []
-    for kind, n, counts in neuron_sets(found):
+    for kind, n, counts in neuron_sets(measured):
         fmt = wiring.measured_format(wiring.region_shares(counts, n))
         table = wiring.slack_table(counts, n, fmt, technology, slice_ports=slice_ports, **options)
         table.insert(0, "neurons", kind)
@@ -178,23 +182,23 @@ def slack_frame(
     return pd.concat(tables, ignore_index=True)
 
 
-def scales_frame(found: Survey, technology: hwsim.Technology, slice_ports: int = 8) -> pd.DataFrame:
-    """Return a row per set of neurons: the regions that block scales ask for, if each scaled value has its own.
+def scales_frame(measured: Survey, technology: hwsim.Technology, slice_ports: int = 8) -> pd.DataFrame:
+    """Return a row per set of neurons: the regions for block scales if each scaled value has its own region.
 
-    Columns: neurons, inputs, octaves_median, octaves_max (what the scales of a neuron span), regions (14 + 4 an octave,
+    Columns: neurons, inputs, octaves_median, octaves_max (span of the scales of a neuron), regions (14 + 4 an octave,
     the same for all), slack (all neurons fit in slices of `slice_ports`), slack_unscaled (with 14 regions),
     transistors_per_weight and transistors_unscaled (at those slacks, by `hwsim.metal_embedding`).
     """
-    joined, joined_exponents = found.stand_ins()
-    sets = [("real", n, *_side_by_side(found, n)) for n in found.sizes]
+    joined, joined_exponents = measured.stand_ins()
+    sets = [("real", n, *_side_by_side(measured, n)) for n in measured.sizes]
     rows = []
-    for kind, n, counts, exponents in [*sets, ("joined", found.stand_in_inputs, joined, joined_exponents)]:
+    for kind, n, counts, exponents in [*sets, ("joined", measured.stand_in_inputs, joined, joined_exponents)]:
         octaves = wiring.scale_octaves(exponents)
         most = int(octaves.max())
         scaled, bare = wiring.scaled_counts(counts, exponents, most), counts.sum(axis=1, dtype=np.int32)
         shares = wiring.region_shares(scaled, n)
         formats = wiring.scaled_format(shares, most), wiring.measured_format(wiring.region_shares(bare, n))
-        slacks = [wiring.slack_needed(given, n, slice_ports=slice_ports).slack for given in (scaled, bare)]
+        slacks = [wiring.slack_needed(histogram, n, slice_ports=slice_ports).slack for histogram in (scaled, bare)]
         transistors = [
             float(hwsim.metal_embedding(n, wiring.OUTPUTS, fmt, technology, slack=slack).transistors_per_weight)
             for fmt, slack in zip(formats, slacks, strict=True)
@@ -215,13 +219,13 @@ def scales_frame(found: Survey, technology: hwsim.Technology, slice_ports: int =
     return pd.DataFrame(rows)
 
 
-def _side_by_side(found: Survey, inputs: int) -> tuple[np.ndarray, np.ndarray]:
-    names = [name for name, n in found.inputs.items() if n == inputs]
-    counts = np.concatenate([found.blocks[name] for name in names], axis=2)
-    return counts, np.concatenate([found.exponents[name] for name in names], axis=1)
+def _side_by_side(measured: Survey, inputs: int) -> tuple[np.ndarray, np.ndarray]:
+    names = [name for name, n in measured.inputs.items() if n == inputs]
+    counts = np.concatenate([measured.blocks[name] for name in names], axis=2)
+    return counts, np.concatenate([measured.exponents[name] for name in names], axis=1)
 
 
 def _spread(codes: np.ndarray, most: int) -> np.ndarray:
-    """At most so many columns, evenly spread."""
+    """Return at most `most` columns, evenly spaced."""
     chosen = min(most, codes.shape[1])
     return codes[:, ((np.arange(chosen) + 0.5) * codes.shape[1] / max(chosen, 1)).astype(int)]

@@ -1,4 +1,4 @@
-"""What every served result is made of, whatever the machine: its requests as arrays, its machines over time."""
+"""The parts of every serving result, independent of the machine: requests as arrays, machines over time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ LEVELS = ("running", "waiting", "kv_bytes", "tokens_per_s")
 
 
 def request_arrays(ledger: Ledger) -> dict[str, Any]:
-    """Return the fields of `ServingResult` that hold a value a request, (requests,)."""
+    """Return the fields of `ServingResult` with one value for each request, (requests,)."""
     return {
         "arrival_s": np.array(ledger.arrival),
         "admitted_s": np.array(ledger.admitted),
@@ -28,7 +28,7 @@ def request_arrays(ledger: Ledger) -> dict[str, Any]:
 
 
 def timeline(parts: Sequence[Bins], resources: Sequence[str]) -> Timeline:
-    """Return the means over time of machines whose bins are `parts`: utilisations over them, levels added up."""
+    """Return means over time of machines with bins `parts`: utilisations averaged, levels added."""
     whole = Bins(len(resources) + len(LEVELS))
     for part in parts:
         whole.include(part)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-#: Bins of a timeline; from half of them to all are in use.
+#: Bins of a timeline; at least half of them are in use.
 BINS = 512
 #: First width in seconds.
 _FIRST_S = 1e-4
@@ -13,24 +13,24 @@ _FIRST_S = 1e-4
 class Bins:
     """Integrals over time of several quantities, by bin.
 
-    `add(start, end, rates)` says that between two times the quantities (columns,) had those values; `means` gives them
-    back as means over bins.
+    `add(start, end, rates)` records the values (columns,) of the quantities between two times; `means` returns them as
+    means over bins.
     """
 
     def __init__(self, columns: int, bins: int = BINS) -> None:
         self._width_s = _FIRST_S
         self._sums = np.zeros((bins, columns))
         self._end_s = 0.0
-        # Sums of the bin that was added to last, as plain numbers: most additions go where the one before went.
+        # Sums of the last used bin as plain numbers, since most additions go to the same bin as the one before.
         self._latest, self._latest_sums = 0, [0.0] * columns
 
     @property
     def columns(self) -> int:
-        """How many quantities there are."""
+        """Number of quantities."""
         return self._sums.shape[1]
 
     def add(self, start_s: float, end_s: float, rates: Sequence[float] | np.ndarray) -> None:
-        """Add `rates` (quantity per second, or a level) from `start_s` to `end_s`; nothing where that is no time."""
+        """Add `rates` (quantity per second, or a level) from `start_s` to `end_s`; an empty interval adds nothing."""
         if not end_s > start_s:
             return
         bins = len(self._sums)
@@ -51,7 +51,7 @@ class Bins:
         self._sums[last] += rates * (end_s - last * self._width_s)
 
     def include(self, other: "Bins") -> None:
-        """Add what another set of bins of the same shape holds."""
+        """Add the contents of another set of bins of the same shape."""
         self._settle()
         other._settle()
         while self._width_s < other._width_s:
@@ -62,7 +62,7 @@ class Bins:
         self._end_s = max(self._end_s, other._end_s)
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (ends of the bins in seconds, means (bins, columns)) up to the last time that was added."""
+        """Return (ends of the bins in seconds, means (bins, columns)) up to the last recorded time."""
         self._settle()
         used = int(np.ceil(self._end_s / self._width_s))
         ends = np.minimum(np.arange(1, used + 1) * self._width_s, self._end_s)

@@ -1,8 +1,8 @@
 """The detailed grain: every token in flight visits every stage of every layer, in SimPy.
 
-Servers are first come first served with known service times, so one is the time at which it is free again: exact, as
-visits happen in order of time. The chips of a machine work in step; what differs between them is the row (which
-positions it holds) and, after a failure, the links.
+Servers are first come, first served with known service times, so a server is the time at which it becomes free: exact,
+as visits happen in order of time. The chips of a machine work in step; they differ in the row (which positions they
+hold) and, after a failure, in the links.
 """
 
 from collections.abc import Callable, Generator
@@ -27,14 +27,14 @@ from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, r
 _NEVER = float("inf")
 #: Requests that end between two reports of progress.
 _REPORT_EVERY = 16
-#: What a stage is called, and the request, position and layer it is for.
+#: The name of a stage, and its request, position and layer.
 Label = tuple[str, int, int, int]
 
 
 class DetailedMachine:
-    """One machine under traffic. `run` simulates to the end; the rest is what it came to.
+    """One machine under traffic. `run` simulates to the end; the other attributes are results.
 
-    `stalled_s` adds up what tokens waited for keys and values from HBM, `messages` those between chips.
+    `stalled_s` is the total time that tokens waited for keys and values from HBM; `messages` are those between chips.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DetailedMachine:
         self._hbm_speed = [1.0] * rows
         self._arrays = [[0.0] * timing.layers for _ in timing.passes]
         self._last_array = 0.0
-        # What is known per finished token, until time has passed since the last account.
+        # Durations of finished tokens since the last account.
         self._pending, self._last_s = [0.0] * (len(RESOURCES) + 1), 0.0
         self.busy_s = dict.fromkeys(RESOURCES, 0.0)
         self.stalled_s = 0.0
@@ -75,7 +75,7 @@ class DetailedMachine:
         return float(self._env.now)
 
     def run(self) -> None:
-        """Bring all requests of the traffic to their end."""
+        """Simulate until all requests of the traffic have ended."""
         env = self._env
         env.process(self._arrivals())
         for fault in self._faults:
@@ -83,7 +83,7 @@ class DetailedMachine:
         try:
             env.run(until=self._done)
         finally:
-            # Every event has a number, given in order; those still to come have not been simulated.
+            # Events are numbered in order; those not yet due have not been simulated.
             self.events = next(env._eid) - len(env._queue)
             self._account()
 
@@ -123,14 +123,14 @@ class DetailedMachine:
         self._fill()
 
     def _fill(self) -> None:
-        """Send tokens into slots that nothing is in."""
+        """Send tokens into free slots."""
         while (work := self.slots.enter(self.now_s)) is not None:
             self._env.process(self._walk(work))
 
     # Tokens.
 
     def _walk(self, work: Work | None) -> Generator[simpy.Event, None, None]:
-        """The way of one token through the layers, then of the next that takes its slot."""
+        """Process one token through the layers, then the next token in its slot."""
         env, timeout, timing, memory = self._env, self._env.timeout, self._timing, self._memory
         free, vex, buffer = self._classes.free_s, self._vex, self._buffer
         arrays, interval, latencies = self._arrays, timing.pass_interval_s, [p.latency_s for p in timing.passes]
@@ -145,7 +145,7 @@ class DetailedMachine:
             spilled = memory.spilled_share(self.slots.held_bytes)
             ready = 0.0
             if spilled:
-                # The first layer's keys and values, unless the token before has asked for them already.
+                # The first layer's keys and values, unless the previous token has requested them already.
                 ready = self._fetch(recent if windowed[0] else whole, spilled, *token) if fetched is None else fetched
             fetched, through = None, 1.0
             for layer in range(layers):
@@ -213,7 +213,7 @@ class DetailedMachine:
                 fetched = None
 
     def _fetch(self, attending: list[tuple[float, float]], spilled: float, request: int, position: int) -> float:
-        """Ask HBM for what the buffers do not hold of a layer's keys and values; return when they are there."""
+        """Request from HBM the keys and values of a layer that the buffers do not hold; return their arrival time."""
         timing, hbm, now, recording = self._timing, self._hbm, self._env.now, self._recording
         per_read = timing.hbm_s / timing.buffer_s * spilled
         end = now
@@ -227,19 +227,19 @@ class DetailedMachine:
         return end
 
     def _leave(self, sequence: Sequence, position: int, spilled: float, through: float) -> Work | None:
-        """Account for a token that leaves, `through` the layers or a share of them; return what takes its slot."""
+        """Account for a token that leaves, `through` the layers or a share of them; return the next one of its slot."""
         column_s, row_s, sent = self._link_means[position % self._timing.rows]
         used = (*self._timing.used(position + 1, spilled, column_s, row_s), 1.0)
         self._pending = [before + seconds * through for before, seconds in zip(self._pending, used, strict=True)]
         self.messages += round(self._timing.layers * sent * through)
         self._account()
         work = self.slots.leave(sequence, position, self.now_s)
-        # What ended may have made room for more than one.
+        # The end of a request may have freed several slots.
         self._fill()
         return work
 
     def _account(self) -> None:
-        """Write down what tokens took since the last account, and the levels that held since then."""
+        """Record the use by tokens since the last account, and the levels since then."""
         now, last = self.now_s, self._last_s
         if now <= last:
             return
@@ -251,7 +251,7 @@ class DetailedMachine:
         self._pending, self._last_s = [0.0] * len(pending), now
 
     def _record(self, recording: Recording, label: Label, kind: int, todo: Any, passes: tuple[int, ...]) -> None:
-        """Write down what a stage's servers have just been given: each is free again when it has done it."""
+        """Record the work that a stage has just given to its servers; each becomes free when the work is done."""
         what, *token = label
         chips, columns = range(self._timing.rows * self._timing.columns), self._timing.columns
         if kind <= STORE:
@@ -310,5 +310,5 @@ class DetailedMachine:
 
 
 def _at(env: simpy.Environment, delay_s: float, action: Callable[[], None]) -> None:
-    """Do something in `delay_s`."""
+    """Call `action` after `delay_s`."""
     env.timeout(delay_s).callbacks.append(lambda _: action())

@@ -1,4 +1,4 @@
-"""What breaks, when, and what is done about it."""
+"""Faults of a machine: what fails, when, and the response."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count, non_negative, number, positive
 
-#: What can fail: a link (both directions), a chip, one HBM stack of a chip.
+#: Components that can fail: a link (both directions), a chip, one HBM stack of a chip.
 KINDS = ("link", "chip", "hbm")
 
 
@@ -14,11 +14,11 @@ KINDS = ("link", "chip", "hbm")
 class Fault(Record):
     """A failure at `at_s`.
 
-    "link": the link between `chip` and `peer` (numbers: row x columns + column) is gone for good; messages take two
-    hops. "chip": its share of every matrix is gone, so all that runs fails, and nothing is served until a spare takes
-    over after `repair_s` (infinity: never, and what waits fails too). "hbm": one stack of `chip` goes on at
-    `speed` of its bandwidth; as data are striped over a chip's stacks, all of the chip's wait for it.
-    With `stop` the machine stops for good at any of them.
+    "link": the link between `chip` and `peer` (numbers: row x columns + column) is lost for good; messages take two
+    hops. "chip": its share of every matrix is lost, so all running requests fail, and the machine waits until a spare
+    takes over after `repair_s` (infinity: never, and waiting requests fail too). "hbm": one stack of `chip` continues
+    at `speed` of its bandwidth; as data are striped over a chip's stacks, all of them wait for it. With `stop` the
+    machine stops for good at any fault.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Fault(Record):
 
 
 def check_faults(faults: Iterable[Fault], rows: int, columns: int) -> list[Fault]:
-    """Return `faults` in order of time; raises `InputError` for chips and links that the grid lacks."""
+    """Return `faults` in order of time. Raises `InputError` for chips and links that are not in the grid."""
     ordered = sorted(faults, key=lambda fault: fault.at_s)
     for fault in ordered:
         for name, chip in (("chip", fault.chip), ("peer", fault.peer)):

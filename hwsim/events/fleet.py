@@ -1,4 +1,4 @@
-"""Fleets: equal machines behind a router, and the smallest fleet that keeps a promise to its users."""
+"""Fleets: equal machines behind a router, and the smallest fleet that meets a target."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from hwbase.check import integer, number, positive
 from hwsim.events.machine import Machine
 from hwsim.events.results import ServingResult
 
-#: How a router picks a machine.
+#: Policies of a router.
 ROUTERS = ("least-loaded", "round-robin")
-#: More machines than this are not tried.
+#: The largest fleet that is tried.
 MOST_MACHINES = 4096
 
 
 def router(name: str) -> Callable[[Sequence[Machine]], int]:
-    """Return the function that names the machine for the next request; raises `InputError` for an unknown router.
+    """Return the function that selects the machine for the next request. Raises `InputError` for an unknown router.
 
     "least-loaded" takes the machine with the fewest requests waiting and running (the first of equals), "round-robin"
     each in turn.
@@ -32,7 +32,7 @@ def router(name: str) -> Callable[[Sequence[Machine]], int]:
 
 @dataclass(frozen=True)
 class Target(Record):
-    """What users are promised: at this percentile of requests, no longer than this to the first and between tokens."""
+    """Latencies for users: at this percentile of requests, the longest time to the first token and between tokens."""
 
     percentile: float = 99.0
     time_to_first_token_s: float = float("inf")
@@ -44,10 +44,10 @@ class Target(Record):
             if getattr(self, name) != float("inf"):
                 positive(name, getattr(self, name))
         if self.time_to_first_token_s == self.time_per_output_token_s == float("inf"):
-            raise InputError("the target promises nothing: expected time_to_first_token_s or time_per_output_token_s")
+            raise InputError("the target has no limit: expected time_to_first_token_s or time_per_output_token_s")
 
     def reached(self, result: ServingResult) -> dict[str, float]:
-        """Return what `result` comes to at the percentile, by the names of the promises; infinity where none."""
+        """Return the latencies of `result` at the percentile, by the names of the limits; infinity where undefined."""
         reached = {}
         for name in ("time_to_first_token_s", "time_per_output_token_s"):
             values = getattr(result, name)
@@ -56,13 +56,13 @@ class Target(Record):
         return reached
 
     def met(self, result: ServingResult) -> bool:
-        """Return whether `result` keeps the promise (requests that are refused or given up are not counted)."""
+        """Return whether `result` meets the target (rejected and cancelled requests are not counted)."""
         return all(value <= getattr(self, name) for name, value in self.reached(result).items())
 
 
 @dataclass(frozen=True)
 class FleetSize(Record):
-    """The smallest fleet that meets a target: `result` is what its users saw, `tried` what each size came to."""
+    """The smallest fleet that meets a target: `result` is its serving result, `tried` the latencies of each size."""
 
     machines: int
     target: Target
@@ -75,8 +75,8 @@ def smallest_fleet(
 ) -> FleetSize:
     """Return the smallest number of machines with which `serve(machines)` meets `target`, by doubling and bisection.
 
-    Waiting falls with every machine, so between a size that fails and one that meets the target there is one border.
-    `start` is the first size tried. Raises `InputError` where `most` machines do not meet the target.
+    Waiting falls with every machine, so one size separates those that fail from those that meet the target. `start` is
+    the first size tried. Raises `InputError` where `most` machines do not meet the target.
     """
     most = integer("most", most, high=MOST_MACHINES)
     tried: dict[int, dict[str, float]] = {}

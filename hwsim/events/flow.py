@@ -1,8 +1,7 @@
-"""Sequences in flight as a flow, counted in turns: a turn is the time in which every token goes through once.
+"""Sequences in flight as a flow, counted in turns; in a turn every token goes through the machine once.
 
-A sequence that decodes makes one token a turn. A prompt has a width, the tokens it keeps in flight, and moves on by so
-many tokens a turn. Sums over sequences follow from the count of turns, so that nothing is
-done for a sequence while it runs.
+A decoding sequence makes one token a turn. A prompt has a width, the number of its tokens in flight, and advances by
+that many tokens a turn. Sums over sequences follow from the count of turns, so a running sequence needs no work.
 """
 
 import heapq
@@ -10,16 +9,16 @@ from dataclasses import dataclass
 
 from hwsim.events.timing import Timing
 
-#: Turns, and tokens, nearer than this to what ends them are over.
+#: Turns and tokens closer than this to an end count as ended.
 _NEAR = 1e-7
 
 
 @dataclass
 class Prompt:
-    """A prompt that is read: tokens out of the last layer (`done`), and in flight (`width`).
+    """A prompt being read: tokens out of the last layer (`done`), and in flight (`width`).
 
-    Its tokens go through in companies that enter together, as many as there are `slots` for, and a last one of what
-    remains; until that one is in, `bulk` tokens have to be done.
+    Its tokens go through in groups that enter together, as many as it has `slots`, and a last group with the rest;
+    until that one has entered, `bulk` tokens have to be done.
     """
 
     request: int
@@ -37,11 +36,11 @@ class Prompt:
 
     @property
     def over(self) -> bool:
-        """Whether its last token has left the last layer."""
+        """True if its last token has left the last layer."""
         return self.left <= _NEAR * self.tokens
 
     def share(self, slots: float) -> None:
-        """Take of `slots` what can be used."""
+        """Take the usable part of `slots`."""
         slots = slots if slots >= 1.0 else 0.0
         if not self.last and slots:
             if slots != self.slots:
@@ -52,7 +51,7 @@ class Prompt:
         self.width = min(self.last or slots, slots)
 
     def turns(self) -> float:
-        """Turns until the last company is in, or out; infinity for a prompt that has no slots."""
+        """Turns until the last group has entered, or left; infinity for a prompt without slots."""
         if not self.width:
             return float("inf")
         return (self.left if self.last else self.bulk - self.done) / self.width
@@ -66,17 +65,17 @@ class _Decoding:
 
 
 class Flow:
-    """All sequences in flight. `turns` have passed; `prompts` are in the order of their admission."""
+    """All sequences in flight. `turns` is the count so far; `prompts` are in order of admission."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self.turns = 0.0
         self.prompts: list[Prompt] = []
         self._decoding: dict[int, _Decoding] = {}
-        # Heaps of (turn, request); entries of sequences that have left are passed over when their turn comes.
+        # Heaps of (turn, request); entries of sequences that have left are skipped when they come up.
         self._ends: list[tuple[float, int]] = []
         self._leaves_window: list[tuple[float, int]] = []
-        # Context less turns, summed; those inside the window apart.
+        # Sum of context minus turns; sequences inside the window separately.
         self._offset = self._inside_offset = 0.0
         self._inside = 0
 
@@ -85,17 +84,17 @@ class Flow:
 
     @property
     def decoding(self) -> int:
-        """Sequences that decode."""
+        """Number of decoding sequences."""
         return len(self._decoding)
 
     @property
     def running(self) -> int:
-        """Sequences that decode or whose prompts are read."""
+        """Number of sequences that decode or whose prompts are being read."""
         return len(self._decoding) + len(self.prompts)
 
     @property
     def requests(self) -> list[int]:
-        """Their requests."""
+        """Requests of the running sequences."""
         return [*self._decoding, *(prompt.request for prompt in self.prompts)]
 
     @property
@@ -104,7 +103,7 @@ class Flow:
         return len(self._decoding) + sum(prompt.width for prompt in self.prompts)
 
     def share(self, slots: int) -> None:
-        """Give the prompts `slots` token slots between them, the first as many as it can use."""
+        """Distribute `slots` token slots over the prompts, in order, each as many as it can use."""
         left = float(slots)
         for prompt in self.prompts:
             prompt.share(left)
@@ -112,11 +111,11 @@ class Flow:
 
     @property
     def sending(self) -> bool:
-        """Whether a prompt has tokens that are not in flight yet."""
+        """True if a prompt has tokens that are not in flight yet."""
         return any(not prompt.last for prompt in self.prompts)
 
     def attended(self, later: float) -> tuple[float, float]:
-        """Return (positions attended to by the tokens in flight, positions held), over all layers, in `later` turns."""
+        """Return (positions attended to by tokens in flight, positions held), over all layers, after `later` turns."""
         timing = self._timing
         window, turns = timing.window, self.turns + later
         n, inside = len(self._decoding), self._inside
@@ -125,14 +124,14 @@ class Flow:
         full_layers, windowed_layers = timing.full_layers, timing.windowed_layers
         attended = held = full_layers * whole + windowed_layers * recent
         for prompt in self.prompts:
-            # A token attends to itself too: half a position more than have been done, on average.
+            # A token attends to itself too: half a position more than those done, on average.
             positions = timing.attended(min(prompt.done + prompt.width * later, prompt.tokens) + 0.5)
             attended += prompt.width * positions
             held += positions
         return attended, held
 
     def unchanged(self) -> float:
-        """Return the turns until something ends, leaves its window, or has sent its last token; infinity for never."""
+        """Return the turns until a sequence ends, leaves its window, or has sent its last token; infinity for never."""
         turns = float("inf")
         for heap in (self._ends, self._leaves_window):
             while heap and heap[0][1] not in self._decoding:
@@ -147,20 +146,20 @@ class Flow:
         return max(turns, 0.0)
 
     def advance(self, turns: float) -> None:
-        """Let turns pass, no more than `unchanged` says."""
+        """Advance by `turns`, at most `unchanged`."""
         self.turns += turns
         for prompt in self.prompts:
             prompt.done += prompt.width * turns
 
     def read(self) -> list[Prompt]:
-        """Take out the prompts that are over."""
+        """Remove and return the prompts that have been read."""
         over = [prompt for prompt in self.prompts if prompt.over]
         if over:
             self.prompts = [prompt for prompt in self.prompts if not prompt.over]
         return over
 
     def ended(self) -> list[int]:
-        """Return the sequences that have made their last token (they are still to be dropped), in order."""
+        """Return the sequences that have made their last token, in order; they are still to be dropped."""
         over = []
         while self._ends and self._ends[0][0] <= self.turns + _NEAR:
             request = heapq.heappop(self._ends)[1]
@@ -170,8 +169,8 @@ class Flow:
         return over
 
     def add(self, request: int, prompt: int, left: int) -> None:
-        """Let a sequence decode `left` more tokens behind its `prompt`."""
-        # The first one attends to the prompt and itself, half a turn from now on average.
+        """Start to decode `left` more tokens of a sequence after its `prompt`."""
+        # The first token attends to the prompt and itself, on average half a turn from now.
         context = prompt + 0.5
         window = self._timing.window
         one = self._decoding[request] = _Decoding(context, self.turns, context < window)
@@ -183,7 +182,7 @@ class Flow:
         heapq.heappush(self._ends, (self.turns + left, request))
 
     def drop(self, request: int) -> int:
-        """Take a sequence out; return the tokens it has made since `add`."""
+        """Remove a sequence and return the tokens it has made since `add`."""
         one = self._decoding.pop(request)
         self._offset -= one.context - one.since
         self._outside(one)

@@ -40,14 +40,13 @@ def serve_accelerator(
     set: Any = None,
     progress: Progress | None = None,
 ) -> ServingResult:
-    """Return what `traffic` comes to on `machines` nodes of `gpus` GPUs that share every matrix of `spec`.
+    """Return the serving of `traffic` on `machines` nodes of `gpus` GPUs that share every matrix of `spec`.
 
-    Steps take what `hwsim.gpu_step` says, as in closed form, under the serving engine `engine`. Prompts are read in
-    pieces beside the sequences that decode, at most `scheduling.prefill_cap` prompt tokens a step; the rest is
-    `gpu_engine`'s. `route` names the router of several nodes (`fleet.ROUTERS`). Requests beyond
+    Step times are those of `hwsim.gpu_step`, as in the closed form, under the serving engine `engine`. Prompts are read
+    in chunks in the steps of decoding sequences, at most `scheduling.prefill_cap` prompt tokens a step; `gpu_engine`
+    has the rest of the policy. `route` names the router of several nodes (`fleet.ROUTERS`). Requests beyond
     `scheduling.max_context` tokens, or larger than the cache, are rejected. An interrupt ends the simulation early,
-    with `interrupted` set.
-    Raises `InputError` for a number or book that cannot be used, and a model that the GPUs do not hold.
+    with `interrupted` set. Raises `InputError` for an invalid number or book, and a model that does not fit the GPUs.
     """
     model, held, node, device, used = build_node(spec, gpus, book, set, engine)
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
@@ -66,11 +65,11 @@ def serve_accelerator(
 def build_node(
     spec: LLMSpec, gpus: int, book: Book | str, set: Any = None, engine: str = DEFAULT_ENGINE
 ) -> tuple[StepModel, KvCache, ServingNode, Accelerator, dict[str, Any]]:
-    """Return (step model, cache, limits, device, constants read); raises `InputError` where the GPUs do not hold it."""
+    """Return (step model, cache, limits, device, constants read). Raises `InputError` if the model does not fit."""
     reader = accelerator_book(book, engine).override(set or {}).reader()
     device, node = load_accelerator(reader=reader), from_book(ServingNode, reader)
     gpus = read_integer("gpus", gpus, high=1024)
-    # One sequence of one block at least.
+    # Room for one sequence of one block at least.
     split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
     if np.isnan(split.tensor):
         raise InputError(refusal(spec, device, gpus, node.kv_block_tokens, 1))
@@ -93,7 +92,7 @@ def result_of(
     interrupted: bool,
     used: dict[str, Any],
 ) -> ServingResult:
-    """Return the result of engines that served one traffic between them; busy times and energies are added up."""
+    """Return the result of engines that served one traffic together; busy times and energies are added."""
     for engine in engines:
         engine.settle()
     gpus = sum(engine.gpus for engine in engines)

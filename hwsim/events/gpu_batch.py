@@ -1,7 +1,7 @@
-"""Sequences that decode together, so kept that a step costs nothing for the sequences in it.
+"""Sequences that decode together, stored so that a step has a constant cost.
 
-All move on by one token a step, so each is an offset to the count of steps: in the step to come it attends to
-offset + count positions. Sums over the batch, and when it changes next, follow from the count.
+All sequences advance by one token a step, so each is an offset to the count of steps: in the next step it attends to
+offset + count positions. Sums over the batch, and its next change, follow from the count.
 """
 
 import heapq
@@ -17,12 +17,12 @@ class Batch:
         self._window, self._block = window, block
         self._count, self._offset_sum = 0, 0
         self._offsets: dict[int, int] = {}
-        # How many offsets leave each remainder by the block's size: the slack in the last blocks.
+        # Number of offsets with each remainder by the block's size: the slack in the last blocks.
         self._remainders = [0] * block
         # Sequences whose context is still inside the window.
         self._inside: dict[int, int] = {}
         self._inside_sum = 0
-        # Heaps of (count, request); entries of sequences that have left are passed over when their time comes.
+        # Heaps of (count, request); entries of sequences that have left are skipped when they come up.
         self._ending: list[tuple[int, int]] = []
         self._leaving_window: list[tuple[int, int]] = []
         self._ends: dict[int, int] = {}
@@ -37,7 +37,7 @@ class Batch:
         return iter(self._offsets)
 
     def add(self, request: int, positions: int, steps: int) -> None:
-        """Let a sequence join that attends to `positions` in the step to come, and ends after `steps` of them."""
+        """Add a sequence that attends to `positions` in the next step and ends after `steps` steps."""
         offset = positions - self._count
         self._offsets[request] = offset
         self._offset_sum += offset
@@ -50,7 +50,7 @@ class Batch:
             heapq.heappush(self._leaving_window, (self._window - offset, request))
 
     def drop(self, request: int) -> int:
-        """Take a sequence out, and return the positions it would have attended to in the step to come."""
+        """Remove a sequence, and return the positions it would have attended to in the next step."""
         offset = self._offsets.pop(request)
         self._offset_sum -= offset
         self._remainders[offset % self._block] -= 1
@@ -60,13 +60,13 @@ class Batch:
         return offset + self._count
 
     def advance(self, steps: int) -> list[int]:
-        """Move all on by `steps`; return the sequences that ended, which are still in the batch."""
+        """Advance all by `steps`; return the sequences that ended, which are still in the batch."""
         self._count += steps
         while self._leaving_window and self._leaving_window[0][0] <= self._count:
             at, request = heapq.heappop(self._leaving_window)
             if self._leaves_at(at, request):
                 self._inside_sum -= self._inside.pop(request)
-        # Who left and came back may have two entries for one count.
+        # A sequence that left and came back may have two entries for one count.
         ended: dict[int, None] = {}
         while self._ending and self._ending[0][0] <= self._count:
             at, request = heapq.heappop(self._ending)
@@ -75,7 +75,7 @@ class Batch:
         return list(ended)
 
     def unchanged_steps(self) -> int:
-        """Return the steps until a sequence ends or its context leaves the window; of a batch that is not empty."""
+        """Return the steps until a sequence ends or its context leaves the window; for a batch that is not empty."""
         while self._ends.get(self._ending[0][1]) != self._ending[0][0]:
             heapq.heappop(self._ending)
         steps = self._ending[0][0] - self._count
@@ -86,13 +86,13 @@ class Batch:
         return steps
 
     def decoding(self) -> Decoding:
-        """Return what the step to come decodes."""
+        """Return the decoding of the next step."""
         n, inside = len(self._offsets), len(self._inside)
         windowed = inside * self._count + self._inside_sum + (n - inside) * self._window
         return Decoding(n, n * self._count + self._offset_sum, windowed, inside)
 
     def blocks(self, steps: int = 0) -> int:
-        """Return cache blocks taken in the step that comes after `steps` more."""
+        """Return the cache blocks in use in the step after `steps` more."""
         at = self._count + steps
         slack = sum(many * (-(at + rest) % self._block) for rest, many in enumerate(self._remainders))
         return (len(self._offsets) * at + self._offset_sum + slack) // self._block

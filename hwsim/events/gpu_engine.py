@@ -1,11 +1,10 @@
 """A serving engine on a GPU node: continuous batching with chunked prefill over a paged key-value cache.
 
-Steps follow one another; a request joins or leaves at a step's end. While the batch stays as it is, its steps are
-summed in closed form: time jumps to the first end of a step at which something changes.
+Requests join and leave between steps. While the batch does not change, its steps are summed in closed form: time jumps
+to the first end of a step at which something changes.
 
-Blocks of the cache are taken as a sequence grows; a prompt is admitted when there are blocks for all of it. Where
-blocks run out, the sequence that would be served last gives up its own and is computed again later (preemption by
-recompute).
+A sequence takes cache blocks as it grows; a prompt is admitted when there are blocks for all of it. If blocks run out,
+the sequence with the lowest priority releases its blocks and is recomputed later (preemption by recompute).
 """
 
 import heapq
@@ -36,7 +35,7 @@ class _Prefill:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Steps under way: `steps` of them from `start_s` to `end_s`."""
+    """Steps in progress: `steps` of them from `start_s` to `end_s`."""
 
     start_s: float
     stretch: Stretch
@@ -46,9 +45,9 @@ class _Plan:
 
 
 class Engine:
-    """One node. `submit` brings a request at a time never before the last; `commit` ends what is under way at `due_s`.
+    """One node. `submit` adds requests in order of time; `commit` ends the steps in progress at `due_s`.
 
-    `outstanding` counts requests that are waiting or running, `on_end(request, time)` is called when one ends.
+    `outstanding` counts waiting and running requests; `on_end(request, time)` is called when one ends.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Engine:
         self._sequence_bytes = cache.sequence_bytes
         self._batch = Batch(window_of(model), block)
 
-    # What a router or a driver sees.
+    # The interface to routers and drivers.
 
     @property
     def gpus(self) -> int:
@@ -84,33 +83,33 @@ class Engine:
 
     @property
     def split_words(self) -> str:
-        """How the network is split, in words."""
+        """The split of the network, in words."""
         return self._model.split.describe(self._model.spec)
 
     @property
     def _answered_s(self) -> float:
-        """When users have what a step that ends now made: the server in front of the engine takes its time."""
+        """When users receive the tokens of a step that ends now, after the delay of the server's front end."""
         return self.now_s + float(self._model.first_token_s)
 
     @property
     def outstanding(self) -> int:
-        """Requests that wait or run."""
+        """Number of waiting and running requests."""
         return len(self._waiting) + len(self._prefilling) + len(self._batch)
 
     @property
     def due_s(self) -> float:
-        """When what is under way ends; infinity for an idle engine."""
+        """End of the steps in progress; infinity for an idle engine."""
         return self._plan.end_s if self._plan else _NEVER
 
     def fits(self, request: int) -> bool:
-        """Return whether the node could ever hold the request, and its context is allowed."""
+        """Return whether the request fits the empty node and the context limit."""
         tokens = self._ledger.prompt[request] + self._ledger.output[request]
         needed = self._sequence_bytes + self._blocks(tokens) * self._block_bytes
         longest = self._scheduling.max_context
         return (longest is None or tokens <= longest) and needed <= self._cache.capacity_bytes
 
     def submit(self, request: int, now_s: float) -> None:
-        """Let a request arrive now; it is considered at the end of the step under way."""
+        """Add a request that arrives now; it is considered at the end of the current step."""
         ledger = self._ledger
         ledger.arrival[request] = now_s
         if not self.fits(request):
@@ -126,7 +125,7 @@ class Engine:
             self._shorten(min(now_s, self._cancels[0][0]) if self._cancels else now_s)
 
     def commit(self) -> None:
-        """End the steps under way, let requests leave and join, and begin the next."""
+        """End the steps in progress, let requests leave and join, and start the next steps."""
         plan = self._plan
         if plan is None:
             raise RuntimeError("nothing is under way")
@@ -146,7 +145,7 @@ class Engine:
     # Steps.
 
     def _next(self) -> None:
-        """Plan what follows: one step with prompts in it, or decode steps up to the next change."""
+        """Plan one step with prompts in it, or decode steps up to the next change."""
         self._make_room()
         chunks = self._chunks()
         n = len(self._batch)
@@ -169,7 +168,7 @@ class Engine:
         self._plan = _Plan(plan.start_s, plan.stretch, steps, plan.start_s + plan.stretch.duration(steps))
 
     def _unchanged_steps(self) -> int:
-        """Steps until the batch changes or blocks run out."""
+        """Return the steps until the batch changes or blocks run out."""
         steps = self._batch.unchanged_steps()
         if self._fits_after(steps):
             return steps
@@ -180,7 +179,7 @@ class Engine:
         return low
 
     def _chunks(self) -> tuple[tuple[_Prefill, Chunk], ...]:
-        """Pieces of prompts for the next step: those begun first, then as many as may be admitted."""
+        """Return chunks of prompts for the next step: started prompts first, then as many as can be admitted."""
         budget = self._scheduling.prefill_slots(self._node.tokens_per_step - len(self._batch))
         pieces = []
         for prefill in self._prefilling:
@@ -224,7 +223,7 @@ class Engine:
         self.now_s = max(self.now_s, now_s)
 
     def _emit(self, request: int) -> None:
-        """A prompt is read: its next output token is there, and the sequence decodes on unless that was the last."""
+        """Emit the first output token of a read prompt; the sequence decodes on unless that was the last."""
         ledger = self._ledger
         ledger.generated[request] += 1
         if np.isnan(ledger.first[request]):
@@ -236,7 +235,7 @@ class Engine:
             self._close(request, FINISHED, self._answered_s)
 
     def _drop(self, request: int) -> None:
-        """Take a sequence out of the batch, its tokens counted."""
+        """Remove a sequence from the batch and count its tokens."""
         self._ledger.generated[request] = self._batch.drop(request) - self._ledger.prompt[request]
 
     # The cache.
@@ -245,7 +244,7 @@ class Engine:
         return -(-tokens // self._node.kv_block_tokens)
 
     def _kv_bytes(self, steps: int = 0) -> float:
-        """Bytes taken in the step that comes after `steps` more."""
+        """Return the bytes in use in the step after `steps` more."""
         blocks = self._batch.blocks(steps) + sum(self._blocks(prefill.total) for prefill in self._prefilling)
         return blocks * self._block_bytes + (len(self._batch) + len(self._prefilling)) * self._sequence_bytes
 
@@ -255,12 +254,12 @@ class Engine:
     def _admits(self, prefill: _Prefill) -> bool:
         if len(self._batch) + len(self._prefilling) >= self._most_running:
             return False
-        # One more token than the prompt, so that it can go on at once.
+        # One token more than the prompt, so that decoding can start at once.
         needed = self._sequence_bytes + self._blocks(prefill.total + 1) * self._block_bytes
         return self._kv_bytes() + needed <= self._cache.capacity_bytes
 
     def _make_room(self) -> None:
-        """Preempt what would be served last until the step to come has its blocks."""
+        """Preempt the sequences of lowest priority until the next step has its blocks."""
         while not self._fits_after(1):
             if self._prefilling:
                 request = self._prefilling.pop().request
@@ -273,12 +272,12 @@ class Engine:
     # Requests.
 
     def settle(self) -> None:
-        """Write down what the running sequences have so far, for a simulation that stops before its end."""
+        """Record the tokens of running sequences, for a simulation that stops before its end."""
         for request in list(self._batch):
             self._drop(request)
 
     def _give_up(self) -> None:
-        """End the requests whose users have left: waiting ones at that time, running ones now."""
+        """Cancel the requests whose users have left: waiting ones at that time, running ones now."""
         while self._cancels and self._cancels[0][0] <= self.now_s:
             at, request = heapq.heappop(self._cancels)
             if self._ledger.state[request] != UNFINISHED:

@@ -1,4 +1,4 @@
-"""Steps of mixed batches one by one, and stretches of equal ones in one piece, from the times of `hwsim.gpu_step`."""
+"""Steps of mixed batches, singly or as runs of equal steps, from the times of `hwsim.gpu_step`."""
 
 from dataclasses import dataclass
 from math import inf
@@ -10,7 +10,7 @@ from hwsim.gpu_step import StepModel, positions_sum
 
 @dataclass(frozen=True)
 class ServingNode(Record):
-    """What limits an engine's steps and its cache, and what a GPU draws with nothing to do."""
+    """Limits of an engine's steps and its cache, and the idle power of a GPU."""
 
     kv_block_tokens: int = sourced("token", low=1, high=1e6, whole=True)
     tokens_per_step: int = sourced("token", low=1, high=1e7, whole=True)
@@ -23,7 +23,7 @@ class ServingNode(Record):
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a prompt: `tokens` of it after `before` that are cached; `last` asks for the first output token."""
+    """A chunk of a prompt: `tokens` of it after `before` cached ones; `last` produces the first output token."""
 
     before: int
     tokens: int
@@ -32,17 +32,17 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Decoding:
-    """Sequences that each take one token: how many, positions they attend to in all, and within the window."""
+    """Decoding sequences: their number, the positions they attend to in all, and within the window."""
 
     sequences: int = 0
     positions: float = 0.0
     windowed: float = 0.0
-    #: Sequences whose context is still inside the window: `windowed` grows by so many a step.
+    #: Sequences whose context is still inside the window: `windowed` grows by this many a step.
     inside: int = 0
 
 
 def mixed_step(model: StepModel, decoding: Decoding, chunks: tuple[Chunk, ...] = ()) -> "Stretch":
-    """Return one step that decodes, with pieces of prompts in it, or the first of equal steps where there are none."""
+    """Return one step that decodes, with chunks of prompts, or the first of equal steps if there are none."""
     attended = _by_limit(model, decoding.positions, decoding.windowed)
     if not chunks:
         step = model.step(decoding.sequences, attended)
@@ -58,7 +58,7 @@ def mixed_step(model: StepModel, decoding: Decoding, chunks: tuple[Chunk, ...] =
         prompt=sum(chunk.tokens for chunk in chunks),
         prompts_end=sum(chunk.last for chunk in chunks),
         prompt_attended=[sum(positions_sum(b, limit) - positions_sum(a, limit) for a, b in ends) for limit in limits],
-        # A chunk's queries share one pass over the keys and values of earlier ones.
+        # A chunk's queries share one pass over the keys and values of earlier chunks.
         prompt_read=[sum(min(before, limit) for before, _ in ends) for limit in limits],
     )
     busy = float(step.memory_s), float(step.compute_s), float(step.exchange_s)
@@ -66,7 +66,7 @@ def mixed_step(model: StepModel, decoding: Decoding, chunks: tuple[Chunk, ...] =
 
 
 def window_of(model: StepModel) -> int:
-    """Return the most positions that layers with a limit attend to, 0 where there are none; raises `InputError`."""
+    """Return the largest limit of attended positions, 0 if no layer has one. Raises `InputError`."""
     windows = [limit for limit in model.limits if limit < inf]
     if len(windows) > 1:
         shown = ", ".join(f"{window:g}" for window in windows)
@@ -80,9 +80,9 @@ def _by_limit(model: StepModel, positions: float, windowed: float) -> list[float
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps whose attention takes linearly more from step to step, its memory or its arithmetic: sums in closed form.
+    """Steps whose attention, in memory or arithmetic, grows linearly from step to step: sums in closed form.
 
-    `fixed_s` is what every step takes besides; `busy` are the first step's seconds of memory, arithmetic and links.
+    `fixed_s` is the rest of every step; `busy` are the first step's seconds of memory, arithmetic and links.
     """
 
     memory_s: float
@@ -101,7 +101,7 @@ class Stretch:
         return _linear_sum(self.compute_s, self.compute_growth_s, steps)
 
     def busy_s(self, steps: int) -> tuple[float, float, float]:
-        """Return the seconds in which memory, arithmetic and links are at work in the first `steps` steps."""
+        """Return the busy seconds of memory, arithmetic and links in the first `steps` steps."""
         memory, compute, link = self.busy
         return (
             _linear_sum(memory, self.memory_growth_s, steps),
@@ -110,7 +110,7 @@ class Stretch:
         )
 
     def duration(self, steps: int) -> float:
-        """Return how long the first `steps` steps take, each by the slower of memory and arithmetic."""
+        """Return the duration of the first `steps` steps, each set by the slower of memory and arithmetic."""
         gap, slope = self.memory_s - self.compute_s, self.memory_growth_s - self.compute_growth_s
         last = gap + slope * (steps - 1)
         fixed = self.fixed_s * steps
@@ -118,7 +118,7 @@ class Stretch:
             return self.memory(steps) + fixed
         if max(gap, last) <= 0.0:
             return self.compute(steps) + fixed
-        # One overtakes the other on the way.
+        # The slower of the two changes within the steps.
         turn = min(int(-gap / slope) + 1, steps)
         first, then = (self.memory, self.compute) if gap > 0.0 else (self.compute, self.memory)
         return first(turn) + then(steps) - then(turn) + fixed

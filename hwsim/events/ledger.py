@@ -1,4 +1,4 @@
-"""What becomes of every request while a simulation runs."""
+"""The state of every request during a simulation."""
 
 from array import array
 
@@ -9,7 +9,7 @@ FINISHED, CANCELLED, REJECTED, FAILED, UNFINISHED = range(len(STATES))
 
 
 class Ledger:
-    """What became of every request of a traffic, (requests,) each; times in s, NaN for what has not happened."""
+    """Times and tokens of every request of a traffic, (requests,) each; times in s, NaN before they happen."""
 
     def __init__(self, traffic: Traffic) -> None:
         n = len(traffic)
@@ -23,7 +23,7 @@ class Ledger:
         self.closed = 0
 
     def close(self, request: int, state: int, now: float) -> None:
-        """Give a request its one end."""
+        """Record the end of a request, which happens once."""
         if self.state[request] != UNFINISHED:
             raise RuntimeError(f"request {request} ended twice")
         self.state[request], self.end[request] = state, now

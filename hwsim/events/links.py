@@ -1,7 +1,7 @@
 """Collectives as rounds of messages on directed links, rerouted where links have failed.
 
-The chips of a machine work in step, so links with the same loads have the same history and are kept as one: all
-columns (or rows) without a failure share theirs, and links that carry the same in every round form a class.
+The chips of a machine work in step, so links with equal loads have equal histories and are stored once: all columns (or
+rows) without a failure share theirs, and links with equal loads in every round form a class.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,16 +15,16 @@ Link = tuple[str, int, int, int]
 Round = dict[Link, float]
 #: A link that has failed, as the two chips it joined.
 Pair = tuple[int, int]
-#: Stands for every group that has no failure.
+#: Stands for all groups without a failure.
 ALIKE = -1
 
 
 class Unreachable(Exception):
-    """Two chips have to exchange messages and no way is left."""
+    """Two chips have to exchange messages without any route between them."""
 
 
 class Fabric:
-    """A grid of `rows` x `columns` chips (number: row x columns + column), the time of an element, what has failed."""
+    """A grid of `rows` x `columns` chips (number: row x columns + column), the time per element, and failed links."""
 
     def __init__(self, rows: int, columns: int, algorithm: str, element_s: float, failed: Iterable[Pair] = ()) -> None:
         self.rows, self.columns, self._algorithm, self._element_s = rows, columns, algorithm, element_s
@@ -41,7 +41,7 @@ class Fabric:
         return self.rows if axis == "column" else self.columns
 
     def groups(self, axis: str) -> list[int]:
-        """Groups to tell apart on an axis: the broken ones, and `ALIKE` if there are others."""
+        """Distinct groups on an axis: the broken ones, and `ALIKE` if there are others."""
         broken = [group for (on, group) in self._failed if on == axis]
         count = self.columns if axis == "column" else self.rows
         return ([ALIKE] if len(broken) < count else []) + sorted(broken)
@@ -57,7 +57,7 @@ class Fabric:
         return [(index * self.columns + source, index * self.columns + target) for index in indices]
 
     def links(self) -> list[Link]:
-        """Every directed link, alike ones once."""
+        """Every directed link, equal ones once."""
         return [
             (axis, group, source, target)
             for axis in ("column", "row")
@@ -70,8 +70,8 @@ class Fabric:
     def rounds(self, exchange: Collective, root: int) -> list[Round]:
         """Return the rounds of a collective; a reduce ends on place `root` of every group.
 
-        A message whose link has failed takes two hops through the peer that has the least to do, the second a round
-        later. Raises `Unreachable` where no peer is left.
+        A message over a failed link takes two hops through the least loaded peer, the second hop a round later. Raises
+        `Unreachable` if there is no such peer.
         """
         size = self.size(exchange.axis)
         sent = messages(exchange.kind, float(exchange.elements), size, self._algorithm) if exchange.elements else []
@@ -111,14 +111,14 @@ def _add(loads: Round, link: Link, seconds: float) -> None:
 
 
 class LinkClasses:
-    """Links with the same history, by number: `free_s` is when each is free again."""
+    """Classes of links with equal histories, by number: `free_s` is when each becomes free."""
 
     def __init__(self) -> None:
         self.free_s: list[float] = []
         self.number: dict[Link, int] = {}
 
     def refine(self, fabric: Fabric, programs: Sequence[Sequence[Round]]) -> None:
-        """Part the links by what they carry in every round of `programs`; known numbers go on with their history."""
+        """Split the classes by the loads in every round of `programs`; existing numbers keep their history."""
         before, taken = self.number, set()
         blocks: dict[tuple[object, ...], int] = {}
         self.number = {}

@@ -1,4 +1,4 @@
-"""What a driver and a router see of a machine that serves requests, and the loop that brings them there."""
+"""The interface of a machine that serves requests, and the loop that delivers them."""
 
 import heapq
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ from hwsim.events.traffic import Traffic
 
 #: Called with (requests that have ended, all requests, simulated seconds).
 Progress = Callable[[int, int, float], None]
-#: Turns between two reports of progress.
+#: Events between two reports of progress.
 _REPORT_EVERY = 256
 _NEVER = float("inf")
 
 
 class Machine(Protocol):
-    """A machine under simulation. `due_s` is when what is under way ends (infinity: nothing is)."""
+    """A machine under simulation. `due_s` is the end of its current work (infinity if idle)."""
 
     now_s: float
 
@@ -24,13 +24,13 @@ class Machine(Protocol):
 
     @property
     def outstanding(self) -> int:
-        """Requests that wait or run."""
+        """Number of waiting and running requests."""
 
     def submit(self, request: int, now_s: float) -> None:
-        """Let a request arrive, at a time never before the last."""
+        """Add a request; calls are in order of time."""
 
     def commit(self) -> None:
-        """End what is under way, and begin what follows."""
+        """End the current work and start the next."""
 
 
 class Users:
@@ -42,12 +42,12 @@ class Users:
 
     @property
     def all_sent(self) -> bool:
-        """Whether there is no request left to send."""
+        """True if all requests have been sent."""
         return self._sent == len(self._traffic)
 
     @property
     def next_s(self) -> float:
-        """When the next request arrives; infinity for none (yet)."""
+        """Time of the next arrival; infinity if there is none yet."""
         if self.all_sent:
             return _NEVER
         if not self._traffic.users:
@@ -55,14 +55,14 @@ class Users:
         return self._thinking[0] if self._thinking else _NEVER
 
     def send(self) -> int:
-        """Take the next request."""
+        """Return the next request."""
         if self._traffic.users:
             heapq.heappop(self._thinking)
         self._sent += 1
         return self._sent - 1
 
     def answered(self, request: int, now_s: float) -> None:
-        """Let the user of a request that ended think, if the traffic is closed."""
+        """Start the thinking time of the user of an ended request, in closed traffic."""
         if self._traffic.users:
             heapq.heappush(self._thinking, now_s + self._traffic.think_s)
 
@@ -74,9 +74,9 @@ def drive(
     choose: Callable[[Sequence[Machine]], int],
     progress: Progress | None = None,
 ) -> None:
-    """Bring every request to the machine that `choose` names, and run until all have ended."""
+    """Submit every request to the machine that `choose` selects, and run until all have ended."""
     turns = 0
-    # Machines by when they are due; an entry counts while its machine still says so.
+    # Machines by due time; an entry is valid while its machine has the same due time.
     due: list[tuple[float, int]] = []
     while True:
         arrival = users.next_s

@@ -1,7 +1,7 @@
-"""Keys and values of the running sequences: what there is room for, what is held, and what share HBM has of it.
+"""Memory for keys and values of running sequences: capacity, use, and the share in HBM.
 
-A sequence is admitted when there is room for all it will ever hold, its prompt and output: nothing is preempted. The
-buffers keep an equal share of every sequence; the rest, once they are full, is in HBM.
+A sequence is admitted when its prompt and output fit together, so nothing is preempted. The buffers hold an equal share
+of every sequence; once they are full, the rest is in HBM.
 """
 
 from hwsim.design import HardwiredDesign
@@ -11,7 +11,7 @@ from models import LLMSpec
 
 
 class Memory:
-    """Bytes of the whole machine, of which `reserved_bytes` are promised to running sequences."""
+    """Bytes of the whole machine, of which `reserved_bytes` are reserved for running sequences."""
 
     def __init__(self, timing: Timing, model: LLMSpec, design: HardwiredDesign) -> None:
         self.buffer_bytes = float(design.buffer_bytes * design.chips)
@@ -24,21 +24,21 @@ class Memory:
         return self._timing.attended(context) * self._timing.kv_layer_bytes
 
     def fits(self, context: int) -> bool:
-        """Return whether there is room for one more sequence that will grow to `context`."""
+        """Return whether one more sequence that grows to `context` fits."""
         return self.reserved_bytes + self.bytes_of(context) <= self.room_bytes
 
     def could_fit(self, context: int) -> bool:
-        """Return whether an empty machine has room for the sequence."""
+        """Return whether the sequence fits an empty machine."""
         return self.bytes_of(context) <= self.room_bytes
 
     def reserve(self, context: int) -> None:
-        """Promise the room of a sequence that will grow to `context`."""
+        """Reserve the memory of a sequence that grows to `context`."""
         self.reserved_bytes += self.bytes_of(context)
 
     def release(self, context: int) -> None:
-        """Take back the promise of a sequence that would have grown to `context`."""
+        """Release the memory reserved for a sequence of `context`."""
         self.reserved_bytes -= self.bytes_of(context)
 
     def spilled_share(self, held_bytes: float) -> float:
-        """Return the share of `held_bytes` that the buffers have no room for."""
+        """Return the share of `held_bytes` that does not fit the buffers."""
         return 1.0 - self.buffer_bytes / held_bytes if held_bytes > self.buffer_bytes else 0.0

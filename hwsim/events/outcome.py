@@ -1,4 +1,4 @@
-"""From what a simulated hardwired machine did to a `ServingResult`, the same for both grains."""
+"""From a simulated hardwired machine to a `ServingResult`, the same for both grains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from models import LLMSpec
 
 #: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
 RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links")
-#: Block of a chip -> resources whose use drives its dynamic power, apart from the links.
+#: Blocks of a chip with the resources that drive their dynamic power, without the links.
 _DRIVEN = {"vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
 
 
@@ -31,13 +31,13 @@ def energies(
     share = columns / max(columns + rows, 1.0)
     links_s = share * busy_s["column links"] + (1.0 - share) * busy_s["row links"]
     scale = float(design.chips * design.power_overhead)
-    found = {"standing": 0.0}
+    energy_j = {"standing": 0.0}
     for block in build_chip(model, design, technology).blocks:
-        found["standing"] += float(block.static_w) * scale * duration_s
+        energy_j["standing"] += float(block.static_w) * scale * duration_s
         if block.dynamic_w:
             seconds = links_s if block.resource == "links" else busy_s[_DRIVEN[block.resource]]
-            found[block.name] = float(block.dynamic_w) * scale * seconds
-    return found
+            energy_j[block.name] = float(block.dynamic_w) * scale * seconds
+    return energy_j
 
 
 def outcome(
@@ -56,7 +56,7 @@ def outcome(
     notes: tuple[str, ...],
     assumptions: dict[str, Quantity],
 ) -> ServingResult:
-    """Return the result of the machines whose `busy_s` and `bins` are given, and who served `traffic` together."""
+    """Return the result of machines with the given `busy_s` and `bins` that served `traffic` together."""
     machines = len(busy_s)
     energy: dict[str, float] = {}
     for busy in busy_s:

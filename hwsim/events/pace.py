@@ -1,7 +1,7 @@
-"""How long a token takes when others are in flight: the closed form's bounds, and what queues add between them.
+"""The cycle time of a token among others in flight: the bounds of the closed form, and the queues between them.
 
-Alone, a token takes its path; with many, the busiest resource sets the pace: N tokens take N times its time. Around
-the point where the two meet, tokens wait for each other although nothing is always busy.
+Alone, a token takes its path; with many, the busiest resource sets the cycle: N tokens take N times its time. Near the
+crossing of the two bounds, tokens wait for each other although no resource is always busy.
 
 On the links, mean value analysis of the closed queueing network gives that wait, with the residual of a fixed service
 time in place of an exponential one: Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks",
@@ -18,15 +18,15 @@ from hwbase import Record
 from hwsim.events.links import Fabric
 from hwsim.events.timing import ATTENTION, VEX, Stage, Timing, layer_stages
 
-#: Paths within this ratio share one analysis; it only scales what queues add.
+#: Paths within this ratio share one analysis, which only scales the effect of queues.
 _STEP = 1.02
-#: With so many times the tokens that fill the links, nothing is added.
+#: With this many times the tokens that fill the links, queues add nothing.
 _FULL = 4.0
 
 
 @dataclass(frozen=True)
 class Station(Record):
-    """A link that every token visits: `demand_s` in `visits`, and what is left of a service that is met."""
+    """A link that every token visits: `demand_s` in `visits`, and the mean residual of a service in progress."""
 
     demand_s: float
     visits: float
@@ -34,7 +34,7 @@ class Station(Record):
 
 
 class Load(NamedTuple):
-    """What the tokens in flight ask for while each goes once through the machine: seconds of each resource."""
+    """The demand of the tokens in flight in one cycle: seconds of each resource."""
 
     tokens: float
     attention_s: float
@@ -58,13 +58,13 @@ class Pace:
     def cycle_s(self, load: Load) -> float:
         """Return the seconds in which each of `load.tokens` tokens in flight goes through the machine once."""
         n = load.tokens
-        # Attention is over when its data are read and worked on; both take their time for every position.
+        # Attention ends when its data are both read and processed; both grow with every position.
         alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
         convoy_s = self._convoy_s(n, load.attention_s / n)
         return max(self._linked_cycle_s(n, alone_s), convoy_s, load.buffer_s, load.hbm_s)
 
     def _linked_cycle_s(self, tokens: float, alone_s: float) -> float:
-        """The cycle when tokens wait for the links only."""
+        """Return the cycle if tokens wait for the links only."""
         bound_s = max(alone_s, tokens * self._linked_s)
         if tokens <= 1.0 or tokens * self._linked_s > _FULL * alone_s:
             return bound_s
@@ -76,7 +76,7 @@ class Pace:
         return bound_s * (known[below - 1] + (known[below] - known[below - 1]) * (tokens - below))
 
     def _analyse(self, alone_s: float, most: int) -> list[float]:
-        """By what factor queues lengthen the larger of the two bounds, for 1, 2, ..., `most` tokens."""
+        """Return the factors by which queues lengthen the larger of the two bounds, for 1, 2, ..., `most` tokens."""
         stations = [station for station in self._links if station.demand_s > 0.0]
         queued, busy = [0.0] * len(stations), [0.0] * len(stations)
         factors = []
@@ -93,10 +93,10 @@ class Pace:
         return factors
 
     def _convoy_s(self, tokens: float, attention_s: float) -> float:
-        """The cycle when tokens go from one visit of the VEX to the next all together.
+        """Return the cycle if tokens go from one visit of the VEX to the next as a group.
 
-        First come, first served, the short visits wait behind the long ones of attention; so tokens bunch, and the VEX
-        stands still where its last one is through before the first one is back.
+        First come, first served, short visits wait behind the long ones of attention; so tokens bunch, and the VEX
+        idles when its last token is done before the first one is back.
         """
         timing = self._timing
         gating_s = timing.nonlinear_s * timing.gating_share
@@ -112,7 +112,7 @@ class Pace:
 
 
 def _busiest(rows: list[list[Stage]], axis: str, layers: int) -> Station:
-    """The link of an axis with the most to do, tokens of all rows taken together."""
+    """Return the busiest link of an axis, for tokens of all rows together."""
     by_link: dict[object, list[float]] = {}
     for stages in rows:
         for stage in stages:
@@ -127,7 +127,7 @@ def _busiest(rows: list[list[Stage]], axis: str, layers: int) -> Station:
 
 
 def _path_s(stages: list[Stage], timing: Timing) -> float:
-    """Seconds of stages without attention."""
+    """Return the seconds of stages without attention."""
     return sum(
         stage.seconds
         + (max(stage.part.values()) + timing.link_latency_s if stage.part else 0.0)
@@ -137,7 +137,7 @@ def _path_s(stages: list[Stage], timing: Timing) -> float:
 
 
 def _returns_s(stages: list[Stage], timing: Timing) -> list[float]:
-    """Seconds from the end of a visit of the VEX to the next: behind attention, norms, gating (into the next layer)."""
+    """Return seconds from each visit of the VEX to the next: after attention, norms, gating (into the next layer)."""
     attention, norms, gating = (index for index, stage in enumerate(stages) if stage.kind in (ATTENTION, VEX))
     turned = stages[attention:] + stages[:attention]
     visits = (0, norms - attention, gating - attention, len(stages))
@@ -145,7 +145,7 @@ def _returns_s(stages: list[Stage], timing: Timing) -> list[float]:
 
 
 def _attention_of_layers(timing: Timing, attention_s: float) -> tuple[float, float]:
-    """Attention time of a layer that sees everything, and of a windowed one, when all layers take `attention_s`."""
+    """Return attention times of a full layer and of a windowed one, when all layers take `attention_s`."""
     recent_s = timing.window * timing.attention_s / timing.rows
     if attention_s <= timing.layers * recent_s or not timing.full_layers:
         return attention_s / timing.layers, attention_s / timing.layers

@@ -1,4 +1,4 @@
-"""What every resource did in a stretch of simulated time: for Perfetto, and for one token's way through a layer."""
+"""A recording of every resource in a window of simulated time, for Perfetto and for one token's path."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,14 +7,14 @@ import pandas as pd
 
 from hwbase.check import integer, real
 
-#: Spans kept unless told otherwise: about what Perfetto opens at ease.
+#: Default limit of spans, about what Perfetto opens easily.
 MOST_SPANS = 200_000
 
 
 class Span(NamedTuple):
-    """A resource of a chip at work from `start_s` to `end_s` on `what`, for a token of a request in a layer.
+    """A resource of a chip that works from `start_s` to `end_s` on `what`, for a token of a request in a layer.
 
-    HBM brings keys and values for a layer to come: there `layer` is -1.
+    HBM fetches keys and values for a later layer: there `layer` is -1.
     """
 
     start_s: float
@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 class Recording:
-    """Spans of the detailed grain that begin from `start_s` on and before `end_s`, `most` of them at most.
+    """Spans of the detailed grain that begin from `start_s` on and before `end_s`, at most `most`.
 
     Pass one to `hwsim.serve(..., grain="detailed", record=...)` and read it afterwards. `dropped` counts spans beyond
     `most`. Raises `InputError` for numbers out of range.
@@ -42,13 +42,13 @@ class Recording:
         self.dropped = 0
 
     def covers(self, now_s: float) -> bool:
-        """Whether what begins now is recorded."""
+        """Return whether work that begins now is recorded."""
         return self.start_s <= now_s < self.end_s
 
     def add(self, end_s: float, seconds: float, chip: int, resource: str, what: str, token: Sequence[int]) -> None:
-        """Keep what a resource did in the `seconds` before `end_s` for a token (request, position, layer).
+        """Record the work of a resource in the `seconds` before `end_s` for a token (request, position, layer).
 
-        Only if it takes time, begins in the window, and there is room.
+        Empty work, work outside the window, and work beyond the limit are left out.
         """
         if seconds > 0.0 and self.covers(end_s - seconds):
             if len(self.spans) < self.most:
@@ -57,20 +57,20 @@ class Recording:
                 self.dropped += 1
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a span, in order of their starts."""
+        """Return a row for each span, in order of their starts."""
         frame = pd.DataFrame(self.spans, columns=list(Span._fields))
         return frame.sort_values(["start_s", "chip", "resource"], kind="stable", ignore_index=True)
 
     def way(self, request: int, position: int, layer: int, chip: int = 0) -> pd.DataFrame:
-        """Return the spans of one token in one layer on one chip, a row each: its way, for a Gantt chart."""
+        """Return the spans of one token in one layer on one chip, one row each, for a Gantt chart."""
         frame = self.to_frame()
-        wanted = {"request": request, "position": position, "layer": layer, "chip": chip}
-        for name, value in wanted.items():
+        tags = {"request": request, "position": position, "layer": layer, "chip": chip}
+        for name, value in tags.items():
             frame = frame[frame[name] == value]
         return frame.reset_index(drop=True)
 
     def chrome_trace(self) -> dict[str, Any]:
-        """Return the spans as a Chrome trace (JSON that Perfetto opens): a process a chip, a thread a resource.
+        """Return the spans as a Chrome trace (JSON that Perfetto opens): one process a chip, one thread a resource.
 
         Format: "Trace Event Format", complete events (`ph` "X"), times in microseconds.
         """

@@ -1,4 +1,4 @@
-"""What serving traffic came to, whatever the machine and the grain: one record, per request and over time."""
+"""Results of serving traffic, independent of machine and grain: one record, by request and over time."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,9 @@ from hwbase import Quantity, Record
 if TYPE_CHECKING:
     import pandas as pd
 
-#: How a request can end; the position is its code in `ServingResult.state`.
+#: End states of a request; the position is the code in `ServingResult.state`.
 STATES = ("finished", "cancelled", "rejected", "failed", "unfinished")
-#: Percentiles that summaries give.
+#: Percentiles of summaries.
 PERCENTILES = (50, 90, 95, 99)
 
 
@@ -30,13 +30,13 @@ class Timeline(Record):
 
 @dataclass(frozen=True, eq=False)
 class ServingResult(Record):
-    """Every request of a simulation, and what it took of the machine.
+    """Every request of a simulation, and the use of the machine.
 
-    Per request, (requests,): `arrival_s`, `admitted_s`, `first_token_s`, `end_s` (times from the start, NaN for what
-    never happened), `prompt_tokens`, `output_tokens` (asked for), `generated_tokens`, `state` (index into `STATES`).
-    `busy_s` and `energy_j` are by resource over `duration_s`, `capacity` says how many of each there are (utilisation
-    is busy / capacity / duration), `static` power is under "standing". `events` counts simulated events. `grain` is
-    "detailed" or "service"; `kind` and `label` are those of the machine's book.
+    Per request, (requests,): `arrival_s`, `admitted_s`, `first_token_s`, `end_s` (times from the start, NaN if it never
+    happened), `prompt_tokens`, `output_tokens` (requested), `generated_tokens`, `state` (index into `STATES`). `busy_s`
+    and `energy_j` are by resource over `duration_s`; `capacity` is the number of each (utilisation is busy / capacity /
+    duration); static power is under "standing". `events` counts simulated events. `grain` is "detailed" or "service";
+    `kind` and `label` are those of the machine's book.
     """
 
     machine: str
@@ -66,7 +66,7 @@ class ServingResult(Record):
 
     @property
     def time_to_first_token_s(self) -> np.ndarray:
-        """Seconds from arrival to the first output token, (requests,); NaN where there was none."""
+        """Seconds from arrival to the first output token, (requests,); NaN if there was none."""
         return self.first_token_s - self.arrival_s
 
     @property
@@ -111,12 +111,12 @@ class ServingResult(Record):
 
     @property
     def states(self) -> dict[str, int]:
-        """How many requests ended in each state."""
+        """Number of requests by end state."""
         counts = np.bincount(self.state, minlength=len(STATES))
         return {name: int(n) for name, n in zip(STATES, counts, strict=True)}
 
     def percentiles(self, of: tuple[int, ...] = PERCENTILES) -> "pd.DataFrame":
-        """Return a row per latency (first token, output token, request, waiting; seconds), a column per percentile."""
+        """Return a row for each latency (first token, output token, request, waiting; s), a column a percentile."""
         import pandas as pd
 
         what = {
@@ -154,7 +154,7 @@ class ServingResult(Record):
         }
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row a request: times in s, tokens, state and the latencies."""
+        """Return a row for each request: times in s, tokens, state and the latencies."""
         import pandas as pd
 
         columns = ("arrival_s", "admitted_s", "first_token_s", "end_s", "prompt_tokens", "output_tokens")

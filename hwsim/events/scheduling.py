@@ -1,4 +1,4 @@
-"""How a hardwired machine chooses: the order of waiting requests, the slots that prompts may take, what is refused."""
+"""Scheduling of a hardwired machine: the order of waiting requests, slots for prompts, and rejections."""
 
 import heapq
 from collections.abc import Callable
@@ -14,11 +14,11 @@ POLICIES = ("first-come", "shortest-prompt")
 
 @dataclass(frozen=True)
 class Scheduling(Record):
-    """Choices of a scheduler.
+    """Parameters of a scheduler.
 
     `policy` orders waiting requests of equal priority ("first-come", "shortest-prompt"). Of the tokens in flight at
-    most `prefill_cap` are of prompts (default: as many as there are slots). A request with more than `max_context`
-    tokens (prompt and output) is rejected. `most_running` sequences run together at most (default: one a slot).
+    most `prefill_cap` belong to prompts (default: all slots). A request with more than `max_context` tokens (prompt and
+    output) is rejected. At most `most_running` sequences run together (default: one a slot).
     """
 
     policy: str = POLICIES[0]
@@ -43,17 +43,17 @@ class Scheduling(Record):
 
 
 class Waiting:
-    """Requests that wait, in the order of `scheduling`; the first is served first, whether or not others would fit."""
+    """Waiting requests in the order of `scheduling`; the first blocks the others even if they would fit."""
 
     def __init__(self, ledger: Ledger, scheduling: Scheduling) -> None:
         lengths = scheduling.policy == "shortest-prompt"
-        #: What orders them: priority, prompt length where the policy says so, arrival.
+        #: The sort key: priority, prompt length under that policy, arrival.
         self.key: Callable[[int], tuple[int, int, int]] = lambda request: (
             ledger.priority[request],
             ledger.prompt[request] if lengths else 0,
             request,
         )
-        # What leaves in another way stays in the heap until its turn comes, and is gone from the set.
+        # Removed requests stay in the heap until they come up, but not in the set.
         self._heap: list[tuple[int, int, int]] = []
         self._queued: set[int] = set()
 
@@ -64,22 +64,22 @@ class Waiting:
         return request in self._queued
 
     def push(self, request: int) -> None:
-        """Let a request wait."""
+        """Add a waiting request."""
         self._queued.add(request)
         heapq.heappush(self._heap, self.key(request))
 
     def remove(self, request: int) -> None:
-        """Take a request out that will not be served."""
+        """Remove a request that will not be served."""
         self._queued.remove(request)
 
     def first(self) -> int | None:
-        """Return the request that is served next, None if none waits."""
+        """Return the next request, None if there is none."""
         while self._heap and self._heap[0][2] not in self._queued:
             heapq.heappop(self._heap)
         return self._heap[0][2] if self._heap else None
 
     def pop(self) -> int:
-        """Take out the request that is served next."""
+        """Remove and return the next request."""
         request = self.first()
         if request is None:
             raise RuntimeError("nothing waits")
@@ -87,7 +87,7 @@ class Waiting:
         return request
 
     def drain(self) -> list[int]:
-        """Take out all requests, in their order."""
+        """Remove and return all requests, in order."""
         left = []
         while self._queued:
             left.append(self.pop())

@@ -1,4 +1,4 @@
-"""The front door: requests through a machine by name, in either grain."""
+"""Serving: requests through a machine by name, in either grain."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.simulation import check_needs, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology
 
-#: How finely a hardwired machine is simulated.
+#: Grains of simulation of a hardwired machine.
 GRAINS = ("service", "detailed")
 
 
@@ -54,7 +54,7 @@ def serve(
     set: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ServingResult:
-    """Return what `traffic` comes to when the machine `on` serves `model`: every request, and what it took.
+    """Return the simulation of `traffic` on the machine `on` that serves `model`: every request, and the load.
 
     All randomness is in the traffic. An interrupt ends a simulation early, with `interrupted` set.
 
@@ -80,13 +80,15 @@ def serve(
     route : str
         The router, one of `hwsim.events.fleet.ROUTERS`.
     faults : iterable of Fault
-        What breaks, of the first machine; hardwired machines only.
+            Faults of the first machine; hardwired machines only.
     record : Recording, optional
         Records a stretch of the detailed grain.
     sliding_window : bool, optional
         False: windowed layers of a hardwired machine attend to the whole context.
-    weights, technology
-        Format and process of a hardwired machine, as in `hwsim.simulate`.
+    weights : str
+        Weight format of a hardwired machine, as in `hwsim.simulate`.
+    technology : str, Path or Book
+        Process of a hardwired machine.
     book : str, Path or Book, optional
         A machine's book to use in place of `on`.
     set : mapping of str to number, array or str
@@ -101,7 +103,7 @@ def serve(
     Raises
     ------
     InputError
-        For whatever cannot be used; the sentence names it.
+            For invalid input; the message names it.
 
     Examples
     --------
@@ -150,9 +152,9 @@ def _serve_gpus(
     technology: str | Path | Book,
     **options: Any,
 ) -> ServingResult:
-    """GPUs have neither the detailed grain nor what belongs to it; formats and processes are hardwired machines'."""
+    """Serve on GPUs, which have the service grain only; formats and processes apply to hardwired machines."""
     if grain != "service" or faults or record is not None:
-        raise InputError(f"{machine.name} knows the service grain alone, without faults and recordings")
+        raise InputError(f"{machine.name} has the service grain only, without faults and recordings")
     return serve_accelerator(spec, traffic, book=machine, **options)
 
 
@@ -173,21 +175,21 @@ def _serve_hardwired(
     **options: Any,
 ) -> ServingResult:
     if engine != DEFAULT_ENGINE:
-        raise InputError(f"engine = {engine!r}: expected none for {machine.name}, engines are of GPUs")
+        raise InputError(f"engine = {engine!r}: expected none for {machine.name}, engines apply to GPUs")
     design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=set)
     options |= {"assumptions": used}
     if grain == "service":
         if record is not None:
-            raise InputError("recordings are of the detailed grain: expected grain = 'detailed'")
+            raise InputError("recordings need the detailed grain: expected grain = 'detailed'")
         return serve_hardwired(spec, design, process, traffic, machines=machines, route=route, **options)
     if machines != 1:
-        raise InputError(f"machines = {machines!r}: expected 1, fleets are of the service grain")
+        raise InputError(f"machines = {machines!r}: expected 1, fleets need the service grain")
     return serve_in_detail(spec, design, process, traffic, record=record, **options)
 
 
 @dataclass(frozen=True)
 class Server:
-    """What serves traffic on machines of one kind: a function, and the records that a machine's book must fill."""
+    """The server of one kind of machine: a function, and the records that a machine's book must fill."""
 
     run: Callable[..., ServingResult]
     needs: tuple[type, ...]
@@ -214,9 +216,9 @@ def serve_hardwired(
     progress: Progress | None = None,
     assumptions: dict[str, Quantity] | None = None,
 ) -> ServingResult:
-    """Return what `traffic` comes to on hardwired machines in the service grain; parameters are those of `serve`.
+    """Return the serving of `traffic` on hardwired machines in the service grain; parameters are those of `serve`.
 
-    Faults are those of the first machine. Raises `InputError` as `serve_in_detail` does.
+    Faults apply to the first machine. Raises `InputError` as `serve_in_detail` does.
     """
     timing = build_timing(model, design, technology, sliding_window)
     ordered = check_faults(faults, timing.rows, timing.columns)
@@ -265,9 +267,9 @@ def serve_in_detail(
     progress: Progress | None = None,
     assumptions: dict[str, Quantity] | None = None,
 ) -> ServingResult:
-    """Return what `traffic` comes to on one hardwired machine in the detailed grain; parameters are those of `serve`.
+    """Return the serving of `traffic` on one hardwired machine in the detailed grain; parameters are those of `serve`.
 
-    Raises `InputError` for a design whose fields are arrays, and faults that it has no place for.
+    Raises `InputError` for a design whose fields are arrays, and faults outside the machine.
     """
     timing = build_timing(model, design, technology, sliding_window)
     ordered = check_faults(faults, timing.rows, timing.columns)
@@ -300,7 +302,7 @@ def _notes(machine: DetailedMachine) -> tuple[str, ...]:
     slots = machine.slots
     notes = [f"{slots.tokens:,} tokens, {machine.messages:,} messages between chips"]
     if machine.stalled_s:
-        notes.append(f"tokens waited {machine.stalled_s:.3g} s in all for keys and values from HBM")
+        notes.append(f"tokens waited {machine.stalled_s:.3g} s in total for keys and values from HBM")
     if slots.dropped:
         notes.append(f"{slots.dropped:,} tokens of requests that had ended were dropped")
     return tuple(notes)

@@ -1,7 +1,7 @@
 """The service grain: a hardwired machine request by request, at the closed form's rates.
 
-Between two changes of what is in flight the length of a turn grows steadily with the contexts, and time passes in one
-jump. It knows nothing of single tokens; `detailed` does.
+Between two changes in flight the length of a turn grows linearly with the contexts, and time advances in one jump.
+Single tokens are simulated in `detailed` only.
 """
 
 import heapq
@@ -20,11 +20,11 @@ from hwsim.events.scheduling import Scheduling, Waiting
 from hwsim.events.timing import Timing, layer_stages, round_means
 
 _NEVER = float("inf")
-#: A turn may grow by this share in one jump.
+#: Largest growth of a turn in one jump, as a share.
 _GROWTH = 0.05
-#: And what is held by this share where it takes more turns than that, for the timeline's sake.
+#: Largest growth of held bytes in one jump, as a share, for the resolution of the timeline.
 _HELD, _LONG = 0.1, 100.0
-#: Bytes within this share of the buffers fill them.
+#: Buffers count as full within this share of their bytes.
 _NEAR = 1e-6
 
 
@@ -55,12 +55,12 @@ class ServiceMachine:
         self.now_s, self.jumps, self.tokens = 0.0, 0, 0.0
         self._busy_s = [0.0] * len(RESOURCES)
         self.bins = Bins(len(RESOURCES) + len(LEVELS))
-        # The jump under way: turns, their length at both ends, and what is asked for at both ends.
+        # The current jump: turns, their length at both ends, and the demand at both ends.
         self._turns, self._first_s, self._last_s = 0.0, 0.0, 0.0
         self._loads = (Load(1.0, 0.0, 0.0, 0.0),) * 2
         self._held = (0.0, 0.0)
         self._end_s = _NEVER
-        #: When something is to be done; infinity for an idle machine.
+        #: Time of the next change; infinity for an idle machine.
         self.due_s = _NEVER
 
     @property
@@ -68,15 +68,15 @@ class ServiceMachine:
         """Seconds that each resource was busy."""
         return dict(zip(RESOURCES, self._busy_s, strict=True))
 
-    # What a router or a driver sees.
+    # The interface to routers and drivers.
 
     @property
     def outstanding(self) -> int:
-        """Requests that wait or run."""
+        """Number of waiting and running requests."""
         return len(self._waiting) + self._flow.running
 
     def submit(self, request: int, now_s: float) -> None:
-        """Let a request arrive now."""
+        """Add a request that arrives now."""
         while self._faults and self._faults[0].at_s <= now_s:
             self._pass(max(self._faults[0].at_s, self.now_s))
             self._break(self._faults.pop(0))
@@ -97,7 +97,7 @@ class ServiceMachine:
         self._plan()
 
     def commit(self) -> None:
-        """Let time pass until something is due, and do it."""
+        """Advance to the due time and process what is due."""
         self._pass(self.due_s)
         while self._cancels and self._cancels[0][0] <= self.now_s:
             self._cancel(heapq.heappop(self._cancels)[1])
@@ -107,14 +107,14 @@ class ServiceMachine:
         self._plan()
 
     def settle(self) -> None:
-        """Write down what running sequences have made so far, for a simulation that stops before its end."""
+        """Record the tokens of running sequences, for a simulation that stops before its end."""
         for request in self._flow.requests:
             self._drop(request)
 
     # Time.
 
     def _plan(self) -> None:
-        """Admit what may be admitted, and find out how long nothing changes."""
+        """Admit waiting requests, and compute how long nothing changes."""
         self._admit()
         while self._cancels and self._ledger.state[self._cancels[0][1]] != UNFINISHED:
             heapq.heappop(self._cancels)
@@ -129,7 +129,7 @@ class ServiceMachine:
         first, held_first = self._load(0.0)
         last, held_last = self._load(turns)
         if held_first < self._memory.buffer_bytes * (1.0 - _NEAR) and held_last > self._memory.buffer_bytes:
-            # Here the spill begins: what HBM is asked for grows steadily only from there on.
+            # The spill begins here; the demand on HBM grows linearly only from here on.
             turns *= (self._memory.buffer_bytes - held_first) / (held_last - held_first)
             last, held_last = self._load(turns)
         first_s, last_s = self._pace.cycle_s(first), self._pace.cycle_s(last)
@@ -153,7 +153,7 @@ class ServiceMachine:
             self.due_s = min(self.due_s, self._faults[0].at_s)
 
     def _load(self, later: float) -> tuple[Load, float]:
-        """What is asked for in `later` turns, and the bytes held then."""
+        """Return the demand after `later` turns, and the bytes held then."""
         timing = self._timing
         attended, positions = self._flow.attended(later)
         held_bytes = positions * timing.kv_layer_bytes
@@ -163,7 +163,7 @@ class ServiceMachine:
         return Load(self._flow.tokens, per_row * timing.attention_s, per_row * timing.buffer_s, hbm_s), held_bytes
 
     def _pass(self, until_s: float) -> None:
-        """Let time pass, up to the end of the jump at most, and what ends with it."""
+        """Advance to the end of the jump at most, and process what ends with it."""
         elapsed_s = until_s - self.now_s
         if not self._flow.running:
             if elapsed_s > 0.0:
@@ -173,7 +173,7 @@ class ServiceMachine:
         if until_s >= self._end_s:
             turns = self._turns
         else:
-            # A turn grows steadily from its first length to its last.
+            # The length of a turn grows linearly from the first to the last.
             growth_s = (self._last_s - self._first_s) / self._turns if self._turns else 0.0
             root = self._first_s**2 + 2.0 * growth_s * elapsed_s
             turns = 2.0 * elapsed_s / (self._first_s + max(root, 0.0) ** 0.5)
@@ -187,7 +187,7 @@ class ServiceMachine:
             self._end(request, FINISHED)
 
     def _account(self, until_s: float, turns: float, part: float) -> None:
-        """Write down what was used from now until then, in so many turns, the first `part` of the jump."""
+        """Record the use from now to `until_s`, in `turns` turns, the first `part` of the jump."""
         timing, (first, last) = self._timing, self._loads
         elapsed_s, tokens = until_s - self.now_s, first.tokens * turns
         half = part / 2.0
@@ -210,7 +210,7 @@ class ServiceMachine:
     # Requests.
 
     def _admit(self) -> None:
-        """Take up waiting requests while there is a sequence's place, room, and no prompt with tokens to send."""
+        """Admit waiting requests while there are a free slot and memory, and no prompt has tokens left to send."""
         flow, ledger = self._flow, self._ledger
         while self._open and flow.running < self._most_running:
             slots = min(self._prefill_slots, self._timing.slots - flow.decoding)
@@ -229,7 +229,7 @@ class ServiceMachine:
             flow.prompts.append(Prompt(request, ledger.prompt[request]))
 
     def _emit(self, prompt: Prompt) -> None:
-        """A prompt is read: its first token is there."""
+        """Emit the first token of a read prompt."""
         request, ledger = prompt.request, self._ledger
         ledger.generated[request], ledger.first[request] = 1, self.now_s
         if ledger.output[request] == 1:
@@ -239,7 +239,7 @@ class ServiceMachine:
             self._flow.add(request, prompt.tokens, ledger.output[request] - 1)
 
     def _drop(self, request: int) -> None:
-        """Take a request out of what runs, its tokens counted."""
+        """Remove a request from those running, its tokens counted."""
         flow = self._flow
         if request in flow:
             self._ledger.generated[request] = 1 + flow.drop(request)

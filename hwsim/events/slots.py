@@ -1,7 +1,7 @@
-"""The token slots of a hardwired machine: which token of which sequence goes in next, and what becomes of requests.
+"""The token slots of a hardwired machine: the next token and sequence of each slot, and the states of requests.
 
-A sequence that decodes keeps a slot for its one token in flight; the tokens of prompts follow each other through the
-others. Prompts are taken up one after the other, each when the ones before it have no token left to send.
+A decoding sequence keeps a slot for its one token in flight; tokens of prompts follow each other through the other
+slots. Prompts start one after the other, each when the earlier ones have no token left to send.
 """
 
 from collections import deque
@@ -11,12 +11,12 @@ from hwsim.events.ledger import CANCELLED, FAILED, FINISHED, REJECTED, UNFINISHE
 from hwsim.events.memory import Memory
 from hwsim.events.scheduling import Scheduling, Waiting
 
-#: A sequence and the position of its token that goes in.
+#: A sequence and the position of its next token.
 Work = tuple["Sequence", int]
 
 
 class Sequence:
-    """A request that runs: tokens that have `entered`, are `inside` and are `written`; `gone` when it ended."""
+    """A running request: tokens that have `entered`, are `inside` and are `written`; `gone` when it has ended."""
 
     __slots__ = ("entered", "gone", "inside", "output", "prompt", "request", "stored", "written")
 
@@ -24,12 +24,12 @@ class Sequence:
         self.request, self.prompt, self.output = request, prompt, output
         self.entered = self.inside = self.written = 0
         self.gone = False
-        # When a layer's last keys and values are in place: the next token may not read before.
+        # When a layer's last keys and values are in place; the next token may not read earlier.
         self.stored = [0.0] * layers
 
 
 class Slots:
-    """`slots` token slots. Times are passed in and never fall; `on_end(request, time)` is called when one ends."""
+    """`slots` token slots. Times are passed in order; `on_end(request, time)` is called when a request ends."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Slots:
         self.inside = self.prefilling = 0
         #: Keys and values that running sequences have written.
         self.held_bytes = 0.0
-        #: Tokens that left the last layer: of use, and for nothing (their request had ended).
+        #: Tokens that left the last layer: useful ones, and those of requests that had ended.
         self.tokens = self.dropped = 0
-        #: Whether tokens may go in; a machine that is broken for good fails what it is asked.
+        #: Whether tokens may enter; a machine that has stopped for good fails its requests.
         self.open, self.broken = True, False
 
     def arrive(self, request: int, now_s: float) -> None:
-        """Let a request wait, or refuse it."""
+        """Queue a request, or reject it."""
         ledger = self._ledger
         ledger.arrival[request] = now_s
         context = ledger.prompt[request] + ledger.output[request]
@@ -68,7 +68,7 @@ class Slots:
             self.waiting.push(request)
 
     def enter(self, now_s: float) -> Work | None:
-        """Return the next token of a prompt that goes into a free slot, None if there is no slot or no token."""
+        """Return the next token of a prompt that enters a free slot, None without a slot or a token."""
         if not self.open or self.inside >= self._slots or self.prefilling >= self._prefill_slots:
             return None
         if not self._sending and not self._admit(now_s):
@@ -84,7 +84,7 @@ class Slots:
         return sequence, position
 
     def leave(self, sequence: Sequence, position: int, now_s: float) -> Work | None:
-        """Let a token out of the last layer; return what goes into its slot: the sequence's next, or a prompt's."""
+        """Process a token that leaves the last layer; return the next of its slot: the sequence's, or a prompt's."""
         self.inside -= 1
         sequence.inside -= 1
         prompt = sequence.prompt
@@ -110,7 +110,7 @@ class Slots:
         return sequence, position + 1
 
     def cancel(self, request: int, now_s: float) -> None:
-        """End a request whose user has left, if it has not ended."""
+        """Cancel a request whose user has left, unless it has ended."""
         if self._ledger.state[request] != UNFINISHED:
             return
         if request in self.waiting:
@@ -120,7 +120,7 @@ class Slots:
             self._end(self.running[request], CANCELLED, now_s)
 
     def fail(self, now_s: float, waiting: bool) -> None:
-        """Fail all that runs, and what waits where `waiting` says so."""
+        """Fail all running requests, and waiting ones too if `waiting`."""
         for sequence in list(self.running.values()):
             self._end(sequence, FAILED, now_s)
         if waiting:
@@ -143,7 +143,7 @@ class Slots:
         return True
 
     def _end(self, sequence: Sequence, state: int, now_s: float) -> None:
-        """End a sequence that runs; its room is free at once, its tokens leave at the end of their layer."""
+        """End a running sequence; its memory is free at once, its tokens leave at the end of their layer."""
         sequence.gone = True
         del self.running[sequence.request]
         if sequence in self._sending:

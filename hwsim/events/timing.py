@@ -1,7 +1,7 @@
-"""What one token takes of a hardwired machine, stage by stage: the closed form's rates, laid out along its way.
+"""The time of one token on a hardwired machine, stage by stage: the rates of the closed form along its path.
 
 A layer is a list of stages. Each is a visit of the links (one round of a collective), of the vector units (VEX) or of
-the memories, and is followed by passes of the HN arrays that nothing else can delay.
+the memories, followed by passes of the HN arrays that nothing else can delay.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec, kv_elements_per_token_per_layer
 
-#: Kinds of stages: arrays alone, a round of messages, the round that brings keys and values to their place, vector
-#: work of fixed length, and attention.
+#: Kinds of stages: arrays only, a round of messages, the round that moves keys and values to their place, vector work
+#: of fixed length, and attention.
 START, LINKS, STORE, VEX, ATTENTION = range(5)
-#: A stage for the engine: kind, seconds or (link class, seconds) pairs, latency on top, passes behind, what it is.
+#: A stage for the engine: kind, seconds or (link class, seconds) pairs, extra latency, passes behind, label.
 Step = tuple[int, Any, float, tuple[int, ...], str]
 
 
 @dataclass(frozen=True)
 class Pass(Record):
-    """One pass of a layer's arrays: `latency_s` from the first bit in to the last bit out, `names` those that work."""
+    """One pass of a layer's arrays: `latency_s` from the first bit in to the last bit out; `names` of its matrices."""
 
     latency_s: float
     names: str
@@ -36,7 +36,7 @@ class Pass(Record):
 
 @dataclass(frozen=True)
 class Stage(Record):
-    """One stop on a token's way through a layer, and the `passes` (places in `Timing.passes`) right behind it."""
+    """One stop on a token's path through a layer, and the `passes` (places in `Timing.passes`) behind it."""
 
     kind: int
     what: str
@@ -47,11 +47,11 @@ class Stage(Record):
 
 @dataclass(frozen=True)
 class Timing(Record):
-    """The rates of a machine with one model in it, all numbers.
+    """The rates of a machine with one model, all numbers.
 
-    `windowed` says which layers keep a window only; the others keep all. `attention_s`, `buffer_s` and `hbm_s` are
-    those of one chip for one cached position of one layer; `nonlinear_s` is a layer's, of which gating takes
-    `gating_share`.
+    `windowed` marks layers that keep only a window; the others keep all positions. `attention_s`, `buffer_s` and
+    `hbm_s` are those of one chip for one cached position of one layer; `nonlinear_s` is per layer, with a share of
+    `gating_share` for gating.
     """
 
     layers: int
@@ -81,13 +81,13 @@ class Timing(Record):
         return self.full_layers * context + self.windowed_layers * min(context, self.window)
 
     def dealt(self, first: int, last: int) -> list[tuple[float, float]]:
-        """Return (VEX, buffer) seconds of each row for the positions from `first` to `last`, dealt out in turn."""
+        """Return (VEX, buffer) seconds of each row for the positions from `first` to `last`, distributed in turn."""
         rows = self.rows
         counts = [(last - row) // rows - (first - 1 - row) // rows for row in range(rows)]
         return [(count * self.attention_s, count * self.buffer_s) for count in counts]
 
     def used(self, context: int, spilled: float, column_s: float, row_s: float) -> tuple[float, ...]:
-        """Return the seconds of each of `outcome.RESOURCES` that a token with `context` takes.
+        """Return the seconds of each of `outcome.RESOURCES` for a token with `context`.
 
         `spilled` is the share of keys and values in HBM, `column_s` and `row_s` a layer's time of the links.
         """
@@ -102,14 +102,14 @@ class Timing(Record):
         )
 
     def fabric(self, failed: Sequence[Pair] = ()) -> Fabric:
-        """Return the links of the machine, those between the pairs of chips in `failed` gone."""
+        """Return the links of the machine, without those between the pairs of chips in `failed`."""
         return Fabric(self.rows, self.columns, self.algorithm, self.element_s, failed)
 
 
 def build_timing(
     model: LLMSpec, design: HardwiredDesign, technology: Technology, sliding_window: bool | None = None
 ) -> Timing:
-    """Return the rates of `model` on `design`; `sliding_window` False lets every layer attend to everything.
+    """Return the rates of `model` on `design`; with `sliding_window` False every layer attends to all positions.
 
     Raises `InputError` for designs whose fields are arrays: events need one machine.
     """
@@ -143,7 +143,7 @@ def build_timing(
         hbm_s=kv_bytes / columns / max(float(design.hbm_bandwidth_bytes_per_s), 1.0),
         kv_layer_bytes=kv_bytes,
         window=int(model.sliding_window) if windows else 0,
-        # Spread evenly: every second layer where half of them are windowed.
+        # Spread evenly: every second layer if half of them are windowed.
         windowed=tuple((layer + 1) * windowed // layers > layer * windowed // layers for layer in range(layers)),
         windowed_layers=windowed,
         full_layers=layers - windowed,
@@ -154,8 +154,8 @@ def build_timing(
 def layer_stages(timing: Timing, fabric: Fabric, root: int) -> list[Stage]:
     """Return the stages of a layer for a token whose keys and values go to row `root` of the grid.
 
-    The order is the closed form's: attention, then its softmax statistics, gating between the two projections of the
-    feed-forward. Raises `Unreachable` where failures cut chips off.
+    The order is that of the closed form: attention, its softmax statistics, gating between the two projections of the
+    feed-forward. Raises `Unreachable` where failures isolate chips.
     """
     names = [exchange.name for exchange in timing.exchanges]
     attend, output, end = names.index("softmax statistics"), names.index("output projection"), len(names) - 2
@@ -180,7 +180,7 @@ def layer_stages(timing: Timing, fabric: Fabric, root: int) -> list[Stage]:
 def compile_stages(timing: Timing, fabric: Fabric, classes: LinkClasses) -> tuple[list[list[Stage]], list[list[Step]]]:
     """Return (stages, steps) of a layer by row of the token's keys and values.
 
-    Links are parted anew, going on with the history of `classes`.
+    Link classes are split again and keep the history of `classes`.
     """
     stages = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
     classes.refine(fabric, [[stage.part for stage in row if stage.part] for row in stages])
@@ -208,7 +208,7 @@ def _step(stage: Stage, timing: Timing, classes: LinkClasses) -> Step:
 
 
 def _passes(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[tuple[Pass, ...], Pass]:
-    """The passes of a layer, and that of the unembedding; those of one depth work side by side."""
+    """Return the passes of a layer, and that of the unembedding; passes of one depth run in parallel."""
     fmt = weight_format(design.weight_format, technology)
     slowest: dict[int, Pass] = {}
     for matrix in matrices(model, design.rows, design.columns):

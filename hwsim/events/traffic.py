@@ -1,7 +1,7 @@
-"""Traffic: which requests come to a machine, when, how long their prompts are and how much they ask for.
+"""Traffic: the arrivals of requests at a machine, with the lengths of their prompts and outputs.
 
 Open traffic has arrival times (Poisson, bursty, a trace); closed traffic has users who send their next request some
-time after the answer to their last one. Everything is drawn from a seed, so equal seeds give equal traffic.
+time after the answer to their last one. All draws come from a seed, so equal seeds give equal traffic.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,9 @@ from hwbase.values import read_count, read_integer, read_value
 if TYPE_CHECKING:
     import pandas as pd
 
-#: More requests, or more tokens in one, than anyone means.
+#: Most requests, and most tokens of one; more is taken as a mistake.
 MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
-#: Column of a trace -> names it goes by (the second ones are those of the Azure LLM inference traces).
+#: Columns of a trace with their accepted names (the second ones are those of the Azure LLM inference traces).
 COLUMNS = {
     "arrival_s": ("arrival_s", "TIMESTAMP"),
     "prompt_tokens": ("prompt_tokens", "ContextTokens"),
@@ -32,8 +32,8 @@ OPTIONAL = {"priority": ("priority",), "cancel_s": ("cancel_s",)}
 class Traffic(Record):
     """Requests by index, in order of arrival.
 
-    `arrival_s` float64 (requests,), never falling; `prompt_tokens`, `output_tokens` int64 (requests,), at least 1;
-    `priority` int64 (requests,), smaller is served first; `cancel_s` float64 (requests,), how long after its arrival
+    `arrival_s` float64 (requests,), in order; `prompt_tokens`, `output_tokens` int64 (requests,), at least 1;
+    `priority` int64 (requests,), smaller is served first; `cancel_s` float64 (requests,), time after arrival at which
     the user gives up (inf: never). With `users` > 0 the traffic is closed: that many users take the next request of the
     list `think_s` after their last one ended, and `arrival_s` is not used.
     """
@@ -94,7 +94,7 @@ class Traffic(Record):
         return replace(self, **{name: getattr(self, name)[:n] for name in parts})
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a row a request, with the columns that `read_trace` reads."""
+        """Return a row for each request, with the columns of `read_trace`."""
         import pandas as pd
 
         names = [*COLUMNS, *OPTIONAL]
@@ -106,9 +106,31 @@ def poisson(
 ) -> Traffic:
     """Return open traffic whose gaps are exponential with mean 1 / `rate_per_s`.
 
-    `prompt` and `output` are token counts: one number, or values to draw from with equal chances (an array such as a
-    trace's column; of equal lengths, they are drawn in pairs). Raises `InputError` for rates and sizes out of range.
+    Parameters
+    ----------
+    rate_per_s : float
+        Mean rate of arrivals, 1/s.
+    requests : int
+        Number of requests.
+    prompt, output : int or array
+        Token counts: one number, or values to draw from with equal chances, such as a trace's column. Arrays of equal
+        lengths are drawn in pairs.
+    seed : int
+        Seed of all draws.
+    name : str
+        Name of the traffic in results.
 
+    Returns
+    -------
+    Traffic
+
+    Raises
+    ------
+    InputError
+        For rates and sizes out of range.
+
+    Examples
+    --------
     >>> traffic = poisson(10, 1000)
     >>> traffic.arrival_s.size, bool(90 < traffic.arrival_s[-1] < 110)
     (1000, True)
@@ -128,8 +150,29 @@ def bursty(
 ) -> Traffic:
     """Return open traffic with gamma-distributed gaps of mean 1 / `rate_per_s`.
 
-    `variation` is the gaps' coefficient of variation: 1 is Poisson, above it arrivals come in bursts. Other parameters
-    and errors are those of `poisson`.
+    Parameters
+    ----------
+    rate_per_s : float
+        Mean rate of arrivals, 1/s.
+    requests : int
+        Number of requests.
+    variation : float
+        Coefficient of variation of the gaps: 1 is Poisson; above it arrivals come in bursts.
+    prompt, output : int or array
+        Token counts, as in `poisson`.
+    seed : int
+        Seed of all draws.
+    name : str
+        Name of the traffic in results.
+
+    Returns
+    -------
+    Traffic
+
+    Raises
+    ------
+    InputError
+        For rates and sizes out of range.
     """
     n = read_integer("requests", requests, high=MOST_REQUESTS)
     shape = 1.0 / real("variation", variation, high=1e3, above=0.0) ** 2
@@ -143,9 +186,29 @@ def bursty(
 def closed_loop(
     users: int, requests: int, *, prompt: Any = 1024, output: Any = 1024, think_s: float = 0.0, seed: int = 0
 ) -> Traffic:
-    """Return closed traffic: `users` users who work through `requests` requests between them.
+    """Return closed traffic: users who send a request, wait for its answer, and think.
 
-    `prompt`, `output` and errors are those of `poisson`.
+    Parameters
+    ----------
+    users : int
+        Number of users.
+    requests : int
+        Number of requests of all users together.
+    prompt, output : int or array
+        Token counts, as in `poisson`.
+    think_s : float
+        Time between an answer and the user's next request, s.
+    seed : int
+        Seed of all draws.
+
+    Returns
+    -------
+    Traffic
+
+    Raises
+    ------
+    InputError
+        For sizes out of range.
     """
     people = read_integer("users", users, high=MOST_REQUESTS)
     n = read_integer("requests", requests, high=MOST_REQUESTS)
@@ -154,11 +217,11 @@ def closed_loop(
 
 
 def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None = None) -> Traffic:
-    """Return the traffic of a CSV file with arrival, prompt and output tokens, and maybe priority and cancel_s.
+    """Return the traffic of a CSV file with arrival, prompt and output tokens, and optionally priority and cancel_s.
 
     Columns as in `COLUMNS`; arrival in seconds or as time stamps, counted from the first. Times are multiplied by
-    `time_scale` (0.5: twice as dense). `longest` is the most tokens that a prompt and its output may have together.
-    Raises `InputError` with the line for files that are missing, empty, unsorted, or hold anything else.
+    `time_scale` (0.5: twice as dense). `longest` is the largest number of tokens of a prompt with its output. Raises
+    `InputError` with the line for files that are missing, empty, unsorted, or invalid.
     """
     import pandas as pd
 
@@ -196,7 +259,7 @@ def _column(frame: "pd.DataFrame", names: tuple[str, ...], where: str) -> "pd.Se
         if name in frame.columns:
             return frame[name]
     there = ", ".join(map(str, frame.columns[:8]))
-    raise InputError(f"{where} has no column {' or '.join(names)}: expected one beside {there} (line 1)")
+    raise InputError(f"{where} has no column {' or '.join(names)}: expected one besides {there} (line 1)")
 
 
 def _tokens(column: "pd.Series", where: str) -> np.ndarray:
@@ -222,7 +285,7 @@ def _times(column: "pd.Series", where: str) -> np.ndarray:
 
 
 def _no_line(bad: np.ndarray, column: "pd.Series", where: str, expected: str) -> None:
-    """Raise `InputError` for the first line that is bad; the header is line 1."""
+    """Raise `InputError` for the first bad line; the header is line 1."""
     if bad.any():
         row = int(np.argmax(bad))
         raise InputError(f"{where}, line {row + 2}: {column.name} = {column.iloc[row]!r}: expected {expected}")

@@ -1,11 +1,11 @@
-"""One device that scans, reduced to the rates that a scan needs, whatever it is built of."""
+"""One device that scans, reduced to the rates of a scan, independent of its construction."""
 
 from dataclasses import dataclass
 
 from hwbase import Record
 from hwbase.check import Number
 
-#: What an answer weighs on the way to the node that merges: an id of 8 bytes and a score of 4.
+#: Bytes of an answer on its way to the merging node: an id of 8 and a score of 4.
 ANSWER_BYTES = 12
 
 
@@ -14,9 +14,9 @@ class ScanDevice(Record):
     """Rates of one device (an engine's card, a server, a GPU) for one index; any number may be an array.
 
     `slots` queries share a pass over memory. `comparisons_per_s` counts documents times queries. Best answers are kept
-    by `heaps` heaps at a time, over `slices` slices of the documents that are scanned side by side; one insertion takes
-    `insert_s`. `comparison` says how documents are compared. Energy is `standing_w` whatever happens, plus joules per
-    byte streamed, comparison and insertion.
+    in `heaps` parallel heaps, over `slices` slices of the documents that are scanned in parallel; one insertion takes
+    `insert_s`. `comparison` names the method of comparison. Energy is `standing_w` at all times, plus joules per byte
+    streamed, comparison and insertion.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The binary-scan engine: memory channels, lanes that compare, heaps that keep the best; gates, area and energy."""
+"""The binary-scan engine: memory channels, lanes that compare, heaps for the best; gates, area and energy."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from hwsim.retrieval.index import ScanIndex
 from hwsim.technology import BOOKS, Technology
 
 MEMORIES = ("ddr5", "hbm3", "flash")
-#: What a lane is made of: XORs and population counts, or the tables of the published SDC kernel.
+#: Kinds of lanes: XORs and population counts, or the tables of the published SDC kernel.
 UNITS = ("popcount", "table")
 ENGINE_BOOK = "bebr-engine"
 #: The published table: 4 bits of a document choose one of 16 sums of 8 bits (BEBR, KDD '23, planes = 2).
@@ -46,8 +46,8 @@ class Memory(Record):
 class ScanEngine(Record):
     """One card: `channels` of a memory stream past `lanes` lanes, `slots` queries have a heap each.
 
-    A lane compares `lane_bits` bits of a document with one query in a cycle; lanes are dealt out evenly to the queries
-    at hand. `unit` is one of `UNITS`. Any number may be an array.
+    A lane compares `lane_bits` bits of a document with one query in a cycle; lanes are distributed evenly over the
+    queries. `unit` is one of `UNITS`. Any number may be an array.
     """
 
     memory: Memory
@@ -84,14 +84,14 @@ class ScanEngine(Record):
 def load_engine(
     memory: str = "hbm3", *, unit: str = "popcount", reader: Reader | None = None, **given: Any
 ) -> ScanEngine:
-    """Return the engine of the book with one of `MEMORIES`; `given` replaces fields, `reader` collects what was read.
+    """Return the engine of the book with one of `MEMORIES`; `given` replaces fields, `reader` records constants.
 
     Raises `InputError` for unknown names and numbers out of range.
     """
     if memory not in MEMORIES:
         raise unknown_name("memory", memory, MEMORIES)
     reader = reader or load_book(ENGINE_BOOK, BOOKS).reader()
-    # Channels and lanes go with the memory, everything else with the engine.
+    # Channels and lanes depend on the memory, everything else on the engine.
     sizes = {
         name: given.pop(name) if name in given else reader(f"{memory}.{name}", unit_of)
         for name, unit_of in (("channels", "1"), ("lanes", "lane"))
@@ -105,9 +105,9 @@ def load_engine(
 
 
 def document_cycles(engine: ScanEngine, index: ScanIndex) -> Number:
-    """Return the cycles that a lane takes for one document and one query.
+    """Return the cycles of a lane for one document and one query.
 
-    "popcount" compares every plane with every plane, `lane_bits` a cycle; "table" looks all bits of the document up,
+    "popcount" compares every plane with every plane, `lane_bits` a cycle; "table" looks up all bits of the document,
     `lane_bits` a cycle. Raises `InputError` for tables and codes of other than two planes.
     """
     if engine.unit == "table":
@@ -120,10 +120,10 @@ def document_cycles(engine: ScanEngine, index: ScanIndex) -> Number:
 def lane_transistors(engine: ScanEngine, index: ScanIndex, technology: Technology) -> Number:
     """Return the transistors of one lane.
 
-    Both kinds register the document's bits, add into an accumulator of the score's bits, multiply by the norm where
-    there are several planes, and compare with the query's limit. "popcount": a register for the query, an XOR and a
-    full adder a bit (a count of n bits takes just under n), a pipeline register in every second adder. "table": for 4
-    bits, 16 latched sums of 8 bits, the 15 x 8 multiplexers that choose one, and its adders with a register each.
+    Both kinds register the document's bits, add into an accumulator of the score's bits, multiply by the norm if there
+    are several planes, and compare with the query's limit. "popcount": a register for the query, an XOR and a full
+    adder a bit (a count of n bits takes just under n), a pipeline register in every second adder. "table": for 4 bits,
+    16 latched sums of 8 bits, 15 x 8 multiplexers, and adders with a register each.
     """
     adder, flip_flop = technology.full_adder_transistors, technology.flip_flop_transistors
     score = index.score_bits
@@ -153,8 +153,8 @@ def engine_areas_mm2(engine: ScanEngine, index: ScanIndex, technology: Technolog
 def engine_device(engine: ScanEngine, index: ScanIndex, technology: Technology, *, k: Number) -> ScanDevice:
     """Return the rates of one card for `index` and the `k` best.
 
-    A comparison charges its lane in each of its cycles, and a wire of the lane's side for every bit that passes on to
-    the next. A heap of n entries takes log2(n) levels an insertion. Raises `InputError` for a `k` that no heap holds.
+    A comparison charges its lane in each of its cycles, and a wire of the lane's length for every bit that moves to the
+    next lane. A heap of n entries takes log2(n) levels an insertion. Raises `InputError` for a `k` beyond the heap.
     """
     count("k", k, high=float(np.min(np.asarray(engine.most_k))))
     cycles = document_cycles(engine, index)
@@ -197,7 +197,7 @@ def engine_device(engine: ScanEngine, index: ScanIndex, technology: Technology, 
 
 
 def matching_lanes(engine: ScanEngine, index: ScanIndex) -> int:
-    """Return the fewest lanes that keep up with the channels when every slot holds a query; scalars only."""
+    """Return the fewest lanes that match the channels when every slot holds a query; scalars only."""
     stream = float(engine.channels * engine.memory.bandwidth_bytes_per_s * engine.memory.efficiency)
     documents_per_s = stream / float(index.code_bytes)
     return math.ceil(

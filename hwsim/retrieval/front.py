@@ -1,4 +1,4 @@
-"""The front door: an index on an engine, a server or a GPU by name, with the constants that were read."""
+"""An index on an engine, a server or a GPU by name, with the constants that were read."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ from hwsim.retrieval.scan import MOST_K, ScanResult, simulate_scan
 from hwsim.technology import BOOKS, Technology, load_technology, technology_book
 
 SCANNERS = ("engine", "cpu", "gpu")
-#: Gate counts, not the density fitted to one paper's layout.
+#: The process with gate counts, not the density fitted to one paper's layout.
 TECHNOLOGY = "n5"
 
 
@@ -42,7 +42,7 @@ def scan_device(
     """Return one of `SCANNERS` as rates for `index`, and the reader of its constants.
 
     `set` overrides constants of its books (an engine's: `hbm3.channels`, `engine.slots`, or of the technology);
-    `engine` brings a design of one's own. Raises `InputError` for unknown names and numbers out of range.
+    `engine` is a user's design. Raises `InputError` for unknown names and numbers out of range.
     """
     if on not in SCANNERS:
         raise unknown_name("--on", on, SCANNERS)
@@ -66,7 +66,7 @@ def read_engine(
     technology: str = TECHNOLOGY,
     set: Mapping[str, Any] | None = None,
 ) -> tuple[ScanEngine, Technology, Reader]:
-    """Return the engine of the book, its technology, both with the constants of `set`, and what was read.
+    """Return the engine of the book and its technology, both with the constants of `set`, and the constants read.
 
     Raises `InputError` for unknown names and numbers out of range.
     """
@@ -85,7 +85,7 @@ def scan_index(
     shards: Number | None = None,
     **how: Any,
 ) -> ScanResult:
-    """Return `simulate_scan` of `index` on one of `SCANNERS`, with its assumptions; `how` is `scan_device`'s.
+    """Return `simulate_scan` of `index` on one of `SCANNERS`, with its assumptions; `how` goes to `scan_device`.
 
     Raises `InputError` as `scan_device` and `simulate_scan` do.
 
@@ -101,7 +101,7 @@ def scan_index(
 
 
 def _overridden(books: tuple[Book, Book], given: Mapping[str, Any]) -> tuple[Reader, Reader]:
-    """Return readers of both books, each with the overrides whose names it has; raises `InputError` for others."""
+    """Return readers of both books, each with its own overrides. Raises `InputError` for unknown names."""
     first, second = books
     for name in given:
         if name not in first and name not in second:

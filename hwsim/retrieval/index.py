@@ -1,4 +1,4 @@
-"""What is scanned: an index of codes as a record of numbers."""
+"""The index to scan: codes as a record of numbers."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import numpy as np
 from hwbase import InputError, Record
 from hwbase.check import Number, count, non_negative, number
 
-#: More documents, bits or bytes a document than anyone means.
+#: Largest documents, bits or bytes a document; more is taken as a mistake.
 _MOST_DOCUMENTS, _MOST_BITS, _MOST_BYTES = 1e15, 1e6, 1e6
-#: Planes that codes have at most (`hwsim.kernels.codes`).
+#: Most planes of codes (`hwsim.kernels.codes`).
 MOST_PLANES = 4
 _BYTE_BITS = 8
 
@@ -18,11 +18,11 @@ _BYTE_BITS = 8
 class ScanIndex(Record):
     """An index of `documents` codes of `bits` bits each, over all planes; any number may be an array.
 
-    `planes` is 1 for sign codes (Hamming distance) and u + 1 for recurrent codes of u residual loops (SDC). Beside a
-    code lie its id (`id_bytes`), an int8 vector for rescoring (`vector_bytes`, its dimensions; 0 without) and whatever
-    else the index keeps (`overhead_bytes`: links of a graph, tags). `scanned_share` is the share of the documents that
-    a query passes over: 1 for an exact scan, less where lists are probed (what that costs in recall is not modelled).
-    Raises `InputError` for numbers out of range, or bits that do not divide into planes.
+    `planes` is 1 for sign codes (Hamming distance) and u + 1 for recurrent codes of u residual loops (SDC). Besides a
+    code the index holds its id (`id_bytes`), an int8 vector for rescoring (`vector_bytes`, its dimensions; 0 without)
+    and other data (`overhead_bytes`: links of a graph, tags). `scanned_share` is the share of the documents that a
+    query scans: 1 for an exact scan, less where lists are probed (its effect on recall is not modelled). Raises
+    `InputError` for numbers out of range, or bits that do not divide into planes.
     """
 
     documents: Number
@@ -51,7 +51,7 @@ class ScanIndex(Record):
 
     @property
     def code_bytes(self) -> Number:
-        """Bytes of a code, whole."""
+        """Bytes of a code, rounded up."""
         return np.ceil(np.asarray(self.bits) / _BYTE_BITS)
 
     @property
@@ -66,7 +66,7 @@ class ScanIndex(Record):
 
     @property
     def compared_bits(self) -> Number:
-        """Bits that one query and one document have compared: every plane with every plane, planes^2 x dims.
+        """Compared bits of one query and one document: every plane with every plane, planes^2 x dims.
 
         4^u <b_q, b_d> = sum_ij 2^(2u-i-j) (dims - 2 H_ij), H_ij the Hamming distance of planes i and j.
         """

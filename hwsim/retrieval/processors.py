@@ -16,7 +16,7 @@ CPU_BOOK, GPU_BOOK, GPU_SCAN_BOOK = "epyc-9755", "h100", "h100-scan"
 
 @dataclass(frozen=True)
 class Server(Record):
-    """A server whose cores scan slices of the codes side by side; all queries pass over a block while it is cached."""
+    """A server whose cores scan slices of the codes in parallel; all queries scan a block while it is cached."""
 
     name: str
     cores: Number = sourced("1", low=1.0, high=1e6, whole=True)
@@ -54,7 +54,7 @@ class Gpu(Record):
 
 @dataclass(frozen=True)
 class GpuScan(Record):
-    """What scanning takes of a GPU beside its data sheet."""
+    """Constants of scanning on a GPU besides its data sheet."""
 
     popcount_bits_per_s: Number = sourced("1/s", above=0.0, high=1e20)
     int8_ops_per_s: Number = sourced("1/s", above=0.0, high=1e20)
@@ -73,22 +73,22 @@ class GpuScan(Record):
 
 
 def load_server(name_or_path: str = CPU_BOOK, reader: Reader | None = None) -> Server:
-    """Return the `Server` of a book; `reader` collects what was read. Raises `InputError`."""
+    """Return the `Server` of a book; `reader` records constants. Raises `InputError`."""
     reader = reader or load_book(name_or_path, BOOKS).reader()
     return from_book(Server, reader, name=reader.book.name)
 
 
 def load_gpu_scan(readers: tuple[Reader, Reader] | None = None) -> tuple[Gpu, GpuScan]:
-    """Return the H100 and what scanning takes of it; `readers` (data sheet, scanning) collect what was read."""
+    """Return the H100 and its scanning constants; `readers` (data sheet, scanning) record constants."""
     sheet, scan = readers or (load_book(GPU_BOOK, BOOKS).reader(), load_book(GPU_SCAN_BOOK, BOOKS).reader())
     return from_book(Gpu, sheet, name=sheet.book.name), from_book(GpuScan, scan)
 
 
 def server_device(server: Server, index: ScanIndex, *, cores: Number | None = None) -> ScanDevice:
-    """Return the rates of a server for `index`: the lesser of its cores' streams and its memory's, and popcounts.
+    """Return the rates of a server for `index`: the smaller of its cores' streams and its memory's, and popcounts.
 
-    A roofline (Williams, Waterman and Patterson, CACM 52(4), 2009). `cores` uses fewer of them; one alone keeps its
-    whole rate. Power is the whole server's, busy or not.
+    A roofline (Williams, Waterman and Patterson, CACM 52(4), 2009). `cores` uses fewer cores; a single core keeps its
+    full rate. Power is the whole server's, busy or not.
     """
     used = np.asarray(server.cores if cores is None else cores, dtype=float)
     shared = np.where(used > 1.0, server.parallel_efficiency, 1.0)
@@ -116,7 +116,8 @@ def server_device(server: Server, index: ScanIndex, *, cores: Number | None = No
 def gpu_device(gpu: Gpu, scan: GpuScan, index: ScanIndex) -> ScanDevice:
     """Return the rates of a GPU for `index`: memory, and the faster of population counts and an int8 product.
 
-    The product takes two operations a dimension, whatever the planes. Power is the GPU's with its share of the node.
+    The product takes two operations a dimension for any number of planes. Power is the GPU's with its share of the
+    node.
     """
     counts = scan.popcount_bits_per_s / index.compared_bits
     products = scan.int8_ops_per_s / (2.0 * index.dims)

@@ -1,4 +1,4 @@
-"""Published machines that search vectors, as records to stand beside ours; no model reads them."""
+"""Published machines that search vectors, for comparison with ours; no model reads them."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ _NAMES = {
 
 
 def published_scanners() -> pd.DataFrame:
-    """Return a row a published figure: machine, figure, low, nominal, high, unit, source.
+    """Return a row for each published figure: machine, figure, low, nominal, high, unit, source.
 
-    Baselines and recalls differ from machine to machine, so that gains over a CPU do not compare with one another.
+    Baselines and recalls differ between machines, so their gains over a CPU are not comparable.
     """
     rows: list[dict[str, Any]] = []
     for name, quantity in load_book("scanners", BOOKS).items():

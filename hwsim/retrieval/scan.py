@@ -1,4 +1,4 @@
-"""A scan in closed form: queries per second, latency, what binds, energy and shards of an index on any device."""
+"""A scan in closed form: queries per second, latency, binding resource, energy and shards on any device."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,19 +15,19 @@ from hwsim.retrieval.index import ScanIndex
 
 #: Resources that can bind, in the order of `ScanResult.occupancy_s`.
 RESOURCES = ("memory", "comparison", "top-k", "merge")
-#: More answers, queries at once or shards than anyone means.
+#: Most answers, queries at once or shards; more is taken as a mistake.
 MOST_K = 1_000_000
 _MOST_BATCH, _MOST_SHARDS = 1e6, 1e9
 
 
 @dataclass(frozen=True)
 class ScanResult(Record):
-    """One copy of an index over its shards, every shard on a device of its own, all at work on every batch.
+    """One copy of an index over its shards, every shard on its own device, all busy with every batch.
 
-    `queries_per_s` is at full load in batches of `batch`; `latency_s` is of a batch that finds all idle, without the
-    wait for its queries; `occupancy_s` the seconds of each resource that a batch takes on its busiest device;
+    `queries_per_s` is at full load in batches of `batch`; `latency_s` is that of a batch on idle devices, without
+    waiting for its queries; `occupancy_s` are the seconds of each resource for a batch on its busiest device;
     `energy_j_per_query` (at full load, all shards) splits into `energy_parts_j`; `power_w` and `area_mm2` are of all
-    shards, `standing_w` of all shards without a query. `streamed_bytes_per_query` is per query over all shards.
+    shards, `standing_w` of all shards without queries. `streamed_bytes_per_query` is per query over all shards.
     """
 
     machine: str
@@ -57,7 +57,7 @@ class ScanResult(Record):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the figures, a row a point (inputs of several dimensions are unrolled), without what explains them."""
+        """Return the figures, one row a point (inputs of several dimensions are flattened), without assumptions."""
         apart = ("checks", "notes", "assumptions")
         figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
         shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))
@@ -65,15 +65,15 @@ class ScanResult(Record):
 
 
 def expected_insertions(documents: Number, k: Number) -> Number:
-    """Return how often the best `k` change while `documents` in random order pass: n up to k, then k (1 + ln(n/k)).
+    """Return the expected changes of the best `k` over `documents` in random order: n up to k, then k (1 + ln(n/k)).
 
     Document i > k is among the best k so far with probability k/i, and the sum of k/i is k ln(n/k) or less.
 
     >>> round(float(expected_insertions(1e9, 100)))
     1712
     """
-    n, kept = np.asarray(documents, dtype=float), np.asarray(k, dtype=float)
-    return np.where(n <= kept, n, kept * (1.0 + np.log(np.maximum(n / kept, 1.0))))[()]
+    n, k_best = np.asarray(documents, dtype=float), np.asarray(k, dtype=float)
+    return np.where(n <= k_best, n, k_best * (1.0 + np.log(np.maximum(n / k_best, 1.0))))[()]
 
 
 def simulate_scan(
@@ -85,13 +85,13 @@ def simulate_scan(
     candidates: Number = 0,
     shards: Number | None = None,
 ) -> ScanResult:
-    """Return the scan of `index` in batches of `batch` queries on as few `device`s as hold it, or on `shards` of them.
+    """Return the scan of `index` in batches of `batch` queries on the fewest `device`s that hold it, or on `shards`.
 
-    A pass streams every code once for up to `slots` queries, compares it with each, and keeps the best
-    max(k, candidates); the resources work side by side and the slowest sets the interval. Then a tree of `fan_in`
-    merges the shards' answers, and the vectors of the best `candidates` are read from where they lie for rescoring.
-    Where queries pass over a share p of the documents, b of them stream 1 - (1 - p)^b. Inputs broadcast.
-    Raises `InputError` for numbers out of range, or candidates without vectors to rescore.
+    A pass streams every code once for up to `slots` queries, compares it with each, and keeps the best max(k,
+    candidates); resources work in parallel and the slowest sets the interval. Then a tree of `fan_in` merges the
+    shards' answers, and the vectors of the best `candidates` are read for rescoring. If queries scan a share p of the
+    documents, b of them stream 1 - (1 - p)^b. Inputs broadcast. Raises `InputError` for numbers out of range, or
+    candidates without vectors to rescore.
     """
     batch, k = count("batch", batch, high=_MOST_BATCH), count("k", k, high=MOST_K)
     candidates = count("candidates", candidates, low=0, high=MOST_K)

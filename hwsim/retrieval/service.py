@@ -1,8 +1,8 @@
-"""Queries that arrive one by one: batching windows, hot shards, replicas, and a shard that is lost.
+"""Queries that arrive one by one: batching windows, hot shards, replicas, and a lost shard.
 
 An exact recursion over batches (Lindley, Proc. Cambridge Phil. Soc. 48, 1952, on every device). A batch is sent when
-its window has closed or its slots are full, and a replica has answered the one before; it is answered when its slowest
-shard is. What a batch takes of a device is `simulate_scan`'s, so that both agree where no queue forms.
+its window has closed or its slots are full, and a replica is free; it is answered when its slowest shard is. The times
+of a batch on a device are those of `simulate_scan`, so both agree without queues.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from hwsim.retrieval.device import ScanDevice
 from hwsim.retrieval.index import ScanIndex
 from hwsim.retrieval.scan import ScanResult, simulate_scan
 
-#: More devices than one simulation follows.
+#: Most devices of one simulation.
 _MOST_DEVICES = 1_000_000
 
 
 @dataclass(frozen=True)
 class LostShard(Record):
-    """Device `shard` of `replica` answers no more from `at_s` on; all wait for it until `timeout_s` later."""
+    """Device `shard` of `replica` stops answering at `at_s`; all wait for it until `timeout_s` later."""
 
     at_s: float
     shard: int = 0
@@ -37,9 +37,9 @@ class LostShard(Record):
 class ScanService(Record):
     """Every query of a simulation, (queries,) in order of arrival, and how busy the devices were.
 
-    `sent_s` is when its batch of `batch` queries started, `end_s` when the merged answer was there; `answered_share` is
-    the share of the documents that were looked at, which is the share of an exact answer's recall that is expected.
-    `busy_share` is (replicas, shards) over `duration_s`; `energy_j` is of all devices over it.
+    `sent_s` is the start of its batch of `batch` queries, `end_s` the time of the merged answer; `answered_share` is
+    the share of the documents scanned, which is the expected share of an exact answer's recall. `busy_share` is
+    (replicas, shards) over `duration_s`; `energy_j` is of all devices over it.
     """
 
     machine: str
@@ -85,7 +85,7 @@ class ScanService(Record):
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a query."""
+        """Return a row for each query."""
         names = ("arrival_s", "sent_s", "end_s", "latency_s", "batch", "answered_share")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
@@ -106,13 +106,13 @@ def serve_scan(
     lost: LostShard | None = None,
     seed: int = 0,
 ) -> ScanService:
-    """Return what the queries of `traffic` (its arrival times) feel of `replicas` copies of `index`.
+    """Return the service of the queries of `traffic` (its arrival times) by `replicas` copies of `index`.
 
-    A batch opens with the first query that waits and is sent `window_s` later, or with `most` queries (the device's
-    slots by default), to the replica that is free first. Shard i takes (i + 1)^-skew of the mean shard's work, scaled
-    so that the mean is 1, times a gamma-distributed factor of mean 1 and variation `jitter`, drawn for each batch and
-    shard from `seed`. A lost shard's work goes to the next replica, or its documents go unseen if there is none.
-    Raises `InputError` for numbers out of range, or a lost shard that is not there.
+    A batch opens with the first waiting query and is sent `window_s` later, or with `most` queries (default: the
+    device's slots), to the replica that is free first. Shard i has (i + 1)^-skew of the mean shard's work, scaled to a
+    mean of 1, times a gamma-distributed factor of mean 1 and variation `jitter`, drawn for each batch and shard from
+    `seed`. A lost shard's work goes to the next replica; without one its documents are not scanned. Raises `InputError`
+    for numbers out of range, or a lost shard that does not exist.
     """
     width = integer("most", int(np.max(device.slots)) if most is None else most, high=1e6)
     wait_s = real("window_s", window_s, low=0.0)
@@ -191,7 +191,7 @@ def _check(lost: LostShard, units: int, copies: int) -> None:
 
 
 def _tables(closed: ScanResult) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (seconds a device is taken, seconds to the answer after that, joules beside standing) by batch size."""
+    """Return (busy seconds of a device, further seconds to the answer, joules without standing) by batch size."""
     shape = np.shape(closed.batch)
     interval_s = np.broadcast_to(np.maximum.reduce(list(closed.occupancy_s.values())), shape)
     work_j = closed.batch * (closed.energy_j_per_query - closed.energy_parts_j["standing"])

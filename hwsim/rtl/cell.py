@@ -1,10 +1,10 @@
 """Verilog of a Cell-Embedding neuron: a constant multiplier per weight and a bit-parallel adder tree.
 
-The baseline of "Hardwired-Neuron Language Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169: weights live in
-silicon cells. `cell_neuron` draws it as well as we can: zero weights vanish, powers of two are wires, the others take
-one adder; positive and negative weights have a tree each and one subtraction joins them. Activations are taken in
-offset binary (sign bit inverted), so that no sign is extended in the trees; the constant that this adds is removed at
-the end. `plain_cell_neuron` leaves the arithmetic to the synthesis tool.
+The baseline of "Hardwired-Neuron Language Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169: weights are
+silicon cells. `cell_neuron` optimises it: zero weights vanish, powers of two are wires, the others take one adder;
+positive and negative weights have a tree each, joined by one subtraction. Activations are in offset binary (sign bit
+inverted), so the trees need no sign extension; the constant that this adds is removed at the end. `plain_cell_neuron`
+leaves the arithmetic to the synthesis tool.
 """
 
 import numpy as np
@@ -37,10 +37,10 @@ def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neu
 
 
 def plain_cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_plain") -> CellPlan:
-    """Return the CE neuron as one would write it, a sum of products by constants, for the synthesis tool to sort out.
+    """Return the CE neuron as plain Verilog, a sum of products by constants, for the synthesis tool to optimise.
 
-    Same ports and timing as `cell_neuron`; nothing is known of its cells before synthesis. Raises `InputError` for
-    codes outside 0..15.
+    Same ports and timing as `cell_neuron`; its cells are unknown before synthesis. Raises `InputError` for codes
+    outside 0..15.
     """
     values = CODE_HALVES[check_codes(codes)]
     width = integer("activation_bits", activation_bits, low=2, high=32)
@@ -60,10 +60,10 @@ def _output_bits(values: np.ndarray, width: int) -> int:
 
 
 def _joined(net: Netlist, sides: list[list[Bits]], width: int, offset: int) -> Bits:
-    """Positive less negative sum, less the `offset` that offset binary added; two's complement of `width` bits."""
+    """Return the positive minus the negative sum, minus the `offset` of offset binary; two's complement of `width`."""
     plus, minus = (net.sum(side) for side in sides)
     if offset:
-        # The constant goes to the side where it is positive, as one more operand.
+        # The constant is one more operand on the side where it is positive.
         constant = [ONE if abs(offset) >> i & 1 else ZERO for i in range(abs(offset).bit_length())]
         plus, minus = (plus, net.add(minus, constant)) if offset > 0 else (net.add(plus, constant), minus)
     return net.subtract(plus, minus, width)

@@ -6,8 +6,8 @@ sign of two's complement, is subtracted. Structure: "Hardwired-Neuron Language P
 doi 10.1145/3779212.3790169, Metal-Embedding.
 
 Timing: bit plane t is on `x` before clock edge t, and its counts are in registers after it. The control bits `first`
-and `last` (shared by all neurons, so made outside) mark the planes 0 and `activation_bits` - 1, one clock later than
-the planes. After the edge at which `last` is high, `y` holds the product in units of one half.
+and `last` (shared by all neurons, so generated outside) mark the planes 0 and `activation_bits` - 1, one clock later
+than the planes. After the edge at which `last` is high, `y` holds the product in units of one half.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ REGIONS = tuple(sorted({int(value) for value in CODE_HALVES if value}, key=lambd
 
 @dataclass(frozen=True)
 class CellPlan(Record):
-    """A netlist and what is known of it before synthesis.
+    """A netlist and its properties before synthesis.
 
-    `cells` placed, by kind; `depths` the full-adder delays of each clocked stage, `output_bits` of the product.
+    `cells` by kind; `depths` are the full-adder delays of each clocked stage, `output_bits` those of the product.
     """
 
     name: str
@@ -41,7 +41,7 @@ class CellPlan(Record):
 
 
 def check_codes(codes: np.ndarray) -> np.ndarray:
-    """Return weight codes of one neuron (inputs,) as uint8; raises `InputError` unless all are in 0..15."""
+    """Return weight codes of one neuron (inputs,) as uint8. Raises `InputError` unless all are in 0..15."""
     array = np.asarray(codes)
     if array.ndim != 1 or array.size == 0:
         raise InputError(f"weight codes have shape {array.shape}: expected one neuron, (inputs,)")
@@ -51,7 +51,7 @@ def check_codes(codes: np.ndarray) -> np.ndarray:
 
 
 def check_ports(ports: dict[int, int]) -> dict[int, int]:
-    """Return `ports` in the order of `REGIONS`; raises `InputError` for a value that is not FP4 or no port at all."""
+    """Return `ports` in the order of `REGIONS`. Raises `InputError` for a value that is not FP4, or without ports."""
     unknown = [value for value in ports if value not in REGIONS]
     if unknown:
         raise InputError(f"region {unknown[0]!r}: expected a non-zero FP4 value in halves, one of {REGIONS}")
@@ -64,31 +64,31 @@ def check_ports(ports: dict[int, int]) -> dict[int, int]:
 def region_ports(inputs: int, weights: WeightFormat, slack: float = 0.0) -> dict[int, int]:
     """Return the ports of each region, by value in halves: `inputs` x frequency x (1 + `slack`), rounded up.
 
-    Fixed by the format, not by the weights of one neuron. Raises `InputError` for a format other than FP4.
+    Ports depend on the format, not on the weights of one neuron. Raises `InputError` for a format other than FP4.
     """
     n = integer("inputs", inputs, high=1e6)
     spare = 1.0 + real("slack", slack, high=100.0, low=0.0)
     values, frequencies = weights.nonzero
     if not set(values.tolist()) <= set(REGIONS):
         raise InputError(f"weight format {weights.name!r}: expected fp4")
-    found = zip(values.tolist(), np.ceil(n * frequencies * spare - 1e-9).astype(int).tolist(), strict=True)
-    return check_ports(dict(found))
+    ports = zip(values.tolist(), np.ceil(n * frequencies * spare - 1e-9).astype(int).tolist(), strict=True)
+    return check_ports(dict(ports))
 
 
 def ports_of(codes: np.ndarray) -> dict[int, int]:
-    """Return the fewest ports that hold the weights `codes` (inputs,): the histogram itself.
+    """Return the fewest ports that hold the weights `codes` (inputs,): their histogram.
 
-    A neuron of zero weights only gets a single port, tied to 0. Raises `InputError` for codes outside 0..15.
+    A neuron with zero weights only gets a single port, tied to 0. Raises `InputError` for codes outside 0..15.
     """
     values, counts = np.unique(CODE_HALVES[check_codes(codes)], return_counts=True)
-    found = {value: times for value, times in zip(values.tolist(), counts.tolist(), strict=True) if value}
-    return check_ports(found or {REGIONS[0]: 1})
+    ports = {value: times for value, times in zip(values.tolist(), counts.tolist(), strict=True) if value}
+    return check_ports(ports or {REGIONS[0]: 1})
 
 
 def metal_cells(ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells") -> CellPlan:
-    """Return the cells of a neuron with `ports` per region (value in halves: ports); no weight enters.
+    """Return the cells of a neuron with `ports` per region (value in halves: ports), independent of weights.
 
-    One register stage behind the counts, one at the accumulator. Raises `InputError` for unusable ports or widths.
+    One register stage follows the counts, one the accumulator. Raises `InputError` for invalid ports or widths.
     """
     regions = check_ports(ports)
     steps = integer("activation_bits", activation_bits, low=2, high=32)
@@ -106,7 +106,7 @@ def metal_cells(ports: dict[int, int], activation_bits: int = 8, name: str = "hn
 
 
 def _difference(net: Netlist, sides: list[list[Bits]], regions: dict[int, int]) -> tuple[Bits, int]:
-    """Sum of the positive regions less that of the negative ones, and its width in two's complement."""
+    """Return the sum of the positive regions minus that of the negative ones, and its width in two's complement."""
     most = max(sum(abs(v) * n for v, n in regions.items() if (v > 0) == side) for side in (True, False))
     width = most.bit_length() + 1
     plus, minus = (net.sum(side) for side in sides)
@@ -114,9 +114,9 @@ def _difference(net: Netlist, sides: list[list[Bits]], regions: dict[int, int]) 
 
 
 def _accumulate(net: Netlist, addend: Bits, width: int, steps: int, first: str, last: str) -> tuple[Bits, int]:
-    """Shift-accumulator: high = (high + addend) / 2, the bits shifted out kept below; the last addend is subtracted.
+    """Return the shift-accumulator: high = (high + addend) / 2 with the bits shifted out below; the last is subtracted.
 
-    The high part stays within the range of the addend, so `width` bits hold it and `steps` bits what is shifted out.
+    The high part stays within the range of the addend, so `width` bits hold it and `steps` bits those shifted out.
     """
     high, low = net.wires(width), net.wires(steps)
     signed = [net.xor(bit, last) for bit in addend]
@@ -130,8 +130,8 @@ def _accumulate(net: Netlist, addend: Bits, width: int, steps: int, first: str, 
 def metal_wiring(codes: np.ndarray, ports: dict[int, int], name: str = "hn_wiring") -> str:
     """Return the module that wires inputs `x` to region ports for the weights `codes`; spare ports are tied to 0.
 
-    The one part of a neuron that depends on its weights: metal only, no cell. Inputs of weight zero go nowhere.
-    Raises `InputError` naming the region that has too few ports.
+    This is the only part of a neuron that depends on its weights: metal without cells. Inputs of weight zero are not
+    connected. Raises `InputError` naming a region with too few ports.
     """
     array = check_codes(codes)
     values = CODE_HALVES[array]

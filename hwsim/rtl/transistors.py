@@ -1,4 +1,4 @@
-"""Cells and the transistors they take, as one table from which the mapper's library is written too."""
+"""Transistors of cells, as one table from which the mapper's library is generated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ class TransistorCount(Record):
 
 
 def count_transistors(cells: Mapping[str, int], table: Mapping[str, int] = STATIC_CMOS) -> TransistorCount:
-    """Return the transistors of `cells` (name: how many) by `table`; raises `InputError` for a cell it lacks."""
+    """Return the transistors of `cells` (name: count) by `table`. Raises `InputError` for an unknown cell."""
     unknown = sorted(set(cells) - set(table))
     if unknown:
         raise InputError(f"no transistor count for cell {unknown[0]!r}: expected one of {', '.join(table)}")

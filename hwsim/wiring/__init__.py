@@ -1,4 +1,4 @@
-"""From weights to wires: wiring plans, the slack and tracks they need, and what broken wires compute."""
+"""From weights to wires: wiring plans, their slack and tracks, and the arithmetic of broken wires."""
 
 from hwsim.wiring.faults import (
     Faults,

@@ -1,10 +1,10 @@
-"""Faults of Hardwired-Neurons, injected into the functional model: what a defective die computes.
+"""Faults of Hardwired-Neurons, injected into the functional model of a defective die.
 
-- a broken wire: the input's bit never reaches its region, which reads 0 there (as a weight of zero);
-- a lost input: the net is broken before the neurons, so none of them sees it;
+- a broken wire: the input's bit does not reach its region, which reads 0 there (as a weight of zero);
+- a lost input: the net is broken before the neurons, so none of them receives it;
 - a region stuck at zero: its count is always 0;
-- a region stuck at one: every bit of its count is 1 in every bit plane. The planes weigh 1, 2, 4, ..., -2^(b-1), which
-  adds up to -1, so the region adds the constant -(value x (2^bits - 1)) whatever the activations are;
+- a region stuck at one: every bit of its count is 1 in every bit plane. The planes weigh 1, 2, 4, ..., -2^(b-1), with a
+  sum of -1, so the region adds the constant -(value x (2^bits - 1)) for any activations;
 - a dead neuron: its result is 0.
 
 The arithmetic is that of `hwsim.kernels.hardwired_matvec`; circuit: "Hardwired-Neuron Language Processing Units",
@@ -22,13 +22,13 @@ from hwsim.kernels.hardwired import hardwired_matvec
 from hwsim.kernels.planes import check_codes
 from hwsim.wiring.regions import REGION_HALVES, REGION_OF_CODE, REGIONS, UNWIRED, region_histogram
 
-#: What can break, each at its own rate.
+#: Kinds of faults, each with its own rate.
 KINDS = ("wire", "input", "region_zero", "region_one", "neuron")
 
 
 @dataclass(frozen=True, eq=False)
 class Faults:
-    """Faults of one matrix: bool arrays, True where something is broken.
+    """Faults of one matrix: bool arrays, True where broken.
 
     `wires` (inputs, outputs), `inputs` (inputs,), `stuck_at_zero` and `stuck_at_one` (14, outputs), `neurons`
     (outputs,). A region that is both is stuck at zero.
@@ -56,13 +56,13 @@ class Faults:
 
     @property
     def broken(self) -> int:
-        """Faults in all."""
+        """Total number of faults."""
         arrays = (self.wires, self.inputs, self.stuck_at_zero, self.stuck_at_one, self.neurons)
         return sum(int(np.count_nonzero(array)) for array in arrays)
 
 
 def no_faults(inputs: int, outputs: int) -> Faults:
-    """Return the faults of a perfect matrix of that size."""
+    """Return the faults of a matrix of that size without any fault."""
     n, m = integer("inputs", inputs), integer("outputs", outputs)
     regions = np.zeros((REGIONS, m), dtype=bool)
     empty = np.zeros((n, m), dtype=bool), np.zeros(n, dtype=bool), regions, regions.copy(), np.zeros(m, dtype=bool)
@@ -80,7 +80,7 @@ def draw_faults(
     region_one: float = 0.0,
     neuron: float = 0.0,
 ) -> Faults:
-    """Return independent random faults of a matrix, each kind at its own rate in [0, 1]; equal seeds draw alike.
+    """Return independent random faults of a matrix, each kind at its own rate in [0, 1]; equal seeds give equal draws.
 
     Rates are per wire (input of a neuron), per input net, per region and per neuron. Raises `InputError` for rates
     outside [0, 1].
@@ -98,10 +98,10 @@ def draw_faults(
 
 
 def faulty_codes(codes: Any, faults: Faults) -> np.ndarray:
-    """Return the FP4 codes (inputs, outputs) that still count: 0 for every weight that a fault disconnects.
+    """Return the FP4 codes (inputs, outputs) under faults: 0 for every weight that a fault disconnects.
 
-    Weights of a region stuck at one no longer count either: its constant is in `fault_offset`. Raises `InputError` for
-    codes whose shape is not that of the faults.
+    Weights of a region stuck at one are 0 too: its constant is in `fault_offset`. Raises `InputError` for codes whose
+    shape is not that of the faults.
     """
     checked = _matching(codes, faults)
     regions = REGION_OF_CODE.take(checked)
@@ -117,7 +117,7 @@ def faulty_codes(codes: Any, faults: Faults) -> np.ndarray:
 def fault_offset(codes: Any, faults: Faults) -> np.ndarray:
     """Return the constant that regions stuck at one add to each neuron, int64 (outputs,) in units of one half.
 
-    A count is as wide as the inputs wired to its region ask for. Raises `InputError` as `faulty_codes` does.
+    A count is as wide as the inputs wired to its region require. Raises `InputError` as `faulty_codes` does.
     """
     widest = np.ceil(np.log2(region_histogram(_matching(codes, faults)) + 1.0)).astype(np.int64)
     alive = faults.stuck_at_one & ~faults.stuck_at_zero & ~faults.neurons
@@ -125,7 +125,7 @@ def fault_offset(codes: Any, faults: Faults) -> np.ndarray:
 
 
 def faulty_matvec(codes: Any, activations: Any, faults: Faults, activation_bits: int = 8) -> np.ndarray:
-    """Return what defective neurons compute, int64 (..., outputs) in units of one half.
+    """Return the products of defective neurons, int64 (..., outputs) in units of one half.
 
     Arguments and errors as `hwsim.kernels.hardwired_matvec`; without faults the results are equal.
     """

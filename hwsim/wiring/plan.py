@@ -1,8 +1,8 @@
 """From weights to wires: the wiring plan that embeds FP4 weights in the metal of Hardwired-Neurons.
 
-Every input with a non-zero weight is wired to one POPCNT port of the region of its weight; the ports that are left are
-tied to ground. Other weights change the wires alone, as long as they fit. Source: "Hardwired-Neuron Language
-Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169.
+Every input with a non-zero weight is wired to one POPCNT port of the region of its weight; unused ports are tied to
+ground. Other weights change only the wires, as long as they fit. Source: "Hardwired-Neuron Language Processing Units",
+ASPLOS '26, doi 10.1145/3779212.3790169.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from hwsim.wiring.silicon import NeuronSilicon, region_name, smallest_slices
 
 @dataclass(frozen=True, eq=False)
 class WiringPlan:
-    """Wires of one matrix: every neuron's inputs, region by region, on silicon that knows nothing of the weights.
+    """Wires of one matrix: every neuron's inputs, region by region, on silicon that is independent of the weights.
 
     `regions` uint8 (inputs, outputs): region 0..13 of each input, 255 where it is not wired. `histogram` int32
     (14, outputs): inputs per region. `slices` int32 (14, outputs): spare slices that metal gives to each region.
@@ -40,17 +40,17 @@ class WiringPlan:
 
     @property
     def outputs(self) -> int:
-        """Neurons."""
+        """Number of neurons."""
         return int(self.regions.shape[1])
 
     @property
     def wires(self) -> np.ndarray:
-        """Inputs that are wired, per neuron, int64 (outputs,)."""
+        """Number of wired inputs of each neuron, int64 (outputs,)."""
         return self.histogram.sum(axis=0, dtype=np.int64)
 
     @property
     def region_ports(self) -> np.ndarray:
-        """Ports that each region has in this metal, int64 (14, outputs): its own and those of its slices."""
+        """Ports of each region in this metal, int64 (14, outputs): its own and those of its slices."""
         fixed = np.array(self.silicon.region_ports, dtype=np.int64)[:, None]
         return fixed + self.slices.astype(np.int64) * self.silicon.slice_ports
 
@@ -61,7 +61,7 @@ class WiringPlan:
 
     @property
     def unused_slices(self) -> np.ndarray:
-        """Spare slices that no region takes, int64 (outputs,); all their ports are tied to ground too."""
+        """Spare slices without a region, int64 (outputs,); their ports are tied to ground too."""
         return self.silicon.spare_slices - self.slices.sum(axis=0, dtype=np.int64)
 
     @property
@@ -76,7 +76,7 @@ class WiringPlan:
 
     @property
     def codes(self) -> np.ndarray:
-        """FP4 codes that these wires compute with, uint8 (inputs, outputs); both zeros come back as code 0."""
+        """FP4 codes of these wires, uint8 (inputs, outputs); both zeros become code 0."""
         table = np.zeros(UNWIRED + 1, dtype=np.uint8)
         table[:REGIONS] = REGION_CODES
         return table.take(self.regions)
@@ -92,9 +92,9 @@ class WiringPlan:
 def embed(codes: Any, silicon: NeuronSilicon | None = None, *, slice_ports: int = 8, matrix: str = "") -> WiringPlan:
     """Return the wiring plan of FP4 `codes` uint8 0..15 (inputs, outputs): one neuron per column.
 
-    `silicon` is what every neuron has; without it, the fewest slices of `slice_ports` ports that hold these weights.
+    `silicon` is that of every neuron; by default, the fewest slices of `slice_ports` ports that hold these weights.
     `matrix` names the matrix in messages. Raises `InputError` for codes of another shape, type or range, and for
-    weights that overflow the silicon, naming the first such neuron and the region with the greatest excess.
+    weights that overflow the silicon, naming the first such neuron and the region with the largest excess.
     """
     checked = check_codes(codes)
     histogram = region_histogram(checked)
@@ -106,14 +106,14 @@ def embed(codes: Any, silicon: NeuronSilicon | None = None, *, slice_ports: int 
 
 @dataclass(frozen=True, eq=False)
 class Rewiring:
-    """Other weights on the same silicon: the new plan, and how many inputs of each neuron go elsewhere (outputs,)."""
+    """Other weights on the same silicon: the new plan, and the number of changed inputs of each neuron (outputs,)."""
 
     plan: WiringPlan
     changed: np.ndarray
 
     @property
     def changed_wires(self) -> int:
-        """Inputs that change their region, or become wired or unwired: the least that new masks have to redraw."""
+        """Inputs that change their region, or become wired or unwired: the least change of new masks."""
         return int(self.changed.sum())
 
 

@@ -1,11 +1,11 @@
-"""Which POPCNT port each input is wired to: inputs in their order, slices given to the regions they are nearest to."""
+"""The POPCNT port of each input: inputs in their order, slices assigned to the nearest regions."""
 
 import numpy as np
 
 from hwsim.wiring.regions import REGIONS, UNWIRED
 from hwsim.wiring.silicon import NeuronSilicon
 
-#: Neurons whose ports are assigned at once, so that the work stays in the processor's cache.
+#: Neurons whose ports are assigned at once, to stay in the processor's cache.
 _NEURONS = 64
 
 
@@ -13,9 +13,9 @@ def assign_ports(regions: np.ndarray, histogram: np.ndarray, slices: np.ndarray,
     """Return the port of each input in its neuron, int32 (inputs, outputs), -1 for an input that is not wired.
 
     Ports are numbered region by region for the fixed ones, then slice by slice. In a region, inputs take the ports in
-    their order, the fixed ones first. Groups of inputs that share a slice are laid on the slices in the order of their
-    mean position, spread evenly over those there are: with pins in the order of the inputs, no other order has a
-    shorter sum of wires between groups and slices. Arguments as in `WiringPlan`.
+    their order, the fixed ones first. Groups of inputs that share a slice are assigned to slices in the order of their
+    mean position, evenly spread: with pins in the order of the inputs, no other order has a shorter sum of wires
+    between groups and slices. Arguments as in `WiringPlan`.
     """
     placed = np.empty(regions.shape, dtype=np.int32)
     for start in range(0, regions.shape[1], _NEURONS):
@@ -25,7 +25,7 @@ def assign_ports(regions: np.ndarray, histogram: np.ndarray, slices: np.ndarray,
 
 
 def _assign(regions: np.ndarray, histogram: np.ndarray, slices: np.ndarray, silicon: NeuronSilicon) -> np.ndarray:
-    """Ports of some neurons, int32 (outputs, inputs)."""
+    """Return the ports of some neurons, int32 (outputs, inputs)."""
     inputs, outputs = regions.shape
     columns = np.ascontiguousarray(regions.T)
     order = np.argsort(columns, axis=1, kind="stable").astype(np.int32)  # inputs by region, unwired ones last
@@ -54,7 +54,7 @@ def _assign(regions: np.ndarray, histogram: np.ndarray, slices: np.ndarray, sili
 
 
 def _groups(slices: np.ndarray, region: np.ndarray, neuron: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Number of each wire's group in its neuron: groups of region 0 first, then of region 1, ..."""
+    """Return the number of each wire's group in its neuron: groups of region 0 first, then of region 1, ..."""
     before = np.cumsum(slices, axis=0, dtype=np.int32) - slices
     return before[region, neuron] + within
 
@@ -62,7 +62,7 @@ def _groups(slices: np.ndarray, region: np.ndarray, neuron: np.ndarray, within: 
 def _slices_by_position(
     group: np.ndarray, neuron: np.ndarray, position: np.ndarray, used: np.ndarray, available: int
 ) -> np.ndarray:
-    """Slice of each wire: a neuron's groups, in the order of their mean input, spread over the slices available."""
+    """Return the slice of each wire: a neuron's groups, in the order of their mean input, spread over the slices."""
     most = int(used.max())
     key = neuron * most + group
     size = used.size * most

@@ -1,8 +1,8 @@
-"""Regions of a Hardwired-Neuron: where a weight's input is wired to, and how many inputs each region gets.
+"""Regions of a Hardwired-Neuron: the region of a weight's input, and the number of inputs of each region.
 
-FP4 has 14 non-zero values and a region for each; an input whose weight is zero is wired nowhere. Regions are in the
-order of `hwsim.kernels.planes.REGION_CODES`: 0.5, 1, ... 6, then -0.5, -1, ... -6. Source: "Hardwired-Neuron Language
-Processing Units", ASPLOS '26, doi 10.1145/3779212.3790169.
+FP4 has 14 non-zero values with a region each; an input of weight zero is not wired. Regions are in the order of
+`hwsim.kernels.planes.REGION_CODES`: 0.5, 1, ... 6, then -0.5, -1, ... -6. Source: "Hardwired-Neuron Language Processing
+Units", ASPLOS '26, doi 10.1145/3779212.3790169.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from hwsim.weights import WeightFormat
 
 #: Regions of an FP4 neuron.
 REGIONS = len(REGION_CODES)
-#: Region of an input that is wired nowhere: its weight is zero.
+#: Region of an input that is not wired, since its weight is zero.
 UNWIRED = 255
 #: Region of each FP4 code, uint8 (16,).
 REGION_OF_CODE = np.full(16, UNWIRED, dtype=np.uint8)
@@ -25,7 +25,7 @@ REGION_OF_CODE.flags.writeable = False
 
 
 def region_map(codes: Any) -> np.ndarray:
-    """Return the region each input of each neuron is wired to, uint8 (inputs, outputs), 255 where it is not wired.
+    """Return the region of each input of each neuron, uint8 (inputs, outputs), 255 where it is not wired.
 
     `codes` are FP4 codes uint8 0..15 (inputs, outputs). Raises `InputError` for another shape, type or range.
     """
@@ -33,7 +33,7 @@ def region_map(codes: Any) -> np.ndarray:
 
 
 def region_histogram(codes: Any) -> np.ndarray:
-    """Return how many inputs of each neuron each region gets, int32 (14, outputs).
+    """Return the number of inputs of each region in each neuron, int32 (14, outputs).
 
     Raises `InputError` as `region_map` does.
     """
@@ -43,8 +43,8 @@ def region_histogram(codes: Any) -> np.ndarray:
 def cluster_histogram(codes: Any, cluster: int) -> np.ndarray:
     """Return the region histograms of clusters of `cluster` inputs in a row, int32 (14, clusters, outputs).
 
-    A cluster is a part of a neuron with regions of its own, so that its wires stay short; inputs behind the last whole
-    cluster make one more, smaller one. Raises `InputError` for codes as `region_map` does, or a cluster below 1.
+    A cluster is a part of a neuron with its own regions, so that its wires stay short; inputs after the last whole
+    cluster form a smaller one. Raises `InputError` for codes as `region_map` does, or a cluster below 1.
     """
     checked = check_codes(codes)
     if not isinstance(cluster, (int, np.integer)) or isinstance(cluster, bool) or cluster < 1:
@@ -57,7 +57,7 @@ def cluster_histogram(codes: Any, cluster: int) -> np.ndarray:
 def split_clusters(codes: Any, cluster: int) -> np.ndarray:
     """Return codes (inputs, outputs) as those of their clusters, uint8 (cluster, outputs x clusters).
 
-    Inputs behind the last whole cluster are left out. Raises `InputError` for codes as `region_map` does, or a cluster
+    Inputs after the last whole cluster are left out. Raises `InputError` for codes as `region_map` does, or a cluster
     that is not between 1 and the number of inputs.
     """
     checked = check_codes(codes)
@@ -71,9 +71,9 @@ def split_clusters(codes: Any, cluster: int) -> np.ndarray:
 def join_neurons(parts: Any, length: int) -> np.ndarray:
     """Return larger (or smaller) neurons, (..., length, n): those of `parts` (..., parts, neurons) end to end, cut.
 
-    A part is an input's code, or the counts or the scale of a cluster. A stand-in for a model whose neurons have other
-    lengths: what neighbours share is kept; what is left over at the end is not. Raises `InputError` for a length below
-    1 or fewer than two axes.
+    A part is an input's code, or the counts or the scale of a cluster. The result stands in for a model with neurons of
+    another length: correlation between neighbours is kept, and the rest at the end is left out. Raises `InputError` for
+    a length below 1 or fewer than two axes.
     """
     given, size = np.asarray(parts), integer("length", length)
     if given.ndim < 2:
@@ -86,7 +86,7 @@ def join_neurons(parts: Any, length: int) -> np.ndarray:
 def merge_clusters(counts: np.ndarray, times: int) -> np.ndarray:
     """Return the counts (regions, clusters // times, neurons) of clusters `times` as large, from (regions, ...) ones.
 
-    Clusters behind the last whole larger one are left out. Raises `InputError` unless `times` is 1 to the clusters.
+    Clusters after the last whole larger one are left out. Raises `InputError` unless `times` is 1 to the clusters.
     """
     regions, clusters, neurons = counts.shape
     if not 1 <= times <= clusters:

@@ -1,4 +1,4 @@
-"""What block scales do to a Hardwired-Neuron: weights with other scales need other regions.
+"""The effect of block scales on a Hardwired-Neuron: weights with other scales need other regions.
 
 MXFP4 gives every 32 weights along the input axis a power-of-two scale (OCP Microscaling Formats v1.0). A neuron adds up
 counts over all its inputs, so 1.5 in a block of scale 2 and 1.5 in a block of scale 1 are different constants: a neuron
@@ -23,15 +23,15 @@ BLOCK = MX_BLOCK
 def scale_octaves(exponents: Any) -> np.ndarray:
     """Return the octaves that the scales of each neuron span, int64 (outputs,): 0 where all are equal.
 
-    `exponents` are whole numbers (blocks, outputs), log2 of the block scales; mask blocks of zeros beforehand by any
-    other exponent of the same neuron. Raises `InputError` for another shape or type.
+    `exponents` are whole numbers (blocks, outputs), log2 of the block scales; replace those of zero blocks by any other
+    exponent of the same neuron. Raises `InputError` for another shape or type.
     """
     checked = _exponents(exponents)
     return checked.max(axis=0) - checked.min(axis=0)
 
 
 def scaled_magnitudes(octaves: int) -> np.ndarray:
-    """Return the distinct magnitudes, in units of half the least scale, of weights whose scales span `octaves`."""
+    """Return the distinct magnitudes, in units of half the smallest scale, of weights whose scales span `octaves`."""
     k = integer("octaves", octaves, low=0, high=32)
     magnitudes = REGION_HALVES[REGION_HALVES > 0]
     return np.unique(magnitudes[:, None] << np.arange(k + 1))
@@ -72,8 +72,8 @@ def scaled_counts(counts: np.ndarray, exponents: Any, octaves: int) -> np.ndarra
 def scaled_format(shares: Any, octaves: int) -> WeightFormat:
     """Return the weight format with one value per scaled region and the measured `shares` of them; the rest is zero.
 
-    For `hwsim.metal_embedding`: what a neuron costs whose regions hold scaled values. Raises `InputError` for a number
-    of shares other than that of the regions.
+    The format gives `hwsim.metal_embedding` the cost of a neuron with scaled values. Raises `InputError` for another
+    number of shares than of regions.
     """
     magnitudes = scaled_magnitudes(octaves)
     given = np.asarray(shares, dtype=float)

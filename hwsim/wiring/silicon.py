@@ -1,4 +1,4 @@
-"""The silicon of a Hardwired-Neuron before metal: POPCNT ports that belong to a region, and slices that any may take.
+"""The silicon of a Hardwired-Neuron before metal: POPCNT ports of fixed regions, and slices for any region.
 
 "POPCNT slices can be re-assigned in metal" ("Hardwired-Neuron Language Processing Units", ASPLOS '26,
 doi 10.1145/3779212.3790169). A slice is a small POPCNT of a few ports whose count metal wires to the region that needs
@@ -19,9 +19,8 @@ from hwsim.wiring.regions import REGION_HALVES, REGIONS
 class NeuronSilicon(Record):
     """Ports of one neuron: `region_ports` fixed to a region each, and `spare_slices` that any region may take.
 
-    Every spare slice has `slice_ports` ports. Fixed regions alone have no spare slices; a neuron of slices alone has
-    no fixed ports; both together are a base with a pool. FP4 has 14 regions; block scales ask for more
-    (`hwsim.wiring.scales`).
+    Every spare slice has `slice_ports` ports. Silicon of fixed regions has no spare slices, silicon of slices no fixed
+    ports; with both it is a base with a pool. FP4 has 14 regions; block scales need more (`hwsim.wiring.scales`).
     """
 
     region_ports: tuple[int, ...]
@@ -54,25 +53,25 @@ class NeuronSilicon(Record):
         return -(-np.maximum(counts - fixed, 0) // self.slice_ports)
 
     def fits(self, histogram: np.ndarray) -> np.ndarray:
-        """Return whether neurons of the region `histogram` (regions, ...) find enough ports, bool (...)."""
+        """Return whether neurons of the region `histogram` (regions, ...) fit, bool (...)."""
         return self.slices_for(histogram).sum(axis=0) <= self.spare_slices
 
 
 def fixed_silicon(inputs: int, shares: Any, slack: float = 0.0) -> NeuronSilicon:
-    """Return silicon whose regions are fixed: ceil(inputs x share x (1 + slack)) ports each.
+    """Return silicon with fixed regions of ceil(inputs x share x (1 + slack)) ports each.
 
     `shares` (14,) are the expected shares of all weights. Raises `InputError` for sizes that are not positive, shares
     outside [0, 1] or negative slack.
     """
     n, spare = count("inputs", inputs), non_negative("slack", slack, high=1e6)
     given = np.atleast_1d(fraction("region shares", shares))
-    # Less a hair, so that a product which should be whole is not rounded up.
+    # Minus a rounding error, so that a whole product is not rounded up.
     ports = np.ceil(n * given * (1.0 + spare) - 1e-9).astype(int)
     return NeuronSilicon(tuple(ports.tolist()))
 
 
 def slice_silicon(inputs: int, used_share: float, slack: float = 0.0, slice_ports: int = 8) -> NeuronSilicon:
-    """Return silicon of slices alone: at least inputs x used_share x (1 + slack) ports.
+    """Return silicon of slices only, with at least inputs x used_share x (1 + slack) ports.
 
     `used_share` is the share of weights that are not zero. Raises `InputError` for sizes that are not positive, a share
     outside [0, 1] or negative slack.
@@ -83,12 +82,12 @@ def slice_silicon(inputs: int, used_share: float, slack: float = 0.0, slice_port
 
 
 def smallest_slices(histogram: np.ndarray, slice_ports: int = 8) -> NeuronSilicon:
-    """Return silicon of slices alone in which every neuron of the region `histogram` (regions, ...) fits."""
+    """Return silicon of slices only in which every neuron of the region `histogram` (regions, ...) fits."""
     s = integer("slice_ports", slice_ports)
     needed = (-(-np.asarray(histogram, dtype=np.int64) // s)).sum(axis=0)
     return NeuronSilicon((0,) * len(histogram), int(needed.max(initial=0)), s)
 
 
 def region_name(region: int) -> str:
-    """Return what a region is called: its weight, such as "+1.5" or "-6"."""
+    """Return the name of a region: its weight, such as "+1.5" or "-6"."""
     return f"{REGION_HALVES[region] / 2:+g}"

@@ -1,11 +1,11 @@
-"""Wires of one neuron's tile, measured on an actual plan: lengths, tracks taken, and where they are crowded.
+"""Wires of one neuron's tile, measured on an actual plan: lengths, used tracks, and crowding.
 
-A tile is a rectangle of silicon. Every input net crosses it from left to right on a track of its own, in the order of
-the inputs (the next neuron needs it too), and drops a branch straight up or down to its port. Ports lie row by row in
-the order of their numbers, so a fixed region is a band across the tile, and slices follow one another down the tile.
-Counts of slices join along a chain down the tile, region by region; counts of fixed regions need no metal of their own.
-Tracks: the embedding layers M8 to M11, half of them in each direction ("Hardwired-Neuron Language Processing Units",
-ASPLOS '26, doi 10.1145/3779212.3790169).
+A tile is a rectangle of silicon. Every input net crosses it from left to right on its own track, in the order of the
+inputs (the next neuron needs it too), with a branch straight up or down to its port. Ports lie row by row in the order
+of their numbers, so a fixed region is a band across the tile, and slices follow one another down the tile. Counts of
+slices are joined along a chain down the tile, region by region; counts of fixed regions need no metal. Tracks: the
+embedding layers M8 to M11, half of them in each direction ("Hardwired-Neuron Language Processing Units", ASPLOS '26,
+doi 10.1145/3779212.3790169).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from hwsim.wiring.plan import WiringPlan
 from hwsim.wiring.regions import REGIONS
 from hwsim.wiring.silicon import NeuronSilicon
 
-#: Neurons measured at once, so that the work stays in the processor's cache.
+#: Neurons measured at once, to stay in the processor's cache.
 _NEURONS = 64
 
 
@@ -42,7 +42,7 @@ class Tile(Record):
 
 @dataclass(frozen=True, eq=False)
 class TileRouting(Record):
-    """Wire per weight in um, by kind, and the share of the tracks of the embedding layers that it takes.
+    """Wire per weight in um, by kind, and the used share of the tracks of the embedding layers.
 
     `across_um_per_weight`: input nets crossing; `branch_um_per_weight`: branches to the ports; `count_um_per_weight`:
     counts of slices. `horizontal` and `vertical` are mean utilisations per direction; `utilisation_per_neuron`
@@ -63,12 +63,12 @@ class TileRouting(Record):
 
     @property
     def wire_um_per_weight(self) -> float:
-        """All wire per weight, in um: what `hwsim.routing_demand` estimates by a Steiner tree, counts beside."""
+        """All wire per weight, in um: the length that `hwsim.routing_demand` estimates by a tree, plus counts."""
         return self.across_um_per_weight + self.branch_um_per_weight + self.count_um_per_weight
 
     @property
     def utilisation(self) -> float:
-        """Share of all tracks of the embedding layers that is taken."""
+        """Used share of all tracks of the embedding layers."""
         return float(np.mean(self.utilisation_per_neuron))
 
 
@@ -101,8 +101,8 @@ def wire_lengths(plan: WiringPlan, tile: Tile) -> np.ndarray:
 def count_wires_um(plan: WiringPlan, tile: Tile) -> np.ndarray:
     """Return the wire that joins the counts of slices, um per neuron (outputs,); 0 where no region has a slice.
 
-    The count of a region runs from its topmost port to its lowest; it grows on the way, so that it is taken to be one
-    wire narrower than at its end.
+    The count of a region runs from its topmost port to its lowest; its mean width is taken as one wire less than at its
+    end.
     """
     total = np.zeros(plan.outputs)
     if plan.silicon.spare_slices == 0:
@@ -158,7 +158,7 @@ def balanced_tile(plan: WiringPlan, area_um2: float) -> Tile:
     """Return the tile of `area_um2` in which both directions are equally full, which is also the least crowded.
 
     A narrow tile shortens the crossings (inputs x area / height), a low one the branches and counts (height x their
-    lengths relative to it). Raises `InputError` for an area that is not positive.
+    relative lengths). Raises `InputError` for an area that is not positive.
     """
     area = positive("area_um2", area_um2, high=1e9)
     column = Tile(1e-6, 1.0)  # all ports in one column of unit height
@@ -170,10 +170,10 @@ def balanced_tile(plan: WiringPlan, area_um2: float) -> Tile:
 def heat_map(
     plan: WiringPlan, neuron: int, tile: Tile, technology: Technology, bins: tuple[int, int] = (40, 8)
 ) -> np.ndarray:
-    """Return the share of the tracks taken in each bin of one neuron's tile, float (rows, columns) = `bins`.
+    """Return the used share of the tracks in each bin of one neuron's tile, float (rows, columns) = `bins`.
 
-    The sum over both directions; 1 is full. A count's wires run down the columns of bins as its region's ports lie.
-    Raises `InputError` for a neuron that the plan does not have.
+    The sum is over both directions; 1 is full. A count's wires run down the columns of bins of its region's ports.
+    Raises `InputError` for a neuron outside the plan.
     """
     if not 0 <= neuron < plan.outputs:
         raise InputError(f"neuron = {neuron}: expected 0 to {plan.outputs - 1}")

@@ -1,7 +1,8 @@
-"""How many faults a network bears: any measure of its quality over the rate at which its wiring fails.
+"""The tolerance of a network to faults: any measure of its quality against the fault rate of its wiring.
 
-The measure is a function of the FP4 codes of all matrices, so that this knows no network: perplexity of a language
-model, error of an operator. HNLPU, ASPLOS '26 (doi 10.1145/3779212.3790169) argues that yield hardly matters to cost.
+The measure is a function of the FP4 codes of all matrices, so this module is independent of the network: perplexity of
+a language model, error of an operator. HNLPU, ASPLOS '26 (doi 10.1145/3779212.3790169) argues that yield hardly matters
+to cost.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,11 +13,11 @@ import pandas as pd
 from hwbase import InputError, unknown_name
 from hwsim.wiring.faults import draw_faults, faulty_codes
 
-#: Kinds of fault whose effect is another set of codes.
+#: Kinds of fault that can be expressed as other codes.
 FAULT_KINDS = ("wire", "input", "region_zero", "neuron")
-#: Rates at which a measure is taken.
+#: Default rates.
 FAULT_RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-#: Called with (measures taken so far, measures to take).
+#: Called with (measures done, measures in all).
 Progress = Callable[[int, int], None]
 
 
@@ -50,9 +51,9 @@ def measure_over_faults(
         for rate in rates:
             for seed in seeds:
                 random = np.random.default_rng(seed)
-                broken = {name: _broken(given, random, kind, rate) for name, given in codes.items()}
-                found = float(measure(broken))
-                rows.append({"kind": kind, "rate": rate, "seed": seed, "value": found, "ratio": found / perfect})
+                broken = {name: _broken(values, random, kind, rate) for name, values in codes.items()}
+                value = float(measure(broken))
+                rows.append({"kind": kind, "rate": rate, "seed": seed, "value": value, "ratio": value / perfect})
                 taken += 1
                 tell(taken, total)
     return pd.DataFrame(rows)
@@ -66,13 +67,13 @@ def tolerable_rates(frame: pd.DataFrame, allowed_ratio: float = 1.01) -> dict[st
     """
     if not allowed_ratio > 1.0:
         raise InputError(f"allowed_ratio = {allowed_ratio}: expected more than 1")
-    found = {}
+    rates = {}
     for kind, rows in frame[frame["rate"] > 0].groupby("kind", sort=False):
         mean = rows.groupby("rate")["ratio"].mean()
-        # Chance may bring a ratio below 1 where faults are few: more faults are never taken to be better.
+        # Where faults are few a ratio may fall below 1 by chance; more faults never count as an improvement.
         excess = np.maximum.accumulate([0.0, *(mean.to_numpy() - 1.0)])
-        found[str(kind)] = float(np.interp(allowed_ratio - 1.0, excess, [0.0, *mean.index.to_numpy(float)]))
-    return found
+        rates[str(kind)] = float(np.interp(allowed_ratio - 1.0, excess, [0.0, *mean.index.to_numpy(float)]))
+    return rates
 
 
 def _broken(codes: np.ndarray, random: np.random.Generator, kind: str, rate: float) -> np.ndarray:

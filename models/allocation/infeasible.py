@@ -28,7 +28,7 @@ def explain(problem: Problem, rows: list[Row], proven: bool) -> str:
 def _alone(problem: Problem, row: Row) -> str:
     limit = problem.limits[row.source]
     extreme = kept_sum(limit, _cheapest(problem, row))
-    return f"{_asked(limit, row)} cannot be kept: {_side(row)} possible is {_shown(extreme, row)}"
+    return f"{_limit_text(limit, row)} cannot be kept: {_side(row)} possible is {_shown(extreme, row)}"
 
 
 def _together(problem: Problem, rows: list[Row], row: Row) -> str:
@@ -40,16 +40,15 @@ def _together(problem: Problem, rows: list[Row], row: Row) -> str:
     except NoAllocationError:
         return ""
     limit = problem.limits[row.source]
-    return (
-        f"with the others kept, {limit.name} reaches {_shown(kept_sum(limit, pick), row)} (asked: {_asked(limit, row)})"
-    )
+    reached = _shown(kept_sum(limit, pick), row)
+    return f"with the others kept, {limit.name} reaches {reached} (asked: {_limit_text(limit, row)})"
 
 
 def _cheapest(problem: Problem, row: Row) -> np.ndarray:
     return np.lexsort((row.costs, problem.units))[problem.starts]
 
 
-def _asked(limit: Limit, row: Row) -> str:
+def _limit_text(limit: Limit, row: Row) -> str:
     return f"{limit.name} <= {limit.high:.12g}" if row.sign > 0 else f"{limit.name} >= {limit.low:.12g}"
 
 

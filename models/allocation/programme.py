@@ -123,13 +123,13 @@ def by_programme(
         width = needed
 
 
-def _first_width(problem: Problem, priced: Prices, wanted: int) -> float:
-    """Reduced loss within which `wanted` units have a second option."""
+def _first_width(problem: Problem, priced: Prices, units: int) -> float:
+    """Reduced loss within which `units` units have a second option."""
     order = np.lexsort((priced.reduced, problem.units))
     several = problem.starts[np.bincount(problem.units) > 1]
     seconds = np.append(np.sort(priced.reduced[order[several + 1]]), 1.0)
     # Where so many cost nothing, the first that costs something.
-    return float(next(s for s in seconds[min(wanted, seconds.size - 1) :] if s > 0.0))
+    return float(next(s for s in seconds[min(units, seconds.size - 1) :] if s > 0.0))
 
 
 def _core(

@@ -222,8 +222,8 @@ def _vocabulary(fields: _Fields) -> Vocabulary:
 
 def _tensors(reader: Any, config: TransformerConfig, where: str) -> dict[str, np.ndarray]:
     dequantize = require("gguf.quants").dequantize
-    wanted = config.tensor_shapes()
-    wanted_tensors = [tensor for tensor in reader.tensors if tensor.name.removesuffix(_SUFFIX) in wanted]
+    shapes = config.tensor_shapes()
+    wanted_tensors = [tensor for tensor in reader.tensors if tensor.name.removesuffix(_SUFFIX) in shapes]
     starts = np.cumsum([0, *(-(-int(tensor.n_elements) // _LINE) * _LINE for tensor in wanted_tensors)])
     # One block for all: large pages map it, and a token reads it about 7 % faster.
     block = np.empty(starts[-1], np.float32)

@@ -221,7 +221,7 @@ def test_lines_without_a_loss_are_left_out_and_said(tmp_path):
         ("layer|bits|loss\na|4|1\n", "is one column: expected columns such as"),
         ("name,bits,loss\na,4,1\n", "no column 'layer'"),
         ("layers,bits,loss\na,4,1\n", "did you mean 'layers'"),
-        ("layer,bits,bits\na,4,1\n", "column 'bits' is there twice"),
+        ("layer,bits,bits\na,4,1\n", "column 'bits' appears twice"),
         (HEAD + "a,x,4,10\n", "line 2: 4 cells: expected 5"),
         (HEAD + ROWS + "a,x,4,10,2\n", "line 6: layer 'a' at 4 bits is given twice, first in line 2"),
         (HEAD + ",x,4,10,2\n", "line 2: layer has no name"),
@@ -281,7 +281,7 @@ def test_bad_frames(table):
         explorer.allocate(table.drop(columns="size"), 4.0)
     with pytest.raises(InputError, match="row 9: layer 'a' at 2 bits is given twice, first in row 0"):
         explorer.allocate(pd.concat([table, table[:1]]), 4.0)
-    with pytest.raises(InputError, match="is there twice"):
+    with pytest.raises(InputError, match="appears twice"):
         explorer.allocate(pd.concat([table, table[["loss"]]], axis=1), 4.0)
 
 

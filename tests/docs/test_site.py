@@ -85,7 +85,7 @@ def test_parameters_are_tables(site: Path) -> None:
     assert text[:4] == ["model", "LLMSpec", "The network, in the number formats that its spec states.", "required"]
     context = text.index("context")
     assert text[context + 2 : context + 4] == [
-        "Positions that each sequence attends to; a number or an array (default 2,048).",
+        "Positions that each sequence attends to.",
         "2048",
     ]
 

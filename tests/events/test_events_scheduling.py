@@ -151,7 +151,7 @@ def test_bad_faults(given, said):
         ({"machines": 0}, "machines = 0"),
         ({"route": "round-robins"}, "did you mean 'round-robin'"),
         ({"record": Recording()}, "expected grain = 'detailed'"),
-        ({"on": "h100", "set": {}, "grain": "detailed"}, "service grain alone"),
+        ({"on": "h100", "set": {}, "grain": "detailed"}, "service grain only"),
         ({"faults": [Fault("chip", 0.0, 4)]}, "chip = 4"),
         ({"faults": [Fault("link", 0.0, 0, 3)]}, "no link joins chips 0 and 3"),
         ({"faults": [Fault("link", 0.0, 1, 1)]}, "no link joins chips 1 and 1"),

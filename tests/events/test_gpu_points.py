@@ -108,7 +108,7 @@ def test_rows_are_in_the_order_of_the_file_and_say_what_keeps_us_from_an_answer(
     assert "did you mean 'gpt-oss-120b'" in unknown["why"]
     assert nowhere["why"] == "machine: expected a name"
     assert half["why"] == "users: expected a number >= 1"
-    assert board.summary["points"] == 5 and board.summary["answered"] == 2
+    assert board.summary["all"]["points"] == 5 and board.summary["all"]["answered"] == 2
     assert list(board.to_frame().columns[: len(COLUMNS)]) == list(COLUMNS)
 
 
@@ -146,9 +146,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 def test_the_command_reads_points_and_prints_both(write, command):
     status, out, _ = command("reproduce", "gpus", "--points", str(write(VLLM)), "--format", "mxfp4", "--json")
     answer = json.loads(out)
-    assert status == 0 and answer["rows"][0]["format"] == "mxfp4" and answer["summary"]["answered"] == 1
+    assert status == 0 and answer["rows"][0]["format"] == "mxfp4" and answer["summary"]["all"]["answered"] == 1
     status, out, _ = command("reproduce", "gpus", "--points", str(write(CSV, "points.csv")))
-    assert status == 0 and "ratio_tpot" in out
+    assert status == 0 and "Measured beside ours" in out and "all, answered" in out
     status, _, error = command("reproduce", "gpus", "--points", str(write("{", "bad.json")))
     assert status == 2 and "not JSON" in error and "Traceback" not in error
 

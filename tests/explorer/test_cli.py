@@ -85,7 +85,7 @@ def test_a_book_of_ones_own(ask, tmp_path):
         '[book]\nname = "fast"\nextends = "hnlpu"\n[link_bandwidth_bytes_per_s]\nnominal = 256\nunit = "GB/s"\n'
         'year = 2026\nkind = "user"\nsource = "a wish"\n'
     )
-    data = ask("simulate", MODEL, "--book", "fast.toml", "--json")
+    data = ask("simulate", MODEL, "--book", "fast.toml", "--reading", "as-published", "--json")
     assert data["assumptions"]["link_bandwidth_bytes_per_s"]["source"] == "a wish"
     assert data["occupancy_s"]["links"] == pytest.approx(3.321e-6 / 2, abs=0)
 

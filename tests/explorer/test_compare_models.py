@@ -119,7 +119,7 @@ def test_bad_input(models, technologies, said):
 
 def test_command(call, tmp_path):
     status, out, err = call("report", *MODELS, "--out", "models.md", "--volume", "10")
-    assert (status, err) == (0, "") and "wrote models.md" in out and "GPU TCO over it" in out
+    assert (status, err) == (0, "") and "wrote models.md" in out and "GPU TCO / hardwired TCO" in out
     assert f"hwsim report {' '.join(MODELS)} --out models.md" in Path("models.md").read_text(encoding="utf-8")
     status, out, _ = call("report", "smollm2-135m", "--technology", "n5", "--technology", "n3", "--json")
     assert status == 0 and list(json.loads(out)["answers"]) == ["n5", "n3"]

@@ -118,7 +118,7 @@ def test_figures(found):
 def test_page(found):
     page = html.render(tools_document(found, "hwsim compare-tools --set '<script>'"))
     assert "<script>'" not in page and "No constants" not in page
-    for said in ("ECO-CHIP", "no constants for n5", "16.8", "What makes the difference", "act.fab.yield"):
+    for said in ("ECO-CHIP", "no constants for n5", "16.8", "Causes of the differences", "act.fab.yield"):
         assert said in page
 
 

@@ -155,7 +155,7 @@ def test_the_table_of_conventions_begins_with_the_comparison_as_it_is(answer):
 
 
 def test_the_findings_say_what_the_comparisons_do(answer, pairs):
-    note = next(note for note in answer.notes if note.title == "What the conventions are worth")
+    note = next(note for note in answer.notes if note.title == "The effect of the conventions")
     said = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*(?:\.\d+)?", note.text)]
     first, second = pairs
     published, corrected = (by_convention(answer)[name].comparison for name in ("as-published", "corrected"))

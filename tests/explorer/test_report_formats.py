@@ -15,14 +15,14 @@ import pytest
 import costmodel
 from costmodel import Conventions
 from explorer.documents import markdown, rows
-from explorer.documents.conventions import choice_said, conventions_table
+from explorer.documents.conventions import choice_text, conventions_table
 from explorer.documents.files import SUFFIXES
 from explorer.documents.markdown import table
 from explorer.documents.sources import GRADES, book_sha256, distinct, quality, quality_table, reproduction
 from explorer.report.answer import answer as make_answer
 from explorer.report.document import render, report_document, write_report
 from explorer.report.findings import Note
-from explorer.report.scopes import boundary_said, carbon_scopes, scope_table
+from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
 from hwbase import InputError
 from hwbase.books import Kind
 
@@ -219,11 +219,11 @@ def test_scope_3_is_split_where_modules_are_counted(answer):
 
 
 def test_boundary_says_grid_year_source_and_what_is_out(answer):
-    published, corrected = (" ".join(boundary_said(carbon_scopes(cost))) for cost in (answer.cost, answer.other_cost))
+    published, corrected = (" ".join(boundary_text(carbon_scopes(cost))) for cost in (answer.cost, answer.other_cost))
     assert "location-based" in published and "380 g/kWh" in published and "2022" in published
     assert "369.5 g/kWh (grid: US, 2023" in corrected and "Fabs run on 642.4 g/kWh" in corrected
     for text in (published, corrected):
-        assert "Outside" in text and "end of life" in text and "transport" in text and "Scope 1 is none" in text
+        assert "Outside" in text and "end of life" in text and "transport" in text and "Scope 1 is zero" in text
     assert "spare systems (by this convention)" in published and "spare systems (by" not in corrected
     assert len(scope_table(carbon_scopes(answer.cost)).rows) > 4
 
@@ -240,9 +240,12 @@ def test_constants_are_counted_by_kind(answer):
     found = quality(q for _, q, _ in constants)
     assert sum(found.by_kind.values()) == found.constants == len(constants) > 100
     assert found.assumed == sum(q.kind == "assumed" for _, q, _ in constants) > 0
-    assert found.said() in report_document(answer).section("assumptions").parts[0] and "% are assumed" in found.said()
+    assert (
+        found.sentence() in report_document(answer).section("assumptions").parts[0]
+        and "% are assumed" in found.sentence()
+    )
     assert len(quality_table(found).rows) == len(found.by_kind)
-    assert quality(()).said() == "No constants were read."
+    assert quality(()).sentence() == "No constants were read."
 
 
 def test_constants_of_both_conventions_are_listed(answer):
@@ -261,7 +264,7 @@ def test_every_choice_of_every_convention_is_said():
     hints = get_type_hints(Conventions)
     for name in costmodel.conventions.CHOICES:
         choices = (True, False) if hints[name] is bool else get_args(hints[name]) or (0.0, 0.001)
-        said = [choice_said(name, choice) for choice in choices]
+        said = [choice_text(name, choice) for choice in choices]
         assert all(said) and len(set(said)) == len(said)
 
 

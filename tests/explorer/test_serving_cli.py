@@ -132,7 +132,7 @@ def test_bad_traffic_files_name_their_line(tmp_path, text, said):
         (("--events", "service", *H100, "--rate", "1", "--machines", "2", "--router", "random"), "least-loaded"),
         (("--events", "service", *H100, "--rate", "1", "--machines", "0"), "machines"),
         (("--events", "service", "--on", "wse3", "--rate", "1"), "wse3"),
-        (("--events", "detailed", *H100, "--rate", "1"), "service grain alone"),
+        (("--events", "detailed", *H100, "--rate", "1"), "service grain only"),
         (("--events", "service", "--rate", "1", "--fault", "lnk,at_s=1,chip=0"), "link"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at_s=1"), "chip is missing"),
         (("--events", "service", "--rate", "1", "--fault", "chip,at_s=x,chip=0"), "at_s"),

@@ -138,7 +138,7 @@ def test_rows_can_be_chosen(call):
 def test_quality_on_the_terminal(call):
     status, out, _ = call(*QUALITY, "--arithmetic", "hardwired")
     assert status == 0
-    for words in ("Perplexity of tiny", "hardwired", "W4A8", "60 tokens of text.txt", "windows of 20"):
+    for words in ("Perplexity of tiny", "hardwired", "W4A8", "60\xa0tokens of text.txt", "windows of 20"):
         assert words in out
 
 

@@ -193,7 +193,7 @@ def test_the_folder_holds_what_was_measured(study):
 def test_sentences_follow_the_numbers(study):
     said = " ".join(findings(study.fronts["weights"]))
     assert "Adding losses instead of decibels is better in" in said and "of 2 budgets" in said
-    assert "over the sum of their layers' own" in said and "on the same inputs" in said
+    assert "divided by the sum of the layer losses" in said and "on the same inputs" in said
 
 
 def test_sentences_count_better_and_worse_budgets(found):
@@ -204,7 +204,7 @@ def test_sentences_count_better_and_worse_budgets(found):
     table.loc[decibels, [column, f"{column}_low", f"{column}_high"]] = [0.2, 0.10, 0.30]
     said = " ".join(findings(dataclasses.replace(found, table=table)))
     assert "Adding losses instead of decibels is better in 2 and worse in 0 of 2 budgets" in said
-    assert "intervals apart in 0; the measured loss is 0.5 times that of decibels" in said
+    assert "with separate 95 % intervals in 0; the measured loss is 0.5 times that of decibels" in said
 
 
 def test_an_unknown_network_is_refused():

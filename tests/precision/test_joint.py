@@ -86,7 +86,7 @@ def test_bad_input():
 @pytest.mark.slow
 def test_sentences_name_what_is_compared(found):
     said = " ".join(joint_findings(found))
-    assert "Choosing pairs together" in said and "times the sum of their layers' own" in said
+    assert "Choosing pairs jointly" in said and "times the sum of the layer losses" in said
 
 
 def test_layers_that_read_one_input_share_their_bits(tmp_path):

@@ -112,7 +112,7 @@ def test_another_chip_brings_masks_of_its_own():
 @pytest.mark.slow
 def test_the_command_writes_a_folder_and_resumes(call, folder):
     status, out, err = call(*HARDWIRE, "--processes", "n16,n5", "--systems", "100", "--out", "study")
-    assert (status, err.strip()) == (0, "") and "wrote" in out and "floors are kept" in out
+    assert (status, err.strip()) == (0, "") and "wrote" in out and "limits on held-out text" in out
     assert {path.name for path in (folder / "study").iterdir()} == set(SILICON_FILES)
     page = (folder / "study" / "page.html").read_text()
     assert "What NRE is made of" in page and "http-equiv" in page
@@ -152,7 +152,7 @@ def test_bad_input_ends_in_one_sentence(call, folder, options, said):
 
 @pytest.mark.slow
 def test_a_floor_out_of_reach_says_what_is_within(found, folder):
-    with pytest.raises(InputError, match="which every layer's best width is predicted to reach"):
+    with pytest.raises(InputError, match="the prediction with every layer at its best width"):
         silicon_fronts(
             floors=[1.001 * found.exact_perplexity],
             bits=(3,),

@@ -209,7 +209,7 @@ def test_truncated_and_changed_files_are_refused(saved):
         for broken, message in (
             (data[:-3], "truncated"),
             (b"", "truncated"),
-            (data[:-1] + b"\x7f", "has been changed"),
+            (data[:-1] + b"\x7f", "was changed"),
         ):
             if broken == data:
                 continue
@@ -228,9 +228,9 @@ def test_a_changed_manifest_is_refused(saved):
     text = path.read_text()
     for broken, message in (
         (text[: len(text) // 2], "no whole manifest.json"),
-        ("[]", "not of an index"),
+        ("[]", "not an index manifest"),
         (text.replace('"d17"', '"d99999"'), "SHA-256 differs"),
-        (text.replace('"version": 1,', '"version": 2,', 1), "not of an index, version 1"),
+        (text.replace('"version": 1,', '"version": 2,', 1), "not an index manifest of version 1"),
     ):
         path.write_text(broken)
         with pytest.raises(InputError, match=message):
@@ -245,7 +245,7 @@ def test_an_index_does_not_replace_other_files(index, tmp_path):
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     (tmp_path / "file").write_text("x")
     for place, message in (
-        ("mine", "holds files that are of no index"),
+        ("mine", "holds files that do not belong to an index"),
         ("file", "expected a folder"),
         ("no/where", "No such"),
     ):

@@ -236,7 +236,10 @@ def test_bad_input_exits_with_2_and_one_sentence(call, folder, changed, message)
     [
         (["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "no/where"], "expected a folder"),
         (["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "docs.npy"], "expected a folder"),
-        (["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "."], "files that are of no index"),
+        (
+            ["build", "--corpus", "docs.jsonl", "--embeddings", "docs.npy", "--out", "."],
+            "files that do not belong to an index",
+        ),
         (["build", "--corpus", "docs.jsonl", "--out", "x", "--codec", "sing"], "did you mean 'sign'"),
         (
             ["build", "--corpus", "docs.jsonl", "--out", "x", "--train-qrels", "qrels.tsv"],

@@ -112,7 +112,7 @@ BAD_STUDIES = [
     ("[parameters]\ncontext = { low = 1, high = 2, hihg = 1 }\n", "did you mean 'high'"),
     ("[parameters]\ncontext = { low = 1, high = 2, when = 3 }\n", "context.when = 3"),
     ("[parameters]\ncontext = { low = 1, high = 2, when = { reading = 'pipelined' } }\n", "parameter in context.when"),
-    ("[parameters]\ncontext = [1, 1]\n", "has a value twice"),
+    ("[parameters]\ncontext = [1, 1]\n", "repeats a value"),
     ("[parameters]\ncontext = [1, 'a']\n", "context = 'a': expected a whole number"),
     ("[parameters]\ncontext = [1, nan]\n", "context.choices = nan"),
     ("[parameters]\ncontext = [[1], [2]]\n", "expected a number, a text or a flag"),

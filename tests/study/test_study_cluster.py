@@ -193,7 +193,7 @@ def test_workers_that_lack_the_function(tmp_path):
     with dask({"PYTHONPATH": ""}) as (address, _):
         for function in ("study_cases:plane", study_cases.plane):
             study = Study({"x": (0.0, 1.0)}, evaluate=function, points=16)
-            with pytest.raises(InputError, match=r"workers of the cluster cannot take this study on.*'study_cases'"):
+            with pytest.raises(InputError, match=r"workers of the cluster cannot run this study.*'study_cases'"):
                 study.run(tmp_path / "out", cluster=address)
         assert list(tmp_path.iterdir()) == []
 

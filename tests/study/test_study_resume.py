@@ -55,7 +55,7 @@ def test_what_is_damaged_is_computed_again(damage, out, expected, tmp_path, monk
         other = dataclasses.replace(PLANE, seed=5)
         other.run(tmp_path / "other", workers=1)
         path.write_bytes((tmp_path / "other" / path.name).read_bytes())
-        with pytest.raises(InputError, match="is of another study"):
+        with pytest.raises(InputError, match="belongs to another study"):
             on_disk(PLANE, out).to_frame()
     else:
         with monkeypatch.context() as changed:

@@ -357,7 +357,7 @@ def test_a_point_that_kills_its_process_is_a_row(tmp_path):
     frame = study(study_cases.dies, points=24, seed=0, derived={"z": "2 * cost"}).run(tmp_path / "out", workers=2).frame
     dead = frame["x"] > 0.95
     assert 1 <= dead.sum() <= 3 and frame["failure"].notna().equals(dead)
-    assert set(frame["failure"][dead]) == {"the process that computed it died (EXIT(3))"}
+    assert set(frame["failure"][dead]) == {"the process of this point died (EXIT(3))"}
     assert frame["z"][~dead].equals(2 * frame["x"][~dead]) and frame["z"][dead].isna().all()
     assert len(list((tmp_path / "out").glob("part-*"))) == 3
 

@@ -158,7 +158,7 @@ def test_a_disk_that_fills_up(out, expected, monkeypatch):
 
     with monkeypatch.context() as changed:
         changed.setattr(os, "fsync", full)
-        with pytest.raises(InputError, match="No space left on device; what was written is kept"):
+        with pytest.raises(InputError, match="No space left on device; finished pieces are kept"):
             PLANE.run(out, workers=1)
     assert len(files(out)) == 3 and not list(out.glob("*.tmp"))
     pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
@@ -190,7 +190,7 @@ def small_disk(tmp_path):
 
 def test_a_disk_of_ten_pages(small_disk):
     out = small_disk / "out"
-    with pytest.raises(InputError, match=r"cannot write .*No space left on device; what was written is kept"):
+    with pytest.raises(InputError, match=r"cannot write .*No space left on device; finished pieces are kept"):
         dataclasses.replace(PLANE, points=400).run(out, workers=1)
     assert 0 < len(files(out)) < 10 and not list(out.glob("*.tmp"))
     found = open_result(out)

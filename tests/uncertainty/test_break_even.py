@@ -179,7 +179,7 @@ def test_bands_are_in_order_and_volume_helps(curves):
 
 def test_cost_does_not_depend_on_the_grid_and_carbon_does(curves):
     assert curves.curve("grid", "tco_ratio").crossing.pays == ""
-    assert "does not depend on it" in curves.curve("grid", "tco_ratio").says()
+    assert "does not depend on it" in curves.curve("grid", "tco_ratio").sentence()
     assert curves.curve("grid", "carbon_ratio").crossing.pays == "above"
 
 
@@ -212,7 +212,7 @@ def test_points_of_an_axis_that_cannot_be_leave_gaps():
     found = break_even(**axis, technology="n5", points=9, samples=16, set=pinned)
     curve = found.curve("logic_density_mtr_per_mm2", "tco_ratio")
     assert np.isnan(curve.p50[0]) and np.isnan(curve.probability[0]) and np.isfinite(curve.p50[-1])
-    assert curve.infeasible > 0 and curve.says() == "no draw can be at every point of the axis"
+    assert curve.infeasible > 0 and curve.sentence() == "no draw is feasible at every point of the axis"
     assert "–" in html.render(break_even_document(found, "hwsim break-even"))
 
 
@@ -227,7 +227,7 @@ def test_points_of_an_axis_that_cannot_be_leave_gaps():
         ({"only": ["zz*"]}, "unknown constant"),
         ({"volume": 0}, "volume"),
         ({"technology": "n4"}, "n4"),
-        ({"set": {"rows": 1, "columns": 1}}, "the nominal point cannot be: the die exceeds the reticle"),
+        ({"set": {"rows": 1, "columns": 1}}, "the nominal point is infeasible: the die exceeds the reticle"),
     ],
 )
 def test_bad_questions_of_the_fleet(options, said):

@@ -72,7 +72,7 @@ def test_on_the_terminal_and_as_a_page(call, file, tmp_path):
     status, out, err = call("tiny", "--weights-file", file, "--out", "page.html")
     assert (status, err) == (0, "")
     assert out == "wrote page.html\n"
-    assert "Slack to take for neurons of 2,880 inputs" in call("tiny", "--weights-file", file)[1]
+    assert "Slack for neurons of 2,880 inputs" in call("tiny", "--weights-file", file)[1]
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
@@ -97,7 +97,7 @@ def test_faults_of_a_small_model(call, file):
     page = Path("page.html").read_text(encoding="utf-8")
     assert (
         'id="plot-defects"' in page
-        and "What a chip bears before perplexity grows" in page
+        and "Defects of a chip at which perplexity grows" in page
         and '<section id="faults"' in page
     )
 

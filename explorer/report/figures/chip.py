@@ -1,6 +1,6 @@
-"""The die drawn to scale: every block a rectangle of its own area, inside the die, inside the reticle.
+"""The die drawn to scale: every block is a rectangle of its own area, inside the die and the reticle.
 
-The order and place of blocks are for reading only: the model knows areas and power, not a physical layout.
+The order and place of blocks are for display only: the model knows areas and power, not a physical layout.
 """
 
 import math
@@ -29,7 +29,7 @@ _TICKS = (10, 20, 50, 100, 200, 500, 1000)
 def density_rows(inputs: int, design: "HardwiredDesign", technology: "Technology") -> list[dict[str, Any]]:
     """Return a row per weight format: format, bits, me_transistors, ce_transistors (per weight), gain.
 
-    Square operators of `inputs` inputs; gate counts alone, so no density of a process enters.
+    Square operators of `inputs` inputs; gate counts only, independent of the density of a process.
     """
     rows = []
     for name in sorted(SPREAD_KNOWN, key=lambda name: (FORMATS[name].bits, FORMATS[name].kind == "float")):
@@ -49,7 +49,7 @@ def density_rows(inputs: int, design: "HardwiredDesign", technology: "Technology
 
 
 def density_over_bits(rows: Sequence[Mapping[str, Any]]) -> "go.Figure":
-    """Return transistors per weight of Metal- and Cell-Embedding over the weight format, log axis."""
+    """Return transistors per weight of Metal- and Cell-Embedding against the weight format, log axis."""
     drawn = figure("Transistors per weight over weight format", _DENSITY_HEIGHT_PX)
     for column, name, colour, symbol in (
         ("ce_transistors", "Cell-Embedding", RED, "square"),
@@ -69,18 +69,18 @@ def density_over_bits(rows: Sequence[Mapping[str, Any]]) -> "go.Figure":
     return drawn
 
 
-#: Width over height of the field that one exposure prints (33 mm x 26 mm); die and reticle are drawn so.
+#: Aspect ratio of the exposure field (33 mm x 26 mm), used for die and reticle.
 FIELD_ASPECT = 33.0 / 26.0
 
 _FLOORPLAN_HEIGHT_PX = 480
 _ROOM = 0.03
-#: Size of the labels, less where the longest word would not fit at this many pixels a mm; a page may scale it.
+#: Largest size of labels, and pixels per mm by which a label must fit; a page may scale it.
 _LABEL_PX, _SMALLEST_LABEL_PX, _PX_PER_MM = 13.0, 8.0, 14.0
-#: Width of a character at a font size of 1 px, with room beside the word.
+#: Width of a character at a font size of 1 px, margin included.
 _CHARACTER_PX = 0.66
-#: Blocks with less than this share of the die get no label inside; hover and table name them.
+#: Blocks with a smaller share of the die have no label inside; hover and table name them.
 _SMALLEST_LABELLED = 0.01
-#: Fills light enough for dark text.
+#: Fill colours light enough for dark text.
 _FILLS = ("#A9C4E0", "#B9E8F7", "#A8D5B0", "#E8DFA0", "#F7BAC2", "#D9A7C2", "#DDDDDD")
 _EDGES = (BLUE, CYAN, GREEN, YELLOW, RED, PURPLE, GREY)
 
@@ -107,11 +107,11 @@ class Rect(Record):
 
 
 def squarify(areas_mm2: Sequence[float], width_mm: float, height_mm: float) -> list[Rect]:
-    """Return a rectangle per area, in the order given, that together tile a die of `width_mm` x `height_mm`.
+    """Return a rectangle for each area, in the given order, that together tile a die of `width_mm` x `height_mm`.
 
-    Rows of nearly square rectangles are laid along the shorter side of what is left, largest first (Bruls, Huizing and
-    van Wijk, "Squarified treemaps", 2000). An area of zero gets an empty rectangle. Raises `InputError` when the areas
-    are negative or do not add up to the die.
+    Rows of nearly square rectangles are laid along the shorter side of the remaining space, largest first (Bruls,
+    Huizing and van Wijk, "Squarified treemaps", 2000). An area of zero gets an empty rectangle. Raises `InputError` for
+    negative areas or areas that do not add up to the die.
     """
     if any(not math.isfinite(a) or a < 0 for a in areas_mm2):
         raise InputError(f"areas_mm2 = {list(areas_mm2)}: expected finite numbers >= 0")
@@ -238,7 +238,7 @@ def _worst_aspect(areas: list[float], side: float) -> float:
 
 
 def _lay(left: Rect, areas: list[float]) -> list[Rect]:
-    """Rectangles of one row along the shorter side of `left`."""
+    """Return the rectangles of one row along the shorter side of `left`."""
     along_height = left.height_mm <= left.width_mm
     side = left.height_mm if along_height else left.width_mm
     thickness, at, laid = sum(areas) / side, 0.0, []
@@ -253,9 +253,9 @@ def _lay(left: Rect, areas: list[float]) -> list[Rect]:
 
 
 def _rest(left: Rect, used_mm2: float, remaining_mm2: float) -> Rect:
-    """What remains of `left` once a row of `used_mm2` lies along its shorter side.
+    """Return the rest of `left` beside a row of `used_mm2` along its shorter side.
 
-    Its thickness comes from what is still to be placed, not from a difference, so tiny blocks keep their area.
+    Its thickness follows from the remaining area, not from a difference, so tiny blocks keep their area.
     """
     if left.height_mm <= left.width_mm:
         x = left.x_mm + used_mm2 / left.height_mm

@@ -1,4 +1,4 @@
-"""TCO of the hardwired fleet beside the GPU fleet that matches it, legible although far apart."""
+"""Cost and carbon of the hardwired fleet and of the GPU fleet that matches it, on readable scales."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ def _by_fleet(rows: list[Row]) -> list[Row]:
 
 
 def drawn_once(rows: Sequence[Row], keys: Sequence[str]) -> list[Row]:
-    """Return `rows` with a `label` each, a fleet whose levels agree in all of `keys` kept as one row."""
+    """Return `frame` with a `label` for each row; a fleet whose levels agree in all of `keys` is one row."""
     kept: list[Row] = []
     for fleet in dict.fromkeys(row["fleet"] for row in rows):
         levels = [row for row in rows if row["fleet"] == fleet]
@@ -45,7 +45,7 @@ def column_of(rows: Sequence[Row], key: str) -> list[Any]:
 
 _WATERFALL_HEIGHT_PX = 470
 _USD_PER_MUSD = 1e6
-#: The axis runs this much beyond the total, so that its label fits.
+#: The axis extends beyond the total by this factor, to fit its label.
 _WATERFALL_ROOM = 1.32
 
 
@@ -104,9 +104,9 @@ def cost_waterfall(
 
 
 _CARBON_HEIGHT_PX, _CARBON_PX_PER_FLEET, _CARBON_FRAME_PX = 520, 78, 120
-#: The axis runs this much beyond the longest bar, so that its label fits.
+#: The axis extends beyond the longest bar by this factor, to fit its label.
 _CARBON_ROOM = 15.0
-#: From here on only every second decade has a tick.
+#: From this number of decades on, only every second decade has a tick.
 _MOST_DECADES = 5
 _SCOPES = (
     ("Scope 2, electricity", "scope2_t", CYAN, "/"),
@@ -130,7 +130,7 @@ def carbon_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> lis
 def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
     """Return bars of Scope 2, Scope 3 and their sum for each fleet and level, in t CO2e, on a log axis.
 
-    Bars stand side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
+    Bars are side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
     """
     rows = drawn_once(carbon_rows(comparison, levels), _CARBON_KEYS)
     drawn = figure(
@@ -168,9 +168,9 @@ def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go
 
 
 _TCO_HEIGHT_PX = 520
-#: The axes run this much beyond the longest bar, so that labels fit.
+#: The axes extend beyond the longest bar by this factor, to fit labels.
 _TCO_ROOM, _TCO_ROOM_ENLARGED = 1.4, 1.7
-#: Share of the height between two panels; and how far apart the fleets are when the second one is drawn.
+#: Gap between two panels as a share of the height, and the ratio of fleets from which the second is drawn.
 _GAP, _ENLARGE_FROM = 0.18, 3.0
 _BOTTOM_MARGIN_PX = 56
 _PARTS = (
@@ -197,10 +197,10 @@ def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[R
 
 
 def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
-    """Return the TCO of both fleets stacked by capital, operation and re-spins, in M$, with ratios written out.
+    """Return the TCO of both fleets stacked by capital, operation and re-spins, in M$, with ratios as text.
 
-    All on one linear scale (a stack means nothing on a log one); where the hardwired fleet is far smaller, a second
-    panel shows it enlarged. A fleet whose levels agree is drawn once.
+    All bars share one linear scale (stacks are meaningless on a log axis); where the hardwired fleet is far smaller, a
+    second panel shows it enlarged. A fleet whose levels agree is drawn once.
     """
     rows = drawn_once(tco_rows(comparison, levels), (*_TCO_KEYS, "total_usd"))
     hardwired = [row for row in rows if row["fleet"] == "hardwired"]
@@ -248,7 +248,7 @@ def _stack(drawn: "go.Figure", rows: Sequence[Row], axes: tuple[str, str], *, le
 
 
 def _second_panel(drawn: "go.Figure", above: int, below: int, near: float, end: float) -> None:
-    """Split the height between the panels by their bars, and say how much the lower one is enlarged."""
+    """Split the height between the panels by their bars, and state the enlargement of the lower one."""
     top = (1.0 - _GAP) * below / (above + below)
     drawn.update_layout(
         xaxis={"anchor": "y", "title_text": ""},

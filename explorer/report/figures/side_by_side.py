@@ -1,4 +1,4 @@
-"""Models side by side: speed, ownership, and what matching GPUs cost and emit."""
+"""Models side by side: speed, ownership, and cost and carbon of matching GPUs."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -41,7 +41,7 @@ def ownership_bars(frame: pd.DataFrame) -> "go.Figure":
 
 
 def ratio_bars(frame: pd.DataFrame) -> "go.Figure":
-    """Return how many times the cost and the carbon of each hardwired fleet the matching GPUs take, on a log axis."""
+    """Return the ratios of cost and carbon of the matching GPUs to each hardwired fleet, on a log axis."""
     drawn = _bars("GPUs over hardwired", frame, _RATIOS, "group")
     ticks = one_two_five([frame[key] for _, key, _, _ in _RATIOS])
     drawn.update_xaxes(ticks, title_text="GPU fleet over hardwired fleet (log scale)")
@@ -50,7 +50,7 @@ def ratio_bars(frame: pd.DataFrame) -> "go.Figure":
 
 
 def _bars(title: str, frame: pd.DataFrame, series: Sequence[tuple[str, str, str, str]], mode: str) -> "go.Figure":
-    """Horizontal bars: a label of `frame` each, a series a bar, side by side or stacked."""
+    """Return horizontal bars: one group for each label of `frame`, one bar a series, side by side or stacked."""
     bars = len(frame) * (len(series) if mode == "group" else 1)
     drawn = figure(title, _FRAME_PX + _PX_PER_BAR * bars, barmode=mode, bargap=0.25)
     for name, key, colour, pattern in series:

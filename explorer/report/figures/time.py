@@ -1,4 +1,4 @@
-"""Where the time of a token goes, over context: stacked shares, with the published shares marked."""
+"""The parts of a token's time over context: stacked shares, with the published shares marked."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _SPEED_HEIGHT_PX = 440
 _LINE_PX = 2.5
 _SPEED_MARKER_PX = 8
-#: Room on the log axes, as a factor beyond the outermost values.
+#: Margin of the log axes, as a factor beyond the outermost values.
 _SPEED_ROOM = 2.0
-#: More contexts than this and only every second one gets a tick.
+#: With more contexts than this, only every second one has a tick.
 _MOST_TICKS = 8
 
 
@@ -105,7 +105,7 @@ def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
 
 
 def _level(key: str, contexts: np.ndarray, speed: float) -> "go.Scatter":
-    """A level line across the sweep for a published record."""
+    """Return a horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
     import plotly.graph_objects as go
 
     colour, symbol, dash = machine_style(key)
@@ -122,14 +122,14 @@ def _level(key: str, contexts: np.ndarray, speed: float) -> "go.Scatter":
 
 
 _OCCUPANCY_HEIGHT_PX = 290
-#: The axis runs this much beyond the longest bar, so that its label fits.
+#: The axis extends beyond the longest bar by this factor, to fit its label.
 _OCCUPANCY_ROOM = 1.45
 
 
 def occupancy_rows(result: "SimResult") -> list[dict[str, Any]]:
     """Return a row per resource, longest first: resource, seconds_per_token, busy_share, binds.
 
-    Nothing binds where the result is bound by its latency.
+    No resource binds where the result is bound by its latency.
     """
     seconds = {name: scalar(name, value) for name, value in result.occupancy_s.items()}
     interval = scalar("interval_s", result.interval_s)
@@ -145,7 +145,7 @@ def occupancy_rows(result: "SimResult") -> list[dict[str, Any]]:
 
 
 def occupancy_bars(result: "SimResult") -> "go.Figure":
-    """Return a bar per resource, in seconds per token, the binding one filled, hatched and named so.
+    """Return a bar for each resource, in seconds per token; the binding one is filled, hatched and labelled.
 
     Raises `InputError` for a result whose fields are arrays.
     """
@@ -179,7 +179,7 @@ def occupancy_bars(result: "SimResult") -> "go.Figure":
     return drawn
 
 
-#: Shares printed in Figure 14 of doi 10.1145/3779212.3790169; what is left of 1 is the non-linear part.
+#: Shares printed in Figure 14 of doi 10.1145/3779212.3790169; the rest of 1 is the non-linear part.
 PUBLISHED_SHARES: Mapping[int, Mapping[str, float]] = {
     2048: {"communication": 0.829, "projection": 0.138, "attention": 0.006, "stall": 0.0},
     65536: {"communication": 0.708, "projection": 0.118, "attention": 0.151, "stall": 0.0},
@@ -188,7 +188,7 @@ PUBLISHED_SHARES: Mapping[int, Mapping[str, float]] = {
 
 _PUBLISHED_FOR = ("gpt-oss-120b", "as-published")
 _BREAKDOWN_HEIGHT_PX = 420
-#: Segments smaller than this share carry no number.
+#: Smaller segments carry no number.
 _SMALLEST_LABELLED = 0.05
 _BREAKDOWN_MARKER_PX = 10
 _SMALLEST_TEXT_PX = 9
@@ -209,9 +209,9 @@ def breakdown_over_context(
 ) -> "go.Figure":
     """Return stacked bars of a token's time over context, for one reading of the machine.
 
-    `published` maps a context to its printed shares; by default those of Figure 14 for its model in the
-    as-published reading, and none for another. A diamond marks where each printed boundary between two parts lies, at
-    the contexts that the sweep holds.
+    `published` maps a context to its printed shares; by default those of Figure 14 for its model in the as-published
+    reading, and none for another. A diamond marks each printed boundary between two parts, at the contexts of the
+    sweep.
     """
     rows = breakdown_rows(result)
     labels = [context_label(row["context"]) for row in rows]
@@ -244,7 +244,7 @@ def breakdown_over_context(
 
 
 def published_boundaries(shares: Mapping[str, float]) -> dict[str, float]:
-    """Return where each part ends when printed shares are stacked; what they leave of 1 is the non-linear part."""
+    """Return the end of each part when printed shares are stacked; the rest of 1 is the non-linear part."""
     full = dict(shares)
     full.setdefault("nonlinear", max(1.0 - sum(shares.values()), 0.0))
     ends, at = {}, 0.0

@@ -1,0 +1,218 @@
+"""What a machine generates, costs and emits over the tokens per second that each of its users is promised."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import costmodel
+import hwsim
+import models
+from explorer.documents.document import Document, Documented
+from explorer.pricing.economics import costs_and_machine, priced_system
+from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
+from explorer.pricing.rates import PAPER_MODEL, Workload, predicted
+from hwbase import Book, InputError, Quantity, Record, quantities_frame
+from hwbase.check import number
+from hwbase.values import read_integer
+from hwsim.simulation import hardwired
+
+#: Tokens per second of a user, from slow reading to what only few machines reach.
+SPEEDS = (10.0, 500.0)
+POINTS = 25
+_G_PER_T, _KINDS = 1e6, ("hardwired", "gpu")
+
+
+@dataclass(frozen=True)
+class Front(Record):
+    """One machine over `speeds` of the comparison; arrays (speeds,), NaN where it does not keep the promise."""
+
+    machine: str
+    kind: str
+    chips: np.ndarray
+    """Chips that serve together."""
+    tokens_per_s_per_chip: np.ndarray
+    usd_per_million_tokens: np.ndarray
+    tokens_per_s_per_mw: np.ndarray
+    """Over the power of the whole facility."""
+    g_per_million_tokens: np.ndarray
+    """Grams of CO2e, of making and of running."""
+
+
+@dataclass(frozen=True)
+class Interactivity(Documented):
+    """Machines side by side over the tokens per second that a user sees, on one workload."""
+
+    model: str
+    workload: Workload
+    volume: int
+    convention: str
+    speeds: np.ndarray
+    fronts: tuple[Front, ...]
+    quantities: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a machine and speed."""
+        names = ("chips", "tokens_per_s_per_chip", "usd_per_million_tokens", "tokens_per_s_per_mw")
+        parts = [
+            pd.DataFrame(
+                {"machine": front.machine, "tokens_per_s_per_user": self.speeds}
+                | {name: getattr(front, name) for name in (*names, "g_per_million_tokens")}
+            )
+            for front in self.fronts
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def sources(self) -> pd.DataFrame:
+        """Return one row a constant that was read, with its source."""
+        return quantities_frame(self.quantities)
+
+    def document(self, command: str = "") -> Document:
+        """Return the comparison as a document."""
+        from explorer.serving.interactivity_document import interactivity_document
+
+        return interactivity_document(self, command)
+
+
+def interactivity(
+    model: str | models.LLMSpec = PAPER_MODEL,
+    *,
+    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    speeds: Iterable[float] | None = None,
+    context: int | str = 2048,
+    prompt_tokens: int | str = 0,
+    output_tokens: int | str = 0,
+    volume: int | str = 50,
+    convention: Convention = "corrected",
+    technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
+    book: str | Path | None = None,
+    set: Mapping[str, Any] | None = None,
+) -> Interactivity:
+    """Return what each machine generates a chip, costs and emits while users are served at so many tokens per second.
+
+    Output tokens are counted for every machine alike. A GPU is that of the best server within the promise
+    (`hwsim.gpu_rate`), times the measured speed factor; a hardwired machine, whose slots users share in time, generates
+    the same at every promise that one of its slots keeps.
+
+    Parameters
+    ----------
+    model : str or LLMSpec
+        What is served.
+    on : str, Path or Book, or a sequence of them
+        A hardwired machine and GPUs beside it, by name or book.
+    speeds : iterable of float, optional
+        Tokens per second that each user is promised; 25 from 10 to 500 unless given.
+    context, prompt_tokens, output_tokens : int or str
+        The workload, as in `explorer.cost`.
+    volume : int or str
+        Hardwired systems built.
+    convention, technology, weights, book, set
+        As in `explorer.cost`.
+
+    Returns
+    -------
+    Interactivity
+
+    Raises
+    ------
+    InputError
+        For what cannot be used.
+    """
+    spec = models.load(model) if isinstance(model, str) else model
+    promised = np.geomspace(*SPEEDS, POINTS) if speeds is None else np.asarray(list(speeds), dtype=float)
+    promised = np.unique(number("speeds", promised, above=0.0, high=1e6))
+    if promised.size < 1:
+        raise InputError("speeds: expected at least one number of tokens/s")
+    workload = Workload(
+        read_integer("context", context, high=hwsim.MOST_CONTEXT),
+        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
+        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
+    )
+    systems = read_integer("volume", volume, high=1e6)
+    conventions = costmodel.conventions.named(convention)
+    machine, others = machines_of(on, _KINDS)
+    costs = cost_book(book or conventions.book, others, spec)
+    for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
+    costs = costs.override(for_costs)
+    built = priced_system(
+        spec,
+        conventions,
+        costs,
+        on=machine,
+        technology=technology,
+        weights=weights,
+        # Not the published system's stated rate: what it is said to serve is not known.
+        reading=conventions.reading,
+        workload=workload,
+        set=for_machine,
+    )
+    latency_s = _latency_s(spec, machine, technology, weights, for_machine, workload, conventions.reading)
+    fleet = costmodel.built_fleet(
+        costs,
+        built.system,
+        volume=systems,
+        tokens_per_s=built.tokens_per_s,
+        card=device(others[0]),
+        conventions=conventions,
+    )
+    keeps = promised <= 1.0 / latency_s
+    fronts = [_front(machine.name, "hardwired", fleet, built.system.chips, built.tokens_per_s, systems, keeps)]
+    read = {**built.assumptions, **fleet.tco.assumptions, **fleet.carbon.assumptions}
+    for other in others:
+        within = costs.override({"service.time_per_token_s": 1.0 / promised})
+        best = predicted(within, other, spec, workload)
+        rate = np.asarray(best.tokens_per_s) * costs.value("service.gpu_speed_factor", "1")
+        held = np.isfinite(rate)
+        # Where no server keeps the promise, one token a second stands in until the figures are struck out.
+        each = np.where(held, rate, 1.0)
+        gpus = costmodel.devices_to_match(systems, built.tokens_per_s, each, conventions)
+        bought = costmodel.bought_fleet(costs, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
+        fronts.append(_front(other.name, "gpu", bought, 1, each, gpus, held, np.asarray(best.gpus)))
+        read |= bought.tco.assumptions | bought.carbon.assumptions
+    return Interactivity(spec.name, workload, systems, conventions.name, promised, tuple(fronts), read)
+
+
+def _front(
+    name: str,
+    kind: str,
+    fleet: costmodel.Fleet,
+    unit_chips: Any,
+    unit_rate: Any,
+    units: Any,
+    keeps: np.ndarray,
+    chips: Any = None,
+) -> Front:
+    """Return the figures of a fleet of `units` units of `unit_chips` chips and `unit_rate` tokens/s each."""
+
+    def kept(values: Any) -> np.ndarray:
+        return np.where(keeps, np.broadcast_to(np.asarray(values, dtype=float), keeps.shape), np.nan)
+
+    tokens_per_s = np.asarray(units) * unit_rate
+    return Front(
+        name,
+        kind,
+        kept(unit_chips if chips is None else chips),
+        kept(np.asarray(unit_rate) / unit_chips),
+        kept(fleet.tco.usd_per_million_tokens),
+        kept(tokens_per_s / fleet.tco.facility_power_mw),
+        kept(fleet.carbon.total_t * _G_PER_T / fleet.carbon.million_tokens),
+    )
+
+
+def _latency_s(
+    spec: models.LLMSpec,
+    machine: Book,
+    technology: str | Path | Book,
+    weights: str,
+    changes: Mapping[str, Any],
+    workload: Workload,
+    reading: str,
+) -> float:
+    """Return the seconds between two tokens of a sequence on a hardwired machine."""
+    design, process, _ = hardwired(spec, weights=weights, technology=technology, book=machine, set=changes)
+    run = hwsim.simulate_hardwired(spec, design, process, context=workload.mean_context, reading=reading)
+    return float(run.latency_s)
