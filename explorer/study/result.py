@@ -123,7 +123,7 @@ class StudyResult(Documented):
                 return f"objective {name} is NaN or infinite at every point"
         if not self.frame["feasible"].any():
             counts = ", ".join(f"{name}: {count:,}" for name, count in self.met().items())
-            return f"no point meets all constraints; of the {len(self.frame) - failed:,} that did not fail: {counts}"
+            return f"no point meets all constraints; of {len(self.frame) - failed:,} that did not fail: {counts}"
         if not (valued.all(axis=1) & self.frame["feasible"].to_numpy()).any():
             return "no feasible point has a finite value in every objective"
         return None
