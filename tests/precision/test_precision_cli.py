@@ -44,7 +44,7 @@ def test_the_table_is_what_allocation_reads(call, folder):
     status, out, _ = call(*SENSITIVITY, "--bits", "4,8", "--cache", "cache", "--json")
     assert status == 0 and json.loads(out)["measured"] == 0
     status, out, _ = call(*SENSITIVITY, "--bits", "4", "--cache", "cache")
-    assert status == 0 and "The 12 most sensitive of 15 roundings of tiny" in out
+    assert status == 0 and "tiny: what rounding one layer costs" in out and "The 15 that cost most" in out
 
 
 def test_options_reach_the_measurement(call):
