@@ -25,9 +25,7 @@ def test_the_screen_says_what_decides(command):
     assert (status, err) == (0, "")
     assert "Hardwiring costs less than the GPUs that generate as many tokens in" in out
     assert (
-        "Factors of GPU cost over hardwired" in out
-        and "Factors of GPU carbon over hardwired" in out
-        and "h100" in out
+        "Factors of GPU cost over hardwired" in out and "Factors of GPU carbon over hardwired" in out and "h100" in out
     )
 
 
