@@ -278,6 +278,9 @@ def _load(
         quantities = {**without_own(base.quantities, base.header), **more}
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
+            if old is None and name in base.header.may_add:
+                quantities[name] = quantity
+                continue
             if old is None:
                 known = [*base.quantities, *more]
                 raise unknown_name(

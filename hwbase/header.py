@@ -14,7 +14,7 @@ from hwbase.parsing import parse_strict
 
 @dataclass(frozen=True)
 class Header:
-    """What a book says of itself. `kind` and `node` pass to the books that extend it, the other keys do not."""
+    """What a book says of itself. Title, `kind`, `node` and `may_add` pass to the books that extend it."""
 
     name: str
     """The name of the file, without its ending, unless the file gives one."""
@@ -34,6 +34,8 @@ class Header:
     """Of a machine: a colour in hexadecimal, and a marker and a dash of Plotly, for figures."""
     marker: str = ""
     dash: str = ""
+    may_add: tuple[str, ...] = ()
+    """Constants that a book which extends this one may add, although this one does not state them."""
     own: tuple[str, ...] = ()
     """Constants, or tables of constants, that hold for this book alone: one that extends it does not have them."""
 
@@ -58,7 +60,7 @@ def read_header(path: Path, table: Any) -> Header:
 
 def inherit(header: Header, base: Header) -> Header:
     """Return `header` with what it takes from the header of the book that it extends."""
-    taken = {name: getattr(header, name) or getattr(base, name) for name in ("title", "kind", "node")}
+    taken = {name: getattr(header, name) or getattr(base, name) for name in ("title", "kind", "node", "may_add")}
     return dataclasses.replace(header, **taken)
 
 

@@ -18,8 +18,8 @@ from hwsim.gpu_split import Split, memory, tensor_sizes
 from hwsim.gpu_step import StepModel
 from models import LLMSpec
 
-#: Groups of GPUs that share a model which no node holds, tried in turn.
-_REPLICAS = (2, 4, 8, 16, 32)
+#: Nodes that share a model which no node holds, tried in turn.
+_NODES = (2, 4, 8, 16, 32)
 #: Numbers of sequences tried between 1 and the most: steps of a factor of 2 ** (1/4), within 1 % of the best rate.
 _STEPS_PER_OCTAVE = 4
 
@@ -90,16 +90,27 @@ def best_rate(
     shape = np.broadcast_shapes(*(np.shape(x) for x in (context, prompt, output, promise, most)))
     points, index = np.unique(inputs, axis=0, return_inverse=True)
     best = np.full((5, len(points)), np.nan)
-    node = [size for size in tensor_sizes(model, device) if size <= np.max(device.node_gpus)]
-    for replicas in (1, *_REPLICAS):
-        missing = np.isnan(best[0])
-        if not missing.any():
+    for splits in _splits(model, device):
+        missing = np.flatnonzero(np.isnan(best[0]))
+        if not missing.size:
             break
-        for tensor in node:
-            rates = _server(model, device, Split(tensor, replicas), points[missing])
-            better = ~(rates[0] <= best[0, missing]) & ~np.isnan(rates[0])
-            best[:, np.flatnonzero(missing)[better]] = rates[:, better]
+        for split in splits:
+            server = _server(model, device, split, points[missing])
+            better = np.isfinite(server[0]) & ~(server[0] <= best[0, missing])
+            best[:, missing[better]] = server[:, better]
     return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
+
+
+def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
+    """Return the splits that are tried together: those within a node, then those over 2, 4, 8 ... nodes."""
+    sizes, node = tensor_sizes(model, device), int(np.max(device.node_gpus))
+    inside = [size for size in sizes if size <= node]
+    groups = [[Split(size, 1) for size in inside]]
+    for nodes in _NODES:
+        gpus = nodes * node
+        over = [Split(gpus, 1)] if gpus in sizes else []
+        groups.append([*over, *(Split(size, gpus // size) for size in inside)])
+    return groups
 
 
 def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> np.ndarray:

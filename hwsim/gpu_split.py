@@ -158,7 +158,9 @@ def tensor_sizes(spec: LLMSpec, device: Accelerator) -> list[int]:
 
     Those within a node come first, from the largest; then those whose all-reduces cross the network, from the smallest.
     """
-    divisors = [2**power for power in range(spec.query_heads.bit_length()) if spec.query_heads % 2**power == 0]
+    # A network without attention is not split.
+    heads = max(spec.query_heads, 1)
+    divisors = [2**power for power in range(heads.bit_length()) if heads % 2**power == 0]
     node = np.max(device.node_gpus)
     return [size for size in divisors[::-1] if size <= node] + [size for size in divisors if size > node]
 

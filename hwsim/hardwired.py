@@ -102,7 +102,8 @@ def simulate_hardwired(
         _prefill_s(model, design, prompt_tokens, windows, reading),
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
-    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s)
+    held = None if reading == "as-published" else running
+    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held)
     return SimResult(
         machine=design.name,
         model=model.name,
@@ -140,6 +141,8 @@ def resource_checks(
     batch: Number,
     windows: bool,
     tokens_per_s: Number,
+    *,
+    running: Number | None = None,
 ) -> tuple[Check, ...]:
     """Return the demand of a workload on each resource beside its capacity.
 
@@ -157,15 +160,19 @@ def resource_checks(
         Whether windowed layers attend to their window alone.
     tokens_per_s : float or array
         Tokens per second of the machine.
+    running : int or array, optional
+        Sequences that memory holds; the others wait outside, so that only one has to fit. All of them unless given.
 
     Returns
     -------
     tuple of Check
     """
     slots = design.stages_per_layer * model.layers
-    per_token = occupancy(model, design, context, batch, windows)
+    per_token = occupancy(model, design, context, batch if running is None else running, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
     embedding = embedding_bytes(model)
+    hbm_bytes = design.hbm_bytes * design.chips
+    outside = np.logical_and(running is not None, kv + embedding <= hbm_bytes)[()]
     bandwidths = {
         "link bandwidth": (per_token.links, design.link_bandwidth_bytes_per_s, "B/s per link"),
         "buffer bandwidth": (per_token.buffer, design.buffer_bandwidth_bytes_per_s, "B/s per chip"),
@@ -177,7 +184,7 @@ def resource_checks(
         Check(
             "KV in buffer", kv * batch, design.buffer_bytes * design.chips, "B", "the rest is streamed from HBM", True
         ),
-        Check("KV in HBM", kv * batch + embedding, design.hbm_bytes * design.chips, "B", "with the embedding table"),
+        Check("KV in HBM", kv * batch + embedding, hbm_bytes, "B", "with the embedding table", outside),
         Check("VEX time", per_token.vex * tokens_per_s, 1.0, "busy share", "one VEX a chip at its stated rate"),
         *(Check(name, s * tokens_per_s * peak, peak * 1.0, unit) for name, (s, peak, unit) in bandwidths.items()),
     )

@@ -7,13 +7,16 @@ constants that differ from those of another machine. Nothing else names a machin
 from collections.abc import Iterable
 from pathlib import Path
 
-from hwbase import Book, InputError, Quantity, book_names, load_book, unknown_name
+from hwbase import Book, Header, InputError, Quantity, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS
 
 #: The machine of the HNLPU paper and the two that the paper compares it with, for callers that name none.
 DEFAULT_MACHINE = "hnlpu"
 DEFAULT_OPPONENTS = ("h100", "wse3")
 DEFAULT_GPU = DEFAULT_OPPONENTS[0]
+
+#: Headers of books from elsewhere by name and by path, so that pages can name their machines as the books do.
+_OTHERS: dict[str, Header] = {}
 
 #: The table of a machine's book with what it costs and emits.
 COSTS = "costs"
@@ -44,10 +47,18 @@ def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[s
         if not is_file and str(machine).lower() not in map(str.lower, book_names(BOOKS)):
             raise unknown_name("machine", machine, machine_names(kind_names))
         book = load_book(machine, BOOKS)
+        if is_file:
+            _OTHERS[book.name] = _OTHERS[str(machine)] = book.header
     if book.kind not in kind_names:
         expected = " or ".join(repr(kind) for kind in kind_names)
         raise InputError(f"machine {book.name!r} is of kind {book.kind!r}: expected one of kind {expected}")
     return book
+
+
+def machine_header(name: str) -> Header | None:
+    """Return what the book of a machine says of itself: a book of the package, or one loaded before in this process."""
+    known = {each.lower(): each for each in book_names(BOOKS)}.get(name.lower())
+    return load_book(known, BOOKS).header if known else _OTHERS.get(name)
 
 
 def machine_costs(machine: str | Path | Book) -> dict[str, dict[str, Quantity]]:

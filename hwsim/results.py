@@ -30,7 +30,7 @@ class Check(Record):
     capacity: Number
     unit: str
     note: str = ""
-    spills: bool = False
+    spills: Any = False
 
     @property
     def bears(self) -> Any:

@@ -16,7 +16,7 @@ def progress_bar(console: Console | None = None) -> Iterator[Report]:
     screen = console or Console(stderr=True)
     # Labels are shown as they are: brackets in them are no styles.
     label = TextColumn("{task.description}", markup=False)
-    columns = label, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = label, BarColumn(), MofNCompleteColumn(), TextColumn("left"), TimeRemainingColumn()
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         bar = progress.add_task("starting", total=None)
 

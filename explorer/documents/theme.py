@@ -5,15 +5,13 @@ on white and on black, and a page may replace it (`layout.font.color`) when it k
 """
 
 import html
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwbase import Header, book_names, load_book
+from hwbase import Header
 from hwbase.numbers import plain
-from hwsim.machine_books import DEFAULT_MACHINE
-from hwsim.technology import BOOKS
+from hwsim.machine_books import DEFAULT_MACHINE, machine_header
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -88,12 +86,9 @@ def machine_style(key: str) -> tuple[str, str, str]:
     return (header.color, header.marker, header.dash) if header.color else OTHER_STYLE
 
 
-@cache
 def _header(machine: str) -> Header:
-    """Return the header of a machine's book, or one with only the name for a machine outside the package."""
-    known = {name.lower(): name for name in book_names(BOOKS)}
-    name = known.get(machine.lower())
-    return load_book(name, BOOKS).header if name else Header(machine, label=machine)
+    """Return the header of a machine's book, or one with only the name for a machine of which no book was loaded."""
+    return machine_header(machine) or Header(machine, label=machine)
 
 
 def text(value: object) -> str:

@@ -214,7 +214,8 @@ def cost(
     bought, other = device(beside), hwsim.machine_book(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, on, technology)
-    assumptions = with_rate(costs.override(for_costs), other, spec, workload)
+    published = is_published(spec, conventions, on, technology, weights, reading, workload, for_machine)
+    assumptions = with_rate(costs.override(for_costs), other, spec, workload, published=published)
     built = priced_system(
         spec,
         conventions,
@@ -241,7 +242,9 @@ def cost(
     notes = built.notes
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
-        notes += (f"{assumptions[speed].nominal:,.0f} tokens/s a {bought.name}: {assumptions[speed].source}",)
+        notes += (
+            f"{assumptions[speed].nominal:,.0f} tokens/s for one {other.header.label}: {assumptions[speed].source}",
+        )
     return CostAnswer(
         spec.name,
         volume,
@@ -286,6 +289,23 @@ class PricedSystem:
         return stated | {"tokens_per_s": self.tokens_per_s}
 
 
+def is_published(
+    spec: models.LLMSpec,
+    conventions: costmodel.Conventions,
+    on: Machine,
+    technology: str | Path | Book,
+    weights: str,
+    reading: str | None,
+    workload: Workload,
+    set: Mapping[str, Any] | None,
+) -> bool:
+    """Return whether the paper's own numbers are used: by its conventions, for its machine, model and process as is."""
+    papers = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY, "fp4", None, DECODING)
+    machine, process = hwsim.design_book(on), hwsim.technology_book(technology)
+    chosen = (spec.name, machine.name, process.name, weights, reading, workload)
+    return conventions.published_system and chosen == papers and not set
+
+
 def priced_system(
     spec: models.LLMSpec,
     conventions: costmodel.Conventions,
@@ -303,9 +323,7 @@ def priced_system(
     Parameters are those of `cost`. Raises `InputError` as `hwsim.simulate` and `node_of` do.
     """
     process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
-    papers = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_TECHNOLOGY, "fp4", None)
-    chosen = (spec.name, machine.name, process.name, weights, reading)
-    if conventions.published_system and chosen == papers and not set and not workload.prompt_tokens:
+    if is_published(spec, conventions, machine, process, weights, reading, workload, set):
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
         system, tokens_per_s = published_system(costs, process)
         return PricedSystem(system, tokens_per_s, (note,), {})
@@ -318,7 +336,8 @@ def priced_system(
     run = at(workload.mean_context)
     rate = float(workload.output_rate(run, at))
     note = f"{rate:,.0f} tokens/s per system: simulated, {reading} reading, {workload.describe()}"
-    return PricedSystem(system_of(run, design, node_of(process, costs)), rate, (note,), used)
+    short = (f"these figures cannot be reached, for want of {', '.join(run.short_of)}",) if not run.feasible else ()
+    return PricedSystem(system_of(run, design, node_of(process, costs)), rate, (*short, note), used)
 
 
 def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) -> costmodel.System:

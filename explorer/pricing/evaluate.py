@@ -267,6 +267,10 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         f"{too_large} the reticle's {reticle:,.0f} mm2": ~fits,
         "a wafer holds no good die of this size": np.isinf(columns["tco_usd"]),
     }
+    if setting.reading != "as-published":
+        # The published reading fails its own checks by design; the report says where.
+        borne = np.broadcast_to(run.feasible, (points,))
+        reasons["memory does not hold even one sequence of this context"] = ~borne
     if setting.bought is not None:
         reasons[f"no server of {setting.bought.name} serves this within service.time_per_token_s"] = np.isnan(
             columns["gpus"]

@@ -49,7 +49,7 @@ def cost_book(
     book = costmodel.load_book(name_or_path, beside=sets)
     for machine in named:
         if model is not None and machine.kind == "gpu" and machine.section("costs"):
-            book = with_rate(book, machine, model, DECODING)
+            book = with_rate(book, machine, model, DECODING, published=True, strict=False)
     # The order of constants determines their random numbers: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)

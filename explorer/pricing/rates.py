@@ -82,9 +82,9 @@ DECODING = Workload()
 def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
     """Return the tokens per second of one bought GPU; NaN where no server holds the workload within the promise.
 
-    A rate that the user sets or that a machine's book states stands. What the paper states holds for its own model
-    alone. Any other is the best that `hwsim.gpu_rate` predicts for the model and the workload, within the promise of
-    the book (`service.*`), times the measured speed factor.
+    A rate that the user sets or that a machine's book states stands, but for the paper's, which goes with the paper's
+    own system alone (`with_rate`). Any other is the best that `hwsim.gpu_rate` predicts for the model and the workload,
+    within the promise of the book (`service.*`), times the measured speed factor.
 
     Parameters
     ----------
@@ -106,8 +106,7 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
     InputError
         For a machine that is no GPU and states no rate.
     """
-    stated = _stated(costs, machine, model)
-    if stated is not None:
+    if _is_stated(costs, machine):
         return costs.value(f"{machine.name}.{RATE}", "token/s")
     return predicted_rate(costs, machine, model, workload)
 
@@ -117,15 +116,40 @@ def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: 
     return predicted(costs, machine, model, workload).tokens_per_s * costs.value("service.gpu_speed_factor", "1")
 
 
-def with_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Book:
-    """Return a cost book with the rate of `bought_rate` in it, as "NAME.tokens_per_s", with what it rests on.
+def with_rate(
+    costs: Book,
+    machine: Book,
+    model: models.LLMSpec,
+    workload: Workload,
+    *,
+    published: bool = False,
+    strict: bool = True,
+) -> Book:
+    """Return a cost book with the rate of `bought_rate` in it, as "NAME.tokens_per_s", and its source.
 
-    Parameters are those of `bought_rate`, numbers alone. Raises `InputError` too where no server holds the workload.
+    Parameters
+    ----------
+    costs, machine, model, workload
+        As in `bought_rate`; the workload in numbers, not in arrays.
+    published : bool
+        Whether the paper's own system stands beside it: then the rate that the paper states stands too.
+    strict : bool
+        False: the rate is NaN where no server holds the workload within the promise.
+
+    Returns
+    -------
+    Book
+
+    Raises
+    ------
+    InputError
+        As `bought_rate` does, and (`strict`) where no server holds the workload.
     """
-    if _stated(costs, machine, model) is not None:
+    name = f"{machine.name}.{RATE}"
+    if _is_stated(costs, machine) or (published and name in costs.quantities):
         return costs
     best = predicted(costs, machine, model, workload)
-    if np.isnan(best.tokens_per_s):
+    if strict and np.isnan(best.tokens_per_s):
         limit = costs.value("service.time_per_token_s", "s")
         raise InputError(
             f"no server of {machine.name} serves {model.name} ({workload.describe()}) within {limit * 1e3:g} ms per "
@@ -138,17 +162,17 @@ def with_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workl
     rate = best.tokens_per_s * costs.value("service.gpu_speed_factor", "1")
     note = "hwsim.gpu_rate, times service.gpu_speed_factor"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
-    return replace(costs, quantities={**costs.quantities, f"{machine.name}.{RATE}": stated})
+    return replace(costs, quantities={**costs.quantities, name: stated})
 
 
-def _stated(costs: Book, machine: Book, model: models.LLMSpec) -> Quantity | None:
-    """Return the rate that stands in a cost book for `model`; None where it is to be predicted."""
+def _is_stated(costs: Book, machine: Book) -> bool:
+    """Return whether a rate of a machine stands in a cost book, of the user or of the machine's book."""
     rate = costs.quantities.get(f"{machine.name}.{RATE}")
-    if rate is not None and rate.kind != "derived" and (rate.kind != "paper" or model.name == PAPER_MODEL):
-        return rate
+    if rate is not None and rate.kind not in ("derived", "paper"):
+        return True
     if machine.kind != "gpu":
         raise InputError(f"the book of {machine.name} states no {RATE}: expected it in its [costs.default]")
-    return None
+    return False
 
 
 def predicted(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> GpuRate:

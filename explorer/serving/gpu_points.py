@@ -1,5 +1,6 @@
 """A user's own GPU measurements as one table: from a CSV, a result of `vllm bench serve`, or a GuideLLM report."""
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -131,7 +132,16 @@ def _format(value: Any) -> str:
 
 def _from_csv(file: Path) -> pd.DataFrame:
     try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            header, *rows = csv.reader(lines) if file.stat().st_size else [[]]
+        long = next((at for at, row in enumerate(rows, 2) if len(row) > len(header)), None)
+        if long is not None:
+            raise InputError(f"{file}: line {long}: more fields than the header's {len(header)}")
+        if not any(rows):
+            raise InputError(f"{file}: expected a header and a line for each measured point")
         table = pd.read_csv(file, skipinitialspace=True)
+    except InputError:
+        raise
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{file}: not a CSV: {error}") from None
     missing = [name for name in ("model", "prompt_tokens", "output_tokens", "users") if name not in table]

@@ -17,6 +17,9 @@ from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario
 from hwbase import InputError, Quantity, Record, quantities_frame
 from hwbase.check import number
+from hwbase.errors import shown
+from hwbase.units import DIMENSIONLESS
+from hwbase.values import read_value
 from hwsim.hardwired import embedding_bytes
 from hwsim.simulation import hardwired
 
@@ -110,10 +113,7 @@ def promise_map(
     """
     if "volume" in choices:
         raise InputError("volume is what the map finds for each number of users: expected none")
-    people, promised = (
-        np.unique(number(name, np.asarray(values, dtype=float), above=0.0, high=1e12))
-        for name, values in (("users", users), ("speeds", speeds))
-    )
+    people, promised = (_ascending(name, values) for name, values in (("users", users), ("speeds", speeds)))
     scenario = Scenario(model, **choices)
     machine = Machine.of(scenario)
     cells = [axis.ravel() for axis in np.meshgrid(people, promised, indexing="ij")]
@@ -170,6 +170,14 @@ def promise_map(
         scenario.described(),
         machine.read,
     )
+
+
+def _ascending(name: str, values: Sequence[float]) -> np.ndarray:
+    """Return numbers in order, each once; raises `InputError`."""
+    read = np.asarray(read_value(name, values, DIMENSIONLESS), dtype=float)
+    if read.ndim != 1 or not read.size:
+        raise InputError(f"{name} = {shown(values)}: expected a list of numbers")
+    return np.unique(number(name, read, above=0.0, high=1e12))
 
 
 def _systems(machine: Machine, users: np.ndarray, speeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -131,3 +131,37 @@ def test_a_pipelined_machine_reads_prompts_in_its_slots():
     run = at(load.mean_context)
     expected = 1000 / (1000 * run.interval_s + 3000 * at(1500).interval_s)
     assert load.output_rate(run, at) == pytest.approx(expected)
+
+
+def test_a_model_that_no_server_serves_in_time_takes_a_rate_that_is_set():
+    fast = {"service.time_per_token_s": "5 ms"}
+    with pytest.raises(InputError, match=r"no server of h100 serves llama-3\.1-405b"):
+        explorer.cost("llama-3.1-405b", set=fast, **CORRECTED)
+    assert rate(explorer.cost("llama-3.1-405b", set=fast | {"h100.tokens_per_s": 50}, **CORRECTED)) == 50
+    assert rate(explorer.cost("llama-3.1-405b", set={"service.time_per_token_s": "80 ms"}, **CORRECTED)) > 0
+
+
+def test_the_papers_rate_goes_with_the_papers_system_alone():
+    assert rate(explorer.cost()) == 1080
+    for changes in ({"prompt_tokens": 1024, "output_tokens": 256}, {"context": 8192}, {"technology": "n7"}):
+        assert rate(explorer.cost(**changes)) > 2000
+    frame = explorer.evaluate("gpt-oss-120b", {}, convention="as-published", context=2**20, beside="h100")
+    assert frame["gpu_tokens_per_s"][0] < 200
+
+
+def test_a_machine_of_ones_own_may_state_its_rate(tmp_path):
+    book = tmp_path / "mine.toml"
+    book.write_text(
+        '[book]\nextends = "h100"\nlabel = "Mine"\n[costs.default]\ntokens_per_s = { nominal = 2500, unit = "token/s", '
+        'year = 2026, kind = "measured", source = "my rack" }\n'
+    )
+    answer = explorer.cost(beside=str(book), **CORRECTED)
+    assert answer.book["mine.tokens_per_s"].nominal == 2500
+
+
+def test_what_memory_does_not_hold_is_said_first():
+    little = {"hbm_stacks": 1, "hbm_stack_bytes": "1 GB"}
+    answer = explorer.cost(context=4 * 10**7, set=little | {"h100.tokens_per_s": 1}, **CORRECTED)
+    assert "cannot be reached, for want of KV in HBM" in answer.notes[0]
+    frame = explorer.evaluate("gpt-oss-120b", little, context=np.array([2048, 4 * 10**7]), strict=False)
+    assert frame["failure"][0] is None and "even one sequence" in frame["failure"][1]

@@ -155,7 +155,7 @@ def test_judgements_of_trec_say_the_same(call):
 def test_several_codecs_make_a_table(call, tmp_path):
     both = ("--codec", "sign", "--codec", "recurrent:2")
     status, out, _ = call("retrieve", "eval", *options(), *both)
-    assert status == 0 and "sign" in out and "recurrent:2" in out and "+-" in out
+    assert status == 0 and "sign" in out and "recurrent:2" in out and "±" in out
     _, out, _ = call("retrieve", "eval", *options(), *both, "--json")
     first, second = json.loads(out)["rows"]
     assert [first["codec"], second["codec"]] == ["sign", "recurrent:2"] and "beyond_first" not in first

@@ -184,7 +184,7 @@ def test_what_does_not_count_is_what_it_usually_is(name, values):
 
 def test_chips_need_a_value_everywhere():
     found = hardwired_points({"chips_asked": np.array([np.nan, 16.0])}, 2)
-    assert "chips_asked does not count" in found["failure"][0] and found["failure"][1] is None
+    assert "chips_asked is inactive" in found["failure"][0] and found["failure"][1] is None
 
 
 def test_accelerators_fill_constants_too():

@@ -14,7 +14,7 @@ from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.scenario import Machine, chosen
 from hwbase import InputError
 
-FEW = ("h100.tokens_per_s", "use.*", "n5.*", "link_element_bytes")
+FEW = ("service.*", "use.*", "n5.*", "link_element_bytes")
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +121,12 @@ def test_the_published_conventions_have_their_own_book():
 def test_probabilities(found):
     tco, carbon, both = (found.probability("tco_ratio"), found.probability("carbon_ratio"), found.all_above(RATIOS))
     assert both.probability <= min(tco.probability, carbon.probability)
-    assert tco.low <= tco.probability <= tco.high and 0.9 < tco.probability < 1.0
+    assert tco.low <= tco.probability <= tco.high and 0.5 < tco.probability < 0.8
     assert sum(found.shares("bound_by").values()) == pytest.approx(1.0)
 
 
 def test_fewer_systems_pay_less():
-    chances = [analyse(samples=64, volume=volume).probability("tco_ratio").probability for volume in (1, 10, 1000)]
+    chances = [analyse(samples=64, volume=volume).probability("tco_ratio").probability for volume in (1, 50, 1000)]
     assert chances[0] < 0.05 and chances[0] < chances[1] < chances[2]
 
 
