@@ -4,6 +4,7 @@ import json
 
 from explorer.documents import html
 from explorer.documents.document import Document
+from explorer.documents.schema import with_schema
 from explorer.serving.figures import timeline_frame
 from explorer.writing import json_text
 from hwsim.events.recording import Recording
@@ -14,7 +15,7 @@ def serving_files(result: ServingResult, document: Document, recording: Recordin
     """Return the files of one simulation by name: summary, requests, timeline, page, and the trace of a recording."""
     constants = {name: quantity.__dict__ for name, quantity in result.assumptions.items()}
     files = {
-        "result.json": json_text(result.summary() | {"assumptions": constants}),
+        "result.json": json_text(with_schema(result.summary() | {"assumptions": constants}, "serve")),
         "requests.csv": result.to_frame().to_csv(index=False),
         "timeline.csv": timeline_frame(result).to_csv(index=False),
         "page.html": html.render(document),

@@ -7,10 +7,11 @@ import numpy as np
 
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
-from explorer.documents.tables import Column, frame_table
+from explorer.documents.tables import Column, Table
 from explorer.documents.theme import figure, machine_name, machine_style, text
 from explorer.serving.interactivity import Interactivity
 from hwbase.columns import column
+from hwbase.numbers import MISSING, plain
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 #: What is drawn over the speed of a user, each on a figure of its own.
 MEASURES = ("tokens_per_s_per_chip", "usd_per_million_tokens", "tokens_per_s_per_mw", "g_per_million_tokens")
 _HEIGHT_PX, _LINE_PX = 380, 2.5
-#: Rows of a machine in the table of a page.
+#: Rows of a table, at most twice as many.
 _ROWS = 9
 
 
@@ -26,19 +27,18 @@ def interactivity_document(result: Interactivity, command: str) -> Document:
     """Return a comparison over tokens per second of a user as a document."""
     names = [machine_name(front.machine) for front in result.fronts]
     frame = result.to_frame()
-    step = max((len(result.speeds) - 1) // (_ROWS - 1), 1)
-    shown = frame[frame["tokens_per_s_per_user"].isin(result.speeds[::step]) & frame["chips"].notna()]
-    numbers = [str(name) for name in frame if name != "machine"]
-    columns = {name: Column(column(name).label, column(name).unit) for name in numbers}
-    columns = {"machine": Column("machine", numeric=False), **columns}
-    table = frame_table("Machines over tokens per second of a user", shown, columns, {"machine": machine_name})
     notes = (
         "Output tokens alone are counted, for every machine alike. A GPU is one of the best server within the promise; "
         "a hardwired machine's slots are shared in time by users who are promised less than a slot generates.",
         *_limits(result),
     )
     figures = (
-        Figure(measure.replace("_", "-"), partial(front_lines, result, measure), _title(measure), table)
+        Figure(
+            measure.replace("_", "-"),
+            partial(front_lines, result, measure),
+            _title(measure),
+            measure_table(result, measure),
+        )
         for measure in MEASURES
     )
     first, *others = figures
@@ -56,6 +56,24 @@ def interactivity_document(result: Interactivity, command: str) -> Document:
         data=lambda: {**result.to_dict(), "rows": frame.to_dict(orient="records")},
         frame=result.to_frame,
     )
+
+
+def measure_table(result: Interactivity, measure: str) -> Table:
+    """Return one of `MEASURES` by the tokens per second of a user, a column a machine."""
+    step = max((len(result.speeds) - 1) // (_ROWS - 1), 1)
+    speed = column("tokens_per_s_per_user")
+    heads = (Column(speed.label, speed.unit), *(Column(machine_name(front.machine)) for front in result.fronts))
+    rows = tuple(
+        (plain(result.speeds[at]), *(_cell(measure, getattr(front, measure)[at]) for front in result.fronts))
+        for at in range(0, len(result.speeds), step)
+    )
+    return Table(column(measure).heading, heads, rows)
+
+
+def _cell(measure: str, value: float) -> str:
+    if not np.isfinite(value):
+        return MISSING
+    return plain(value) if measure.startswith("tokens") else column(measure).text(value)
 
 
 def front_lines(result: Interactivity, measure: str) -> "go.Figure":
