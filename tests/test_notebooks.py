@@ -11,7 +11,7 @@ import hwsim
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 PLOTLY, PNG = "application/vnd.plotly.v1+json", "image/png"
 #: Seconds after which a cell hangs (how long notebooks take is measured, not tested), and bytes of a committed one.
-HANGS_S, LARGEST = 600, 1_000_000
+HANGS_S, LARGEST = 300, 1_000_000
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
