@@ -122,6 +122,9 @@ def silicon_fronts(
     if model != DEFAULT_MODEL:
         raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, since perplexity needs a language model")
     check.count("systems", systems, high=1e12)
+    for process in processes:
+        # An unknown process is refused before anything is measured.
+        hwsim.load_technology(process)
     costs = book if isinstance(book, Book) else costmodel.load_book(book)
     spare = float(np.asarray(hwsim.load_design().popcnt_slack)) if slack is None else float(slack)
     make = maker(model, **settings)
