@@ -20,8 +20,8 @@ from models import LLMSpec
 
 #: Nodes that share a model which no node holds, tried in turn.
 _NODES = (2, 4, 8, 16, 32)
-#: Numbers of sequences tried between 1 and the most: steps of a factor of 2 ** (1/4), within 1 % of the best rate.
-_STEPS_PER_OCTAVE = 4
+#: Numbers of sequences tried between 1 and the most, and then between the best of them and the next.
+_STEPS_PER_OCTAVE, _BETWEEN = 4, 17
 
 
 @dataclass(frozen=True)
@@ -115,29 +115,40 @@ def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
 
 def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> np.ndarray:
     """Return the fields of `GpuRate`, shape (5, points), of the best number of sequences on one split."""
-    context, prompt, output, promise, most = (column[:, None] for column in points.T)
-    top = float(np.max(most))
-    tried = np.unique(np.round(2.0 ** np.arange(0.0, np.log2(top) + 1.0, 1.0 / _STEPS_PER_OCTAVE)))
-    tried = np.unique(np.minimum(tried, top)) * split.replicas
+    most = points[:, 4]
+    octaves = np.arange(0.0, np.log2(np.max(most)) + 1.0, 1.0 / _STEPS_PER_OCTAVE)
+    tried = np.unique(np.minimum(np.round(2.0**octaves), np.max(most)))
     step = StepModel(model, device, split)
+    rate, _ = _rates(step, points, tried[None, :])
+    best = np.argmax(rate, axis=1)
+    low, high = tried[best][:, None], tried[np.minimum(best + 1, tried.size - 1)][:, None]
+    sequences = np.round(low + (high - low) * np.linspace(0.0, 1.0, _BETWEEN))
+    rate, between = _rates(step, points, sequences)
+    at = np.arange(len(points)), np.argmax(rate, axis=1)
+    fields = (
+        rate[at],
+        np.full(len(points), float(split.tensor)),
+        np.full(len(points), float(split.replicas)),
+        sequences[at] * split.replicas,
+        between[at],
+    )
+    return np.where(np.isfinite(rate[at]), np.stack(fields), np.nan)
+
+
+def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (tokens per second a GPU, seconds between tokens) of numbers of sequences of a group, (points, numbers).
+
+    The rate is minus infinity where memory, the engine or the promise does not allow them.
+    """
+    context, prompt, output, promise, most = (column[:, None] for column in points.T)
+    split, tried = step.split, sequences * step.split.replicas
+    served = prompt > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         decoding = step.decode(tried, context).seconds
         times = loop_times(step, tried, np.maximum(prompt, 1.0), np.maximum(output, 1.0))
-        served = prompt > 0
         cycle_s = times.time_to_first_token_s + times.time_per_output_token_s * (output - 1.0)
         between = np.where(served, times.time_per_output_token_s, decoding)
         rate = np.where(served, times.running * output / cycle_s, tried / decoding) / split.gpus
-        held = memory(model, device, split, np.where(served, prompt + output / 2.0, context), tried).fits
-        allowed = held & (between <= promise) & (tried <= most * split.replicas)
-        rate = np.where(allowed, rate, -np.inf)
-    chosen = np.argmax(rate, axis=1)
-    rows = np.arange(len(points))
-    kept = np.isfinite(rate[rows, chosen])
-    figures = (
-        rate[rows, chosen],
-        np.full(len(points), float(split.tensor)),
-        np.full(len(points), float(split.replicas)),
-        tried[chosen],
-        np.broadcast_to(between, rate.shape)[rows, chosen],
-    )
-    return np.where(kept, np.stack(figures), np.nan)
+        held = memory(step.spec, step.device, split, np.where(served, prompt + output / 2.0, context), tried).fits
+        allowed = held & (between <= promise) & (sequences <= most)
+    return np.where(allowed, rate, -np.inf), np.broadcast_to(between, rate.shape)

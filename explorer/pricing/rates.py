@@ -160,7 +160,7 @@ def with_rate(
         f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
     )
     rate = best.tokens_per_s * costs.value("service.gpu_speed_factor", "1")
-    note = "hwsim.gpu_rate, times service.gpu_speed_factor"
+    note = "hwsim.gpu_rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
     return replace(costs, quantities={**costs.quantities, name: stated})
 
