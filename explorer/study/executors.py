@@ -115,7 +115,7 @@ class Processes:
 
     def stop(self) -> None:
         """Stop the processes, running tasks included."""
-        self._pool.shutdown(wait=False, kill_workers=True)
+        _stop(self._pool)
 
 
 def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -135,11 +135,11 @@ def carefully(study: Study, columns: Mapping[str, np.ndarray]) -> pd.DataFrame:
                 died = re.search(r"\{(.*?)\}", str(error))
                 reason = f"the process of this point died ({died[1] if died else type(error).__name__})"
                 tables.append(failed_columns(study, one, reason))
-                pool.shutdown(wait=False, kill_workers=True)
+                _stop(pool)
                 pool = None
     finally:
         if pool:
-            pool.shutdown(wait=False, kill_workers=True)
+            _stop(pool)
     return whole_frame(tables)
 
 
@@ -153,6 +153,12 @@ def _pool(workers: int) -> Any:
         # The first task starts the processes.
         pool.submit(int)
     return pool
+
+
+def _stop(pool: Any) -> None:
+    # Waits for the pool's own thread: at exit it would die between removing a semaphore and saying so, and the process
+    # that tracks semaphores would warn about a leak on standard error.
+    pool.shutdown(wait=True, kill_workers=True)
 
 
 @contextlib.contextmanager
