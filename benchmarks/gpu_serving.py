@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import models
 from benchmarks.measure import Measure
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.traffic import closed_loop, poisson
 
 MODEL = "gpt-oss-120b"

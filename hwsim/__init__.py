@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwsim.events.serve import serve
     from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson, read_trace
     from hwsim.fabric import Message, busiest_link, link_load, messages
-    from hwsim.gpu import simulate_accelerator
+    from hwsim.gpu.decoding import simulate_accelerator
     from hwsim.hardwired import MOST_CONTEXT, READINGS, simulate_hardwired
     from hwsim.machine_books import (
         DEFAULT_GPU,

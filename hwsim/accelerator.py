@@ -17,7 +17,7 @@ DEFAULT_ENGINE = "vllm"
 
 @dataclass(frozen=True)
 class Accelerator(Record):
-    """One GPU under one serving engine; `hwsim.gpu_step` says what each constant does to a step.
+    """One GPU under one serving engine; `hwsim.gpu.step` says what each constant does to a step.
 
     Peaks are dense operations per second by the width that products are computed in; an efficiency is the share of a
     peak that kernels reach. Latencies are what a step takes however little there is to do: `layer_latency_s` of a layer

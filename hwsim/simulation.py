@@ -16,7 +16,7 @@ from hwbase.values import read_count
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.chip import fit_design
 from hwsim.design import HardwiredDesign, design_book, load_design
-from hwsim.gpu import simulate_accelerator
+from hwsim.gpu.decoding import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult

@@ -41,7 +41,7 @@ from hwbase import InputError, unknown_name
 from hwsim.accelerator import DEFAULT_ENGINE, engines
 from hwsim.events.faults import KINDS, Fault
 from hwsim.events.fleet import ROUTERS
-from hwsim.events.gpu import NODE_GPUS
+from hwsim.events.gpu.node import NODE_GPUS
 from hwsim.events.recording import Recording
 from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.serve import GRAINS

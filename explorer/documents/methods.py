@@ -27,7 +27,7 @@ _READINGS = {
     "roofline": (
         "A step reads and multiplies at measured kernel rates, plus exchanges and latencies. Efficiencies "
         "of GPUs are measured on kernels, their latencies fitted to measured serving points.",
-        "Williams, Waterman and Patterson, Commun. ACM 52, 2009; hwsim.gpu_step, hwsim.wafer",
+        "Williams, Waterman and Patterson, Commun. ACM 52, 2009; hwsim.gpu.step, hwsim.wafer",
     ),
 }
 

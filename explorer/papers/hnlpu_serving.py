@@ -8,7 +8,7 @@ import numpy as np
 
 import hwsim
 import models
-from hwsim.events.gpu import NODE_GPUS, serve_accelerator
+from hwsim.events.gpu.node import NODE_GPUS, serve_accelerator
 from hwsim.events.results import ServingResult
 from hwsim.events.serve import serve_hardwired
 from hwsim.events.traffic import closed_loop

@@ -10,7 +10,7 @@ import models
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.check import Number, count
 from hwsim.accelerator import load_accelerator
-from hwsim.gpu_rate import GpuRate, best_rate
+from hwsim.gpu.rate import GpuRate, best_rate
 
 #: The model whose machine the paper describes, and whose rates on bought machines it states.
 PAPER_MODEL = "gpt-oss-120b"
@@ -83,7 +83,7 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
     """Return the tokens per second of one bought GPU; NaN where no server holds the workload within the promise.
 
     A rate that the user sets or that a machine's book states stands, but for the paper's, which goes with the paper's
-    own system alone (`with_rate`). Any other is the best that `hwsim.gpu_rate` predicts for the model and the workload,
+    own system alone (`with_rate`). Any other is the best that `hwsim.gpu.rate` predicts for the model and the workload,
     within the promise of the book (`service.*`), times the measured speed factor.
 
     Parameters
@@ -160,7 +160,7 @@ def with_rate(
         f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
     )
     rate = best.tokens_per_s * costs.value("service.gpu_speed_factor", "1")
-    note = "hwsim.gpu_rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
+    note = "hwsim.gpu.rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
     return replace(costs, quantities={**costs.quantities, name: stated})
 

@@ -61,7 +61,7 @@ class Answer(Documented):
     relatives: tuple[dict[str, Any], ...]
     contexts: np.ndarray
     gpu_rates: dict[str, np.ndarray]
-    """Tokens/s of one GPU of the best server at each of `contexts`, by machine (`hwsim.gpu_rate`)."""
+    """Tokens/s of one GPU of the best server at each of `contexts`, by machine (`hwsim.gpu.rate`)."""
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer

@@ -95,7 +95,7 @@ def interactivity(
     """Return what each machine generates a chip, costs and emits while users are served at so many tokens per second.
 
     Output tokens are counted for every machine alike. A GPU is that of the best server within the promise
-    (`hwsim.gpu_rate`), times the measured speed factor; a hardwired machine, whose slots users share in time, generates
+    (`hwsim.gpu.rate`), times the measured speed factor; a hardwired machine, whose slots users share in time, generates
     the same at every promise that one of its slots keeps.
 
     Parameters

@@ -17,10 +17,10 @@ import pandas as pd
 import models
 from hwbase import InputError
 from hwsim.accelerator import Accelerator, accelerator_book, load_accelerator
-from hwsim.gpu_formats import serve_in
-from hwsim.gpu_loop import loop_times
-from hwsim.gpu_split import refusal, split_over
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.formats import serve_in
+from hwsim.gpu.loop import loop_times
+from hwsim.gpu.split import refusal, split_over
+from hwsim.gpu.step import StepModel
 
 _PACKAGE, _TABLE, _CONFIGS = "aiconfigurator_core", "systems/silicon_sample.csv", "model_configs"
 #: Networks by their names in the package: our name, and the configuration file.

@@ -13,8 +13,8 @@ from hwsim.design import HardwiredDesign
 from hwsim.events.detailed import DetailedMachine
 from hwsim.events.faults import Fault, check_faults
 from hwsim.events.fleet import MOST_MACHINES, router
-from hwsim.events.gpu import NODE_GPUS, serve_accelerator
-from hwsim.events.gpu_step import ServingNode
+from hwsim.events.gpu.mixed_step import ServingNode
+from hwsim.events.gpu.node import NODE_GPUS, serve_accelerator
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.memory import Memory

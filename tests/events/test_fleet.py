@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import models
 from hwbase import InputError
 from hwsim.events.fleet import ROUTERS, Target, router, smallest_fleet
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.results import STATES
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.events.gpu_batch import Batch
+from hwsim.events.gpu.batch import Batch
 
 WINDOW, BLOCK = 20, 4
 

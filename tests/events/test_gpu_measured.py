@@ -14,9 +14,9 @@ from explorer.serving.measured_gpus import (
     network_spec,
 )
 from hwbase import InputError
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.traffic import closed_loop
-from hwsim.gpu_formats import serve_in
+from hwsim.gpu.formats import serve_in
 
 pytest.importorskip("aiconfigurator_core", reason="measured GPUs: pip install 'hwsim[gpu]'")
 

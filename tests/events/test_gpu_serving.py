@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.events.gpu import serve_accelerator
-from hwsim.events.gpu_engine import Engine
+from hwsim.events.gpu.engine import Engine
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.results import STATES
 from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.traffic import Traffic, bursty, closed_loop, poisson

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import hwsim
 import models
 from hwsim.accelerator import accelerator_book, engines
-from hwsim.events.gpu_step import Chunk, Decoding, ServingNode, Stretch, mixed_step
-from hwsim.gpu_loop import loop_times
-from hwsim.gpu_split import Split, fewest_gpus, memory, split_over
-from hwsim.gpu_step import StepModel, positions_sum
+from hwsim.events.gpu.mixed_step import Chunk, Decoding, ServingNode, Stretch, mixed_step
+from hwsim.gpu.loop import loop_times
+from hwsim.gpu.split import Split, fewest_gpus, memory, split_over
+from hwsim.gpu.step import StepModel, positions_sum
 
 SPECS = {name: models.load(name) for name in models.reference_names()}
 SPEC = SPECS["gpt-oss-120b"]

@@ -9,7 +9,7 @@ import models
 from explorer.pricing.prices import cost_book
 from explorer.serving.cost import serving_cost
 from hwbase import InputError
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.traffic import closed_loop, poisson
 
 SPEC = models.load("gpt-oss-120b")

@@ -21,7 +21,7 @@ from explorer.serving.figures import (
 from explorer.serving.folder import serving_files
 from explorer.writing import check_folder, write_folder
 from hwbase import InputError
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic, poisson
 

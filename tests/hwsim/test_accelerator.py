@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.events.gpu import serve_accelerator
+from hwsim.events.gpu.node import serve_accelerator
 from hwsim.wafer import load_wafer, simulate_wafer
 
 SPECS = {name: models.load(name) for name in models.reference_names()}

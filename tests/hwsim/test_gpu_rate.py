@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 import models
 from hwbase import InputError
 from hwsim.accelerator import load_accelerator
-from hwsim.gpu_rate import best_rate
-from hwsim.gpu_split import Split, memory
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.rate import best_rate
+from hwsim.gpu.split import Split, memory
+from hwsim.gpu.step import StepModel
 
 SPEC, H100, B200 = models.load("gpt-oss-120b"), load_accelerator("h100"), load_accelerator("b200")
 PROMISE = {"time_per_token_s": 0.04, "sequences": 256}

@@ -21,7 +21,7 @@ import numpy as np
 from hwbase import Record
 from hwbase.check import Number
 from hwsim.accelerator import Accelerator
-from hwsim.gpu_split import Split, cached_parts, element_bytes, expert_shares
+from hwsim.gpu.split import Split, cached_parts, element_bytes, expert_shares
 from models import (
     Cache,
     LLMSpec,

@@ -1,11 +1,11 @@
-"""Steps of mixed batches, singly or as runs of equal steps, from the times of `hwsim.gpu_step`."""
+"""Steps of mixed batches, singly or as runs of equal steps, from the times of `hwsim.gpu.step`."""
 
 from dataclasses import dataclass
 from math import inf
 
 from hwbase import InputError, Record
 from hwbase.books import check_fields, sourced
-from hwsim.gpu_step import StepModel, positions_sum
+from hwsim.gpu.step import StepModel, positions_sum
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ import numpy as np
 
 from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
-from hwsim.events.gpu_batch import Batch
-from hwsim.events.gpu_step import Chunk, ServingNode, Stretch, mixed_step, window_of
+from hwsim.events.gpu.batch import Batch
+from hwsim.events.gpu.mixed_step import Chunk, ServingNode, Stretch, mixed_step, window_of
 from hwsim.events.ledger import CANCELLED, FINISHED, REJECTED, UNFINISHED, Ledger
 from hwsim.events.scheduling import Scheduling, Waiting
-from hwsim.gpu_split import KvCache
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.split import KvCache
+from hwsim.gpu.step import StepModel
 
 RESOURCES = ("memory bandwidth", "compute", "NVLink", "steps under way")
 _NEVER = float("inf")

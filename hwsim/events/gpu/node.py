@@ -11,15 +11,15 @@ from hwbase.values import read_integer
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
 from hwsim.events.account import request_arrays, timeline
 from hwsim.events.fleet import MOST_MACHINES, router
-from hwsim.events.gpu_engine import Engine
-from hwsim.events.gpu_step import ServingNode
+from hwsim.events.gpu.engine import Engine
+from hwsim.events.gpu.mixed_step import ServingNode
 from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
-from hwsim.gpu_split import KvCache, kv_cache, refusal, split_over
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.split import KvCache, kv_cache, refusal, split_over
+from hwsim.gpu.step import StepModel
 from hwsim.machine_books import DEFAULT_GPU
 from models import LLMSpec
 
@@ -42,8 +42,8 @@ def serve_accelerator(
 ) -> ServingResult:
     """Return the serving of `traffic` on `machines` nodes of `gpus` GPUs that share every matrix of `spec`.
 
-    Step times are those of `hwsim.gpu_step`, as in the closed form, under the serving engine `engine`. Prompts are read
-    in chunks in the steps of decoding sequences, at most `scheduling.prefill_cap` prompt tokens a step; `gpu_engine`
+    Step times are those of `hwsim.gpu.step`, as in the closed form, under the serving engine `engine`. Prompts are read
+    in chunks in the steps of decoding sequences, at most `scheduling.prefill_cap` prompt tokens a step; `engine`
     has the rest of the policy. `route` names the router of several nodes (`fleet.ROUTERS`). Requests beyond
     `scheduling.max_context` tokens, or larger than the cache, are rejected. An interrupt ends the simulation early,
     with `interrupted` set. Raises `InputError` for an invalid number or book, and a model that does not fit the GPUs.

@@ -7,7 +7,7 @@ offset + count positions. Sums over the batch, and its next change, follow from 
 import heapq
 from collections.abc import Iterator
 
-from hwsim.events.gpu_step import Decoding
+from hwsim.events.gpu.mixed_step import Decoding
 
 
 class Batch:

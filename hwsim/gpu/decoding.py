@@ -1,12 +1,12 @@
-"""A network decoding on GPUs in closed form: a step of `hwsim.gpu_step` at one context and batch, or arrays of them."""
+"""A network decoding on GPUs in closed form: a step of `hwsim.gpu.step` at one context and batch, or arrays of them."""
 
 import numpy as np
 
 from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
-from hwsim.gpu_split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
+from hwsim.gpu.step import StepModel
 from hwsim.results import Check, SimResult
 from models import LLMSpec, kv_bytes_per_sequence
 

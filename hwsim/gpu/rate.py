@@ -13,9 +13,9 @@ import numpy as np
 from hwbase import Record
 from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
-from hwsim.gpu_loop import loop_times
-from hwsim.gpu_split import Split, memory, tensor_sizes
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.loop import loop_times
+from hwsim.gpu.split import Split, memory, tensor_sizes
+from hwsim.gpu.step import StepModel
 from models import LLMSpec
 
 #: Nodes that share a model which no node holds, tried in turn.

@@ -16,8 +16,8 @@ import numpy as np
 
 from hwbase import Record
 from hwbase.check import Number
-from hwsim.gpu_split import memory
-from hwsim.gpu_step import StepModel
+from hwsim.gpu.split import memory
+from hwsim.gpu.step import StepModel
 
 #: Waiting is not followed beyond this share of time spent on prompts.
 _MOST_BUSY = 0.95

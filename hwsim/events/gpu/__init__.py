@@ -1,0 +1,1 @@
+"""A node of GPUs under a serving engine, event by event."""

@@ -1,0 +1,1 @@
+"""GPUs and other bought accelerators: formats, splits over machines, times of a step, rates of a workload."""
