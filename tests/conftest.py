@@ -20,6 +20,9 @@ from explorer.commands import output, report
 from explorer.documents import files
 from explorer.documents import schema as schemas
 
+#: A document that a test builds itself has no schema.
+OWN_DOCUMENT = "hwsim/document/1"
+
 
 @pytest.fixture
 def command(capsys, monkeypatch):
@@ -46,7 +49,7 @@ def valid_json(monkeypatch):
             value = json.loads(text)
             if samples:
                 Path(samples, f"{hashlib.sha256(text.encode()).hexdigest()}.json").write_text(text, encoding="utf-8")
-            elif value["schema"] in schemas.schemas():
+            elif value["schema"] != OWN_DOCUMENT:
                 jsonschema.validate(value, schemas.schema(value["schema"]))
         return text
 

@@ -1,5 +1,7 @@
 """Recall against dollars: what is dear to hold, what is dear to scan, which codecs no other beats, and the page."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,8 @@ def test_a_saved_table_is_drawn_again(command, tmp_path):
     page = tmp_path / "page.html"
     status, _, _ = command("retrieve", "study", "--from", str(tmp_path / "study.csv"), "--out", str(page))
     assert status == 0 and "recurrent:2" in page.read_text(encoding="utf-8")
+    status, out, _ = command("retrieve", "study", "--from", str(tmp_path / "study.csv"), "--json")
+    assert status == 0 and len(json.loads(out)["rows"]) == len(table())
 
 
 @pytest.mark.parametrize(

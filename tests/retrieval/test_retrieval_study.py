@@ -1,11 +1,13 @@
 """Quality against bits on a small made-up collection, its figure, and the real collections where installed."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from explorer.documents.files import write_document
 from explorer.retrieval import document, sources
 from explorer.retrieval import study as studies
 from explorer.retrieval.collection import Collection, Texts
@@ -70,6 +72,13 @@ def test_codecs_of_as_many_bits_are_compared_query_by_query(small, monkeypatch):
     assert (row["codec"], row["other"]) == ("sign", "float32")
     frame = found.to_frame().set_index("codec")["recall@10"]
     assert row["recall@10"] == pytest.approx(frame["sign"] - frame["float32"]) and row["recall@10_high"] < 0
+
+
+def test_a_study_is_written_as_json(small, tmp_path):
+    result = studies.study("definitions", queries=100, cases=CASES[:2])
+    answer = json.loads(write_document(result.document(), tmp_path / "study.json").read_text())
+    assert answer["schema"] == "hwsim/retrieve-study/1"
+    assert [each["codec"] for each in answer["results"]] == [codec for _, codec, _ in CASES[:2]]
 
 
 def test_every_case_of_the_real_study_has_a_style_and_a_name():
