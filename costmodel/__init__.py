@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from costmodel.conventions import AS_PUBLISHED, CORRECTED, Conventions
     from costmodel.effects import convention_effects, effect_rows
     from costmodel.fleets import Device, Fleet, System, bought_fleet, built_fleet, made_chip
-    from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, regions
+    from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon, region_label, regions
     from costmodel.model_masks import ModelMasks, table4
     from costmodel.ownership import Tco, device_tco, devices_to_match, fleet_tco, tco
     from costmodel.power import system_it_power_w
@@ -62,6 +62,7 @@ __all__ = [
     "nodes",
     "nre",
     "power",
+    "region_label",
     "regions",
     "silicon",
     "system_it_power_w",

@@ -133,7 +133,7 @@ def compare(
     device_tokens_per_s: Number | None = None,
     devices: Number | None = None,
     respins: Number | None = None,
-    region: str = "us",
+    region: str | None = None,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Comparison:
     """Return `volume` hardwired systems and the devices that match them, at low, nominal and high.
@@ -156,8 +156,8 @@ def compare(
         Devices bought; by default as many as generate the tokens of the systems.
     respins : int or array, optional
         Model updates over the life; by default the book's number.
-    region : str
-        The grid of both fleets, a name of `carbon.regions`.
+    region : str, optional
+        The grid of both fleets, a name of `regions`; by default the book's.
     conventions : Conventions
         The conventions of costs and carbon.
 

@@ -62,7 +62,7 @@ def built_fleet(
     tokens_per_s: Number,
     card: Device,
     respins: Number | None = None,
-    region: str = "us",
+    region: str | None = None,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Fleet:
     """Return the bill, the TCO and the carbon of `volume` systems.
@@ -81,8 +81,8 @@ def built_fleet(
         The device whose published footprint stands for every module under the convention `module_carbon` = "gpu".
     respins : int or array, optional
         Model updates over the life; by default the book's number.
-    region : str
-        The grid of the fleet, a name of `carbon.regions`.
+    region : str, optional
+        The grid of the fleet, a name of `regions`; by default the book's.
     conventions : Conventions
         The conventions of costs and carbon.
 
@@ -130,7 +130,7 @@ def bought_fleet(
     *,
     units: Number,
     tokens_per_s: Number | None = None,
-    region: str = "us",
+    region: str | None = None,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Fleet:
     """Return the TCO and the carbon of `units` devices.
@@ -145,8 +145,8 @@ def bought_fleet(
         Number of devices.
     tokens_per_s : float or array, optional
         Tokens per second of one device; by default the book's number.
-    region : str
-        The grid of the fleet, a name of `carbon.regions`.
+    region : str, optional
+        The grid of the fleet, a name of `regions`; by default the book's.
     conventions : Conventions
         The conventions of costs and carbon.
 
@@ -231,7 +231,7 @@ def _built_carbon(
     tokens_per_s: Number,
     card: Device,
     respins: Number | None,
-    region: str,
+    region: str | None,
     conventions: Conventions,
 ) -> tuple[Carbon, ModuleCarbon | None]:
     read = book.reader()

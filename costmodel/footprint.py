@@ -27,6 +27,9 @@ _BOARD = ("power_delivery", "cooling", "pcb", "links")
 
 Allocation = Literal["wafer", "die-area"]
 
+#: Regions with names of at most this length are codes.
+_CODE_LETTERS = 2
+
 
 @dataclass(frozen=True)
 class ModuleCarbon(Costed):
@@ -72,6 +75,11 @@ def regions(book: Book) -> list[str]:
     return sorted(key.split(".")[1].removesuffix("_g_per_kwh") for key in book if key.startswith("grid."))
 
 
+def region_label(region: str) -> str:
+    """Return the name of a region for headings: "US", "South Korea"."""
+    return region.upper() if len(region) <= _CODE_LETTERS else region.replace("_", " ").title()
+
+
 def grid_kg_per_kwh(read: Reader, region: str) -> Number:
     """Return the grid's intensity in kg/kWh. Raises `InputError` for an unknown region."""
     if region not in regions(read.book):
@@ -114,7 +122,7 @@ def module_carbon(
     die_area_mm2: Number,
     hbm_gb: Number,
     node: str,
-    fab_region: str = "taiwan",
+    fab_region: str | None = None,
     allocation: Allocation = "wafer",
     conventions: Conventions = AS_PUBLISHED,
     aspect: Number = 1.0,
@@ -133,8 +141,8 @@ def module_carbon(
         Memory of the module, GB.
     node : str
         Process node of the die.
-    fab_region : str
-        Region of the fab's grid.
+    fab_region : str, optional
+        Region of the fab's grid; by default the book's.
     allocation : str
         How the carbon of a wafer is allocated to dies: "wafer", or another of `Allocation`.
     conventions : Conventions
@@ -159,7 +167,7 @@ def module_carbon(
     124.86
     """
     read = book if isinstance(book, Reader) else book.reader()
-    fab = grid_kg_per_kwh(read, fab_region)
+    fab = grid_kg_per_kwh(read, fab_region or read.book.header.fab_region)
     area = positive("die_area_mm2", die_area_mm2)
     shapes(die_area_mm2=area, hbm_gb=hbm_gb, aspect=aspect, **read.book.arrays())
     on_wafer = wafer(
@@ -206,7 +214,7 @@ def carbon(
     tokens_per_s: Number,
     spare_modules: Number = 0,
     rebuilt_modules: Number = 0,
-    region: str = "us",
+    region: str | None = None,
     intensity_kg_per_kwh: Number | None = None,
     ceil_printed: bool = False,
     conventions: Conventions = AS_PUBLISHED,
@@ -229,8 +237,8 @@ def carbon(
         Tokens per second of the whole fleet at full load.
     spare_modules, rebuilt_modules : number or array
         Spare modules, and all modules built again by re-spins.
-    region : str
-        Region of the grid.
+    region : str, optional
+        Region of the grid; by default the book's.
     intensity_kg_per_kwh : number or array, optional
         Carbon intensity for a market-based figure; by default the grid's.
     ceil_printed : bool
@@ -257,7 +265,9 @@ def carbon(
         rebuilt_modules=rebuilt_modules,
         **read.book.arrays(),
     )
-    grid = grid_kg_per_kwh(read, region) if intensity_kg_per_kwh is None else intensity_kg_per_kwh
+    grid = intensity_kg_per_kwh
+    if grid is None:
+        grid = grid_kg_per_kwh(read, region or read.book.header.region)
     hours = positive("use.lifetime_hours", read("use.lifetime_hours", "hour"))
     busy_hours = hours * positive("use.utilisation", fraction("use.utilisation", read("use.utilisation", "1")))
     facility_mw = facility_power_mw(it_power_w, read("datacentre.pue", "1"), conventions.facility_power_step_mw)

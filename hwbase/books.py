@@ -8,7 +8,7 @@ together (see `hwbase.correlations`).
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -120,19 +120,31 @@ class Book(Mapping[str, Quantity]):
     def override(self, values: Mapping[str, Any], source: str = "set by the user") -> "Book":
         """Return a book in which each named quantity is pinned to a number, a text like "18 kUSD", or an array.
 
-        Arrays may be lists of texts. Numbers are in the quantity's own unit. Raises `InputError` for unknown names,
-        other units, and numbers that are not finite.
+        Arrays may be lists of texts. Numbers are in the quantity's own unit. The texts of a header that may be replaced
+        ("region", "fab_region") are taken too. Raises `InputError` for unknown names, other units, and numbers that
+        are not finite.
         """
         if not isinstance(values, Mapping):
             raise InputError(f"overrides {shown(values)}: expected constants by name, such as {{'clock_hz': 1e9}}")
         changed = dict(self.quantities)
+        texts: dict[str, Any] = {}
         for key, given in values.items():
+            if key in self.header.texts:
+                if not isinstance(given, str):
+                    raise InputError(f"{key} = {shown(given)}: expected one name")
+                texts[key] = given
+                continue
             old = self[key]
             value = number(key, read_value(key, given, old.unit))
             if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
                 raise InputError(f"{key} = {np.min(value):.12g}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
-        return dataclasses.replace(self, quantities=changed)
+        header = dataclasses.replace(self.header, **texts)
+        return dataclasses.replace(self, header=header, quantities=changed)
+
+    def settable(self) -> list[str]:
+        """Return the names that `override` takes."""
+        return [*self.quantities, *self.header.texts]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the numbers that are arrays at the book's level, by name: those that an override varies."""
@@ -278,7 +290,7 @@ def _load(
         quantities = {**without_own(base.quantities, base.header), **more}
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
-            if old is None and name in base.header.may_add:
+            if old is None and base.header.takes(name):
                 quantities[name] = quantity
                 continue
             if old is None:
@@ -396,23 +408,24 @@ def refuse_old(**names: Any) -> None:
             raise InputError(f"{name} is no longer taken: expected set, which takes the constants of every book")
 
 
-def share_overrides(overrides: Mapping[str, Any], *books: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+def share_overrides(overrides: Mapping[str, Any], *books: Book) -> tuple[dict[str, Any], ...]:
     """Return the overrides that each of the `books` takes: every one goes to the first book that has its name.
 
     Raises `InputError` for a name that no book has, with the nearest name of all of them.
     """
     shares: tuple[dict[str, Any], ...] = tuple({} for _ in books)
+    known = [book.settable() for book in books]
     for key, value in overrides.items():
-        for share, book in zip(shares, books, strict=True):
-            if key in book:
+        for share, names in zip(shares, known, strict=True):
+            if key in names:
                 share[key] = value
                 break
         else:
-            raise unknown_name("constant", key, [name for book in books for name in book])
+            raise unknown_name("constant", key, [name for names in known for name in names])
     return shares
 
 
-def split_overrides(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def split_overrides(overrides: Mapping[str, Any], known: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (those whose key is in `known`, the others)."""
     inside = {key: value for key, value in overrides.items() if key in known}
     return inside, {key: value for key, value in overrides.items() if key not in known}

@@ -14,7 +14,7 @@ from hwbase.parsing import parse_strict
 
 @dataclass(frozen=True)
 class Header:
-    """What a book says of itself. Title, `kind`, `node` and `may_add` pass to the books that extend it."""
+    """What a book says of itself. What `INHERITED` names passes to the books that extend it."""
 
     name: str
     """The name of the file, without its ending, unless the file gives one."""
@@ -34,17 +34,36 @@ class Header:
     """Of a machine: a colour in hexadecimal, and a marker and a dash of Plotly, for figures."""
     marker: str = ""
     dash: str = ""
+    region: str = ""
+    """Of a cost book: the grid that fleets run on, and the one that chips are made on; constants are under "grid"."""
+    fab_region: str = ""
     may_add: tuple[str, ...] = ()
-    """Constants that a book which extends this one may add, although this one does not state them."""
+    """Constants, or tables of constants, that a book which extends this one may add, although this one has none."""
     own: tuple[str, ...] = ()
     """Constants, or tables of constants, that hold for this book alone: one that extends it does not have them."""
 
     def keeps(self, name: str) -> bool:
         """Return whether the constant called `name` holds for this book alone."""
-        return any(name == each or name.startswith(f"{each}.") for each in self.own)
+        return _is_under(name, self.own)
+
+    def takes(self, name: str) -> bool:
+        """Return whether a book that extends this one may add the constant called `name`."""
+        return _is_under(name, self.may_add)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The entries that overrides may replace, by name, where the book has them."""
+        return {name: getattr(self, name) for name in TEXTS if getattr(self, name)}
 
 
+#: Entries that a book takes from the one that it extends, and those that overrides may replace.
+INHERITED = ("title", "kind", "node", "region", "fab_region", "may_add")
+TEXTS = ("region", "fab_region")
 _HEADER = TypeAdapter(Header)
+
+
+def _is_under(name: str, tables: Iterable[str]) -> bool:
+    return any(name == each or name.startswith(f"{each}.") for each in tables)
 
 
 def read_header(path: Path, table: Any) -> Header:
@@ -60,8 +79,7 @@ def read_header(path: Path, table: Any) -> Header:
 
 def inherit(header: Header, base: Header) -> Header:
     """Return `header` with what it takes from the header of the book that it extends."""
-    taken = {name: getattr(header, name) or getattr(base, name) for name in ("title", "kind", "node", "may_add")}
-    return dataclasses.replace(header, **taken)
+    return dataclasses.replace(header, **{name: getattr(header, name) or getattr(base, name) for name in INHERITED})
 
 
 def without_own(quantities: Mapping[str, Any], header: Header) -> dict[str, Any]:
@@ -72,4 +90,4 @@ def without_own(quantities: Mapping[str, Any], header: Header) -> dict[str, Any]
 def missing_own(header: Header, names: Iterable[str]) -> list[str]:
     """Return the entries of `own` that name no constant of the book."""
     known = list(names)
-    return [each for each in header.own if not any(name == each or name.startswith(f"{each}.") for name in known)]
+    return [each for each in header.own if not any(_is_under(name, [each]) for name in known)]

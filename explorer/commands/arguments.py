@@ -55,6 +55,17 @@ Convention = Annotated[
         rich_help_panel=PRICES,
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        "--region",
+        help="Grid of the fleets, such as france; more in a cost book of your own.",
+        rich_help_panel=PRICES,
+    ),
+]
+FabRegion = Annotated[
+    str | None, typer.Option("--fab-region", help="Grid that chips are made on.", rich_help_panel=PRICES)
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -108,6 +119,14 @@ def parse_overrides(pairs: list[str] | None, option: str = "--set") -> dict[str,
             raise InputError(f"{option} {key.strip()} is given twice: expected once")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+def with_regions(overrides: dict[str, Any], region: str | None, fab_region: str | None = None) -> dict[str, Any]:
+    """Return overrides with the regions of --region and --fab-region. Raises `InputError` where both name one."""
+    named = {name: value for name, value in (("region", region), ("fab_region", fab_region)) if value is not None}
+    if twice := overrides.keys() & named.keys():
+        raise InputError(f"{min(twice)} is given twice: expected it in --set, or as an option of its own")
+    return overrides | named
 
 
 def read_process(technology: str, book: str | None, settings: list[str] | None) -> "hwsim.Technology":

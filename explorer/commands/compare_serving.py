@@ -10,14 +10,17 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    FabRegion,
     Machines,
     Model,
     OutputTokens,
     PromptTokens,
+    Region,
     Set,
     parse_count,
     parse_overrides,
     split_names,
+    with_regions,
 )
 from explorer.commands.output import (
     AsJson,
@@ -81,6 +84,8 @@ def compare_serving_command(
     gpu_settings: Annotated[
         list[str] | None, typer.Option("--gpu-set", help="Override a constant of the GPU: key=value.")
     ] = None,
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -100,7 +105,7 @@ def compare_serving_command(
             output_tokens=output_tokens,
             convention=convention,
             book=book,
-            set=parse_overrides(settings),
+            set=with_regions(parse_overrides(settings), region, fab_region),
         )
         deliver(fronts.document(made_by()), out, as_json)
         return
@@ -123,7 +128,7 @@ def compare_serving_command(
             convention=convention,
             gpu_set=parse_overrides(gpu_settings),
             book=book,
-            set=parse_overrides(settings),
+            set=with_regions(parse_overrides(settings), region, fab_region),
             report=report,
         )
     document = comparison_document(result, made_by())

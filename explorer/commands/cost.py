@@ -4,11 +4,13 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    FabRegion,
     Machines,
     Model,
     OutputTokens,
     OwnReading,
     PromptTokens,
+    Region,
     Set,
     Technology,
     Volume,
@@ -16,6 +18,7 @@ from explorer.commands.arguments import (
     need_count,
     parse_overrides,
     split_names,
+    with_regions,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.document import cost_document
@@ -37,6 +40,8 @@ def cost_command(
     technology: Technology = DEFAULT_TECHNOLOGY,
     weights: Weights = "fp4",
     reading: OwnReading = None,
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -59,10 +64,11 @@ def cost_command(
             weights=weights,
             reading=reading,
             book=book,
-            set=parse_overrides(settings),
+            set=with_regions(parse_overrides(settings), grid, fab_region),
             effects=True,
         )
         for other in others
         for each in split_names(convention, "--convention")
+        for grid in (split_names(region, "--region") if region else [None])
     ]
     deliver(cost_document(answers, made_by()), out, as_json)

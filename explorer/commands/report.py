@@ -13,16 +13,19 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    FabRegion,
     Machines,
     OutputTokens,
     OwnReading,
     PromptTokens,
+    Region,
     Set,
     Volume,
     Weights,
     need_count,
     parse_overrides,
     split_names,
+    with_regions,
 )
 from explorer.commands.output import FILE, AsJson, made_by
 from explorer.documents import rows, terminal
@@ -62,6 +65,8 @@ def report_command(
     events: Annotated[
         bool, typer.Option("--events", help="Also simulate the paper's claims request by request; takes seconds.")
     ] = False,
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -83,7 +88,7 @@ def report_command(
         "convention": split_names(convention, "--convention"),
         "weights": weights,
         "reading": reading,
-        "set": parse_overrides(settings),
+        "set": with_regions(parse_overrides(settings), region, fab_region),
         "book": book,
         "events": events,
         "command": command,

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from explorer.commands.arguments import CostBook, Set, Technology, need_count, parse_count, parse_overrides, split_names
+from explorer.commands.arguments import (
+    CostBook,
+    FabRegion,
+    Region,
+    Set,
+    Technology,
+    need_count,
+    parse_count,
+    parse_overrides,
+    split_names,
+    with_regions,
+)
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.scan.cost import costs_and_scanners, scan_costs
 from explorer.scan.document import scan_document
@@ -40,7 +51,8 @@ def scan_command(
     requests: Annotated[str, typer.Option("--requests", help="Queries drawn (events).")] = "20000",
     seed: Annotated[int, typer.Option("--seed", help="Of drawn queries.")] = 0,
     technology: Technology = TECHNOLOGY,
-    region: Annotated[str, typer.Option("--region", help="Grid region, such as us or sweden.")] = "us",
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     old: Annotated[list[str] | None, typer.Option("--cost-set", help="No longer taken.", hidden=True)] = None,
     book: CostBook = None,
@@ -59,7 +71,8 @@ def scan_command(
         scanned_share=scanned_share,
     )
     costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
-    for_costs, changed = costs_and_scanners(parse_overrides(settings), costs, technology)
+    constants = with_regions(parse_overrides(settings), region, fab_region)
+    for_costs, changed = costs_and_scanners(constants, costs, technology)
     result = compare_scans(
         index,
         split_names(on),
@@ -70,7 +83,6 @@ def scan_command(
         k=need_count("k", k),
         candidates=rescored,
         technology=technology,
-        region=region,
         book=costs.override(for_costs),
         set=changed,
     )

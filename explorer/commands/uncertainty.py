@@ -10,11 +10,13 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
+    FabRegion,
     Machines,
     Model,
     OutputTokens,
     PromptTokens,
     Reading,
+    Region,
     Set,
     Technology,
     Volume,
@@ -22,6 +24,7 @@ from explorer.commands.arguments import (
     need_count,
     parse_overrides,
     split_names,
+    with_regions,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
@@ -81,6 +84,8 @@ def uncertainty_command(
         list[str] | None,
         typer.Option("--versus", help=f"A second machine that differs in key=value: {', '.join(_PARTS)}, a constant."),
     ] = None,
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -90,7 +95,8 @@ def uncertainty_command(
     check_file(out)
     usual, shapes = _shapes(shape)
     workload = (context, prompt_tokens, output_tokens)
-    choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
+    constants = with_regions(parse_overrides(settings), region, fab_region)
+    choices = _choices(on, volume, workload, technology, convention, reading, weights, constants, book)
     common: dict[str, Any] = {"only": only or (), "shape": usual, "shapes": shapes, "seed": seed}
     common |= {"independent": independent}
     with _progress() as progress:
@@ -134,6 +140,8 @@ def break_even_command(
     shape: Shape = None,
     only: Only = None,
     independent: Independent = False,
+    region: Region = None,
+    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -145,7 +153,8 @@ def break_even_command(
     check_file(out)
     usual, shapes = _shapes(shape)
     workload = (context, prompt_tokens, output_tokens)
-    choices = _choices(on, volume, workload, technology, convention, reading, weights, settings, book)
+    constants = with_regions(parse_overrides(settings), region, fab_region)
+    choices = _choices(on, volume, workload, technology, convention, reading, weights, constants, book)
     with _progress() as progress:
         result = break_even(
             model,
@@ -175,7 +184,7 @@ def _choices(
     convention: str,
     reading: str,
     weights: str,
-    settings: list[str] | None,
+    constants: dict[str, Any],
     book: str | None,
 ) -> dict[str, Any]:
     return _machines(split_names(on)) | {
@@ -185,7 +194,7 @@ def _choices(
         "convention": convention,
         "reading": reading,
         "weights": weights,
-        "set": parse_overrides(settings),
+        "set": constants,
         "book": book,
     }
 

@@ -71,7 +71,7 @@ _MILLION, _BEST, _MS_PER_S = 1_000_000, 100, 1e3
 def bebr_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
     """Return (rows, fitted constants: none); `set` overrides constants of the cost book or of the server's book."""
     costs, server = scan_costs(), load_book(CPU_BOOK, BOOKS)
-    for_costs, for_server = split_overrides(set or {}, costs)
+    for_costs, for_server = split_overrides(set or {}, costs.settable())
     saving = index_saving(costs.override(for_costs))
     ours = {"saving-low": float(saving.traffic_bound), "saving-high": float(saving.capacity_bound)}
     ours |= _codes() | _table() | _identities() | _scans(server.override(for_server)) | _fanns()

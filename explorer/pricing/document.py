@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import costmodel
 from explorer.documents.conventions import conventions_table
 from explorer.documents.document import Aside, Document, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
@@ -97,6 +98,7 @@ _CARBON_ROWS = (
 def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     """Return the cost of a fleet as a document, for each set of conventions and each machine bought instead."""
     first = costs[0]
+    regions = listed([costmodel.region_label(name) for name in dict.fromkeys(each.region for each in costs)])
     conventions = {each.convention: each for each in costs}
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
     fleets = tuple(table for each in costs for table in (tco_table(each), carbon_table(each)))
@@ -105,7 +107,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     bills = (*(bill_table(each) for each in conventions.values()), inputs_table(first.inputs))
     return Document(
         f"{first.model}: cost of {counted(first.volume, 'system')}",
-        f"Beside {devices} that generate as many tokens; convention {listed(list(conventions))}.",
+        f"Beside {devices} that generate as many tokens; convention {listed(list(conventions))}; grid: {regions}.",
         sections(
             Section("ownership", "Ownership and carbon", (*fleets, ratio_table(costs), *map(Aside, notes))),
             Section("bill", "Cost to build", bills, short=False),
@@ -113,9 +115,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
             Section(
                 "choices", "Conventions", (conventions_table(*(c.conventions for c in conventions.values())),), False
             ),
-            assumptions_section(
-                {f"{each.convention}, {machine_name(each.device)}": each.assumptions for each in costs}
-            ),
+            assumptions_section({_case(each): each.assumptions for each in costs}),
             reproduce_section(command),
         ),
         schema="cost" if len(costs) == 1 else "cost-rows",
@@ -164,10 +164,12 @@ def carbon_table(costs: "CostAnswer") -> Table:
 
 def ratio_table(costs: "Sequence[CostAnswer]") -> Table:
     """Return the ratios of the GPU fleet's cost and carbon to the hardwired fleet's, by convention and level."""
-    devices = dict.fromkeys(each.device for each in costs)
+    parts = [(each.convention, machine_name(each.device), costmodel.region_label(each.region)) for each in costs]
+    # What all have in common is not repeated over every column.
+    differing = [0, *(at for at in (1, 2) if len({part[at] for part in parts}) > 1)]
     cases = {
-        Column(level, group=each.convention + (f", {machine_name(each.device)}" if len(devices) > 1 else "")): pair
-        for each in costs
+        Column(level, group=", ".join(part[at] for at in differing)): pair
+        for each, part in zip(costs, parts, strict=True)
         for level, pair in each.comparison.pairs(each.conventions.levels)
     }
     return quantity_table("GPU fleet over hardwired fleet", _RATIO_ROWS, cases, head="of")
@@ -183,4 +185,4 @@ def effects_table(effects: Sequence[Mapping[str, Any]], columns: Mapping[str, Co
 
 
 def _case(costs: "CostAnswer") -> str:
-    return f"{costs.convention}, beside {machine_name(costs.device)}"
+    return f"{costs.convention}, beside {machine_name(costs.device)}, {costmodel.region_label(costs.region)}"

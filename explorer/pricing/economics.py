@@ -47,7 +47,7 @@ class CostAnswer(Documented):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
     node: str = ""
     """The node of the prices of wafers and masks."""
-    book: Book | None = field(default=None, repr=False, compare=False)
+    book: Book = field(repr=False, compare=False, kw_only=True)
     """The cost book with overrides in place."""
     device: str = hwsim.DEFAULT_GPU
     """The machine bought instead."""
@@ -61,6 +61,11 @@ class CostAnswer(Documented):
         """Both fleets at the level that the conventions show first."""
         pair: costmodel.Pair = getattr(self.comparison, self.conventions.headline)
         return pair
+
+    @property
+    def region(self) -> str:
+        """The grid of both fleets."""
+        return self.book.header.region
 
     @property
     def device_speed(self) -> str:
@@ -93,6 +98,7 @@ class CostAnswer(Documented):
             "convention": self.convention,
             "gpus": float(self.comparison.gpus),
             "device": self.device,
+            "region": self.region,
             "workload": self.workload.to_dict(),
             "inputs": {key: _number(value) for key, value in self.inputs.items()},
             "levels": levels,
@@ -115,6 +121,7 @@ class CostAnswer(Documented):
             "volume": self.volume,
             "convention": self.convention,
             "device": self.device,
+            "region": self.region,
         }
         frame = self.comparison.to_frame()
         for place, (name, value) in enumerate(subject.items()):
@@ -180,7 +187,8 @@ def cost(
     book : str or Path, optional
         The cost book; by default the convention's.
     set : mapping of str to number, array or str
-        Constants of the cost book, the machine or the technology to override.
+        Constants of the cost book, the machine or the technology to override; "region" and "fab_region" name the grids
+        that fleets run on and chips are made on.
     effects : bool
         Adds the effect of each convention.
     machine_set : None
@@ -255,7 +263,7 @@ def cost(
         rows,
         read,
         built.system.node,
-        assumptions,
+        book=assumptions,
         device=bought.name,
         conventions=conventions,
         workload=workload,

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from costmodel import Carbon, Conventions, ModuleCarbon
+from costmodel import Carbon, Conventions, ModuleCarbon, region_label
 from explorer.documents.tables import Column, Table
 from explorer.pricing.economics import CostAnswer
 from hwbase import Quantity, Record
+from hwbase.header import Header
 from hwbase.numbers import mass, percent, plain
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _PARTS = {
     "margin_kg": "margin for parts not counted",
 }
 _NOT_SPLIT = "modules, by one published figure"
-#: Regions with names of this length are codes.
-_CODE_LETTERS = 2
 #: Emissions that no figure here contains.
 OUTSIDE = (
     "masks and their making",
@@ -84,7 +83,7 @@ def carbon_scopes(answer: CostAnswer) -> CarbonScopes:
     return CarbonScopes(
         convention=answer.convention,
         rows=tuple(rows),
-        basis=_basis(read, conventions),
+        basis=_basis(read, answer.book.header, conventions),
         method=_method(conventions),
         inside=_inside(read, conventions),
         outside=OUTSIDE if conventions.spares_embodied else (*OUTSIDE, "spare systems (by this convention)"),
@@ -140,26 +139,22 @@ def _shares(module: ModuleCarbon | None) -> dict[str, float]:
     return {name: float(getattr(module, part)) / float(module.total_kg) for part, name in _PARTS.items()}
 
 
-def _basis(read: Mapping[str, Quantity], conventions: Conventions) -> str:
-    grids = [(name, q) for name, q in read.items() if name.startswith("grid.")]
-    # Of the grids that a fleet reads, the fab's comes first and its own last.
-    where, own = grids[-1] if grids else ("", None)
+def _basis(read: Mapping[str, Quantity], costs: Header, conventions: Conventions) -> str:
+    own = read.get(f"grid.{costs.region}_g_per_kwh")
     if own is None:
         return "Scope 2 uses a given intensity, so it is market-based."
-    region = where.removeprefix("grid.").removesuffix("_g_per_kwh").replace("_", " ")
-    named = region.upper() if len(region) == _CODE_LETTERS else region.title()
     text = (
         f"Scope 2 is location-based, independent of the operator's contracts: {plain(own.nominal)} g/kWh (grid: "
-        f"{named}, {own.year}; {own.source})."
+        f"{region_label(costs.region)}, {own.year}; {own.source})."
     )
     if "lifecycle" in own.source:
         text += (
             " That factor covers the power plants' whole life, so the fuel's own supply chain (Scope 3, category 3) is"
         )
         text += " inside Scope 2 here."
-    if conventions.module_carbon == "rebuilt" and len(grids) > 1:
-        fab = grids[0][1]
-        text += f" Fabs run on {plain(fab.nominal)} g/kWh ({fab.year}; {fab.source})."
+    fab = read.get(f"grid.{costs.fab_region}_g_per_kwh")
+    if conventions.module_carbon == "rebuilt" and fab is not None:
+        text += f" Fabs run on {plain(fab.nominal)} g/kWh ({region_label(costs.fab_region)}, {fab.year}; {fab.source})."
     return text
 
 

@@ -44,11 +44,11 @@ def costs_and_scanners(
 
     Raises `InputError` for a name that none of them has, with the nearest name of all.
     """
-    for_costs, for_machine = split_overrides(overrides, costs)
+    for_costs, for_machine = split_overrides(overrides, costs.settable())
     known = scan_constants(technology)
     for name in for_machine:
         if name not in known:
-            raise unknown_name("constant", name, [*costs, *known])
+            raise unknown_name("constant", name, [*costs.settable(), *known])
     return for_costs, for_machine
 
 
@@ -103,7 +103,7 @@ def scan_fleet(
     k: int = 100,
     candidates: int = 0,
     technology: str = TECHNOLOGY,
-    region: str = "us",
+    region: str | None = None,
     book: Book | None = None,
     set: Mapping[str, Any] | None = None,
     engine: ScanEngine | None = None,

@@ -48,7 +48,7 @@ CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "prompt_tokens": 0, "output_tokens": 0, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
-_SHARED_CONSTANTS = ("fp4_sigma",)
+_SHARED_CONSTANTS = ("fp4_sigma", "region", "fab_region")
 #: Kinds of machine in a study of accelerators.
 _ACCELERATORS = ("gpu", "wafer")
 #: The failure of a point of an accelerator without figures.
@@ -113,7 +113,7 @@ def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
         *_WORKLOAD,
         CHIPS_ASKED,
         f"{other.name}.{RATE}",
-        *costs,
+        *costs.settable(),
         *hwsim.design_book(settings["on"]),
         *technology,
     }
@@ -153,6 +153,7 @@ def _hardwired_group(
 ) -> dict[str, np.ndarray]:
     setting, constants = group
     usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
+    usual |= setting.costs.header.texts
     varied = _filled(varied | dict(constants), _WORKLOAD | usual)
     if CHIPS_ASKED in varied:
         varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop(CHIPS_ASKED))

@@ -18,7 +18,7 @@ _DECADE = 10.0
 
 @dataclass(frozen=True)
 class Axis(Record):
-    """A range of one variable. `constant` is the constant that it sets; None for the volume."""
+    """A range of one variable. `constant` is the constant that it sets, of the "{region}"; None for the volume."""
 
     name: str
     label: str
@@ -55,7 +55,7 @@ AXES = {
         Axis("respins", "re-spins a year", "", 0, 6, RESPINS),
         Axis("utilisation", "utilisation", "", 0.05, 1, "use.utilisation"),
         Axis("electricity", "price of electricity", "USD/kWh", 0.02, 0.5, "electricity.usd_per_kwh", log=True),
-        Axis("grid", "carbon of the grid", "gCO2e/kWh", 5, 1000, "grid.us_g_per_kwh", log=True),
+        Axis("grid", "carbon of the grid", "gCO2e/kWh", 5, 1000, "grid.{region}_g_per_kwh", log=True),
     )
 }
 
@@ -69,9 +69,15 @@ def respins_within(years: Any, per_year: Any) -> np.ndarray:
 
 
 def axis_named(
-    name: str, quantities: Mapping[str, Quantity], low: float | None = None, high: float | None = None
+    name: str,
+    quantities: Mapping[str, Quantity],
+    low: float | None = None,
+    high: float | None = None,
+    region: str = "",
 ) -> Axis:
     """Return the named axis, or that of the named constant over its range; `low` and `high` replace the ends.
+
+    `region` is the grid of the fleets.
 
     Raises `InputError` for an unknown name, a constant without a range if no ends are given, and ends out of order.
     """
@@ -91,5 +97,6 @@ def axis_named(
     if axis.constant is None:
         for end in ends:
             count(f"axis {name}", end)
-    axis = replace(axis, low=ends[0], high=ends[1])
+    constant = axis.constant and axis.constant.format(region=region)
+    axis = replace(axis, low=ends[0], high=ends[1], constant=constant)
     return axis if name in AXES and axis.low > 0 else replace(axis, log=ends[0] > 0 and ends[1] / ends[0] >= _DECADE)

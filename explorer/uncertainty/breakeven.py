@@ -135,7 +135,7 @@ def break_even(
     """
     scenario = Scenario(model, **choices)
     machine = Machine.of(scenario)
-    made = [axis_named(name, machine.read, low, high) for name in axes]
+    made = [axis_named(name, machine.read, low, high, machine.costs.header.region) for name in axes]
     size, steps = samples_of(samples), read_integer("points", points, low=2, high=10_000)
     reason = machine({})["failure"][0]
     if not pd.isna(reason):
