@@ -1,5 +1,7 @@
 """`hwsim assumptions`: the constants of a book."""
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +14,23 @@ from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_
 from explorer.documents.document import Document, Section
 from explorer.documents.sections import reproduce_section
 from explorer.documents.sources import quality, quality_table, source_table
-from hwbase import Book, InputError, book_names, load_book, unknown_name
+from hwbase import Book, InputError, Quantity, book_names, load_book, unknown_name
 from hwsim.technology import BOOKS as MACHINE_BOOKS
 
 
 def assumptions_command(
     book: Annotated[str, typer.Argument(help="A book of costs, of a machine or of a technology, by name or file.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Tables or constants of it, such as grid or '*.wafer_price_usd'; all by default."),
+    ] = None,
     settings: Set = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
-    """Every constant of an assumption book, with range, unit, year, kind and source."""
+    """Constants of an assumption book, with range, unit, year, kind and source."""
     check_file(out)
-    constants = find_book(book).override(parse_overrides(settings))
+    constants = _chosen(find_book(book).override(parse_overrides(settings)), names or [])
     graded = quality(constants.values())
     document = Document(
         constants.name,
@@ -39,6 +45,18 @@ def assumptions_command(
         frame=constants.to_frame,
     )
     deliver(document, out, as_json)
+
+
+def _chosen(book: Book, names: list[str]) -> Book:
+    """Return the constants of a book that are in one of the named tables, or match a pattern; all without names."""
+    tables = {name.rsplit(".", depth)[0] for name in book for depth in range(1, name.count(".") + 1)}
+    kept: dict[str, Quantity] = {}
+    for chosen in names:
+        some = {name: q for name, q in book.items() if name.startswith(f"{chosen}.") or fnmatchcase(name, chosen)}
+        if not some:
+            raise unknown_name("constant or table", chosen, [*sorted(tables), *book])
+        kept |= some
+    return replace(book, quantities=kept) if names else book
 
 
 def find_book(name: str) -> Book:

@@ -1,6 +1,6 @@
 """Documents in a terminal: the short sections, with tables in which colour is never the only cue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from explorer.documents.document import (
@@ -18,16 +18,21 @@ from explorer.documents.document import (
     Part,
     Searched,
 )
-from explorer.documents.tables import Flag, Table
+from explorer.documents.tables import Column, Flag, Table
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table as Grid
     from rich.text import Text
 
 #: Words of the first column stay whole up to this width.
 _WIDEST_WORD = 32
-#: Width of the first column of a table of many columns, if needed.
-_HEAD_WIDTH = 20
+#: Characters of a column's border and padding.
+_BORDER = 3
+#: Width that a column of texts has at least, if they are as long, and the widest table in a pipe or a file.
+_TEXT_WIDTH, _WIDEST_TABLE = 20, 160
+#: Rows of a table that is printed in parts.
+_FEW_ROWS = 16
 #: Columns of a screen that any table fits.
 _UNBOUNDED = 10_000
 _STYLES = {"good": "green", "bad": "bold red", "warn": "magenta", "quiet": "dim"}
@@ -86,31 +91,99 @@ def show_parts(console: "Console", parts: Iterable[Part], title: str = "") -> No
 
 
 def show_table(console: "Console", table: Table) -> None:
-    """Print a table: its caption, its columns with their units, its rows."""
+    """Print a table: its caption, its columns with their units, its rows.
+
+    On a screen that is too narrow, a table of few rows is printed in parts that fit, each with the first column; one of
+    many rows is printed row by row, each value with its label. A pipe or a file has one line a row.
+    """
+    width = console.width
+    if not console.is_terminal:
+        whole = _grid(table, range(len(table.columns)))
+        natural = console.measure(whole, options=console.options.update(width=_UNBOUNDED)).maximum
+        width = min(natural, _WIDEST_TABLE)
+    parts = _parts(table, width)
+    if len(parts) > 1 and (len(table.rows) > _FEW_ROWS or not console.is_terminal):
+        _rows(console, table)
+        return
+    screen, console.width = console.width, width
+    for part in parts:
+        console.print(_grid(table, part))
+    console.width = screen
+
+
+def _grid(table: Table, places: Sequence[int]) -> "Grid":
+    """Return some columns of a table, by their places."""
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid(title=Text(table.caption))
-    for column in table.columns:
-        label = f"{column.group}:\n{column.label}" if column.group else column.label
-        head = f"{label} {column.shown_unit}".strip()
+    for place in places:
+        column = table.columns[place]
         grid.add_column(
-            Text(head),
+            Text(_head(column)),
             justify="right" if column.numeric else "left",
             overflow="fold",
+            min_width=_least(table, place),
         )
     for row in table.rows:
-        grid.add_row(*(_cell(value) for value in row))
-    if console.measure(grid, options=console.options.update(width=_UNBOUNDED)).maximum > console.width:
-        # Other columns give way before the words of the first do.
-        grid.columns[0].width = _head_width(table)
-    console.print(grid)
+        grid.add_row(*(_cell(row[place]) for place in places))
+    return grid
 
 
-def _head_width(table: Table) -> int:
-    heads = [str(row[0]) for row in table.rows]
-    longest = max((len(word) for head in heads for word in head.split()), default=0)
-    return max(min(longest, _WIDEST_WORD), min(max(map(len, heads), default=0), _HEAD_WIDTH))
+def _rows(console: "Console", table: Table) -> None:
+    """Print a table row by row: the first value, then the others with their labels, indented."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Text(table.caption, style="italic"))
+    heads = [" ".join(_head(column).split()) for column in table.columns]
+    for row in table.rows:
+        console.print(_cell(row[0]), soft_wrap=True)
+        pairs = (Text(f"{head}: ").append_text(_cell(value)) for head, value in zip(heads[1:], row[1:], strict=True))
+        line = Text("; ").join(pairs)
+        if console.is_terminal:
+            console.print(Padding(line, (0, 0, 0, 2)))
+        else:
+            console.print(Text("  ").append_text(line), soft_wrap=True)
+
+
+def _head(column: Column) -> str:
+    label = f"{column.group}:\n{column.label}" if column.group else column.label
+    return f"{label} {column.shown_unit}".strip()
+
+
+def _least(table: Table, place: int) -> int:
+    """Return the width of a column whose words and numbers stay whole, and whose texts have a few words a line."""
+    from rich.cells import cell_len
+
+    column = table.columns[place]
+    cells = [_cell(row[place]).plain for row in table.rows]
+    words = [word for text in (_head(column), *(() if column.numeric else cells)) for word in text.split()]
+    lines = [cell_len(line) for text in cells for line in text.splitlines()]
+    whole = lines if column.numeric else [min(length, _TEXT_WIDTH) for length in lines]
+    return max([1, *(min(cell_len(word), _WIDEST_WORD) for word in words), *whole])
+
+
+def _parts(table: Table, width: int) -> list[list[int]]:
+    """Return the places of columns in parts that fit a width, each with the first; columns of a group stay together."""
+    widths = [_least(table, place) + _BORDER for place in range(len(table.columns))]
+    groups: list[list[int]] = []
+    for place in range(1, len(table.columns)):
+        heading = table.columns[place].group
+        if groups and heading and table.columns[groups[-1][-1]].group == heading:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    parts: list[list[int]] = [[0]]
+    for group in groups:
+        # A group that fits no screen is broken, and a column that fits none is wrapped.
+        together = sum(widths[place] for place in [0, *group]) < width
+        runs: list[list[int]] = [group] if together else [[place] for place in group]
+        for run in runs:
+            if len(parts[-1]) > 1 and sum(widths[place] for place in [*parts[-1], *run]) >= width:
+                parts.append([0])
+            parts[-1] += run
+    return parts
 
 
 def _paragraph(console: "Console", text: str, style: str = "", head: str = "") -> None:
