@@ -3,7 +3,7 @@
 import os
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -11,31 +11,18 @@ from hwbase.errors import InputError, shown
 
 #: Bytes of the longest header; that of a plain array has 128.
 _LONGEST_HEADER = 10_000
+#: Elements of the longest dimension, which matters for arrays without elements.
+_LONGEST_SIDE = 10**12
 
 
-def read_npy(path: str | Path, *, mapped: bool = False) -> np.ndarray:
-    """Return the array of a .npy file, or one that maps it into memory.
+def read_npy(path: str | Path) -> np.ndarray:
+    """Return the array of a .npy file.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    mapped : bool
-        Whether to map the file in place of reading it. Default False.
-
-    Returns
-    -------
-    ndarray
-
-    Raises
-    ------
-    InputError
-        For a file that cannot be read, and one that is not exactly one array of plain values.
+    Raises `InputError` for a file that cannot be read, and one that is not exactly one array of plain values.
     """
     try:
         with Path(path).open("rb") as file:
-            array = parse_npy(file, str(path))
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) if mapped and array.size else array
+            return parse_npy(file, str(path))
     except OSError as error:
         raise InputError(f"cannot read {shown(str(path))}: {error.strerror or error}") from None
     except InputError:
@@ -44,8 +31,23 @@ def read_npy(path: str | Path, *, mapped: bool = False) -> np.ndarray:
         raise InputError(f"cannot read {shown(str(path))}: no file can have this name") from None
 
 
-def parse_npy(file: BinaryIO, name: str) -> np.ndarray:
-    """Return the array in an open .npy file; `name` stands in messages. Raises `InputError` as `read_npy` does."""
+def parse_npy(file: IO[bytes], name: str, *, mapped: bool = False) -> np.ndarray:
+    """Return the array in an open .npy file, or one that maps the file into memory.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, at its beginning.
+    name : str
+        Name of the file, for messages.
+    mapped : bool
+        Whether to map a file on disk in place of reading it. Default False.
+
+    Raises
+    ------
+    InputError
+        For a file that is not exactly one array of plain values, by its header and its size.
+    """
     refusal = f"{shown(name)} is not a whole .npy file of numbers"
     if file.read(2) == b"PK":
         raise InputError(f"{shown(name)} holds several arrays: expected one, a .npy file")
@@ -61,8 +63,12 @@ def parse_npy(file: BinaryIO, name: str) -> np.ndarray:
     start = file.tell()
     size = file.seek(0, os.SEEK_END) - start
     claimed = prod(shape) * dtype.itemsize
-    if size != claimed or min(shape, default=0) < 0:
+    if size != claimed or (shape and not 0 <= min(shape) <= max(shape) <= _LONGEST_SIDE) or not dtype.itemsize:
         raise InputError(f"{refusal}: its header claims {claimed:,} bytes of data, and it has {size:,}")
+    if not claimed:
+        return np.empty(shape, dtype)
+    if mapped:
+        # Compiled code takes plain arrays only, not np.memmap.
+        return np.asarray(np.memmap(file, dtype, "r", start, shape, "F" if fortran else "C"))
     file.seek(start)
-    values = np.frombuffer(file.read(), dtype=dtype) if claimed else np.empty(0, dtype)
-    return values.reshape(shape, order="F" if fortran else "C").copy()
+    return np.frombuffer(bytearray(file.read()), dtype).reshape(shape, order="F" if fortran else "C")

@@ -3,21 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 #: The key of a record's own checksum.
 _KEY = "sha256"
-_CHUNK = 1 << 20
 
 
-def file_sum(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def file_sum(file: IO[bytes]) -> str:
+    """Return the SHA-256 of an open file in hexadecimal, and leave the file at its beginning."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return digest
 
 
 def record_sum(record: Mapping[str, Any]) -> str:
