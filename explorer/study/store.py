@@ -249,7 +249,13 @@ def manifest(out: str | Path) -> dict[str, Any]:
 def _clear(folder: Path, new: bool) -> None:
     """Remove the files of a run that wrote no piece."""
     with contextlib.suppress(OSError):
-        for path in (*folder.glob("_*.tmp"), *folder.glob(f".{_MANIFEST}.*"), folder / _MANIFEST, folder / SUMS, folder / _LOCK):
+        for path in (
+            *folder.glob("_*.tmp"),
+            *folder.glob(f".{_MANIFEST}.*"),
+            folder / _MANIFEST,
+            folder / SUMS,
+            folder / _LOCK,
+        ):
             path.unlink(missing_ok=True)
         if new:
             folder.rmdir()
