@@ -1,16 +1,41 @@
 """The one error that bad input raises: a sentence that names the field, the value and what was expected."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 #: A name is suggested if it is at least this near to the given one (0 to 1, as difflib counts).
 _NEAR = 0.5
 #: Characters of an input that a message repeats.
 MOST_SHOWN = 200
+#: Characters at the start and at the end of a long message, and those of a message that is looked at.
+_FIRST, _LAST, _READ = 900, 250, 20_000
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
+#: Longer than what is shown of an input: a quotation, a list, or a word.
+_LONG = re.compile(
+    rf"(?<!\w)'(?:[^'\\]|\\.|(?<=\w)'(?=\w)){{{MOST_SHOWN},}}'(?!\w)"
+    rf'|(?<!\w)"(?:[^"\\]|\\.){{{MOST_SHOWN},}}"(?!\w)'
+    rf"|\[[^\[\]]{{{MOST_SHOWN},}}\]"
+    rf"|\S{{{MOST_SHOWN + 1},}}"
+)
 
 
 class InputError(ValueError):
-    """Input that cannot be used. The message is one sentence fit for a user; the command line exits with 2."""
+    """Input that cannot be used. The message is one sentence fit for a user; the command line exits with 2.
+
+    >>> str(InputError("cannot read " + "x" * 1000)).count("x")
+    197
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(brief(message))
+
+
+def brief(message: str) -> str:
+    """Return a message on one line of at most 1,200 characters, with at most 200 of any word, list or quotation."""
+    line = _CONTROLS.sub(" ", message[:_READ]).strip()
+    line = _LONG.sub(lambda match: match[0][: MOST_SHOWN - 3] + "...", line)
+    return line if len(line) <= _FIRST + _LAST else f"{line[:_FIRST]} ... {line[-_LAST:]}"
 
 
 def cut(text: str, most: int = MOST_SHOWN) -> str:

@@ -4,8 +4,9 @@ import os
 import sys
 from typing import NoReturn
 
-from explorer.commands.streams import abandon_output, one_line, prepare_streams
+from explorer.commands.streams import abandon_output, prepare_streams
 from hwbase import InputError
+from hwbase.errors import brief
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -56,5 +57,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
-    sys.stderr.write(f"hwsim: {one_line(message)}\n")
+    sys.stderr.write(f"hwsim: {brief(message)}\n")
     sys.exit(status)

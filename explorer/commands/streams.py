@@ -4,11 +4,7 @@ import codecs
 import errno
 import io
 import os
-import re
 import sys
-
-#: Characters at the start and at the end of a long message on standard error.
-_FIRST, _LAST = 900, 250
 
 
 class _Closed(io.TextIOBase):
@@ -50,9 +46,3 @@ def abandon_output() -> None:
         pass
     finally:
         os.close(nowhere)
-
-
-def one_line(message: str) -> str:
-    """Return a message without line breaks or other control characters, at most 1,200 characters long."""
-    line = re.sub(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+", " ", message).strip()
-    return line if len(line) <= _FIRST + _LAST else f"{line[:_FIRST]} ... {line[-_LAST:]}"

@@ -112,12 +112,15 @@ def run_command(
         ),
     ] = None,
     book: CostBook = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Run the Python function that the file or folder names.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate every point of a study; exit 1 if there is no front (results are kept)."""
     # Standard output is for results only, independent of prints in a user's function.
     with contextlib.redirect_stdout(sys.stderr):
-        opened = open_study(name) if is_study(name) else load_study(name)
+        opened = open_study(name, trusted=trust) if is_study(name) else load_study(name, trusted=trust)
         study = _changed(
             opened, points, seed, sampler, parse_overrides(settings) | ({} if book is None else {"book": book})
         )
@@ -146,9 +149,9 @@ def open_result(folder: str | Path) -> StudyResult:
     return on_disk(study_from(manifest(folder)["study"], str(folder), computed=True), folder)
 
 
-def open_study(folder: str | Path) -> Study:
-    """Return the study whose results a folder holds. Raises `InputError` if there is none."""
-    return study_from(manifest(folder)["study"], str(folder))
+def open_study(folder: str | Path, *, trusted: bool) -> Study:
+    """Return the study whose results a folder holds, as `load_study` does. Raises `InputError` if there is none."""
+    return study_from(manifest(folder)["study"], str(folder), trusted=trusted)
 
 
 def _changed(

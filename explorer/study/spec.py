@@ -12,7 +12,7 @@ from explorer.study.expressions import check_columns, parse
 from explorer.study.identity import check_fixed, digest_of
 from explorer.study.sampling import DISTINCT, SAMPLERS, check_size, finite_size, grid_size, suited_sampler
 from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
-from explorer.study.targets import Elsewhere, Target, target
+from explorer.study.targets import Elsewhere, Target, names_code, target
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count, integer
 from hwbase.columns import OUTPUT_PREFIX, column
@@ -248,24 +248,43 @@ class Study(Record):
                 raise InputError(f"objective {name}: expected a column of numbers that differ from point to point")
 
 
-def load_study(name_or_path: str | Path) -> Study:
+def load_study(name_or_path: str | Path, *, trusted: bool = True) -> Study:
     """Return the study of a TOML file, or one of the shipped examples by name.
 
-    Raises `InputError` for a file that cannot be read, unknown keys (the nearest suggested) and all that `Study` does.
+    The module of a function that the file names is imported, which runs its code; not so with `trusted` False. Raises
+    `InputError` for a file that cannot be read, unknown keys (the nearest suggested), a function in a file that is not
+    trusted, and all that `Study` does.
     """
     path = Path(name_or_path if isinstance(name_or_path, Path) else str(name_or_path))
     if path.suffix != ".toml":
         path = EXAMPLES / f"{name_or_path}.toml"
         if str(name_or_path) not in example_names():
             raise unknown_name("study", str(name_or_path), [*example_names(), "STUDY.toml"])
-    return study_from(_named(read_toml(path), path.stem), path.name)
+    return study_from(_named(read_toml(path), path.stem), path.name, trusted=trusted)
 
 
-def study_from(data: Mapping[str, Any], where: str, computed: bool = False) -> Study:
-    """Return the study of a file's content, read from TOML or JSON; `where` names the file in messages.
+def study_from(data: Mapping[str, Any], where: str, *, computed: bool = False, trusted: bool = True) -> Study:
+    """Return the study of a file's content, read from TOML or JSON.
 
-    With `computed`, the results exist already, so a function that cannot be imported is not an error. Raises
-    `InputError` for unknown keys (the nearest suggested) and all that `Study` does.
+    Parameters
+    ----------
+    data : mapping
+        The content.
+    where : str
+        Name of the file, for messages.
+    computed : bool
+        Whether the results exist already, so that a function is neither imported nor missed. Default False.
+    trusted : bool
+        Whether a function that the content names may be imported, which runs its code. Default True.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        For unknown keys (the nearest suggested), a function in content that is not trusted, and all that `Study` does.
     """
     header = data.get("study", {})
     if not isinstance(header, Mapping):
@@ -281,8 +300,13 @@ def study_from(data: Mapping[str, Any], where: str, computed: bool = False) -> S
         if isinstance(content, Mapping):
             sections[section] = _flat(content, _PARAMETER_KEYS if section == "parameters" else set())
     evaluate = header.get("evaluate")
+    if names_code(evaluate) and not computed and not trusted:
+        raise InputError(
+            f"{where} names a Python function, evaluate = {evaluate!r}, and running the study runs its code: "
+            "add --trust if you trust both"
+        )
     try:
-        if computed and isinstance(evaluate, str) and ":" in evaluate:
+        if computed and names_code(evaluate):
             return Study(**{**header, "evaluate": Elsewhere(evaluate)}, **sections)
         return Study(**header, **sections)
     except InputError as error:

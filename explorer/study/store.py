@@ -1,7 +1,7 @@
 """Results on disk: a folder of Parquet files, one for each piece, written whole or not at all.
 
 Any reader of Parquet datasets reads the folder as one table (`pandas.read_parquet(folder)`); names that begin with an
-underscore are not data.
+underscore are not data: `_study.json` is the study, with a checksum of itself, and `_sums` has those of the pieces.
 """
 
 import contextlib
@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from explorer.study import parts
 from explorer.study.columns import whole_frame
+from explorer.study.parts import LABEL, SUMS, Damaged, Sums, columns_of, first_point, label_of, part_paths
 from explorer.study.spec import Study
 from explorer.writing import write_text
 from hwbase import InputError
+from hwbase.checksums import is_whole, with_sum
+from hwbase.files import open_own
 from hwbase.parsing import read_json
 
 #: Largest share of the machine's memory that results may take when they are read.
@@ -30,19 +33,24 @@ def read_folder(out: str | Path) -> pd.DataFrame:
 
     Raises `InputError` if it holds none, if a file is damaged, or if the rows would take more memory than available.
     """
-    digest = manifest(out)["digest"].encode()
+    content = manifest(out)
+    digest = content["digest"].encode()
     paths = part_paths(Path(out))
     if not paths:
         raise InputError(f"{str(out)!r} holds no results yet: run the study")
     _check_memory(out, paths)
+    # Folders of version 0.1 have no checksums.
+    sums = Sums(Path(out)) if is_whole(content) else None
     frames = []
     for path in paths:
         try:
-            table = read_part(path)
-        except (OSError, ValueError) as error:
+            table = parts.read(path)
+            if not label_of(table.schema).startswith(digest):
+                raise InputError(f"{path.name} in {str(out)!r} belongs to another study: run the study again")
+            if sums:
+                sums.check(path)
+        except Damaged as error:
             raise InputError(f"{path.name} in {str(out)!r} is damaged ({error}): run the study again") from None
-        if not (table.schema.metadata or {}).get(LABEL, b"").startswith(digest):
-            raise InputError(f"{path.name} in {str(out)!r} belongs to another study: run the study again")
         frames.append(columns_of(table))
     return whole_frame(frames)
 
@@ -51,10 +59,10 @@ def unfinished(out: str | Path, points: int) -> int:
     """Return how many of the `points` of a study are not yet in the folder `out`."""
     paths = part_paths(Path(out))
     try:
-        label = (arrow_parquet().read_schema(paths[0]).metadata or {}).get(LABEL, b"").decode() if paths else ""
-    except (OSError, ValueError):
+        label = label_of(parts.read_footer(paths[0])) if paths else b""
+        rows = int(label.rpartition(b" ")[2] or points)
+    except (Damaged, ValueError):
         return 0  # a damaged file is reported when it is read
-    rows = int(label.rpartition(" ")[2] or points)
     return sum(min(rows, points - start) for start in set(range(0, points, rows)) - {*map(first_point, paths)})
 
 
@@ -67,10 +75,9 @@ def memory_bytes() -> int:
 
 
 def _check_memory(out: str | Path, paths: list[Path]) -> None:
-    parquet = arrow_parquet()
     try:
-        footers = [parquet.read_metadata(path) for path in paths]
-    except (OSError, ValueError):
+        footers = [parts.read_footer(path) for path in paths]
+    except Damaged:
         return  # a damaged file is reported when it is read
     rows = sum(footer.num_rows for footer in footers)
     # A number or a reference to a text takes eight bytes; joining holds the pieces and the whole at once.
@@ -83,19 +90,15 @@ def _check_memory(out: str | Path, paths: list[Path]) -> None:
 
 
 _MANIFEST, _LOCK = "_study.json", "_lock"
-#: The footer of a piece: the study's digest, and the rows of a piece.
-LABEL = b"hwsim.study"
-_PART = re.compile(r"part-\d{12}\.parquet")
 #: Other files that a folder may hold before its study: those of an earlier run that was interrupted at its start.
 _BEGUN = re.compile(rf"{_LOCK}|\.{_MANIFEST}\..*")
-INSTALL = "pip install 'hwsim[study]'"
 
 
 class Store:
     """The folder of one study. Open it with `opened`; `keep` writes a piece, `kept` lists those written."""
 
     def __init__(self, folder: Path, digest: str, rows: int) -> None:
-        self.folder = folder
+        self.folder, self._sums = folder, Sums(folder)
         # Pieces of another size would leave gaps or repeat points.
         self._label = f"{digest} in pieces of {rows}".encode()
 
@@ -104,8 +107,9 @@ class Store:
         starts = []
         for path in part_paths(self.folder):
             try:
-                ours = (read_part(path).schema.metadata or {}).get(LABEL) == self._label
-            except (OSError, ValueError):  # ArrowInvalid is a ValueError
+                ours = label_of(parts.read_footer(path)) == self._label
+                self._sums.check(path)
+            except Damaged:
                 ours = False
             if not ours:
                 path.unlink()
@@ -115,7 +119,7 @@ class Store:
 
     def keep(self, start: int, table: pd.DataFrame) -> None:
         """Write the piece that begins at point `start`. Raises `InputError` if it cannot be written."""
-        arrow = _arrow()
+        arrow = parts.arrow()
         # Convert missing values one by one: NaN stays NaN, None becomes null; a column of None only has no type.
         columns = {str(name): arrow.array(table[name].to_numpy(), from_pandas=False) for name in table}
         fields = [(name, arrow.string() if name == "failure" else each.type) for name, each in columns.items()]
@@ -127,11 +131,11 @@ class Store:
         return self.folder / f"part-{start:012d}.parquet"
 
     def _write(self, path: Path, table: Any) -> None:
-        arrow, parquet = _arrow(), arrow_parquet()
+        arrow, parquet = parts.arrow(), parts.parquet()
         texts = [field.name for field in table.schema if arrow.types.is_string(field.type)]
         temporary = self.folder / f"_{path.name}.tmp"
         try:
-            with temporary.open("wb") as file:
+            with open_own(temporary, "xb") as file:
                 parquet.write_table(
                     table,
                     file,
@@ -142,6 +146,7 @@ class Store:
                 )
                 file.flush()
                 os.fsync(file.fileno())
+            self._sums.add(temporary, path.name)
             temporary.replace(path)
         except OSError as error:
             raise InputError(
@@ -158,8 +163,8 @@ class Store:
 
         The outputs of a piece in which every point failed are unknown when it is written.
         """
-        arrow, parquet = _arrow(), arrow_parquet()
-        schemas = {path: parquet.read_schema(path) for path in part_paths(self.folder)}
+        arrow = parts.arrow()
+        schemas = {path: parts.read_footer(path).schema.to_arrow_schema() for path in part_paths(self.folder)}
         if len(set(map(str, schemas.values()))) < 2:
             return
         try:
@@ -170,7 +175,7 @@ class Store:
             ) from None
         for path, schema in schemas.items():
             if schema != whole:
-                table = read_part(path)
+                table = parts.read(path)
                 missing = {name: arrow.nulls(len(table), whole.field(name).type) for name in whole.names}
                 columns = [
                     table[name].cast(whole.field(name).type) if name in table.column_names else missing[name]
@@ -180,7 +185,7 @@ class Store:
 
     def read(self, start: int) -> pd.DataFrame:
         """Return the piece that begins at point `start`."""
-        return whole_frame([columns_of(read_part(self._path(start)))])
+        return whole_frame([columns_of(parts.read(self._path(start)))])
 
 
 @contextlib.contextmanager
@@ -190,7 +195,7 @@ def opened(out: str | Path, study: Study, rows: int) -> Iterator[Store]:
     A run that ends before its first piece is written leaves nothing behind. Raises `InputError` if the folder cannot be
     written, holds another study or other files, or is locked by another run.
     """
-    arrow_parquet()
+    parts.parquet()
     if not isinstance(out, (str, Path)) or not str(out).strip():
         raise InputError(f"cannot write {str(out)!r}: expected the name of a folder")
     folder, digest = Path(out), study.digest()
@@ -233,38 +238,27 @@ def manifest(out: str | Path) -> dict[str, Any]:
     if not is_study(out):
         raise InputError(f"{str(out)!r} holds no study: expected a folder that `hwsim study run` wrote")
     content = read_json(path)
+    # Folders of version 0.1 have no checksum.
+    if content.keys() != {"digest", "study"} and not is_whole(content):
+        raise InputError(f"{path.name} in {str(out)!r} was changed: its SHA-256 differs; run the study in a new folder")
     if not isinstance(content.get("digest"), str) or not isinstance(content.get("study"), dict):
         raise InputError(f"{path.name} in {str(out)!r} does not describe a study: remove the folder and run it again")
     return content
 
 
-def part_paths(folder: Path) -> list[Path]:
-    """Return the files of pieces in `folder`, in order of their points."""
-    return sorted(path for path in folder.glob("part-*.parquet") if _PART.fullmatch(path.name))
-
-
-def read_part(path: Path) -> Any:
-    """Return the Arrow table of one piece. A page that does not fit its checksum raises `OSError`."""
-    return arrow_parquet().ParquetFile(path, page_checksum_verification=True).read()
-
-
-def columns_of(table: Any) -> dict[str, np.ndarray]:
-    """Return the columns of an Arrow table as arrays, None or NaN where a value is missing."""
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
 def _clear(folder: Path, new: bool) -> None:
     """Remove the files of a run that wrote no piece."""
     with contextlib.suppress(OSError):
-        for path in (*folder.glob("_*.tmp"), *folder.glob(f".{_MANIFEST}.*"), folder / _MANIFEST, folder / _LOCK):
+        for path in (
+            *folder.glob("_*.tmp"),
+            *folder.glob(f".{_MANIFEST}.*"),
+            folder / _MANIFEST,
+            folder / SUMS,
+            folder / _LOCK,
+        ):
             path.unlink(missing_ok=True)
         if new:
             folder.rmdir()
-
-
-def first_point(path: Path) -> int:
-    """Return the first point of the piece in the file `path`."""
-    return int(path.stem.removeprefix("part-"))
 
 
 def _same_study(folder: Path, study: Study, digest: str) -> None:
@@ -276,8 +270,9 @@ def _same_study(folder: Path, study: Study, digest: str) -> None:
                 "version, book, seed, parameter or function): give another folder, or remove it"
             )
         return
-    content = {"digest": digest, "study": study.to_dict()}
-    write_text(json.dumps(content, indent=2, default=str) + "\n", folder / _MANIFEST)
+    # What is written is what is read back: texts for what JSON does not have.
+    content = json.loads(json.dumps({"digest": digest, "study": study.to_dict()}, default=str))
+    write_text(json.dumps(with_sum(content), indent=2) + "\n", folder / _MANIFEST)
 
 
 @contextlib.contextmanager
@@ -289,7 +284,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        file = (folder / _LOCK).open("w")
+        file = open_own(folder / _LOCK, "ab")
     except OSError as error:
         raise InputError(f"cannot write {str(folder)!r}: {error.strerror}") from None
     with file:
@@ -300,19 +295,3 @@ def _locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"cannot lock {str(folder)!r}: {error.strerror}") from None
         yield
-
-
-def _arrow() -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise InputError(f"results on disk need pyarrow: {INSTALL}") from None
-    return pyarrow
-
-
-def arrow_parquet() -> Any:
-    """Return `pyarrow.parquet`. Raises `InputError` with the install command."""
-    _arrow()
-    import pyarrow.parquet
-
-    return pyarrow.parquet

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,7 +100,7 @@ def target(function_or_name: str | Callable[..., Any], vectorised: bool | None =
     """
     if not isinstance(vectorised, (bool, type(None))):
         raise InputError(f"vectorised = {vectorised!r}: expected true or false")
-    if isinstance(function_or_name, str) and ":" not in function_or_name:
+    if isinstance(function_or_name, str) and not names_code(function_or_name):
         if function_or_name not in TARGETS:
             raise unknown_name("evaluate", function_or_name, [*TARGETS, "package.module:function"])
         return TARGETS[function_or_name]
@@ -226,15 +227,34 @@ def _name(function: Callable[..., Any]) -> str:
     return f"{named.__module__}:{named.__qualname__}"
 
 
+def names_code(evaluate: Any) -> bool:
+    """Return whether `evaluate`, as it stands in a file, names a Python function."""
+    return isinstance(evaluate, str) and ":" in evaluate
+
+
 def _import(text: str) -> Any:
+    """Return the function that a text names. Raises `InputError`; a module of Python itself is refused unread."""
     module, _, function = text.partition(":")
+    if _is_pythons_own(module):
+        raise _pythons_own(text)
     try:
         imported = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # importing a module may raise anything
         raise InputError(f"evaluate = {text!r}: cannot import {module!r} ({_first_line(error)})") from None
     if not hasattr(imported, function):
         raise unknown_name(f"function of {module}:", function, [name for name in vars(imported) if name[:1] != "_"])
-    return getattr(imported, function)
+    named = getattr(imported, function)
+    if inspect.isroutine(named) and _is_pythons_own(getattr(named, "__module__", None) or ""):
+        raise _pythons_own(text)
+    return named
+
+
+def _is_pythons_own(module: str) -> bool:
+    return module.partition(".")[0] in (*sys.stdlib_module_names, *sys.builtin_module_names)
+
+
+def _pythons_own(text: str) -> InputError:
+    return InputError(f"evaluate = {text!r} is a function of Python itself: expected one in a module of yours")
 
 
 def _first_line(error: BaseException) -> str:

@@ -204,7 +204,7 @@ BAD_STUDIES = [
 @pytest.mark.parametrize(("text", "said"), BAD_STUDIES)
 def test_bad_studies(text, said, study_file, tmp_path, command):
     name = study_file(text)
-    errors = refused(command("study", "run", name, "--out", str(tmp_path / "out"), "--workers", "1"))
+    errors = refused(command("study", "run", "--trust", name, "--out", str(tmp_path / "out"), "--workers", "1"))
     assert said in errors, errors
     assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
@@ -215,7 +215,7 @@ def test_bad_studies(text, said, study_file, tmp_path, command):
 def test_files_that_are_none(content, said, tmp_path, command):
     if content is not None:
         (tmp_path / "study.toml").write_bytes(content)
-    assert said in refused(command("study", "run", str(tmp_path / "study.toml")))
+    assert said in refused(command("study", "run", "--trust", str(tmp_path / "study.toml")))
     assert "cannot read" in refused(command("study", "run", str(tmp_path / "missing.toml")))
 
 
@@ -225,7 +225,7 @@ def test_modules_that_fail(tmp_path, study_file, command, monkeypatch):
     for i, line in enumerate(("1 / 0", "import sys; sys.exit(3)", "def f(:", "raise KeyError")):
         (tmp_path / f"study_broken{i}.py").write_text(line)
         name = study_file(f'[study]\nevaluate = "study_broken{i}:f"\n[parameters]\nx = [1]\n')
-        assert f"cannot import 'study_broken{i}'" in refused(command("study", "run", name))
+        assert f"cannot import 'study_broken{i}'" in refused(command("study", "run", "--trust", name))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_modules_that_fail(tmp_path, study_file, command, monkeypatch):
     ],
 )
 def test_bad_options(options, said, study_file, tmp_path, command):
-    errors = refused(command("study", "run", study_file(), "--out", str(tmp_path / "out"), *options))
+    errors = refused(command("study", "run", "--trust", study_file(), "--out", str(tmp_path / "out"), *options))
     assert said in errors
     assert [path.name for path in tmp_path.iterdir()] == ["study.toml"]
 
@@ -296,21 +296,21 @@ def test_outputs_that_cannot_be(name, study_file, tmp_path, command):
     study = study_file()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     given = "" if out is None else str(tmp_path / out)
-    assert said in refused(command("study", "run", study, "--workers", "1", "--out", given))
+    assert said in refused(command("study", "run", "--trust", study, "--workers", "1", "--out", given))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
 def test_outputs_without_permission(study_file, tmp_path, command):
     (tmp_path / "closed").mkdir(mode=0o500)
-    errors = refused(command("study", "run", study_file(), "--out", str(tmp_path / "closed" / "out")))
+    errors = refused(command("study", "run", "--trust", study_file(), "--out", str(tmp_path / "closed" / "out")))
     assert "Permission denied" in errors
 
 
 def test_the_output_of_another_study(study_file, tmp_path, command):
     out = str(tmp_path / "out")
-    assert command("study", "run", study_file(), "--workers", "1", "--out", out)[0] == 0
-    errors = refused(command("study", "run", study_file(), "--workers", "1", "--out", out, "--seed", "5"))
+    assert command("study", "run", "--trust", study_file(), "--workers", "1", "--out", out)[0] == 0
+    errors = refused(command("study", "run", "--trust", study_file(), "--workers", "1", "--out", out, "--seed", "5"))
     assert "holds another study" in errors and "give another folder" in errors
     assert command("study", "show", out)[0] == 0
 
@@ -346,7 +346,7 @@ def test_studies_without_an_answer(name, as_json, study_file, tmp_path, command)
     text, said = NO_ANSWERS[name]
     out = tmp_path / "out"
     options = ["--out", str(out), *(["--json"] if as_json else [])]
-    status, shown, errors = command("study", "run", study_file(text), "--workers", "1", *options)
+    status, shown, errors = command("study", "run", "--trust", study_file(text), "--workers", "1", *options)
     assert status == 1 and errors.count("\n") == 1 and said in errors and "the results are kept" in errors
     if as_json:
         found = strict(shown)
@@ -359,7 +359,7 @@ def test_studies_without_an_answer(name, as_json, study_file, tmp_path, command)
 
 
 def test_a_study_without_objectives(study_file, command, tmp_path):
-    status, shown, errors = command("study", "run", study_file(plane("derived")), "--workers", "1")
+    status, shown, errors = command("study", "run", "--trust", study_file(plane("derived")), "--workers", "1")
     assert status == 0 and errors == "" and "points" in shown
 
 
@@ -381,13 +381,13 @@ def strict(text):
 @pytest.fixture
 def folder(study_file, tmp_path, command):
     name = str(tmp_path / "plane")
-    assert command("study", "run", study_file(), "--workers", "1", "--out", name)[0] == 0
+    assert command("study", "run", "--trust", study_file(), "--workers", "1", "--out", name)[0] == 0
     return name
 
 
 def test_running(study_file, tmp_path, command):
     out = str(tmp_path / "out")
-    status, shown, errors = command("study", "run", study_file(), "--workers", "1", "--out", out)
+    status, shown, errors = command("study", "run", "--trust", study_file(), "--workers", "1", "--out", out)
     assert status == 0 and errors == ""
     assert "A plane" in shown and "the knee" in words(shown) and f"wrote {out}" in shown
     front = open_result(out).front()
@@ -398,7 +398,7 @@ def test_running(study_file, tmp_path, command):
 
 
 def test_running_as_json(study_file, command):
-    status, shown, errors = command("study", "run", study_file(), "--workers", "1", "--json")
+    status, shown, errors = command("study", "run", "--trust", study_file(), "--workers", "1", "--json")
     found = strict(shown)
     assert status == 0 and errors == ""
     result = load_study(study_file()).run(workers=1)
@@ -409,7 +409,7 @@ def test_running_as_json(study_file, command):
 
 def test_json_is_strict_where_values_are_missing(study_file, command):
     text = plane("derived", "z = 'log(x - 2)'\nw = '1 / (x - x)'\n[objectives]\ncost = 'min'")
-    status, shown, _ = command("study", "run", study_file(text), "--workers", "1", "--json")
+    status, shown, _ = command("study", "run", "--trust", study_file(text), "--workers", "1", "--json")
     row = strict(shown)["front"][0]
     assert status == 0 and row["z"] is None and row["w"] is None and row["failure"] is None
 
@@ -417,7 +417,7 @@ def test_json_is_strict_where_values_are_missing(study_file, command):
 def test_options_change_the_study(study_file, command):
     text = GOOD.replace("y = { low = 0.0, high = 0.9 }\n", "")
     options = ["--points", "2K", "--seed", "9", "--sampler", "random", "--set", "y=0.25"]
-    status, shown, _ = command("study", "run", study_file(text), "--workers", "1", "--json", *options)
+    status, shown, _ = command("study", "run", "--trust", study_file(text), "--workers", "1", "--json", *options)
     found = strict(shown)
     assert status == 0 and found["summary"]["points"] == 2048
     assert found["study"] | {"points": 2048, "seed": 9, "sampler": "random"} == found["study"]
@@ -427,12 +427,16 @@ def test_options_change_the_study(study_file, command):
 def test_a_grid_in_place_of_a_sample(study_file, command):
     """Points that the file asks for are no matter then."""
     text = GOOD.replace("high = 1.0", "high = 1.0, levels = 4").replace("high = 0.9", "high = 0.9, levels = 3")
-    status, shown, _ = command("study", "run", study_file(text), "--workers", "1", "--json", "--sampler", "grid")
+    status, shown, _ = command(
+        "study", "run", "--trust", study_file(text), "--workers", "1", "--json", "--sampler", "grid"
+    )
     assert status == 0 and strict(shown)["summary"]["points"] == 12
     grid = text.replace("points = 60", 'sampler = "grid"')
-    status, shown, _ = command("study", "run", study_file(grid), "--workers", "1", "--json", "--sampler", "sobol")
+    status, shown, _ = command(
+        "study", "run", "--trust", study_file(grid), "--workers", "1", "--json", "--sampler", "sobol"
+    )
     assert status == 0 and strict(shown)["summary"]["points"] == 1024
-    errors = refused(command("study", "run", study_file(grid), "--workers", "1", "--points", "5"))
+    errors = refused(command("study", "run", "--trust", study_file(grid), "--workers", "1", "--points", "5"))
     assert "the grid has 12; leave points out" in errors
 
 
@@ -515,7 +519,7 @@ def test_why_with_many_columns(tmp_path, study_file, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     out = str(tmp_path / "out")
     text = plane("objectives", "cost = 'min'").replace("plane", "wide")
-    assert command("study", "run", study_file(text), "--workers", "1", "--out", out)[0] == 0
+    assert command("study", "run", "--trust", study_file(text), "--workers", "1", "--out", out)[0] == 0
     worst = int(open_result(out).frame["cost"].idxmax())
     status, shown, _ = command("study", "why", out, str(worst))
     assert status == 0 and "column_7" not in shown and len(shown.splitlines()) < 20
@@ -530,7 +534,7 @@ def test_brackets_are_no_styles(tmp_path, study_file, command):
     )
     text = text.replace("x = {", 'kind = ["[/i]"]\nx = {')
     out = str(tmp_path / "out[red]")
-    status, shown, errors = command("study", "run", study_file(text), "--workers", "1", "--out", out)
+    status, shown, errors = command("study", "run", "--trust", study_file(text), "--workers", "1", "--out", out)
     assert (status, errors) == (0, "")
     for each in ("A [/bold] title", "meet c[/red]", "[/i]", "ValueError: [/i] is too much", f"wrote {out}"):
         assert each in words(shown), each
@@ -544,7 +548,7 @@ def test_going_on_from_the_folder_alone(folder, command):
     whole = {path.name: path.read_bytes() for path in Path(folder).glob("part-*")}
     for name in sorted(whole)[1:3]:
         (Path(folder) / name).unlink()
-    status, _, errors = command("study", "run", folder, "--workers", "1", "--out", folder)
+    status, _, errors = command("study", "run", "--trust", folder, "--workers", "1", "--out", folder)
     assert (status, errors) == (0, "")
     assert {path.name: path.read_bytes() for path in Path(folder).glob("part-*")} == whole
 
@@ -559,7 +563,7 @@ def test_why_of_a_point_on_the_front(folder, command):
 def test_why_of_a_point_that_breaks_a_constraint(tmp_path, study_file, command):
     out = str(tmp_path / "out")
     text = GOOD.replace("cost <= 1.5", "cost >= 0.5")
-    assert command("study", "run", study_file(text), "--workers", "1", "--out", out)[0] == 0
+    assert command("study", "run", "--trust", study_file(text), "--workers", "1", "--out", out)[0] == 0
     result = open_result(out)
     cheapest = int(result.frame["cost"].idxmin())
     status, shown, _ = command("study", "why", out, str(cheapest))
@@ -586,7 +590,7 @@ def test_points_that_are_none(point, said, folder, command):
 def test_why_of_a_point_that_failed(tmp_path, study_file, command):
     out = str(tmp_path / "out")
     text = plane("objectives", "cost = 'min'", "points = 60").replace("plane", "troubled")
-    assert command("study", "run", study_file(text), "--workers", "1", "--out", out)[0] == 0
+    assert command("study", "run", "--trust", study_file(text), "--workers", "1", "--out", out)[0] == 0
     failed = int(open_result(out).frame["failure"].first_valid_index())
     assert f"point {failed} failed: ValueError: a is too much" in refused(command("study", "why", out, str(failed)))
 
@@ -601,7 +605,7 @@ def test_every_example_runs(command):
     for name in [each["study"] for each in strict(command("study", "list", "--json")[1])["rows"]]:
         study = load_study(name)
         few = [] if study.sampler == "grid" else ["--points", "4"]
-        status, _, errors = command("study", "run", name, "--workers", "1", "--json", *few)
+        status, _, errors = command("study", "run", "--trust", name, "--workers", "1", "--json", *few)
         assert status in (0, 1), (name, errors)
 
 
@@ -616,6 +620,7 @@ def test_a_pipe_gets_results_alone(study_file):
         "from explorer.commands.app import main; main()",
         "study",
         "run",
+        "--trust",
         study_file(),
         "--json",
     ]
@@ -634,6 +639,7 @@ def test_functions_that_print_and_leave(workers, study_file):
         "from explorer.commands.app import main; main()",
         "study",
         "run",
+        "--trust",
         study_file(text),
     ]
     found = subprocess.run([*arguments, "--json", "--workers", workers], capture_output=True, text=True, check=True)
@@ -651,6 +657,7 @@ def test_a_terminal_gets_the_time_left_and_the_front(study_file):
         "from explorer.commands.app import main; main()",
         "study",
         "run",
+        "--trust",
         study_file(text),
     ]
     main, terminal = pty.openpty()

@@ -158,7 +158,9 @@ def test_workers_die_and_results_do_not_change(tmp_path, command, monkeypatch):
         # By the command and under a notebook's loop too; then there is nobody left.
         monkeypatch.syspath_prepend(HERE)
         (tmp_path / "study.toml").write_text(FILE)
-        status, _, errors = command("study", "run", str(tmp_path / "study.toml"), "--cluster", address, "--json")
+        status, _, errors = command(
+            "study", "run", "--trust", str(tmp_path / "study.toml"), "--cluster", address, "--json"
+        )
         assert (status, errors) == (0, "")
 
         async def notebook():

@@ -11,6 +11,7 @@ from study_stored import PLANE, files
 from explorer.commands.study import open_result
 from explorer.study import Study, identity, load_study, manifest
 from hwbase import InputError
+from hwbase.checksums import with_sum
 
 # What makes another study.
 
@@ -126,7 +127,8 @@ def test_broken_manifests(content, out):
 def test_results_open_where_the_function_is_not(out):
     here = PLANE.run(out, workers=1)
     text = (out / "_study.json").read_text()
-    (out / "_study.json").write_text(text.replace("study_cases:plane", "gone_for_good:plane"))
+    text = text.replace("study_cases:plane", "gone_for_good:plane")
+    (out / "_study.json").write_text(json.dumps(with_sum(json.loads(text))))
     there = open_result(out)
     pd.testing.assert_frame_equal(there.front(), here.front())
     assert there.summary() == here.summary() and there.study.target.name == "gone_for_good:plane"

@@ -78,7 +78,7 @@ def test_leftovers_are_removed(out, expected):
     (out / "part-000000000000.parquet").rename(out / "_part-000000000000.parquet.tmp")
     (out / "._study.json.abc").write_text("half a manif")
     pd.testing.assert_frame_equal(PLANE.run(out, workers=1).frame, expected)
-    assert {path.name for path in out.iterdir()} == {"_lock", "_study.json", *files(out)}
+    assert {path.name for path in out.iterdir()} == {"_lock", "_study.json", "_sums", *files(out)}
 
 
 @pytest.mark.parametrize("left", [[], ["_lock"], ["_lock", "._study.json.x1"]])

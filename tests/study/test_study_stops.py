@@ -135,7 +135,7 @@ def test_a_full_disk(place, tmp_path, environment, command):
     """The limit lets the manifest through, but not the first piece; or not even that."""
     path, out = write_study(tmp_path, "wide", 40), tmp_path / "out"
     limit = {"manifest": 100, "piece": 4096}[place]
-    arguments = ["study", "run", str(path), "--out", str(out), "--workers", "1"]
+    arguments = ["study", "run", "--trust", str(path), "--out", str(out), "--workers", "1"]
     found = subprocess.run(
         [sys.executable, "-c", LIMITED, str(limit), *arguments], capture_output=True, text=True, env=environment
     )
@@ -232,7 +232,7 @@ def test_killed_at_ten_random_moments(sampler, tmp_path, environment):
     path = write_study(tmp_path, "slow", 240)
     text = path.read_text().replace("[parameters]", f'sampler = "{sampler}"\npopulation = 12\n[parameters]')
     path.write_text(text + 'speed = "max"\n[fixed]\nwait = 0.01\n')
-    arguments = ["study", "run", str(path), "--workers", "1", "--out"]
+    arguments = ["study", "run", "--trust", str(path), "--workers", "1", "--out"]
     whole = _process([*arguments, str(tmp_path / "whole")])
     whole.join()
     assert whole.exitcode == 0
@@ -267,7 +267,15 @@ def test_killed_at_ten_random_moments(sampler, tmp_path, environment):
 def test_killed_with_its_workers(tmp_path, environment):
     """Two processes at work when their study is killed: they end, and the study goes on."""
     path = write_study(tmp_path, "slow", 200)
-    arguments = [sys.executable, "-c", "from explorer.commands.app import main; main()", "study", "run", str(path)]
+    arguments = [
+        sys.executable,
+        "-c",
+        "from explorer.commands.app import main; main()",
+        "study",
+        "run",
+        "--trust",
+        str(path),
+    ]
     out = tmp_path / "out"
     process = subprocess.Popen([*arguments, "--out", str(out)], env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -291,7 +299,7 @@ def test_interrupted_from_the_keyboard(workers, tmp_path, environment):
     # A background job may have the signal ignored, and its children with it.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code = f"{listening}from explorer.commands.app import main; main()"
-    arguments = [sys.executable, "-c", code, "study", "run", str(path)]
+    arguments = [sys.executable, "-c", code, "study", "run", "--trust", str(path)]
     process = subprocess.Popen(
         [*arguments, "--out", str(out), "--workers", workers],
         env=environment,
