@@ -17,7 +17,7 @@ from hwbase import Book, InputError, Record
 from hwbase.books import refuse_old
 from hwbase.check import real
 from hwbase.values import read_integer, read_value
-from hwsim.events.fleet import FleetSize, Target, smallest_fleet
+from hwsim.events.fleet import MOST_MACHINES, FleetSize, Target, smallest_fleet
 from hwsim.events.results import ServingResult
 from hwsim.events.serve import SERVERS
 from hwsim.events.traffic import Traffic
@@ -101,7 +101,9 @@ class ServingComparison(Documented):
                         "fleet": cost.fleet,
                         "units": cost.units,
                         "built": cost.built,
+                        "served_share": result.served_share,
                         "output_tokens_per_s": result.output_tokens_per_s,
+                        "served_tokens_per_s": result.served_tokens_per_s,
                         "tokens_per_s": result.tokens_per_s,
                         **{f"p50.{name}": value for name, value in middle.items()},
                         **{f"p{self.target.percentile:g}.{name}": value for name, value in reached.items()},
@@ -236,6 +238,8 @@ def _smallest(
 ) -> tuple[FleetSize, int]:
     """Return the fleet with the fewest GPUs and its number of GPUs that share the model; of equals the first."""
     best: tuple[FleetSize, int] | None = None
+    # A machine for each request leaves nothing to wait for.
+    enough = min(MOST_MACHINES, len(traffic))
     refused: InputError | None = None
     for each in together:
 
@@ -247,11 +251,11 @@ def _smallest(
             return hwsim.serve(spec, traffic, gpu, gpus=each, machines=machines, set=set, progress=progress)
 
         # A fleet with as many GPUs as the best so far is no better.
-        most = None if best is None else (best[0].machines * best[1] - 1) // each
+        most = enough if best is None else min(enough, (best[0].machines * best[1] - 1) // each)
         if most == 0:
             continue
         try:
-            fleet = smallest_fleet(serve, target) if most is None else smallest_fleet(serve, target, most=most)
+            fleet = smallest_fleet(serve, target, most=most)
         except InputError as error:
             refused = error
             continue

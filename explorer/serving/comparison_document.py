@@ -73,7 +73,8 @@ def comparison_document(result: ServingComparison, command: str) -> Document:
     return Document(
         f"{result.model} under {result.traffic}",
         f"One hardwired machine and the smallest fleet of {gpus} that meets the same target: for "
-        f"{result.target.percentile:g} % of requests {_promise(result.target)}.",
+        f"{result.target.percentile:g} % of all requests {_promise(result.target)}. A request that is rejected, "
+        "cancelled or not finished breaks the promise.",
         sections(
             *(_load_section(f"load-{at}", served, result.target) for at, served in enumerate(result.loads, start=1)),
             Section("latency", "What users felt", tuple(_latencies(result)), short=False),
@@ -104,7 +105,8 @@ def _latencies(result: ServingComparison) -> Iterator[Part]:
 def cost_table(served: Served) -> Table:
     """Return dollars and carbon of the fleets, one column a fleet."""
     lines: tuple[tuple[str, Callable[[ServingCost], str]], ...] = (
-        ("output tokens/s", lambda c: plain(c.output_tokens_per_s)),
+        ("requests served", lambda c: percent(c.served_share)),
+        ("output tokens/s served", lambda c: plain(c.output_tokens_per_s)),
         ("power drawn, of full", lambda c: percent(c.load)),
         ("capital", lambda c: money(c.capex_usd)),
         ("electricity", lambda c: money(c.electricity_usd)),
@@ -140,11 +142,13 @@ def load_text(served: Served, target: Target) -> str:
     """Return the load of the machine, whether it meets the target, and the fleets that do."""
     keeps = "meets the target" if served.kept else "does not meet the target"
     needs = (
-        f"The fleet needs {counted(fleet.gpus, fleet.result.label)}, {fleet.gpus_together} for each copy of the model."
+        f"The fleet needs {counted(fleet.gpus, fleet.result.label)}, {fleet.gpus_together} for each copy of the model, "
+        f"and serves {percent(fleet.result.served_share)} of requests."
         for fleet in served.fleets
     )
     return (
-        f"The {served.hardwired.label} is {percent(served.load)} busy ({served.binding}) and {keeps}. {' '.join(needs)}"
+        f"The {served.hardwired.label} is {percent(served.load)} busy ({served.binding}), serves "
+        f"{percent(served.hardwired.served_share)} of requests and {keeps}. {' '.join(needs)}"
     )
 
 

@@ -20,8 +20,9 @@ _KG_PER_T = 1e3
 
 @dataclass(frozen=True)
 class ServingCost(Record):
-    """Cost and emissions of a fleet that serves the same traffic all its life, also per million output tokens.
+    """Cost and emissions of a fleet that serves the same traffic all its life, also per million output tokens served.
 
+    Output tokens are those of requests that finished, `served_share` of all requests.
     `units` are hardwired systems or GPUs; `load` is mean power over full power; `usd` are as in `costmodel.Tco`: this
     fleet's share of all systems that were `built`.
     """
@@ -31,6 +32,7 @@ class ServingCost(Record):
     built: int
     convention: str
     level: str
+    served_share: float
     output_tokens_per_s: float
     load: float
     capex_usd: float
@@ -64,7 +66,7 @@ def serving_cost(
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, if it continues all their life.
 
-    Tokens per second are those generated in the simulation; electricity follows its mean power, buildings full power.
+    Tokens per second are those of requests that finished; electricity follows the mean power, buildings full power.
 
     Parameters
     ----------
@@ -102,12 +104,16 @@ def serving_cost(
     Raises
     ------
     InputError
-        For invalid input, and for a result without generated tokens.
+        For invalid input, for a result without finished requests, and for an interrupted one.
     """
     refuse_old(machine_set=machine_set)
-    rate = result.output_tokens_per_s
+    if result.interrupted:
+        raise InputError(f"the simulation of {result.machine} was interrupted: expected one that ran to its end")
+    rate = result.served_tokens_per_s
     if not rate > 0.0:
-        raise InputError("nothing was generated: expected a result with output tokens")
+        raise InputError(
+            f"{result.machine} finished none of {result.state.size:,} requests: expected tokens to pay for"
+        )
     conventions = costmodel.conventions.named(convention)
     hardwired = result.kind == "hardwired"
     bought = beside if hardwired else (on or result.machine)
@@ -168,6 +174,7 @@ def serving_cost(
         built=made,
         convention=conventions.name,
         level=level,
+        served_share=result.served_share,
         output_tokens_per_s=rate,
         load=load,
         capex_usd=capex,

@@ -30,6 +30,17 @@ from hwsim.machine_books import KINDS
 
 #: Kinds of resources whose busy share is drawn on the grid of chips.
 DRAWN = ("links", "VEX")
+#: Columns of a table of percentiles, after the names.
+_RANKS = {"served": Column("served")} | {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
+
+
+def _reached(seconds: float) -> str:
+    return "never" if seconds == float("inf") else si(seconds, "s")
+
+
+_RANK_FORMATS: dict[str, Callable[[Any], str]] = {"served": percent} | dict.fromkeys(
+    (f"p{p}" for p in PERCENTILES), _reached
+)
 
 
 def kind_of(resource: str) -> str:
@@ -170,6 +181,7 @@ def brief_table(results: dict[str, ServingResult]) -> Table:
         ("chips or GPUs", lambda r: plain(r.chips)),
         ("output tokens/s", lambda r: plain(r.output_tokens_per_s)),
         ("tokens/s, prompts included", lambda r: plain(r.tokens_per_s)),
+        ("requests served", lambda r: percent(r.served_share)),
         *((f"requests {state}", lambda r, state=state: plain(r.states[state])) for state in _states(results)),
         ("energy per output token", lambda r: si(r.energy_j_per_output_token, "J")),
     )
@@ -179,10 +191,8 @@ def brief_table(results: dict[str, ServingResult]) -> Table:
 def percentile_table(results: dict[str, ServingResult]) -> Table:
     """Return percentiles of every latency, one row a result and latency."""
     columns = {"latency": Column("latency", numeric=False), "name": Column("machine", numeric=False)}
-    columns |= {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
     frame = latency_frame(results).sort_values("latency", kind="stable")
-    formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
-    return frame_table("Percentiles over requests", frame, columns, formats)
+    return frame_table("Percentiles over all requests", frame, columns | _RANKS, _RANK_FORMATS)
 
 
 def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cdf") -> Figure:
@@ -190,10 +200,9 @@ def cdf_figure(results: dict[str, ServingResult], latency: str, place: str = "cd
     frame = latency_frame(results)
     axis = LATENCIES[latency]
     frame = frame[frame["latency"] == words(axis)]
-    columns = {"name": Column("machine", numeric=False)} | {f"p{p}": Column(f"p{p}") for p in PERCENTILES}
-    formats = dict.fromkeys((f"p{p}" for p in PERCENTILES), lambda seconds: si(seconds, "s"))
-    caption = f"Share of requests against {axis}, log axis"
-    table = frame_table(caption, frame, columns, formats)
+    columns = {"name": Column("machine", numeric=False)} | _RANKS
+    caption = f"Share of all requests against {axis}, log axis"
+    table = frame_table(caption, frame, columns, _RANK_FORMATS)
     draw = partial(latency_cdf, results, latency)
     return Figure(f"{place}-{latency.replace('_', '-')}", draw, caption, table, 2)
 

@@ -21,14 +21,10 @@ if TYPE_CHECKING:
     from hwsim.events.results import ServingResult
 
 from explorer.documents.theme import STYLES, style
+from hwsim.events import results as serving_results
 
 #: Labels of the latencies of a request.
-LATENCIES = {
-    "time_to_first_token_s": "time to first token",
-    "time_per_output_token_s": "time per output token",
-    "latency_s": "whole request",
-    "waiting_s": "waiting",
-}
+LATENCIES = serving_results.LATENCIES | {"latency_s": "whole request"}
 #: Shares of requests at which a distribution is drawn and tabulated.
 _DRAWN = np.concatenate([np.linspace(0.0, 99.0, 199), np.linspace(99.05, 100.0, 20)])
 PERCENTILES = (10, 50, 90, 95, 99)
@@ -41,27 +37,34 @@ _ROW_PX, _FRAME_PX = 26, 110
 
 
 def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PERCENTILES) -> pd.DataFrame:
-    """Return a row for each result and latency: name, latency, then columns p50, p90, ... in seconds."""
+    """Return a row for each result and latency: name, latency, served share, then columns p50, p90, ... in seconds.
+
+    Percentiles are over all requests; they are infinite beyond the served share.
+    """
     rows = []
     for name, result in results.items():
         for key, label in LATENCIES.items():
-            known = _known(result, key)
-            values = np.percentile(known, of) if known.size else np.full(len(of), np.nan)
-            rows.append({"name": name, "latency": label} | {f"p{p}": v for p, v in zip(of, values, strict=True)})
+            values = serving_results.percentiles_of(_defined(result, key), of)
+            row = {"name": name, "latency": label, "served": result.served_share}
+            rows.append(row | {f"p{p}": v for p, v in zip(of, values, strict=True)})
     return pd.DataFrame(rows)
 
 
 def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> "go.Figure":
-    """Return the share of requests against one of `LATENCIES` (log axis), one line a result."""
+    """Return the share of all requests against one of `LATENCIES` (log axis), one line a result.
+
+    A line ends at the share of requests that reached the latency.
+    """
     drawn = figure(f"Share of requests against {LATENCIES[latency]}", _HEIGHT_PX)
     for index, (name, result) in enumerate(results.items()):
-        known = _known(result, latency)
-        if not known.size:
+        reached_s = serving_results.percentiles_of(_defined(result, latency), _DRAWN)
+        known = np.isfinite(reached_s)
+        if not known.any():
             continue
         colour, dash, _ = style(index)
         drawn.add_scatter(
-            x=np.percentile(known, _DRAWN),
-            y=_DRAWN / 100.0,
+            x=reached_s[known],
+            y=_DRAWN[known] / 100.0,
             mode="lines",
             name=text(name),
             line={"color": colour, "dash": dash, "width": _LINE_PX},
@@ -174,9 +177,9 @@ def token_gantt(spans: pd.DataFrame) -> "go.Figure":
     return drawn
 
 
-def _known(result: "ServingResult", latency: str) -> np.ndarray:
-    values = getattr(result, latency)
-    return values[np.isfinite(values)]
+def _defined(result: "ServingResult", latency: str) -> np.ndarray:
+    values = result.felt(latency)
+    return values[~np.isnan(values)]
 
 
 def _add_line(drawn: "go.Figure", index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:

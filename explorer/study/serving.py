@@ -12,6 +12,7 @@ from explorer.study import closed_forms
 from hwbase import InputError, unknown_name
 from hwbase.check import number
 from hwsim.events.fleet import ROUTERS
+from hwsim.events.results import percentiles_of
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
@@ -37,13 +38,21 @@ _WHOLE = (
     *("limit", "users", "requests", "prompt_tokens", "output_tokens", "seed", "gpus", "machines", "built"),
     *("prefill_cap", "max_context", "most_running"),
 )
-#: Percentiles of each latency that become columns.
+#: Percentiles of each latency that become columns, by the prefix of the column.
 _PERCENTILES = (50, 99)
+_LATENCIES = {
+    "first_token": "time_to_first_token_s",
+    "per_output_token": "time_per_output_token_s",
+    "request": "latency_s",
+}
+_PER_TOKEN = ("usd_per_million_output_tokens", "kg_per_million_output_tokens")
 #: Columns of a study of serving.
 OUTPUTS = (
-    *("tokens_per_s", "output_tokens_per_s", "finished", "duration_s", "energy_j_per_output_token", "busiest_share"),
-    *("events", "usd_per_million_output_tokens", "kg_per_million_output_tokens"),
-    *(f"{name}_p{rank}_s" for name in ("first_token", "per_output_token", "request") for rank in _PERCENTILES),
+    *("tokens_per_s", "output_tokens_per_s", "served_tokens_per_s", "finished", "served_share", "duration_s"),
+    *("energy_j_per_output_token", "busiest_share"),
+    "events",
+    *_PER_TOKEN,
+    *(f"{name}_p{rank}_s" for name in _LATENCIES for rank in _PERCENTILES),
 )
 #: Settings that are one of a few names.
 _NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
@@ -76,6 +85,7 @@ def serving_names(fixed: Mapping[str, Any]) -> set[str]:
 def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the outputs of one simulation as columns of length 1: rates, percentiles, states, energy, cost.
 
+    Percentiles are over all requests, infinite beyond the served share; costs are NaN where no request finished.
     Raises `InputError` as `hwsim.serve` and `explorer.serving_cost` do.
     """
     if points != 1:
@@ -95,28 +105,27 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
     figures: dict[str, Any] = {
         "tokens_per_s": result.tokens_per_s,
         "output_tokens_per_s": result.output_tokens_per_s,
+        "served_tokens_per_s": result.served_tokens_per_s,
         "finished": result.states["finished"],
+        "served_share": result.served_share,
         "duration_s": result.duration_s,
         "energy_j_per_output_token": result.energy_j_per_output_token,
         "busiest_share": max(result.utilisation.values(), default=np.nan),
         "events": result.events,
     }
-    latencies = {
-        "first_token": result.time_to_first_token_s,
-        "per_output_token": result.time_per_output_token_s,
-        "request": result.latency_s,
-    }
-    for name, seconds in latencies.items():
-        known = seconds[np.isfinite(seconds)]
-        for percentile in _PERCENTILES:
-            figures[f"{name}_p{percentile}_s"] = np.percentile(known, percentile) if known.size else np.nan
+    for name, latency in _LATENCIES.items():
+        seconds = result.felt(latency)
+        reached = percentiles_of(seconds[~np.isnan(seconds)], _PERCENTILES)
+        figures |= {f"{name}_p{rank}_s": value for rank, value in zip(_PERCENTILES, reached, strict=True)}
     hardwired = result.kind == "hardwired"
     built: dict[str, Any] = {}
     if hardwired:
         built = {name: how[name] for name in ("technology", "weights") if name in how} | {"set": settings}
-    cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
-    figures["usd_per_million_output_tokens"] = cost.usd_per_million_output_tokens
-    figures["kg_per_million_output_tokens"] = cost.kg_per_million_output_tokens
+    for name in _PER_TOKEN:
+        figures[name] = np.nan
+    if result.finished.any():
+        cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
+        figures |= {name: getattr(cost, name) for name in _PER_TOKEN}
     return {name: np.array([value], dtype=float) for name, value in figures.items()}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import integer, number, positive
 from hwsim.events.machine import Machine
-from hwsim.events.results import ServingResult
+from hwsim.events.results import ServingResult, percentiles_of
 
 #: Policies of a router.
 ROUTERS = ("least-loaded", "round-robin")
@@ -32,7 +32,10 @@ def router(name: str) -> Callable[[Sequence[Machine]], int]:
 
 @dataclass(frozen=True)
 class Target(Record):
-    """Latencies for users: at this percentile of requests, the longest time to the first token and between tokens."""
+    """Latencies for users: at this percentile of all requests, the longest time to the first token and between tokens.
+
+    A request that does not finish (rejected, cancelled, failed, unfinished) breaks the promise.
+    """
 
     percentile: float = 99.0
     time_to_first_token_s: float = float("inf")
@@ -47,17 +50,21 @@ class Target(Record):
             raise InputError("the target has no limit: expected time_to_first_token_s or time_per_output_token_s")
 
     def reached(self, result: ServingResult) -> dict[str, float]:
-        """Return the latencies of `result` at the percentile, by the names of the limits; infinity where undefined."""
+        """Return the latencies of `result` at the percentile of all requests, by the names of the limits.
+
+        Requests that did not finish count as infinite. Infinity where undefined.
+        """
         reached = {}
         for name in ("time_to_first_token_s", "time_per_output_token_s"):
-            values = getattr(result, name)
-            values = values[np.isfinite(values)]
-            reached[name] = float(np.percentile(values, self.percentile)) if values.size else float("inf")
+            values = np.where(result.finished, getattr(result, name), np.inf)
+            values = values[~np.isnan(values)]
+            reached[name] = float(percentiles_of(values, self.percentile)) if values.size else float("inf")
         return reached
 
     def met(self, result: ServingResult) -> bool:
-        """Return whether `result` meets the target (rejected and cancelled requests are not counted)."""
-        return all(value <= getattr(self, name) for name, value in self.reached(result).items())
+        """Return whether `result` meets the target: enough of all requests finished, and within the limits."""
+        served = 100 * np.count_nonzero(result.finished) >= self.percentile * result.state.size
+        return bool(served) and all(value <= getattr(self, name) for name, value in self.reached(result).items())
 
 
 @dataclass(frozen=True)

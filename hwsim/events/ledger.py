@@ -23,8 +23,17 @@ class Ledger:
         self.closed = 0
 
     def close(self, request: int, state: int, now: float) -> None:
-        """Record the end of a request, which happens once."""
+        """Record the end of a request, which happens once.
+
+        Where the machine finds a user's leave at the end of a step, an answer that is complete only then is cancelled,
+        and a first token of that step did not reach the user.
+        """
         if self.state[request] != UNFINISHED:
             raise RuntimeError(f"request {request} ended twice")
+        left = self.arrival[request] + self.patience[request]
+        if state == FINISHED and now > left:
+            state = CANCELLED
+        if state == CANCELLED and self.first[request] > left:
+            self.first[request], self.generated[request] = float("nan"), 0
         self.state[request], self.end[request] = state, now
         self.closed += 1

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwbase import Quantity, Record
+from hwbase import Quantity, Record, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,6 +14,33 @@ if TYPE_CHECKING:
 STATES = ("finished", "cancelled", "rejected", "failed", "unfinished")
 #: Percentiles of summaries.
 PERCENTILES = (50, 90, 95, 99)
+#: Latencies of a request: properties of `ServingResult` and their names in tables.
+LATENCIES = {
+    "time_to_first_token_s": "time to first token",
+    "time_per_output_token_s": "time per output token",
+    "latency_s": "request",
+    "waiting_s": "waiting",
+}
+
+
+def percentiles_of(values: np.ndarray, of: Any) -> Any:
+    """Return percentiles of `values`, linear between finite neighbours; infinite beyond the share of finite values.
+
+    NaN where there are no values.
+
+    Examples
+    --------
+    >>> percentiles_of(np.array([1.0, 2.0, 3.0, np.inf]), (50, 75, 90)).tolist()
+    [2.5, 3.0, inf]
+    """
+    ranks = np.asarray(of, dtype=float)
+    if not values.size:
+        return np.full(ranks.shape, np.nan)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return np.full(ranks.shape, np.inf)
+    reached = np.percentile(np.minimum(values, known.max()), ranks)
+    return np.where(ranks <= 100 * known.size / values.size, reached, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +105,7 @@ class ServingResult(Record):
     @property
     def latency_s(self) -> np.ndarray:
         """Seconds from arrival to the end of a finished request, (requests,); NaN for the others."""
-        return np.where(self.state == STATES.index("finished"), self.end_s - self.arrival_s, np.nan)
+        return np.where(self.finished, self.end_s - self.arrival_s, np.nan)
 
     @property
     def waiting_s(self) -> np.ndarray:
@@ -86,9 +113,39 @@ class ServingResult(Record):
         return self.admitted_s - self.arrival_s
 
     @property
+    def finished(self) -> np.ndarray:
+        """Whether the user got the whole answer, (requests,)."""
+        return self.state == STATES.index("finished")
+
+    @property
+    def served_share(self) -> float:
+        """Finished requests over all requests."""
+        return float(np.mean(self.finished))
+
+    def felt(self, latency: str) -> np.ndarray:
+        """Return one of `LATENCIES` of all requests, (requests,): infinite for a user who never got there.
+
+        An unfinished, failed, cancelled or rejected request has an infinite latency, except for what it reached before
+        (its first token, its admission). NaN is left only where a latency does not exist: time between tokens of a
+        finished request with one token. Raises `InputError` for an unknown latency.
+        """
+        if latency not in LATENCIES:
+            raise unknown_name("latency", latency, LATENCIES)
+        values = getattr(self, latency)
+        if latency in ("time_to_first_token_s", "waiting_s"):
+            return np.where(np.isnan(values), np.inf, values)
+        return np.where(self.finished, values, np.inf)
+
+    @property
     def output_tokens_per_s(self) -> float:
         """Output tokens over the whole duration, per second."""
         return float(self.generated_tokens.sum() / self.duration_s) if self.duration_s > 0.0 else 0.0
+
+    @property
+    def served_tokens_per_s(self) -> float:
+        """Output tokens of finished requests over the whole duration, per second."""
+        served = float(self.generated_tokens[self.finished].sum())
+        return served / self.duration_s if self.duration_s > 0.0 else 0.0
 
     @property
     def tokens_per_s(self) -> float:
@@ -116,19 +173,16 @@ class ServingResult(Record):
         return {name: int(n) for name, n in zip(STATES, counts, strict=True)}
 
     def percentiles(self, of: tuple[int, ...] = PERCENTILES) -> "pd.DataFrame":
-        """Return a row for each latency (first token, output token, request, waiting; s), a column a percentile."""
+        """Return a row for each latency (first token, output token, request, waiting; s), a column a percentile.
+
+        Percentiles are over all requests (see `felt`): infinite where too many were not served.
+        """
         import pandas as pd
 
-        what = {
-            "time to first token": self.time_to_first_token_s,
-            "time per output token": self.time_per_output_token_s,
-            "request": self.latency_s,
-            "waiting": self.waiting_s,
-        }
         rows = {}
-        for name, values in what.items():
-            known = values[np.isfinite(values)]
-            rows[name] = np.percentile(known, of) if known.size else np.full(len(of), np.nan)
+        for latency, name in LATENCIES.items():
+            values = self.felt(latency)
+            rows[name] = percentiles_of(values[~np.isnan(values)], of)
         return pd.DataFrame.from_dict(rows, orient="index", columns=[f"p{p}" for p in of])
 
     def summary(self) -> dict[str, Any]:
@@ -140,9 +194,11 @@ class ServingResult(Record):
             "traffic": self.traffic,
             "chips": self.chips,
             "requests": int(self.state.size),
+            "served_share": self.served_share,
             "duration_s": self.duration_s,
             "tokens_per_s": self.tokens_per_s,
             "output_tokens_per_s": self.output_tokens_per_s,
+            "served_tokens_per_s": self.served_tokens_per_s,
             "energy_j_per_output_token": self.energy_j_per_output_token,
             "states": self.states,
             "percentiles_s": self.percentiles().to_dict(orient="index"),
@@ -166,8 +222,10 @@ class ServingResult(Record):
 
     def _repr_html_(self) -> str:
         from hwbase.notebook import values_table
+        from hwbase.numbers import percent
 
         frame = self.percentiles()
         labels = ("time_to_first_token_s", "time_per_output_token_s", "request_s", "waiting_s")
         rows = dict(zip(labels, frame.to_numpy().tolist(), strict=True))
-        return values_table(f"{self.model} on {self.machine}", rows, [f"{str(name)[1:]} %" for name in frame])
+        title = f"{self.model} on {self.machine}, {percent(self.served_share)} of requests served"
+        return values_table(title, rows, [f"{str(name)[1:]} %" for name in frame])
