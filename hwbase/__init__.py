@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hwbase.books import Book, Quantity, Reader, book_names, load_book, quantities_frame
     from hwbase.correlations import Correlation
     from hwbase.errors import InputError, unknown_name
+    from hwbase.evidence import Evidence, evidence_by_figure, evidence_of
     from hwbase.formats import FORMATS, NumberFormat, number_format
     from hwbase.header import Header
     from hwbase.record import Record
@@ -21,6 +22,7 @@ __all__ = [
     "FORMATS",
     "Book",
     "Correlation",
+    "Evidence",
     "Header",
     "InputError",
     "NumberFormat",
@@ -28,6 +30,8 @@ __all__ = [
     "Reader",
     "Record",
     "book_names",
+    "evidence_by_figure",
+    "evidence_of",
     "load_book",
     "number_format",
     "quantities_frame",

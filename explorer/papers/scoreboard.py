@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from explorer.documents.document import Document, Documented
-from hwbase import Record
+from hwbase import Evidence, Record, evidence_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Evidence = Literal["input", "fitted", "predicted", "not derivable"]
 #: The outcome of a row. Only predictions can agree; a misfit without a stated tolerance is shown and explained.
 Status = Literal["input", "fitted", "agrees", "misfit explained", "OUTSIDE", "not derivable"]
 
@@ -23,7 +22,8 @@ class Row(Record):
     """One published figure. `rel_err` is (ours - paper) / paper; within `tolerance` we claim agreement.
 
     `tolerance` is None where we claim none: inputs, fits, and predictions that miss and give the reason in `note`. A
-    row whose paper value is zero compares in absolute terms.
+    row that rests on fitted ones claims no agreement either, but has to stay within its tolerance. A row whose paper
+    value is zero compares in absolute terms.
     """
 
     id: str
@@ -35,6 +35,8 @@ class Row(Record):
     tolerance: float | None = None
     note: str = ""
     group: str = ""
+    rests_on: tuple[str, ...] = ()
+    """Rows that this one is computed from, where one of them is fitted."""
 
     @property
     def rel_err(self) -> float | None:
@@ -46,11 +48,12 @@ class Row(Record):
     @property
     def status(self) -> Status:
         """The outcome of the row."""
-        if self.evidence != "predicted":
+        if self.evidence != "predicted" and not self.rests_on:
             return self.evidence
         if self.tolerance is None or self.rel_err is None:
             return "misfit explained"
-        return "agrees" if abs(self.rel_err) <= self.tolerance else "OUTSIDE"
+        within: Status = "agrees" if self.evidence == "predicted" else "fitted"
+        return within if abs(self.rel_err) <= self.tolerance else "OUTSIDE"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields with `rel_err` and `status`."""
@@ -99,13 +102,20 @@ class Scoreboard(Documented):
 
 
 def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[Row]:
-    """Return a row for each line of the CSV (id, group, what, paper, unit, evidence, tolerance, note).
+    """Return a row for each line of the CSV (id, group, what, paper, unit, evidence, rests_on, tolerance, note).
 
     `ours` maps ids to our figures; only rows marked "not derivable" have none. Any other difference between the two
-    raises `KeyError`.
+    raises `KeyError`. The evidence of a row that rests on others is what `hwbase.evidence_of` gives them.
     """
     with path.open(encoding="utf-8", newline="") as file:
         cells = [cell for cell in csv.DictReader(file) if not without or cell["group"] != without]
+    stated = {cell["id"]: cell["evidence"] for cell in cells}
+    rests_on = {cell["id"]: tuple((cell.get("rests_on") or "").split()) for cell in cells}
+
+    def labelled(name: str) -> Evidence:
+        parts = rests_on[name]
+        return evidence_of(map(labelled, parts)) if parts else stated[name]  # type: ignore[return-value]
+
     derivable = {cell["id"] for cell in cells if cell["evidence"] != "not derivable"}
     if derivable != ours.keys():
         raise KeyError(f"{path.name} and our figures differ in {sorted(derivable ^ ours.keys())}")
@@ -116,10 +126,11 @@ def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[
             paper=float(cell["paper"]),
             ours=float(ours[cell["id"]]) if cell["id"] in ours else None,
             unit=cell["unit"],
-            evidence=cell["evidence"],  # type: ignore[arg-type]
+            evidence=labelled(cell["id"]),
             tolerance=float(cell["tolerance"]) if cell["tolerance"] else None,
             note=cell["note"],
             group=cell["group"],
+            rests_on=rests_on[cell["id"]],
         )
         for cell in cells
     ]

@@ -102,7 +102,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     conventions = {each.convention: each for each in costs}
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
     fleets = tuple(table for each in costs for table in (tco_table(each), carbon_table(each)))
-    notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for each in costs for note in each.notes)
+    notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for each in costs for note in (*each.notes, _evidence(each)))
     effects = tuple(effects_table(each.effect_rows, _SHORT_EFFECTS) for each in costs[:1] if each.effect_rows)
     bills = (*(bill_table(each) for each in conventions.values()), inputs_table(first.inputs))
     return Document(
@@ -182,6 +182,13 @@ def effects_table(effects: Sequence[Mapping[str, Any]], columns: Mapping[str, Co
     formats |= {key: signed for key in columns if key.endswith("_percent")}
     formats |= {"reading": words, "choice": words}
     return frame_table("Effect of each convention, changed alone", effects, columns, formats)
+
+
+def _evidence(costs: "CostAnswer") -> str:
+    return (
+        f"evidence, {_case(costs)}: hardwired fleet {costs.evidence['hardwired']}, GPU fleet {costs.evidence['gpu']}, "
+        f"their ratio {costs.evidence['ratio']}"
+    )
 
 
 def _case(costs: "CostAnswer") -> str:

@@ -10,8 +10,8 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
-from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, with_rate
-from hwbase import Book, Quantity, Record, quantities_frame
+from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, rate_evidence, with_rate
+from hwbase import Book, Evidence, Quantity, Record, evidence_of, quantities_frame
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
@@ -55,6 +55,8 @@ class CostAnswer(Documented):
     """How it was counted."""
     workload: Workload = DECODING
     """What both fleets serve."""
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    """Of the figures of the "hardwired" fleet, of the "gpu" fleet, and of the "ratio" of both."""
 
     @property
     def pair(self) -> costmodel.Pair:
@@ -100,6 +102,7 @@ class CostAnswer(Documented):
             "device": self.device,
             "region": self.region,
             "workload": self.workload.to_dict(),
+            "evidence": self.evidence,
             "inputs": {key: _number(value) for key, value in self.inputs.items()},
             "levels": levels,
             "effects": plain(self.effect_rows) or None,
@@ -253,6 +256,9 @@ def cost(
         notes += (
             f"{assumptions[speed].nominal:,.0f} tokens/s for one {other.header.label}: {assumptions[speed].source}",
         )
+    own = evidence_of(built.assumptions.values())
+    # As many GPUs as generate what the systems do: their fleet rests on the rates of both.
+    both = evidence_of([own, rate_evidence(assumptions, other)])
     return CostAnswer(
         spec.name,
         volume,
@@ -267,6 +273,7 @@ def cost(
         device=bought.name,
         conventions=conventions,
         workload=workload,
+        evidence={"hardwired": own, "gpu": both, "ratio": both},
     )
 
 

@@ -15,8 +15,8 @@ import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
-from explorer.pricing.rates import Workload, bought_rate
-from hwbase import Book, InputError
+from explorer.pricing.rates import Workload, bought_rate, rate_evidence
+from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
@@ -28,6 +28,16 @@ BLOCK = 65536
 #: More points than this need a study, which runs in pieces.
 MOST_POINTS = 20_000_000
 _KG_PER_T = 1e3
+#: Columns of the machines bought beside.
+BOUGHT = (
+    "gpus",
+    "gpu_tokens_per_s",
+    "gpu_tco_usd",
+    "gpu_usd_per_million_tokens",
+    "gpu_carbon_t",
+    "tco_ratio",
+    "carbon_ratio",
+)
 
 
 def evaluate(
@@ -48,6 +58,7 @@ def evaluate(
     workers: int = 2,
     beside: Machine | None = None,
     strict: bool = True,
+    evidence: bool = True,
     varied: None = None,
 ) -> pd.DataFrame:
     """Return a frame with a row per design point: the varied inputs, then its performance, area, cost and carbon.
@@ -84,6 +95,8 @@ def evaluate(
         A machine to buy instead, by name or book; "gpu" is the paper's.
     strict : bool
         False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere.
+    evidence : bool
+        False leaves out the evidence of the columns, which takes tens of milliseconds.
     varied : None
         An older name, which is refused: use `set`.
 
@@ -92,7 +105,7 @@ def evaluate(
     pandas.DataFrame
         Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
         nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
-        carbon_t (both), kg_per_million_tokens. With `beside` those of the machines that generate as many tokens: gpus,
+        carbon_t (both), kg_per_million_tokens; the evidence of each is in `attrs["evidence"]`. With `beside` those of the machines that generate as many tokens: gpus,
         gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
         the hardwired fleet takes, tco_ratio and carbon_ratio.
 
@@ -129,7 +142,10 @@ def evaluate(
     if not strict:
         # As objects, since a column of texts would turn None into NaN.
         results["failure"] = pd.Series(failures, dtype=object)
-    return pd.DataFrame({**{n: v for n, v in columns.items() if np.ndim(inputs[n])}, **results}, copy=False)
+    frame = pd.DataFrame({**{n: v for n, v in columns.items() if np.ndim(inputs[n])}, **results}, copy=False)
+    if evidence:
+        frame.attrs["evidence"] = setting.evidence({name: np.ravel(values)[0] for name, values in inputs.items()})
+    return frame
 
 
 @dataclass(frozen=True)
@@ -183,6 +199,23 @@ class Setting:
             device(other),
             other if beside is not None else None,
         )
+
+    def evidence(self, inputs: Mapping[str, Any]) -> dict[str, Evidence]:
+        """Return the evidence of each numeric column at one point, whose `inputs` are those of `evaluate_block`."""
+        alone = replace(self, bought=None)
+        # A constant that the inputs set is no longer a fitted one.
+        constants = {**self.machine.quantities, **self.technology.quantities}
+        constants = {name: quantity for name, quantity in constants.items() if name not in inputs}
+
+        def columns(values: dict[str, np.ndarray]) -> dict[str, Any]:
+            block = evaluate_block(alone, {**inputs, **values}, max(map(np.size, values.values()), default=1))
+            return {name: column for name, column in block.items() if column.dtype.kind in "fi"}
+
+        result = evidence_by_figure(constants, columns)
+        if self.bought is not None:
+            rate = rate_evidence(self.costs, self.bought)
+            result |= dict.fromkeys(BOUGHT, evidence_of([*result.values(), rate])) | {"gpu_tokens_per_s": rate}
+        return result
 
 
 def _points(inputs: Mapping[str, Any]) -> int:

@@ -7,9 +7,9 @@ import numpy as np
 
 import hwsim
 import models
-from hwbase import Book, InputError, Quantity, Record
+from hwbase import Book, Evidence, InputError, Quantity, Record, evidence_of
 from hwbase.check import Number, count
-from hwsim.accelerator import load_accelerator
+from hwsim.accelerator import accelerator_book, load_accelerator
 from hwsim.gpu.rate import GpuRate, best_rate
 
 #: The model whose machine the paper describes, and whose rates on bought machines it states.
@@ -163,6 +163,16 @@ def with_rate(
     note = "hwsim.gpu.rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
     return replace(costs, quantities={**costs.quantities, name: stated})
+
+
+def rate_evidence(costs: Book, machine: Book) -> Evidence:
+    """Return the evidence of the rate of a machine in a cost book: that of its constants where we predict it."""
+    rate = costs[f"{machine.name}.{RATE}"]
+    if rate.kind != "derived":
+        return evidence_of([rate])
+    reader = accelerator_book(machine).reader()
+    load_accelerator(reader=reader)
+    return evidence_of([*reader.used.values(), *(costs[name] for name in SERVICE)])
 
 
 def _is_stated(costs: Book, machine: Book) -> bool:

@@ -1,7 +1,8 @@
 """The whole answer for one model: speed, cost, carbon, and the comparison with published figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,9 @@ from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
-from explorer.report.headline import PAPER_CONTEXT, HeadlineRow, headline
+from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
-from hwbase import Book, InputError, Quantity
+from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.values import read_integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
@@ -229,9 +230,25 @@ def answer(
             effects=beside is priced[0] and choices is sets[0],
         )
 
+    def labels(constants: Mapping[str, Quantity], changed: Callable[[dict[str, Any]], Any]) -> dict[str, Evidence]:
+        return evidence_by_figure(constants, lambda values: {n: getattr(changed(values), n) for n in FIGURES})
+
+    def hardwired_at(reading: str, values: dict[str, Any]) -> hwsim.SimResult:
+        made = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine | values)
+        return hwsim.simulate_hardwired(spec, *made[:2], context=context, reading=reading)
+
     published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
-    accelerators = {
-        other.name: hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY) for other in others
+
+    def bought_at(other: Book, values: dict[str, Any] | None = None) -> hwsim.SimResult:
+        return hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY, set=values)
+
+    accelerators = {other.name: bought_at(other) for other in others}
+    evidence = {
+        name: labels(used, partial(hardwired_at, reading))
+        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), hwsim.READINGS, strict=True)
+    }
+    evidence |= {
+        other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
     believed = cost_book(costmodel.CORRECTED.book, priced, spec)
@@ -262,7 +279,7 @@ def answer(
         other_cost=costs[1],
         more_costs=(*costs[2:], *(each for name in list(beside)[1:] for each in beside[name])),
         scoreboard=board,
-        headline=headline(context, published, pipelined, accelerators, costs, beside, board),
+        headline=headline(context, published, pipelined, accelerators, costs, beside, board, evidence),
         notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}, events),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,

@@ -106,8 +106,9 @@ def headline(answer: Answer) -> Section:
     """Return the machines side by side, with a column for our figure and one for the published figure of each."""
     batches = [counted(run.batch, "sequence") for run in answer.accelerators.values()][:1]
     text = (
-        "Our figures and the published ones. Evidence of ours: an “input” was given, a “fitted” number was "
-        "adjusted to the paper, a “predicted” one was not. Machines with their weights in memory decode"
+        "Our figures and the published ones. Evidence of ours: an “input” was given, a “fitted” number rests on a "
+        "constant that was adjusted to the paper or to measured points, a “predicted” one on none. Machines with "
+        "their weights in memory decode"
         f"{''.join(f' {batch} at once' for batch in batches)}; how many the published figures served is not "
         "stated. Costs and carbon are those of fleets that generate as much: both as published, at the paper's "
         "optimistic case, or both by the corrected conventions, at nominal prices, where the pipelined machine stands "
@@ -119,7 +120,8 @@ def headline(answer: Answer) -> Section:
         _headline_table(answer, f"Headline figures of machines at a context of {context}", False),
         _headline_table(answer, f"Headline figures of fleets, {served.describe()}", True),
     )
-    return Section("headline", "Machines side by side", (text, *tables))
+    notes = [Aside(note)] if (note := _unfitted(answer)) else []
+    return Section("headline", "Machines side by side", (text, *tables, *notes))
 
 
 def _headline_table(answer: Answer, caption: str, fleet: bool) -> Table:
@@ -135,6 +137,16 @@ def _headline_table(answer: Answer, caption: str, fleet: bool) -> Table:
     heads = (Column(side, group=_head(answer, key)) for key, side in sides)
     columns = (Column("figure", numeric=False), *heads, Column("evidence", numeric=False))
     return Table(caption, columns, tuple(rows))
+
+
+def _unfitted(answer: Answer) -> str:
+    """Return which figures rest on no fitted constant in lines where others do."""
+    parts = []
+    for line in answer.headline:
+        free = [_head(answer, name) for name, label in line.evidence_of.items() if label != "fitted"]
+        if line.evidence == "fitted" and free:
+            parts.append(f"{line.what} of {listed(free)}")
+    return f"In lines marked fitted, these rest on no fitted constant: {'; '.join(parts)}." if parts else ""
 
 
 def findings(answer: Answer) -> Section:

@@ -7,11 +7,21 @@ from typing import Any
 import hwsim
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import CostAnswer
-from hwbase import Record
+from hwbase import Evidence, Record, evidence_of
 
 #: The context of the published tables.
 PAPER_CONTEXT = 2048
 _MILLION = 1e6
+#: Figures of a machine in the headline.
+FIGURES = (
+    "tokens_per_s",
+    "tokens_per_s_per_user",
+    "time_to_first_token_s",
+    "area_mm2",
+    "power_w",
+    "tokens_per_kj",
+    "tokens_per_s_mm2",
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +32,10 @@ class HeadlineRow(Record):
     unit: str
     values: dict[str, float | None]
     published: dict[str, float | None]
-    evidence: str
+    evidence: Evidence
+    """Fitted where any of our figures is."""
+    evidence_of: dict[str, Evidence]
+    """By machine, as `values`, where there is a figure."""
     fleet: bool = False
     """Whether it is of fleets that generate as much, by machine or "machine:conventions"; otherwise of machines."""
 
@@ -35,6 +48,7 @@ def headline(
     costs: Sequence[CostAnswer],
     beside: Mapping[str, Sequence[CostAnswer]],
     board: Scoreboard | None,
+    labels: Mapping[str, Mapping[str, Evidence]],
 ) -> tuple[HeadlineRow, ...]:
     """Return the machines side by side; published figures only for the paper's own machine, model and context.
 
@@ -52,6 +66,8 @@ def headline(
         The fleets of each bought machine, by the same conventions as `costs`.
     board : Scoreboard, optional
         The published figures.
+    labels : mapping of str to mapping of str to str
+        The evidence of `FIGURES`, by the columns of `HeadlineRow.values`.
     """
     machine = published.machine
     paper: dict[str, float | None] = {}
@@ -60,24 +76,21 @@ def headline(
     runs = {machine: published, f"{machine}-pipelined": pipelined} | dict(accelerators)
     named = (machine, *accelerators)
 
-    def line(what: str, unit: str, get: Any, key: str, evidence: str) -> HeadlineRow:
-        return HeadlineRow(
-            what,
-            unit,
-            # The closed form of a wafer is only a bound, so its published record stands alone.
-            {name: None if run.kind == "wafer" else float(get(run)) for name, run in runs.items()},
-            {name: paper.get(f"t2-{name}-{key}") for name in named},
-            evidence,
-        )
+    def line(what: str, unit: str, figure: str, key: str, scale: float = 1.0) -> HeadlineRow:
+        # The closed form of a wafer is only a bound, so its published record stands alone.
+        values = {n: None if run.kind == "wafer" else float(getattr(run, figure)) * scale for n, run in runs.items()}
+        evidence = {name: labels[name][figure] for name, value in values.items() if value is not None}
+        published = {name: paper.get(f"t2-{name}-{key}") for name in named}
+        return HeadlineRow(what, unit, values, published, evidence_of(evidence.values()), evidence)
 
     rows = [
-        line("tokens/s", "token/s", lambda r: r.tokens_per_s, "tokens", "predicted"),
-        line("tokens/s for one user", "token/s", lambda r: r.tokens_per_s_per_user, "-", "predicted"),
-        line("time to first token", "ms", lambda r: r.time_to_first_token_s * 1e3, "-", "predicted"),
-        line("silicon", "mm2", lambda r: r.area_mm2, "area", "fitted"),
-        line("system power", "kW", lambda r: r.power_w / 1e3, "power", "fitted"),
-        line("tokens per kilojoule", "token/kJ", lambda r: r.tokens_per_kj, "energy", "predicted"),
-        line("tokens/s per mm2", "token/s/mm2", lambda r: r.tokens_per_s_mm2, "density", "predicted"),
+        line("tokens/s", "token/s", "tokens_per_s", "tokens"),
+        line("tokens/s for one user", "token/s", "tokens_per_s_per_user", "-"),
+        line("time to first token", "ms", "time_to_first_token_s", "-", 1e3),
+        line("silicon", "mm2", "area_mm2", "area"),
+        line("system power", "kW", "power_w", "power", 1e-3),
+        line("tokens per kilojoule", "token/kJ", "tokens_per_kj", "energy"),
+        line("tokens/s per mm2", "token/s/mm2", "tokens_per_s_mm2", "density"),
     ]
     return (*rows, *_fleet_rows(machine, accelerators, costs, beside, paper))
 
@@ -101,20 +114,25 @@ def _fleet_rows(
             machine: float(hardwired_get(first)),
             f"{machine}-pipelined": float(hardwired_get(second)),
         }
+        evidence = {name: costs[at].evidence["hardwired"] for name, at in zip(ours, sets, strict=True)}
         bought: dict[str, float | None] = {}
         for name in accelerators:
             fleets = beside.get(name)
             bought[name] = float(gpu_get(fleets[sets[0]].pair)) if fleets else None
+            if fleets:
+                evidence[name] = fleets[sets[0]].evidence["gpu"]
             if fleets and sets[1] != sets[0]:
                 other = fleets[sets[1]]
                 bought[f"{name}:{other.convention}"] = float(gpu_get(other.pair))
+                evidence[f"{name}:{other.convention}"] = other.evidence["gpu"]
         published = {name: paper.get(keys[1].format(name)) for name in accelerators}
         return HeadlineRow(
             f"{what}, {volume} system{'s' if volume > 1 else ''}",
             unit,
             ours | bought,
             {machine: paper.get(keys[0].format(machine))} | published,
-            "predicted",
+            evidence_of(evidence.values()),
+            evidence,
             fleet=True,
         )
 

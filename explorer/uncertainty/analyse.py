@@ -13,7 +13,7 @@ from explorer.pricing.economics import PAPER_MODEL
 from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Uncertainty
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
-from hwbase import Correlation, Quantity
+from hwbase import Correlation, Evidence, Quantity, evidence_of
 from hwbase.correlations import merge_correlations
 
 #: Prefix of the second machine's columns and constants.
@@ -66,7 +66,7 @@ def analyse(
         progress=progress,
     )
     subject = scenario.described() | ({"versus": dict(versus)} if versus else {})
-    return replace(result, subject=subject, quantities=pair.first.read | quantities)
+    return replace(result, subject=subject, quantities=pair.first.read | quantities, evidence=pair.evidence())
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,18 @@ class Pair:
         kept = chosen(second | first, only)
         own = self.own_names
         return {n: q for n, q in first.items() if n in kept} | {own[n]: q for n, q in second.items() if n in kept}
+
+    def evidence(self) -> dict[str, Evidence]:
+        """Return the evidence of the first machine's outputs, of the second's, and of the ratios of both."""
+        first = self.first.evidence()
+        if self.second is None:
+            return first
+        second = self.second.evidence()
+        ratios = {
+            ratio: evidence_of([first[name], second[name]])
+            for ratio, name in zip(VERSUS_RATIOS, _PER_TOKEN, strict=True)
+        }
+        return first | {OTHER + name: label for name, label in second.items()} | ratios
 
     def shapes(self) -> dict[str, str]:
         """Return the shapes of constants with discrete values."""

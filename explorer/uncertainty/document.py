@@ -244,11 +244,18 @@ def notes(result: Uncertainty) -> tuple[str, ...]:
 def percentile_table(caption: str, result: Uncertainty, outputs: Sequence[str]) -> Table:
     """Return nominal values and percentiles of `outputs`."""
     frame = result.percentiles().drop(columns="mean").set_index("output").loc[list(outputs)]
+    labels = [result.evidence.get(str(output), "") for output in outputs]
     rows = tuple(
-        (titled(str(output), unit=False), *(value_text(str(output), value) for value in row))
-        for output, row in frame.iterrows()
+        (
+            titled(str(output), unit=False),
+            *(value_text(str(output), value) for value in row),
+            *([label] if label else []),
+        )
+        for (output, row), label in zip(frame.iterrows(), labels, strict=True)
     )
-    return Table(caption, (Column("output", numeric=False), *_ranked(map(str, frame.columns)).values()), rows)
+    columns = [Column("output", numeric=False), *_ranked(map(str, frame.columns)).values()]
+    columns += [Column("evidence", numeric=False)] if any(labels) else []
+    return Table(caption, tuple(columns), rows)
 
 
 def _ranked(names: Iterable[str]) -> dict[str, Column]:

@@ -11,7 +11,7 @@ from scipy import stats
 from explorer.documents.document import Document, Documented
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
-from hwbase import Correlation, InputError, Quantity, Record, quantities_frame, unknown_name
+from hwbase import Correlation, Evidence, InputError, Quantity, Record, quantities_frame, unknown_name
 from hwbase.check import number, real
 
 PERCENTILES = (5.0, 50.0, 95.0)
@@ -52,6 +52,8 @@ class Uncertainty(Documented):
     rows: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     subject: Mapping[str, Any] = field(default_factory=dict)
     """The subject of the analysis, in words; empty for a plain function."""
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    """The evidence of the outputs at the nominal point; empty for a plain function."""
 
     @property
     def names(self) -> list[str]:
@@ -177,6 +179,7 @@ class Uncertainty(Documented):
             "infeasible_reasons": self.reasons.to_dict(orient="records"),
             "percentiles": self.percentiles().to_dict(orient="records"),
             "shares": {name: self.shares(name) for name in texts},
+            "evidence": dict(self.evidence),
             "constants": self.ranges().to_dict(orient="records"),
             "correlations": self.stated_correlations().to_dict(orient="records"),
         }

@@ -17,7 +17,7 @@ from explorer.pricing.evaluate import evaluate
 from explorer.pricing.prices import cost_book
 from explorer.pricing.rates import RATE, Workload, with_rate
 from explorer.uncertainty.distributions import Distribution, distributions
-from hwbase import Book, Correlation, Quantity, Record, unknown_name
+from hwbase import Book, Correlation, Evidence, Quantity, Record, unknown_name
 from hwbase.books import share_overrides
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -151,14 +151,22 @@ class Machine:
                 joined.setdefault(name, np.empty(points, dtype=columns.dtype))[chosen] = columns
         return joined
 
+    def evidence(self) -> dict[str, Evidence]:
+        """Return the evidence of each numeric column at the nominal point."""
+        return dict(self._frame(self.pinned, {}, evidence=True).attrs["evidence"])
+
     def _columns(self, varied: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        frame = self._frame(varied, over, evidence=False)
+        arrays = {name for name, value in {**varied, **over}.items() if np.ndim(value)}
+        return {str(name): frame[name].to_numpy() for name in frame if name not in arrays}
+
+    def _frame(self, varied: Mapping[str, Any], over: Mapping[str, Any], *, evidence: bool) -> pd.DataFrame:
         choice = self.scenario
         served = {name: getattr(choice, name) for name in ("context", "prompt_tokens", "output_tokens", "volume")}
-        options = {**served, **over}
-        frame: pd.DataFrame = evaluate(
+        return evaluate(
             self.spec,
             varied,
-            **options,
+            **{**served, **over},
             reading=choice.reading,
             convention=choice.convention,
             on=choice.on,
@@ -168,9 +176,8 @@ class Machine:
             book=self.costs,
             beside=choice.beside,
             strict=False,
+            evidence=evidence,
         )
-        arrays = {name for name, value in {**varied, **options}.items() if np.ndim(value)}
-        return {str(name): frame[name].to_numpy() for name in frame if name not in arrays}
 
 
 @dataclass(frozen=True)

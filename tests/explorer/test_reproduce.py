@@ -120,6 +120,23 @@ def test_published_cells_are_all_on_the_board(name):
         assert row.tolerance == (float(cell["tolerance"]) if cell["tolerance"] else None)
 
 
+def test_what_rests_on_a_fitted_row_is_fitted():
+    # Shares add up to one: the rest of fitted shares is no prediction, nor is a ratio with a fitted number in it.
+    ids = [f"fig14-{context}-communication" for context in ("2k", "64k", "256k")]
+    for name in (*ids, "t2-hnlpu-tokens", "t2-hnlpu-energy", "t2-hnlpu-density", "t1-reticle"):
+        assert ROWS[name].evidence == ROWS[name].status == "fitted"
+    assert ROWS["t2-hnlpu-tokens-pipelined"].evidence == "predicted"
+
+
+def test_the_evidence_of_a_row_follows_from_the_rows_that_it_rests_on(tmp_path):
+    cells = tmp_path / "cells.csv"
+    head = "id,group,what,paper,unit,evidence,rests_on,tolerance,note\n"
+    cells.write_text(head + "a,g,w,1,u,fitted,,,\nb,g,w,1,u,predicted,a,0,\nc,g,w,1,u,predicted,b,0.1,\n")
+    rows = read_rows(cells, {"a": 1, "b": 1, "c": 2})
+    assert {row.evidence for row in rows} == {"fitted"}
+    assert [row.status for row in rows] == ["fitted", "fitted", "OUTSIDE"]
+
+
 def test_tolerances_are_narrow():
     wide = {row.id for row in CLAIMED if row.tolerance > 0.05}
     # Shares printed with one or two digits, and the energies whose constants are assumed ranges.
