@@ -4,6 +4,7 @@ Open traffic has arrival times (Poisson, bursty, a trace); closed traffic has us
 time after the answer to their last one. All draws come from a seed, so equal seeds give equal traffic.
 """
 
+import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from hwbase import InputError, Record
 from hwbase.check import Number, count, non_negative, number, real
+from hwbase.parsing import read_text
 from hwbase.values import read_count, read_integer, read_value
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Most requests, and most tokens of one; more is taken as a mistake.
 MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
+#: Most lines of a trace, and its largest file.
+MOST_ROWS, _MOST_BYTES = 10_000_000, 2**29
 #: Columns of a trace with their accepted names (the second ones are those of the Azure LLM inference traces).
 COLUMNS = {
     "arrival_s": ("arrival_s", "TIMESTAMP"),
@@ -60,14 +64,12 @@ class Traffic(Record):
             "prompt_tokens": _whole("prompt_tokens", self.prompt_tokens),
             "output_tokens": _whole("output_tokens", self.output_tokens),
             "priority": np.asarray(number("priority", self.priority, whole=True), dtype=np.int64),
-            "cancel_s": np.asarray(self.cancel_s, dtype=float),
+            "cancel_s": np.asarray(number("cancel_s", self.cancel_s, above=0.0, high=np.inf)),
         }
         for name, array in checked.items():
             if array.shape != (n,):
                 raise InputError(f"{name} has shape {array.shape}: expected ({n},), one for each request")
             object.__setattr__(self, name, array)
-        if not np.all(checked["cancel_s"] > 0.0):
-            raise InputError("cancel_s: expected numbers > 0 (infinity for never)")
         late = np.flatnonzero(np.diff(checked["arrival_s"]) < 0.0)
         if late.size:
             raise InputError(f"arrival_s falls at request {late[0] + 1}: expected times in order")
@@ -228,11 +230,15 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     scale = real("time_scale", time_scale, above=0.0)
     where = f"trace {str(path)!r}"
     try:
-        frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+        text = read_text(Path(path), _MOST_BYTES)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    try:
+        frame = pd.read_csv(io.StringIO(text), dtype=str, skip_blank_lines=False, nrows=MOST_ROWS + 1)
+    except (ValueError, OverflowError) as error:  # errors of the parser are ValueErrors
         raise InputError(f"{where}: {str(error).strip()}: expected a CSV file with a header") from None
+    if len(frame) > MOST_ROWS:
+        raise InputError(f"{where} has more than {MOST_ROWS:,} requests: expected fewer, split it")
     columns = {name: _column(frame, names, where) for name, names in COLUMNS.items()}
     if frame.empty:
         raise InputError(f"{where} has no requests: expected at least one line after the header")
