@@ -2,14 +2,21 @@
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwbase import InputError
 from hwbase.record import finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a spreadsheet takes for the beginning of a formula, and texts that are numbers all the same.
+_FORMULAS, _NUMBER = ("=", "+", "-", "@", "\t", "\r"), re.compile(r"[+-]\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def write_text(text: str, path: str | Path) -> Path:
@@ -122,6 +129,27 @@ def write_folder(path: str | Path, files: Mapping[str, str]) -> Path:
         if made is not None and made.is_dir():
             shutil.rmtree(made)
     return folder
+
+
+def csv_text(frame: "pd.DataFrame") -> str:
+    """Return a frame as CSV that a spreadsheet shows and never runs.
+
+    Names and texts that begin like a formula (=, +, -, @, a tab or a carriage return) have a ' before them.
+    """
+    safe = frame.copy(deep=False)
+    for at, kind in enumerate(frame.dtypes):
+        if kind.kind not in "biufcmM":
+            safe.isetitem(at, frame.iloc[:, at].astype(object).map(_inert).to_numpy())
+    safe.columns = [_inert(name) for name in frame.columns]
+    return safe.to_csv(index=False)
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    runs = cell.startswith(_FORMULAS) and not _NUMBER.fullmatch(cell)
+    # A carriage return alone would begin a line.
+    return ("'" if runs else "") + cell.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def json_text(data: Any) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explorer.writing import json_text, write_bytes, write_text
+from explorer.writing import csv_text, json_text, write_bytes, write_text
 from hwbase import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_document(document: "Document", path: str | Path) -> Path:
     if suffix == ".parquet":
         return write_bytes(rows.frame(document).to_parquet(index=False), path)
     if suffix == ".csv":
-        return write_text(rows.frame(document).to_csv(index=False), path)
+        return write_text(csv_text(rows.frame(document)), path)
     if suffix == ".json":
         return write_text(json_text(rows.data(document)), path)
     return write_text((markdown if suffix in _MARKDOWN else html).render(document), path)

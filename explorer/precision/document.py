@@ -22,7 +22,7 @@ from explorer.precision.fronts import SCHEMES, Fronts
 from explorer.precision.joint import JointFronts
 from explorer.precision.sensitivity import Sensitivity
 from explorer.precision.study import FrontStudy
-from explorer.writing import json_text
+from explorer.writing import csv_text, json_text
 from hwbase.numbers import counted, plain
 
 _METRIC_NAMES = {
@@ -60,17 +60,17 @@ STUDY_FILES = (
 def study_files(study: FrontStudy, document: Document) -> dict[str, str]:
     """Return the files of a study by name: fronts, choices and sensitivities as CSV, a summary and the page."""
     files = {
-        "fronts.csv": study.to_frame().to_csv(index=False),
-        "estimates.csv": study.estimated.to_csv(index=False),
+        "fronts.csv": csv_text(study.to_frame()),
+        "estimates.csv": csv_text(study.estimated),
         "summary.json": json_text(summary(study)),
         "page.html": html.render(document),
     }
     for number, front in enumerate(study.fronts.values(), start=1):
-        files[f"sensitivity-{number}.csv"] = front.measured.table.to_csv(index=False)
-        files[f"choices-{number}.csv"] = front.choices.to_csv(index=False)
+        files[f"sensitivity-{number}.csv"] = csv_text(front.measured.table)
+        files[f"choices-{number}.csv"] = csv_text(front.choices)
     for number, pairs in enumerate(study.joint.values(), start=1):
-        files[f"joint-{number}.csv"] = pairs.table.to_csv(index=False)
-        files[f"joint-choices-{number}.csv"] = pairs.choices.to_csv(index=False)
+        files[f"joint-{number}.csv"] = csv_text(pairs.table)
+        files[f"joint-choices-{number}.csv"] = csv_text(pairs.choices)
     return files
 
 

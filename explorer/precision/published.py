@@ -21,6 +21,7 @@ from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, frame_table
 from explorer.papers import mixdq_data
 from explorer.precision.figures import curves
+from explorer.writing import csv_text
 from hwbase import Record
 from hwbase.numbers import plain
 
@@ -117,7 +118,7 @@ def _choice_row(table: pd.DataFrame, bits: dict[str, float]) -> dict[str, object
 def published_files(result: PublishedFronts, document: Document) -> dict[str, str]:
     """Return the files by name."""
     return {
-        "fronts.csv": result.table.to_csv(index=False),
+        "fronts.csv": csv_text(result.table),
         "page.html": html.render(document),
     }
 

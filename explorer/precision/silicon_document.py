@@ -10,7 +10,7 @@ from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.precision.figures import NRE_PARTS, nre_frame, nre_over_perplexity, nre_parts, perplexity_over_area
 from explorer.precision.silicon import SiliconFronts
-from explorer.writing import json_text
+from explorer.writing import csv_text, json_text
 from hwbase.columns import column
 from hwbase.numbers import money, plain
 
@@ -42,9 +42,9 @@ _FORMATS = dict.fromkeys(("nre_usd", "recurring_usd", "build_usd", *NRE_PARTS), 
 def silicon_files(result: SiliconFronts, document: Document) -> dict[str, str]:
     """Return the files of a study by name."""
     return {
-        "silicon.csv": result.table.to_csv(index=False),
-        "choices.csv": result.choices.to_csv(index=False),
-        "areas.csv": result.areas.to_csv(index=False),
+        "silicon.csv": csv_text(result.table),
+        "choices.csv": csv_text(result.choices),
+        "areas.csv": csv_text(result.areas),
         "summary.json": json_text(result.to_dict()),
         "page.html": html.render(document),
     }

@@ -10,7 +10,7 @@ from explorer.documents.tables import Table, quantity_table
 from explorer.serving.comparison import GpuFleet, Served, ServingComparison
 from explorer.serving.cost import ServingCost
 from explorer.serving.document import cdf_figure, percentile_table
-from explorer.writing import json_text
+from explorer.writing import csv_text, json_text
 from hwbase.numbers import counted, listed, mass, money, percent, plain, si, times
 from hwsim.events.fleet import Target
 from hwsim.events.results import ServingResult
@@ -22,7 +22,7 @@ def comparison_files(result: ServingComparison, document: Document) -> dict[str,
     """Return the files of a comparison by name: table, percentiles, timelines and page."""
     return {
         "comparison.json": json_text(summary(result)),
-        "comparison.csv": result.to_frame().to_csv(index=False),
+        "comparison.csv": csv_text(result.to_frame()),
         "page.html": html.render(document),
     }
 

@@ -6,7 +6,7 @@ from explorer.documents import html
 from explorer.documents.document import Document
 from explorer.documents.schema import with_schema
 from explorer.serving.figures import timeline_frame
-from explorer.writing import json_text
+from explorer.writing import csv_text, json_text
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
 
@@ -16,8 +16,8 @@ def serving_files(result: ServingResult, document: Document, recording: Recordin
     constants = {name: quantity.__dict__ for name, quantity in result.assumptions.items()}
     files = {
         "result.json": json_text(with_schema(result.summary() | {"assumptions": constants}, "serve")),
-        "requests.csv": result.to_frame().to_csv(index=False),
-        "timeline.csv": timeline_frame(result).to_csv(index=False),
+        "requests.csv": csv_text(result.to_frame()),
+        "timeline.csv": csv_text(timeline_frame(result)),
         "page.html": html.render(document),
     }
     if recording is not None:
