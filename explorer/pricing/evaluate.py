@@ -105,9 +105,10 @@ def evaluate(
     pandas.DataFrame
         Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
         nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
-        carbon_t (both), kg_per_million_tokens; the evidence of each is in `attrs["evidence"]`. With `beside` those of the machines that generate as many tokens: gpus,
-        gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
-        the hardwired fleet takes, tco_ratio and carbon_ratio.
+        carbon_t (both), kg_per_million_tokens; the evidence of each is in `attrs["evidence"]`. With `beside` those of
+        the machines that generate as many tokens: gpus, gpu_tokens_per_s (of one), gpu_tco_usd,
+        gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet takes, tco_ratio and
+        carbon_ratio.
 
     Raises
     ------
