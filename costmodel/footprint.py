@@ -41,6 +41,9 @@ class ModuleCarbon(Costed):
     board_kg: Number
     margin_kg: Number
     total_kg: Number
+    gross_dies: Number
+    """Whole dies of a wafer."""
+    die_yield: Number
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Carbon(Costed):
     """Carbon of a fleet over its life, in t."""
 
     modules: Number
+    spare_modules: Number
+    """Spare modules, if they count."""
+    rebuilt_modules: Number
+    """All modules built for new weights."""
     facility_energy_mwh: Number
     operational_t: Number
     embodied_t: Number
@@ -201,6 +208,8 @@ def module_carbon(
         board_kg=board,
         margin_kg=total - parts,
         total_kg=total,
+        gross_dies=on_wafer.gross_dies,
+        die_yield=on_wafer.die_yield,
         assumptions=read.used,
     )
 
@@ -273,14 +282,15 @@ def carbon(
     facility_mw = facility_power_mw(it_power_w, read("datacentre.pue", "1"), conventions.facility_power_step_mw)
     operational = facility_mw * busy_hours * _KW_PER_MW * non_negative("intensity_kg_per_kwh", grid) / _KG_PER_T
     each_t = non_negative("module_kg", module_kg) / _KG_PER_T
-    counted = non_negative("modules", modules)
-    if conventions.spares_embodied:
-        counted = counted + non_negative("spare_modules", spare_modules)
-    embodied, respins = counted * each_t, non_negative("rebuilt_modules", rebuilt_modules) * each_t
+    spares = non_negative("spare_modules", spare_modules) if conventions.spares_embodied else 0.0
+    embodied = (non_negative("modules", modules) + spares) * each_t
+    respins = non_negative("rebuilt_modules", rebuilt_modules) * each_t
     static = operational + embodied
     tokens = positive("tokens_per_s", tokens_per_s) * busy_hours * _SECONDS_PER_HOUR / _MILLION
     return Carbon(
         modules=modules,
+        spare_modules=spares,
+        rebuilt_modules=rebuilt_modules,
         facility_energy_mwh=facility_mw * busy_hours,
         operational_t=operational,
         embodied_t=embodied,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from explorer.report.answer import Answer, answer
     from explorer.report.document import render, write_report
     from explorer.report.side_by_side import ModelComparison, compare_models
+    from explorer.report.standards import CarbonStatements, carbon_statements
     from explorer.serving.comparison import ServingComparison, serve_comparison
     from explorer.serving.cost import ServingCost, serving_cost
     from explorer.study import Choice, Integer, Real, Study, StudyResult, load_study
@@ -29,6 +30,7 @@ else:
 __all__ = [
     "Allocation",
     "Answer",
+    "CarbonStatements",
     "Choice",
     "CostAnswer",
     "Integer",
@@ -44,6 +46,7 @@ __all__ = [
     "allocate",
     "allocation_front",
     "answer",
+    "carbon_statements",
     "compare_models",
     "compare_tools",
     "cost",

@@ -49,6 +49,8 @@ class Quantity:
     low: Any = None
     high: Any = None
     note: str = ""
+    valid_until: int | None = None
+    """The last year of a figure that is published anew from time to time, such as a grid's."""
 
     def at(self, level: Level) -> Number:
         """Return the number at "low", "nominal" or "high" (a missing end of the range is the nominal value)."""

@@ -35,6 +35,8 @@ from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import answer
 from explorer.report.document import report_document
 from explorer.writing import json_text
+from hwbase import InputError
+from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: The paper's machine and its default opponents.
@@ -62,6 +64,13 @@ def report_command(
         list[str] | None,
         typer.Option("--technology", help="Technology book, such as n5-synthesised; several are put side by side."),
     ] = None,
+    standard: Annotated[
+        str | None,
+        typer.Option(
+            "--standard",
+            help="Carbon statements alone: ghg, sci or iso14067, comma-separated; by the first convention.",
+        ),
+    ] = None,
     events: Annotated[
         bool, typer.Option("--events", help="Also simulate the paper's claims request by request; takes seconds.")
     ] = False,
@@ -79,6 +88,7 @@ def report_command(
         write_document(study, out)
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
         return
+    constants = with_regions(parse_overrides(settings), region, fab_region)
     shared: dict[str, Any] = {
         "on": split_names(on),
         "context": need_count("context", context),
@@ -88,13 +98,15 @@ def report_command(
         "convention": split_names(convention, "--convention"),
         "weights": weights,
         "reading": reading,
-        "set": with_regions(parse_overrides(settings), region, fab_region),
+        "set": constants,
         "book": book,
         "events": events,
         "command": command,
         "date": today,
     }
-    if len(models) * len(technologies) > 1:
+    if standard is not None:
+        document = _statements(standard, models, technologies, shared)
+    elif len(models) * len(technologies) > 1:
         document = _several(models, technologies, shared)
     else:
         document = report_document(answer(models[0], technology=technologies[0], **shared))
@@ -111,6 +123,28 @@ def _several(models: list[str], technologies: list[str], shared: dict[str, Any])
     from explorer.report.side_by_side_document import side_by_side_document
 
     return side_by_side_document(compare_models(models, technologies, **shared))
+
+
+def _statements(standard: str, models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
+    from explorer.pricing.economics import cost
+    from explorer.pricing.prices import machines_of
+    from explorer.report.standards import carbon_statements
+
+    if len(models) * len(technologies) > 1 or shared["events"]:
+        raise InputError("--standard states one fleet: expected one model, one technology and no --events")
+    names = split_names(standard, "--standard")
+    machine, others = machines_of(shared["on"], SIMULATORS)
+    own = ("context", "prompt_tokens", "output_tokens", "volume", "weights", "reading", "set", "book")
+    costed = cost(
+        models[0],
+        on=machine,
+        beside=others[0],
+        technology=technologies[0],
+        convention=shared["convention"][0],
+        **{name: shared[name] for name in own},
+    )
+    statements = carbon_statements(costed, names, year=date.fromisoformat(shared["date"]).year)
+    return statements.document(shared["command"])
 
 
 def _study(folder: str, command: str, date: str) -> Document | None:
