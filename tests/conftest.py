@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -38,6 +39,15 @@ def command(capsys, monkeypatch):
     return run
 
 
+@cache
+def validator(name):
+    """Return the validator of the schema called `name`, which is itself checked once."""
+    schema = schemas.schema(name)
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
 @pytest.fixture(autouse=True)
 def valid_json(monkeypatch):
     """Check everything that a command writes as JSON against its schema; keep it where samples are collected."""
@@ -50,7 +60,7 @@ def valid_json(monkeypatch):
             if samples:
                 Path(samples, f"{hashlib.sha256(text.encode()).hexdigest()}.json").write_text(text, encoding="utf-8")
             elif value["schema"] != OWN_DOCUMENT:
-                jsonschema.validate(value, schemas.schema(value["schema"]))
+                validator(value["schema"]).validate(value)
         return text
 
     for module in (output, files, report):
