@@ -17,10 +17,8 @@ def by_definition(costs):
     usable = ~np.isnan(costs).any(axis=1)
     mask = usable.copy()
     for i in np.flatnonzero(usable):
-        for j in np.flatnonzero(usable):
-            if (costs[j] <= costs[i]).all() and (costs[j] < costs[i]).any():
-                mask[i] = False
-                break
+        better = (costs <= costs[i]).all(axis=1) & (costs < costs[i]).any(axis=1)
+        mask[i] = not better[usable].any()
     return mask
 
 
