@@ -74,6 +74,7 @@ def check(problem, found, best):
         assert found.objective - best <= 1e-9 * max(abs(best), 1e-3 * problem.spread) + dust
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(problems())
 def test_own_solver_is_never_wrong(problem):
@@ -87,6 +88,7 @@ def test_own_solver_is_never_wrong(problem):
     assert found.status == "optimal"
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(problems(most_limits=1, whole_costs=True))
 def test_one_budget_is_never_wrong(problem):
@@ -100,6 +102,7 @@ def test_one_budget_is_never_wrong(problem):
     assert found.status == "optimal"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(problems())
 def test_highs_is_never_wrong(problem):

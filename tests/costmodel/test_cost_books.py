@@ -45,6 +45,7 @@ def test_newer_nodes_cost_more(default):
     assert prices == sorted(prices) and sets == sorted(sets)
 
 
+@pytest.mark.slow
 def test_levels(paper):
     assert paper.at("low").value("n5.mask_set_usd", "MUSD") == pytest.approx(15)
     assert paper.at("high").value("n5.mask_set_usd", "MUSD") == pytest.approx(30)

@@ -126,6 +126,7 @@ def test_a_dirtier_grid_emits_more(priced, grid, more):
     assert dirty.die_kg - clean.die_kg == pytest.approx(more * energy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tool", "node"), PRICED)
 def test_arrays_are_scalars(tool, node):
     areas = np.array([50.0, 300.0, 827.08])

@@ -69,6 +69,7 @@ def test_the_tensor_parallelism_chosen_is_the_best_measured(compared):
     assert np.mean(right) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "machine", "engine", "fmt", "gpus", "users", "prompt", "output"),
     [

@@ -70,6 +70,7 @@ def test_jumps_end_where_single_steps_do(monkeypatch, set, seed):
         assert np.allclose(getattr(fast, name), getattr(slow, name), rtol=1e-9, atol=1e-9, equal_nan=True), name
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 1000),

@@ -97,6 +97,7 @@ def test_each_kind_of_layer_has_its_latency():
     assert model_of(SPECS["llama-3-8b"], **bare).layers_s == pytest.approx(32e-5 * factor)
 
 
+@pytest.mark.slow
 def test_a_prompt_takes_its_arithmetic():
     spec = SPECS["llama-3-8b"]
     model = model_of(spec, 2, **BARE, compute_efficiency=0.5, attention_compute_efficiency=0.5)

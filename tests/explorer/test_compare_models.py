@@ -64,6 +64,7 @@ def test_technologies_are_told_apart(processes):
     assert "llama-3-8b, hardwired, on n5-asplos26 and n3" in page
 
 
+@pytest.mark.slow
 def test_two_models_on_two_technologies():
     four = compare_models(MODELS, ("n5", "n3"))
     assert list(four.answers) == [f"{model}, {node}" for model in MODELS for node in ("n5", "n3")]
@@ -83,6 +84,7 @@ def test_long_table_is_that_of_each(found):
     pd.testing.assert_frame_equal(first, found.answers["llama-3-8b"].to_frame())
 
 
+@pytest.mark.slow
 def test_files(found, tmp_path):
     for suffix in ("html", "md", "csv", "json"):
         write_document(side_by_side_document(found), tmp_path / f"models.{suffix}")
@@ -100,6 +102,7 @@ def test_page_asks_for_nothing_and_escapes(found):
     assert "Content-Security-Policy" in page and "<script>alert" not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("models", "technologies", "said"),
     [
@@ -117,6 +120,7 @@ def test_bad_input(models, technologies, said):
         compare_models(models, technologies)
 
 
+@pytest.mark.slow
 def test_command(call, tmp_path):
     status, out, err = call("report", *MODELS, "--out", "models.md", "--volume", "10")
     assert (status, err) == (0, "") and "wrote models.md" in out and "GPU TCO / hardwired TCO" in out

@@ -115,6 +115,7 @@ def test_figures(found):
     assert len(tools_over_area(found, "n5").data) == 4 + 4
 
 
+@pytest.mark.slow
 def test_page(found):
     page = html.render(tools_document(found, "hwsim compare-tools --set '<script>'"))
     assert "<script>'" not in page and "No constants" not in page
@@ -156,6 +157,7 @@ def test_command_prints_tables(call):
         assert said in out
 
 
+@pytest.mark.slow
 def test_command_as_json(call, tmp_path):
     status, out, err = call("compare-tools", "--area", "827.08,814", "--node", "n5", "--grid", "tw", "--json")
     assert (status, err) == (0, "")
@@ -166,6 +168,7 @@ def test_command_as_json(call, tmp_path):
     assert Path("t.json").read_text(encoding="utf-8") == out
 
 
+@pytest.mark.slow
 def test_command_writes_csv_and_page(call, tmp_path):
     assert call("compare-tools", "--out", "tools.csv") == (0, "", "")
     with Path("tools.csv").open(newline="") as file:

@@ -76,6 +76,7 @@ def by_hand(spec, settings, cost_settings, *, context, volume, reading, conventi
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", list(BOOKS))
 @pytest.mark.parametrize("reading", hwsim.READINGS)
 @pytest.mark.parametrize("name", [MODEL, "llama-3-8b", "deepseek-v3"])
@@ -300,6 +301,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_constant_of_the_machine_can_be_varied(field):
     """A pair of points, one of them nominal, is the same as the two alone."""

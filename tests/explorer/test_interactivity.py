@@ -39,6 +39,7 @@ def test_faster_users_take_more_of_a_gpu_and_nothing_of_a_pipeline(result):
         assert np.isnan(front.tokens_per_s_per_mw[4:]).all()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_the_function_finds(command, tmp_path):
     options = ("--interactivity", "10:400", "--on", "hnlpu,b200", "--prompt-tokens", "1K", "--output-tokens", "1K")
     status, out, err = command("compare-serving", *options, "--json")

@@ -39,12 +39,14 @@ def test_ten_thousand_products_equal_integer_matmul(rng):
         check(random_product(rng))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(products())
 def test_products_equal_integer_matmul(case):
     check(case)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(products(bits=st.integers(1, 16)))
 def test_fast_path_equals_integer_matmul_at_every_width(case):

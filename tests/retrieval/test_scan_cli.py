@@ -108,6 +108,7 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], word: str, capsys
     assert word in said and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_bad_input_as_a_process() -> None:
     done = run("--documents", "many")
     assert done.returncode == 2
@@ -144,6 +145,7 @@ def test_a_space_refuses_what_cannot_be(name: str, value: float) -> None:
         design_space(1e9, **{name: (value,)})
 
 
+@pytest.mark.slow
 def test_figures_hold_the_tables(space) -> None:  # type: ignore[no-untyped-def]
     drawn = designs_and_front(space, 256)
     assert sum(len(trace.x) for trace in drawn.data) == (space["bits"] == 256).sum()

@@ -25,6 +25,7 @@ PLANE = Study({"x": (0.0, 1.0)}, evaluate=study_cases.plane, points=16)
 FILE = "[study]\nevaluate = 'study_cases:slow'\npoints = 200\n[parameters]\nx = { low = 0.0, high = 1.0 }\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "said"),
     [

@@ -102,6 +102,7 @@ def test_a_bad_name_leaves_nothing(result, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", example_names())
 def test_shipped_examples_run(name, tmp_path):
     shipped = load_study(name)
@@ -114,6 +115,7 @@ def test_shipped_examples_run(name, tmp_path):
     assert shipped.title in text
 
 
+@pytest.mark.slow
 def test_hardwired_studies_report_constants_scopes_and_formulas(tmp_path):
     few = Study(**{**vars(load_study("hardwired-space")), "points": 512})
     text = few.run(workers=1).write_report(tmp_path / "space.md").read_text(encoding="utf-8")

@@ -33,6 +33,7 @@ def test_what_is_missing_is_computed(out, expected):
     assert files(out) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "one byte", "of another study", "of another size"])
 def test_what_is_damaged_is_computed_again(damage, out, expected, tmp_path, monkeypatch):
     PLANE.run(out, workers=1)

@@ -28,6 +28,7 @@ def test_real_ranges_keep_their_ends(low, width, place):
     assert (values >= low).all() and (values <= low + width).all() and values[0] == low
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.floats(1e-30, 1e29), st.floats(1, 10), st.floats(0, 1, exclude_max=True))
 def test_log_ranges_keep_their_ends(low, factor, place):

@@ -188,6 +188,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_of_ten_pages(small_disk):
     out = small_disk / "out"
     with pytest.raises(InputError, match=r"cannot write .*No space left on device; finished pieces are kept"):
