@@ -48,8 +48,8 @@ def validator(name):
     return kind(schema)
 
 
-@pytest.fixture(autouse=True)
-def valid_json(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def valid_json():
     """Check everything that a command writes as JSON against its schema; keep it where samples are collected."""
     samples = os.environ.get("HWSIM_JSON_SAMPLES")
 
@@ -63,5 +63,7 @@ def valid_json(monkeypatch):
                 validator(value["schema"]).validate(value)
         return text
 
-    for module in (output, files, report):
-        monkeypatch.setattr(module, "json_text", checked)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (output, files, report):
+            patch.setattr(module, "json_text", checked)
+        yield

@@ -51,6 +51,7 @@ def test_levels(paper):
     assert paper.at("high").value("n5.mask_set_usd", "MUSD") == pytest.approx(30)
 
 
+@pytest.mark.slow
 def test_units_convert_on_the_way_in_and_out(paper):
     assert paper["electricity.usd_per_kwh"].unit == "USD/kWh"  # written as 95 USD/MWh
     assert paper.value("electricity.usd_per_kwh", "USD/kWh") == pytest.approx(0.095)

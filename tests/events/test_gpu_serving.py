@@ -57,6 +57,7 @@ def check_conserved(result, traffic):
         assert np.dot(widths, share) == pytest.approx(result.busy_s[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("set", [{}, TIGHT])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_jumps_end_where_single_steps_do(monkeypatch, set, seed):

@@ -61,6 +61,7 @@ def test_simulate_on_every_machine(ask, machine):
     assert data["tokens_per_s"] > 0
 
 
+@pytest.mark.slow
 def test_readings_and_windows_reach_the_simulator(ask):
     base = ("simulate", MODEL, "--context", "64K", "--json")
     pipelined = ask(*base, "--reading", "pipelined")
@@ -142,6 +143,7 @@ def test_models(ask):
     assert len(rows) >= 9 and rows[MODEL]["total"] == pytest.approx(116.83e9, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("book", ["default", "hnlpu-asplos26", "hnlpu", "n5", "n2", "h100", "wse3", "taalas-hc1"])
 def test_assumptions(ask, book):
     rows = ask("assumptions", book, "--json")["rows"]
@@ -200,6 +202,7 @@ def test_out_writes_what_json_prints(call, tmp_path, arguments):
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
 
 
+@pytest.mark.slow
 def test_out_replaces_an_older_file(call):
     Path("answer.json").write_text("old")
     assert call("models", "--out", "answer.json")[0] == 0

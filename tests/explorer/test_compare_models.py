@@ -54,6 +54,7 @@ def test_columns_are_what_one_report_says(found):
     assert ours["chips"] == "1" and ours["parameters"] == "8.03\u00a0G" and ours["resources short"] == "none"
 
 
+@pytest.mark.slow
 def test_technologies_are_told_apart(processes):
     assert list(processes.answers) == ["n5-asplos26", "n3"]
     names = [step.name for step in merged_methods(processes)]
@@ -96,6 +97,7 @@ def test_files(found, tmp_path):
         write_document(side_by_side_document(found), tmp_path / "models.pdf")
 
 
+@pytest.mark.slow
 def test_page_asks_for_nothing_and_escapes(found):
     page = html.render(side_by_side_document(found))
     assert 'src="' not in page.split("</style>")[0] and page.count("<h1>") == 1
@@ -130,6 +132,7 @@ def test_command(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models.md", "report.html"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

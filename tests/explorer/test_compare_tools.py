@@ -70,6 +70,7 @@ def test_all_terms_lead_to_ours(found):
     assert len(every) == 2 * (3 + 3 + 2 + 3)
 
 
+@pytest.mark.slow
 def test_a_grid_for_all_tools(found):
     taiwan = compare_tools(grid="tw")
     assert taiwan.grid == "taiwan"
@@ -109,6 +110,7 @@ def test_over_nodes_and_areas(found):
             assert curve[key].isna().all() or curve[key].iloc[::8].is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_figures(found):
     dots = tool_dots(found, 827.08, "n5")
     assert {trace.name for trace in dots.data} == {r.name for r in found.rows if r.tool != "eco-chip"}

@@ -96,6 +96,7 @@ def test_a_rate_that_is_set_stands():
     assert frame["gpu_tokens_per_s"].tolist() == [1000, 2000]
 
 
+@pytest.mark.slow
 def test_a_promise_is_a_constant_of_the_cost_book():
     slow, fast = (
         explorer.cost(set={"service.time_per_token_s": promise}, **CORRECTED) for promise in ("40 ms", "10 ms")

@@ -111,6 +111,7 @@ def test_equals_one_point_after_the_other(name, reading, convention):
             assert found == (expected if column == "bound_by" else pytest.approx(expected, rel=1e-9, abs=0)), column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", list(BOOKS))
 def test_the_gpus_beside_are_those_of_the_comparison(convention):
     """At each point's own prices: the same as `costmodel.compare` with a book that holds them."""
@@ -225,6 +226,7 @@ def test_inputs_are_left_alone():
     assert list(varied) == ["clock_hz"] and list(clock) == [1e9, 2e9]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_points():
     side = 317
     grid = np.array(list(itertools.product(np.geomspace(1e10, 1e13, side), np.linspace(60, 400, side))))[:100_000]

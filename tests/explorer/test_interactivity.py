@@ -17,6 +17,7 @@ def result():
     return interactivity(on=["hnlpu", "h100", "b200"], speeds=[10, 25, 100, 200, 400, 5000], **WORK)
 
 
+@pytest.mark.slow
 def test_a_front_is_the_cost_of_its_fleet(result):
     answer = explorer.cost(volume=50, convention="corrected", beside="b200", **WORK)
     pair = answer.comparison.nominal

@@ -192,6 +192,7 @@ def test_markdown_escapes_what_it_is_given(answer):
     assert len(cells(row)) == 2
 
 
+@pytest.mark.slow
 def test_markdown_of_a_model_without_a_paper(other):
     text = _markdown(other)
     assert "No paper describes this machine" in text and "nan" not in text.lower().split()
@@ -305,6 +306,7 @@ def test_machines_that_run_are_named(answer):
 # Reproduce
 
 
+@pytest.mark.slow
 def test_reproduction_holds_versions_books_and_the_command(other):
     found = other.reproduction
     assert found.overrides == {"n5.d0_per_cm2": "0.2", "clock_hz": "2 GHz"}

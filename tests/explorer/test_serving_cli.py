@@ -65,6 +65,7 @@ def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed(tmp_path):
         assert first != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grain", "requests", "extra"),
     [("service", "300", ("--machines", "2")), ("detailed", "20", ("--fault", "link,at_s=0.001,chip=0,peer=1"))],
@@ -152,6 +153,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(run, arguments, said, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_only_folders_of_our_own_are_replaced(run, trace, tmp_path):
     options = ("--events", "service", *H100, "--traffic", str(trace))
     mine = tmp_path / "mine"

@@ -40,6 +40,7 @@ def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     assert found.loads[1].fleets[0].gpus > found.loads[0].fleets[0].gpus
 
 
+@pytest.mark.slow
 def test_a_load_is_how_busy_the_machine_is(found):
     plain, dense = found.loads
     assert plain.speedup == 1.0 and dense.speedup > 1.0

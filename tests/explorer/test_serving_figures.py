@@ -91,6 +91,7 @@ def test_a_result_in_which_nothing_happened_still_has_a_page():
     )
 
 
+@pytest.mark.slow
 def test_files_agree_with_each_other(result):
     files = serving_files(result, serving_document(result, "hwsim"))
     summary = json.loads(files["result.json"])

@@ -252,6 +252,7 @@ def test_a_varied_field_is_a_loop(field, reading):
             assert whole[i] == pytest.approx(seconds, rel=1e-12, abs=1e-30), (part, value)
 
 
+@pytest.mark.slow
 @fast
 @given(st.integers(1, 64), st.integers(1, 64), READINGS)
 def test_any_grid_simulates(rows, columns, reading):

@@ -120,6 +120,7 @@ def test_quality_measures_every_row(call, folder):
     assert frame["perplexity"].tolist() == pytest.approx([row["perplexity"] for row in found["rows"]])
 
 
+@pytest.mark.slow
 def test_rows_can_be_chosen(call):
     def rows(*options):
         status, out, _ = call(*QUALITY, *options, "--json")

@@ -71,6 +71,7 @@ def test_trace_and_references_equal_the_fast_path(case):
         np.testing.assert_array_equal(kernels.mac_array_matvec(codes, activations, bits, macs=macs), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("code", range(16))
 def test_extremes_of_every_weight_code(method, code):

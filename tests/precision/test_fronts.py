@@ -31,6 +31,7 @@ def found():
     return fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS)
 
 
+@pytest.mark.slow
 def test_budgets_are_kept_and_used(found):
     mixed = found.table[found.table["scheme"] != "uniform"]
     assert (mixed["mean_bits"] <= mixed["budget"] + 1e-9).all() and (mixed["mean_bits"] > mixed["budget"] - 0.7).all()
@@ -194,6 +195,7 @@ def test_the_folder_holds_what_was_measured(study):
     assert "hwsim fronts tiny" in page and "Assumptions" not in page
 
 
+@pytest.mark.slow
 def test_sentences_follow_the_numbers(study):
     said = " ".join(findings(study.fronts["weights"]))
     assert "Adding losses instead of decibels is better in" in said and "of 2 budgets" in said

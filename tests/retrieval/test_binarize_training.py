@@ -147,6 +147,7 @@ def fitted(task):
     return RecurrentBinarizer(2, 32, hidden=64, training=SETTINGS).fit(*task)
 
 
+@pytest.mark.slow
 def test_it_learns_what_pairs_have_in_common(task, fitted):
     x, pairs = task
     before = _found(x[pairs[:, 0]], x[pairs[:, 1]])

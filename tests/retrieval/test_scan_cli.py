@@ -115,6 +115,7 @@ def test_bad_input_as_a_process() -> None:
     assert done.stdout == "" and "Traceback" not in done.stderr and "many" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_space_holds_what_single_scans_give(space) -> None:  # type: ignore[no-untyped-def]
     row = space[(space["memory"] == "hbm3") & (space["channels"] == 6) & (space["bits"] == 256)].iloc[-1]
     changes = {"hbm3.channels": 6, "hbm3.lanes": float(row["lanes"])}

@@ -58,6 +58,7 @@ def test_every_code_alone_and_every_activation(code):
     assert np.array_equal(rtl.simulate_cell(codes, activations).products, expected)
 
 
+@pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize("bits", [2, 5, 12, 16])
 def test_other_activation_widths(bits):

@@ -456,6 +456,7 @@ def test_units_and_flags_on_the_command_line(command):
     assert status in (0, 1) and strict(shown)["fixed"]["clock_hz"] == 1.2e9
 
 
+@pytest.mark.slow
 def test_showing(folder, command):
     status, shown, errors = command("study", "show", folder)
     assert status == 0 and errors == "" and "the knee" in words(shown)
@@ -463,6 +464,7 @@ def test_showing(folder, command):
     assert found["summary"]["points"] == 60 and found["summary"]["unfinished"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_handing_out_the_front(suffix, folder, tmp_path, command):
     path = tmp_path / f"front{suffix}"
@@ -473,6 +475,7 @@ def test_handing_out_the_front(suffix, folder, tmp_path, command):
     assert [int(row["point"]) for row in rows] == front["point"].tolist()
 
 
+@pytest.mark.slow
 def test_an_unfinished_study_says_so(folder, command):
     for path in sorted(Path(folder).glob("part-*"))[2:5]:
         path.unlink()
@@ -552,6 +555,7 @@ def test_brackets_are_no_styles(tmp_path, study_file, command):
     assert "does not meet c[/red]" in command("study", "why", out, str(broken))[1]
 
 
+@pytest.mark.slow
 def test_going_on_from_the_folder_alone(folder, command):
     """The folder knows its study."""
     whole = {path.name: path.read_bytes() for path in Path(folder).glob("part-*")}

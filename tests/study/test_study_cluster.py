@@ -44,6 +44,7 @@ def test_addresses_that_are_none(address, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_nobody_there(command, tmp_path):
     pytest.importorskip("distributed")
     with socket.socket() as free:

@@ -462,6 +462,7 @@ def same_files(one, other):
     assert files == {path.name: path.read_bytes() for path in other.glob("part-*")} and files
 
 
+@pytest.mark.slow
 def test_a_search_in_which_everything_fails():
     def function(x):
         raise ValueError("never")
@@ -509,6 +510,7 @@ def test_studies_that_are_none(name):
 # What is missing.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["pyarrow", "loky", "optuna", "distributed"])
 def test_without_the_packages(package, monkeypatch, tmp_path):
     """What needs none of them works; what does says what to install."""

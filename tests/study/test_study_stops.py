@@ -69,6 +69,7 @@ def test_a_simulation_that_was_interrupted_is_no_point(monkeypatch):
         study.run(workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_stop_while_columns_are_levelled(written, tmp_path, monkeypatch):
     """Pieces in which everything failed get the columns of the others one after the other."""

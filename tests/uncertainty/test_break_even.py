@@ -79,6 +79,7 @@ def test_draws_with_a_gap_are_left_out():
     assert np.isnan([gone.p5, gone.p50, gone.p95, gone.always, gone.never, gone.nominal]).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-20, 30), min_size=1, max_size=30), st.booleans())
 def test_shares_of_always_never_and_between_make_one(places, falls):
     ratio = 1 / lines(places) if falls else lines(places)
@@ -158,6 +159,7 @@ def test_curves_pass_through_what_the_model_gives(curves):
     assert price.nominal == pytest.approx(priced["tco_ratio"].to_numpy(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_nominal_break_even_volume_is_one(curves):
     """The systems on both sides of it lose and win."""
     at = curves.curve("volume", "tco_ratio").crossing.nominal

@@ -16,6 +16,7 @@ def found():
     return promise_map(**GRID, samples=64)
 
 
+@pytest.mark.slow
 def test_more_users_favour_the_machine_with_the_larger_fixed_cost(found):
     assert (np.diff(found.tco_ratio[:, :2], axis=0) > 0).all()
     assert (np.diff(found.tco_ratio[:, :2], axis=1) > 0).all()

@@ -27,6 +27,7 @@ def found():
     return analyse(samples=128)
 
 
+@pytest.mark.slow
 def test_nominal_is_what_the_cost_command_says(found):
     nominal = explorer.cost(convention="corrected", volume=50).comparison.nominal
     assert found.nominal["tco_ratio"] == pytest.approx(nominal.tco_ratio, rel=1e-9)
@@ -34,6 +35,7 @@ def test_nominal_is_what_the_cost_command_says(found):
     assert found.nominal["gpu_tco_usd"] == pytest.approx(nominal.gpu.total_usd, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_every_constant_that_moves_an_answer_is_among_those_read(machine):
     """Each ranged constant of the cost book at its high end: what is not read changes nothing."""
     book = costmodel.load_book("default")

@@ -36,6 +36,7 @@ def call(command, tmp_path, monkeypatch):
     return lambda *arguments: command("wiring", *map(str, arguments))
 
 
+@pytest.mark.slow
 def test_a_study_counts_its_model(study):
     config = tiny_config()
     assert study.matrices == len(config.linear_shapes())
