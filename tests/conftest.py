@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -38,8 +39,17 @@ def command(capsys, monkeypatch):
     return run
 
 
-@pytest.fixture(autouse=True)
-def valid_json(monkeypatch):
+@cache
+def validator(name):
+    """Return the validator of the schema called `name`, which is itself checked once."""
+    schema = schemas.schema(name)
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def valid_json():
     """Check everything that a command writes as JSON against its schema; keep it where samples are collected."""
     samples = os.environ.get("HWSIM_JSON_SAMPLES")
 
@@ -50,8 +60,10 @@ def valid_json(monkeypatch):
             if samples:
                 Path(samples, f"{hashlib.sha256(text.encode()).hexdigest()}.json").write_text(text, encoding="utf-8")
             elif value["schema"] != OWN_DOCUMENT:
-                jsonschema.validate(value, schemas.schema(value["schema"]))
+                validator(value["schema"]).validate(value)
         return text
 
-    for module in (output, files, report):
-        monkeypatch.setattr(module, "json_text", checked)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (output, files, report):
+            patch.setattr(module, "json_text", checked)
+        yield

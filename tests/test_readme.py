@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import explorer
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_counts_of_the_scoreboard() -> None:
     summary = explorer.reproduce("hnlpu").summary
     said = re.search(
@@ -28,6 +31,7 @@ def test_counts_of_the_scoreboard() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_figures_of_the_table() -> None:
     rows = {row.id: row for row in explorer.reproduce("hnlpu").rows}
     assert f"{rows['t2-hnlpu-tokens'].ours:,.0f} (-0.1 %)" in README

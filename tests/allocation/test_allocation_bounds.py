@@ -69,6 +69,7 @@ def whole_optimum(problem):
     return None if result.x is None else math.fsum(problem.losses[result.x > 0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_cost", [1000, 100_000_000])
 @pytest.mark.parametrize("two_sided", [False, True])
 @pytest.mark.parametrize("limits", [1, 2, 4])
@@ -96,6 +97,7 @@ def test_without_time_for_prices_the_bound_is_that_of_no_limits():
     assert least * (1.0 - 1e-12) <= priced.bound <= linear_optimum(problem) * (1.0 + 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", [0.05, 1e-3, 1e-9])
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("first_units", [1, 2, 50])
@@ -143,6 +145,7 @@ def test_what_was_not_searched_is_not_called_impossible():
     assert not caught.value.proven
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [2, 3])
 @pytest.mark.parametrize("tolerance", [0.05, 1e-9])
 @pytest.mark.parametrize("seed", range(6))
@@ -160,6 +163,7 @@ def test_allocations_under_several_limits_are_certified(seed, tolerance, limits)
     assert result.objective <= best * (1.0 + tolerance + 1e-9)
 
 
+@pytest.mark.slow
 def test_the_bound_of_six_hundred_units_lies_below_their_objective():
     problem = problem_of(1, units=600, spread=1.0, share=0.4)
     loose, tight = solve(problem, tolerance=0.05), solve(problem, tolerance=1e-3)
@@ -170,6 +174,7 @@ def test_the_bound_of_six_hundred_units_lies_below_their_objective():
     assert loose.bound <= tight.objective and tight.bound <= loose.objective
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:pulp")
 @pytest.mark.parametrize("seed", range(4))
 def test_cbc_is_bounded_by_the_same_prices(seed):

@@ -44,6 +44,7 @@ def asked(hwsim):
     return run
 
 
+@pytest.mark.slow
 def test_the_contract(layers_csv, tmp_path):
     question = (layers_csv, "--budget", "4.0", "--unit", "mean-bits", "--two-sided", "0.5", "--json")
     status, out, err = process(*question, cwd=tmp_path)
@@ -136,6 +137,7 @@ def test_bad_input(hwsim, layers_csv, tmp_path, arguments, message):
     assert [path.name for path in tmp_path.iterdir()] == ["layers.csv"]
 
 
+@pytest.mark.slow
 def test_bad_input_as_a_process(layers_csv, tmp_path):
     status, out, err = process(layers_csv, "--budget", "1", "--out", "never.csv", cwd=tmp_path)
     assert (status, out) == (2, "") and err == "hwsim: mean-bits <= 1 cannot be kept: the least possible is 2\n"

@@ -93,6 +93,7 @@ def test_bad_gpus():
 # Tables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hardware", HARDWARE)
 def test_costs_plug_into_allocate(layers, hardware):
     # Wider activations lose less, and on a GPU run on a slower kernel.
@@ -158,6 +159,7 @@ def test_bad_costs(layers):
             explorer.hardwired_silicon(area)
 
 
+@pytest.mark.slow
 def test_bits_are_not_silicon():
     """What docs/allocation.md says: at one quality, the least mean bits is not the least silicon."""
     table = explorer.cost_table(mixdq_data.sdxl_options(), "hardwired")

@@ -84,6 +84,7 @@ def test_hawq_needs_its_shortcuts_tied():
     assert tied.bits == {layer: int(bits) for layer, bits in published.items()}
 
 
+@pytest.mark.slow
 def test_latencies_follow_the_constants():
     for gpu in GPUS:
         fp16, w8a8 = network_times(gpu)

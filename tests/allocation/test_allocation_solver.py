@@ -74,6 +74,7 @@ def check(problem, found, best):
         assert found.objective - best <= 1e-9 * max(abs(best), 1e-3 * problem.spread) + dust
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(problems())
 def test_own_solver_is_never_wrong(problem):
@@ -87,6 +88,7 @@ def test_own_solver_is_never_wrong(problem):
     assert found.status == "optimal"
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(problems(most_limits=1, whole_costs=True))
 def test_one_budget_is_never_wrong(problem):
@@ -100,6 +102,7 @@ def test_one_budget_is_never_wrong(problem):
     assert found.status == "optimal"
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(problems())
 def test_highs_is_never_wrong(problem):
@@ -131,6 +134,7 @@ def knapsack(layers, bits, seed, share=0.45):
     return Problem(np.repeat(np.arange(layers), bits), losses, (limit,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_dynamic_programming_and_highs_agree(seed):
     problem = knapsack(40 + 10 * seed, 2 + seed % 4, seed, share=0.1 + 0.07 * seed)
@@ -144,6 +148,7 @@ def test_a_large_instance_is_certified():
     assert found.status == "optimal" and found.gap <= 1e-6
 
 
+@pytest.mark.slow
 def test_states_that_were_dropped_widen_the_bound(monkeypatch):
     # Subset sums: every allocation is as good as its cost, so nothing is ever dominated.
     rng = np.random.default_rng(5)
@@ -255,6 +260,7 @@ def test_a_window_that_nothing_hits():
 # Pieces
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(problems(most_limits=0), st.integers(0, 50))
 def test_relaxation_bounds_and_keeps_its_budget(problem, limit):

@@ -77,6 +77,7 @@ def test_spares_count_when_the_conventions_say_so():
     assert counted.embodied_t == pytest.approx(880 * 0.1249)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.floats(30, 850), st.floats(0, 500), st.sampled_from(["n16", "n7", "n5", "n3", "n2"]))
 def test_embodied_is_at_least_the_die_over_its_yield(area, hbm, node):

@@ -45,11 +45,13 @@ def test_newer_nodes_cost_more(default):
     assert prices == sorted(prices) and sets == sorted(sets)
 
 
+@pytest.mark.slow
 def test_levels(paper):
     assert paper.at("low").value("n5.mask_set_usd", "MUSD") == pytest.approx(15)
     assert paper.at("high").value("n5.mask_set_usd", "MUSD") == pytest.approx(30)
 
 
+@pytest.mark.slow
 def test_units_convert_on_the_way_in_and_out(paper):
     assert paper["electricity.usd_per_kwh"].unit == "USD/kWh"  # written as 95 USD/MWh
     assert paper.value("electricity.usd_per_kwh", "USD/kWh") == pytest.approx(0.095)

@@ -95,6 +95,7 @@ def _brute_force(width, height, scribe, radius):
     return best
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from(FORMULAS), st.floats(5, 90000), st.floats(1.0, 2.0), st.floats(0.5, 2.0))
 def test_never_more_dies_from_a_larger_die(formula, area, growth, aspect):

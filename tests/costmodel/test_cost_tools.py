@@ -97,6 +97,7 @@ def test_carbon_per_area_of_eco_chip_is_act_on_coal():
         assert eco.value(f"{node}.cpa_kg_per_cm2", "kgCO2e/cm**2") == pytest.approx(on_coal, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tool", "node"), PRICED)
 def test_every_node_gives_a_price(tool, node):
     for part in parts(tool, np.array([25.0, 100.0, 858.0]), node):
@@ -104,6 +105,7 @@ def test_every_node_gives_a_price(tool, node):
         assert values.shape == (3,) and np.all(np.isfinite(values)) and np.all(np.diff(values) > 0)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(PRICED), st.floats(20, 800), st.floats(1.05, 1.5))
 def test_a_larger_die_costs_more(priced, area, growth):
@@ -126,6 +128,7 @@ def test_a_dirtier_grid_emits_more(priced, grid, more):
     assert dirty.die_kg - clean.die_kg == pytest.approx(more * energy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tool", "node"), PRICED)
 def test_arrays_are_scalars(tool, node):
     areas = np.array([50.0, 300.0, 827.08])

@@ -24,6 +24,7 @@ from models.diffusion.operations import OPERATIONS
 from models.diffusion.running import run
 
 
+@pytest.mark.slow
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(3, 7), st.integers(3, 7), st.integers(0, 2))
 def test_a_convolution_is_the_sum_of_its_products(images, channels, outputs, height, width, padding):
     random = np.random.default_rng(0)

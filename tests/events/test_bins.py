@@ -23,6 +23,7 @@ def test_integrals_are_kept(spans):
     assert widths @ means[:, 0] == pytest.approx(whole, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(SPANS, SPANS)
 def test_bins_of_two_machines_add_up(first, second):
     one, two, both = (Bins(1, bins=16) for _ in range(3))

@@ -40,6 +40,7 @@ def closed_form(spec, set, collective="direct", **given):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MACHINES)
 def test_a_lone_token_takes_the_closed_forms_path(name):
     spec, set = MACHINES[name]

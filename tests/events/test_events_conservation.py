@@ -35,6 +35,7 @@ FAULTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     grain=st.sampled_from(GRAINS),
@@ -59,6 +60,7 @@ def test_every_request_ends_once_and_tokens_are_conserved(
     assert np.array_equal(refused, context > (longest or np.inf))
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None)
 @given(
     grain=st.sampled_from(GRAINS), users=st.integers(1, 40), seed=st.integers(0, 100), think=st.sampled_from([0, 1e-5])

@@ -73,6 +73,7 @@ def test_links_with_equal_loads_are_one_until_a_failure_parts_them():
         assert classes.free_s[number] == classes.free_s[before]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", GRAINS)
 def test_a_lost_link_slows_the_machine_and_loses_no_one(grain):
     traffic = closed_loop(30, 60, prompt=40, output=20)
@@ -84,6 +85,7 @@ def test_a_lost_link_slows_the_machine_and_loses_no_one(grain):
     assert 0.4 < broken.tokens_per_s / whole.tokens_per_s < 0.75
 
 
+@pytest.mark.slow
 def test_both_grains_see_a_lost_link_alike():
     traffic = closed_loop(30, 90, prompt=40, output=20)
     set = {**WIDE, "link_bandwidth_bytes_per_s": 4e9}
@@ -101,6 +103,7 @@ def test_a_link_without_a_detour_stops_the_machine(grain):
     assert np.all(served.end_s[served.state == 3] >= 1e-4 * (1 - 1e-12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", GRAINS)
 def test_a_chip_takes_what_runs_with_it_and_a_spare_serves_on(grain):
     traffic = closed_loop(4, 40, prompt=20, output=20)
@@ -126,6 +129,7 @@ def test_a_fault_may_be_told_to_stop_the_machine(grain):
     assert served.duration_s == pytest.approx(1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", GRAINS)
 def test_a_slow_stack_slows_what_waits_for_hbm(grain):
     traffic = closed_loop(8, 24, prompt=60, output=40)

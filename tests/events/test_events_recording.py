@@ -32,6 +32,7 @@ def test_the_chrome_trace_is_what_perfetto_reads():
     assert len({event["tid"] for event in names if event["name"] == "thread_name"}) == len(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("binding", ["links", "vex", "hbm"])
 def test_a_server_does_one_thing_at_a_time_and_all_is_recorded(binding):
     recording, result = recorded(closed_loop(6, 12, prompt=20, output=10), set=BINDING[binding], most=1_000_000)
@@ -81,6 +82,7 @@ def test_the_window_and_the_cap_bound_what_is_kept():
     assert few.chrome_trace()["otherData"]["dropped_spans"] == few.dropped
 
 
+@pytest.mark.slow
 def test_recording_changes_nothing():
     traffic = closed_loop(5, 10, prompt=20, output=5)
     plain = serve(traffic, "detailed")

@@ -40,6 +40,7 @@ def test_priority_goes_before_policy(grain, policy):
     assert np.array_equal(np.argsort(served.admitted_s), [0, 3, 2, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grain", GRAINS)
 def test_a_prefill_cap_protects_those_that_decode(grain):
     # One sequence decodes while long prompts are read.

@@ -25,6 +25,7 @@ def mixed(n=300, rate=20.0, seed=0):
     return bursty(rate, n, 2.0, prompt=random.integers(10, 8000, 100), output=random.integers(1, 600, 100), seed=seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTERS)
 @pytest.mark.parametrize("machines", [1, 3, 8])
 def test_a_fleet_loses_nothing(machines, route):
@@ -43,6 +44,7 @@ def test_a_fleet_loses_nothing(machines, route):
         assert np.dot(widths, share) * machines == pytest.approx(result.busy_s[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTERS)
 def test_one_machine_needs_no_router(route):
     assert np.array_equal(serve(mixed(), 1, route=route).end_s, serve(mixed()).end_s)
@@ -66,6 +68,7 @@ def test_the_least_loaded_machine_is_the_better_choice():
     assert np.percentile(least.latency_s, 95) < np.percentile(turns.latency_s, 95)
 
 
+@pytest.mark.slow
 def test_more_machines_wait_less():
     traffic = mixed(600, 100.0)
     tails = [np.percentile(serve(traffic, n).time_to_first_token_s, 99) for n in (1, 2, 4, 8, 16)]
@@ -85,6 +88,7 @@ def test_a_router_that_is_not_there():
         serve(poisson(1.0, 2), 0)
 
 
+@pytest.mark.slow
 def test_the_smallest_fleet_is_found():
     traffic = mixed(400, 80.0)
     target = Target(percentile=95, time_to_first_token_s=0.3, time_per_output_token_s=0.03)

@@ -98,6 +98,7 @@ def test_constants_without_a_network_are_close_to_those_of_all_and_not_the_same(
         assert not np.allclose(constants, present, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_every_cell_of_the_scoreboard_is_a_row():
     pytest.importorskip("aiconfigurator_core", reason="measured GPUs: pip install 'hwsim[gpu]'")
     board = gpu_board.gpu_board()

@@ -35,6 +35,7 @@ def test_points_are_there_once():
     assert set(FITTED) <= set(points.network)
 
 
+@pytest.mark.slow
 def test_every_point_has_figures_or_a_reason(compared):
     answered = compared.ours_time_per_output_token_s.notna()
     assert (answered == (compared.why == "")).all()
@@ -54,6 +55,7 @@ def test_time_to_the_first_token_of_fitted_networks(compared):
     assert errors(compared[compared.evidence == "fitted"].ratio_time_to_first_token_s).error <= 0.30
 
 
+@pytest.mark.slow
 def test_the_tensor_parallelism_chosen_is_the_best_measured(compared):
     """Of the GPUs that a service was measured on, those with most tokens/s a GPU by our figures are those measured."""
     known = compared[(compared.why == "") & (compared.expert_parallel == 1)]
@@ -69,6 +71,7 @@ def test_the_tensor_parallelism_chosen_is_the_best_measured(compared):
     assert np.mean(right) >= 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "machine", "engine", "fmt", "gpus", "users", "prompt", "output"),
     [

@@ -57,6 +57,7 @@ def check_conserved(result, traffic):
         assert np.dot(widths, share) == pytest.approx(result.busy_s[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("set", [{}, TIGHT])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_jumps_end_where_single_steps_do(monkeypatch, set, seed):
@@ -70,6 +71,7 @@ def test_jumps_end_where_single_steps_do(monkeypatch, set, seed):
         assert np.allclose(getattr(fast, name), getattr(slow, name), rtol=1e-9, atol=1e-9, equal_nan=True), name
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 1000),

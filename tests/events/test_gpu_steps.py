@@ -97,6 +97,7 @@ def test_each_kind_of_layer_has_its_latency():
     assert model_of(SPECS["llama-3-8b"], **bare).layers_s == pytest.approx(32e-5 * factor)
 
 
+@pytest.mark.slow
 def test_a_prompt_takes_its_arithmetic():
     spec = SPECS["llama-3-8b"]
     model = model_of(spec, 2, **BARE, compute_efficiency=0.5, attention_compute_efficiency=0.5)
@@ -132,6 +133,7 @@ def test_events_and_closed_form_share_a_step(name, batch, context):
     assert stretch.duration(10) - stretch.duration(9) == pytest.approx(later.duration(1), rel=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 0.1), st.floats(0, 0.01), st.integers(1, 200))
 def test_a_stretch_sums_its_steps(memory, compute, memory_growth, compute_growth, fixed, steps):
@@ -221,6 +223,7 @@ def test_heads_are_copied_where_there_are_more_gpus_than_heads():
     assert memory(SPECS["deepseek-v3"], device, Split(1, 8), 4096, 8).kv_bytes == pytest.approx(latent[0] / 8)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from(sorted(SPECS)), st.integers(1, 10**6), st.integers(1, 4096))
 def test_the_fewest_gpus_hold_it_and_half_of_them_do_not(name, context, batch):

@@ -61,6 +61,7 @@ def test_simulate_on_every_machine(ask, machine):
     assert data["tokens_per_s"] > 0
 
 
+@pytest.mark.slow
 def test_readings_and_windows_reach_the_simulator(ask):
     base = ("simulate", MODEL, "--context", "64K", "--json")
     pipelined = ask(*base, "--reading", "pipelined")
@@ -70,6 +71,7 @@ def test_readings_and_windows_reach_the_simulator(ask):
     assert ask(*base, "--prompt", "1000")["time_to_first_token_s"] < ask(*base)["time_to_first_token_s"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["64e9", "64e9 B/s", "64 GB/s", "512 Gbit/s"])
 def test_settings_take_units(ask, setting):
     half, whole = (
@@ -99,6 +101,7 @@ def test_a_model_of_ones_own(ask, tmp_path):
     assert ours["tokens_per_s"] == theirs["tokens_per_s"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("volume", ["1", "50"])
 @pytest.mark.parametrize("convention", ["as-published", "corrected"])
 def test_cost(ask, volume, convention):
@@ -113,12 +116,14 @@ def test_cost(ask, volume, convention):
     assert data["gpus"] > 0 and data["effects"] and all(entry["source"] for entry in data["assumptions"].values())
 
 
+@pytest.mark.slow
 def test_cost_follows_the_volume(ask):
     one, fifty = (ask("cost", MODEL, "--volume", n, "--json")["levels"]["low"] for n in ("1", "50"))
     assert one["nre_usd"] == fifty["nre_usd"]
     assert fifty["hardwired"]["usd_per_million_tokens"] < one["hardwired"]["usd_per_million_tokens"]
 
 
+@pytest.mark.slow
 def test_what_the_chip_would_be_without_the_papers_density(ask):
     denser, looser = (
         ask("cost", MODEL, "--convention", "corrected", "--technology", name, "--json")
@@ -132,17 +137,20 @@ def test_what_the_chip_would_be_without_the_papers_density(ask):
     assert published["inputs"]["chips"] == looser["inputs"]["chips"]
 
 
+@pytest.mark.slow
 def test_models(ask):
     rows = {row["name"]: row for row in ask("models", "--json")["rows"]}
     assert len(rows) >= 9 and rows[MODEL]["total"] == pytest.approx(116.83e9, rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("book", ["default", "hnlpu-asplos26", "hnlpu", "n5", "n2", "h100", "wse3", "taalas-hc1"])
 def test_assumptions(ask, book):
     rows = ask("assumptions", book, "--json")["rows"]
     assert rows and all(row["source"] and row["unit"] and row["low"] <= row["nominal"] <= row["high"] for row in rows)
 
 
+@pytest.mark.slow
 def test_report_writes_a_page(call, tmp_path):
     status, out, err = call("report", "--out", "page.html")
     assert (status, err) == (0, "") and "wrote page.html" in out
@@ -152,12 +160,14 @@ def test_report_writes_a_page(call, tmp_path):
     assert "Traceback" not in out and "nan" not in out.split()
 
 
+@pytest.mark.slow
 def test_report_as_json(ask):
     data = ask("report", "smollm2-135m", "--json", "--out", "page.html")
     assert data["scoreboard"] is None and data["headline"] and data["notes"]
     assert Path("page.html").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -178,6 +188,7 @@ def test_text_for_people(call, arguments):
     assert (status, err) == (0, "") and out.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("simulate", MODEL), ("reproduce",), ("cost", MODEL), ("models",), ("assumptions", "default")],
@@ -191,6 +202,7 @@ def test_out_writes_what_json_prints(call, tmp_path, arguments):
     assert [path.name for path in tmp_path.iterdir()] == ["answer.json"]
 
 
+@pytest.mark.slow
 def test_out_replaces_an_older_file(call):
     Path("answer.json").write_text("old")
     assert call("models", "--out", "answer.json")[0] == 0
@@ -307,6 +319,7 @@ _FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(BAD))
 def test_bad_input_is_one_sentence(call, tmp_path, case):
     arguments, said = BAD[case]
@@ -341,6 +354,7 @@ def test_a_failed_write_keeps_the_older_file(call, tmp_path, monkeypatch):
     assert Path("answer.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["answer.json"]
 
 
+@pytest.mark.slow
 def test_a_broken_prediction_ends_with_status_1(call):
     status, out, err = call("reproduce", "--set", "link_bandwidth_bytes_per_s=64e9", "--json")
     assert (status, err) == (1, "")

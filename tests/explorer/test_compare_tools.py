@@ -70,6 +70,7 @@ def test_all_terms_lead_to_ours(found):
     assert len(every) == 2 * (3 + 3 + 2 + 3)
 
 
+@pytest.mark.slow
 def test_a_grid_for_all_tools(found):
     taiwan = compare_tools(grid="tw")
     assert taiwan.grid == "taiwan"
@@ -109,12 +110,14 @@ def test_over_nodes_and_areas(found):
             assert curve[key].isna().all() or curve[key].iloc[::8].is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_figures(found):
     dots = tool_dots(found, 827.08, "n5")
     assert {trace.name for trace in dots.data} == {r.name for r in found.rows if r.tool != "eco-chip"}
     assert len(tools_over_area(found, "n5").data) == 4 + 4
 
 
+@pytest.mark.slow
 def test_page(found):
     page = html.render(tools_document(found, "hwsim compare-tools --set '<script>'"))
     assert "<script>'" not in page and "No constants" not in page
@@ -156,6 +159,7 @@ def test_command_prints_tables(call):
         assert said in out
 
 
+@pytest.mark.slow
 def test_command_as_json(call, tmp_path):
     status, out, err = call("compare-tools", "--area", "827.08,814", "--node", "n5", "--grid", "tw", "--json")
     assert (status, err) == (0, "")
@@ -166,6 +170,7 @@ def test_command_as_json(call, tmp_path):
     assert Path("t.json").read_text(encoding="utf-8") == out
 
 
+@pytest.mark.slow
 def test_command_writes_csv_and_page(call, tmp_path):
     assert call("compare-tools", "--out", "tools.csv") == (0, "", "")
     with Path("tools.csv").open(newline="") as file:

@@ -74,6 +74,7 @@ def test_one_document_goes_to_a_file_that_says_what_it_is(name, command, tmp_pat
         assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_every_json_option_names_a_schema(command):
     for arguments, name in (
         (("simulate", "smollm2-135m"), "simulate"),
@@ -103,6 +104,7 @@ def test_older_names_of_set_are_refused_with_what_to_use():
             call()
 
 
+@pytest.mark.slow
 def test_set_reaches_every_book_at_every_door(command):
     constants = {"link_bandwidth_bytes_per_s": "256 GB/s", "full_adder_transistors": 30, "use.respins": 2}
     asked = [f"--set={name}={value}" for name, value in constants.items()]
@@ -130,6 +132,7 @@ def test_a_mistyped_constant_is_refused_with_the_nearest(arguments, command, tmp
     assert status == 2 and "did you mean 'use.respins'" in errors, errors
 
 
+@pytest.mark.slow
 def test_weights_and_reading_of_a_report_are_those_of_its_costs():
     asked = {"convention": ("corrected", "as-published"), "weights": "int4", "reading": "as-published"}
     answer = explorer.answer("smollm2-135m", **asked)
@@ -138,6 +141,7 @@ def test_weights_and_reading_of_a_report_are_those_of_its_costs():
     assert answer.cost.comparison != explorer.answer("smollm2-135m", **asked | {"reading": None}).cost.comparison
 
 
+@pytest.mark.slow
 def test_a_report_says_what_events_would_add(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, short, _ = command("report", "--out", "r.md")
@@ -149,6 +153,7 @@ def test_a_report_says_what_events_would_add(command, tmp_path, monkeypatch):
     assert any("request by request" in note.title for note in with_events.notes)
 
 
+@pytest.mark.slow
 def test_uncertainty_takes_machines_as_a_report_does(command):
     status, printed, _ = command("uncertainty", "--samples", "16", "--on", "H200,hnlpu", "--json")
     assert status == 0 and '"beside": "H200"' in printed

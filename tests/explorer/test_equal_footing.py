@@ -20,6 +20,7 @@ def rate(answer):
     return answer.book["h100.tokens_per_s"].nominal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_door_has_the_same_rate_of_a_gpu(model):
     costs = [explorer.cost(model, context=context, **CORRECTED) for context in CONTEXTS]
@@ -37,6 +38,7 @@ def test_every_door_has_the_same_rate_of_a_gpu(model):
     assert (np.diff(rates) < 0).all()
 
 
+@pytest.mark.slow
 def test_a_report_has_the_rate_of_its_model_and_context():
     answer = explorer.answer("llama-3-8b", on=["hnlpu", "h100"], context=65536, convention="corrected")
     assert rate(answer.cost) == rate(explorer.cost("llama-3-8b", context=65536, **CORRECTED))
@@ -94,6 +96,7 @@ def test_a_rate_that_is_set_stands():
     assert frame["gpu_tokens_per_s"].tolist() == [1000, 2000]
 
 
+@pytest.mark.slow
 def test_a_promise_is_a_constant_of_the_cost_book():
     slow, fast = (
         explorer.cost(set={"service.time_per_token_s": promise}, **CORRECTED) for promise in ("40 ms", "10 ms")

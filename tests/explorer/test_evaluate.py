@@ -76,6 +76,7 @@ def by_hand(spec, settings, cost_settings, *, context, volume, reading, conventi
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", list(BOOKS))
 @pytest.mark.parametrize("reading", hwsim.READINGS)
 @pytest.mark.parametrize("name", [MODEL, "llama-3-8b", "deepseek-v3"])
@@ -110,6 +111,7 @@ def test_equals_one_point_after_the_other(name, reading, convention):
             assert found == (expected if column == "bound_by" else pytest.approx(expected, rel=1e-9, abs=0)), column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", list(BOOKS))
 def test_the_gpus_beside_are_those_of_the_comparison(convention):
     """At each point's own prices: the same as `costmodel.compare` with a book that holds them."""
@@ -224,6 +226,7 @@ def test_inputs_are_left_alone():
     assert list(varied) == ["clock_hz"] and list(clock) == [1e9, 2e9]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_points():
     side = 317
     grid = np.array(list(itertools.product(np.geomspace(1e10, 1e13, side), np.linspace(60, 400, side))))[:100_000]
@@ -300,6 +303,7 @@ FIELDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", FIELDS)
 def test_every_constant_of_the_machine_can_be_varied(field):
     """A pair of points, one of them nominal, is the same as the two alone."""

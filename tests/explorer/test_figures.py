@@ -46,6 +46,7 @@ def comparison():
 # floorplan
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     areas=st.lists(st.one_of(st.just(0.0), st.floats(1e-4, 1e3)), min_size=1, max_size=14).filter(lambda a: sum(a) > 0),

@@ -87,6 +87,7 @@ def test_help_says_where_an_option_applies():
     assert "Only with --events and on GPUs." in options(COMMANDS["simulate"])["--gpus"].help
 
 
+@pytest.mark.slow
 def test_settings_reach_every_book(command):
     plain, wires, wafers = (
         json.loads(command("cost", "--convention", "corrected", "--json", *more)[1])["levels"]["nominal"]["tco_ratio"]

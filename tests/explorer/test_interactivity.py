@@ -17,6 +17,7 @@ def result():
     return interactivity(on=["hnlpu", "h100", "b200"], speeds=[10, 25, 100, 200, 400, 5000], **WORK)
 
 
+@pytest.mark.slow
 def test_a_front_is_the_cost_of_its_fleet(result):
     answer = explorer.cost(volume=50, convention="corrected", beside="b200", **WORK)
     pair = answer.comparison.nominal
@@ -39,6 +40,7 @@ def test_faster_users_take_more_of_a_gpu_and_nothing_of_a_pipeline(result):
         assert np.isnan(front.tokens_per_s_per_mw[4:]).all()
 
 
+@pytest.mark.slow
 def test_the_command_says_what_the_function_finds(command, tmp_path):
     options = ("--interactivity", "10:400", "--on", "hnlpu,b200", "--prompt-tokens", "1K", "--output-tokens", "1K")
     status, out, err = command("compare-serving", *options, "--json")

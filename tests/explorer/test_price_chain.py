@@ -40,6 +40,7 @@ def test_carbon_by_scope_is_split_at_the_node_of_the_technology():
         assert dies[level] / float(pair.hardwired_carbon.embodied_t) == pytest.approx(module.die_kg / module.total_kg)
 
 
+@pytest.mark.slow
 def test_what_was_served_is_priced_at_the_node_of_the_technology(served):
     for built in (1, SYSTEMS):
         fleet = cost(MODEL, volume=built, convention="corrected", technology="n7").comparison.nominal.hardwired
@@ -49,6 +50,7 @@ def test_what_was_served_is_priced_at_the_node_of_the_technology(served):
     assert one.capex_usd / 1e6 == pytest.approx(164.80, abs=0.005)  # 188.95 if priced at n5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("technology", ["n5-asplos26", "n7", "n3"])
 @pytest.mark.parametrize("convention", ["corrected", "as-published"])
 def test_sweeps_and_single_answers_are_one_chain(technology, convention):

@@ -59,6 +59,7 @@ def test_a_book_may_not_add_anything_else(tmp_path):
         explorer.cost(book=str(tmp_path / "own.toml"), **FLEET)
 
 
+@pytest.mark.slow
 def test_every_door_takes_a_region(command):
     options = ("--volume", "50", "--convention", "corrected", "--region", "france")
     answer = json.loads(command("cost", *options, "--json")[1])

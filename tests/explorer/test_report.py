@@ -134,6 +134,7 @@ def test_policy_allows_the_scripts_of_the_page_and_no_connection(page):
     assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in hashes)
 
 
+@pytest.mark.slow
 def test_names_are_escaped(answer):
     hostile = dataclasses.replace(
         answer,
@@ -180,6 +181,7 @@ def test_published_numbers_stand_beside_ours(page, answer):
         assert name in text
 
 
+@pytest.mark.slow
 def test_checks_carry_words_and_signs(page):
     text = " ".join(page.text)
     assert "pass" in text and "✓" in text and "spills" in text
@@ -195,10 +197,12 @@ def test_brief_answers_both_ways(answer):
     assert rows["How fast"][0] != rows["How fast"][1]
 
 
+@pytest.mark.slow
 def test_same_answer_gives_the_same_page(answer):
     assert render(answer) == render(answer)
 
 
+@pytest.mark.slow
 def test_report_is_written(answer, tmp_path):
     path = tmp_path / "report.html"
     assert write_report(answer, path) == path
@@ -206,6 +210,7 @@ def test_report_is_written(answer, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_report_that_cannot_be_written_leaves_nothing(answer, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()

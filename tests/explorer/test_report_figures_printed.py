@@ -63,6 +63,7 @@ def ratios(pair):
     }
 
 
+@pytest.mark.slow
 def test_headline_lines_follow_from_one_another(answer):
     lines = {line.what: line.values for line in answer.headline}
     for name, run in (("hnlpu", answer.published), ("hnlpu-pipelined", answer.pipelined)):

@@ -176,6 +176,7 @@ def test_html_is_escaped():
     assert "<script>" not in html and "&lt;script&gt;" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "broken"),
     [
@@ -193,6 +194,7 @@ def test_settings_break_what_rests_on_them(settings, broken):
     assert {row.id: row.status for row in board.rows}[broken] == "OUTSIDE"
 
 
+@pytest.mark.slow
 def test_settings_leave_the_rest_alone():
     board = explorer.reproduce("hnlpu", set={"sram_bitcell_um2": 0.0215})
     moved = {new.id for new, old in zip(board.rows, BOARD.rows, strict=True) if new.ours != old.ours}

@@ -117,6 +117,7 @@ def result(request):
     return RESULTS[request.param]()
 
 
+@pytest.mark.slow
 def test_a_frame_is_tidy(result):
     frame = result.to_frame()
     names = [str(name) for name in frame]
@@ -129,6 +130,7 @@ def test_a_frame_is_tidy(result):
     assert nested == []
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_labels_and_no_more_than_a_screen(result):
     page = result._repr_html_()
     assert "<table" in page and page.count("<tr>") <= MOST_ROWS

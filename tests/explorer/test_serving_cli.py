@@ -1,4 +1,4 @@
-"""`hwsim simulate --events` as a process: files, bad input, interrupts, equal bytes."""
+"""`hwsim simulate --events`: files and bad input; as a process: interrupts, equal bytes."""
 
 import json
 import os
@@ -12,19 +12,20 @@ TRACE = "arrival_s,prompt_tokens,output_tokens\n0,100,20\n0.5,2000,50\n0.5,30,1\
 H100 = ("--on", "h100", "--gpus", "2")
 
 
-def command(*arguments):
-    return [
-        sys.executable,
-        "-c",
-        "from explorer.commands.app import main; main()",
-        "simulate",
-        "gpt-oss-120b",
-        *arguments,
-    ]
+@pytest.fixture
+def run(command):
+    """Simulate with arguments; returns what a process would: status, standard output, standard error."""
+
+    def simulate(*arguments):
+        arguments = ["simulate", "gpt-oss-120b", *arguments]
+        return subprocess.CompletedProcess(arguments, *command(*arguments))
+
+    return simulate
 
 
-def run(*arguments, **env):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=os.environ | env, timeout=120)
+def run_process(*arguments, **env):
+    start = [sys.executable, "-c", "from explorer.commands.app import main; main()", "simulate", "gpt-oss-120b"]
+    return subprocess.run([*start, *arguments], capture_output=True, text=True, env=os.environ | env, timeout=120)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def trace(tmp_path):
     return path
 
 
-def test_a_trace_becomes_a_folder(trace, tmp_path):
+def test_a_trace_becomes_a_folder(run, trace, tmp_path):
     out = tmp_path / "served"
     done = run("--events", "service", *H100, "--traffic", str(trace), "--out", str(out))
     assert done.returncode == 0, done.stderr
@@ -52,10 +53,11 @@ def test_a_trace_becomes_a_folder(trace, tmp_path):
     assert "What users felt" in page and 'http-equiv="Content-Security-Policy"' in page
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed(tmp_path):
     options = ("--events", "service", *H100, "--rate", "20", "--requests", "200", "--burstiness", "3")
     for name, hash_seed, seed in (("a", "1", "7"), ("b", "2", "7"), ("c", "1", "8")):
-        done = run(*options, "--seed", seed, "--out", str(tmp_path / name), PYTHONHASHSEED=hash_seed)
+        done = run_process(*options, "--seed", seed, "--out", str(tmp_path / name), PYTHONHASHSEED=hash_seed)
         assert done.returncode == 0, done.stderr
     for name in ("result.json", "requests.csv", "timeline.csv"):
         first, again, other = ((tmp_path / run_name / name).read_bytes() for run_name in "abc")
@@ -63,11 +65,12 @@ def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed(tmp_path):
         assert first != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("grain", "requests", "extra"),
     [("service", "300", ("--machines", "2")), ("detailed", "20", ("--fault", "link,at_s=0.001,chip=0,peer=1"))],
 )
-def test_the_hardwired_machine_in_both_grains(tmp_path, grain, requests, extra):
+def test_the_hardwired_machine_in_both_grains(run, tmp_path, grain, requests, extra):
     out = tmp_path / "served"
     sizes = ("--prompt-tokens", "20", "--output-tokens", "6", "--requests", requests)
     done = run("--events", grain, "--rate", "2000", *sizes, *extra, "--out", str(out))
@@ -84,7 +87,7 @@ def test_the_hardwired_machine_in_both_grains(tmp_path, grain, requests, extra):
         assert "Inside the machine" in page and "Busy share of each chip" in page
 
 
-def test_users_and_scaled_files(trace):
+def test_users_and_scaled_files(run, trace):
     closed = run("--events", "service", *H100, "--users", "4", "--requests", "12", "--output-tokens", "8", "--json")
     assert json.loads(closed.stdout)["states"]["finished"] == 12
     dense = run("--events", "service", *H100, "--traffic", str(trace), "--time-scale", "0.1", "--limit", "3", "--json")
@@ -106,7 +109,7 @@ def test_users_and_scaled_files(trace):
         ("arrival_s,prompt_tokens,output_tokens\n0,5.5,5\n", "line 2"),
     ],
 )
-def test_bad_traffic_files_name_their_line(tmp_path, text, said):
+def test_bad_traffic_files_name_their_line(run, tmp_path, text, said):
     path = tmp_path / "bad.csv"
     path.write_text(text)
     done = run("--events", "service", *H100, "--traffic", str(path), "--out", str(tmp_path / "out"))
@@ -143,14 +146,15 @@ def test_bad_traffic_files_name_their_line(tmp_path, text, said):
         (("--events", "service", *H100, "--traffic", "absent.csv"), "absent.csv"),
     ],
 )
-def test_what_cannot_be_used_is_said_in_a_sentence(arguments, said, tmp_path):
+def test_what_cannot_be_used_is_said_in_a_sentence(run, arguments, said, tmp_path):
     done = run(*arguments, "--out", str(tmp_path / "out"))
     assert done.returncode == 2, done.stdout
     assert said in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_only_folders_of_our_own_are_replaced(trace, tmp_path):
+@pytest.mark.slow
+def test_only_folders_of_our_own_are_replaced(run, trace, tmp_path):
     options = ("--events", "service", *H100, "--traffic", str(trace))
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -189,6 +193,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", [H100, ("--on", "hnlpu")])
 def test_an_interrupt_writes_what_there_is(tmp_path, machine):
     out = tmp_path / "served"

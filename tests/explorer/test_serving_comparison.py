@@ -27,6 +27,7 @@ def found():
     return serve_comparison(TRAFFIC, target=TARGET, loads=(None, 0.5), gpus_together=(1, 2))
 
 
+@pytest.mark.slow
 def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     for served in found.loads:
         traffic = TRAFFIC.faster(served.speedup)
@@ -39,6 +40,7 @@ def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     assert found.loads[1].fleets[0].gpus > found.loads[0].fleets[0].gpus
 
 
+@pytest.mark.slow
 def test_a_load_is_how_busy_the_machine_is(found):
     plain, dense = found.loads
     assert plain.speedup == 1.0 and dense.speedup > 1.0
@@ -77,6 +79,7 @@ def test_a_machine_at_full_load_draws_full_power():
         serving_cost(run, machines=2, built=1)
 
 
+@pytest.mark.slow
 def test_table_and_page_tell_what_was_found(found):
     frame = found.to_frame()
     assert len(frame) == 6 and frame.fleet.tolist() == ["hnlpu", "hnlpu", "h100"] * 2
@@ -104,6 +107,7 @@ def test_bad_input(options, said):
         serve_comparison(few, target=TARGET, **{"gpus_together": (1,), "loads": (None,)} | options)
 
 
+@pytest.mark.slow
 def test_several_gpus_stand_beside_the_machine():
     both = serve_comparison(TRAFFIC, on=("hnlpu", "h100", "h200"), target=TARGET, loads=(None,), gpus_together=(1,))
     assert [fleet.result.machine for fleet in both.loads[0].fleets] == ["h100", "h200"]

@@ -82,6 +82,7 @@ def test_the_page_holds_its_numbers_and_escapes_names():
     assert "Content-Security-Policy" in page
 
 
+@pytest.mark.slow
 def test_a_result_in_which_nothing_happened_still_has_a_page():
     refused = serve_accelerator(SPEC, poisson(1.0, 3), scheduling=Scheduling(max_context=10))
     assert "rejected" in html.render(serving_document(refused, "hwsim"))
@@ -90,6 +91,7 @@ def test_a_result_in_which_nothing_happened_still_has_a_page():
     )
 
 
+@pytest.mark.slow
 def test_files_agree_with_each_other(result):
     files = serving_files(result, serving_document(result, "hwsim"))
     summary = json.loads(files["result.json"])

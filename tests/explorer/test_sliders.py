@@ -9,6 +9,7 @@ from explorer.documents.sliders import INSTALL, Slide, sliders
 from hwbase import InputError
 
 
+@pytest.mark.slow
 def test_moving_a_slider_draws_again() -> None:
     pytest.importorskip("ipywidgets")
     seen: list[dict[str, Any]] = []

@@ -21,6 +21,7 @@ def loaded_after(code):
     return run.stderr.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_importing_a_package_loads_no_library(package):
     assert loaded_after(f"import {package}") == []
@@ -60,6 +61,7 @@ def test_the_list_of_commands_is_that_of_the_help(command):
         assert name in out and each.help.split()[0] in out
 
 
+@pytest.mark.slow
 def test_shell_completion(monkeypatch, capsys):
     script = "from explorer.commands.app import main; main([])"
     words = {"COMP_WORDS": "hwsim compare-s", "COMP_CWORD": "1", "_HWSIM_COMPLETE": "complete_bash"}

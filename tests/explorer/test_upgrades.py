@@ -50,6 +50,7 @@ def test_a_study_of_chips_says_what_to_write(command):
     assert (status, out) == (2, "") and "chips for out.chips" in error
 
 
+@pytest.mark.slow
 def test_an_index_is_read_and_searched():
     index = load_index(OLD / "index")
     vectors = unit(np.random.default_rng(0).standard_normal((20, 16)).astype(np.float32))
@@ -77,6 +78,7 @@ kind = "user"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "unit"), [("electricity.usd_per_kwh", "USD/kWh"), ("n5.wafer_price_usd", "USD"), ("h100.power_w", "W")]
 )

@@ -239,6 +239,7 @@ def test_a_name_or_unit_that_is_not(base):
         base.value("clock_hz", "W")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -175,6 +175,7 @@ def test_unknown_units(unit):
         units.factor(unit, "m", "field")
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=12))
 def test_any_text_is_a_unit_or_an_input_error(text):

@@ -292,6 +292,7 @@ ENTRY = 'nominal = 1\nunit = "W"\nyear = 2024\nkind = "paper"\nsource = "me"\n'
 STATED = 'rho = 0.5\nyear = 2024\nkind = "paper"\nsource = "me"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -350,6 +351,7 @@ def test_a_value_that_cannot_describe_itself():
     refusal(check.number, "x", Broken())
 
 
+@pytest.mark.slow
 def test_unknown_names_are_cut():
     raise_it = lambda name, valid: (_ for _ in ()).throw(unknown_name("thing", name, valid))  # noqa: E731
     refusal(raise_it, LONG, ["machine"])

@@ -70,6 +70,7 @@ def test_json_is_strict(value):
     assert "null" in Whole(value=value).to_json() and data["title"] == "t"
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=10))
 def test_json_round_trips_what_is_finite(value):
     assert strict(Whole(value=value).to_json()) == finite(Whole(value=value).to_dict())

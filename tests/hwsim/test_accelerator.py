@@ -23,6 +23,7 @@ NAMES, MACHINES = st.sampled_from(sorted(SPECS)), st.sampled_from(sorted(RUN))
 quick = settings(max_examples=60, deadline=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("machine", [name for name in MACHINES_THAT_SIMULATE if name != hwsim.DEFAULT_MACHINE])
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_every_model_on_every_machine(name, machine):
@@ -34,6 +35,7 @@ def test_every_model_on_every_machine(name, machine):
     assert isinstance(result.chips, (int, float, np.number)) and result.chips == int(result.chips)
 
 
+@pytest.mark.slow
 @quick
 @given(NAMES, MACHINES, st.integers(1, 4096), st.integers(1, 64), st.integers(1, 64))
 def test_batches_never_slow_a_given_fleet(name, machine, context, one, other):
@@ -43,6 +45,7 @@ def test_batches_never_slow_a_given_fleet(name, machine, context, one, other):
     assert found.latency_s[1] >= found.latency_s[0] * (1 - 1e-12)
 
 
+@pytest.mark.slow
 @quick
 @given(NAMES, MACHINES, st.integers(1, 20_000), st.integers(1, 20_000), st.integers(1, 16))
 def test_context_never_speeds_a_given_fleet(name, machine, one, other, batch):

@@ -64,6 +64,7 @@ def test_sixteen_chips_for_the_published_model(gpt, design, technology):
     assert not hwsim.build_chip(gpt, twelve, technology).fits_reticle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("node", ["n16", "n7", "n5", "n3", "n2", "n5-asplos26"])
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_dies_fit_the_reticle(name, node):
@@ -77,6 +78,7 @@ def test_dies_fit_the_reticle(name, node):
     assert hwsim.build_chip(SPECS[name], grid, technology).fits_reticle
 
 
+@pytest.mark.slow
 @quick
 @given(NAMES, st.floats(200, 2000))
 def test_no_smaller_grid_would_do(name, density):
@@ -99,6 +101,7 @@ def test_chips_never_decrease_when_density_falls(name, one, other):
     assert chips[0] >= chips[1]
 
 
+@pytest.mark.slow
 @quick
 @given(NAMES, st.lists(st.floats(200, 2000), min_size=3, max_size=3), st.integers(1, 30), st.integers(1, 30))
 def test_fitting_an_array_is_a_loop(name, densities, rows, columns):

@@ -15,6 +15,7 @@ every = pytest.mark.parametrize(("kind", "algorithm"), EVERY)
 groups = pytest.mark.parametrize("group", range(1, 10))
 
 
+@pytest.mark.slow
 @every
 @settings(max_examples=40, deadline=None)
 @given(group=st.integers(1, 9), vector=st.one_of(st.just(0.0), st.floats(1e-3, 1e9)))

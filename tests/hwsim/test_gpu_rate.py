@@ -48,6 +48,7 @@ def test_arrays_are_points_one_by_one():
             assert together.tokens_per_s[row, column] == alone.tokens_per_s
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(64, 100_000), st.floats(0.005, 0.2))
 def test_longer_contexts_and_shorter_promises_generate_no_more(context, promise):

@@ -30,6 +30,7 @@ def simulate(name, design=None, **given):
     return hwsim.simulate_hardwired(SPECS[name], design or own, technology, **given)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, BATCHES, READINGS, WINDOWS)
 def test_shares_sum_to_one_and_all_is_finite(name, context, batch, reading, window):
@@ -41,6 +42,7 @@ def test_shares_sum_to_one_and_all_is_finite(name, context, batch, reading, wind
     assert result.energy_j_per_token == pytest.approx(result.power_w / result.tokens_per_s)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, CONTEXTS, BATCHES, READINGS, WINDOWS)
 def test_throughput_never_rises_with_context(name, one, other, batch, reading, window):
@@ -49,6 +51,7 @@ def test_throughput_never_rises_with_context(name, one, other, batch, reading, w
     assert found.tokens_per_s[1] <= found.tokens_per_s[0] * (1 + 1e-9)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, CONTEXTS, READINGS, WINDOWS)
 def test_one_sequence_never_gets_faster_with_context(name, one, other, reading, window):
@@ -58,6 +61,7 @@ def test_one_sequence_never_gets_faster_with_context(name, one, other, reading, 
     assert found.latency_s[1] >= found.latency_s[0] * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, st.integers(1, 100_000), BATCHES, READINGS)
 def test_windows_never_slow(name, context, batch, reading):
@@ -68,6 +72,7 @@ def test_windows_never_slow(name, context, batch, reading):
     assert on.kv_bytes_per_sequence <= off.kv_bytes_per_sequence
 
 
+@pytest.mark.slow
 @fast
 @given(
     NAMES,
@@ -93,6 +98,7 @@ def test_a_faster_part_never_slows_the_machine(name, context, batch, reading, fa
     assert after.time_to_first_token_s <= before.time_to_first_token_s * (1 + 1e-12)
 
 
+@pytest.mark.slow
 @fast
 @given(
     NAMES, st.integers(1, 300_000), BATCHES, READINGS, st.integers(1, 64), st.sampled_from(["vex_macs", "vex_lanes"])
@@ -104,6 +110,7 @@ def test_a_wider_vex_never_slows(name, context, batch, reading, factor, part):
     assert after.tokens_per_s >= before.tokens_per_s * (1 - 1e-12)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, BATCHES, READINGS, WINDOWS)
 def test_littles_law(name, context, batch, reading, window):
@@ -133,6 +140,7 @@ def test_a_batch_that_spills_may_slow_the_machine():
     assert np.all(np.diff(rate.occupancy_s["hbm"]) >= 0)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, st.integers(1, 10**6), st.integers(1, 10**6), READINGS, WINDOWS)
 def test_first_token_takes_longer_with_the_prompt(name, context, one, other, reading, window):
@@ -142,6 +150,7 @@ def test_first_token_takes_longer_with_the_prompt(name, context, one, other, rea
     assert first[1] > first[0] if one != other else first[1] == first[0]
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, READINGS, WINDOWS)
 def test_a_full_machine_is_bound_by_its_largest_occupancy(name, context, reading, window):
@@ -152,6 +161,7 @@ def test_a_full_machine_is_bound_by_its_largest_occupancy(name, context, reading
         assert result.interval_s > max(result.occupancy_s.values()) * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @fast
 @given(NAMES, CONTEXTS, BATCHES, WINDOWS)
 def test_pace_is_the_larger_of_resources_and_latency(name, context, batch, window):
@@ -185,6 +195,7 @@ def test_bound_by_is_right_for_machines_of_nanoseconds():
     assert result.bound_by == "vex" and alone.bound_by == "latency"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", hwsim.READINGS)
 @pytest.mark.parametrize("name", sorted(SPECS))
 def test_arrays_are_loops(name, reading):
@@ -221,6 +232,7 @@ VARIED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", hwsim.READINGS)
 @pytest.mark.parametrize("field", sorted(VARIED))
 def test_a_varied_field_is_a_loop(field, reading):
@@ -240,6 +252,7 @@ def test_a_varied_field_is_a_loop(field, reading):
             assert whole[i] == pytest.approx(seconds, rel=1e-12, abs=1e-30), (part, value)
 
 
+@pytest.mark.slow
 @fast
 @given(st.integers(1, 64), st.integers(1, 64), READINGS)
 def test_any_grid_simulates(rows, columns, reading):

@@ -42,6 +42,7 @@ def test_hn_array_holds_what_the_layout_places(name, design, technology):
     assert (weights - router) * 32 + router == pytest.approx(wired(spec), rel=1e-13)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(NAMES, st.integers(1, 128), st.integers(1, 128))
 def test_components_on_any_grid(name, rows, columns):

@@ -175,6 +175,7 @@ def test_a_file_of_ones_own(tmp_path, weights, vocabulary):
     assert plain.encode("the", chat=False) == plain.tokenizer.encode("the")
 
 
+@pytest.mark.slow
 @needs_gguf
 @needs_tokenizers
 def test_tables_on_a_small_file(tmp_path, weights, vocabulary):

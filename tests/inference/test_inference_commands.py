@@ -52,6 +52,7 @@ def test_infer_answers(call):
     assert status == 0 and out.startswith(found["text"]) and "tokens per second" in out and "On hnlpu" in out
 
 
+@pytest.mark.slow
 def test_options_of_infer_reach_the_model(call):
     def text(*options):
         status, out, err = call(*INFER, "--tokens", "12", "--json", *options)
@@ -119,6 +120,7 @@ def test_quality_measures_every_row(call, folder):
     assert frame["perplexity"].tolist() == pytest.approx([row["perplexity"] for row in found["rows"]])
 
 
+@pytest.mark.slow
 def test_rows_can_be_chosen(call):
     def rows(*options):
         status, out, _ = call(*QUALITY, *options, "--json")
@@ -172,6 +174,7 @@ def test_quality_says_what_is_wrong(call, folder, options, message):
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [INFER, QUALITY], ids=["infer", "quality"])
 @pytest.mark.parametrize(
     ("package", "own_file", "message"),

@@ -67,6 +67,7 @@ def test_files_that_are_something_else(tmp_path):
         read_model("a\0b")
 
 
+@pytest.mark.slow
 @needs_gguf
 def test_flipped_bytes_never_escape(file):
     data = bytearray(file.read_bytes())

@@ -27,6 +27,7 @@ def test_the_seed_decides(model):
     assert sample(4, top_p=1e-9) == sample(3, top_k=1)
 
 
+@pytest.mark.slow
 def test_sampling_follows_the_distribution():
     logits = np.log(np.array([0.5, 0.3, 0.15, 0.05], np.float32))
 

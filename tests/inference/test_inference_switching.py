@@ -34,6 +34,7 @@ def test_streams_are_what_the_operator_multiplies(weights):
         np.testing.assert_array_equal(np.rint(x[0] / scale), streams[name][-1])
 
 
+@pytest.mark.slow
 @needs_gguf
 @needs_tokenizers
 def test_a_small_file(tmp_path, weights, vocabulary):

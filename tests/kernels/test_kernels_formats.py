@@ -46,6 +46,7 @@ def test_ties_go_to_even_and_their_neighbours_to_the_nearest(name):
     np.testing.assert_array_equal(kernels.encode(np.nextafter(ties, 0.0), name), positive[:-1])
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(FLOATS)
 def test_encode_equals_the_casts_of_ml_dtypes(values):
@@ -102,6 +103,7 @@ def test_bad_input_is_named(rng):
             call()
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     TENSORS, st.sampled_from(["mxfp4", *kernels.ELEMENTS]), st.sampled_from(["tensor", "channel", "group"]), st.data()
@@ -157,6 +159,7 @@ def test_nvfp4_has_scales_in_fp8_and_one_for_the_tensor():
     assert far.scales[0, 0] == np.float32(2.0**-9 * unit) and not (far.codes[0, :16] & 7).any()
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(TENSORS, st.data())
 def test_every_grouped_format_quantises(values, data):
@@ -203,6 +206,7 @@ def test_the_largest_float32_stays_finite():
         assert np.isfinite(back).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.integers(1, 8), st.booleans(), st.data())
 def test_packing_round_trips(bits, signed, data):

@@ -39,12 +39,14 @@ def test_ten_thousand_products_equal_integer_matmul(rng):
         check(random_product(rng))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(products())
 def test_products_equal_integer_matmul(case):
     check(case)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(products(bits=st.integers(1, 16)))
 def test_fast_path_equals_integer_matmul_at_every_width(case):
@@ -69,6 +71,7 @@ def test_trace_and_references_equal_the_fast_path(case):
         np.testing.assert_array_equal(kernels.mac_array_matvec(codes, activations, bits, macs=macs), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("code", range(16))
 def test_extremes_of_every_weight_code(method, code):

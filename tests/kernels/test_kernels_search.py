@@ -83,6 +83,7 @@ def test_every_way_finds_exactly_the_nearest(case):
             np.testing.assert_allclose(scores, exact / norm, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bits", "planes"), [(256, 1), (250, 1), (96, 2)])
 @pytest.mark.parametrize("count", [1, 17, 70])
 def test_ways_agree_over_many_blocks(rng, bits, planes, count):

@@ -245,6 +245,7 @@ def test_more_of_anything_is_never_less(spec: models.LLMSpec, more: int) -> None
         assert larger.total > models.parameters(spec).total
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(spec=specs(), contexts=st.lists(st.integers(0, 100), min_size=1, max_size=6))
 def test_cache_and_macs_over_arrays(spec: models.LLMSpec, contexts: list[int]) -> None:

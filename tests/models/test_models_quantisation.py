@@ -45,6 +45,7 @@ ATTENTION_8 = {"targets": ["re:.*self_attn.*"], "weights": {"num_bits": 8, "grou
 MLP_4 = {"targets": ["re:.*mlp.*"], "weights": INT4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

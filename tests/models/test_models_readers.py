@@ -32,6 +32,7 @@ def _collection() -> Path | None:
     return Path(found.origin).parent / "model_configs" if found and found.origin else None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(_collection() is None, reason="needs the package aiconfigurator-core")
 @pytest.mark.parametrize("name", COLLECTED)
 def test_collected_configurations(name: str) -> None:

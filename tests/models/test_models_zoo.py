@@ -95,6 +95,7 @@ def test_names_ignore_case(given: str) -> None:
     assert models.load(given) == models.load("gpt-oss-120b")
 
 
+@pytest.mark.slow
 def test_zoo_frame_has_a_row_for_each_network() -> None:
     frame = models.zoo_frame().set_index("name")
     assert list(frame.index) == models.names()

@@ -71,6 +71,7 @@ def test_pairs_of_kernels_step(tmp_path):
     assert at.loc[(16, 16), "loss"] < 1e-7
 
 
+@pytest.mark.slow
 def test_bad_input():
     good = {"hardware": "mac-array", **WIDTHS}
     with pytest.raises(InputError, match="did you mean 'joint'"):
@@ -89,6 +90,7 @@ def test_sentences_name_what_is_compared(found):
     assert "Choosing pairs jointly" in said and "times the sum of the layer losses" in said
 
 
+@pytest.mark.slow
 def test_layers_that_read_one_input_share_their_bits(tmp_path):
     table = sensitivity(tiny_language, bits=(3, 4, 6, 8), fused=True, cache=tmp_path).table
     ties = table.drop_duplicates("layer").set_index("layer")["tie"]

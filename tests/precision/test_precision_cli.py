@@ -34,6 +34,7 @@ def call(command, folder, monkeypatch):
     return command
 
 
+@pytest.mark.slow
 def test_the_table_is_what_allocation_reads(call, folder):
     status, out, err = call(*SENSITIVITY, "--bits", "2,4,8", "--cache", "cache", "--out", "table.csv")
     assert (status, out, err.strip()) == (0, "", "")
@@ -47,6 +48,7 @@ def test_the_table_is_what_allocation_reads(call, folder):
     assert status == 0 and "tiny: what rounding one layer costs" in out and "The 15 that cost most" in out
 
 
+@pytest.mark.slow
 def test_options_reach_the_measurement(call):
     def losses(*options):
         status, out, err = call(*SENSITIVITY, "--bits", "4", "--cache", "cache", "--json", *options)
@@ -89,6 +91,7 @@ def test_fronts_are_written_as_a_folder(call, folder, monkeypatch):
     assert (folder / "fronts" / "fronts.csv").read_bytes() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -12,6 +12,7 @@ def found():
     return published_fronts(points=3)
 
 
+@pytest.mark.slow
 def test_adding_noise_powers_is_predicted_best(found):
     for front, cost in (("bits", "mean_bits"), ("silicon", "mm2")):
         rows = found.table[found.table["front"] == front]

@@ -35,6 +35,7 @@ def block_of(per):
     return 4 if per == "group" else None
 
 
+@pytest.mark.slow
 @given(MATRICES, BITS, st.sampled_from(SHARINGS), st.booleans())
 def test_error_is_at_most_half_a_step(values, bits, per, symmetric):
     found = rounded(values, bits, per=per, block=block_of(per), symmetric=symmetric)
@@ -56,12 +57,14 @@ def test_ties_go_to_the_even_integer():
         assert grid(np.float64(low), np.float64(15.0 + low), 4, symmetric=False).zero == zero
 
 
+@pytest.mark.slow
 @given(MATRICES, BITS, st.sampled_from(SHARINGS))
 def test_rounding_twice_changes_nothing(values, bits, per):
     once = rounded(values, bits, per=per, block=block_of(per))
     np.testing.assert_allclose(rounded(once, bits, per=per, block=block_of(per)), once, rtol=1e-5, atol=1e-30)
 
 
+@pytest.mark.slow
 @given(MATRICES, BITS, st.booleans(), st.sampled_from(["tensor", "channel", "group"]))
 def test_values_are_those_of_the_stored_integers(values, bits, symmetric, per):
     name = f"int{bits}" if symmetric else f"uint{bits}"
@@ -83,6 +86,7 @@ def test_typical_weights_are_those_of_the_stored_integers_exactly():
         np.testing.assert_array_equal(rounded(values, bits), stored)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(MATRICES, BITS, st.booleans())
 def test_least_error_is_never_above_min_max(values, bits, symmetric):
@@ -198,6 +202,7 @@ def test_a_histogram_finds_the_range_that_a_search_over_all_values_finds():
         assert error(seen.range(bits, symmetric=True)) < 1.02 * error(least_error(values, bits, symmetric=True))
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20))
 def test_a_histogram_counts_every_value_however_its_reach_grows(values):
     seen = observer("histogram")

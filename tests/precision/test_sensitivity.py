@@ -60,6 +60,7 @@ def test_widths_that_leave_a_layer_are_free_and_not_measured(make):
     assert found.measured == 0 and found.table["at_floor"].all()
 
 
+@pytest.mark.slow
 def test_pairs_of_widths_add_both_losses(make):
     both = sensitivity(make, bits=(4, 8), what="both").table
     weights, inputs = (sensitivity(make, bits=(4, 8), what=what).table for what in ("weights", "activations"))

@@ -127,6 +127,7 @@ def test_the_command_writes_a_folder_and_resumes(call, folder):
     assert data["table"][0]["nre_usd"] < 60e6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -88,6 +88,7 @@ def test_no_point_of_a_front_is_beaten():
     assert held["front"].tolist() == [not each for each in beaten]
 
 
+@pytest.mark.slow
 def test_the_figures_show_the_table_and_the_page_escapes_it():
     held, scanned = holding_cost(table()), scanning_cost(table())
     drawn = holding_figure(held)
@@ -115,6 +116,7 @@ def test_bad_input_is_named(call, message):
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_saved_table_is_drawn_again(command, tmp_path):
     table().to_csv(tmp_path / "study.csv", index=False)
     page = tmp_path / "page.html"

@@ -175,6 +175,7 @@ def test_bad_input_is_named(index, vectors, call, message):
     assert message in str(error.value)
 
 
+@pytest.mark.slow
 def test_an_index_comes_back_as_it_was(index, vectors, queries, ids, tmp_path):
     codec = fit_codec(
         "bebr:2x24", vectors, trained=RecurrentBinarizer(hidden=16, training=Training(epochs=1, batch=90))
@@ -260,6 +261,7 @@ def test_an_index_does_not_replace_other_files(index, tmp_path):
     assert len(list((tmp_path / "begun").glob("*part"))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="kills a process by signal")
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_killed_writer_leaves_the_old_index(saved, index, queries, after):

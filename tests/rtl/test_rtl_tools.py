@@ -30,6 +30,7 @@ def kernel(codes, activations, bits=8):
     return hardwired_matvec(codes[:, None], activations.astype(dtype), bits)[:, 0]
 
 
+@pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize(("inputs", "random"), [(16, 200), (64, 60), (256, 12)])
 def test_verilog_equals_the_kernel(inputs, random):
@@ -46,6 +47,7 @@ def test_verilog_equals_the_kernel(inputs, random):
         assert np.array_equal(found.products, expected)
 
 
+@pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize("code", range(16))
 def test_every_code_alone_and_every_activation(code):
@@ -56,6 +58,7 @@ def test_every_code_alone_and_every_activation(code):
     assert np.array_equal(rtl.simulate_cell(codes, activations).products, expected)
 
 
+@pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize("bits", [2, 5, 12, 16])
 def test_other_activation_widths(bits):
@@ -66,6 +69,7 @@ def test_other_activation_widths(bits):
     assert np.array_equal(rtl.simulate_cell(codes, activations, activation_bits=bits).products, expected)
 
 
+@pytest.mark.slow
 @needs_icarus
 @pytest.mark.parametrize("code", [7, 15])
 def test_largest_sums_do_not_overflow(code):
@@ -93,6 +97,7 @@ def test_a_wrong_neuron_is_found_out(monkeypatch):
     assert not rtl.simulate_metal(codes, vectors(16, 4)).passed
 
 
+@pytest.mark.slow
 @needs_icarus
 @needs_yosys
 @pytest.mark.parametrize("adders", ["cells", "gates"])
@@ -106,6 +111,7 @@ def test_the_synthesised_netlist_still_equals_the_kernel(adders):
         assert np.array_equal(found.products, kernel(codes, activations))
 
 
+@pytest.mark.slow
 @needs_yosys
 def test_synthesis_finds_the_adders_that_were_drawn():
     plan = rtl.metal_cells(rtl.region_ports(64, FP4))
@@ -118,6 +124,7 @@ def test_synthesis_finds_the_adders_that_were_drawn():
     assert 0.8 < dissolved.transistors().total / found.transistors().total < 1.1
 
 
+@pytest.mark.slow
 @needs_yosys
 def test_weights_do_not_change_the_metal_cells_but_do_change_cell_embedding():
     few, many = np.full(64, 1, dtype=np.uint8), np.full(64, 3, dtype=np.uint8)
@@ -136,6 +143,7 @@ def test_bad_choices_and_time_limits():
         rtl.synthesise(plan, timeout_s=0.001)
 
 
+@pytest.mark.slow
 @needs_yosys
 def test_time_up_ends_what_yosys_started_too():
     plan = rtl.plain_cell_neuron(rtl.quota_codes(128, FP4))
@@ -145,6 +153,7 @@ def test_time_up_ends_what_yosys_started_too():
     assert time.monotonic() - start < 8  # not until ABC, which holds the same pipe, has finished
 
 
+@pytest.mark.slow
 @needs_icarus
 @needs_yosys
 def test_audit_of_small_neurons():

@@ -17,10 +17,8 @@ def by_definition(costs):
     usable = ~np.isnan(costs).any(axis=1)
     mask = usable.copy()
     for i in np.flatnonzero(usable):
-        for j in np.flatnonzero(usable):
-            if (costs[j] <= costs[i]).all() and (costs[j] < costs[i]).any():
-                mask[i] = False
-                break
+        better = (costs <= costs[i]).all(axis=1) & (costs < costs[i]).any(axis=1)
+        mask[i] = not better[usable].any()
     return mask
 
 
@@ -39,6 +37,7 @@ def test_fronts_are_as_defined(costs):
     assert front_mask(costs).tolist() == by_definition(costs).tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(TABLES, st.integers(1, 4))
 def test_blocks_do_not_show(costs, block):
@@ -49,6 +48,7 @@ def test_blocks_do_not_show(costs, block):
         assert front_mask(costs).tolist() == by_definition(costs).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objectives", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("spread", ["normal", "lognormal", "coarse"])
 def test_larger_tables(objectives, spread):
@@ -67,6 +67,7 @@ def test_a_long_front_crosses_blocks():
     assert (front_mask(costs[order]) == expected).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(TABLES, st.randoms(use_true_random=False))
 def test_order_does_not_matter(costs, random):
@@ -75,6 +76,7 @@ def test_order_does_not_matter(costs, random):
     assert front_mask(costs[order]).tolist() == front_mask(costs)[order].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(TABLES, st.integers(-8, 8))
 def test_units_do_not_matter(costs, power):
@@ -83,6 +85,7 @@ def test_units_do_not_matter(costs, power):
     assert front_mask(costs * 2.0**power).tolist() == front_mask(costs).tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 4).flatmap(
@@ -127,6 +130,7 @@ def test_the_knee_of_what_is_maximised():
     assert knee(frame, {"speed": "max", "cost": "min"}) == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     hnp.arrays(float, st.tuples(st.integers(1, 20), st.just(3)), elements=st.floats(-1e308, 1e308)),

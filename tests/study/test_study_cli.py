@@ -201,6 +201,7 @@ BAD_STUDIES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "said"), BAD_STUDIES)
 def test_bad_studies(text, said, study_file, tmp_path, command):
     name = study_file(text)
@@ -228,6 +229,7 @@ def test_modules_that_fail(tmp_path, study_file, command, monkeypatch):
         assert f"cannot import 'study_broken{i}'" in refused(command("study", "run", "--trust", name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -307,6 +309,7 @@ def test_outputs_without_permission(study_file, tmp_path, command):
     assert "Permission denied" in errors
 
 
+@pytest.mark.slow
 def test_the_output_of_another_study(study_file, tmp_path, command):
     out = str(tmp_path / "out")
     assert command("study", "run", "--trust", study_file(), "--workers", "1", "--out", out)[0] == 0
@@ -339,6 +342,7 @@ NO_ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(NO_ANSWERS))
 @pytest.mark.parametrize("as_json", [False, True])
 def test_studies_without_an_answer(name, as_json, study_file, tmp_path, command):
@@ -414,6 +418,7 @@ def test_json_is_strict_where_values_are_missing(study_file, command):
     assert status == 0 and row["z"] is None and row["w"] is None and row["failure"] is None
 
 
+@pytest.mark.slow
 def test_options_change_the_study(study_file, command):
     text = GOOD.replace("y = { low = 0.0, high = 0.9 }\n", "")
     options = ["--points", "2K", "--seed", "9", "--sampler", "random", "--set", "y=0.25"]
@@ -424,6 +429,7 @@ def test_options_change_the_study(study_file, command):
     assert found["fixed"] == {"y": 0.25}
 
 
+@pytest.mark.slow
 def test_a_grid_in_place_of_a_sample(study_file, command):
     """Points that the file asks for are no matter then."""
     text = GOOD.replace("high = 1.0", "high = 1.0, levels = 4").replace("high = 0.9", "high = 0.9, levels = 3")
@@ -440,6 +446,7 @@ def test_a_grid_in_place_of_a_sample(study_file, command):
     assert "the grid has 12; leave points out" in errors
 
 
+@pytest.mark.slow
 def test_units_and_flags_on_the_command_line(command):
     options = ["--points", "8", "--set", "link_latency_s=100 ns", "--set", "beside=gpu", "--json"]
     status, _, errors = command("study", "run", "hardwired-space", *options)
@@ -449,6 +456,7 @@ def test_units_and_flags_on_the_command_line(command):
     assert status in (0, 1) and strict(shown)["fixed"]["clock_hz"] == 1.2e9
 
 
+@pytest.mark.slow
 def test_showing(folder, command):
     status, shown, errors = command("study", "show", folder)
     assert status == 0 and errors == "" and "the knee" in words(shown)
@@ -456,6 +464,7 @@ def test_showing(folder, command):
     assert found["summary"]["points"] == 60 and found["summary"]["unfinished"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_handing_out_the_front(suffix, folder, tmp_path, command):
     path = tmp_path / f"front{suffix}"
@@ -466,6 +475,7 @@ def test_handing_out_the_front(suffix, folder, tmp_path, command):
     assert [int(row["point"]) for row in rows] == front["point"].tolist()
 
 
+@pytest.mark.slow
 def test_an_unfinished_study_says_so(folder, command):
     for path in sorted(Path(folder).glob("part-*"))[2:5]:
         path.unlink()
@@ -514,6 +524,7 @@ def test_why(folder, command, monkeypatch):
         assert re.search(rf"│ {name} +│ +[\d.]+ +│ +[\d.]+", shown), name
 
 
+@pytest.mark.slow
 def test_why_with_many_columns(tmp_path, study_file, command, monkeypatch):
     """Two hundred outputs, of which none explains anything."""
     monkeypatch.setenv("COLUMNS", "60")
@@ -526,6 +537,7 @@ def test_why_with_many_columns(tmp_path, study_file, command, monkeypatch):
     assert max(len(line) for line in shown.splitlines()) <= 60 and "1 point of the front beats point" in words(shown)
 
 
+@pytest.mark.slow
 def test_brackets_are_no_styles(tmp_path, study_file, command):
     """In titles, names, texts and reasons."""
     text = plane("derived", "\"z[/b]\" = 'x'\n[constraints]\n\"c[/red]\" = 'x < 0.5'\n[objectives]\ncost = 'min'")
@@ -543,6 +555,7 @@ def test_brackets_are_no_styles(tmp_path, study_file, command):
     assert "does not meet c[/red]" in command("study", "why", out, str(broken))[1]
 
 
+@pytest.mark.slow
 def test_going_on_from_the_folder_alone(folder, command):
     """The folder knows its study."""
     whole = {path.name: path.read_bytes() for path in Path(folder).glob("part-*")}
@@ -601,6 +614,7 @@ def test_the_list(command):
     assert command("study", "list")[0] == 0
 
 
+@pytest.mark.slow
 def test_every_example_runs(command):
     for name in [each["study"] for each in strict(command("study", "list", "--json")[1])["rows"]]:
         study = load_study(name)

@@ -46,6 +46,7 @@ SETTINGS = ("technology", "weights", "reading", "convention", "context", "volume
 CONSTANTS = ("link_bandwidth_bytes_per_s", "electricity.usd_per_kwh")
 
 
+@pytest.mark.slow
 def test_mixed_groups_equal_single_designs():
     frame = MIXED.run(workers=1).frame
     assert len(frame) == 48 and frame["technology"].nunique() == 3 and frame["failure"].isna().sum() > 20
@@ -106,6 +107,7 @@ def test_accelerators_equal_the_simulator(on, varied):
         assert row["devices"] == expected.chips and row["bound_by"] == expected.bound_by
 
 
+@pytest.mark.slow
 def test_fields_of_the_model():
     study = Study({"model.layers": [18, 36, 72], "model.hidden_size": [2880, 1440]}, sampler="grid")
     frame = study.run(workers=1).frame
@@ -118,6 +120,7 @@ def test_fields_of_the_model():
     assert frame["tokens_per_s"].nunique() > 2
 
 
+@pytest.mark.slow
 def test_one_bad_row_spoils_no_other():
     """Whole blocks are refused for one value; halves find it."""
     links = np.geomspace(64e9, 1e12, 257)
@@ -157,6 +160,7 @@ def test_all_groups_bad():
     assert set(found) == {"failure"} and all("layers" in reason for reason in found["failure"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -269,6 +273,7 @@ def test_h200_among_the_machines_of_a_study():
     assert h200["tokens_per_s"] / h200["devices"] > h100["tokens_per_s"] / h100["devices"]
 
 
+@pytest.mark.slow
 def test_h200_bought_beside_hardwired_machines():
     space = {"beside": ["gpu", "h200"], "volume": [5, 50]}
     frame = Study(space, sampler="grid").run(workers=1).frame

@@ -25,6 +25,7 @@ PLANE = Study({"x": (0.0, 1.0)}, evaluate=study_cases.plane, points=16)
 FILE = "[study]\nevaluate = 'study_cases:slow'\npoints = 200\n[parameters]\nx = { low = 0.0, high = 1.0 }\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -43,6 +44,7 @@ def test_addresses_that_are_none(address, said, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_nobody_there(command, tmp_path):
     pytest.importorskip("distributed")
     with socket.socket() as free:

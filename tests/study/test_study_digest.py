@@ -29,6 +29,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CHANGES))
 def test_another_study_is_refused(name, out):
     PLANE.run(out, workers=1)
@@ -114,6 +115,7 @@ def test_the_manifest_tells_the_study(out):
     assert content["study"] == PLANE.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"digest": 3}', '{"digest": "a", "study": []}', "null"])
 def test_broken_manifests(content, out):
     PLANE.run(out, workers=1)

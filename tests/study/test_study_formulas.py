@@ -73,6 +73,7 @@ def row_by_row(text):
     return np.array(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(NUMBERS)
 def test_arithmetic_is_that_of_numpy(text):
@@ -82,6 +83,7 @@ def test_arithmetic_is_that_of_numpy(text):
     np.testing.assert_array_equal(ours[~differ], theirs[~differ])
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(TRUTHS)
 def test_conditions_are_those_of_python(text):

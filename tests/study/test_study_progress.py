@@ -70,6 +70,7 @@ def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_points(tmp_path, monkeypatch):
     """A hundred megabytes of results pass through a few."""
     pytest.importorskip("pyarrow")

@@ -51,6 +51,7 @@ class Page(HTMLParser):
         self.loads += [v for k, v in attrs if k in ("src", "href") and v and not v.startswith(("#", "data:"))]
 
 
+@pytest.mark.slow
 def test_page_is_whole_escaped_and_asks_for_nothing(result, tmp_path):
     path = result.write_report(tmp_path / "study.html", "hwsim study run trade.toml")
     text = path.read_text(encoding="utf-8")
@@ -77,6 +78,7 @@ def test_markdown_holds_the_tables(result, tmp_path):
     assert f"| {len(result.frame):,} |" in text and result.study.digest() in text
 
 
+@pytest.mark.slow
 def test_data_files_hold_the_front(result, tmp_path):
     best = result.front()
     table = pd.read_csv(result.write_report(tmp_path / "front.csv"))
@@ -102,6 +104,7 @@ def test_a_bad_name_leaves_nothing(result, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", example_names())
 def test_shipped_examples_run(name, tmp_path):
     shipped = load_study(name)
@@ -114,6 +117,7 @@ def test_shipped_examples_run(name, tmp_path):
     assert shipped.title in text
 
 
+@pytest.mark.slow
 def test_hardwired_studies_report_constants_scopes_and_formulas(tmp_path):
     few = Study(**{**vars(load_study("hardwired-space")), "points": 512})
     text = few.run(workers=1).write_report(tmp_path / "space.md").read_text(encoding="utf-8")

@@ -33,6 +33,7 @@ def test_what_is_missing_is_computed(out, expected):
     assert files(out) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "empty", "text", "one byte", "of another study", "of another size"])
 def test_what_is_damaged_is_computed_again(damage, out, expected, tmp_path, monkeypatch):
     PLANE.run(out, workers=1)
@@ -66,6 +67,7 @@ def test_what_is_damaged_is_computed_again(damage, out, expected, tmp_path, monk
     assert files(out) == whole
 
 
+@pytest.mark.slow
 def test_pieces_of_another_size_are_not_mixed(out, expected, monkeypatch):
     PLANE.run(out, workers=1)
     monkeypatch.setattr(pieces, "POINT_ROWS", 16)
@@ -81,6 +83,7 @@ def test_leftovers_are_removed(out, expected):
     assert {path.name for path in out.iterdir()} == {"_lock", "_study.json", "_sums", *files(out)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [[], ["_lock"], ["_lock", "._study.json.x1"]])
 def test_a_run_that_was_killed_as_it_began(left, out, expected):
     out.mkdir()

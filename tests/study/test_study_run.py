@@ -57,6 +57,7 @@ def expected():
     return {"points": TROUBLED.run(workers=1).frame, "blocks": DESIGNS.run(workers=1).frame}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 3, 7, 50, 1000])
 @pytest.mark.parametrize("place", ["memory", "disk"])
 @pytest.mark.parametrize("kind", ["points", "blocks"])
@@ -76,6 +77,7 @@ def test_processes_do_not_show(expected, tmp_path):
     pd.testing.assert_frame_equal(TROUBLED.run(tmp_path / "out", workers=2).frame, expected["points"])
 
 
+@pytest.mark.slow
 def test_threads_do_not_show(expected, tmp_path, monkeypatch):
     in_pieces(monkeypatch, 16)
     pd.testing.assert_frame_equal(DESIGNS.run(workers=3).frame, expected["blocks"])
@@ -205,6 +207,7 @@ def test_what_functions_may_not_return(name, vectorised):
     assert frame["failure"].str.contains(said, regex=False).all(), frame["failure"][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "column"),
     [
@@ -418,6 +421,7 @@ SEARCH = Study(
 )
 
 
+@pytest.mark.slow
 def test_searching_beats_sampling():
     optuna = pytest.importorskip("optuna")
     assert optuna
@@ -429,6 +433,7 @@ def test_searching_beats_sampling():
     assert len(searched.front()) > len(sampled.front())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 1, 2, 3])
 def test_an_interrupted_search_goes_on_as_if_it_had_not_been(kept, tmp_path):
     whole = SEARCH.run(tmp_path / "whole", workers=1)
@@ -457,6 +462,7 @@ def same_files(one, other):
     assert files == {path.name: path.read_bytes() for path in other.glob("part-*")} and files
 
 
+@pytest.mark.slow
 def test_a_search_in_which_everything_fails():
     def function(x):
         raise ValueError("never")
@@ -482,6 +488,7 @@ def test_results_are_records():
     assert "<table" in result._repr_html_() and "<table" in DESIGNS._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", ["x", -1, 64, True, None, [1], np.array([1]), 1.5, float("nan")])
 def test_points_that_are_none(point):
     with pytest.raises(InputError, match="expected one of the 64 points"):
@@ -503,6 +510,7 @@ def test_studies_that_are_none(name):
 # What is missing.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["pyarrow", "loky", "optuna", "distributed"])
 def test_without_the_packages(package, monkeypatch, tmp_path):
     """What needs none of them works; what does says what to install."""

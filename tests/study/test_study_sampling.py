@@ -26,6 +26,7 @@ def stacked(tables):
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(SAMPLERS),

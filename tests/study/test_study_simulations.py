@@ -30,6 +30,7 @@ SERVING = Study(
 )
 
 
+@pytest.mark.slow
 def test_serving_equals_the_simulator():
     frame = SERVING.run(workers=1).frame
     assert frame["failure"].isna().all() and frame["most_running"].isna().any() and frame["most_running"].notna().any()

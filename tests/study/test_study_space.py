@@ -20,6 +20,7 @@ def nothing(**inputs):
     return {"y": 0.0}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.floats(0, 1, exclude_max=True))
 def test_real_ranges_keep_their_ends(low, width, place):
@@ -28,6 +29,7 @@ def test_real_ranges_keep_their_ends(low, width, place):
     assert (values >= low).all() and (values <= low + width).all() and values[0] == low
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.floats(1e-30, 1e29), st.floats(1, 10), st.floats(0, 1, exclude_max=True))
 def test_log_ranges_keep_their_ends(low, factor, place):
@@ -36,6 +38,7 @@ def test_log_ranges_keep_their_ends(low, factor, place):
     assert (values >= low).all() and (values <= low * factor).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(-1000, 1000), st.integers(0, 1000), st.floats(0, 1, exclude_max=True))
 def test_whole_ranges_keep_their_ends(low, width, place):

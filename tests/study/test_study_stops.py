@@ -69,6 +69,7 @@ def test_a_simulation_that_was_interrupted_is_no_point(monkeypatch):
         study.run(workers=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_stop_while_columns_are_levelled(written, tmp_path, monkeypatch):
     """Pieces in which everything failed get the columns of the others one after the other."""
@@ -188,6 +189,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_of_ten_pages(small_disk):
     out = small_disk / "out"
     with pytest.raises(InputError, match=r"cannot write .*No space left on device; finished pieces are kept"):

@@ -91,6 +91,7 @@ def same(result, expected):
     return result.frame.equals(expected.frame) and result.study.to_dict() == expected.study.to_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["_study.json", "_sums", "part-000000000008.parquet"])
 def test_no_changed_byte_passes(name, tmp_path):
     PLANE.run(tmp_path / "whole", workers=1)

@@ -237,6 +237,7 @@ def constant(x, y):
     return {"cost": 0.1 + 0.2, "value": 1.0 + 1e-16 * x}
 
 
+@pytest.mark.slow
 def test_what_does_not_vary_has_no_drivers():
     table = drivers(study(constant, objectives={"cost": "min", "value": "min"}, points=500).run(workers=1))
     assert table[["cost", "value"]].isna().all(axis=None)

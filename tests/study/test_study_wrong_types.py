@@ -108,6 +108,7 @@ def changed(place, value):
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", list(places()), ids=".".join)
 def test_any_value_anywhere(place):
     made = 0
@@ -127,6 +128,7 @@ def test_any_value_anywhere(place):
     assert made < len(VALUES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluate", ["accelerator", "serving", "scan"])
 @pytest.mark.parametrize("name", ["model", "on", "technology", "policy", "grain", "memory", "weights", "traffic"])
 def test_any_setting_of_other_targets(evaluate, name):

@@ -113,6 +113,7 @@ def test_only_tables(tables):
         read_correlations("mine.toml", tables)
 
 
+@pytest.mark.slow
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
 def test_three_that_load_are_possible(tmp_path_factory, ab, ac, bc):
     """A book loads if and only if the determinant of the three (their only condition beside |rho| <= 1) allows it."""

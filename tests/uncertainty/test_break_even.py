@@ -79,6 +79,7 @@ def test_draws_with_a_gap_are_left_out():
     assert np.isnan([gone.p5, gone.p50, gone.p95, gone.always, gone.never, gone.nominal]).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-20, 30), min_size=1, max_size=30), st.booleans())
 def test_shares_of_always_never_and_between_make_one(places, falls):
     ratio = 1 / lines(places) if falls else lines(places)
@@ -148,6 +149,7 @@ def curves():
     return break_even(axes=("volume", "grid", "respins"), points=9, samples=64)
 
 
+@pytest.mark.slow
 def test_curves_pass_through_what_the_model_gives(curves):
     curve = curves.curve("volume", "tco_ratio")
     alone = evaluate("gpt-oss-120b", {}, volume=curve.x, beside="gpu", die_formula="exact")
@@ -157,6 +159,7 @@ def test_curves_pass_through_what_the_model_gives(curves):
     assert price.nominal == pytest.approx(priced["tco_ratio"].to_numpy(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_nominal_break_even_volume_is_one(curves):
     """The systems on both sides of it lose and win."""
     at = curves.curve("volume", "tco_ratio").crossing.nominal
@@ -194,17 +197,20 @@ def test_frames_and_json(curves):
     assert {curve.output for curve in curves.curves} == set(RATIOS)
 
 
+@pytest.mark.slow
 def test_draws_are_the_same_at_every_point_and_every_run():
     runs = [break_even(axes=("grid",), points=3, samples=16, seed=seed).to_frame() for seed in (4, 4, 5)]
     assert runs[0].equals(runs[1]) and not runs[0].equals(runs[2])
 
 
+@pytest.mark.slow
 def test_nothing_drawn_leaves_the_nominal_curve():
     """Of a single constant that the ratio does not feel."""
     curve = break_even(axes=("grid",), points=3, samples=16, only=["full_adder_delay_s"]).curve("grid", "tco_ratio")
     assert curve.p5 == pytest.approx(curve.nominal) and curve.p95 == pytest.approx(curve.nominal)
 
 
+@pytest.mark.slow
 def test_points_of_an_axis_that_cannot_be_leave_gaps():
     """A die that no exposure prints, at the low end of the density."""
     pinned = {"rows": 6, "columns": 8, "popcnt_slack": 0.1}
@@ -216,6 +222,7 @@ def test_points_of_an_axis_that_cannot_be_leave_gaps():
     assert "–" in html.render(break_even_document(found, "hwsim break-even"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -240,6 +247,7 @@ def test_an_unknown_choice_is_a_mistake_of_the_caller():
         break_even(volumes=3)
 
 
+@pytest.mark.slow
 def test_curves_are_records():
     curve = break_even(axes=("volume",), points=3, samples=16).curves[0]
     assert dataclasses.is_dataclass(curve) and curve.to_dict()["axis"]["name"] == "volume"

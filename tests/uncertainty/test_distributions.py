@@ -26,6 +26,7 @@ def related(*names, rho):
 # One quantity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @given(st.lists(SIZES, min_size=3, max_size=3).map(sorted))
 def test_draws_keep_to_the_range_and_rise_with_their_share(shape, range_):
@@ -41,6 +42,7 @@ def test_nan_stands_for_nominal(shape):
     assert distribution(ranged(1, 2, 5), shape).at([np.nan, 0.0, 1.0]).tolist() == [2, 1, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "nominal", "high"), [(1, 2, 5), (1, 1, 5), (1, 5, 5), (-3, 0, 0.5)])
 def test_triangles_are_those_of_scipy(low, nominal, high):
     """Where a range is less than a decade."""

@@ -88,6 +88,7 @@ def test_the_logarithm_of_a_product_has_no_interactions():
     assert propagate(lambda x: {"y": x["x0"]}, quantities, samples=64, log=["y"]).logs == ("y",)
 
 
+@pytest.mark.slow
 def test_ishigami():
     """Known exactly (Ishigami and Homma 1990): a = 7, b = 0.1."""
     found = by_name(propagate(ishigami, ISHIGAMI, shape="uniform", samples=8192).sobol("y"))
@@ -151,6 +152,7 @@ def test_estimates_are_those_of_scipy():
     assert found["total"].to_numpy() == pytest.approx(theirs.total_order, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_bootstrap_intervals_are_as_wide_as_the_scatter():
     """Of independent random samples: about nineteen of twenty intervals hold the exact index."""
     held = []

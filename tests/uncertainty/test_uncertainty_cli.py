@@ -29,6 +29,7 @@ def test_the_screen_says_what_decides(command):
     )
 
 
+@pytest.mark.slow
 def test_json_is_what_the_function_finds(command):
     status, out, _ = command("uncertainty", *FEW, "--json")
     told = json.loads(out)
@@ -39,6 +40,7 @@ def test_json_is_what_the_function_finds(command):
     assert told["sobol"]["tco_ratio"][0]["name"] == found.sobol("tco_ratio")["name"][0]
 
 
+@pytest.mark.slow
 def test_choices_reach_the_analysis(command):
     _, out, _ = command(
         "uncertainty", "llama-3-8b", *FEW, "--volume", "7", "--context", "4K", "--technology", "n5-synthesised",
@@ -57,6 +59,7 @@ def test_choices_reach_the_analysis(command):
     assert "versus_usd_per_token_ratio > 1" in asked
 
 
+@pytest.mark.slow
 def test_the_speed_of_a_gpu_is_that_of_the_model(command):
     for model in ("llama-3-8b", "gpt-oss-120b"):
         assert f"predicted for {model}" in command("uncertainty", model, *FEW)[1]
@@ -65,6 +68,7 @@ def test_the_speed_of_a_gpu_is_that_of_the_model(command):
     assert json.loads(known)["notes"] == []
 
 
+@pytest.mark.slow
 def test_independent_draws(command):
     together, alone = (
         json.loads(command("uncertainty", *FEW, *flag, "--json")[1])["correlations"]
@@ -74,6 +78,7 @@ def test_independent_draws(command):
     assert command("break-even", *FEW, "--points", "2", "--axis", "grid", "--independent")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_book_of_the_users(command, tmp_path):
     book = tmp_path / "mine.toml"
     book.write_text(
@@ -88,6 +93,7 @@ def test_a_book_of_the_users(command, tmp_path):
     assert "h100.power_w + use.respins" in {row["between"] for row in told["correlations"]}
 
 
+@pytest.mark.slow
 def test_draws_as_csv(command, tmp_path):
     path = tmp_path / "draws.csv"
     assert command("uncertainty", *FEW, "--out", str(path))[:2] == (0, "")
@@ -95,12 +101,14 @@ def test_draws_as_csv(command, tmp_path):
     assert len(frame) == 16 and {"service.gpu_speed_factor", "tco_ratio", "bound_by"} <= set(frame.columns)
 
 
+@pytest.mark.slow
 def test_json_file(command, tmp_path):
     path = tmp_path / "found.json"
     assert command("uncertainty", *FEW, "--out", str(path))[:2] == (0, "")
     assert "probabilities" in json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_the_page_holds_everything(command, tmp_path):
     path = tmp_path / "page.html"
     status, out, _ = command("uncertainty", *FEW, "--out", str(path))
@@ -115,6 +123,7 @@ def test_the_page_holds_everything(command, tmp_path):
     assert "What decides" in page and "Where a ratio is 1" in page and "NVIDIA DGX H100 user guide" in page
 
 
+@pytest.mark.slow
 def test_page_figures_are_of_the_numbers():
     found = analyse(samples=32, only=["h100.*", "use.*"])
     drawn = figures(html.render(uncertainty_document(found, "hwsim uncertainty")))
@@ -127,6 +136,7 @@ def test_page_figures_are_of_the_numbers():
     assert np.asarray(_numbers(first["x"])) + first["base"] == pytest.approx(table["low"].to_numpy())
 
 
+@pytest.mark.slow
 def test_curves_on_the_page_are_those_found():
     found = break_even(axes=("volume",), points=5, samples=16, only=["h100.*"])
     drawn = figures(html.render(break_even_document(found, "hwsim break-even")))["over-volume"]["data"]
@@ -134,11 +144,13 @@ def test_curves_on_the_page_are_those_found():
     assert _numbers(median["y"]) == pytest.approx(found.curve("volume", "tco_ratio").p50)
 
 
+@pytest.mark.slow
 def test_a_name_in_the_command_is_escaped():
     found = break_even(axes=("grid",), points=2, samples=16, only=["h100.*"])
     assert "<script>alert" not in html.render(break_even_document(found, "hwsim <script>alert(1)</script>"))
 
 
+@pytest.mark.slow
 def test_break_even_on_the_screen(command):
     status, out, err = command("break-even", *FEW, "--points", "5")
     assert (
@@ -146,6 +158,7 @@ def test_break_even_on_the_screen(command):
     )
 
 
+@pytest.mark.slow
 def test_break_even_as_json_csv_and_page(command, tmp_path):
     _, out, _ = command("break-even", *FEW, "--axis", "volume", "--from", "2", "--to", "200", "--points", "4", "--json")
     told = json.loads(out)
@@ -162,6 +175,7 @@ def test_break_even_as_json_csv_and_page(command, tmp_path):
     assert len(figures(page.read_text(encoding="utf-8"))) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -226,6 +240,7 @@ def _numbers(values):
     return np.asarray(values, dtype=float)
 
 
+@pytest.mark.slow
 def test_shares_are_not_rounded_to_certainty():
     found = analyse(samples=16, only=["h100.*"])
     assert "in more than 99.95 % of draws (95 % interval 99.1 % to 100.0 %)".replace(

@@ -36,6 +36,7 @@ def call(command, tmp_path, monkeypatch):
     return lambda *arguments: command("wiring", *map(str, arguments))
 
 
+@pytest.mark.slow
 def test_a_study_counts_its_model(study):
     config = tiny_config()
     assert study.matrices == len(config.linear_shapes())
@@ -53,6 +54,7 @@ def test_a_study_counts_its_model(study):
         assert f"{100 * share:.1f}\u00a0%" in said
 
 
+@pytest.mark.slow
 def test_the_page_holds_its_figures_and_asks_for_nothing(study):
     page = html.render(wiring_document(study))
     assert re.findall(r'<section id="([^"]+)"', page) == SECTIONS
@@ -68,6 +70,7 @@ def test_the_page_holds_its_figures_and_asks_for_nothing(study):
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_on_the_terminal_and_as_a_page(call, file, tmp_path):
     status, out, err = call("tiny", "--weights-file", file, "--out", "page.html")
     assert (status, err) == (0, "")
@@ -76,6 +79,7 @@ def test_on_the_terminal_and_as_a_page(call, file, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
+@pytest.mark.slow
 def test_as_json_and_in_files(call, file, tmp_path):
     status, out, err = call("tiny", "--weights-file", file, "--technology", "n5", "--json")
     assert (status, err) == (0, "") and json.loads(out)["technology"] == "n5"
@@ -85,6 +89,7 @@ def test_as_json_and_in_files(call, file, tmp_path):
     assert Path("w.csv").read_text().startswith("neurons,inputs,slice_ports")
 
 
+@pytest.mark.slow
 @needs_tokenizers
 def test_faults_of_a_small_model(call, file):
     status, out, err = call(
@@ -134,6 +139,7 @@ def test_missing_packages_say_what_to_install(call, monkeypatch):
     assert (status, out) == (2, "") and INSTALL in err
 
 
+@pytest.mark.slow
 @needs_gguf
 def test_as_a_process(file, tmp_path):
     run = "import sys; from explorer.commands.app import main; main(sys.argv[1:])"

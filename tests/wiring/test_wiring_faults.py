@@ -93,6 +93,7 @@ def test_stuck_regions_by_simulating_the_planes(seed, region, bits):
     assert np.array_equal(wiring.faulty_matvec(codes, x, both), wiring.faulty_matvec(codes, x, zero))
 
 
+@pytest.mark.slow
 def test_small_rates_do_harm_in_proportion():
     codes, _ = case(0, 400, 200)
     x = np.random.default_rng(3).integers(-128, 128, (8, 400)).astype(np.int8)

@@ -16,6 +16,7 @@ def values(codes):
     return HALVES[codes]
 
 
+@pytest.mark.slow
 @given(CODES, st.integers(1, 9))
 @settings(deadline=None)
 def test_every_input_with_a_weight_is_wired_exactly_once(codes, slice_ports):
@@ -35,12 +36,14 @@ def test_every_input_with_a_weight_is_wired_exactly_once(codes, slice_ports):
         assert len(set(zip(used // slice_ports, regions, strict=True))) == len(set(used // slice_ports))
 
 
+@pytest.mark.slow
 @given(CODES)
 @settings(deadline=None)
 def test_plan_gives_the_weights_back(codes):
     assert np.array_equal(values(wiring.embed(codes).codes), values(codes))
 
 
+@pytest.mark.slow
 @given(CODES, st.integers(0, 2**32 - 1), st.integers(1, 8))
 @settings(deadline=None)
 def test_other_weights_change_wires_and_never_silicon(codes, seed, slice_ports):

@@ -166,6 +166,7 @@ def test_perplexity_of_a_random_model_grows_with_its_defects():
     assert isinstance(figures.perplexity_over_defects(frame), go.Figure)
 
 
+@pytest.mark.slow
 def test_figures_draw_what_the_plan_says(found):
     codes = study.mxfp4_codes(next(random_matrices())[1])[0]
     plan = wiring.embed(codes, matrix="<up>")

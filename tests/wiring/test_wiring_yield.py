@@ -70,6 +70,7 @@ def test_the_heaviest_wire_is_found_and_broken():
     assert first["ratio"] == pytest.approx(perplexity() / perfect)
 
 
+@pytest.mark.slow
 def test_a_fault_study_holds_its_parts_together():
     network = tiny_network()
     ids = np.random.default_rng(0).integers(0, 50, 21).tolist()
@@ -85,6 +86,7 @@ def test_a_fault_study_holds_its_parts_together():
     assert json.loads(found.to_json())["curve"][0]["ratio"] == 1.0
 
 
+@pytest.mark.slow
 def test_cost_of_a_yield_of_one_percent():
     table = faults.cost_over_yield(1.207)
     usual, worst = table[table["volume"] == 50].to_dict(orient="records")
