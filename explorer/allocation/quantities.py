@@ -89,8 +89,8 @@ def sizes(frame: pd.DataFrame, name: str) -> pd.Series:
     parts = values != np.floor(values)
     if parts.any():
         raise InputError(
-            f"{place(frame, parts)}: {name} = {frame[name][parts].iloc[0]}: expected a whole number, without separators "
-            "of thousands"
+            f"{place(frame, parts)}: {name} = {frame[name][parts].iloc[0]}: expected a whole number, "
+            "without separators of thousands"
         )
     return values
 

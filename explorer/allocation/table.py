@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -167,7 +168,8 @@ def _one_label(frame: pd.DataFrame, name: str) -> pd.Series:
     if differ.any():
         layer, now, before = (column[differ].iloc[0] for column in (frame["layer"], labels, first))
         raise InputError(
-            f"{place(frame, differ)}: layer {layer!r} has {name} {now!r}, before {before!r}: expected one {name} a layer"
+            f"{place(frame, differ)}: layer {layer!r} has {name} {now!r}, before {before!r}: "
+            f"expected one {name} a layer"
         )
     spelled: dict[str, str] = {}
     for label in dict.fromkeys(first):
@@ -237,8 +239,8 @@ def _with_points(frame: pd.DataFrame) -> pd.DataFrame:
     Raises `InputError` where numbers have both marks, or one that may separate thousands: three digits after it, and
     no number that shows which mark is the decimal one.
     """
-    cells: dict[str, tuple[int, str, str]] = {}
-    surely: dict[str, tuple[int, str, str]] = {}
+    cells: dict[str, tuple[Any, str, str]] = {}
+    surely: dict[str, tuple[Any, str, str]] = {}
     for name in frame.columns.difference(list(NAMES), sort=False):
         for line, cell in frame[name].items():
             if match := _SEPARATED.fullmatch(cell):

@@ -219,20 +219,17 @@ def closed_loop(
 def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None = None) -> Traffic:
     """Return the traffic of a CSV file with arrival, prompt and output tokens, and optionally priority and cancel_s.
 
-    Columns as in `COLUMNS`; arrival in seconds or as time stamps, counted from the first. Times are multiplied by
-    `time_scale` (0.5: twice as dense). `longest` is the largest number of tokens of a prompt with its output. Raises
-    `InputError` with the line for files that are missing, empty, unsorted, or invalid.
+    Columns as in `COLUMNS`, others are not read; arrival in seconds or as time stamps, counted from the first. Numbers
+    beyond the year 2300 in seconds are a clock of another unit, which is refused, as are gaps of days where a clock in
+    ms would have seconds. Times are multiplied by `time_scale` (0.5: twice as dense). `longest` is the largest number
+    of tokens of a prompt with its output. Raises `InputError` with the line for files that are missing, empty, unsorted,
+    or invalid.
     """
     import pandas as pd
 
     scale = real("time_scale", time_scale, above=0.0)
     where = f"trace {str(path)!r}"
-    try:
-        frame = pd.read_csv(path, dtype=str, skip_blank_lines=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
-        raise InputError(f"{where}: {str(error).strip()}: expected a CSV file with a header") from None
+    frame = _rows(path, where)
     columns = {name: _column(frame, names, where) for name, names in COLUMNS.items()}
     if frame.empty:
         raise InputError(f"{where} has no requests: expected at least one line after the header")
