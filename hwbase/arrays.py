@@ -3,7 +3,7 @@
 import os
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def read_npy(path: str | Path) -> np.ndarray:
         raise InputError(f"cannot read {shown(str(path))}: no file can have this name") from None
 
 
-def parse_npy(file: IO[bytes], name: str, *, mapped: bool = False) -> np.ndarray:
+def parse_npy(file: BinaryIO, name: str, *, mapped: bool = False) -> np.ndarray:
     """Return the array in an open .npy file, or one that maps the file into memory.
 
     Parameters

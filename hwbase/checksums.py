@@ -3,18 +3,21 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 #: The key of a record's own checksum.
 _KEY = "sha256"
+_CHUNK = 1 << 20
 
 
-def file_sum(file: IO[bytes]) -> str:
+def file_sum(file: BinaryIO) -> str:
     """Return the SHA-256 of an open file in hexadecimal, and leave the file at its beginning."""
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
     file.seek(0)
-    return digest
+    return digest.hexdigest()
 
 
 def record_sum(record: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import os
 import stat
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 from hwbase.errors import InputError, shown
 
@@ -13,7 +13,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _FLAGS = {"rb": os.O_RDONLY, "ab": os.O_RDWR | os.O_CREAT | os.O_APPEND, "xb": os.O_WRONLY | os.O_CREAT | os.O_EXCL}
 
 
-def open_own(path: Path, mode: str = "rb") -> IO[bytes]:
+def open_own(path: Path, mode: str = "rb") -> BinaryIO:
     """Return a file of a folder that we keep, opened to read ("rb"), to add to ("ab") or new ("xb").
 
     Raises `InputError` for a link, a pipe or a device, and `OSError` as `open` does.
@@ -27,4 +27,4 @@ def open_own(path: Path, mode: str = "rb") -> IO[bytes]:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise InputError(f"{shown(str(path))} is no plain file: expected one")
-    return os.fdopen(descriptor, "rb" if mode == "rb" else "wb" if mode == "xb" else "ab")
+    return cast(BinaryIO, os.fdopen(descriptor, {"xb": "wb"}.get(mode, mode)))

@@ -62,22 +62,22 @@ def parse_json(text: str, where: str) -> Any:
         raise InputError(f"{where} is not valid JSON: {cut(str(error))}") from None
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
     """Return the text of a UTF-8 file, without the byte order mark that some editors write.
 
-    Raises `InputError` for a file that does not exist, cannot be read, is not UTF-8 or is larger than 64 MiB.
+    Raises `InputError` for a file that does not exist, cannot be read, is not UTF-8 or has more than `most` bytes.
     """
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(most + 1)
     except FileNotFoundError:
         raise InputError(f"cannot read {shown(str(path))}: it does not exist") from None
     except OSError as error:
         raise InputError(f"cannot read {shown(str(path))}: {error.strerror}") from None
     except ValueError:
         raise InputError(f"cannot read {shown(str(path))}: no file can have this name") from None
-    if len(data) > MOST_BYTES:
-        raise InputError(f"{shown(str(path))} is larger than {MOST_BYTES:,} bytes: expected a smaller file")
+    if len(data) > most:
+        raise InputError(f"{shown(str(path))} is larger than {most:,} bytes: expected a smaller file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from hwbase import InputError, patterns, unknown_name
 from hwbase.check import ABSURD
+from hwbase.parsing import read_text
 
 #: Columns that hold names; all others hold numbers.
 NAMES = ("layer", "group", "tie")
@@ -197,12 +198,7 @@ def _from_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _from_csv(path: Path) -> pd.DataFrame:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path.name} is not UTF-8 text: expected CSV") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or 'not a path'}") from None
+    text = read_text(path)
     if not text.strip():
         raise InputError(f"{path.name} is empty: expected a first line such as {_EXAMPLE}")
     head = text.lstrip("\n").partition("\n")[0]

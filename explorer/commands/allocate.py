@@ -17,6 +17,7 @@ from explorer.allocation.document import allocation_front_document
 from explorer.commands.output import AsJson, check_file, deliver, made_by
 from explorer.writing import write_text
 from hwbase import InputError
+from hwbase.parsing import read_text
 from models.allocation import SOLVERS
 from models.allocation.solve import TOLERANCE
 
@@ -120,9 +121,10 @@ def _ties(text: str) -> list[list[str]]:
     """Return the ties of one option: its own, or those of the lines of the file that it names."""
     path = Path(text)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else [text]
-    except (OSError, ValueError):
-        raise InputError(f"--ties: cannot read {text!r}") from None
+        is_file = path.is_file()
+    except (OSError, ValueError):  # no file can have this name
+        is_file = False
+    lines = read_text(path).splitlines() if is_file else [text]
     return [[name.strip() for name in line.split(",")] for line in lines if line.strip()]
 
 

@@ -95,7 +95,7 @@ def query_command(
     count = need_count("k", k)
     opened = load_index(index)
     if embedded is not None:
-        rows = _any_rows(embedded)
+        rows = read_embeddings(embedded, None, "queries")
         names = [str(i) for i in range(len(rows))]
     else:
         names = list(text or ())
@@ -197,11 +197,3 @@ def _training(
 def _progress() -> AbstractContextManager[Report | None]:
     # A progress bar in a file would leave an empty line.
     return progress_bar() if sys.stderr.isatty() else nullcontext()
-
-
-def _any_rows(path: str) -> np.ndarray:
-    try:
-        size = len(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError, TypeError):
-        size = 0
-    return read_embeddings(path, size, "queries")

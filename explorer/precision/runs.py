@@ -6,15 +6,18 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from explorer.precision.networks import Bits, Network
 from hwbase import InputError
+from hwbase.checksums import is_whole, with_sum
+from hwbase.files import open_own
+from hwbase.parsing import parse_json
 
 #: Increased when the meaning of a line changes, so that older files are not used.
-_VERSION = 1
+_VERSION = 2
 
 #: A number for each metric, or one for each unit of the input.
 Losses = Mapping[str, Any]
@@ -33,13 +36,12 @@ class Store:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._path = Path(folder) / f"{fingerprint[:32]}.jsonl"
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                self._read(self._path.read_bytes(), descriptor)
-            finally:
-                os.close(descriptor)
+            with open_own(self._path, "ab") as added, open_own(self._path) as file:
+                self._read(file.read(), added)
         except OSError as error:
             raise InputError(f"cache = {shown!r} cannot be used: {error.strerror or error}") from None
+        except InputError:
+            raise
         except ValueError:
             raise InputError(f"cache = {shown!r}: expected the path of a folder") from None
 
@@ -55,22 +57,20 @@ class Store:
         self._known[key] = dict(losses)
         if self._path is None:
             return
-        line = json.dumps({"version": _VERSION, "key": key, "losses": dict(losses)}) + "\n"
+        line = json.dumps(with_sum({"version": _VERSION, "key": key, "losses": dict(losses)})) + "\n"
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-            try:
-                os.write(descriptor, line.encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with open_own(self._path, "ab") as file:
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"cannot write {str(self._path)!r}: {error.strerror or error}") from None
 
-    def _read(self, data: bytes, descriptor: int) -> None:
+    def _read(self, data: bytes, added: BinaryIO) -> None:
         torn = bool(data) and not data.endswith(b"\n")
         if torn:
             # End a partial line, so that the next one starts on its own.
-            os.write(descriptor, b"\n")
+            added.write(b"\n")
         bad = []
         for number, line in enumerate(data.splitlines(), start=1):
             run = _parse(line)
@@ -86,11 +86,11 @@ class Store:
 def _parse(line: bytes) -> tuple[str, Losses] | None:
     """Return the key and losses of a line, or None if it is blank or something else."""
     try:
-        data: Any = json.loads(line)
-        if data["version"] != _VERSION or not isinstance(data["key"], str):
+        data = parse_json(line.decode("ascii"), "a line")
+        if not is_whole(data) or data["version"] != _VERSION or not isinstance(data["key"], str):
             return None
         return data["key"], {str(name): _numbers(value) for name, value in data["losses"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -5,13 +5,14 @@ layout of BEIR (`_id`, a `title` before the text, a header line) and the four co
 read too. Other fields of a JSON line are ignored, except `tag` or `tags` where an index is built.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwbase import InputError
+from hwbase.errors import shown
+from hwbase.parsing import MOST_BYTES, parse_json
 
 _BOM = "\ufeff"
 _MOST_SHOWN = 80
@@ -49,10 +50,7 @@ def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
     texts, tags = [], []
     for number, line in _lines(path):
         where = f"{Path(path).name}, line {number}"
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{where}: not JSON ({str(error)[:_MOST_SHOWN]}): expected id and text") from None
+        record = parse_json(line, where)
         if not isinstance(record, dict):
             raise InputError(f"{where}: {line[:_MOST_SHOWN]!r}: expected an object with id and text")
         name = record.get("id", record.get("_id"))
@@ -145,10 +143,16 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, line) of the lines that are not blank."""
     try:
         with Path(path).open(encoding="utf-8", newline=None) as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES), ""), start=1):
+                if len(line) == MOST_BYTES:
+                    raise InputError(
+                        f"{shown(str(path))}, line {number}: expected fewer than {MOST_BYTES:,} characters"
+                    )
                 text = line.removeprefix(_BOM).strip("\r\n")
                 if text.strip():
                     yield number, text
+    except InputError:
+        raise
     except UnicodeDecodeError:
         raise InputError(f"{str(path)!r} is not UTF-8 text") from None
     except OSError as error:

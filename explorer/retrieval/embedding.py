@@ -1,6 +1,7 @@
 """Embeddings of texts, cached on disk by the hash of model and texts. An interrupted run continues where it stopped."""
 
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,10 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from hwbase import InputError
+from hwbase.arrays import parse_npy
+from hwbase.files import open_own
 from models.embedding import SentenceEncoder, read_encoder
 
 #: Texts in one file of the cache; an interrupted run loses at most this many.
 _BLOCK = 4096
+_SUM_BYTES = hashlib.sha256().digest_size
 
 Report = Callable[[str, int, int], None]
 
@@ -68,20 +72,29 @@ def _fingerprint(model: str, texts: Sequence[str]) -> str:
 
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """Return the vectors of a file of the cache, an array and then its SHA-256; None for a broken file."""
     try:
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with open_own(path) as file:
+            data = file.read()
+        content, digest = data[:-_SUM_BYTES], data[-_SUM_BYTES:]
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        vectors = parse_npy(io.BytesIO(content), path.name)
+    except (OSError, InputError):
         return None
     return vectors if vectors.shape == shape and vectors.dtype == np.float32 and np.isfinite(vectors).all() else None
 
 
 def _write(path: Path, values: np.ndarray) -> None:
+    content = io.BytesIO()
+    np.save(content, values, allow_pickle=False)
+    data = content.getvalue()
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".npy", delete=False) as file:
             temporary = Path(file.name)
-            np.save(file, values)
+            file.write(data + hashlib.sha256(data).digest())
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"the cache {str(path.parent)!r} cannot be written: {error.strerror or error}") from None

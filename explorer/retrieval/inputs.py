@@ -1,5 +1,6 @@
 """Inputs of the retrieval commands, texts or embeddings, checked before slow work begins."""
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ import pandas as pd
 from explorer.retrieval.collection import Collection, Texts, kept_queries, read_collection, read_texts
 from explorer.retrieval.embedding import embed
 from hwbase import InputError
+from hwbase.arrays import read_npy
+from hwbase.parsing import read_text
 from models.binarize import embeddings
 
 Report = Callable[[str, int, int], None]
@@ -21,34 +24,26 @@ _STUDIED = (
 )
 
 
-def read_embeddings(path: str, size: int, what: str) -> np.ndarray:
-    """Return the rows of a .npy file, float32 (size, dims), checked. `what` names them in messages.
+def read_embeddings(path: str, size: int | None, what: str) -> np.ndarray:
+    """Return the rows of a .npy file, float32 (size, dims), checked; None takes any number of rows.
+
+    `what` names them in messages.
 
     Raises `InputError` for a missing or truncated file, another number of rows, NaN or infinity.
     """
-    try:
-        with Path(path).open("rb") as file:
-            vectors = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path!r} is not a whole .npy file of numbers: {str(error)[:120]}") from None
-    if not isinstance(vectors, np.ndarray):
-        raise InputError(f"{path!r} holds several arrays: expected one, a .npy file")
-    rows = embeddings(vectors, name=f"embeddings of {what} in {Path(path).name}")
-    if len(rows) != size:
+    rows = embeddings(read_npy(path), name=f"embeddings of {what} in {Path(path).name}")
+    if size is not None and len(rows) != size:
         raise InputError(f"{Path(path).name} has {len(rows)} rows: expected {size}, one for each of the {what}")
     return rows
 
 
 def read_table(path: str) -> pd.DataFrame:
     """Return the table that a study wrote as CSV. Raises `InputError` for any other file."""
+    text = read_text(Path(path))
     try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path!r}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()[:120]}") from None
+        table = pd.read_csv(io.StringIO(text))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()}") from None
     # Tables of 0.1 have a space before low and high.
     table = table.rename(columns=lambda name: re.sub(" (low|high)$", r"_\1", str(name)))
     for name in _STUDIED:

@@ -6,7 +6,6 @@ intact; then files that the manifest does not list are removed. Loading checks e
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -20,12 +19,17 @@ from explorer.retrieval.index import Index
 from explorer.retrieval.segment import Lists, Segment
 from explorer.writing import ordinary_mode, write_text
 from hwbase import InputError
+from hwbase.arrays import parse_npy
+from hwbase.checksums import file_sum, is_whole, with_sum
+from hwbase.errors import shown
+from hwbase.files import open_own
+from hwbase.parsing import parse_json
 from models.binarize import Codec, codec_from_state, codec_state
 
 MANIFEST = "manifest.json"
 _FORMAT = "hwsim index"
 _VERSION = 1
-_CHUNK = 1 << 20
+_ARRAY = re.compile(r"[0-9a-f]{32}\.npy")
 #: Files that a folder of an index may hold, those of an interrupted write included.
 _OURS = re.compile(r"manifest\.json|[0-9a-f]{32}\.npy|\.manifest\.json\..*|\..*\.part")
 
@@ -39,7 +43,7 @@ def save_index(index: Index, folder: str | Path) -> Path:
     try:
         if target.exists() and not target.is_dir():
             raise InputError(f"cannot write {str(folder)!r}: expected a folder")
-        if target.is_dir() and any(not _OURS.fullmatch(file.name) for file in target.iterdir()):
+        if target.is_dir() and any(not _OURS.fullmatch(file.name) or file.is_symlink() for file in target.iterdir()):
             raise InputError(f"cannot write {str(folder)!r}: it holds files that do not belong to an index")
         made = not target.exists()
         target.mkdir(parents=False, exist_ok=True)
@@ -52,8 +56,7 @@ def save_index(index: Index, folder: str | Path) -> Path:
                 "segments": [_segment_body(target, files, segment) for segment in index.segments],
                 "files": files,
             }
-            body["sha256"] = _own_hash(body)
-            write_text(json.dumps(body, indent=1), target / MANIFEST)
+            write_text(json.dumps(with_sum(body), indent=1), target / MANIFEST)
         except BaseException:
             if made:
                 # The folder was empty before: leave nothing behind.
@@ -83,12 +86,13 @@ def load_index(folder: str | Path) -> Index:
     """
     place = Path(folder)
     try:
-        body = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        with open_own(place / MANIFEST) as file:
+            body = parse_json(file.read().decode("utf-8"), MANIFEST)
     except (OSError, ValueError):
-        raise InputError(f"{str(folder)!r} has no whole {MANIFEST}: expected the folder of an index") from None
+        raise InputError(f"{shown(str(folder))} has no whole {MANIFEST}: expected the folder of an index") from None
     if not isinstance(body, dict) or body.get("format") != _FORMAT or body.get("version") != _VERSION:
         raise InputError(f"{str(folder)!r}: {MANIFEST} is not an index manifest of version {_VERSION}")
-    if body.pop("sha256", None) != _own_hash(body):
+    if not is_whole(body):
         raise InputError(f"{str(folder)!r}: {MANIFEST} was changed or truncated: its SHA-256 differs")
     try:
         arrays = {name: _get(place / name, facts) for name, facts in body["files"].items()}
@@ -96,7 +100,9 @@ def load_index(folder: str | Path) -> Index:
         segments = tuple(_segment(part, arrays, codecs) for part in body["segments"])
         lists = None if body["lists"] is None else Lists(arrays[body["lists"]])
         return Index(segments, lists)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{str(folder)!r}: {MANIFEST} lacks {error}: expected a whole index") from None
 
 
@@ -142,10 +148,6 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
     )
 
 
-def _own_hash(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
 def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> str:
     """Write an array under its hash unless it exists, record it in `files`, and return the name."""
     with tempfile.NamedTemporaryFile(dir=target, prefix=".", suffix=".part", delete=False) as file:
@@ -154,7 +156,9 @@ def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> 
             np.save(file, np.ascontiguousarray(values), allow_pickle=False)
             file.flush()
             os.fsync(file.fileno())
-            size, digest = _digest(temporary)
+            size = file.tell()
+            with open_own(temporary) as written:
+                digest = file_sum(written)
             name = f"{digest[:32]}.npy"
             if name not in files:
                 # Temporary files are private; make the index as readable as its folder.
@@ -167,24 +171,15 @@ def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> 
 
 
 def _get(path: Path, facts: dict[str, Any]) -> np.ndarray:
+    if not _ARRAY.fullmatch(path.name):
+        raise InputError(f"{MANIFEST} names {shown(path.name)}: expected the arrays of this folder only")
     try:
-        size, digest = _digest(path)
-        if size != facts["bytes"]:
-            raise InputError(f"{path.name} has {size} bytes, expected {facts['bytes']}: the index is truncated")
-        if digest != facts["sha256"]:
-            raise InputError(f"{path.name} was changed: its SHA-256 differs from the manifest's")
-        # Compiled scans accept plain arrays only, not np.memmap.
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        with open_own(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != facts["bytes"]:
+                raise InputError(f"{path.name} has {size} bytes, expected {facts['bytes']}: the index is truncated")
+            if file_sum(file) != facts["sha256"]:
+                raise InputError(f"{path.name} was changed: its SHA-256 differs from the manifest's")
+            return parse_npy(file, path.name, mapped=True)
     except OSError as error:
         raise InputError(f"{path.name} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise error if isinstance(error, InputError) else InputError(f"{path.name} is not an array: {error}") from None
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return size, digest.hexdigest()

@@ -1,7 +1,7 @@
 """A user's own GPU measurements as one table: from a CSV, a result of `vllm bench serve`, or a GuideLLM report."""
 
 import csv
-import json
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from explorer.serving.measured_gpus import NETWORKS, SHORTEST
 from hwbase import InputError
+from hwbase.parsing import parse_json, read_text
 
 #: Columns of a file of points. Only the two times and the engine may be missing.
 COLUMNS = (
@@ -62,11 +63,8 @@ def read_points(path: str | Path, defaults: Mapping[str, Any] | None = None) -> 
         For a file that cannot be read or has another format.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read: {error}") from None
-    points = _from_json(file, text) if text.lstrip().startswith(("{", "[")) else _from_csv(file)
+    text = read_text(file)
+    points = _from_json(file, text) if text.lstrip().startswith(("{", "[")) else _from_csv(file, text)
     for name, value in (defaults or {}).items():
         if value is not None and (name not in points or points[name].isna().all()):
             points[name] = value
@@ -130,19 +128,18 @@ def _format(value: Any) -> str:
     return _FORMATS.get(name, name)
 
 
-def _from_csv(file: Path) -> pd.DataFrame:
+def _from_csv(file: Path, text: str) -> pd.DataFrame:
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            header, *rows = csv.reader(lines) if file.stat().st_size else [[]]
+        header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [[]]
         long = next((at for at, row in enumerate(rows, 2) if len(row) > len(header)), None)
         if long is not None:
             raise InputError(f"{file}: line {long}: more fields than the header's {len(header)}")
         if not any(rows):
             raise InputError(f"{file}: expected a header and a line for each measured point")
-        table = pd.read_csv(file, skipinitialspace=True)
+        table = pd.read_csv(io.StringIO(text, newline=""), skipinitialspace=True)
     except InputError:
         raise
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, csv.Error, pd.errors.ParserError) as error:
         raise InputError(f"{file}: not a CSV: {error}") from None
     missing = [name for name in ("model", "prompt_tokens", "output_tokens", "users") if name not in table]
     if missing:
@@ -151,14 +148,12 @@ def _from_csv(file: Path) -> pd.DataFrame:
 
 
 def _from_json(file: Path, text: str) -> pd.DataFrame:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        try:
-            # `--append-result` writes one result per line.
-            data = [json.loads(line) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            raise InputError(f"{file}: not JSON: {error}") from None
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and all(line.startswith("{") and line.rstrip().endswith("}") for line in lines):
+        # `--append-result` writes one result per line.
+        data: Any = [parse_json(line, f"{file}, result {number}") for number, line in enumerate(lines, 1)]
+    else:
+        data = parse_json(text, str(file))
     results = data if isinstance(data, list) else [data]
     try:
         rows = [row for result in results for row in _rows(result)]

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from explorer.study.columns import whole_frame
+from explorer.study.parts import INSTALL
 from explorer.study.pieces import evaluate_columns, failed_columns
 from explorer.study.spec import Study
-from explorer.study.parts import INSTALL
 from hwbase import InputError
 
 #: Timeouts for a scheduler: to open a connection, and to answer.

@@ -306,7 +306,7 @@ def study_from(data: Mapping[str, Any], where: str, *, computed: bool = False, t
             "add --trust if you trust both"
         )
     try:
-        if computed and names_code(evaluate):
+        if computed and isinstance(evaluate, str) and names_code(evaluate):
             return Study(**{**header, "evaluate": Elsewhere(evaluate)}, **sections)
         return Study(**header, **sections)
     except InputError as error:

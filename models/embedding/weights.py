@@ -7,7 +7,6 @@ averaged; by default all-MiniLM-L6-v2 (6 layers, 384 dimensions; weights Apache-
 import hashlib
 import importlib
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import integer
+from hwbase.parsing import read_json
 
 EMBEDDING_MODEL = "all-minilm-l6-v2"
 #: Packages that carry the same weights, and the folder inside.
@@ -102,11 +102,11 @@ def read_encoder(folder: str | Path | None = None) -> EncoderWeights:
     safetensors, tokenizers = _require("safetensors.numpy"), _require("tokenizers")
     data = (place / "model.safetensors").read_bytes()
     try:
-        config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+        config = read_json(place / "config.json")
         tensors = {name: np.asarray(value, np.float32) for name, value in safetensors.load(data).items()}
         tokenizer = tokenizers.Tokenizer.from_file(str(place / "tokenizer.json"))
     except Exception as error:  # The readers raise types of their own.
-        raise InputError(f"{place.name}: not a sentence encoder: {str(error)[:200]}") from None
+        raise InputError(f"{place.name}: not a sentence encoder: {error}") from None
     tokenizer.no_padding()
     tokenizer.enable_truncation(min(_LONGEST, int(_size(config, "max_position_embeddings"))))
     digest = hashlib.sha256(data)

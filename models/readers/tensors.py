@@ -4,7 +4,6 @@ GGUF keeps its sizes and its tensors' types in one header; safetensors keep a li
 of several files an index of names and the bytes in all.
 """
 
-import json
 import math
 import struct
 from collections.abc import Callable
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hwbase import InputError, unknown_name
-from hwbase.parsing import read_toml
+from hwbase.errors import cut, shown
+from hwbase.parsing import parse_json, read_toml
 
 #: Largest header that is read, entries of a list in it, and dimensions of a tensor.
 _MOST_BYTES, _MOST_ENTRIES, _MOST_DIMENSIONS = 256 * 2**20, 10**7, 8
@@ -56,8 +56,10 @@ def _opened(path: Path, read: Callable[[BinaryIO, str], Any]) -> Any:
             return read(file, path.name)
     except OSError as error:
         raise InputError(f"cannot read {path.name!r}: {error.strerror}") from None
-    except (struct.error, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"{path.name}: its header is broken: {error}") from None
+    except InputError:
+        raise
+    except (struct.error, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{cut(path.name)}: its header is broken: {error}") from None
 
 
 def _gguf(file: BinaryIO, name: str) -> tuple[dict[str, Any], list[Tensor]]:
@@ -71,6 +73,8 @@ def _gguf(file: BinaryIO, name: str) -> tuple[dict[str, Any], list[Tensor]]:
     values = {}
     for _ in range(entries):
         key = _text(file)
+        if key in values:
+            raise InputError(f"{name}: key {shown(key)} is there twice: expected each key once")
         values[key] = _value(file, _unpack(file, "I"))
     return values, [_gguf_tensor(file, name) for _ in range(tensors)]
 
@@ -122,7 +126,7 @@ def _safetensors(file: BinaryIO, name: str) -> list[Tensor]:
     length = _unpack(file, "Q")
     if length > _MOST_BYTES:
         raise InputError(f"{name}: its header claims {length:,} bytes")
-    header = json.loads(file.read(length))
+    header = parse_json(file.read(length).decode("utf-8"), name)
     if not isinstance(header, dict):
         raise ValueError("no object")
     tensors = []
@@ -132,7 +136,12 @@ def _safetensors(file: BinaryIO, name: str) -> list[Tensor]:
         kind, shape = entry["dtype"], entry["shape"]
         if kind not in _SAFE_BITS:
             raise unknown_name(f"dtype of {key[:60]} in {name}:", kind, _SAFE_BITS)
-        elements = math.prod(int(side) for side in shape)
+        if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
+            raise InputError(f"{name}: shape of {shown(key)} = {shown(shape)}: expected whole numbers")
+        elements = math.prod(shape)
+        start, end = entry["data_offsets"]
+        if (end - start) * 8 != elements * _SAFE_BITS[kind]:
+            raise InputError(f"{name}: {shown(key)} has {end - start} bytes of data, not those of its shape and dtype")
         tensors.append(Tensor(key, elements, kind, float(elements * _SAFE_BITS[kind])))
     return tensors
 

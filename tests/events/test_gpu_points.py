@@ -120,7 +120,7 @@ def test_a_result_under_a_rate_has_no_users(write):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("{", "not JSON"),
+        ("{", "not valid JSON"),
         ("[]", "expected a result of vllm bench serve, or a report of GuideLLM"),
         ({"mean": 1.0}, "expected a result of vllm bench serve, or a report of GuideLLM"),
         ({"benchmarks": []}, "expected a result of vllm bench serve, or a report of GuideLLM"),
@@ -134,12 +134,12 @@ def test_a_result_under_a_rate_has_no_users(write):
 )
 def test_files_that_are_no_measurements_are_refused(write, data, message):
     path = write(data)
-    with pytest.raises(InputError, match=f"points.json: .*{message}"):
+    with pytest.raises(InputError, match=f"points.json:? .*{message}"):
         read_points(path)
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"nothing.json: cannot be read"):
+    with pytest.raises(InputError, match=r"cannot read .*nothing.json"):
         read_points(tmp_path / "nothing.json")
 
 
@@ -150,7 +150,7 @@ def test_the_command_reads_points_and_prints_both(write, command):
     status, out, _ = command("reproduce", "gpus", "--points", str(write(CSV, "points.csv")))
     assert status == 0 and "Measured beside ours" in out and "all, answered" in out
     status, _, error = command("reproduce", "gpus", "--points", str(write("{", "bad.json")))
-    assert status == 2 and "not JSON" in error and "Traceback" not in error
+    assert status == 2 and "not valid JSON" in error and "Traceback" not in error
 
 
 def test_points_stay_a_table_of_the_columns(write):

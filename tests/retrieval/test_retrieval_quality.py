@@ -190,7 +190,7 @@ def test_build_and_query(call, folder, tmp_path):
         ({"codec": "recurrent:9"}, "planes = 9"),
         ({"rescore": "20", "rescore_with": "int9"}, "did you mean 'int"),
         ({"corpus": "empty.jsonl"}, "empty.jsonl is empty"),
-        ({"corpus": "json.jsonl"}, "json.jsonl, line 2: not JSON"),
+        ({"corpus": "json.jsonl"}, "json.jsonl, line 2 is not valid JSON"),
         ({"corpus": "list.jsonl"}, "list.jsonl, line 1"),
         ({"corpus": "twice.jsonl"}, "twice.jsonl, line 3: id 'a' is given twice, first in line 1"),
         ({"corpus": "no-id.jsonl"}, "line 1: id = None"),

@@ -1,5 +1,6 @@
 """Files and folders from others: no code runs unasked, changed bytes are noticed, links lead nowhere."""
 
+import contextlib
 import json
 import os
 import random
@@ -101,10 +102,8 @@ def test_no_changed_byte_passes(name, tmp_path):
     for at in places:
         out = shutil.copytree(tmp_path / "whole", tmp_path / "out")
         flipped(out / name, at, draw.randrange(8))
-        try:
+        with contextlib.suppress(InputError):
             assert same(open_result(out), expected), f"byte {at} of {name}"
-        except InputError:
-            pass
         shutil.rmtree(out)
 
 
