@@ -5,6 +5,7 @@ time after the answer to their last one. All draws come from a seed, so equal se
 """
 
 import csv
+import difflib
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -237,6 +238,7 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     where = f"trace {str(path)!r}"
     frame = _rows(path, where)
     columns = {name: _column(frame, names, where) for name, names in COLUMNS.items()}
+    _no_misspelt(frame, where)
     if frame.empty:
         raise InputError(f"{where} has no requests: expected at least one line after the header")
     tokens: dict[str, Any] = {name: _tokens(columns[name], where) for name in ("prompt_tokens", "output_tokens")}
@@ -301,6 +303,14 @@ def _column(frame: "pd.DataFrame", names: tuple[str, ...], where: str) -> "pd.Se
         return frame[there[0]]
     others = ", ".join(map(str, frame.columns[:8]))
     raise InputError(f"{where} has no column {' or '.join(names)}: expected one besides {others} (line 1)")
+
+
+def _no_misspelt(frame: "pd.DataFrame", where: str) -> None:
+    """Raise `InputError` for a column that is not read, but whose name is next to that of an optional one."""
+    optional = [name for names in OPTIONAL.values() for name in names]
+    for column in frame.columns.difference([*optional, *(name for names in COLUMNS.values() for name in names)]):
+        if near := difflib.get_close_matches(column.lower(), optional, n=1):
+            raise InputError(f"{where}: column {column!r} is not read; did you mean {near[0]!r}? (line 1)")
 
 
 def _tokens(column: "pd.Series", where: str) -> np.ndarray:
