@@ -6,7 +6,7 @@ A column takes precedence over a derived quantity of its name. Sizes count eleme
 |---|---|
 | mean-bits, mean-act-bits | bits x size (act_bits x act_size), over the sum of sizes: one size a layer |
 | bits, act-bits | bits x size; sizes may differ between the options of a layer |
-| bit-ops | bits x act_bits x macs (multiply-accumulates of the layer, a column) |
+| bit-ops | bits x act_bits x macs (multiply-accumulates of the layer, a column): one a layer |
 | bytes, kB, MB, GB, KiB, MiB, GiB | bits x size / 8 |
 | score:NAME | the layer's best value of column NAME, less the option's |
 | noise:NAME | 10^(-x / 10) for column NAME in decibels: noise power, which adds where decibels do not |
@@ -76,16 +76,23 @@ def quantity(frame: pd.DataFrame, name: str) -> Quantity:
     if name == "act-bits":
         return Quantity(name, act_bits(frame) * sizes(frame, "act_size"))
     if name == BIT_OPERATIONS:
-        return Quantity(name, frame["bits"] * act_bits(frame) * sizes(frame, "macs"))
+        return Quantity(name, frame["bits"] * act_bits(frame) * _one_size(frame, "macs", name))
     raise unknown_name("column or unit", name, [*map(str, frame.columns), *MEMORY, *_MEANS, BIT_OPERATIONS])
 
 
 def sizes(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return the column of sizes (or of multiply-accumulates), which are >= 0. Raises `InputError`."""
+    """Return the column of sizes (or of multiply-accumulates), which are whole and >= 0. Raises `InputError`."""
     if name not in frame:
         what = "multiply-accumulates" if name == "macs" else "elements"
         raise InputError(f"there is no column {name!r} ({what} of a layer), which this budget needs")
-    return numbers(frame, name, low=0.0, high=1e18)
+    values = numbers(frame, name, low=0.0, high=1e18)
+    parts = values != np.floor(values)
+    if parts.any():
+        raise InputError(
+            f"{place(frame, parts)}: {name} = {frame[name][parts].iloc[0]}: expected a whole number, "
+            "without separators of thousands"
+        )
+    return values
 
 
 def act_bits(frame: pd.DataFrame) -> pd.Series:
@@ -112,20 +119,26 @@ def parse_constraint(text: str) -> Constraint:
 
 
 def _mean(frame: pd.DataFrame, name: str, bits: str, size: str) -> Quantity:
-    elements = sizes(frame, size)
+    elements = _one_size(frame, size, name)
     widths = act_bits(frame) if bits == "act_bits" else frame["bits"]
+    total = float(elements[~frame.duplicated("layer")].sum())
+    if total == 0.0:
+        raise InputError(f"all sizes are 0: {name} has no meaning")
+    return Quantity(name, widths * elements, total)
+
+
+def _one_size(frame: pd.DataFrame, size: str, name: str) -> pd.Series:
+    """Return a column of sizes with one size a layer, which quantity `name` needs. Raises `InputError`."""
+    elements = sizes(frame, size)
     first = elements.groupby(frame["layer"]).transform("first")
     differ = elements != first
     if differ.any():
         layer, now, before = (column[differ].iloc[0] for column in (frame["layer"], elements, first))
         raise InputError(
-            f"{place(frame, differ)}: layer {layer!r} has size {now:g}, before {before:g}: "
-            f"{name} needs one size a layer; with bits or MB as unit, sizes may differ"
+            f"{place(frame, differ)}: layer {layer!r} has {size} {now:g}, before {before:g}: "
+            f"{name} needs one {size} a layer; with bits or MB as unit, sizes may differ"
         )
-    total = float(elements[~frame.duplicated("layer")].sum())
-    if total == 0.0:
-        raise InputError(f"all sizes are 0: {name} has no meaning")
-    return Quantity(name, widths * elements, total)
+    return elements
 
 
 def _made(frame: pd.DataFrame, make: str, column: str) -> pd.Series:

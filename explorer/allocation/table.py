@@ -3,24 +3,31 @@
 Long form, one line for each option of each layer: `layer`, `bits`, and as needed `act_bits`, `group`, `size` (elements
 of the layer's weights), `act_size` (elements of its activations), `tie`, `loss`, and any other column of numbers. The
 separator is the most frequent of comma, semicolon and tab in the first line; with semicolons a decimal comma is
-accepted. A byte-order mark is skipped. Messages name the line of the file, or the row of a frame.
+accepted, in all numbers of the file or in none. A byte-order mark is skipped. Messages name the line of the file, or
+the row of a frame.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from hwbase import InputError, unknown_name
+from hwbase import InputError, patterns, unknown_name
 from hwbase.check import ABSURD
 from hwbase.parsing import read_text
 
 #: Columns that hold names; all others hold numbers.
 NAMES = ("layer", "group", "tie")
+#: Names that belong to a layer rather than to one of its options.
+_LABELS = ("group", "tie")
+#: A number with one separator, and the digits after it.
+_SEPARATED = re.compile(r"\s*[+-]?\d*(?P<mark>[.,])(?P<rest>\d+)(?:[eE][+-]?\d+)?\s*")
+_THOUSAND = 3
 #: Bits of a double: no format is wider.
 _MOST_BITS = 64.0
 _DELIMITERS = ",;\t"
@@ -32,8 +39,8 @@ _LISTED = 5
 def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     """Return the options as a frame indexed by "line" (of a file) or "row" (of a frame), with checked names.
 
-    Cells are unchanged. Raises `InputError` for an invalid table, a layer without a name, bits out of range, or a
-    repeated option.
+    Cells are unchanged, but an option without a group or tie has that of its layer. Raises `InputError` for an invalid
+    table, a layer without a name or in two groups, bits out of range, or a repeated option.
     """
     frame = _from_frame(source) if isinstance(source, pd.DataFrame) else _from_csv(Path(source))
     for name in ("layer", "bits"):
@@ -48,10 +55,13 @@ def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"the table has no rows: expected lines under {','.join(map(str, frame.columns))!r}")
     for name in NAMES:
         if name in frame:
-            frame[name] = frame[name].fillna("").astype(str).str.strip()
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), "").astype(str).str.strip()
     unnamed = frame["layer"] == ""
     if unnamed.any():
         raise InputError(f"{place(frame, unnamed)}: layer has no name")
+    for name in _LABELS:
+        if name in frame:
+            frame[name] = _one_label(frame, name)
     keys = ["layer", "bits", *(["act_bits"] if "act_bits" in frame else [])]
     for name in keys[1:]:
         frame[name] = numbers(frame, name, low=0.0, high=_MOST_BITS)
@@ -141,14 +151,35 @@ def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.Dat
 
 
 def matching(frame: pd.DataFrame, pattern: str) -> list[str]:
-    """Return the layers called `pattern`, or matching it as a shell pattern. Raises `InputError` if there are none."""
-    layers = list(dict.fromkeys(frame["layer"]))
-    if pattern in layers:
-        return [pattern]
-    matches = [layer for layer in layers if fnmatchcase(layer, pattern)]
+    """Return the layers called `pattern`, or matching it (see `hwbase.patterns`).
+
+    Raises `InputError` if there are none.
+    """
+    matches = patterns.matching(pattern, frame["layer"])
     if not matches:
-        raise unknown_name("layer", pattern, layers)
+        raise unknown_name("layer", pattern, dict.fromkeys(frame["layer"]))
     return matches
+
+
+def _one_label(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column of labels, one for each layer: options without one have that of their layer."""
+    labels = frame[name]
+    first = labels.mask(labels == "").groupby(frame["layer"]).transform("first").fillna("")
+    differ = (labels != "") & (labels != first)
+    if differ.any():
+        layer, now, before = (column[differ].iloc[0] for column in (frame["layer"], labels, first))
+        raise InputError(
+            f"{place(frame, differ)}: layer {layer!r} has {name} {now!r}, before {before!r}: "
+            f"expected one {name} a layer"
+        )
+    spelled: dict[str, str] = {}
+    for label in dict.fromkeys(first):
+        same = spelled.setdefault(label.casefold(), label)
+        if same != label:
+            raise InputError(
+                f"{place(frame, first == label)}: {name} {label!r} is {same!r} before: expected one spelling"
+            )
+    return first
 
 
 def _choice(row: pd.Series) -> str:
@@ -159,6 +190,8 @@ def _choice(row: pd.Series) -> str:
 def _from_frame(table: pd.DataFrame) -> pd.DataFrame:
     frame = table.reset_index(drop=True)
     frame.index.name = "row"
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise InputError(f"columns have {frame.columns.nlevels} levels: expected one, such as {_EXAMPLE}")
     if not frame.columns.is_unique:
         raise InputError(f"column {frame.columns[frame.columns.duplicated()][0]!r} appears twice: expected once")
     return frame
@@ -193,7 +226,35 @@ def _from_csv(path: Path) -> pd.DataFrame:
     if len(set(header)) < len(header):
         raise InputError(f"column {next(n for n in header if header.count(n) > 1)!r} appears twice: expected once")
     frame = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=object)
-    if delimiter == ";":
+    return _with_points(frame) if delimiter == ";" else frame
+
+
+def _with_points(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with decimal points in place of decimal commas.
+
+    Raises `InputError` where numbers have both marks, or one that may separate thousands: three digits after it, and
+    no number that shows which mark is the decimal one.
+    """
+    cells: dict[str, tuple[Any, str, str]] = {}
+    surely: dict[str, tuple[Any, str, str]] = {}
+    for name in frame.columns.difference(list(NAMES), sort=False):
+        for line, cell in frame[name].items():
+            if match := _SEPARATED.fullmatch(cell):
+                cells.setdefault(match["mark"], (line, name, cell))
+                if len(match["rest"]) != _THOUSAND:
+                    surely.setdefault(match["mark"], (line, name, cell))
+    if len(cells) > 1:
+        (line, name, cell), (other, _, another) = sorted(cells.values(), reverse=True)
+        raise InputError(
+            f"line {line}: {name} = {cell.strip()!r}, but line {other} has {another.strip()!r}: expected one decimal "
+            "mark in the file, and no separators of thousands"
+        )
+    if cells and not surely:
+        ((line, name, cell),) = cells.values()
+        raise InputError(
+            f"line {line}: {name} = {cell.strip()!r} may be a decimal mark or separate thousands: expected such as 1024"
+        )
+    if "," in cells:
         for name in frame.columns.difference(list(NAMES)):
             frame[name] = frame[name].str.replace(",", ".", n=1)
     return frame

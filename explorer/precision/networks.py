@@ -6,12 +6,12 @@ text, an image), so that a mean, a confidence interval and a sum over layers are
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from hwbase import InputError, Record, unknown_name
+from hwbase.patterns import matching
 from models.quantise import MOST_BITS, check_bits, rounded
 
 
@@ -131,13 +131,12 @@ def grouped(layers: Sequence[Layer], rule: Mapping[str, Sequence[str]] | Callabl
     """
     if callable(rule):
         return tuple(replace(layer, group=rule(layer)) for layer in layers)
-    patterns = [(group, pattern) for group, several in rule.items() for pattern in several]
-    for group, pattern in patterns:
-        if not any(fnmatchcase(layer.name, pattern) for layer in layers):
-            error = unknown_name("layer pattern", pattern, (layer.name for layer in layers))
-            raise InputError(f"group {group!r}: {error}")
-
-    def group_of(layer: Layer) -> str:
-        return next((group for group, pattern in patterns if fnmatchcase(layer.name, pattern)), layer.group)
-
-    return tuple(replace(layer, group=group_of(layer)) for layer in layers)
+    names = [layer.name for layer in layers]
+    group_of: dict[str, str] = {}
+    for group, several in rule.items():
+        for pattern in several:
+            matches = matching(pattern, names)
+            if not matches:
+                raise InputError(f"group {group!r}: {unknown_name('layer pattern', pattern, names)}")
+            group_of = dict.fromkeys(matches, group) | group_of
+    return tuple(replace(layer, group=group_of.get(layer.name, layer.group)) for layer in layers)

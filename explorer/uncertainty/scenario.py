@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from explorer.pricing.rates import RATE, Workload, with_rate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Evidence, Quantity, Record, unknown_name
 from hwbase.books import share_overrides
+from hwbase.patterns import matching
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -196,11 +196,13 @@ def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str,
 
     Raises `InputError` for a pattern without a match.
     """
-    patterns = tuple(only)
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in quantities):
+    names: set[str] = set()
+    for pattern in (every := tuple(only)):
+        matches = matching(pattern, quantities)
+        if not matches:
             raise unknown_name("constant that is read here and has a range:", pattern, quantities)
-    return {n: q for n, q in quantities.items() if not patterns or any(fnmatchcase(n, p) for p in patterns)}
+        names.update(matches)
+    return {name: quantity for name, quantity in quantities.items() if not every or name in names}
 
 
 def check_ranges(function: Callable[[dict[str, Any]], Any], quantities: Mapping[str, Quantity]) -> None:

@@ -4,6 +4,8 @@ Open traffic has arrival times (Poisson, bursty, a trace); closed traffic has us
 time after the answer to their last one. All draws come from a seed, so equal seeds give equal traffic.
 """
 
+import csv
+import difflib
 import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 MOST_REQUESTS, MOST_TOKENS = 100_000_000, 1e8
 #: Most lines of a trace, and its largest file.
 MOST_ROWS, _MOST_BYTES = 10_000_000, 2**29
+#: Seconds of the latest clock, the year 2300; clocks of smaller units are beyond it.
+LATEST_S = 330 * 365.25 * 86400.0
+#: The end of a time stamp with a time zone.
+_ZONE = r"(?:Z|[+-]\d{2}:?\d{2})\s*$"
 #: Columns of a trace with their accepted names (the second ones are those of the Azure LLM inference traces).
 COLUMNS = {
     "arrival_s": ("arrival_s", "TIMESTAMP"),
@@ -221,7 +227,8 @@ def closed_loop(
 def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None = None) -> Traffic:
     """Return the traffic of a CSV file with arrival, prompt and output tokens, and optionally priority and cancel_s.
 
-    Columns as in `COLUMNS`; arrival in seconds or as time stamps, counted from the first. Times are multiplied by
+    Columns as in `COLUMNS`, others are not read; arrival in seconds or as time stamps, counted from the first. A number
+    under TIMESTAMP has no unit and is refused, as is a clock in ms or ns under arrival_s. Times are multiplied by
     `time_scale` (0.5: twice as dense). `longest` is the largest number of tokens of a prompt with its output. Raises
     `InputError` with the line for files that are missing, empty, unsorted, or invalid.
     """
@@ -229,17 +236,9 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
 
     scale = real("time_scale", time_scale, above=0.0)
     where = f"trace {str(path)!r}"
-    try:
-        text = read_text(Path(path), _MOST_BYTES)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    try:
-        frame = pd.read_csv(io.StringIO(text), dtype=str, skip_blank_lines=False, nrows=MOST_ROWS + 1)
-    except (ValueError, OverflowError) as error:  # errors of the parser are ValueErrors
-        raise InputError(f"{where}: {str(error).strip()}: expected a CSV file with a header") from None
-    if len(frame) > MOST_ROWS:
-        raise InputError(f"{where} has more than {MOST_ROWS:,} requests: expected fewer, split it")
+    frame = _rows(path, where)
     columns = {name: _column(frame, names, where) for name, names in COLUMNS.items()}
+    _no_misspelt(frame, where)
     if frame.empty:
         raise InputError(f"{where} has no requests: expected at least one line after the header")
     tokens: dict[str, Any] = {name: _tokens(columns[name], where) for name in ("prompt_tokens", "output_tokens")}
@@ -260,12 +259,58 @@ def read_trace(path: str | Path, *, time_scale: float = 1.0, longest: int | None
     return Traffic(Path(path).stem, (arrival - arrival[0]) * scale, **tokens, **extras)
 
 
+def _rows(path: str | Path, where: str) -> "pd.DataFrame":
+    """Return the cells of a CSV file as texts, indexed by their line; blank lines are skipped."""
+    import pandas as pd
+
+    try:
+        text = read_text(Path(path), _MOST_BYTES)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    header: list[str] = []
+    lines, rows = [], []
+    line = 1
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                pass
+            elif not header:
+                header = [cell.strip() for cell in cells]
+            elif len(cells) != len(header):
+                raise InputError(f"{where}, line {line}: {len(cells)} cells: expected {len(header)}, as in the header")
+            else:
+                lines.append(line)
+                rows.append(cells)
+            if len(rows) > MOST_ROWS:
+                raise InputError(f"{where} has more than {MOST_ROWS:,} requests: expected fewer, split it")
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{where}, line {line}: {error}: expected a CSV file with a header") from None
+    if not header:
+        raise InputError(f"{where} is empty: expected a CSV file with a header")
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise InputError(f"{where} has the column {twice!r} twice (line 1): expected once")
+    return pd.DataFrame(rows, columns=header, index=lines, dtype=object)
+
+
 def _column(frame: "pd.DataFrame", names: tuple[str, ...], where: str) -> "pd.Series":
-    for name in names:
-        if name in frame.columns:
-            return frame[name]
-    there = ", ".join(map(str, frame.columns[:8]))
-    raise InputError(f"{where} has no column {' or '.join(names)}: expected one besides {there} (line 1)")
+    there = [name for name in names if name in frame.columns]
+    if len(there) > 1:
+        raise InputError(f"{where} has columns {' and '.join(there)}, which mean the same: expected one")
+    if there:
+        return frame[there[0]]
+    others = ", ".join(map(str, frame.columns[:8]))
+    raise InputError(f"{where} has no column {' or '.join(names)}: expected one besides {others} (line 1)")
+
+
+def _no_misspelt(frame: "pd.DataFrame", where: str) -> None:
+    """Raise `InputError` for a column that is not read, but whose name is next to that of an optional one."""
+    optional = [name for names in OPTIONAL.values() for name in names]
+    for column in frame.columns.difference([*optional, *(name for names in COLUMNS.values() for name in names)]):
+        if near := difflib.get_close_matches(column.lower(), optional, n=1):
+            raise InputError(f"{where}: column {column!r} is not read; did you mean {near[0]!r}? (line 1)")
 
 
 def _tokens(column: "pd.Series", where: str) -> np.ndarray:
@@ -283,18 +328,23 @@ def _times(column: "pd.Series", where: str) -> np.ndarray:
     seconds = pd.to_numeric(column, errors="coerce").to_numpy(float)
     if np.isnan(seconds).all():
         stamps = pd.to_datetime(column, errors="coerce", format="ISO8601", utc=True)
+        zoned = column.str.contains(_ZONE, regex=True)
+        _no_line((zoned != zoned.iloc[0]).to_numpy(), column, where, "a time zone on all time stamps, or on none")
         gaps = (stamps - stamps.iloc[0]).dt.total_seconds().to_numpy(float)
         _no_line(np.isnan(gaps), column, where, "seconds, or a time stamp such as 2023-11-16 18:15:46.68")
         return gaps
+    if column.name != "arrival_s":
+        _no_line(np.isfinite(seconds), column, where, "a time stamp; numbers of seconds stand in a column arrival_s")
     _no_line(~(np.isfinite(seconds) & (seconds >= 0.0)), column, where, "a number of seconds >= 0")
+    _no_line(seconds > LATEST_S, column, where, "seconds; a clock that counts ms, us or ns must be converted")
     return seconds
 
 
 def _no_line(bad: np.ndarray, column: "pd.Series", where: str, expected: str) -> None:
-    """Raise `InputError` for the first bad line; the header is line 1."""
+    """Raise `InputError` for the first bad line."""
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(f"{where}, line {row + 2}: {column.name} = {column.iloc[row]!r}: expected {expected}")
+        raise InputError(f"{where}, line {column.index[row]}: {column.name} = {column.iloc[row]!r}: expected {expected}")
 
 
 def _whole(name: str, values: Number) -> np.ndarray:

@@ -1,5 +1,9 @@
-"""The whole problem solved by CBC through PuLP, as HAWQ and other allocators do; CBC returns no bound."""
+"""The whole problem solved by CBC through PuLP, as HAWQ and other allocators do.
 
+PuLP passes on whether CBC's search is complete, which bounds the objective, but no bound of an incomplete one.
+"""
+
+import math
 import time
 
 import numpy as np
@@ -11,14 +15,21 @@ from models.allocation.matrices import scaled_losses
 from models.allocation.problem import Problem
 
 
-def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> np.ndarray:
-    """Return CBC's choice, checked against the limits; raises `NoAllocationError`, or `InputError` without PuLP."""
+#: Scaled losses below which CBC does not look for a better choice: its cutoff increment, and its dual tolerance.
+_CUTOFF_INCREMENT, _DUAL_TOLERANCE = 1e-5, 1e-7
+
+
+def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> tuple[np.ndarray, float]:
+    """Return (CBC's choice, checked against the limits, the bound that its search proves: -infinity where it stopped).
+
+    Raises `NoAllocationError`, or `InputError` without PuLP.
+    """
     try:
         import pulp
     except ImportError:
         raise InputError("solver 'cbc' needs PuLP: pip install 'hwsim[solvers]'") from None
     units, starts = problem.units, problem.starts
-    scaled, _ = scaled_losses(problem)
+    scaled, scale = scaled_losses(problem)
     programme = pulp.LpProblem("allocation", pulp.LpMinimize)
     chosen = [pulp.LpVariable(f"x{i}", cat="Binary") for i in range(units.size)]
     programme += pulp.lpSum(loss * x for loss, x in zip(scaled.tolist(), chosen, strict=True))
@@ -35,4 +46,7 @@ def by_cbc(problem: Problem, rows: list[Row], deadline: float) -> np.ndarray:
     pick = np.lexsort((-shares, units))[starts]
     if not keeps(rows, pick):
         raise NoAllocationError(proven=False)
-    return pick
+    if programme.sol_status != pulp.LpSolutionOptimal:
+        return pick, -math.inf
+    missed = (_CUTOFF_INCREMENT + _DUAL_TOLERANCE * starts.size) / scale
+    return pick, math.fsum(problem.losses[pick].tolist()) - missed

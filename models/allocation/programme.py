@@ -97,7 +97,8 @@ def by_programme(
     """
     priced = price(problem, rows, deadline)
     if solver == "cbc":
-        return by_cbc(problem, rows, deadline), priced.bound
+        choice, proven = by_cbc(problem, rows, deadline)
+        return choice, max(priced.bound, proven)
     width = _first_width(problem, priced, _FIRST_UNITS * len(rows))
     # One budget always has an allocation to start from.
     best = relax(problem.units, rows[0].costs, problem.losses, rows[0].limit).pick if len(rows) == 1 else None

@@ -177,10 +177,12 @@ def test_the_bound_of_six_hundred_units_lies_below_their_objective():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:pulp")
 @pytest.mark.parametrize("seed", range(4))
-def test_cbc_is_bounded_by_the_same_prices(seed):
+def test_a_complete_search_of_cbc_is_a_bound(seed):
+    """Linear prices alone would leave a gap of several percent beside an answer that is proven."""
     pytest.importorskip("pulp", reason="PuLP is not installed")
     problem = problem_of(seed, units=30, spread=1.0)
     result = solve(problem, solver="cbc")
     best = whole_optimum(problem)
     assert result.objective == pytest.approx(best, rel=1e-9)
-    assert result.bound == pytest.approx(linear_optimum(problem), rel=1e-7)
+    assert linear_optimum(problem) * (1.0 - 1e-7) <= result.bound <= best * (1.0 + 1e-12)
+    assert result.gap < 1e-6

@@ -294,3 +294,77 @@ def test_a_column_wins_over_a_unit(table):
     frame = read_layers(table.assign(MB=1.0))
     assert quantity(frame, "MB").values.tolist() == [1.0] * 9
     assert quantity(frame, "bits").values.tolist() == (table["bits"] * table["size"]).tolist()
+
+
+def one_option_a_line(*lines, header="layer,group,bits,size,loss"):
+    return "\n".join([header, *lines]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            one_option_a_line("a,attn,4,9,1", "a,atn,8,9,0"),
+            r"line 3: layer 'a' has group 'atn', before 'attn': expected one group a layer",
+        ),
+        (one_option_a_line("a,attn,4,9,1", "b,Attn,4,9,1"), r"line 3: group 'Attn' is 'attn' before"),
+        (one_option_a_line("a,x,4,9,1", "a,y,8,9,0", header="layer,tie,bits,size,loss"), "has tie 'y', before 'x'"),
+    ],
+)
+def test_a_layer_has_one_group_and_one_tie(tmp_path, text, message):
+    path = tmp_path / "layers.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_layers(path)
+
+
+def test_an_option_without_a_group_has_that_of_its_layer(tmp_path):
+    path = tmp_path / "layers.csv"
+    path.write_text(one_option_a_line("a,,4,9,1", "a,x,8,9,0", "b,,4,9,1"))
+    assert read_layers(path)["group"].tolist() == ["x", "x", ""]
+    frame = pd.DataFrame(
+        {"layer": ["a", "a"], "group": pd.Categorical(["g", None]), "bits": [4, 8], "loss": [2.0, 1.0]}
+    )
+    assert explorer.allocate(frame.assign(size=1), budget=8).bits == {"a": 8}
+
+
+def test_a_frame_with_columns_of_several_levels_is_refused():
+    frame = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("layer", "x"), ("bits", "y")]))
+    with pytest.raises(InputError, match="columns have 2 levels"):
+        read_layers(frame)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("a;4;1.024;0,5", "a;8;1.024;0,1"), r"line 2: size = '1.024'|line 2: loss"),
+        (("a;4;1,024;0.5", "a;8;1,024;0.1"), "expected one decimal mark"),
+        (("a;4;12.000;5", "a;8;12.000;1"), "line 2: size = '12.000' may be a decimal mark or separate thousands"),
+        (("a;4;1,5;0,25", "a;8;1,5;0,1"), "line 2: size = 1.5: expected a whole number"),
+    ],
+)
+def test_separators_of_thousands_are_refused(tmp_path, lines, message):
+    path = tmp_path / "layers.csv"
+    path.write_text(one_option_a_line(*lines, header="layer;bits;size;loss"))
+    with pytest.raises(InputError, match=message):
+        explorer.allocate(path, budget=6)
+
+
+def test_sizes_are_whole_numbers(tmp_path):
+    path = tmp_path / "layers.csv"
+    path.write_text(one_option_a_line("a,4,1.024,1", "a,8,1.024,0", header="layer,bits,size,loss"))
+    with pytest.raises(InputError, match=r"line 2: size = 1\.024: expected a whole number"):
+        explorer.allocate(path, budget=6)
+
+
+def test_multiply_accumulates_belong_to_a_layer():
+    frame = pd.DataFrame({"layer": ["a", "a"], "bits": [4, 8], "act_bits": [8, 8], "macs": [10, 1], "loss": [1.0, 0.0]})
+    with pytest.raises(InputError, match="layer 'a' has macs 1, before 10: bit-ops needs one macs a layer"):
+        explorer.allocate(frame, constraints=["bit-ops<=100"])
+
+
+def test_brackets_are_those_of_names():
+    frame = pd.DataFrame(
+        {"layer": ["m[0].q"] * 2 + ["m0.q"] * 2, "bits": [4, 8] * 2, "size": 1, "loss": [2.0, 1.0] * 2}
+    )
+    assert explorer.allocate(frame, budget=8, allow={"m[0].*": [4]}).bits == {"m[0].q": 4, "m0.q": 8}
