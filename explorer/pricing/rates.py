@@ -22,7 +22,8 @@ RATE = "tokens_per_s"
 RATED = ("gpu", "wafer", "fixed-model")
 #: Constants of a cost book that a predicted rate rests on.
 PROMISE = "service.time_per_token_s"
-SERVICE = (PROMISE, "service.sequences", "service.gpu_speed_factor")
+SPEED = "service.gpu_speed_factor"
+SERVICE = (PROMISE, "service.sequences", SPEED)
 _YEAR = 2026
 _LONGEST = 1e8
 
@@ -124,7 +125,7 @@ def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: 
 
 def speed_factor(costs: Book, machine: Book) -> Number:
     """Return measured over predicted tokens per second of a machine: fitted for GPUs, unknown and so 1 for others."""
-    return costs.value("service.gpu_speed_factor", "1") if machine.kind == "gpu" else 1.0
+    return costs.value(SPEED, "1") if machine.kind == "gpu" else 1.0
 
 
 def with_rate(
@@ -172,6 +173,9 @@ def with_rate(
         f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
     )
     rate = best.tokens_per_s * speed_factor(costs, machine)
+    if machine.kind == "gpu" and not np.isnan(rate):
+        low, high = (best.tokens_per_s * costs[SPEED].at(end) for end in ("low", "high"))
+        source += f"; 90 % band of measured servers {low:,.0f} to {high:,.0f} tokens/s"
     note = "hwsim.gpu.rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
     if machine.kind == "wafer":
         note = "hwsim.wafer_rate, whose latency of a product is fitted on published tokens/s of one user"
