@@ -28,6 +28,7 @@ KINDS = {
     "wafer": "wafer",
     "cpu": "server",
     "scan-engine": "engine",
+    "fixed-model": "chip",
 }
 
 

@@ -80,6 +80,8 @@ class SimResult(Record):
     kind: str = ""
     label: str = ""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+    bands: dict[str, tuple[Number, Number]] = field(default_factory=dict, repr=False)
+    """Figures that lie between these two numbers with 90 % confidence, by name; for machines that were measured."""
 
     @property
     def feasible(self) -> Any:
@@ -131,7 +133,7 @@ class SimResult(Record):
         """Return the figures without checks and notes, a row for each point; arrays of several axes are flattened."""
         import pandas as pd
 
-        apart = ("checks", "notes", "short_of", "fitted_constants", "assumptions")
+        apart = ("checks", "notes", "short_of", "fitted_constants", "assumptions", "bands")
         figures = flatten({name: value for name, value in self.to_dict().items() if name not in apart})
         shape = np.broadcast_shapes(*(np.shape(value) for value in figures.values()))
         return pd.DataFrame({name: np.broadcast_to(value, shape).ravel() for name, value in figures.items()})

@@ -9,7 +9,7 @@ import numpy as np
 
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
-from hwbase.books import missing_fields
+from hwbase.books import Level, missing_fields
 from hwbase.check import Number, shapes
 from hwbase.errors import shown
 from hwbase.values import read_count
@@ -22,6 +22,10 @@ from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 from hwsim.wafer import Wafer, load_wafer, simulate_wafer
+
+#: Constants of a GPU's book: measured times over ours, whose low and high are 5 and 95 % of measured points.
+TOKEN_TIME, FIRST_TOKEN = "time_per_output_token_factor", "time_to_first_token_factor"
+_ENDS: tuple[Level, Level] = ("low", "high")
 
 
 def simulate(
@@ -180,7 +184,21 @@ def _simulate_gpus(
     reader = accelerator_book(machine, engine).override(set).reader()
     device = load_accelerator(reader=reader)
     result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt, devices=gpus)
-    return replace(result, assumptions=dict(reader.used))
+    return replace(result, assumptions=dict(reader.used), bands=_bands(reader.book, result))
+
+
+def _bands(book: Book, result: SimResult) -> dict[str, tuple[Number, Number]]:
+    """Return the 90 % bands of a GPU's speed and latencies, by the errors of our times that its book states."""
+    bands: dict[str, tuple[Number, Number]] = {}
+    if TOKEN_TIME in book:
+        low, high = (book[TOKEN_TIME].at(end) for end in _ENDS)
+        bands["tokens_per_s"] = result.tokens_per_s / high, result.tokens_per_s / low
+        bands["tokens_per_s_per_user"] = result.tokens_per_s_per_user / high, result.tokens_per_s_per_user / low
+        bands["latency_s"] = result.latency_s * low, result.latency_s * high
+    if FIRST_TOKEN in book:
+        low, high = (book[FIRST_TOKEN].at(end) for end in _ENDS)
+        bands["time_to_first_token_s"] = result.time_to_first_token_s * low, result.time_to_first_token_s * high
+    return bands
 
 
 def _simulate_wafers(

@@ -77,11 +77,12 @@ _TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", 
 _SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "requests", "seed")
 
 _SERVED = ("limit", "load", "percentile", "first_s", "between_s", "gpus", "built", "gpu_settings")
+_PROMISED = ("context", "prompt_tokens", "output_tokens", "volume", "technology", "weights")
 
 RULES: dict[str, tuple[Rule, ...]] = {
     "compare-serving": (
         Rule(_SERVED, _given("traffic"), "with --traffic"),
-        Rule(("context", "prompt_tokens", "output_tokens"), _given("speeds"), "with --interactivity"),
+        Rule(_PROMISED, _given("speeds"), "with --interactivity"),
     ),
     "simulate": (
         Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),

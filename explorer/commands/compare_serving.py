@@ -17,6 +17,10 @@ from explorer.commands.arguments import (
     PromptTokens,
     Region,
     Set,
+    Technology,
+    Volume,
+    Weights,
+    need_count,
     parse_count,
     parse_overrides,
     split_names,
@@ -45,6 +49,9 @@ from hwbase.values import read_value
 from hwsim.events.fleet import Target
 from hwsim.events.traffic import read_trace
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
+from hwsim.technology import DEFAULT_TECHNOLOGY
+
+_ON = f"{DEFAULT_MACHINE},{DEFAULT_GPU}"
 
 
 def compare_serving_command(
@@ -79,7 +86,10 @@ def compare_serving_command(
     built: Annotated[
         str, typer.Option("--built", help="Systems over which masks and design are spread, comma-separated.")
     ] = ",".join(map(str, VOLUMES)),
-    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
+    on: Machines = _ON,
+    volume: Volume = "50",
+    technology: Technology = DEFAULT_TECHNOLOGY,
+    weights: Weights = "fp4",
     convention: Convention = "corrected",
     gpu_settings: Annotated[
         list[str] | None, typer.Option("--gpu-set", help="Override a constant of the GPU: key=value.")
@@ -98,11 +108,14 @@ def compare_serving_command(
         check_file(out)
         fronts = interactivity(
             model,
-            on=split_names(on),
+            on=None if on == _ON else split_names(on),
             speeds=_range(speeds),
             context=context,
             prompt_tokens=prompt_tokens,
             output_tokens=output_tokens,
+            volume=need_count("volume", volume),
+            technology=technology,
+            weights=weights,
             convention=convention,
             book=book,
             set=with_regions(parse_overrides(settings), region, fab_region),

@@ -24,8 +24,8 @@ from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_
 from explorer.pricing.document import cost_document
 from explorer.pricing.economics import PAPER_MODEL, cost
 from explorer.pricing.prices import machines_of
+from explorer.pricing.rates import RATED
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
-from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -49,7 +49,7 @@ def cost_command(
 ) -> None:
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
     check_file(out)
-    machine, others = machines_of(split_names(on), SIMULATORS)
+    machine, others = machines_of(split_names(on), ("hardwired", *RATED))
     answers = [
         cost(
             model,

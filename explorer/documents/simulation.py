@@ -85,7 +85,19 @@ def _frame(results: Sequence[hwsim.SimResult]) -> "pd.DataFrame":
 
 
 def _notes(result: hwsim.SimResult) -> tuple[str, ...]:
-    return tuple(f"{note[:1].upper()}{note[1:]}." for note in result.notes)
+    notes = (*result.notes, *([_bands(result)] if result.bands else []))
+    return tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
+
+
+def _bands(result: hwsim.SimResult) -> str:
+    """Return the 90 % bands of a machine that was measured."""
+    lines = {name: (label, write) for label, name, write in _LINES}
+    parts = (
+        f"{lines[name][0]} {lines[name][1](low)} to {lines[name][1](high)}"
+        for name, (low, high) in result.bands.items()
+        if name in lines
+    )
+    return f"90 % bands, of measured servers: {', '.join(parts)}"
 
 
 def _checks(result: hwsim.SimResult) -> Table:

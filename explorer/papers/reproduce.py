@@ -27,7 +27,7 @@ def reproduce(
     Parameters
     ----------
     paper : str
-        "hnlpu", "mixdq" or "bebr".
+        "hnlpu", "mixdq", "bebr" or "sram" (one user on machines of Cerebras, Groq and SambaNova).
     book : str or Path, optional
         A book in place of the HNLPU's own.
     set : mapping of str to number, array or str
@@ -133,9 +133,16 @@ def _bebr_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[s
     return bebr_rows(set)
 
 
+def _sram_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
+    from explorer.papers.sram_machines import sram_rows
+
+    return sram_rows(set)
+
+
 #: The reproduced papers: functions from overrides of constants to rows and fitted constants.
 PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
     "hnlpu": hnlpu_rows,
     "mixdq": _mixdq_rows,
     "bebr": _bebr_rows,
+    "sram": _sram_rows,
 }

@@ -1,5 +1,6 @@
 """Dollars and carbon of a hardwired model: the machine of `hwsim`, or the paper's own inputs, priced by `costmodel`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -297,6 +298,8 @@ class PricedSystem:
     tokens_per_s: float
     notes: tuple[str, ...]
     assumptions: dict[str, Quantity]
+    latency_s: float = math.nan
+    """Between two tokens of a sequence; NaN where the paper's numbers do not say."""
 
     def inputs(self) -> dict[str, Any]:
         """Return the numbers by name, without those not stated."""
@@ -352,7 +355,8 @@ def priced_system(
     rate = float(workload.output_rate(run, at))
     note = f"{rate:,.0f} tokens/s per system: simulated, {reading} reading, {workload.describe()}"
     short = (f"these figures cannot be reached, for want of {', '.join(run.short_of)}",) if not run.feasible else ()
-    return PricedSystem(system_of(run, design, node_of(process, costs)), rate, (*short, note), used)
+    system = system_of(run, design, node_of(process, costs))
+    return PricedSystem(system, rate, (*short, note), used, float(run.latency_s))
 
 
 def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) -> costmodel.System:

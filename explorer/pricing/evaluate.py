@@ -15,7 +15,7 @@ import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
-from explorer.pricing.rates import Workload, bought_rate, rate_evidence
+from explorer.pricing.rates import PROMISE, Workload, bought_rate, rate_evidence
 from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
@@ -94,7 +94,8 @@ def evaluate(
     beside : str, Path or Book, optional
         A machine to buy instead, by name or book; "gpu" is the paper's.
     strict : bool
-        False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere.
+        False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere. Where no
+        bought machine keeps the promise only the columns of those machines are NaN.
     evidence : bool
         False leaves out the evidence of the columns, which takes tens of milliseconds.
     varied : None
@@ -105,10 +106,9 @@ def evaluate(
     pandas.DataFrame
         Columns tokens_per_s, latency_s, energy_j_per_token, bound_by, chips, die_area_mm2, power_w, masks_usd,
         nre_usd, tco_usd, usd_per_million_tokens, scope2_t (electricity), scope3_t (what was made, re-spins too),
-        carbon_t (both), kg_per_million_tokens; the evidence of each is in `attrs["evidence"]`. With `beside` those of
-        the machines that generate as many tokens: gpus, gpu_tokens_per_s (of one), gpu_tco_usd,
-        gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what the hardwired fleet takes, tco_ratio and
-        carbon_ratio.
+        carbon_t (both), kg_per_million_tokens. With `beside` those of the machines that generate as many tokens: gpus,
+        gpu_tokens_per_s (of one), gpu_tco_usd, gpu_usd_per_million_tokens, gpu_carbon_t, and what they take over what
+        the hardwired fleet takes, tco_ratio and carbon_ratio. `attrs["evidence"]` has the evidence of each.
 
     Raises
     ------
@@ -305,16 +305,19 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         # The published reading fails its own checks by design; the report says where.
         borne = np.broadcast_to(run.feasible, (points,))
         reasons["memory does not hold even one sequence of this context"] = ~borne
+    failure = np.full(points, None, dtype=object)
     if setting.bought is not None:
-        reasons[f"no server of {setting.bought.name} serves this within service.time_per_token_s"] = np.isnan(
-            columns["gpus"]
-        )
-    return _struck(columns, reasons)
+        unserved = np.isnan(columns["gpus"])
+        failure[unserved] = f"no server of {setting.bought.name} serves this within {PROMISE}"
+        # The hardwired machine's own figures stay.
+        columns |= {name: np.where(unserved, np.nan, columns[name]) for name in BOUGHT}
+    return _struck(columns, reasons, failure)
 
 
-def _struck(columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return `columns` with NaN at the points of each reason, and the reason in `failure`."""
-    failure = np.full(len(columns["chips"]), None, dtype=object)
+def _struck(
+    columns: dict[str, np.ndarray], reasons: Mapping[str, np.ndarray], failure: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return `columns` with NaN at the points of each reason, and `failure` with the first reason in it."""
     for reason, holds in reversed(list(reasons.items())):
         failure[holds] = reason
     failed = np.logical_or.reduce(list(reasons.values()))

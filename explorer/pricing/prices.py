@@ -8,7 +8,7 @@ import costmodel
 import hwsim
 import models
 from costmodel import Conventions, Device, System
-from explorer.pricing.rates import DECODING, with_rate
+from explorer.pricing.rates import DECODING, RATED, with_rate
 from hwbase import Book, InputError, Quantity, unknown_name
 
 Machine = str | Path | Book
@@ -48,7 +48,7 @@ def cost_book(
             sets.setdefault(of, {}).update({f"{machine.name}.{name}": q for name, q in constants.items()})
     book = costmodel.load_book(name_or_path, beside=sets)
     for machine in named:
-        if model is not None and machine.kind == "gpu" and machine.section("costs"):
+        if model is not None and machine.kind in RATED and machine.section("costs"):
             book = with_rate(book, machine, model, DECODING, published=True, strict=False)
     # The order of constants determines their random numbers: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}

@@ -11,12 +11,19 @@ from hwbase import Book, Evidence, InputError, Quantity, Record, evidence_of
 from hwbase.check import Number, count
 from hwsim.accelerator import accelerator_book, load_accelerator
 from hwsim.gpu.rate import GpuRate, best_rate
+from hwsim.machine_books import COSTS, KINDS
+from hwsim.wafer import load_wafer
+from hwsim.wafer_rate import best_wafer_rate
 
 #: The model whose machine the paper describes, and whose rates on bought machines it states.
 PAPER_MODEL = "gpt-oss-120b"
 RATE = "tokens_per_s"
+#: Kinds of machine whose rate is predicted, or stated for one network.
+RATED = ("gpu", "wafer", "fixed-model")
 #: Constants of a cost book that a predicted rate rests on.
-SERVICE = ("service.time_per_token_s", "service.sequences", "service.gpu_speed_factor")
+PROMISE = "service.time_per_token_s"
+SPEED = "service.gpu_speed_factor"
+SERVICE = (PROMISE, "service.sequences", SPEED)
 _YEAR = 2026
 _LONGEST = 1e8
 
@@ -113,7 +120,12 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
 
 def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
     """Return the predicted rate of `bought_rate`, whatever the book states; parameters and errors are the same."""
-    return predicted(costs, machine, model, workload).tokens_per_s * costs.value("service.gpu_speed_factor", "1")
+    return predicted(costs, machine, model, workload).tokens_per_s * speed_factor(costs, machine)
+
+
+def speed_factor(costs: Book, machine: Book) -> Number:
+    """Return measured over predicted tokens per second of a machine: fitted for GPUs, unknown and so 1 for others."""
+    return costs.value(SPEED, "1") if machine.kind == "gpu" else 1.0
 
 
 def with_rate(
@@ -150,17 +162,23 @@ def with_rate(
         return costs
     best = predicted(costs, machine, model, workload)
     if strict and np.isnan(best.tokens_per_s):
-        limit = costs.value("service.time_per_token_s", "s")
+        limit = costs.value(PROMISE, "s")
         raise InputError(
             f"no server of {machine.name} serves {model.name} ({workload.describe()}) within {limit * 1e3:g} ms per "
             "token: expected another machine, a shorter context, or a longer service.time_per_token_s"
         )
+    unit = KINDS[machine.kind]
     source = (
-        f"predicted for {model.name}, {workload.describe()}: {best.gpus:g} GPU{'s' if best.gpus > 1 else ''} with "
+        f"predicted for {model.name}, {workload.describe()}: {best.gpus:g} {unit}{'s' if best.gpus > 1 else ''} with "
         f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
     )
-    rate = best.tokens_per_s * costs.value("service.gpu_speed_factor", "1")
+    rate = best.tokens_per_s * speed_factor(costs, machine)
+    if machine.kind == "gpu" and not np.isnan(rate):
+        low, high = (best.tokens_per_s * costs[SPEED].at(end) for end in ("low", "high"))
+        source += f"; 90 % band of measured servers {low:,.0f} to {high:,.0f} tokens/s"
     note = "hwsim.gpu.rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
+    if machine.kind == "wafer":
+        note = "hwsim.wafer_rate, whose latency of a product is fitted on published tokens/s of one user"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)
     return replace(costs, quantities={**costs.quantities, name: stated})
 
@@ -170,6 +188,10 @@ def rate_evidence(costs: Book, machine: Book) -> Evidence:
     rate = costs[f"{machine.name}.{RATE}"]
     if rate.kind != "derived":
         return evidence_of([rate])
+    if machine.kind == "fixed-model":
+        return evidence_of([machine["tokens_per_s_per_user"]])
+    if machine.kind == "wafer":
+        return evidence_of(machine.without(COSTS).quantities.values())
     reader = accelerator_book(machine).reader()
     load_accelerator(reader=reader)
     return evidence_of([*reader.used.values(), *(costs[name] for name in SERVICE)])
@@ -180,19 +202,44 @@ def _is_stated(costs: Book, machine: Book) -> bool:
     rate = costs.quantities.get(f"{machine.name}.{RATE}")
     if rate is not None and rate.kind not in ("derived", "paper"):
         return True
-    if machine.kind != "gpu":
+    if machine.kind not in RATED:
         raise InputError(f"the book of {machine.name} states no {RATE}: expected it in its [costs.default]")
     return False
 
 
 def predicted(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> GpuRate:
-    """Return the best server of a GPU for a workload, within the promise of a cost book; raises `InputError`."""
+    """Return the best server of a bought machine for a workload, within the promise of a cost book.
+
+    A machine that holds one network has the rate that its book states. Raises `InputError` for another network.
+    """
+    promise = costs.value(PROMISE, "s")
+    if machine.kind == "fixed-model":
+        return _stated_rate(machine, model, promise)
+    if machine.kind == "wafer":
+        return best_wafer_rate(
+            model,
+            load_wafer(reader=machine.reader()),
+            context=workload.context,
+            prompt_tokens=workload.prompt_tokens,
+            output_tokens=workload.output_tokens,
+            time_per_token_s=promise,
+        )
     return best_rate(
         model,
         load_accelerator(machine),
         context=workload.context,
         prompt_tokens=workload.prompt_tokens,
         output_tokens=workload.output_tokens,
-        time_per_token_s=costs.value("service.time_per_token_s", "s"),
+        time_per_token_s=promise,
         sequences=costs.value("service.sequences", "1"),
     )
+
+
+def _stated_rate(machine: Book, model: models.LLMSpec, promise_s: Number) -> GpuRate:
+    """Return the published rate of a chip that holds one network and is shared in time by its users."""
+    if model.name != machine.header.model:
+        raise InputError(f"{machine.name} holds {machine.header.model}: expected it in place of {model.name}")
+    speed = float(machine.value("tokens_per_s_per_user", "token/s"))
+    fields = (speed, 1.0, 1.0, 1.0, 1.0 / speed)
+    kept = 1.0 / speed <= np.asarray(promise_s)
+    return GpuRate(*(np.where(kept, value, np.nan)[()] for value in fields))

@@ -88,7 +88,11 @@ def as_points(rows: pd.DataFrame) -> pd.DataFrame:
         points[ours] = numbers.where(~bad, 1.0)
         why = why.mask(bad & (why == ""), f"{theirs or ours}: expected a number >= 1")
     for ours, theirs in (("time_per_output_token_s", "tpot_ms"), ("time_to_first_token_s", "ttft_ms")):
-        points[ours] = pd.to_numeric(rows[theirs], errors="coerce") / 1e3
+        times_ms = pd.to_numeric(rows[theirs], errors="coerce")
+        # A point may lack a time.
+        bad = ~(times_ms > 0) & (rows[theirs].map(_text) != "")
+        points[ours] = times_ms.where(~bad) / 1e3
+        why = why.mask(bad & (why == ""), f"{theirs}: expected a number > 0")
     for name in ("network", "machine"):
         why = why.mask((points[name] == "") & (why == ""), f"{'model' if name == 'network' else name}: expected a name")
     points["gpus"] = points["gpus"].astype(int)

@@ -14,16 +14,15 @@ import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
-from explorer.pricing.rates import PAPER_MODEL, Workload, predicted
+from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, Workload, predicted, speed_factor
 from hwbase import Book, InputError, Quantity, Record, quantities_frame
 from hwbase.check import number
 from hwbase.values import read_integer
-from hwsim.simulation import hardwired
 
 #: Tokens per second of a user, from slow reading to what only few machines reach.
 SPEEDS = (10.0, 500.0)
 POINTS = 25
-_G_PER_T, _KINDS = 1e6, ("hardwired", "gpu")
+_G_PER_T, _KINDS = 1e6, ("hardwired", *RATED)
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Interactivity(Documented):
 def interactivity(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
-    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    on: Machine | Sequence[Machine] | None = None,
     speeds: Iterable[float] | None = None,
     context: int | str = 2048,
     prompt_tokens: int | str = 0,
@@ -102,8 +101,9 @@ def interactivity(
     ----------
     model : str or LLMSpec
         What is served.
-    on : str, Path or Book, or a sequence of them
-        A hardwired machine and GPUs beside it, by name or book.
+    on : str, Path or Book, or a sequence of them, optional
+        A hardwired machine and those beside it, by name or book; by default the paper's machine and GPU, and published
+        machines that hold this network.
     speeds : iterable of float, optional
         Tokens per second that each user is promised; 25 from 10 to 500 unless given.
     context, prompt_tokens, output_tokens : int or str
@@ -134,7 +134,9 @@ def interactivity(
     )
     systems = read_integer("volume", volume, high=1e6)
     conventions = costmodel.conventions.named(convention)
-    machine, others = machines_of(on, _KINDS)
+    if PROMISE in (set or {}):
+        raise InputError(f"{PROMISE} is what the speeds vary: expected it not to be set")
+    machine, others = machines_of(_default_machines(spec) if on is None else on, _KINDS)
     costs = cost_book(book or conventions.book, others, spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
     costs = costs.override(for_costs)
@@ -150,7 +152,6 @@ def interactivity(
         workload=workload,
         set=for_machine,
     )
-    latency_s = _latency_s(spec, machine, technology, weights, for_machine, workload, conventions.reading)
     fleet = costmodel.built_fleet(
         costs,
         built.system,
@@ -159,19 +160,19 @@ def interactivity(
         card=device(others[0]),
         conventions=conventions,
     )
-    keeps = promised <= 1.0 / latency_s
+    keeps = promised <= 1.0 / built.latency_s
     fronts = [_front(machine.name, "hardwired", fleet, built.system.chips, built.tokens_per_s, systems, keeps)]
     read = {**built.assumptions, **fleet.tco.assumptions, **fleet.carbon.assumptions}
     for other in others:
-        within = costs.override({"service.time_per_token_s": 1.0 / promised})
+        within = costs.override({PROMISE: 1.0 / promised})
         best = predicted(within, other, spec, workload)
-        rate = np.asarray(best.tokens_per_s) * costs.value("service.gpu_speed_factor", "1")
+        rate = np.asarray(best.tokens_per_s) * speed_factor(costs, other)
         held = np.isfinite(rate)
         # Where no server keeps the promise, one token a second stands in until the figures are struck out.
         each = np.where(held, rate, 1.0)
         gpus = costmodel.devices_to_match(systems, built.tokens_per_s, each, conventions)
         bought = costmodel.bought_fleet(costs, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
-        fronts.append(_front(other.name, "gpu", bought, 1, each, gpus, held, np.asarray(best.gpus)))
+        fronts.append(_front(other.name, other.kind, bought, 1, each, gpus, held, np.asarray(best.gpus)))
         read |= bought.tco.assumptions | bought.carbon.assumptions
     return Interactivity(spec.name, workload, systems, conventions.name, promised, tuple(fronts), read)
 
@@ -203,16 +204,7 @@ def _front(
     )
 
 
-def _latency_s(
-    spec: models.LLMSpec,
-    machine: Book,
-    technology: str | Path | Book,
-    weights: str,
-    changes: Mapping[str, Any],
-    workload: Workload,
-    reading: str,
-) -> float:
-    """Return the seconds between two tokens of a sequence on a hardwired machine."""
-    design, process, _ = hardwired(spec, weights=weights, technology=technology, book=machine, set=changes)
-    run = hwsim.simulate_hardwired(spec, design, process, context=workload.mean_context, reading=reading)
-    return float(run.latency_s)
+def _default_machines(spec: models.LLMSpec) -> list[str]:
+    """Return the paper's machine and GPU, and the machines that hold `spec` alone."""
+    own = [name for name in hwsim.machine_names(("fixed-model",)) if hwsim.machine_book(name).header.model == spec.name]
+    return [hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU, *own]

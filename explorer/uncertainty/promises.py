@@ -10,7 +10,7 @@ import pandas as pd
 
 import hwsim
 import models
-from explorer.pricing.rates import PAPER_MODEL
+from explorer.pricing.rates import PAPER_MODEL, PROMISE
 from explorer.uncertainty.distributions import correlated_shares, factors_of
 from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
@@ -26,7 +26,6 @@ from hwsim.simulation import hardwired
 #: Users served at once, and tokens per second that each is promised, where a caller names none.
 USERS = (1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7)
 SPEEDS = (10.0, 25.0, 50.0, 100.0, 150.0, 200.0, 300.0, 500.0)
-_PROMISE = "service.time_per_token_s"
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def promise_map(
     def evaluate(values: Mapping[str, Any], repeats: int) -> dict[str, np.ndarray]:
         points = len(systems) * repeats
         inputs = {name: np.tile(value, len(systems)) for name, value in values.items()}
-        inputs |= {_PROMISE: np.repeat(1.0 / cells[1], repeats), "": np.repeat(systems, repeats)}
+        inputs |= {PROMISE: np.repeat(1.0 / cells[1], repeats), "": np.repeat(systems, repeats)}
 
         def function(part: dict[str, Any]) -> Mapping[str, Any]:
             volume = part.pop("")

@@ -344,7 +344,8 @@ def _no_line(bad: np.ndarray, column: "pd.Series", where: str, expected: str) ->
     """Raise `InputError` for the first bad line."""
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(f"{where}, line {column.index[row]}: {column.name} = {column.iloc[row]!r}: expected {expected}")
+        stated = f"{column.name} = {column.iloc[row]!r}"
+        raise InputError(f"{where}, line {column.index[row]}: {stated}: expected {expected}")
 
 
 def _whole(name: str, values: Number) -> np.ndarray:

@@ -14,7 +14,6 @@ from models.allocation.integers import Row, keeps
 from models.allocation.matrices import scaled_losses
 from models.allocation.problem import Problem
 
-
 #: Scaled losses below which CBC does not look for a better choice: its cutoff increment, and its dual tolerance.
 _CUTOFF_INCREMENT, _DUAL_TOLERANCE = 1e-5, 1e-7
 

@@ -157,3 +157,20 @@ def test_points_stay_a_table_of_the_columns(write):
     points = as_points(read_points(write(CSV, "points.csv")))
     assert isinstance(points, pd.DataFrame) and list(points.users) == [4.0, 16.0]
     assert list(points.network) == ["gpt-oss-120b"] * 2 and list(points.why) == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("tpot_ms", "0", "tpot_ms: expected a number > 0"),
+        ("ttft_ms", "-3", "ttft_ms: expected a number > 0"),
+        ("tpot_ms", "fast", "tpot_ms: expected a number > 0"),
+        ("users", "-4", "users: expected a number >= 1"),
+        ("users", "0", "users: expected a number >= 1"),
+        ("tp", "", "tp: expected a number >= 1"),
+    ],
+)
+def test_a_number_out_of_range_is_named(write, column, value, message):
+    point = {**dict(zip(COLUMNS, CSV.splitlines()[1].split(","), strict=True)), column: value}
+    (row,) = board_of_points(write(f"{','.join(COLUMNS)}\n{','.join(point.values())}\n", "points.csv")).rows
+    assert row["why"] == message and "ours_tpot_ms" not in row

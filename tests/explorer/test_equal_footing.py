@@ -168,3 +168,13 @@ def test_what_memory_does_not_hold_is_said_first():
     assert "cannot be reached, for want of KV in HBM" in answer.notes[0]
     frame = explorer.evaluate("gpt-oss-120b", little, context=np.array([2048, 4 * 10**7]), strict=False)
     assert frame["failure"][0] is None and "even one sequence" in frame["failure"][1]
+
+
+def test_a_promise_that_no_gpu_keeps_leaves_the_hardwired_figures():
+    point = {"service.time_per_token_s": 1e-4}
+    alone = explorer.evaluate(MODELS[0], point).iloc[0]
+    beside = explorer.evaluate(MODELS[0], point, beside="gpu", strict=False).iloc[0]
+    assert "no server of h100" in beside.failure
+    assert beside[["gpus", "gpu_tco_usd", "gpu_carbon_t", "tco_ratio"]].isna().all()
+    for name in ("tokens_per_s", "tco_usd", "carbon_t"):
+        assert beside[name] == alone[name]
