@@ -1,4 +1,4 @@
-"""Axes of a break-even: volume, lifetime, re-spins, utilisation, electricity, grid carbon, or any constant."""
+"""Axes of a break-even: volume, context, lifetime, re-spins, utilisation, electricity, grid carbon, or any constant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ _DECADE = 10.0
 
 @dataclass(frozen=True)
 class Axis(Record):
-    """A range of one variable. `constant` is the constant that it sets, of the "{region}"; None for the volume."""
+    """A range of one variable. `constant` is the constant that it sets, of the "{region}"; None for choices."""
 
     name: str
     label: str
@@ -51,6 +51,7 @@ AXES = {
     axis.name: axis
     for axis in (
         Axis("volume", "systems built", "", 1, 1e5, None, log=True),
+        Axis("context", "context", "", 256, 2**18, None, log=True),
         Axis("lifetime", "lifetime", "years", 1, 10, LIFETIME),
         Axis("respins", "re-spins a year", "", 0, 6, RESPINS),
         Axis("utilisation", "utilisation", "", 0.05, 1, "use.utilisation"),

@@ -20,6 +20,9 @@ from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chose
 from hwbase import InputError, Quantity, Record, quantities_frame
 from hwbase.values import read_integer
 
+#: Share of draws that cross more than once from which one crossing says too little.
+_MANY = 0.5
+
 
 @dataclass(frozen=True)
 class Crossing(Record):
@@ -39,6 +42,8 @@ class Crossing(Record):
     always: float
     never: float
     several: float
+    intervals: tuple[tuple[float, float], ...] = ()
+    """Stretches of the axis in which the nominal ratio is above 1; an end of the axis is infinite."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ def break_even(
 def _along(machine: Machine, axis: Axis, points: int, values: Mapping[str, Any], size: int) -> list[Curve]:
     x = axis.values(points)
     # Report a value that the machine refuses at once.
-    machine(axis.put({}, x, machine.read), **({"volume": x} if axis.constant is None else {}))
+    machine(axis.put({}, x, machine.read), **({axis.name: x} if axis.constant is None else {}))
     at_nominal, _ = _ratios(machine, axis, x, {}, 1)
     ratios, infeasible = _ratios(machine, axis, x, values, size)
     curves = []
@@ -185,7 +190,7 @@ def _ratios(
 
     def function(part: dict[str, Any]) -> dict[str, np.ndarray]:
         here = part.pop("")
-        return machine(part, **({"volume": here} if axis.constant is None else {}))
+        return machine(part, **({axis.name: here} if axis.constant is None else {}))
 
     outputs = attempt(function, inputs, along.size)
     blank = np.full(along.size, np.nan)
@@ -222,7 +227,20 @@ def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = Fal
         always=always,
         never=never,
         several=float(np.mean(changes > 1)) if changes.size else 0.0,
+        intervals=_intervals(scale, np.log(nominal), back),
     )
+
+
+def _intervals(scale: np.ndarray, heights: np.ndarray, back: Callable[[Any], Any]) -> tuple[tuple[float, float], ...]:
+    """Return the stretches in which `heights` is above 0, from linear pieces; gaps (NaN) are not above."""
+    over = heights > 0.0
+    ends: list[float] = [-np.inf] if over[0] else []
+    for at in np.flatnonzero(over[1:] != over[:-1]):
+        whole = np.isfinite(heights[at]) and np.isfinite(heights[at + 1])
+        share = heights[at] / (heights[at] - heights[at + 1]) if whole else 0.0
+        ends.append(float(back(scale[at] + share * (scale[at + 1] - scale[at]))))
+    ends += [np.inf] if over[-1] else []
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
 
 
 def _places(scale: np.ndarray, heights: np.ndarray, pays: str) -> tuple[np.ndarray, np.ndarray]:
@@ -258,6 +276,9 @@ def in_words(curve: Curve) -> str:
         return f"{value:,.3g}"
 
     ranks = f"{place(crossing.p50)} (5 to 95 %: {place(crossing.p5)} to {place(crossing.p95)})"
+    if len(crossing.intervals) > 1 or crossing.several > _MANY:
+        parts = " and ".join(f"from {place(low)} to {place(high)}" for low, high in crossing.intervals)
+        return f"pays {parts or 'nowhere'} at nominal; {crossing.several:.0%} of draws cross more than once"
     shares = f"always in {crossing.always:.0%}, never in {crossing.never:.0%} of draws"
     return f"breaks even at {ranks}, pays {crossing.pays} it; {shares}".replace("at below", "below").replace(
         "at above", "above"

@@ -36,7 +36,7 @@ from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
 _ROWS = 11
 #: Hardwiring pays where it costs less in more than this share of draws.
 _LIKELY = 0.95
-_HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "always", "never")
+_HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "always", "never", "more than once")
 _WORDS = ("over", "ratio", "unit", "pays")
 
 
@@ -107,7 +107,8 @@ def turning(result: BreakEven) -> Section:
         figures.append(Figure(f"over-{name}", partial(break_even_curves, curves), caption, _points(result, name), 2))
     text = (
         f"{result.samples:,} draws of all other constants, the same at every point of an axis, so that each draw has a "
-        "break-even of its own. Always and never: the shares of draws that pay everywhere or nowhere on the axis."
+        "break-even of its own; the first, if it crosses more than once. Always and never: the shares of draws that "
+        "pay everywhere or nowhere on the axis."
     )
     columns = tuple(Column(head, numeric=head not in _WORDS) for head in _HEADS)
     rows = tuple(_crossing(curve) for curve in result.curves)
@@ -125,8 +126,12 @@ def _crossing(curve: Curve) -> tuple[str, ...]:
         return f"> {plain(axis.high)}" if value == float("inf") else plain(value, 3)
 
     ranks = [place(value) for value in (crossing.nominal, crossing.p5, crossing.p50, crossing.p95)]
-    shares = (percent(crossing.always), percent(crossing.never))
-    return (axis.label, label(curve.output), *ranks, pretty_unit(axis.unit), crossing.pays or "alike", *shares)
+    shares = (percent(crossing.always), percent(crossing.never), percent(crossing.several))
+    inner = [f"{place(low)} to {place(high)}" for low, high in crossing.intervals]
+    between = [ends for ends in crossing.intervals if np.isfinite(ends).all()]
+    # Between two crossings neither "above" nor "below" is true of the nominal ratio.
+    pays = ", ".join(inner) if between else crossing.pays or "alike"
+    return (axis.label, label(curve.output), *ranks, pretty_unit(axis.unit), pays, *shares)
 
 
 def _points(result: BreakEven, axis: str) -> Table:

@@ -251,3 +251,21 @@ def test_an_unknown_choice_is_a_mistake_of_the_caller():
 def test_curves_are_records():
     curve = break_even(axes=("volume",), points=3, samples=16).curves[0]
     assert dataclasses.is_dataclass(curve) and curve.to_dict()["axis"]["name"] == "volume"
+
+
+def test_a_ratio_that_rises_and_falls_pays_between():
+    """Short contexts leave a GPU fast, long ones fill the attention units of the hardwired machine."""
+    result = break_even("gpt-oss-120b", axes=["context"], samples=16, volume=50)
+    curve = result.curve("context", "tco_ratio")
+    ((low, high),) = curve.crossing.intervals
+    inside = (curve.x > low) & (curve.x < high)
+    assert (curve.nominal[inside] > 1).all() and (curve.nominal[~inside] <= 1).all() and 256 < low < 2048 < high
+    table = result.document().sections[0].tables[0]
+    assert any(" to " in str(cell) for cell in table.rows[0])
+
+
+def test_intervals_of_a_ratio():
+    ratio = np.array([2.0, 2.0, 0.5, 0.5, 2.0, 0.5])
+    crossing = cross(np.arange(6.0), ratio[:, None], ratio)
+    assert crossing.intervals == ((-np.inf, 1.5), (3.5, 4.5)) and crossing.several == 1.0
+    assert cross(np.arange(3.0), np.full((3, 1), 0.5), np.full(3, 0.5)).intervals == ()
