@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from diffusion_cases import needs_onnx, tiny_graph, tiny_inputs, write_onnx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwbase import InputError
@@ -24,6 +24,7 @@ from models.diffusion.running import run
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(3, 7), st.integers(3, 7), st.integers(0, 2))
 def test_a_convolution_is_the_sum_of_its_products(images, channels, outputs, height, width, padding):
     from scipy.signal import correlate2d  # slow to import
