@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 from diffusion_cases import needs_onnx, tiny_graph, tiny_inputs, write_onnx
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.signal import correlate2d
 
 from hwbase import InputError
 from models.diffusion import (
@@ -25,8 +24,11 @@ from models.diffusion.running import run
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(3, 7), st.integers(3, 7), st.integers(0, 2))
 def test_a_convolution_is_the_sum_of_its_products(images, channels, outputs, height, width, padding):
+    from scipy.signal import correlate2d  # slow to import
+
     random = np.random.default_rng(0)
     x = random.standard_normal((images, channels, height, width)).astype(np.float32)
     for kernel in (1, 3):
