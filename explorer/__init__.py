@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from explorer.report.standards import CarbonStatements, carbon_statements
     from explorer.serving.comparison import ServingComparison, serve_comparison
     from explorer.serving.cost import ServingCost, serving_cost
+    from explorer.serving.limits import Limits, limits
     from explorer.study import Choice, Integer, Real, Study, StudyResult, load_study
     from explorer.tools.compare import ToolComparison, compare_tools
 else:
@@ -34,6 +35,7 @@ __all__ = [
     "Choice",
     "CostAnswer",
     "Integer",
+    "Limits",
     "ModelComparison",
     "Real",
     "Row",
@@ -54,6 +56,7 @@ __all__ = [
     "cost_table",
     "evaluate",
     "hardwired_silicon",
+    "limits",
     "load_study",
     "render",
     "reproduce",

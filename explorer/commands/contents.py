@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[Entry, ...]] = {
         Entry("report", "report:report_command", "Speed, energy, silicon, dollars and carbon: a summary and a page."),
         Entry("simulate", "simulate:simulate_command", "Speed, latency, energy and what binds; also under traffic."),
         Entry("cost", "cost:cost_command", "Dollars and carbon of a fleet, beside the GPUs that match it."),
+        Entry("limits", "limits:limits_command", "Longest context, most users and best rate within promises."),
         Entry("compare-serving", "compare_serving:compare_serving_command", "A trace on one machine and on GPUs."),
         Entry("scan", "scan:scan_command", "Cost of scanning an index of codes on engines, servers and GPUs."),
     ),

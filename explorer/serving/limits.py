@@ -1,0 +1,347 @@
+"""How far one machine goes: its longest context, most users and best rate within promises of latency and dollars."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import costmodel
+import hwsim
+import models
+from explorer.documents.document import Document, Documented
+from explorer.pricing.economics import costs_and_machine, system_of
+from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of, node_of
+from explorer.pricing.rates import PAPER_MODEL, RATED, speed_factor
+from hwbase import Book, InputError, Quantity, Record
+from hwbase.values import read_integer, read_value
+from hwsim.events.gpu.node import NODE_GPUS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CONTEXT, USERS, RATE = "context", "users", "tokens_per_s"
+_MOST_USERS = 1_000_000
+#: Values tried at once between one that keeps the promises and one that does not.
+_TRIED = 64
+_KINDS = ("hardwired", *RATED)
+NO_ROOM = "the model does not fit"
+#: Promises: an upper bound of each of these figures.
+PROMISES = ("latency_s", "time_to_first_token_s", "usd_per_million_tokens")
+
+
+@dataclass(frozen=True)
+class Limit(Record):
+    """The largest `value` on an axis at which a machine keeps all promises, and its figures there.
+
+    `limited_by` names what the next larger value breaks; for the axis "tokens_per_s", what more users would break.
+    Value and figures are None where even the smallest value breaks something.
+    """
+
+    machine: str
+    chips: int | None
+    axis: str
+    value: float | None
+    context: int | None
+    users: int | None
+    limited_by: tuple[str, ...]
+    tokens_per_s: float | None = None
+    tokens_per_s_per_user: float | None = None
+    latency_s: float | None = None
+    time_to_first_token_s: float | None = None
+    usd_per_million_tokens: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits(Documented):
+    """Limits of machines on one model, within the same promises."""
+
+    model: str
+    context: int
+    users: int
+    promises: dict[str, float]
+    volume: int
+    convention: str
+    rows: tuple[Limit, ...]
+    notes: tuple[str, ...] = ()
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row for each machine and axis."""
+        import pandas as pd
+
+        return pd.DataFrame([row.to_dict() | {"limited_by": ", ".join(row.limited_by)} for row in self.rows])
+
+    def document(self, command: str = "") -> Document:
+        """Return the limits as a document."""
+        from explorer.serving.limits_document import limits_document
+
+        return limits_document(self, command)
+
+
+def limits(
+    model: str | Path | models.LLMSpec = PAPER_MODEL,
+    *,
+    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    context: int | str = 2048,
+    users: int | str = 1,
+    latency_s: float | str | None = None,
+    time_to_first_token_s: float | str | None = None,
+    usd_per_million_tokens: float | str | None = None,
+    gpus: int | str = NODE_GPUS,
+    volume: int | str = 50,
+    convention: Convention = "corrected",
+    technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
+    weights: str = "fp4",
+    book: str | Path | None = None,
+    set: Mapping[str, Any] | None = None,
+) -> Limits:
+    """Return the longest context, the most users and the best rate of one machine of each kind within promises.
+
+    A machine is one hardwired system, or `gpus` bought ones that share the model. Memory, and every other resource that
+    a simulation checks, must bear the load; the positions that the network is made for are a limit too.
+
+    Parameters
+    ----------
+    model : str, Path or LLMSpec
+        The model.
+    on : str, Path or Book, or a sequence of them
+        Machines by name or book.
+    context : int or str
+        Positions of a sequence, for the most users and the best rate.
+    users : int or str
+        Sequences that decode together, for the longest context.
+    latency_s : float or str, optional
+        Most time between two tokens of a user, in s ("40 ms").
+    time_to_first_token_s : float or str, optional
+        Most time to the first token of a prompt as long as the context, in s, where nothing waits.
+    usd_per_million_tokens : float or str, optional
+        Most dollars per million tokens at this load.
+    gpus : int or str
+        Bought devices that share the model.
+    volume : int or str
+        Hardwired systems built.
+    convention, technology, weights, book, set
+        As in `explorer.cost`.
+
+    Returns
+    -------
+    Limits
+
+    Raises
+    ------
+    InputError
+        For what cannot be used.
+
+    Examples
+    --------
+    >>> rows = limits("gpt-oss-120b", on="hnlpu", users=216, latency_s="1 ms").rows
+    >>> rows[0].axis, rows[0].limited_by
+    ('context', ('latency_s',))
+    """
+    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    stated = {"latency_s": latency_s, "time_to_first_token_s": time_to_first_token_s}
+    promises = {name: float(read_value(name, value, "s")) for name, value in stated.items() if value is not None}
+    if usd_per_million_tokens is not None:
+        promises["usd_per_million_tokens"] = float(read_value("usd_per_million_tokens", usd_per_million_tokens, "USD"))
+    for name, value in promises.items():
+        if not value > 0:
+            raise InputError(f"{name} = {value:g}: expected a number above 0")
+    conventions = costmodel.conventions.named(convention)
+    machine, others = machines_of(on, _KINDS)
+    for other in others:
+        device(other)  # its book has prices
+    names = [on] if isinstance(on, (str, Path, Book)) else list(on)
+    asked = {hwsim.machine_book(each).name for each in names}
+    costs = cost_book(book or conventions.book, others, spec)
+    for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
+    costs = costs.override(for_costs)
+    at = read_integer("context", context, high=hwsim.MOST_CONTEXT)
+    together = read_integer("users", users, high=_MOST_USERS)
+    devices = read_integer("gpus", gpus, high=1024)
+    systems = read_integer("volume", volume, high=1e6)
+    rows: list[Limit] = []
+    notes: list[str] = []
+    read: dict[str, Quantity] = {}
+    subjects: list[tuple[Book, Callable[[Any, Any], _Figures]]] = [
+        (machine, _Hardwired(spec, machine, costs, conventions, systems, technology, weights, for_machine, others[0])),
+        *((other, _Bought(spec, other, costs, conventions, devices)) for other in others),
+    ]
+    for subject, figures in subjects:
+        if subject.name in asked:
+            rows += _rows(spec, subject, figures, promises, at, together)
+            try:
+                read |= figures(1, 1).assumptions
+            except InputError as error:  # not one user fits
+                notes.append(f"{subject.name}: {error}")
+    return Limits(spec.name, at, together, promises, systems, conventions.name, tuple(rows), tuple(notes), read)
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """Figures of a machine at some points, arrays alike; `borne` by resource."""
+
+    chips: Any
+    figures: dict[str, Any]
+    borne: dict[str, Any]
+    assumptions: dict[str, Quantity]
+
+
+@dataclass(frozen=True)
+class _Hardwired:
+    """One hardwired system of a fleet."""
+
+    spec: models.LLMSpec
+    machine: Book
+    costs: Book
+    conventions: costmodel.Conventions
+    volume: int
+    technology: str | Path | Book
+    weights: str
+    set: Mapping[str, Any]
+    card: Book
+
+    def __call__(self, context: Any, users: Any) -> _Figures:
+        run = hwsim.simulate(
+            self.spec,
+            self.machine,
+            context=context,
+            batch=users,
+            reading=self.conventions.reading,
+            weights=self.weights,
+            technology=self.technology,
+            set=self.set,
+        )
+        process = hwsim.technology_book(self.technology)
+        design = hwsim.simulation.hardwired(
+            self.spec, weights=self.weights, technology=process, book=self.machine, set=self.set
+        )[0]
+        fleet = costmodel.built_fleet(
+            self.costs,
+            system_of(run, design, node_of(process, self.costs)),
+            volume=self.volume,
+            tokens_per_s=run.tokens_per_s,
+            card=device(self.card),
+            conventions=self.conventions,
+        )
+        return _figures(run, run.tokens_per_s, run.latency_s, fleet, run.assumptions | fleet.tco.assumptions)
+
+
+@dataclass(frozen=True)
+class _Bought:
+    """Bought devices that share a model."""
+
+    spec: models.LLMSpec
+    machine: Book
+    costs: Book
+    conventions: costmodel.Conventions
+    devices: int
+
+    def __call__(self, context: Any, users: Any) -> _Figures:
+        run = hwsim.simulate(self.spec, self.machine, context=context, batch=users, gpus=self.devices)
+        factor = speed_factor(self.costs, self.machine)
+        rate = run.tokens_per_s * factor
+        # One token a second stands in where the model does not fit, which the checks say.
+        held = np.where(np.isfinite(rate), rate, 1.0)[()]
+        fleet = costmodel.bought_fleet(
+            self.costs,
+            device(self.machine),
+            units=self.devices,
+            tokens_per_s=held / self.devices,
+            conventions=self.conventions,
+        )
+        return _figures(run, rate, run.latency_s / factor, fleet, run.assumptions | fleet.tco.assumptions)
+
+
+def _figures(
+    run: hwsim.SimResult, rate: Any, latency_s: Any, fleet: costmodel.Fleet, read: dict[str, Quantity]
+) -> _Figures:
+    return _Figures(
+        run.chips,
+        {
+            "tokens_per_s": rate,
+            "tokens_per_s_per_user": 1.0 / np.asarray(latency_s),
+            "latency_s": latency_s,
+            "time_to_first_token_s": run.time_to_first_token_s,
+            "usd_per_million_tokens": fleet.tco.usd_per_million_tokens,
+        },
+        {check.name: check.bears for check in run.checks},
+        read,
+    )
+
+
+def _rows(
+    spec: models.LLMSpec,
+    machine: Book,
+    figures: Callable[[Any, Any], _Figures],
+    promises: Mapping[str, float],
+    context: int,
+    users: int,
+) -> list[Limit]:
+    """Return the limits of one machine: over contexts, over users, and the best rate over users."""
+
+    def broken(contexts: Any, together: Any) -> dict[str, np.ndarray]:
+        here = figures(contexts, together)
+        points = np.broadcast(contexts, together).shape
+        kept = {name: here.figures[name] <= promised for name, promised in promises.items()} | here.borne
+        if spec.max_context:
+            kept["positions of the network"] = np.asarray(contexts) <= spec.max_context
+        return {name: ~np.broadcast_to(np.asarray(value, dtype=bool), points) for name, value in kept.items()}
+
+    def limit(axis: str, value: int | None, by: tuple[str, ...], at: tuple[int, int]) -> Limit:
+        if value is None:
+            own = {CONTEXT: (None, users), USERS: (context, None), RATE: (context, None)}[axis]
+            return Limit(machine.name, None, axis, None, *own, by)
+        here = figures(*at)
+        chips = int(np.max(here.chips))
+        shown: dict[str, Any] = {name: float(amount) for name, amount in here.figures.items()}
+        return Limit(machine.name, chips, axis, shown[RATE] if axis == RATE else value, *at, by, **shown)
+
+    try:
+        figures(1, 1)
+    except InputError:
+        return [limit(axis, None, (NO_ROOM,), (1, 1)) for axis in (CONTEXT, USERS, RATE)]
+    longest, by = _largest(lambda values: broken(values, users), int(hwsim.MOST_CONTEXT))
+    rows = [limit(CONTEXT, longest, by, (longest or 1, users))]
+    most, by = _largest(lambda values: broken(context, values), _MOST_USERS)
+    rows.append(limit(USERS, most, by, (context, most or 1)))
+    if most is None:
+        return [*rows, limit(RATE, None, by, (context, 1))]
+    tried = _between(1, most)
+    rates = np.broadcast_to(figures(context, tried).figures[RATE], tried.shape)
+    # Of equal rates the fewest users, who wait least.
+    best = int(tried[np.flatnonzero(rates >= rates.max() * (1.0 - 1e-9))[0]])
+    return [*rows, limit(RATE, best, by if best == most else (), (context, best))]
+
+
+def _largest(broken: Callable[[np.ndarray], dict[str, np.ndarray]], top: int) -> tuple[int | None, tuple[str, ...]]:
+    """Return (the largest whole number up to `top` that breaks nothing, what the next one breaks).
+
+    Some promises need many users, others few: the largest of the numbers tried counts, then those up to the next. Where
+    all break something: (None, what breaks at the number that breaks the least).
+    """
+    values = _between(1, top)
+    while True:
+        flags = broken(values)
+        bad = np.sum(list(flags.values()), axis=0) if flags else np.zeros(values.shape, dtype=int)
+        good = np.flatnonzero(bad == 0)
+        if not good.size:
+            return None, _names(flags, int(np.argmin(bad)))
+        last = int(good[-1])
+        if last == len(values) - 1:
+            return int(values[last]), ()
+        if values[last + 1] - values[last] == 1:
+            return int(values[last]), _names(flags, last + 1)
+        values = _between(int(values[last]), int(values[last + 1]))
+
+
+def _names(flags: Mapping[str, np.ndarray], at: int) -> tuple[str, ...]:
+    return tuple(name for name, broken in flags.items() if broken[at])
+
+
+def _between(low: int, high: int) -> np.ndarray:
+    """Return whole numbers from `low` to `high`, all of them if they are few, otherwise in even ratios."""
+    if high - low < _TRIED:
+        return np.arange(low, high + 1)
+    return np.unique(np.rint(np.geomspace(low, high, _TRIED)).astype(int))
