@@ -27,6 +27,7 @@ TO_A_FILE = {
     "infer": ("--prompt", "a"),
     "quality": (),
     "sensitivity": ("terrain",),
+    "limits": (),
     "wiring": ("tiny",),
     "audit neuron": (),
     "audit activity": (),
