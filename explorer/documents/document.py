@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from explorer.documents.tables import Flag, Table
-from hwbase import Record
+from hwbase import InputError, Record, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,6 +202,30 @@ class Documented(Record):
     def document(self, command: str = "") -> Document:
         """Return the result as a document that says `command` makes it again."""
         raise NotImplementedError
+
+    def plot(self, name: str | None = None) -> "go.Figure":
+        """Return a figure of the result as Plotly draws it on the page, with labels, units and colours.
+
+        Parameters
+        ----------
+        name : str, optional
+            The figure, as an anchor of the page names it; the first unless given.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        InputError
+            For an unknown name, with those that there are, and for a result without figures.
+        """
+        figures = {figure.id: figure for section in self.document().sections for figure in section.figures}
+        if not figures:
+            raise InputError(f"a {type(self).__name__} has no figures: expected another result")
+        if name is not None and name not in figures:
+            raise unknown_name("figure", name, figures)
+        return figures[next(iter(figures)) if name is None else name].draw()
 
     def _repr_html_(self) -> str:
         from explorer.documents import notebook

@@ -20,7 +20,8 @@ from explorer.pareto import Dominators
 from explorer.pricing.economics import CostAnswer
 from explorer.pricing.prices import cost_book
 from explorer.report.scopes import boundary_text, carbon_scopes
-from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
+from explorer.study.drivers import drivers
+from explorer.study.figures import driver_bars, front_along, front_scatter
 from explorer.study.methods import study_cost, study_methods
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice, Integer

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,10 @@ from explorer.pareto import Dominators, dominators, front, knee
 from explorer.study.columns import whole_frame
 from explorer.study.spec import Study
 from explorer.study.store import manifest, read_folder, unfinished
-from hwbase import InputError
+from hwbase import InputError, unknown_name
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 #: Rows of a front in a notebook, and reasons of failure in a summary.
 _SHOWN = 20
@@ -127,6 +130,55 @@ class StudyResult(Documented):
         if not (valued.all(axis=1) & self.frame["feasible"].to_numpy()).any():
             return "no feasible point has a finite value in every objective"
         return None
+
+    def plot_front(self, x: str | None = None, y: str | None = None) -> "go.Figure":
+        """Return the feasible points, the front and the knee in two objectives.
+
+        Parameters
+        ----------
+        x, y : str, optional
+            Objectives along the axes; the first two unless given.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        InputError
+            For names that are no objectives of the study, fewer than two objectives, and as `front` does.
+        """
+        from explorer.study.figures import front_scatter
+
+        objectives = list(self.study.objectives)
+        for name in (x, y):
+            if name is not None and name not in objectives:
+                raise unknown_name("objective", name, objectives)
+        left = [name for name in objectives if name not in (x, y)]
+        across = x if x is not None else left.pop(0) if left else None
+        up = y if y is not None else left.pop(0) if left else None
+        if across is None or up is None or across == up:
+            raise InputError(f"a front of {', '.join(objectives) or 'no objectives'}: expected two objectives to draw")
+        return front_scatter(self, across, up)
+
+    def plot_drivers(self) -> "go.Figure":
+        """Return the share of each objective's variance that each parameter explains alone.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        InputError
+            As `front` does.
+        """
+        from explorer.study.drivers import drivers
+        from explorer.study.figures import driver_bars
+
+        if trouble := self.trouble():
+            raise InputError(trouble)
+        return driver_bars(drivers(self), list(self.study.objectives))
 
     def write_report(self, path: str | Path, command: str = "") -> Path:
         """Write a report to `path` - .html, .md, .csv, .parquet or .json by its name - and return the path.

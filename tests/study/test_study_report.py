@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from explorer.study import Study, StudyResult, example_names, load_study
-from explorer.study.figures import driver_bars, drivers, front_along, front_scatter
+from explorer.study.drivers import drivers
+from explorer.study.figures import driver_bars, front_along, front_scatter
 from hwbase import InputError
 from hwbase.columns import column
 

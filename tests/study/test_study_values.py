@@ -9,7 +9,8 @@ import pytest
 
 from explorer.pricing.evaluate import evaluate
 from explorer.study import Choice, Integer, Real, Study
-from explorer.study.figures import drivers, front_along
+from explorer.study.drivers import drivers
+from explorer.study.figures import front_along
 from explorer.study.sampling import sample, suited_sampler
 from explorer.study.spec import study_from
 from hwbase import InputError
