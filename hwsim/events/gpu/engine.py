@@ -133,7 +133,7 @@ class Engine:
         self.now_s = plan.end_s
         for request in self._batch.advance(plan.steps):
             self._drop(request)
-            self._finish(request)
+            self._close(request, FINISHED, self._answered_s)
         for prefill, chunk in plan.chunks:
             prefill.done += chunk.tokens
             if chunk.last:
@@ -232,7 +232,7 @@ class Engine:
         if left:
             self._batch.add(request, ledger.prompt[request] + ledger.generated[request], left)
         else:
-            self._finish(request)
+            self._close(request, FINISHED, self._answered_s)
 
     def _drop(self, request: int) -> None:
         """Remove a sequence from the batch and count its tokens."""
@@ -291,12 +291,6 @@ class Engine:
                 self._prefilling = [prefill for prefill in self._prefilling if prefill.request != request]
                 at = self.now_s
             self._close(request, CANCELLED, at)
-
-    def _finish(self, request: int) -> None:
-        """End a request with all its tokens, which a user who has left meanwhile does not get."""
-        ledger, at = self._ledger, self._answered_s
-        left = at > ledger.arrival[request] + ledger.patience[request]
-        self._close(request, CANCELLED if left else FINISHED, at)
 
     def _close(self, request: int, state: int, now_s: float) -> None:
         self._ledger.close(request, state, now_s)
