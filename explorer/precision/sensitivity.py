@@ -22,6 +22,7 @@ from explorer.precision.metrics import decibels
 from explorer.precision.networks import Bits, Layer, Network
 from explorer.precision.runs import Store
 from hwbase import InputError, check, unknown_name
+from hwbase.orphans import end_with_parent
 from models.quantise import UNROUNDED, check_bits
 
 WHAT = ("weights", "activations", "both")

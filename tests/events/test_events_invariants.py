@@ -1,4 +1,4 @@
-"""Whatever the traffic and the machine: none works more than all the time, nobody who left is answered, all ends count."""
+"""Whatever the traffic and the machine: none is overworked, nobody who left is answered, every end counts."""
 
 import random
 
