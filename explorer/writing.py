@@ -1,11 +1,12 @@
 """Files written whole or not at all."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,10 @@ def write_bytes(content: bytes, path: str | Path) -> Path:
             # A device or a pipe is written directly, never replaced.
             target.write_bytes(content)
             return Path(path)
-        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+        remove_leftovers(target)
+        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=_prefix(target), delete=False) as file:
             temporary = Path(file.name)
+            _lock(file.fileno())
             file.write(content)
         # Temporary files are private; give the result ordinary permissions.
         temporary.chmod(ordinary_mode(0o666))
@@ -74,6 +77,8 @@ def ordinary_mode(mode: int) -> int:
 FILES = ("result.json", "requests.csv", "timeline.csv", "trace.json", "page.html", "comparison.json", "comparison.csv")
 
 
+#: The result that a writer replaces, in its folder beside it.
+_OLD = "old"
 #: Characters of a path in a message.
 _SHOWN = 200
 
@@ -105,30 +110,81 @@ def write_folder(path: str | Path, files: Mapping[str, str]) -> Path:
     Raises `InputError` if that fails; an existing folder then stays unchanged.
     """
     folder = check_folder(path, {*FILES, *files})
-    made = None
     try:
-        made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        made.chmod(ordinary_mode(0o777))
-        for name, text in files.items():
-            (made / name).write_text(text, encoding="utf-8")
-        if folder.is_dir():
-            old = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-            folder.replace(old / folder.name)
+        remove_leftovers(folder)
+        with _beside(folder) as scratch:
+            new, old = scratch / "new", scratch / _OLD
+            new.mkdir()
+            for name, text in files.items():
+                (new / name).write_text(text, encoding="utf-8")
+            if folder.is_dir():
+                folder.replace(old)
             try:
-                made.replace(folder)
+                new.replace(folder)
             except OSError:
-                (old / folder.name).replace(folder)
+                if old.is_dir():
+                    old.replace(folder)
                 raise
-            finally:
-                shutil.rmtree(old)
-        else:
-            made.replace(folder)
     except OSError as error:
         raise InputError(f"--out {str(path)!r}: cannot be written ({error.strerror})") from None
-    finally:
-        if made is not None and made.is_dir():
-            shutil.rmtree(made)
     return folder
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside `target`, locked while it is in use and removed at the end."""
+    made = Path(tempfile.mkdtemp(dir=target.parent, prefix=_prefix(target)))
+    descriptor = None
+    try:
+        with contextlib.suppress(OSError):  # systems that do not open folders
+            descriptor = os.open(made, os.O_RDONLY)
+            _lock(descriptor)
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what writers of `target` left beside it that were killed; one that still writes holds a lock on its own.
+
+    A result that a writer had moved aside, and not yet replaced, goes back to its place.
+    """
+    for left in target.parent.iterdir():
+        if not left.name.startswith(_prefix(target)) or not _is_abandoned(left):
+            continue
+        if (left / _OLD).is_dir() and not target.exists():
+            (left / _OLD).replace(target)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.hwsim-"
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether a file or folder of a writer is ours and locked by nobody; never where the system has no locks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Return whether the lock of an open file was free, which is now held until the file is closed."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def csv_text(frame: "pd.DataFrame") -> str:

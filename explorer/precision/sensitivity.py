@@ -5,6 +5,7 @@ only the new ones. Layers are distributed over processes, each with its own netw
 """
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +22,7 @@ from explorer.precision.metrics import decibels
 from explorer.precision.networks import Bits, Layer, Network
 from explorer.precision.runs import Store
 from hwbase import InputError, check, unknown_name
+from hwbase.orphans import end_with_parent
 from models.quantise import UNROUNDED, check_bits
 
 WHAT = ("weights", "activations", "both")
@@ -183,7 +185,9 @@ def _results(
             yield case, _losses(network, *case)
         return
     # Spawn new processes: a fork would copy the locks of the numerical libraries' threads.
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make,)) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(make, os.getpid())
+    ) as pool:
         waiting = {pool.submit(_losses_there, *case): case for case in cases}
         try:
             for future in as_completed(waiting):
@@ -195,7 +199,8 @@ def _results(
 _there: list[Network] = []
 
 
-def _start(make: Maker) -> None:
+def _start(make: Maker, parent: int) -> None:
+    end_with_parent(parent)
     _there[:] = [make()]
 
 

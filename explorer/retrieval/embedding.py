@@ -3,12 +3,12 @@
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from explorer.writing import write_bytes
 from hwbase import InputError
 from hwbase.arrays import parse_npy
 from hwbase.files import open_own
@@ -89,15 +89,12 @@ def _write(path: Path, values: np.ndarray) -> None:
     content = io.BytesIO()
     np.save(content, values, allow_pickle=False)
     data = content.getvalue()
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".npy", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data + hashlib.sha256(data).digest())
-        temporary.replace(path)
+        if path.is_symlink():
+            path.unlink()
+        write_bytes(data + hashlib.sha256(data).digest(), path)
+    except InputError as error:
+        raise InputError(f"the cache {str(path.parent)!r} cannot be written: {error}") from None
     except OSError as error:
         raise InputError(f"the cache {str(path.parent)!r} cannot be written: {error.strerror or error}") from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

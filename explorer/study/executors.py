@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 import socket
@@ -20,6 +21,7 @@ from explorer.study.parts import INSTALL
 from explorer.study.pieces import evaluate_columns, failed_columns
 from explorer.study.spec import Study
 from hwbase import InputError
+from hwbase.orphans import end_with_parent
 
 #: Timeouts for a scheduler: to open a connection, and to answer.
 _KNOCK_S, _ANSWER_S = 5.0, 10.0
@@ -148,7 +150,7 @@ def _pool(workers: int) -> Any:
         from loky import ProcessPoolExecutor
     except ImportError:
         raise InputError(f"single points run in processes by loky: {INSTALL}, or ask for 1 worker") from None
-    pool = ProcessPoolExecutor(max_workers=workers, initializer=_hush)
+    pool = ProcessPoolExecutor(max_workers=workers, initializer=_prepare, initargs=(os.getpid(),))
     with _deaf():
         # The first task starts the processes.
         pool.submit(int)
@@ -177,7 +179,8 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _hush() -> None:
-    """Hide a function's printed output in a worker, and ignore interrupts there."""
+def _prepare(parent: int) -> None:
+    """Hide a function's printed output in a worker, ignore interrupts there, and end with the `parent` process."""
+    end_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdout = sys.stderr

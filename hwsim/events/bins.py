@@ -50,6 +50,29 @@ class Bins:
         self._sums[first + 1 : last] += rates * self._width_s
         self._sums[last] += rates * (end_s - last * self._width_s)
 
+    def add_spans(self, starts_s: np.ndarray, ends_s: np.ndarray, columns: np.ndarray, rates: np.ndarray) -> None:
+        """Add one quantity for each span of time, whose position in `columns` is given; all (spans,)."""
+        if not ends_s.size:
+            return
+        bins = len(self._sums)
+        while ends_s.max() > self._width_s * bins:
+            self._widen()
+        self._end_s = max(self._end_s, float(ends_s.max()))
+        first = (starts_s / self._width_s).astype(np.int64)
+        touched = np.minimum((ends_s / self._width_s).astype(np.int64), bins - 1) - first + 1
+        # A row for each bin that a span touches.
+        which = np.repeat(np.arange(len(first)), touched)
+        place = first[which] + np.arange(len(which)) - np.repeat(np.cumsum(touched) - touched, touched)
+        begins_s = np.maximum(starts_s[which], place * self._width_s)
+        seconds = np.maximum(np.minimum(ends_s[which], (place + 1) * self._width_s) - begins_s, 0.0)
+        cells = place * self.columns + columns[which].astype(np.int64)
+        self._sums += np.bincount(cells, rates[which] * seconds, self._sums.size).reshape(self._sums.shape)
+
+    def totals(self) -> np.ndarray:
+        """Return the integral of each quantity over all time, (columns,)."""
+        self._settle()
+        return np.asarray(self._sums.sum(axis=0))
+
     def include(self, other: "Bins") -> None:
         """Add the contents of another set of bins of the same shape."""
         self._settle()

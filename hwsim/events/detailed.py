@@ -2,14 +2,17 @@
 
 Servers are first come, first served with known service times, so a server is the time at which it becomes free: exact,
 as visits happen in order of time. The chips of a machine work in step; they differ in the row (which positions they
-hold) and, after a failure, in the links.
+hold) and, after a failure, in the links. A server is booked for the time that it works, so it works at most all of any
+stretch of time.
 """
 
+from array import array
 from collections.abc import Callable, Generator
 from collections.abc import Sequence as Many
 from functools import partial
 from typing import Any
 
+import numpy as np
 import simpy
 
 from hwsim.events.account import LEVELS
@@ -27,6 +30,13 @@ from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, r
 _NEVER = float("inf")
 #: Requests that end between two reports of progress.
 _REPORT_EVERY = 16
+#: Numbers of a booking: end, seconds, resource (place in `RESOURCES`), and the share of its servers times their speed.
+_BOOKED = 4
+#: Bookings that are kept before they are added to the timeline.
+_MOST_BOOKED = 65_536
+_ARRAYS, _VEX, _BUFFER, _HBM = map(float, range(4))
+_LINKS = {"column": 4.0, "row": 5.0}
+_IDLE = (0.0,) * len(RESOURCES)
 #: The name of a stage, and its request, position and layer.
 Label = tuple[str, int, int, int]
 
@@ -57,14 +67,16 @@ class DetailedMachine:
         rows = timing.rows
         self._classes = LinkClasses()
         self._failed: list[Pair] = []
+        self._booked = array("d")
+        # Resource and share of its links for each class of links.
+        self._shares: list[tuple[float, float]] = []
         self._compile()
         self._vex, self._buffer, self._hbm = [0.0] * rows, [0.0] * rows, [0.0] * rows
         self._hbm_speed = [1.0] * rows
         self._arrays = [[0.0] * timing.layers for _ in timing.passes]
         self._last_array = 0.0
-        # Durations of finished tokens since the last account.
-        self._pending, self._last_s = [0.0] * (len(RESOURCES) + 1), 0.0
-        self.busy_s = dict.fromkeys(RESOURCES, 0.0)
+        # Tokens that have left since the last account.
+        self._left, self._last_s = 0.0, 0.0
         self.stalled_s = 0.0
         self.bins = Bins(len(RESOURCES) + len(LEVELS))
         self.events = self.messages = 0
@@ -73,6 +85,11 @@ class DetailedMachine:
     def now_s(self) -> float:
         """Simulated time."""
         return float(self._env.now)
+
+    @property
+    def busy_s(self) -> dict[str, float]:
+        """Seconds that each resource was busy, means over its servers."""
+        return dict(zip(RESOURCES, self.bins.totals().tolist(), strict=False))
 
     def run(self) -> None:
         """Simulate until all requests of the traffic have ended."""
@@ -86,6 +103,7 @@ class DetailedMachine:
             # Events are numbered in order; those not yet due have not been simulated.
             self.events = next(env._eid) - len(env._queue)
             self._account()
+            self._settle()
 
     # Requests.
 
@@ -135,6 +153,8 @@ class DetailedMachine:
         free, vex, buffer = self._classes.free_s, self._vex, self._buffer
         arrays, interval, latencies = self._arrays, timing.pass_interval_s, [p.latency_s for p in timing.passes]
         each_row, layers, windowed, recording = range(timing.rows), timing.layers, timing.windowed, self._recording
+        book, shares, row_share = self._booked.extend, self._shares, 1.0 / timing.rows
+        array_share = 1.0 / (layers * len(arrays))
         fetched = None
         while work is not None:
             sequence, position = work
@@ -165,6 +185,7 @@ class DetailedMachine:
                         for link, seconds in todo:
                             t = free[link]
                             free[link] = t = (t if t > now else now) + seconds
+                            book((t, seconds, *shares[link]))
                             if t > end:
                                 end = t
                         end += latency
@@ -176,6 +197,7 @@ class DetailedMachine:
                         for r in each_row:
                             t = vex[r]
                             vex[r] = t = (t if t > now else now) + todo
+                            book((t, todo, _VEX, row_share))
                             if t > end:
                                 end = t
                     elif kind == ATTENTION:
@@ -187,10 +209,12 @@ class DetailedMachine:
                         for r, (work_s, read_s) in enumerate(attending):
                             t = vex[r]
                             vex[r] = t = (t if t > now else now) + work_s
+                            book((t, work_s, _VEX, row_share))
                             if t > end:
                                 end = t
                             t = buffer[r]
                             buffer[r] = t = (t if t > now else now) + read_s
+                            book((t, read_s, _BUFFER, row_share))
                             if t > end:
                                 end = t
                     for which in passes:
@@ -199,6 +223,7 @@ class DetailedMachine:
                         if t < end:
                             t = end
                         array[layer] = t + interval
+                        book((t + interval, interval, _ARRAYS, array_share))
                         end = t + latencies[which]
                     if recording is not None and recording.covers(now):
                         self._record(recording, (what, *token, layer), kind, todo, passes)
@@ -208,7 +233,7 @@ class DetailedMachine:
                 start = max(self._last_array, now)
                 self._last_array = start + interval
                 yield timeout(start + timing.last_pass.latency_s - now)
-            work = self._leave(sequence, position, spilled, through)
+            work = self._leave(sequence, position, through)
             if work is None or work[0] is not sequence:
                 fetched = None
 
@@ -219,19 +244,20 @@ class DetailedMachine:
         end = now
         for row, (_, read_s) in enumerate(attending):
             start = max(hbm[row], now)
-            hbm[row] = t = start + read_s * per_read / self._hbm_speed[row]
+            speed = self._hbm_speed[row]
+            hbm[row] = t = start + read_s * per_read / speed
+            # A slower memory moves, and takes, as much less while it works.
+            self._booked.extend((t, t - start, _HBM, speed / timing.rows))
             end = max(end, t)
             if recording is not None:
                 for chip in range(row * timing.columns, (row + 1) * timing.columns):
                     recording.add(t, t - start, chip, "HBM", "keys and values", (request, position, -1))
         return end
 
-    def _leave(self, sequence: Sequence, position: int, spilled: float, through: float) -> Work | None:
+    def _leave(self, sequence: Sequence, position: int, through: float) -> Work | None:
         """Account for a token that leaves, `through` the layers or a share of them; return the next one of its slot."""
-        column_s, row_s, sent = self._link_means[position % self._timing.rows]
-        used = (*self._timing.used(position + 1, spilled, column_s, row_s), 1.0)
-        self._pending = [before + seconds * through for before, seconds in zip(self._pending, used, strict=True)]
-        self.messages += round(self._timing.layers * sent * through)
+        self._left += through
+        self.messages += round(self._timing.layers * self._sent[position % self._timing.rows] * through)
         self._account()
         work = self.slots.leave(sequence, position, self.now_s)
         # The end of a request may have freed several slots.
@@ -239,16 +265,27 @@ class DetailedMachine:
         return work
 
     def _account(self) -> None:
-        """Record the use by tokens since the last account, and the levels since then."""
+        """Record the levels since the last account."""
         now, last = self.now_s, self._last_s
         if now <= last:
             return
-        slots, pending = self.slots, self._pending
-        for name, seconds in zip(RESOURCES, pending, strict=False):
-            self.busy_s[name] += seconds
-        levels = (len(slots.running), len(slots.waiting), slots.held_bytes, pending[-1] / (now - last))
-        self.bins.add(last, now, (*(seconds / (now - last) for seconds in pending[:-1]), *levels))
-        self._pending, self._last_s = [0.0] * len(pending), now
+        slots = self.slots
+        levels = (len(slots.running), len(slots.waiting), slots.held_bytes, self._left / (now - last))
+        self.bins.add(last, now, (*_IDLE, *levels))
+        self._left, self._last_s = 0.0, now
+        if len(self._booked) > _BOOKED * _MOST_BOOKED:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Add what was booked to the timeline; what servers would do after now is left for later."""
+        booked = np.array(self._booked).reshape(-1, _BOOKED)
+        ends_s, seconds, columns, rates = booked.T
+        starts_s, now = ends_s - seconds, self.now_s
+        self.bins.add_spans(np.minimum(starts_s, now), np.minimum(ends_s, now), columns, rates)
+        later = booked[ends_s > now]
+        later[:, 1] = np.minimum(later[:, 1], later[:, 0] - now)
+        del self._booked[:]
+        self._booked.extend(later.ravel())
 
     def _record(self, recording: Recording, label: Label, kind: int, todo: Any, passes: tuple[int, ...]) -> None:
         """Record the work that a stage has just given to its servers; each becomes free when the work is done."""
@@ -277,7 +314,8 @@ class DetailedMachine:
         timing = self._timing
         fabric = timing.fabric(tuple(self._failed))
         rows, self._programs = compile_stages(timing, fabric, self._classes)
-        self._link_means = [round_means(stages, fabric) for stages in rows]
+        self._sent = [round_means(stages, fabric)[2] for stages in rows]
+        self._shares[:] = [(_LINKS[axis], share) for axis, share in self._classes.shares(fabric)]
         self._pairs: dict[int, list[Pair]] = {}
         for link, number in self._classes.number.items():
             self._pairs.setdefault(number, []).extend(fabric.members(link))

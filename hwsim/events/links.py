@@ -136,6 +136,16 @@ class LinkClasses:
                     self.free_s.append(0.0 if old is None else self.free_s[old])
             self.number[link] = blocks[key]
 
+    def shares(self, fabric: Fabric) -> list[tuple[str, float]]:
+        """Return the axis of each class, by number, and its share of the links of that axis."""
+        rows, columns = fabric.rows, fabric.columns
+        links = {"column": columns * rows * (rows - 1), "row": rows * columns * (columns - 1)}
+        shares = [("column", 0.0)] * len(self.free_s)
+        for link, number in self.number.items():
+            axis = link[0]
+            shares[number] = axis, shares[number][1] + len(fabric.members(link)) / links[axis]
+        return shares
+
     def work(self, part: Round) -> tuple[tuple[int, float], ...]:
         """Return a round as (class, seconds) pairs."""
         return tuple(sorted({(self.number[link], seconds) for link, seconds in part.items()}))

@@ -86,21 +86,6 @@ class Timing(Record):
         counts = [(last - row) // rows - (first - 1 - row) // rows for row in range(rows)]
         return [(count * self.attention_s, count * self.buffer_s) for count in counts]
 
-    def used(self, context: int, spilled: float, column_s: float, row_s: float) -> tuple[float, ...]:
-        """Return the seconds of each of `outcome.RESOURCES` for a token with `context`.
-
-        `spilled` is the share of keys and values in HBM, `column_s` and `row_s` a layer's time of the links.
-        """
-        per_row = self.attended(context) / self.rows
-        return (
-            self.pass_interval_s,
-            per_row * self.attention_s + self.layers * self.nonlinear_s,
-            per_row * self.buffer_s,
-            per_row * self.hbm_s * spilled,
-            self.layers * column_s,
-            self.layers * row_s,
-        )
-
     def fabric(self, failed: Sequence[Pair] = ()) -> Fabric:
         """Return the links of the machine, without those between the pairs of chips in `failed`."""
         return Fabric(self.rows, self.columns, self.algorithm, self.element_s, failed)
