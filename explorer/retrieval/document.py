@@ -190,9 +190,10 @@ def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Do
         each.to_dict() | {"beyond_first": {name: e.to_dict() for name, e in difference(each, first).items()}}
         for each in others
     ]
+    own = f" {plain(first.own_left_out)} are documents too, which do not find themselves." if first.own_left_out else ""
     return Document(
         first.collection,
-        f"{counted(first.documents, 'document')}, {plain(first.queries)} queries.",
+        f"{counted(first.documents, 'document')}, {plain(first.queries)} queries.{own}",
         sections(
             Section("quality", "Quality", (frame_table("Quality", pd.DataFrame(rows), columns, formats),)),
             reproduce_section(command),

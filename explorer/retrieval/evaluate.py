@@ -61,6 +61,16 @@ def query_metrics(ranked: np.ndarray, grades: Sequence[Mapping[int, float]]) -> 
     return metrics
 
 
+def without_own(ranked: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return `ranked` int (queries, n) without the document `own` (queries,) of each query (-1: none), as BEIR does.
+
+    The others move up; an empty place (-1) follows the last.
+    """
+    gone = (ranked == own[:, None]) & (own[:, None] >= 0)
+    order = np.argsort(gone, axis=1, kind="stable")
+    return np.take_along_axis(np.where(gone, -1, ranked), order, axis=1)
+
+
 def estimates(metrics: Mapping[str, np.ndarray], resamples: int = _RESAMPLES) -> dict[str, Estimate]:
     """Return the mean of each metric with its interval. All metrics use the same resamples; the seed is fixed."""
     count("resamples", resamples, low=10, high=1e6)
@@ -93,6 +103,8 @@ class Search(Record):
 class Evaluation(Documented):
     """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include the data for rescoring.
 
+    `own_left_out` is the number of queries that are documents too (by id), whose own document is left out of what is
+    found, as in BEIR, unless it is judged an answer.
     `metrics` holds the mean and 95 % interval of each metric over the queries. `queries_per_s` is measured on this
     machine for one search of all queries, encoding included. `per_query` holds float (queries,) of each metric.
     """
@@ -105,6 +117,7 @@ class Evaluation(Documented):
     dims: int
     bits_per_vector: int
     index_bytes: int
+    own_left_out: int
     metrics: dict[str, Estimate]
     queries_per_s: float
     fit_s: float
@@ -176,15 +189,19 @@ def evaluate(
     fitted = time.perf_counter()
     index = build(collection.documents.ids, rows, ready, how)
     built = time.perf_counter()
+    place_of = {name: place for place, name in enumerate(collection.documents.ids)}
+    own = np.array([place_of.get(name, -1) for name in collection.queries.ids])
+    # Ids that queries and documents share by chance: a judged answer is an answer.
+    own[[place in graded for place, graded in zip(own.tolist(), collection.grades, strict=True)]] = -1
     found_ = index.search(
         query_vectors,
-        min(max(CUTS), index.size),
+        min(max(CUTS) + int((own >= 0).any()), index.size),
         asymmetric=how.asymmetric,
         rescore=min(how.rescore, index.size),
         probes=how.probes,
     )
     searched = time.perf_counter()
-    each = query_metrics(found_.positions, collection.grades)
+    each = query_metrics(without_own(found_.positions, own), collection.grades)
     return Evaluation(
         collection=collection.name,
         codec=ready.name,
@@ -194,6 +211,7 @@ def evaluate(
         dims=rows.shape[1],
         bits_per_vector=ready.bits_per_vector,
         index_bytes=index.bytes,
+        own_left_out=int((own >= 0).sum()),
         metrics=estimates(each),
         queries_per_s=len(query_vectors) / (searched - built),
         fit_s=fitted - start,

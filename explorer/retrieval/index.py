@@ -24,7 +24,8 @@ class Found:
     """The result of a search: `ids` (one tuple a query, best first) and `scores` (queries, n), cosines.
 
     Equal scores keep the order in which documents were added. n is the smaller of k and the number of documents; with
-    a filter or lists a query may have fewer results: its scores end in -inf and its ids are fewer.
+    a mask or lists a query may have fewer results: its scores end in -inf and its ids are fewer. A tag has k results if
+    k documents have it: where the lists that are searched hold fewer, all are searched. A query of zeros has none.
     """
 
     ids: tuple[tuple[str, ...], ...]
@@ -159,19 +160,46 @@ class Index:
         chosen = None if self.lists is None else self.lists.nearest(rows, probes)
         if self.lists is None and probes is not None:
             raise InputError(f"probes = {probes}: the index has no lists")
+        positions, scores = self._nearest(
+            rows, most_first, kept, asks, asymmetric, bool(rescore), chosen, most, backend
+        )
+        if tag is not None and kept is not None and chosen is not None:
+            # Lists narrow a search, but a tag is not answered by what they happen to hold.
+            short = (positions >= 0).sum(axis=1) < min(most, int(kept.sum()))
+            if short.any():
+                whole = self._nearest(
+                    rows[short], most_first, kept, asks, asymmetric, bool(rescore), None, most, backend
+                )
+                width = max(positions.shape[1], whole[0].shape[1])
+                positions, scores = _widened(positions, width, -1), _widened(scores, width, -np.inf)
+                positions[short], scores[short] = _widened(whole[0], width, -1), _widened(whole[1], width, -np.inf)
+        names = tuple(tuple(self.ids[i] for i in row if i >= 0) for row in positions.tolist())
+        return Found(names, scores, positions)
+
+    def _nearest(
+        self,
+        rows: np.ndarray,
+        first: int,
+        kept: np.ndarray | None,
+        asks: Codec | None,
+        asymmetric: bool,
+        fine: bool,
+        chosen: np.ndarray | None,
+        most: int,
+        backend: str,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the best `most` of the `first` of every segment, by the finer form if `fine`."""
         parts, start = [], 0
         for segment in self.segments:
             inside = None if kept is None else np.flatnonzero(kept[start : start + len(segment.ids)])
             coder = asks or segment.codec
-            positions, scores = segment.search(rows, most_first, coder, asymmetric, inside, chosen, backend)
-            if rescore:
+            positions, scores = segment.search(rows, first, coder, asymmetric, inside, chosen, backend)
+            if fine:
                 scores = segment.fine_scores(rows, positions)
             parts.append((np.where(positions >= 0, positions + start, -1), scores))
             start += len(segment.ids)
         # Each segment may rescore its own candidates; the best k of all segments remain.
-        positions, scores = merge(parts, most)
-        names = tuple(tuple(self.ids[i] for i in row if i >= 0) for row in positions.tolist())
-        return Found(names, scores, positions)
+        return merge(parts, most)
 
     def _kept(self, mask: Any, tag: str | None) -> np.ndarray | None:
         rows = None
@@ -191,3 +219,8 @@ class Index:
             if segment.version == version:
                 return segment.codec
         raise unknown_name("version", version, self.versions)
+
+
+def _widened(values: np.ndarray, width: int, fill: float) -> np.ndarray:
+    """Return the columns of `values` (queries, n) with columns of `fill` up to `width`."""
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])), constant_values=fill)

@@ -69,7 +69,8 @@ _BLOCK = 1 << 13
 class Segment:
     """`data` is uint64 bit planes (planes, words, N) where the codec stores bits, otherwise rows uint8 (N, bytes).
 
-    `fine` are rows of the codec `fine_codec`; `places` int32 (N,) is the list of each document.
+    `fine` are rows of the codec `fine_codec`; `places` int32 (N,) is the list of each document; `blank` bool (N,) marks
+    documents without a direction (zeros, as of an empty text), which are never found; None if there are none.
     """
 
     version: str
@@ -80,12 +81,13 @@ class Segment:
     fine_codec: Codec | None = None
     fine: np.ndarray | None = None
     places: np.ndarray | None = None
+    blank: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless all parts have the same number of documents."""
         size = len(self.ids)
         held = self.data.shape[2] if self.codec.planes and self.data.ndim == 3 else len(self.data)
-        sizes = {held, len(self.tags)} | {len(a) for a in (self.fine, self.places) if a is not None}
+        sizes = {held, len(self.tags)} | {len(a) for a in (self.fine, self.places, self.blank) if a is not None}
         if sizes != {size}:
             raise InputError(f"version {self.version!r} has {size} ids but parts of {sorted(sizes)} documents")
         if self.codec.planes:
@@ -113,6 +115,7 @@ class Segment:
             self.fine_codec,
             None if self.fine is None else self.fine[positions],
             None if self.places is None else self.places[positions],
+            None if self.blank is None else self.blank[positions],
         )
 
     def search(
@@ -125,11 +128,29 @@ class Segment:
         chosen: np.ndarray | None,
         backend: str,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (positions, cosines), both (queries, n); -1 and -inf mark empty places.
+        """Return (positions, cosines), both (queries, n); -1 and -inf mark empty places, all of a query of zeros.
 
         `coder` encodes the queries; `inside` are the positions to search; `chosen` int (queries, probes) are the lists
         to search.
         """
+        if self.blank is not None:
+            inside = np.flatnonzero(~self.blank) if inside is None else inside[~self.blank[inside]]
+        positions, scores = self._nearest(rows, k, coder, asymmetric, inside, chosen, backend)
+        blank = coder.blank(rows)
+        if blank.any():
+            positions, scores = np.where(blank[:, None], -1, positions), np.where(blank[:, None], -np.inf, scores)
+        return positions, scores
+
+    def _nearest(
+        self,
+        rows: np.ndarray,
+        k: int,
+        coder: Codec,
+        asymmetric: bool,
+        inside: np.ndarray | None,
+        chosen: np.ndarray | None,
+        backend: str,
+    ) -> tuple[np.ndarray, np.ndarray]:
         if chosen is None or self.places is None:
             return _within(
                 self.data if inside is None else self._part(inside), self, rows, k, coder, asymmetric, inside, backend
@@ -186,6 +207,7 @@ def new_segment(
             raise InputError(f"id {name!r} is given twice")
         seen.add(name)
     data = codec.encode(rows)
+    blank = codec.blank(rows)
     if codec.planes:
         data = codes_from_bytes(data.reshape(len(names), codec.planes, -1), codec.dims).planes
     return Segment(
@@ -197,6 +219,7 @@ def new_segment(
         rescore,
         None if rescore is None else rescore.encode(rows),
         None if lists is None else lists.nearest(rows, 1)[:, 0].astype(np.int32),
+        blank if blank.any() else None,
     )
 
 

@@ -116,6 +116,7 @@ def _segment_body(target: Path, files: dict[str, dict[str, Any]], segment: Segme
         "fine_codec": None if segment.fine_codec is None else _codec_body(target, files, segment.fine_codec),
         "fine": None if segment.fine is None else _put(target, files, segment.fine),
         "places": None if segment.places is None else _put(target, files, segment.places),
+        "blank": None if segment.blank is None else _put(target, files, segment.blank),
     }
 
 
@@ -145,6 +146,8 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
         None if part["fine_codec"] is None else codec(part["fine_codec"]),
         None if part["fine"] is None else arrays[part["fine"]],
         None if part["places"] is None else arrays[part["places"]],
+        # Indexes of older versions have none.
+        None if part.get("blank") is None else arrays[part["blank"]],
     )
 
 

@@ -79,7 +79,8 @@ class Codes:
 def pack_codes(signs: Any) -> Codes:
     """Return the codes of `signs` (N, bits) or (planes, N, bits): bool, or numbers of which those >= 0 are +1.
 
-    Raises `InputError` for NaN, another shape, or no bits.
+    Raises `InputError` for NaN, another shape, no bits, and for numbers that are only 0 and 1, which are bits rather
+    than signs: bits are bool.
 
     >>> codes = pack_codes([[0.3, -0.2, 0.0], [-1.0, 2.0, -3.0]])
     >>> unpack_codes(codes).astype(int).tolist()
@@ -92,6 +93,8 @@ def pack_codes(signs: Any) -> Codes:
         raise InputError(f"signs are {given.dtype} of shape {given.shape}: expected (vectors, bits) or (planes, ...)")
     if given.dtype.kind == "f" and np.isnan(given).any():
         raise InputError("signs hold NaN: expected numbers")
+    if given.dtype.kind != "b" and given.size and given.min() == 0 and np.isin(given, (0, 1)).all():
+        raise InputError("signs hold only 0 and 1: expected bits as bool, or numbers of either sign")
     positive = given if given.dtype.kind == "b" else given >= 0
     return codes_from_bytes(np.packbits(positive, axis=2, bitorder="little").transpose(1, 0, 2), given.shape[2])
 

@@ -75,6 +75,10 @@ class Codec:
         rows = self._prepared(x)
         return unit(self.store.before_sign(rows) if isinstance(self.store, RecurrentBinarizer) else rows)
 
+    def blank(self, x: Any) -> np.ndarray:
+        """Return bool (N,), true for vectors without a direction: zeros, or what the map takes to zeros."""
+        return np.logical_not(embeddings(x, self.inputs).any(axis=1) & self._prepared(x).any(axis=1))
+
     def _prepared(self, x: Any) -> np.ndarray:
         rows = unit(embeddings(x, self.inputs))
         return rows if self.prepare is None else self.prepare.apply(rows)

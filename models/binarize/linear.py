@@ -12,6 +12,8 @@ _ITQ_ROUNDS = 50
 #: Most vectors that a covariance or a rotation is fitted to.
 _MOST_FITTED = 50_000
 _SEED = 0
+#: Lengths of float32 vectors whose squares are exact enough.
+_SHORT, _LONG = 1e-12, 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,22 +34,44 @@ class LinearMap:
 
 
 def embeddings(x: object, dims: int | None = None, name: str = "embeddings") -> np.ndarray:
-    """Return `x` as float32 (N, dims); raises `InputError` for another shape, no dimensions, NaN or infinity."""
+    """Return `x` as float32 (N, dims).
+
+    Raises `InputError` for another shape, no dimensions, masked numbers, NaN, infinity or numbers beyond float32, and
+    for numbers of one byte, which are packed bits or codes whose scale is not in the array.
+    """
+    if np.ma.is_masked(x):
+        raise InputError(f"{name} hold masked numbers: expected numbers in all places")
     given = np.asarray(x)
     if given.ndim != 2 or given.dtype.kind not in "fiu" or given.shape[1] == 0:
         raise InputError(f"{name} are {given.dtype} of shape {given.shape}: expected numbers of (vectors, dimensions)")
     if dims is not None and given.shape[1] != dims:
         raise InputError(f"{name} have {given.shape[1]} dimensions: expected {dims}")
-    rows = given.astype(np.float32, copy=False)
+    if given.dtype.itemsize == 1:
+        raise InputError(f"{name} are {given.dtype}, packed bits or codes: expected the numbers that they stand for")
+    with np.errstate(over="ignore", under="ignore"):
+        rows = given.astype(np.float32, copy=False)
     bad = ~np.isfinite(rows).all(axis=1)
     if bad.any():
-        raise InputError(f"{name} hold NaN or infinity in row {int(np.argmax(bad))}: expected finite numbers")
+        raise InputError(
+            f"{name} hold NaN or infinity in row {int(np.argmax(bad))}: expected finite numbers of float32"
+        )
+    gone = given.any(axis=1) & ~rows.any(axis=1)
+    if gone.any():
+        raise InputError(f"{name} are 0 in float32 in row {int(np.argmax(gone))}: expected larger numbers")
     return rows
 
 
 def unit(x: np.ndarray) -> np.ndarray:
     """Return `x` with rows of length 1; a row of zeros stays as it is."""
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.linalg.norm(x, axis=1, keepdims=True)
+    # Squares of these leave the range of float32.
+    far = (norms[:, 0] < _SHORT) | ~(norms[:, 0] < _LONG)
+    if far.any():
+        largest = np.abs(x[far]).max(axis=1, keepdims=True)
+        x = x.copy()
+        x[far] /= np.where(largest > 0, largest, 1)
+        norms[far] = np.linalg.norm(x[far], axis=1, keepdims=True)
     return x / np.where(norms > 0, norms, 1)
 
 

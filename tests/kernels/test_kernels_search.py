@@ -192,3 +192,14 @@ def test_bad_input_is_named(call, message):
     with pytest.raises(InputError) as error:
         call(pack_codes(np.ones((3, 8))))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.float32])
+def test_bits_that_are_held_as_numbers_are_refused(dtype):
+    """Numbers are signs, so 0 and 1 would both be +1."""
+    bits = np.array([[0, 1, 1, 0]])
+    with pytest.raises(InputError, match="only 0 and 1"):
+        pack_codes(bits.astype(dtype))
+    assert unpack_codes(pack_codes(bits.astype(bool)))[0].astype(int).tolist() == bits.tolist()
+    assert unpack_codes(pack_codes(2 * bits.astype(dtype) - 1))[0].astype(int).tolist() == bits.tolist()
+    assert pack_codes(np.ones((1, 4), dtype)).size == 1

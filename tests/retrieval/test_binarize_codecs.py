@@ -214,3 +214,26 @@ def test_a_broken_state_is_refused(codecs):
     for broken in ({}, settings_ | {"store": "zip"}, settings_ | {"training": {"speed": 9}}):
         with pytest.raises(InputError, match="state is broken"):
             codec_from_state(broken, arrays)
+
+
+@pytest.mark.parametrize(("name", "least"), [("int8", 0.98), ("int4", 0.85)])
+def test_integers_span_what_is_not_normal(name, least):
+    """Sparse vectors without negative numbers: a normal distribution would clip what tells them apart."""
+    random = np.random.default_rng(1)
+    x = np.where(random.random((800, 96)) < 0.08, random.random((800, 96)), 0.0).astype(np.float32)
+    x = unit(x[x.any(axis=1)])
+    codec = fit_codec(name, x)
+
+    def nearest(documents):
+        return np.argsort(-(x[:100] @ documents.T), axis=1)[:, :10]
+
+    recalled = unit(codec.decode(codec.encode(x)))
+    shares = [len(set(a) & set(b)) / 10 for a, b in zip(nearest(x), nearest(recalled), strict=True)]
+    assert np.mean(shares) >= least
+
+
+def test_a_constant_dimension_is_kept_exactly():
+    x = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+    x[:, 1] = 0.0
+    codec = fit_codec("int4", x)
+    assert (codec.decode(codec.encode(x))[:, 1] == 0.0).all()

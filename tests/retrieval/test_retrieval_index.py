@@ -295,3 +295,72 @@ def test_a_killed_writer_leaves_the_old_index(saved, index, queries, after):
     # The next writer cleans up what the killed one left.
     save_index(again, saved)
     assert {p.name for p in saved.iterdir()} == {MANIFEST, *json.loads((saved / MANIFEST).read_text())["files"]}
+
+
+@pytest.mark.parametrize("name", ["sign", "recurrent:2", "rotation:64", "int8", "float32", "centre+sign"])
+def test_a_document_of_zeros_is_never_found_and_a_query_of_zeros_finds_nothing(name, tmp_path):
+    x = np.random.default_rng(0).standard_normal((20, 64)).astype(np.float32)
+    x[5] = 0
+    names = [f"d{i}" for i in range(20)]
+    codec = fit_codec(name, x)
+    searched = Index().add(names, x, codec)
+    asked = np.stack([np.ones(64, np.float32), x[3], np.zeros(64, np.float32)])
+    for index in (searched, load_index(save_index(searched, tmp_path / "index")), searched.delete(["d0"])):
+        result = index.search(asked[:2], 20, asymmetric=codec.planes == 0)
+        assert not any("d5" in found for found in result.ids) and len(result.ids[0]) == index.size - 1
+        nothing = index.search(asked[2:], 20, asymmetric=codec.planes == 0)
+        assert nothing.ids == ((),) and (nothing.scores == -np.inf).all()
+
+
+@pytest.mark.parametrize("factor", [1e20, 1e-24, 1e-37])
+def test_lengths_beyond_the_range_of_float32_do_not_matter(factor):
+    x = np.random.default_rng(0).standard_normal((20, 32)).astype(np.float32)
+    far = x * np.float32(factor)
+    result = (
+        Index().add([f"d{i}" for i in range(20)], far, fit_codec("float32", far)).search(far[:3], 1, asymmetric=True)
+    )
+    assert result.ids == (("d0",), ("d1",), ("d2",)) and np.allclose(result.scores, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.full((3, 8), 1e300), "expected finite numbers of float32"),
+        (np.full((3, 8), 1e-300), "are 0 in float32 in row 0"),
+        (np.ones((3, 8), np.uint8), "packed bits or codes"),
+        (np.ones((3, 8), np.int8), "packed bits or codes"),
+        (np.ma.masked_less(np.arange(24.0).reshape(3, 8), 2), "masked"),
+    ],
+)
+def test_embeddings_that_are_no_vectors_are_refused(x, message):
+    with pytest.raises(InputError, match=message):
+        fit_codec("float32", x)
+
+
+@pytest.mark.parametrize("codec", ["float8", "float16", "int8"])
+def test_a_later_document_beyond_the_first_ones_saturates(codec):
+    """What is stored of it is a number, so that it can be found."""
+    random = np.random.default_rng(0)
+    first = random.standard_normal((50, 384)).astype(np.float32)
+    fitted = fit_codec(codec, first)
+    later = np.zeros((1, 384), np.float32)
+    later[0, 0] = 1.0
+    index = Index().add([f"d{i}" for i in range(50)], first, fitted).add(["later"], later, fitted)
+    assert np.isfinite(fitted.decode(fitted.encode(later))).all()
+    result = index.search(later, 1, asymmetric=True)
+    if codec != "int8":
+        assert result.ids == (("later",),) and result.scores[0, 0] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_tag_is_not_answered_by_what_a_probe_holds():
+    random = np.random.default_rng(0)
+    x = random.standard_normal((400, 16)).astype(np.float32)
+    lists = fit_lists(x, 4)
+    far = lists.nearest(x, 4)[:, 3]
+    query = x[:1]
+    away = np.flatnonzero(lists.nearest(x, 1)[:, 0] == far[0])[:10]
+    tags = [("rare",) if i in away else () for i in range(400)]
+    index = Index(lists=lists).add([f"d{i}" for i in range(400)], x, fit_codec("int8", x), tags=tags)
+    result = index.search(query, 5, tag="rare", probes=1, asymmetric=True)
+    whole = index.search(query, 5, tag="rare", probes=4, asymmetric=True)
+    assert len(result.ids[0]) == 5 and result.ids == whole.ids

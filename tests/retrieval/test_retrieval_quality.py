@@ -392,3 +392,14 @@ def test_tags_narrow_a_search(call, folder, tmp_path):
 def _tags_in_turn():
     while True:
         yield from ({"tag": "red"}, {"tags": ["red", "blue", "red"]}, {"tag": 7}, {})
+
+
+def test_a_query_that_is_a_document_does_not_find_itself(tmp_path):
+    """BEIR leaves out the document with the query's id, unless ids agree by chance and it is judged."""
+    texts = Texts(("a", "b", "c"), ("a", "b", "c"))
+    vectors = np.array([[1.0, 0.1], [1.0, 0.2], [0.0, 1.0]], np.float32)
+    asked = Texts(("a",), ("a",))
+    other = evaluate(Collection("self", texts, asked, ({1: 1.0},)), vectors, vectors[:1], "float32")
+    assert other.metrics["ndcg@10"].mean == 1.0 and other.own_left_out == 1
+    chance = evaluate(Collection("self", texts, asked, ({0: 1.0},)), vectors, vectors[:1], "float32")
+    assert chance.metrics["recall@1"].mean == 1.0 and chance.own_left_out == 0
