@@ -154,8 +154,8 @@ def grid_for(chips: Number) -> tuple[Number, Number]:
 def grids() -> tuple[np.ndarray, np.ndarray]:
     """Return (chips, rows) of every grid that a machine may have, by rising chips.
 
-    Its columns are chips / rows, at least as many as rows and at most twice as many. Of two grids with as many chips the
-    squarer one stands: it has fewer links on a chip.
+    Its columns are chips / rows, at least as many as rows and at most twice as many. Of two grids with as many chips
+    the squarer one stands: it has fewer links on a chip.
     """
     rows_of: dict[int, int] = {}
     for rows in range(1, math.isqrt(MOST_CHIPS) + 1):
