@@ -35,7 +35,7 @@ class Device(Record):
     """A bought device: a cost book has its constants under `name`, and its die is made at `node`.
 
     The constants are node_price_usd, gpus_per_node, power_w (with its share of the node), tokens_per_s,
-    licence_usd_per_gpu_year, module_carbon_kg, die_area_mm2 and hbm_gb.
+    licence_usd_per_gpu_year, module_carbon_kg, die_area_mm2 (of all dies) and hbm_gb; dies, if there are several.
     """
 
     name: str
@@ -167,7 +167,11 @@ def bought_fleet(
         each = read(f"{device.name}.module_carbon_kg", "kgCO2e")
     else:
         area, memory = read(f"{device.name}.die_area_mm2", "mm**2"), read(f"{device.name}.hbm_gb", "GB")
-        module = module_carbon(read, die_area_mm2=area, hbm_gb=memory, node=device.node, conventions=conventions)
+        # A book of a user may not say of how many dies a module is.
+        dies = read(f"{device.name}.dies", "1") if f"{device.name}.dies" in book else 1.0
+        module = module_carbon(
+            read, die_area_mm2=area, hbm_gb=memory, node=device.node, conventions=conventions, dies=dies
+        )
         each = module.total_kg
     speed = read(f"{device.name}.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
     emitted = carbon(

@@ -133,6 +133,7 @@ def module_carbon(
     allocation: Allocation = "wafer",
     conventions: Conventions = AS_PUBLISHED,
     aspect: Number = 1.0,
+    dies: Number = 1.0,
 ) -> ModuleCarbon:
     """Return the embodied carbon of a module: (die + package + memory + board) x margin.
 
@@ -143,7 +144,7 @@ def module_carbon(
     book : Book or Reader
         The cost book.
     die_area_mm2 : number or array
-        Area of the die.
+        Area of all dies.
     hbm_gb : number or array
         Memory of the module, GB.
     node : str
@@ -155,7 +156,9 @@ def module_carbon(
     conventions : Conventions
         The conventions.
     aspect : number or array
-        Width over height of the die.
+        Width over height of a die.
+    dies : number or array
+        Equal dies of the module, each with the yield of its own area.
 
     Returns
     -------
@@ -176,17 +179,18 @@ def module_carbon(
     read = book if isinstance(book, Reader) else book.reader()
     fab = grid_kg_per_kwh(read, fab_region or read.book.header.fab_region)
     area = positive("die_area_mm2", die_area_mm2)
-    shapes(die_area_mm2=area, hbm_gb=hbm_gb, aspect=aspect, **read.book.arrays())
+    each = area / positive("dies", dies)
+    shapes(die_area_mm2=area, hbm_gb=hbm_gb, aspect=aspect, dies=dies, **read.book.arrays())
     on_wafer = wafer(
         read,
-        die_area_mm2=area,
+        die_area_mm2=each,
         node=node,
         yield_model=conventions.carbon_yield_model,
         conventions=conventions,
         aspect=aspect,
     )
-    die = die_carbon_kg(
-        die_area_mm2=area,
+    die = dies * die_carbon_kg(
+        die_area_mm2=each,
         wafer_area_mm2=np.pi / 4.0 * read("wafer.diameter_mm", "mm") ** 2,
         gross_dies=on_wafer.gross_dies,
         die_yield=on_wafer.die_yield,

@@ -3,7 +3,9 @@
 Blocks of Table 1 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169).
 """
 
+import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Most chips of a machine; a design that needs more is taken for a mistake in the input.
 MOST_CHIPS = 65536
+#: Share of the chips that a grid's array and room ask for, of which no grid that fits has fewer.
+_SURELY = 0.9
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,23 @@ def grid_for(chips: Number) -> tuple[Number, Number]:
     return (rows, columns) if n.ndim else (int(rows), int(columns))
 
 
+@cache
+def grids() -> tuple[np.ndarray, np.ndarray]:
+    """Return (chips, rows) of every grid that a machine may have, by rising chips.
+
+    Its columns are chips / rows, at least as many as rows and at most twice as many. Of two grids with as many chips
+    the squarer one stands: it has fewer links on a chip.
+    """
+    rows_of: dict[int, int] = {}
+    for rows in range(1, math.isqrt(MOST_CHIPS) + 1):
+        for columns in range(rows, min(2 * rows, MOST_CHIPS // rows) + 1):
+            rows_of[rows * columns] = rows
+    chips = np.array(sorted(rows_of))
+    return chips, np.array([rows_of[n] for n in chips.tolist()])
+
+
 def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> HardwiredDesign:
-    """Return `design` with the smallest nearly square grid whose dies fit the reticle; broadcasts.
+    """Return `design` with the grid of the fewest chips whose dies fit the reticle (see `grids`); broadcasts.
 
     Raises `InputError` if the other blocks leave no room for the HN array, or the machine needs more than
     `MOST_CHIPS`.
@@ -170,16 +189,18 @@ def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
 
 
 def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[HardwiredDesign, Number]:
-    """Return (`design` with the smallest nearly square grid whose dies fit the reticle, whether there is one).
+    """Return (`design` with the grid of the fewest chips whose dies fit the reticle, whether there is one); broadcasts.
 
     The chips share the HN array, every chip has the other blocks, and a larger grid needs more links on each chip.
-    The grid grows until the die fits. Where no grid fits, the last one tried is returned. Broadcasts.
+    The grid grows until the die fits. Where no grid fits, the last one tried is returned.
     """
+    sizes, rows_of = grids()
     needed: Number = 1.0
     hopeless: Number = False
     while True:
-        rows, columns = grid_for(needed)
-        grown = replace(design, rows=rows, columns=columns)
+        at = np.searchsorted(sizes, needed)
+        rows = rows_of[at]
+        grown = replace(design, rows=_whole(rows), columns=_whole(sizes[at] // rows))
         chip = build_chip(model, grown, technology)
         fits = chip.fits_reticle
         array = chip.block("HN array").area_mm2
@@ -187,8 +208,12 @@ def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
         hopeless = hopeless | np.less_equal(room, 0.0)
         if np.all(fits | hopeless):
             return grown, fits
-        # A larger grid repeats more of the array and has more links beside it: this many chips at least.
+        # This many chips at least: a larger grid may have fewer links on a chip, but hardly so.
         with np.errstate(divide="ignore", over="ignore"):
-            required = np.maximum(np.ceil(array * grown.chips / room), grown.chips + 1.0)
+            required = np.maximum(np.floor(_SURELY * array * grown.chips / room), grown.chips + 1.0)
         hopeless = hopeless | (~np.asarray(fits) & (required > MOST_CHIPS))
         needed = np.where(fits | hopeless, grown.chips, required)[()]
+
+
+def _whole(numbers: np.ndarray) -> Number:
+    return numbers.astype(float) if numbers.ndim else int(numbers)

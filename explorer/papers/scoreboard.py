@@ -35,8 +35,8 @@ class Row(Record):
     tolerance: float | None = None
     note: str = ""
     group: str = ""
-    rests_on: tuple[str, ...] = ()
-    """Rows that this one is computed from, where one of them is fitted."""
+    rests_on: str = ""
+    """Ids of the rows that this one is computed from, where one of them is fitted."""
 
     @property
     def rel_err(self) -> float | None:
@@ -110,10 +110,10 @@ def read_rows(path: Path, ours: Mapping[str, float], without: str = "") -> list[
     with path.open(encoding="utf-8", newline="") as file:
         cells = [cell for cell in csv.DictReader(file) if not without or cell["group"] != without]
     stated = {cell["id"]: cell["evidence"] for cell in cells}
-    rests_on = {cell["id"]: tuple((cell.get("rests_on") or "").split()) for cell in cells}
+    rests_on = {cell["id"]: cell.get("rests_on") or "" for cell in cells}
 
     def labelled(name: str) -> Evidence:
-        parts = rests_on[name]
+        parts = rests_on[name].split()
         return evidence_of(map(labelled, parts)) if parts else stated[name]  # type: ignore[return-value]
 
     derivable = {cell["id"] for cell in cells if cell["evidence"] != "not derivable"}

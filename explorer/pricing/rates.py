@@ -167,16 +167,20 @@ def with_rate(
             f"no server of {machine.name} serves {model.name} ({workload.describe()}) within {limit * 1e3:g} ms per "
             "token: expected another machine, a shorter context, or a longer service.time_per_token_s"
         )
-    unit = KINDS[machine.kind]
+    unit = KINDS[machine.kind] if machine.kind == "gpu" else machine.header.label
     source = (
         f"predicted for {model.name}, {workload.describe()}: {best.gpus:g} {unit}{'s' if best.gpus > 1 else ''} with "
-        f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token before the speed factor"
+        f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token"
     )
+    if machine.kind == "gpu":
+        source += " before the speed factor"
     rate = best.tokens_per_s * speed_factor(costs, machine)
     if machine.kind == "gpu" and not np.isnan(rate):
         low, high = (best.tokens_per_s * costs[SPEED].at(end) for end in ("low", "high"))
         source += f"; 90 % band of measured servers {low:,.0f} to {high:,.0f} tokens/s"
     note = "hwsim.gpu.rate, whose step is fitted on measured networks, times the fitted service.gpu_speed_factor"
+    if machine.kind == "fixed-model":
+        source, note = machine["tokens_per_s_per_user"].source, "published, for all users of a chip together"
     if machine.kind == "wafer":
         note = "hwsim.wafer_rate, whose latency of a product is fitted on published tokens/s of one user"
     stated = Quantity(rate, "token/s", source, "derived", _YEAR, note=note)

@@ -130,3 +130,12 @@ def test_vectorised_is_scalar():
 def test_bad_input(call, word):
     with pytest.raises(InputError, match=word):
         call()
+
+
+def test_a_module_of_several_dies_has_the_yield_of_each():
+    book = cost_book("default")
+    sizes = {"die_area_mm2": 1600, "hbm_gb": 180, "node": "n5", "conventions": CORRECTED}
+    one, two = (module_carbon(book, dies=dies, **sizes) for dies in (1, 2))
+    half = module_carbon(book, **sizes | {"die_area_mm2": 800})
+    assert two.die_kg == pytest.approx(2 * half.die_kg) and two.die_kg < 0.6 * one.die_kg
+    assert (two.package_kg, two.hbm_kg, two.board_kg) == (one.package_kg, one.hbm_kg, one.board_kg)

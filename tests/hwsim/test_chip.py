@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.chip import MOST_CHIPS
+from hwsim.chip import MOST_CHIPS, grids
 from hwsim.circuits import neuron_transistors
 
 SPECS = {name: models.load(name) for name in models.reference_names()}
@@ -84,10 +84,30 @@ def test_dies_fit_the_reticle(name, node):
 def test_no_smaller_grid_would_do(name, density):
     technology = dataclasses.replace(GATES, logic_density_mtr_per_mm2=density)
     fitted = hwsim.fit_design(SPECS[name], DESIGN, technology)
-    smaller = {hwsim.grid_for(chips) for chips in range(1, fitted.chips)}
-    for rows, columns in smaller - {(fitted.rows, fitted.columns)}:
-        other = dataclasses.replace(DESIGN, rows=rows, columns=columns)
-        assert not hwsim.build_chip(SPECS[name], other, technology).fits_reticle
+    chips, rows = grids()
+    smaller = chips < fitted.chips
+    if not smaller.any():
+        return
+    # Grids of every shape, not of powers of two alone.
+    rows = rows[smaller].astype(float)
+    others = dataclasses.replace(DESIGN, rows=rows, columns=chips[smaller] / rows)
+    assert not np.any(hwsim.build_chip(SPECS[name], others, technology).fits_reticle)
+
+
+def test_grids_are_of_every_nearly_square_shape():
+    chips, rows = grids()
+    columns = chips // rows
+    assert (rows * columns == chips).all() and (np.diff(chips) > 0).all() and chips[-1] == MOST_CHIPS
+    assert ((columns >= rows) & (columns <= 2 * rows)).all()
+    assert {6, 42, 45, 104} <= set(chips.tolist()) and not {3, 5, 7, 11} & set(chips.tolist())
+
+
+def test_the_density_of_synthesis_takes_six_by_seven_chips(gpt):
+    # Forty-eight, the next grid whose rows are a power of two, are slower and more.
+    run = hwsim.simulate(gpt, technology="n5-synthesised", reading="pipelined")
+    wide = hwsim.simulate(gpt, technology="n5-synthesised", reading="pipelined", set={"rows": 8, "columns": 6})
+    assert run.chips == 42 and run.area_mm2 / run.chips == pytest.approx(857.5, abs=0.1)
+    assert run.tokens_per_s / wide.tokens_per_s == pytest.approx(1.016, abs=0.001)
 
 
 @quick

@@ -6,6 +6,7 @@ import pytest
 import hwsim
 import models
 from hwsim.accelerator import load_accelerator
+from hwsim.events.traffic import poisson
 from hwsim.gpu.rate import best_rate
 from hwsim.machine_books import machine_book, machine_costs, machine_names
 from hwsim.wafer import load_wafer
@@ -33,6 +34,12 @@ def test_every_machine_runs_a_dense_network_and_one_with_experts(name):
         if run.kind == "gpu":
             stored = models.weight_bytes(models.load(model)).streamed
             assert run.tokens_per_s <= machine_book(name)["memory_bandwidth_bytes_per_s"].nominal * run.chips / stored
+
+
+@pytest.mark.parametrize("name", FRAME[FRAME.serve].name)
+def test_every_serving_machine_serves(name):
+    result = hwsim.serve(SMALL, poisson(2, 4), name)
+    assert result.machine == name and result.output_tokens_per_s > 0
 
 
 @pytest.mark.parametrize("name", BOUGHT)
