@@ -239,9 +239,10 @@ def carbon_statements(
         divisors = {"ghg": 1.0, "sci": float(carbon.million_tokens) / _G_PER_T, "iso14067": systems / _KG_PER_T}
         bill += lines
         statements += [_statement(name, fleet, lines, divisors[name]) for name in chosen]
-        sizes = {name: answer.inputs.get(key) for name, key in _SIZES.items()}
+        sizes = {name: answer.inputs.get(key) for name, key in _SIZES.items()} | {"dies": 1.0}
         if fleet != "hardwired":
             sizes = {name: _constant(answer, f"{answer.device}.{name}") for name in _SIZES}
+            sizes["dies"] = _constant(answer, f"{answer.device}.dies") or 1.0
         inputs[fleet] = _inputs(tco, carbon, module, systems) | sizes
         nodes[fleet] = _node(module) if module is not None else ""
     header = answer.book.header

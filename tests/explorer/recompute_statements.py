@@ -34,7 +34,7 @@ def parts(data, fleet, inputs):
     per_cm2 += value(data, f"{node}.gpa_kg_per_cm2") + value(data, f"{node}.mpa_kg_per_cm2")
     area_mm2 = inputs["die_area_mm2"] * value(data, "package.area_factor")
     kg = {
-        "dies": wafer_cm2 / inputs["gross_dies"] * per_cm2 / inputs["die_yield"],
+        "dies": inputs["dies"] * wafer_cm2 / inputs["gross_dies"] * per_cm2 / inputs["die_yield"],
         "packages": area_mm2 * value(data, "package.energy_kwh_per_mm2") * grid,
         "memory": inputs["hbm_gb"] * value(data, "hbm.carbon_kg_per_gb"),
         "boards": sum(value(data, f"board.{part}_kg") for part in ("power_delivery", "cooling", "pcb", "links")),

@@ -147,10 +147,10 @@ def test_quality_on_the_terminal(call):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--text", "missing.txt"], "text = 'missing.txt': expected a file"),
-        (["--text", "."], "text = '.': expected a file"),
+        (["--text", "missing.txt"], "text: cannot read 'missing.txt': it does not exist"),
+        (["--text", "."], "text: cannot read '.'"),
         (["--text", "a\0b"], "expected a file"),
-        (["--text", "latin.txt"], "text = 'latin.txt' is not UTF-8 at byte 7"),
+        (["--text", "latin.txt"], "text: latin.txt is not UTF-8"),
         (["--text", "short.txt"], "tokens: expected at least 61"),
         (["--text", "nothing.txt"], "the text has 0 tokens"),
         (["--tokens", "0"], "tokens = 0"),
