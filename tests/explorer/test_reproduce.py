@@ -213,8 +213,8 @@ def test_settings_break_what_rests_on_them(settings, broken):
 
 @pytest.mark.slow
 def test_settings_leave_the_rest_alone():
-    board = explorer.reproduce("hnlpu", set={"sram_bitcell_um2": 0.0215})
-    moved = {new.id for new, old in zip(board.rows, board().rows, strict=True) if new.ours != old.ours}
+    changed = explorer.reproduce("hnlpu", set={"sram_bitcell_um2": 0.0215})
+    moved = {new.id for new, old in zip(changed.rows, board().rows, strict=True) if new.ours != old.ours}
     assert moved and not any(i.startswith(("fig14", "t3", "t5", "model")) for i in moved)
 
 

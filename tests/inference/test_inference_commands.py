@@ -149,7 +149,7 @@ def test_quality_on_the_terminal(call):
     [
         (["--text", "missing.txt"], "text: cannot read 'missing.txt': it does not exist"),
         (["--text", "."], "text: cannot read '.'"),
-        (["--text", "a\0b"], "expected a file"),
+        (["--text", "a\0b"], "no file can have this name"),
         (["--text", "latin.txt"], "text: latin.txt is not UTF-8"),
         (["--text", "short.txt"], "tokens: expected at least 61"),
         (["--text", "nothing.txt"], "the text has 0 tokens"),
