@@ -143,9 +143,9 @@ def _package_set(name: str) -> Conventions:
 
 
 def _read(path: Path, seen: tuple[Path, ...]) -> Conventions:
+    data = read_toml(path)
     if path.resolve() in seen:
         raise InputError(f"conventions {path.name} extend themselves")
-    data = read_toml(path)
     about, choices = data.pop("conventions", {}), data.pop("choices", {})
     for table, valid, where in ((about, (*ABOUT, "extends"), "[conventions]"), (choices, CHOICES, "[choices]")):
         if not isinstance(table, dict):

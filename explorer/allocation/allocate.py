@@ -14,6 +14,7 @@ from explorer.allocation.table import NAMES, drop_gaps, matching, read_layers
 from explorer.allocation.table import allow as allow_bits
 from explorer.documents.document import Document, Documented
 from hwbase import InputError, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import real
 from models.allocation import Limit, Problem, Solution, solve, tie
 from models.allocation import front as solve_front
@@ -78,6 +79,7 @@ class _Stated:
     notes: tuple[str, ...]
 
 
+@checked
 def allocate(
     layers: Layers,
     budget: float | None = None,
@@ -150,6 +152,7 @@ def allocate(
     return _answer(stated, solution, objective, tolerance, time.perf_counter() - start)
 
 
+@checked
 def allocation_front(
     layers: Layers,
     budgets: Sequence[float] | np.ndarray | None = None,

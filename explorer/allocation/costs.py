@@ -24,6 +24,7 @@ import hwsim
 from explorer.allocation.table import numbers, read_layers
 from explorer.pricing.prices import node_of
 from hwbase import Book, InputError, Record, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import number, positive, real
 from hwsim.network_roofline import layer_seconds, load_gpu
 from hwsim.weights import MAX_WEIGHT_BITS
@@ -59,6 +60,7 @@ class HardwiredSilicon(Record):
     kg_co2e: float
 
 
+@checked
 def cost_table(
     layers: str | Path | pd.DataFrame,
     hardware: str,
@@ -111,6 +113,7 @@ def cost_table(
     return table.assign(**_hardwired(table, technology, process, clock_hz, slack, weights))
 
 
+@checked
 def hardwired_silicon(
     area_mm2: float, *, technology: str | Path | Book = _TECHNOLOGY, book: str | Book = _BOOK
 ) -> HardwiredSilicon:

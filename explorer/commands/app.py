@@ -4,7 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
-from explorer.commands.streams import abandon_output, prepare_streams
+from explorer.commands.streams import abandon, prepare_streams
 from hwbase import InputError
 from hwbase.errors import brief
 
@@ -26,10 +26,10 @@ def main(arguments: list[str] | None = None) -> None:
         _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has closed it.
-        abandon_output()
+        abandon(sys.stdout)
         status = 0
     except OSError as error:
-        abandon_output()
+        abandon(sys.stdout)
         _fail(f"cannot read or write {error.filename or 'standard output'}: {error.strerror or error}")
     except RecursionError:
         _fail("the input is nested too deeply: expected fewer levels")
@@ -57,5 +57,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> NoReturn:
-    sys.stderr.write(f"hwsim: {brief(message)}\n")
+    try:
+        sys.stderr.write(f"hwsim: {brief(message)}\n")
+        sys.stderr.flush()
+    except OSError:
+        # There is no place for the message; the status says it.
+        abandon(sys.stderr)
     sys.exit(status)

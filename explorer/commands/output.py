@@ -22,6 +22,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 #: A result that is one document goes to a file; a run with tables of its own to a folder, or its document to a file.
 FILE = "A file, by its name: .html, .md, .csv, .parquet or .json."
 RUN = "A folder of tables and a page; or a file, by its name: .html, .md, .csv, .parquet or .json."
+#: Bytes that mean themselves in a quoted argument.
+_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_-=,: "
 OutFile = Annotated[str | None, typer.Option("--out", help=FILE)]
 OutRun = Annotated[str | None, typer.Option("--out", help=RUN)]
 
@@ -33,7 +35,15 @@ def emit(value: Record | Any, schema: str) -> None:
 
 def made_by() -> str:
     """Return the running command, quoted for a shell."""
-    return shlex.join(["hwsim", *sys.argv[1:]])
+    return " ".join(["hwsim", *map(_quoted, sys.argv[1:])])
+
+
+def _quoted(argument: str) -> str:
+    """Return an argument quoted for a shell; names that are not UTF-8, and control characters, as their bytes."""
+    if argument.isprintable():
+        return shlex.quote(argument)
+    data = argument.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(chr(byte) if byte in _PLAIN else f"\\x{byte:02x}" for byte in data) + "'"
 
 
 def check_file(out: str | None) -> None:

@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import sys
+from typing import TextIO
 
 
 class _Closed(io.TextIOBase):
@@ -37,11 +38,11 @@ def prepare_streams() -> None:
         os.environ.pop("COLUMNS", None)
 
 
-def abandon_output() -> None:
-    """Discard unwritten output: the reader has closed the pipe, or the disk is full."""
+def abandon(stream: TextIO) -> None:
+    """Discard what a standard stream has not written: the reader has closed the pipe, or the disk is full."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
     except (OSError, ValueError):
         pass
     finally:

@@ -10,11 +10,13 @@ from explorer.papers.hnlpu_economics import economics_rows
 from explorer.papers.hnlpu_machine import machine_rows
 from explorer.papers.scoreboard import Row, Scoreboard
 from hwbase import InputError, unknown_name
+from hwbase.arguments import checked
 
 #: Parameter counts agree within this, or to the published digits.
 COUNT_TOLERANCE = 0.001
 
 
+@checked
 def reproduce(
     paper: str = "hnlpu",
     *,

@@ -13,6 +13,7 @@ from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
 from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, rate_evidence, with_rate
 from hwbase import Book, Evidence, Quantity, Record, evidence_of, quantities_frame
+from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
@@ -143,6 +144,7 @@ class CostAnswer(Documented):
         return cost_document([self], command)
 
 
+@checked
 def cost(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,

@@ -17,6 +17,7 @@ from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
 from explorer.pricing.rates import PROMISE, Workload, bought_rate, rate_evidence
 from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
+from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
@@ -40,6 +41,7 @@ BOUGHT = (
 )
 
 
+@checked
 def evaluate(
     model: str | Path | models.LLMSpec,
     set: Mapping[str, Any] | None = None,

@@ -20,7 +20,7 @@ def read_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
     for name, values in inputs.items():
         if isinstance(values, np.ma.MaskedArray):
             raise InputError(f"{name} is a masked array: expected numbers alone (leave masked points out)")
-        if np.ndim(values) == 1:
+        if _dimensions(name, values) == 1:
             indices[name] = values.index if isinstance(values, pd.Series) else pd.RangeIndex(len(values))
     if any(isinstance(values, pd.Series) for values in inputs.values()):
         first = next(iter(indices))
@@ -28,3 +28,10 @@ def read_inputs(inputs: Mapping[str, Any]) -> dict[str, Any]:
             if len(index) == len(indices[first]) and not index.equals(indices[first]):
                 raise InputError(f"{name} has another index than {first}: expected Series of one index, or arrays")
     return {name: column(name).read(values) for name, values in inputs.items()}
+
+
+def _dimensions(name: str, values: Any) -> int:
+    try:
+        return np.ndim(values)
+    except ValueError:
+        raise InputError(f"{name} is a list of lists of different lengths: expected a number or an array") from None

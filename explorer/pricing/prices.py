@@ -10,6 +10,7 @@ import models
 from costmodel import Conventions, Device, System
 from explorer.pricing.rates import DECODING, RATED, with_rate
 from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase.arguments import checked
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
@@ -20,6 +21,7 @@ GPU = "gpu"
 _DEFAULT_BOOK = "default"
 
 
+@checked
 def cost_book(
     name_or_path: str | Path, machines: Iterable[Machine] = (hwsim.DEFAULT_GPU,), model: models.LLMSpec | None = None
 ) -> Book:

@@ -31,6 +31,7 @@ from explorer.report.findings import findings
 from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headline
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
+from hwbase.arguments import checked
 from hwbase.values import read_integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
@@ -140,6 +141,7 @@ class Answer(Documented):
         return report_document(self)
 
 
+@checked
 def answer(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,

@@ -19,6 +19,7 @@ from explorer.report.answer import Answer
 from explorer.report.fleet_sections import conventions, conventions_used, cost, ownership, scopes
 from explorer.report.headline import HeadlineRow
 from explorer.report.machine_sections import binds, chip, speed, time
+from hwbase.arguments import checked
 from hwbase.numbers import (
     context_label,
     counted,
@@ -55,6 +56,7 @@ def report_document(answer: Answer) -> Document:
     )
 
 
+@checked
 def render(answer: Answer) -> str:
     """Return the report of `answer` as one HTML page."""
     from explorer.documents import html
@@ -62,6 +64,7 @@ def render(answer: Answer) -> str:
     return html.render(report_document(answer))
 
 
+@checked
 def write_report(answer: Answer, path: str | Path) -> Path:
     """Write the report of `answer` to `path` and return the path. The file is written whole or not at all.
 

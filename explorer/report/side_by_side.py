@@ -12,6 +12,7 @@ from explorer.documents.sources import BookUse, Reproduction, reproduction
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer, answer
 from hwbase import InputError, Quantity
+from hwbase.arguments import checked
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ModelComparison(Documented):
         return side_by_side_document(self)
 
 
+@checked
 def compare_models(
     models: Sequence[str],
     technologies: Sequence[str] = (DEFAULT_TECHNOLOGY,),

@@ -21,6 +21,7 @@ from explorer.documents.document import Document, Documented
 from explorer.documents.theme import machine_name
 from explorer.pricing.economics import CostAnswer
 from hwbase import InputError, Quantity, Record, unknown_name
+from hwbase.arguments import checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,6 +191,7 @@ class CarbonStatements(Documented):
         return statements_document(self, command)
 
 
+@checked
 def carbon_statements(
     answer: CostAnswer, standards: Iterable[str] = tuple(STANDARDS), *, year: int
 ) -> CarbonStatements:

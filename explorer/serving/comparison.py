@@ -14,6 +14,7 @@ from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
+from hwbase.arguments import checked
 from hwbase.books import refuse_old
 from hwbase.check import real
 from hwbase.values import read_integer, read_value
@@ -122,6 +123,7 @@ class ServingComparison(Documented):
         return comparison_document(self, command)
 
 
+@checked
 def serve_comparison(
     traffic: Traffic,
     model: str | models.LLMSpec = PAPER_MODEL,

@@ -11,6 +11,7 @@ import models
 from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
+from hwbase.arguments import checked
 from hwbase.books import Level, refuse_old
 from hwbase.values import read_integer
 from hwsim.events.results import ServingResult
@@ -48,6 +49,7 @@ class ServingCost(Record):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
 
+@checked
 def serving_cost(
     result: ServingResult,
     *,

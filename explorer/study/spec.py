@@ -14,6 +14,7 @@ from explorer.study.sampling import DISTINCT, SAMPLERS, check_size, finite_size,
 from explorer.study.space import Choice, Integer, Parameter, check_conditions, parameter
 from explorer.study.targets import Elsewhere, Target, names_code, target
 from hwbase import InputError, Record, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import count, integer
 from hwbase.columns import OUTPUT_PREFIX, column
 from hwbase.parsing import read_toml
@@ -248,6 +249,7 @@ class Study(Record):
                 raise InputError(f"objective {name}: expected a column of numbers that differ from point to point")
 
 
+@checked
 def load_study(name_or_path: str | Path, *, trusted: bool = True) -> Study:
     """Return the study of a TOML file, or one of the shipped examples by name.
 

@@ -14,6 +14,7 @@ from explorer.documents.document import Document, Documented
 from explorer.papers.cost_tools import published_checks
 from explorer.papers.scoreboard import Scoreboard
 from hwbase import Book, InputError, Quantity, Record, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import number
 from hwbase.values import read_value
 
@@ -91,6 +92,7 @@ class ToolComparison(Documented):
         return tools_document(self, command)
 
 
+@checked
 def compare_tools(
     area_mm2: float | Sequence[float] = DIE_MM2,
     node: str | Sequence[str] = NODE,

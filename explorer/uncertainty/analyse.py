@@ -14,6 +14,7 @@ from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Uncertainty
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import Correlation, Evidence, Quantity, evidence_of
+from hwbase.arguments import checked
 from hwbase.correlations import merge_correlations
 
 #: Prefix of the second machine's columns and constants.
@@ -24,6 +25,7 @@ _PER_TOKEN = ("usd_per_million_tokens", "kg_per_million_tokens")
 VERSUS_RATIOS = ("versus_usd_per_token_ratio", "versus_carbon_per_token_ratio")
 
 
+@checked
 def analyse(
     model: str | Path | models.LLMSpec = PAPER_MODEL,
     *,

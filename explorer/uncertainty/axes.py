@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Quantity, Record, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import count, real
 
 HOURS_PER_YEAR = 8760.0
@@ -69,6 +70,7 @@ def respins_within(years: Any, per_year: Any) -> np.ndarray:
     return np.maximum(np.ceil(np.asarray(years) * per_year - _ROUNDING) - 1.0, 0.0)
 
 
+@checked
 def axis_named(
     name: str,
     quantities: Mapping[str, Quantity],

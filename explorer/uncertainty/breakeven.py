@@ -18,6 +18,7 @@ from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import InputError, Quantity, Record, quantities_frame
+from hwbase.arguments import checked
 from hwbase.values import read_integer
 
 #: Share of draws that cross more than once from which one crossing says too little.
@@ -115,6 +116,7 @@ class BreakEven(Documented):
         return break_even_document(self, command)
 
 
+@checked
 def break_even(
     model: str | Path | models.LLMSpec = PAPER_MODEL,
     *,
@@ -198,6 +200,7 @@ def _ratios(
     return shaped, int(np.count_nonzero(outputs.reasons != ""))
 
 
+@checked
 def cross(x: np.ndarray, ratio: np.ndarray, nominal: np.ndarray, log: bool = False) -> Crossing:
     """Return where `ratio`, shape (points, draws), crosses 1 along `x`.
 

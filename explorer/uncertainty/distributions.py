@@ -21,6 +21,7 @@ from scipy import stats
 from scipy.sparse.csgraph import connected_components
 
 from hwbase import Correlation, InputError, Quantity, Record, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import real
 from hwbase.correlations import correlation_matrix
 
@@ -50,6 +51,7 @@ class Factor(Record):
         return {name: float(high == (sign > 0)) for name, sign in zip(self.members, self.signs, strict=True)}
 
 
+@checked
 def factors_of(names: Sequence[str], correlations: Iterable[Correlation] = ()) -> tuple[Factor, ...]:
     """Return the independent factors of `names`, in the order of their first members; other names are ignored."""
     matrix = correlation_matrix(names, correlations)
@@ -133,6 +135,7 @@ class Distribution(Record):
         return np.where(centre, self.nominal, values)
 
 
+@checked
 def distribution(quantity: Quantity, shape: str = "triangular", whole: bool = False) -> Distribution:
     """Return the distribution of a quantity over its range; `whole` (or its unit) makes it a count.
 
@@ -147,6 +150,7 @@ def distribution(quantity: Quantity, shape: str = "triangular", whole: bool = Fa
     return Distribution(low, nominal, high, shape, log=0.0 < low * _DECADE <= high, whole=counted)
 
 
+@checked
 def distributions(
     quantities: Mapping[str, Quantity],
     shape: str = "triangular",

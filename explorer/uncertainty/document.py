@@ -29,6 +29,7 @@ from explorer.uncertainty.figures import (
 )
 from explorer.uncertainty.promises import PromiseMap
 from explorer.uncertainty.results import Probability, Uncertainty
+from hwbase.arguments import checked
 from hwbase.columns import column
 from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
 
@@ -40,6 +41,7 @@ _HEADS = ("over", "ratio", "nominal", "5 %", "50 %", "95 %", "unit", "pays", "al
 _WORDS = ("over", "ratio", "unit", "pays")
 
 
+@checked
 def break_even_document(result: BreakEven, command: str, promises: PromiseMap | None = None) -> Document:
     """Return break-even curves, and the map of users and promises if there is one, as a document."""
     parts = (turning(result),) if promises is None else (where_it_pays(promises), turning(result))
@@ -165,6 +167,7 @@ _ROUND = {
 }
 
 
+@checked
 def uncertainty_document(
     result: Uncertainty, command: str, turns: BreakEven | None = None, outputs: tuple[str, ...] = ()
 ) -> Document:

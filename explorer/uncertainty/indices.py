@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hwbase import InputError
+from hwbase.arguments import checked
 from hwbase.check import count, number
 
 #: Most weights of resampled rows in memory at once.
@@ -21,6 +22,7 @@ _HELD = 2**22
 _ROUNDING = 1e-12
 
 
+@checked
 def sobol_indices(
     names: Sequence[str],
     f_a: np.ndarray,

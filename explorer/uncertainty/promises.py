@@ -16,6 +16,7 @@ from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario
 from hwbase import InputError, Quantity, Record, quantities_frame
+from hwbase.arguments import checked
 from hwbase.check import number
 from hwbase.errors import shown
 from hwbase.units import DIMENSIONLESS
@@ -68,6 +69,7 @@ class PromiseMap(Record):
         return quantities_frame(self.quantities)
 
 
+@checked
 def promise_map(
     model: str | Path | models.LLMSpec = PAPER_MODEL,
     *,

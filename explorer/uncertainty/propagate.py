@@ -11,6 +11,7 @@ from scipy.stats import qmc
 from explorer.uncertainty.distributions import Distribution, Factor, correlated_shares, distributions, factors_of
 from explorer.uncertainty.results import Uncertainty
 from hwbase import Correlation, InputError, Quantity, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import integer
 from hwbase.values import read_integer
 
@@ -93,6 +94,7 @@ CHUNK = 2**17
 LEAST, MOST = 2**4, 2**16
 
 
+@checked
 def propagate(
     function: Function,
     quantities: Mapping[str, Quantity],

@@ -12,6 +12,7 @@ from explorer.documents.document import Document, Documented
 from explorer.uncertainty.distributions import Distribution, Factor
 from explorer.uncertainty.indices import sobol_indices
 from hwbase import Correlation, Evidence, InputError, Quantity, Record, quantities_frame, unknown_name
+from hwbase.arguments import checked
 from hwbase.check import number, real
 
 PERCENTILES = (5.0, 50.0, 95.0)
@@ -199,6 +200,7 @@ class Uncertainty(Documented):
         return values[np.isfinite(values)]
 
 
+@checked
 def chance(what: str, holds: np.ndarray, confidence: float = 0.95) -> Probability:
     """Return the share of true values with Wilson's interval (J. Am. Stat. Assoc. 22, 1927). Raises `InputError`."""
     number("confidence", confidence, above=0.0, high=1.0)

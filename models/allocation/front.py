@@ -52,6 +52,8 @@ def front(
             raise InputError(f"the corners of a front hold for one limit, not {len(problem.limits)}: expected budgets")
         return _corners(problem)
     grid = np.atleast_1d(number("budgets", budgets, low=-1e30))
+    if grid.ndim > 1:
+        raise InputError(f"budgets has shape {grid.shape}: expected a list of numbers")
     if grid.size > _MOST_BUDGETS:
         raise InputError(f"{grid.size:,} budgets: expected at most {_MOST_BUDGETS:,}")
     axis, others = problem.limits[0], problem.limits[1:]
