@@ -113,3 +113,23 @@ def test_the_command_of_a_page_can_be_pasted(monkeypatch):
     typed = ["hwsim", "report", "--set", "link_bandwidth_bytes_per_s=256 GB/s", "--out", "x;rm -rf ~.html"]
     monkeypatch.setattr("sys.argv", typed)
     assert shlex.split(made_by()) == typed
+
+
+@pytest.mark.parametrize(
+    ("line", "constant"),
+    [
+        ("cost --convention as-published --set service.time_per_token_s=0.1", "service.time_per_token_s"),
+        ("cost --convention corrected --set reference.tokens_per_s=1e6", "reference.tokens_per_s"),
+        ("cost --set n7.wafer_price_usd=9000", "n7.wafer_price_usd"),
+        ("compare-serving --interactivity 10:20 --set h100.tokens_per_s=1", "h100.tokens_per_s"),
+        ("compare-serving --interactivity 10:20 --set service.time_per_token_s=0.1", "service.time_per_token_s"),
+    ],
+)
+def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
+    status, out, err = command(*line.split())
+    assert (status, out) == (2, "") and err.startswith(f"hwsim: {constant}") and err.count("\n") == 1
+
+
+def test_a_constant_that_one_of_several_conventions_reads_is_taken(command):
+    line = "cost --convention as-published,corrected --set service.time_per_token_s=0.1 --json"
+    assert command(*line.split())[0] == 0
