@@ -75,6 +75,16 @@ def test_the_table_of_restrictions_names_commands_and_their_options():
         ("scan --skew 1", "--skew"),
         ("scan --on cpu --unit xor", "--unit"),
         ("fronts sdxl-turbo --out f --jobs 2", "--jobs"),
+        ("cost --context 4K --prompt-tokens 100 --output-tokens 10", "--context"),
+        ("uncertainty --context 4K --prompt-tokens 100 --output-tokens 10", "--context"),
+        ("compare-serving --interactivity 10:20 --context 4K --prompt-tokens 9 --output-tokens 9", "--context"),
+        ("allocate l.csv --constraint bits<=9 --two-sided 0.5", "--two-sided"),
+        ("allocate l.csv --constraint bits<=9 --unit MB", "--unit"),
+        ("retrieve build --corpus c --out i --embeddings d.npy --cache k", "--cache"),
+        ("retrieve build --corpus c --out i --codec int8 --train-queries q --train-qrels r", "--train-queries"),
+        ("retrieve eval --corpus c --queries q --qrels r --codec sign --train-queries q --train-qrels r", "--train"),
+        ("retrieve query --index i --embeddings q.npy --cache k", "--cache"),
+        ("retrieve study --from t.csv --queries 9", "--queries"),
     ],
 )
 def test_an_option_without_effect_is_refused(command, line, option):
