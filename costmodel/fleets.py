@@ -4,7 +4,7 @@ Every fleet is priced here: `built_fleet` for systems of own chips (masks and de
 devices bought ready-made. Numbers in, numbers out; they broadcast.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from costmodel.bill import Bill, hardwired_bill
@@ -104,8 +104,9 @@ def built_fleet(
         node=system.node,
         conventions=conventions,
     )
+    powered = book.reader()
     power_w = system_it_power_w(
-        book,
+        powered,
         chips=system.chips,
         chip_power_w=system.chip_power_w,
         stated_w=system.system_power_w,
@@ -120,6 +121,7 @@ def built_fleet(
         respins=respins,
         conventions=conventions,
     )
+    paid = replace(paid, assumptions=paid.assumptions | powered.used)
     emitted, module = _built_carbon(book, system, volume, power_w, tokens_per_s, card, respins, region, conventions)
     return Fleet(paid, emitted, module, bill)
 

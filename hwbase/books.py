@@ -8,7 +8,7 @@ together (see `hwbase.correlations`).
 """
 
 import dataclasses
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -425,6 +425,16 @@ def share_overrides(overrides: Mapping[str, Any], *books: Book) -> tuple[dict[st
         else:
             raise unknown_name("constant", key, [name for names in known for name in names])
     return shares
+
+
+def refuse_unread(overrides: Iterable[str], *read: Container[str]) -> None:
+    """Raise `InputError` for an override of a constant that is in none of `read`: it has no effect.
+
+    The names of regions are no constants: what they choose is read under the grid's name.
+    """
+    for name in overrides:
+        if name not in ("region", "fab_region") and not any(name in each for each in read):
+            raise InputError(f"{name} has no effect here: the machines, conventions and workload chosen do not read it")
 
 
 def split_overrides(overrides: Mapping[str, Any], known: Container[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -79,8 +79,39 @@ _SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "reque
 _SERVED = ("limit", "load", "percentile", "first_s", "between_s", "gpus", "built", "gpu_settings")
 _PROMISED = ("context", "prompt_tokens", "output_tokens", "volume", "technology", "weights")
 
+
+def _decodes(values: Values) -> bool:
+    return str(values["prompt_tokens"]) == "0"
+
+
+def _learns(values: Values) -> bool:
+    """Whether a codec learns; one of two files is another error, which the command states."""
+    codecs = values["codec"] or ()
+    names = [codecs] if isinstance(codecs, str) else codecs
+    learns = any(str(name).strip().lower().startswith("bebr") for name in names)
+    return learns or (values["train_queries"] is None) != (values["train_qrels"] is None)
+
+
+def _budgeted(values: Values) -> bool:
+    return (values["budget"] is not None or bool(values["group"])) and values["front"] is None
+
+
+_CONTEXT = Rule(("context",), _decodes, "without --prompt-tokens, whose contexts follow from the requests")
+_TRAINED = Rule(("train_queries", "train_qrels"), _learns, "to a codec that learns, such as bebr:2x256")
+_EMBEDS = Rule(("cache",), _not_given("embedded"), "without --embeddings")
+
 RULES: dict[str, tuple[Rule, ...]] = {
+    "cost": (_CONTEXT,),
+    "uncertainty": (_CONTEXT,),
+    "allocate": (
+        Rule(("two_sided",), _budgeted, "with --budget or --group"),
+        Rule(("unit",), lambda v: _budgeted(v) or v["front"] is not None, "with --budget, --group or --front"),
+    ),
+    "retrieve build": (_TRAINED, _EMBEDS),
+    "retrieve query": (_EMBEDS,),
+    "retrieve study": (Rule(("queries", "cache"), _not_given("made"), "without --from"),),
     "compare-serving": (
+        _CONTEXT,
         Rule(_SERVED, _given("traffic"), "with --traffic"),
         Rule(_PROMISED, _given("speeds"), "with --interactivity"),
     ),
@@ -113,6 +144,8 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "wiring": (Rule(("tokens", "seeds"), _given("faults"), "with --faults"),),
     "fronts": (Rule(("held_out", "weights_file", "cache", "jobs"), _runs, "to networks that are run"),),
     "retrieve eval": (
+        _TRAINED,
+        _EMBEDS,
         Rule(("rescore_with",), _given("rescore"), "with --rescore"),
         Rule(("probes",), _given("lists"), "with --lists"),
     ),

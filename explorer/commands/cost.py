@@ -25,6 +25,7 @@ from explorer.pricing.document import cost_document
 from explorer.pricing.economics import PAPER_MODEL, cost
 from explorer.pricing.prices import machines_of
 from explorer.pricing.rates import RATED
+from hwbase.books import refuse_unread
 from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -71,4 +72,5 @@ def cost_command(
         for each in split_names(convention, "--convention")
         for grid in (split_names(region, "--region") if region else [None])
     ]
+    refuse_unread(parse_overrides(settings), *(answer.assumptions for answer in answers))
     deliver(cost_document(answers, made_by()), out, as_json)

@@ -345,8 +345,9 @@ def priced_system(
     process, machine = hwsim.technology_book(technology), hwsim.design_book(on)
     if is_published(spec, conventions, machine, process, weights, reading, workload, set):
         note = "die area, power and 2 M tokens/s per system are the paper's own inputs; no resource check supports 2 M"
-        system, tokens_per_s = published_system(costs, process)
-        return PricedSystem(system, tokens_per_s, (note,), {})
+        read = costs.reader()
+        system, tokens_per_s = published_system(read, process)
+        return PricedSystem(system, tokens_per_s, (note,), read.used)
     reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
 

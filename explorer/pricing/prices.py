@@ -9,7 +9,7 @@ import hwsim
 import models
 from costmodel import Conventions, Device, System
 from explorer.pricing.rates import DECODING, RATED, with_rate
-from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.arguments import checked
 
 Machine = str | Path | Book
@@ -118,14 +118,15 @@ def node_of(technology: Book, costs: Book) -> str:
     return node
 
 
-def published_system(costs: Book, technology: Book) -> tuple[System, float]:
+def published_system(costs: Book | Reader, technology: Book) -> tuple[System, float]:
     """Return (the published system, its tokens per second), which a cost book has under "reference"."""
+    read = costs if isinstance(costs, Reader) else costs.reader()
     system = System(
-        chips=costs.value("reference.chips", "1"),
-        die_area_mm2=costs.value("reference.die_area_mm2", "mm**2"),
-        hbm_gb_per_chip=costs.value("reference.hbm_gb_per_chip", "GB"),
-        chip_power_w=costs.value("reference.chip_power_w", "W"),
-        node=node_of(technology, costs),
-        system_power_w=costs.value("reference.system_power_w", "W"),
+        chips=read("reference.chips", "1"),
+        die_area_mm2=read("reference.die_area_mm2", "mm**2"),
+        hbm_gb_per_chip=read("reference.hbm_gb_per_chip", "GB"),
+        chip_power_w=read("reference.chip_power_w", "W"),
+        node=node_of(technology, read.book),
+        system_power_w=read("reference.system_power_w", "W"),
     )
-    return system, costs.value("reference.tokens_per_s", "token/s")
+    return system, read("reference.tokens_per_s", "token/s")

@@ -23,7 +23,8 @@ RATED = ("gpu", "wafer", "fixed-model")
 #: Constants of a cost book that a predicted rate rests on.
 PROMISE = "service.time_per_token_s"
 SPEED = "service.gpu_speed_factor"
-SERVICE = (PROMISE, "service.sequences", SPEED)
+SEQUENCES = "service.sequences"
+SERVICE = (PROMISE, SEQUENCES, SPEED)
 _YEAR = 2026
 _LONGEST = 1e8
 
@@ -235,7 +236,7 @@ def predicted(costs: Book, machine: Book, model: models.LLMSpec, workload: Workl
         prompt_tokens=workload.prompt_tokens,
         output_tokens=workload.output_tokens,
         time_per_token_s=promise,
-        sequences=costs.value("service.sequences", "1"),
+        sequences=costs.value(SEQUENCES, "1"),
     )
 
 

@@ -15,7 +15,7 @@ from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
 from hwbase.arguments import checked
-from hwbase.books import refuse_old
+from hwbase.books import refuse_old, refuse_unread
 from hwbase.check import real
 from hwbase.values import read_integer, read_value
 from hwsim.events.fleet import MOST_MACHINES, FleetSize, Target, smallest_fleet
@@ -213,6 +213,7 @@ def serve_comparison(
         built = [costed(hardwired, machine, gpus[0], changed=for_machine, built=volume) for volume in volumes]
         kept = target.met(hardwired)
         served.append(Served(speedup, busy, binding, kept, hardwired, tuple(built), tuple(fleets)))
+    refuse_unread(for_costs, *(cost.assumptions for each in served for cost in each.costs))
     return ServingComparison(spec.name, traffic.name, target, tuple(served))
 
 

@@ -14,8 +14,9 @@ import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
-from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, Workload, predicted, speed_factor
+from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, SEQUENCES, SPEED, Workload, predicted, speed_factor
 from hwbase import Book, InputError, Quantity, Record, quantities_frame
+from hwbase.books import refuse_unread
 from hwbase.check import number
 from hwbase.values import read_integer
 
@@ -174,6 +175,8 @@ def interactivity(
         bought = costmodel.bought_fleet(costs, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
         fronts.append(_front(other.name, other.kind, bought, 1, each, gpus, held, np.asarray(best.gpus)))
         read |= bought.tco.assumptions | bought.carbon.assumptions
+        read |= {name: costs[name] for name in (SPEED, SEQUENCES) if other.kind == "gpu"}
+    refuse_unread(for_costs, read)
     return Interactivity(spec.name, workload, systems, conventions.name, promised, tuple(fronts), read)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hwbase import FORMATS, number_format
+from hwbase import FORMATS, InputError, number_format
 from models.layers import Matrix, Tower
 from models.readers.config import Config
 from models.readers.names import EMBEDDING, HEAD, is_named_only, matrix_names, numbered
@@ -73,6 +73,11 @@ def weight_fields(network: Network, scheme: Scheme, plain: WeightFormat) -> dict
     """
     tallies = {name: Tally() for name in ("attention", "router", "experts", "shared_experts", "dense_ffn")}
     rules_in_all = list(_all_rules(scheme))
+    components = {matrix.component for mixer in network.mixing for matrix in mixer.matrices}
+    components |= {matrix.component for block in network.blocks for matrix in block.matrices}
+    if scheme.components and components.isdisjoint(scheme.components):
+        kinds = " and ".join(scheme.components)
+        raise InputError(f"the quantisation is of {kinds}, which the network has not: expected another quant_method")
     for layer, (mixer, block) in enumerate(zip(network.mixing, network.blocks, strict=True)):
         for matrix in (*mixer.matrices, *block.matrices):
             names = matrix_names(network.family, mixer.kind, matrix)

@@ -23,14 +23,14 @@ HARMLESS = frozenset(
         "cache_block_outputs", "checkpoint_format", "config_groups_source", "damp_auto_increment", "damp_percent",
         "data_type", "dataset", "dequantize", "desc_act", "do_fuse", "dtype", "enable_minmax_tuning",
         "enable_quanted_input", "exllama_config", "export", "fmt", "format", "fuse_max_seq_len",
-        "global_compression_ratio", "gradient_accumulate_steps", "hf_quantizer", "hybrid", "input_activations",
+        "global_compression_ratio", "gradient_accumulate_steps", "hf_quantizer", "input_activations",
         "is_marlin_format", "is_static_input_scheme", "iters", "llm_int8_enable_fp32_cpu_offload",
         "llm_int8_has_fp16_weight", "llm_int8_threshold", "low_gpu_mem_usage", "lr", "max_input_length", "meta",
         "min_kv_scale", "minmax_lr", "model_file_base_name", "model_name_or_path", "model_seqlen",
-        "modules_in_block_to_quantize", "modules_to_fuse", "moe_quant_algo", "nsamples", "observer",
+        "modules_to_fuse", "moe_quant_algo", "nsamples", "observer",
         "output_activations", "pack_method", "packing_format", "pad_token_id", "producer", "quant_method",
         "quant_preset", "quantization_status", "scale_dtype", "scale_fmt", "seqlen", "softmax_quant_spec",
-        "static_groups", "super_bits", "super_group_size", "to_quant_block_names", "tokenizer", "transform_config",
+        "static_groups", "to_quant_block_names", "tokenizer", 
         "true_sequential", "use_cuda_fp16", "use_exllama", "version", "weight_block_size"
     )
 )  # fmt: skip
@@ -204,7 +204,18 @@ def _gptq(settings: Config) -> Scheme:
         formats.append((pattern, _changed_integers(changes, bits, group, zero)))
     if settings.flag("lm_head", False):
         formats.append((Rules(("lm_head",), where), everything))
-    return Scheme((*formats, (_everything(settings), everything)), tuple(kept))
+    return Scheme((*formats, (_in_block(settings) or _everything(settings), everything)), tuple(kept))
+
+
+def _in_block(settings: Config) -> Rules | None:
+    """Return rules for the matrices of a layer that alone are quantised, where the settings list them."""
+    groups = settings.get("modules_in_block_to_quantize") or []
+    names = [name for group in groups for name in (group if isinstance(group, list) else [group])]
+    return (
+        Rules(tuple(f"*.{name}" for name in names), f"{settings.where}: modules_in_block_to_quantize")
+        if names
+        else None
+    )
 
 
 def _changed_integers(changes: Config, bits: int, group: int | None, zero: bool) -> WeightFormat:

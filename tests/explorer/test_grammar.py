@@ -75,6 +75,16 @@ def test_the_table_of_restrictions_names_commands_and_their_options():
         ("scan --skew 1", "--skew"),
         ("scan --on cpu --unit xor", "--unit"),
         ("fronts sdxl-turbo --out f --jobs 2", "--jobs"),
+        ("cost --context 4K --prompt-tokens 100 --output-tokens 10", "--context"),
+        ("uncertainty --context 4K --prompt-tokens 100 --output-tokens 10", "--context"),
+        ("compare-serving --interactivity 10:20 --context 4K --prompt-tokens 9 --output-tokens 9", "--context"),
+        ("allocate l.csv --constraint bits<=9 --two-sided 0.5", "--two-sided"),
+        ("allocate l.csv --constraint bits<=9 --unit MB", "--unit"),
+        ("retrieve build --corpus c --out i --embeddings d.npy --cache k", "--cache"),
+        ("retrieve build --corpus c --out i --codec int8 --train-queries q --train-qrels r", "--train-queries"),
+        ("retrieve eval --corpus c --queries q --qrels r --codec sign --train-queries q --train-qrels r", "--train"),
+        ("retrieve query --index i --embeddings q.npy --cache k", "--cache"),
+        ("retrieve study --from t.csv --queries 9", "--queries"),
     ],
 )
 def test_an_option_without_effect_is_refused(command, line, option):
@@ -113,3 +123,23 @@ def test_the_command_of_a_page_can_be_pasted(monkeypatch):
     typed = ["hwsim", "report", "--set", "link_bandwidth_bytes_per_s=256 GB/s", "--out", "x;rm -rf ~.html"]
     monkeypatch.setattr("sys.argv", typed)
     assert shlex.split(made_by()) == typed
+
+
+@pytest.mark.parametrize(
+    ("line", "constant"),
+    [
+        ("cost --convention as-published --set service.time_per_token_s=0.1", "service.time_per_token_s"),
+        ("cost --convention corrected --set reference.tokens_per_s=1e6", "reference.tokens_per_s"),
+        ("cost --set n7.wafer_price_usd=9000", "n7.wafer_price_usd"),
+        ("compare-serving --interactivity 10:20 --set h100.tokens_per_s=1", "h100.tokens_per_s"),
+        ("compare-serving --interactivity 10:20 --set service.time_per_token_s=0.1", "service.time_per_token_s"),
+    ],
+)
+def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
+    status, out, err = command(*line.split())
+    assert (status, out) == (2, "") and err.startswith(f"hwsim: {constant}") and err.count("\n") == 1
+
+
+def test_a_constant_that_one_of_several_conventions_reads_is_taken(command):
+    line = "cost --convention as-published,corrected --set service.time_per_token_s=0.1 --json"
+    assert command(*line.split())[0] == 0

@@ -169,3 +169,39 @@ def test_the_cache_scheme() -> None:
 def test_refused_by_name(settings: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
         models.spec_from_config(LLAMA | {"quantization_config": settings})
+
+
+def test_gptq_of_some_matrices_of_a_layer_leaves_the_others():
+    """Only attention is quantised: 41.94 M of the 218.1 M weights of a layer."""
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    names = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"]
+    some = gigabytes(LLAMA, gptq | {"modules_in_block_to_quantize": [[name] for name in names]})
+    attention = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024)
+    plain = float(models.weight_bytes(models.spec_from_config(LLAMA)).total) / 1e9
+    assert some == pytest.approx(plain - attention * (16 - 4.125) / 8e9, rel=1e-6)
+    every = [*names, "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"]
+    assert gigabytes(LLAMA, gptq | {"modules_in_block_to_quantize": [every]}) == gigabytes(LLAMA, gptq)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"quant_method": "mxfp4"}, "the quantisation is of experts, which the network has not"),
+        (compressed(MLP_4, transform_config={"config_groups": {"a": {"type": "hadamard"}}}), "transform_config"),
+        ({"quant_method": "auto-round", "bits": 4, "group_size": 32, "super_bits": 6}, "super_bits"),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "modules_in_block_to_quantize": [["mlp.w9"]]}, "w9"),
+    ],
+)
+def test_settings_that_change_bytes_or_meaning_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        gigabytes(LLAMA, settings)
+
+
+def test_zero_points_of_awq_count():
+    """AWQ keeps 4 bits of zero point a group of 128 beside the 16 of its scale: 4.15625 bits a weight."""
+    awq = {"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_convert": ["model.layers.0.self_attn"]}
+    quantised = 31 * 41_943_040 + 32 * 3 * 4096 * 14336
+    plain = float(models.weight_bytes(models.spec_from_config(LLAMA)).total)
+    for zero_point, bits in ((True, 4.15625), (False, 4.125)):
+        expected = (plain - quantised * (16 - bits) / 8) / 1e9
+        assert gigabytes(LLAMA, awq | {"zero_point": zero_point}) == pytest.approx(expected, rel=1e-6)
