@@ -87,7 +87,7 @@ def simulate_accelerator(
         },
         occupancy_s={name: seconds / batch for name, seconds in bound.items()},
         kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, device.kv_element_bytes),
-        checks=(Check("memory of a GPU", held.needed_bytes, held.room_bytes, "B"),),
+        checks=(Check("memory", held.needed_bytes, held.room_bytes, "B", note="of one device"),),
         notes=_notes(model, split),
     )
 
