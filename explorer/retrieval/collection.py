@@ -81,9 +81,9 @@ def read_collection(
 ) -> Collection:
     """Return the collection of these texts with the judgements of the file `qrels`.
 
-    With `missing`, judged documents that are not there count as answers that are not found. Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line
-    in another format, a grade that is not a number, an unknown query or document, or a repeated pair; and for a file
-    without a judgement above 0.
+    With `missing`, judged documents that are not there count as answers that are not found. Queries without a judgement
+    above 0 are left out, as is usual. Raises `InputError` with the line number for a line in another format, a grade
+    that is not a number, an unknown query or document, or a repeated pair; and for a file without a judgement above 0.
     """
     positions = {key: place for place, key in enumerate(documents.ids)}
     rows = {key: place for place, key in enumerate(queries.ids)}
