@@ -130,6 +130,9 @@ def eval_command(
     probes: Probes = None,
     train_queries: TrainQueries = None,
     train_qrels: TrainQrels = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Judged documents that the corpus lacks count as not found.")
+    ] = False,
     cache: Cache = None,
     as_json: AsJson = False,
     out: OutFile = None,
@@ -148,7 +151,7 @@ def eval_command(
         probes=parse_count("probes", probes),
     )
     with _progress() as report:
-        collection, documents, vectors = judged(corpus, queries, qrels, embedded, cache, report)
+        collection, documents, vectors = judged(corpus, queries, qrels, embedded, cache, report, missing)
         training = _training(collection.documents, documents, train_queries, train_qrels, cache, report)
         results = [
             evaluate(collection, documents, vectors, name, search=search, training=training, report=report)

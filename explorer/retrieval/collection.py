@@ -16,6 +16,8 @@ from hwbase.parsing import MOST_BYTES, parse_json
 
 _BOM = "\ufeff"
 _MOST_SHOWN = 80
+#: What stands in the second of TREC's four columns.
+_ITERATIONS = ("0", "Q0")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +33,15 @@ class Texts:
 class Collection:
     """Documents, queries and `grades`: for each query the grades, above 0, of its answers by document position.
 
-    Every query has at least one answer. `name` is the name of the collection.
+    Every query has at least one answer. `name` is the name of the collection. Answers that are not among the documents,
+    `missing` of them, have positions below -1, which no search finds.
     """
 
     name: str
     documents: Texts
     queries: Texts
     grades: tuple[dict[int, float], ...]
+    missing: int = 0
 
 
 def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
@@ -72,17 +76,20 @@ def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
     return Texts(tuple(seen), tuple(texts), tuple(tags))
 
 
-def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: str = "") -> Collection:
+def read_collection(
+    documents: Texts, queries: Texts, qrels: str | Path, name: str = "", *, missing: bool = False
+) -> Collection:
     """Return the collection of these texts with the judgements of the file `qrels`.
 
-    Queries without a judgement above 0 are left out, as is usual. Raises `InputError` with the line number for a line
-    in another format, a grade that is not a number, an unknown query or document, or a repeated pair; and for a file
-    without a judgement above 0.
+    With `missing`, judged documents that are not there count as answers that are not found. Queries without a judgement
+    above 0 are left out, as is usual. Raises `InputError` with the line number for a line in another format, a grade
+    that is not a number, an unknown query or document, or a repeated pair; and for a file without a judgement above 0.
     """
     positions = {key: place for place, key in enumerate(documents.ids)}
     rows = {key: place for place, key in enumerate(queries.ids)}
     grades: list[dict[int, float]] = [{} for _ in queries.ids]
     judged: dict[tuple[int, int], int] = {}
+    absent: dict[str, int] = {}
     first = True
     for number, line in _lines(qrels):
         where = f"{Path(qrels).name}, line {number}"
@@ -98,9 +105,11 @@ def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: s
             raise InputError(f"{where}: grade {parts[-1]!r}: expected a finite number")
         if query not in rows:
             raise InputError(f"{where}: query {query!r} is not among the {len(rows)} queries")
-        if document not in positions:
+        if len(parts) == 4 and parts[1] in positions and parts[1] not in _ITERATIONS:
+            raise InputError(f"{where}: {line[:_MOST_SHOWN]!r}: expected 'query 0 document grade', or three columns")
+        if document not in positions and not missing:
             raise InputError(f"{where}: document {document!r} is not among the {len(positions)} documents")
-        pair = rows[query], positions[document]
+        pair = rows[query], positions.get(document, absent.setdefault(document, -2 - len(absent)))
         if pair in judged:
             raise InputError(f"{where}: {query!r} and {document!r} are judged twice, first in line {judged[pair]}")
         judged[pair] = number
@@ -109,11 +118,15 @@ def read_collection(documents: Texts, queries: Texts, qrels: str | Path, name: s
     kept = [row for row, graded in enumerate(grades) if graded]
     if not kept:
         raise InputError(f"{Path(qrels).name} has no judgement above 0: expected lines of query, document and grade")
+    answers = [place for row in kept for place in grades[row]]
+    if max(answers) < 0:
+        raise InputError(f"{Path(qrels).name}: none of the judged documents is among the {len(positions)} documents")
     return Collection(
         name,
         documents,
         Texts(tuple(queries.ids[row] for row in kept), tuple(queries.texts[row] for row in kept)),
         tuple(grades[row] for row in kept),
+        sum(place < 0 for place in answers),
     )
 
 

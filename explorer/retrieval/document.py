@@ -191,9 +191,12 @@ def evaluations_document(results: Sequence[Evaluation], command: str = "") -> Do
         for each in others
     ]
     own = f" {plain(first.own_left_out)} are documents too, which do not find themselves." if first.own_left_out else ""
+    missing = (
+        f" {plain(first.missing_answers)} answers are not in the corpus: not found." if first.missing_answers else ""
+    )
     return Document(
         first.collection,
-        f"{counted(first.documents, 'document')}, {plain(first.queries)} queries.{own}",
+        f"{counted(first.documents, 'document')}, {plain(first.queries)} queries.{own}{missing}",
         sections(
             Section("quality", "Quality", (frame_table("Quality", pd.DataFrame(rows), columns, formats),)),
             reproduce_section(command),

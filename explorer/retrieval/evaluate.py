@@ -104,7 +104,7 @@ class Evaluation(Documented):
     """One codec on one collection. `bits_per_vector` are scanned; `index_bytes` include the data for rescoring.
 
     `own_left_out` is the number of queries that are documents too (by id), whose own document is left out of what is
-    found, as in BEIR, unless it is judged an answer.
+    found, as in BEIR, unless it is judged an answer; `missing_answers` are judged documents that are not there.
     `metrics` holds the mean and 95 % interval of each metric over the queries. `queries_per_s` is measured on this
     machine for one search of all queries, encoding included. `per_query` holds float (queries,) of each metric.
     """
@@ -118,6 +118,7 @@ class Evaluation(Documented):
     bits_per_vector: int
     index_bytes: int
     own_left_out: int
+    missing_answers: int
     metrics: dict[str, Estimate]
     queries_per_s: float
     fit_s: float
@@ -212,6 +213,7 @@ def evaluate(
         bits_per_vector=ready.bits_per_vector,
         index_bytes=index.bytes,
         own_left_out=int((own >= 0).sum()),
+        missing_answers=collection.missing,
         metrics=estimates(each),
         queries_per_s=len(query_vectors) / (searched - built),
         fit_s=fitted - start,

@@ -72,12 +72,21 @@ def split_paths(text: str | None, names: Sequence[str]) -> list[str | None]:
 
 
 def judged(
-    corpus: str, queries: str, qrels: str, embedded: str | None, cache: str | None, report: Report | None
+    corpus: str,
+    queries: str,
+    qrels: str,
+    embedded: str | None,
+    cache: str | None,
+    report: Report | None,
+    missing: bool = False,
 ) -> tuple[Collection, np.ndarray, np.ndarray]:
-    """Return (collection, document embeddings, query embeddings) of three files; raises `InputError`."""
+    """Return (collection, document embeddings, query embeddings) of three files; raises `InputError`.
+
+    With `missing`, judged documents that are not in the corpus count as not found.
+    """
     of_documents, of_queries = split_paths(embedded, ("documents", "queries"))
     collection, rows = _judged_collection(
-        read_texts(corpus, "documents"), queries, qrels, of_queries, cache, report, corpus
+        read_texts(corpus, "documents"), queries, qrels, of_queries, cache, report, corpus, missing
     )
     return collection, vectors(collection.documents, of_documents, "documents", cache, report), rows
 
@@ -99,9 +108,10 @@ def _judged_collection(
     cache: str | None,
     report: Report | None,
     name: str,
+    missing: bool = False,
 ) -> tuple[Collection, np.ndarray]:
     texts = read_texts(queries, "queries")
-    collection = read_collection(documents, texts, qrels, Path(name).stem)
+    collection = read_collection(documents, texts, qrels, Path(name).stem, missing=missing)
     if embedded is not None:
         positions = kept_queries(collection, texts.ids)
         return collection, read_embeddings(embedded, len(texts.ids), "queries")[positions]

@@ -403,3 +403,26 @@ def test_a_query_that_is_a_document_does_not_find_itself(tmp_path):
     assert other.metrics["ndcg@10"].mean == 1.0 and other.own_left_out == 1
     chance = evaluate(Collection("self", texts, asked, ({0: 1.0},)), vectors, vectors[:1], "float32")
     assert chance.metrics["recall@1"].mean == 1.0 and chance.own_left_out == 0
+
+
+def test_judged_documents_that_are_not_there_count_as_not_found(tmp_path):
+    documents, queries = Texts(("a", "b"), ("a", "b")), Texts(("q", "r"), ("q", "r"))
+    path = tmp_path / "qrels.tsv"
+    path.write_text("q 0 a 1\nq 0 gone 1\nr 0 b 1\n")
+    with pytest.raises(InputError, match="document 'gone' is not among the 2 documents"):
+        read_collection(documents, queries, path)
+    collection = read_collection(documents, queries, path, missing=True)
+    assert collection.missing == 1
+    result = evaluate(collection, np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), "float32")
+    assert result.metrics["recall@10"].mean == 0.75 and result.missing_answers == 1
+    path.write_text("q 0 gone 1\n")
+    with pytest.raises(InputError, match="none of the judged documents"):
+        read_collection(documents, queries, path, missing=True)
+
+
+def test_a_fourth_column_that_is_no_grade_is_refused(tmp_path):
+    """A time stamp after three columns is not TREC's layout."""
+    path = tmp_path / "qrels.tsv"
+    path.write_text("q\ta\t1\t1700000000\n")
+    with pytest.raises(InputError, match="expected 'query 0 document grade', or three columns"):
+        read_collection(Texts(("a", "1"), ("a", "1")), Texts(("q",), ("q",)), path)
