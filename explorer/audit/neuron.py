@@ -13,6 +13,7 @@ import pandas as pd
 
 import hwsim
 from explorer.documents.document import Document, Documented
+from explorer.progress import Report
 from hwbase import InputError, Record
 from hwbase.check import count, integer
 from hwsim import rtl
@@ -120,14 +121,15 @@ def audit_neuron(
     vectors: int = 8,
     seed: int = 2026,
     timeout_s: float = 600.0,
+    report: Report | None = None,
 ) -> AuditResult:
     """Synthesise an ME and a CE neuron of each size, and compare them with the circuit model and the paper.
 
     Weights are Gaussian FP4 by the histogram of the technology book, in an order fixed by `seed`; `slack` is the spare
     share of POPCNT ports. Cell-Embedding as written is synthesised up to `plain_inputs` (slow beyond 256; 0 for none).
     `vectors` random vectors and five corners are simulated for each neuron (0: no simulation). 1,024 inputs take about
-    a minute. Raises `InputError` for invalid sizes, a missing tool (with the install command) or a run beyond
-    `timeout_s`.
+    a minute. `report` is called with (stage, done, total). Raises `InputError` for invalid sizes, a missing tool (with
+    the install command) or a run beyond `timeout_s`.
     """
     sizes = [integer("inputs", n, high=16384) for n in inputs]
     if not sizes:
@@ -140,7 +142,7 @@ def audit_neuron(
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     weights = hwsim.weight_format("fp4", process)
     rows: list[NeuronAudit] = []
-    for n in sizes:
+    for number, n in enumerate(sizes):
         codes = rtl.quota_codes(n, weights, seed)
         ports = rtl.region_ports(n, weights, slack)
         models = _models(n, weights, process, activation_bits, slack)
@@ -154,6 +156,8 @@ def audit_neuron(
             plans.append(("CE plain", rtl.plain_cell_neuron(codes, activation_bits), ("gates",)))
         for circuit, plan, ways in plans:
             for way in ways:
+                if report is not None:
+                    report(f"{circuit} neuron of {n:,} inputs, {way}", number, len(sizes))
                 row = _row(n, circuit, plan, way, models[circuit], exact.get(circuit), timeout_s)
                 if circuit == "ME":
                     logic = row.transistors - registers * process.flip_flop_transistors

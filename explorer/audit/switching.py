@@ -8,7 +8,6 @@ Neurons span all inputs of a matrix, without the block scales of MXFP4, as in th
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import hwsim
 from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import linear_operator
 from explorer.inference.text import real_text
+from explorer.progress import Report
 from explorer.wiring.survey import mxfp4_codes
 from hwbase import InputError, Record
 from hwbase.check import integer
@@ -31,9 +31,6 @@ from models.inference import DEFAULT_MODEL, Tokenizer, Transformer, Weights, qua
 #: Tokens of the text in all, and the number of last ones whose switching is counted.
 DEFAULT_TOKENS, DEFAULT_VECTORS = 256, 16
 _BITS = 8
-
-#: Called with (stage, matrices done, matrices in all).
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ def neuron_command(
     """Simulate and synthesise a hardwired neuron beside the circuit model and the paper (needs yosys, iverilog)."""
     check_file(out)
     sizes = [need_count("inputs", part) for part in inputs.split(",")]
-    result = audit_neuron(sizes, slack=slack, technology=read_process(technology, book, settings))
+    process = read_process(technology, book, settings)
+    with progress_bar() as report:
+        result = audit_neuron(sizes, slack=slack, technology=process, report=report)
     deliver(neuron_document(result, made_by()), out, as_json)
 
 

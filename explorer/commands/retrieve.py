@@ -1,7 +1,5 @@
 """The commands `hwsim retrieve build`, `query` and `eval`."""
 
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +10,10 @@ from rich.console import Console
 from explorer.commands.arguments import CostBook, Set, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, check_kept, deliver, emit, made_by
 from explorer.commands.progress import progress_bar
+from explorer.progress import Report
 from explorer.retrieval.collection import Texts, read_texts
 from explorer.retrieval.document import answers_document, evaluations_document, study_document
-from explorer.retrieval.embedding import Report, embed
+from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Search, build, evaluate, fit_or_train
 from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
 from explorer.retrieval.sources import SOURCES
@@ -63,7 +62,7 @@ def build_command(
     )
     if rescore_with is not None:
         parse_codec(rescore_with)
-    with _progress() as report:
+    with progress_bar() as report:
         rows = vectors(documents, embedded, "documents", cache, report)
         training = _training(documents, rows, train_queries, train_qrels, cache, report)
         index = build(documents.ids, rows, fit_or_train(codec, rows, training, report), search, documents.tags)
@@ -150,7 +149,7 @@ def eval_command(
         lists=parse_count("lists", lists) or 0,
         probes=parse_count("probes", probes),
     )
-    with _progress() as report:
+    with progress_bar() as report:
         collection, documents, vectors = judged(corpus, queries, qrels, embedded, cache, report, missing)
         training = _training(collection.documents, documents, train_queries, train_qrels, cache, report)
         results = [
@@ -179,7 +178,7 @@ def study_command(
     if made is not None:
         deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return
-    with _progress() as report:
+    with progress_bar() as report:
         result = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
     deliver(result.document(made_by(), costs), out, as_json)
 
@@ -195,8 +194,3 @@ def _training(
     if queries is None or qrels is None:
         return None
     return training_pairs(documents, rows, queries, qrels, cache, report)
-
-
-def _progress() -> AbstractContextManager[Report | None]:
-    # A progress bar in a file would leave an empty line.
-    return progress_bar() if sys.stderr.isatty() else nullcontext()

@@ -13,10 +13,11 @@ from rich.console import Console
 
 from explorer.commands.arguments import CONSTANTS, CostBook, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
-from explorer.commands.progress import Report, progress_bar
+from explorer.commands.progress import progress_bar
 from explorer.documents.document import Document, Section
 from explorer.documents.tables import scaled_table
 from explorer.pareto import front
+from explorer.progress import Report
 from explorer.study.document import dominators_document
 from explorer.study.result import StudyResult, on_disk
 from explorer.study.spec import Study, example_names, load_study, study_from

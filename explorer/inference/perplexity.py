@@ -17,6 +17,7 @@ import pandas as pd
 from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS, linear_operator
 from explorer.inference.text import real_text
+from explorer.progress import Report
 from hwbase import FORMATS, InputError, Record, check, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
 
@@ -24,9 +25,6 @@ from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer,
 DEFAULT_TOKENS = 4096
 
 HEADS = ("converted", "float")
-
-#: Called with (row, tokens scored so far, tokens to score, both over all rows).
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

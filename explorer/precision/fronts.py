@@ -18,7 +18,8 @@ import pandas as pd
 from explorer.allocation.allocate import allocate
 from explorer.precision.networks import Network
 from explorer.precision.runs import Runs, interval, of_kind
-from explorer.precision.sensitivity import Maker, Report, Sensitivity, sensitivity
+from explorer.precision.sensitivity import Maker, Sensitivity, sensitivity
+from explorer.progress import Report
 from hwbase import InputError, Record, check, unknown_name
 
 #: The objective of each scheme.

@@ -19,7 +19,8 @@ from explorer.allocation.allocate import allocate
 from explorer.allocation.costs import cost_table
 from explorer.precision.networks import Bits, Network
 from explorer.precision.runs import Runs, interval
-from explorer.precision.sensitivity import Maker, Report, sensitivity
+from explorer.precision.sensitivity import Maker, sensitivity
+from explorer.progress import Report
 from hwbase import Record, check, unknown_name
 
 SCHEMES = ("uniform", "joint", "decibels", "apart")

@@ -21,6 +21,7 @@ from explorer.documents.document import Document, Documented
 from explorer.precision.metrics import decibels
 from explorer.precision.networks import Bits, Layer, Network
 from explorer.precision.runs import Store
+from explorer.progress import Report
 from hwbase import InputError, check, unknown_name
 from hwbase.orphans import end_with_parent
 from models.quantise import UNROUNDED, check_bits
@@ -28,8 +29,6 @@ from models.quantise import UNROUNDED, check_bits
 WHAT = ("weights", "activations", "both")
 #: Makes the network to measure, in this process or another; must be picklable.
 Maker = Callable[[], Network]
-#: Called with (stage, done, total).
-Report = Callable[[str, int, int], None]
 _FLOOR_SEEDS = (0, 1, 2)
 
 

@@ -29,7 +29,8 @@ from explorer.documents.document import Document, Documented
 from explorer.precision.language import LanguageNetwork, language_network
 from explorer.precision.models import maker
 from explorer.precision.runs import Runs, interval, of_kind
-from explorer.precision.sensitivity import Report, sensitivity
+from explorer.precision.sensitivity import sensitivity
+from explorer.progress import Report
 from hwbase import Book, InputError, check
 from models.inference import DEFAULT_MODEL
 from models.quantise import codes

@@ -14,7 +14,7 @@ from explorer.precision.joint import SCHEMES as JOINT_SCHEMES
 from explorer.precision.joint import JointFronts, joint_fronts
 from explorer.precision.models import maker
 from explorer.precision.networks import Network
-from explorer.precision.sensitivity import Report
+from explorer.progress import Report
 from hwbase import unknown_name
 from models.diffusion import TERRAIN_MODEL
 from models.inference import DEFAULT_MODEL

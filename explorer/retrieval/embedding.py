@@ -3,11 +3,12 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from explorer.progress import Report
 from explorer.writing import write_bytes
 from hwbase import InputError
 from hwbase.arrays import parse_npy
@@ -17,8 +18,6 @@ from models.embedding import SentenceEncoder, read_encoder
 #: Texts in one file of the cache; an interrupted run loses at most this many.
 _BLOCK = 4096
 _SUM_BYTES = hashlib.sha256().digest_size
-
-Report = Callable[[str, int, int], None]
 
 
 def cache_folder() -> Path:

@@ -1,7 +1,7 @@
 """The quality of a codec on a collection: fit, encode, search all queries, and score against the judgements."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Documented
+from explorer.progress import Report
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.index import Index
 from explorer.retrieval.segment import fit_lists
@@ -83,9 +84,6 @@ def estimates(metrics: Mapping[str, np.ndarray], resamples: int = _RESAMPLES) ->
         means[start : start + part] = rng.multinomial(size, np.full(size, 1 / size), part) @ table / size
     low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
     return {name: Estimate(float(table[:, i].mean()), float(low[i]), float(high[i])) for i, name in enumerate(metrics)}
-
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,19 @@
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from explorer.progress import Report
 from explorer.retrieval.collection import Collection, Texts, kept_queries, read_collection, read_texts
 from explorer.retrieval.embedding import embed
 from hwbase import InputError
 from hwbase.arrays import read_npy
 from hwbase.parsing import read_text
 from models.binarize import embeddings
-
-Report = Callable[[str, int, int], None]
 
 #: Columns of a study's table that its figures need.
 _STUDIED = (

@@ -1,6 +1,6 @@
 """Quality against bits on real text: every codec on one collection, with intervals, as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Documented
+from explorer.progress import Report
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Evaluation, Search, difference, evaluate
 from explorer.retrieval.sources import SOURCES, source
 from hwbase import Book, unknown_name
-
-Report = Callable[[str, int, int], None]
 
 #: (family, codec, search settings); each family is a line of the figure.
 CASES: tuple[tuple[str, str, Search], ...] = (

@@ -1,6 +1,6 @@
 """The same traffic on one hardwired machine and on the smallest GPU fleet that meets the same target."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
 from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.progress import Report
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
 from hwbase.arguments import checked
@@ -30,8 +31,6 @@ CHAT = Target(percentile=99.0, time_to_first_token_s=2.0, time_per_output_token_
 GPUS_TOGETHER = (1, 2, 4, 8)
 #: Systems that share masks and design: one, and the volume of the paper's tables.
 VOLUMES = (1, 50)
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import models
 from costmodel import yields
 from explorer.inference.text import real_text
 from explorer.pricing.economics import PAPER_MODEL, cost
-from explorer.wiring.survey import Report, mxfp4_codes, weights_from_codes
+from explorer.progress import Report
+from explorer.wiring.survey import mxfp4_codes, weights_from_codes
 from hwbase import InputError, Record
 from hwbase.check import integer
 from hwsim import wiring

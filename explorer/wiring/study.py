@@ -10,9 +10,10 @@ import pandas as pd
 
 import hwsim
 from explorer.documents.document import Document, Documented
+from explorer.progress import Report
 from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS, FaultStudy, fault_study, scored_text
 from explorer.wiring.routing import MeasuredSlack, measured_slack, stand_in_routing
-from explorer.wiring.survey import SLICE_PORTS, Report, Survey, histogram_frame, scales_frame, slack_frame, survey
+from explorer.wiring.survey import SLICE_PORTS, Survey, histogram_frame, scales_frame, slack_frame, survey
 from hwbase import Record, unknown_name
 from hwbase.check import integer
 from hwbase.numbers import counted, percent, plain, times

@@ -5,7 +5,7 @@ quantised to MXFP4, as in the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.37901
 than the chip, stand-ins of the chip's length are cut from its neurons laid end to end.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,6 @@ from hwsim.kernels.planes import HALVES
 from hwsim.kernels.quantised import quantise
 
 Weights = Iterable[tuple[str, np.ndarray]]
-#: Called with (stage, done, total).
-Report = Callable[[str, int, int], None]
 
 #: Inputs of gpt-oss-120b's neurons (its hidden size, model card), which the HNLPU paper hardwires.
 STAND_IN_INPUTS = 2880
