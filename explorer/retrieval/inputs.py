@@ -43,6 +43,8 @@ def read_table(path: str) -> pd.DataFrame:
         table = pd.read_csv(io.StringIO(text))
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path!r} is not a table in CSV: {str(error).strip()}") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{path!r} has lines with more cells than the header: expected as many")
     # Tables of 0.1 have a space before low and high.
     table = table.rename(columns=lambda name: re.sub(" (low|high)$", r"_\1", str(name)))
     for name in _STUDIED:

@@ -12,6 +12,7 @@ from explorer.retrieval import document, sources
 from explorer.retrieval import study as studies
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.evaluate import Search
+from explorer.retrieval.inputs import read_table
 from hwbase import InputError
 from models.binarize import unit
 
@@ -151,3 +152,10 @@ def test_the_dictionaries_meet_in_single_senses():
     (answer,) = found.grades[asked]
     assert found.documents.texts[answer] == "a large muscle that raises the lower jaw and is used in chewing"
     assert not any("WordNet" in text or set(text) & set("[]{}*`") for text in found.queries.texts)
+
+
+def test_a_table_with_longer_lines_than_its_header_is_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("collection,codec\na,int8,9\nb,int4,8\n")
+    with pytest.raises(InputError, match="more cells than the header"):
+        read_table(str(path))
