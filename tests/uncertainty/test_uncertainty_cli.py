@@ -172,7 +172,7 @@ def test_break_even_as_json_csv_and_page(command, tmp_path):
     assert list(pd.read_csv(path)["axis"].unique()) == ["service.gpu_speed_factor"]
     page = tmp_path / "curves.html"
     assert command("break-even", *FEW, "--points", "3", "--out", str(page))[1].strip() == f"wrote {page}"
-    assert len(figures(page.read_text(encoding="utf-8"))) == 7
+    assert len(figures(page.read_text(encoding="utf-8"))) == 8
 
 
 @pytest.mark.slow
