@@ -31,20 +31,28 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> T:
-        if not is_open:
-            for name in options:
-                if name not in names:
-                    raise unknown_name(f"argument of {function.__name__}:", name, names)
-        hints = _hints(function)
-        given = dict(zip(names, arguments, strict=False)) | options
-        for name, value in given.items():
-            hint = hints.get(name, Any)
-            # A function refuses its older names itself, and says what to use.
-            if hint is not type(None) and not _fits(value, hint):
-                raise InputError(f"{name} = {shown(value)}: expected {_words(hint)}")
+        _check(function, dict(zip(names, arguments, strict=False)) | options, None if is_open else names)
         return function(*arguments, **options)
 
     return call
+
+
+def record_of(record: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Return a dataclass's record of arguments that are checked as those of a function."""
+    names = [*inspect.signature(record).parameters]
+    _check(record, dict(zip(names, arguments, strict=False)) | options, names)
+    return record(*arguments, **options)
+
+
+def _check(function: Callable[..., Any], given: Mapping[str, Any], names: list[str] | None) -> None:
+    hints = _hints(function)
+    for name, value in given.items():
+        if names is not None and name not in names:
+            raise unknown_name(f"argument of {getattr(function, '__name__', 'it')}:", name, names)
+        hint = hints.get(name, Any)
+        # A function refuses its older names itself, and says what to use.
+        if hint is not type(None) and not _fits(value, hint):
+            raise InputError(f"{name} = {shown(value)}: expected {_words(hint)}")
 
 
 @functools.cache

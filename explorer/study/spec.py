@@ -17,6 +17,7 @@ from hwbase import InputError, Record, unknown_name
 from hwbase.arguments import checked
 from hwbase.check import count, integer
 from hwbase.columns import OUTPUT_PREFIX, column
+from hwbase.errors import shown
 from hwbase.parsing import read_toml
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Study(Record):
                 raise InputError(f"{header} = {getattr(self, header)!r}: expected a text")
         self._check_names()
         self._check_formulas()
-        if self.sampler not in (None, *SAMPLERS, SEARCH):
+        if not isinstance(self.sampler, str | None) or self.sampler not in (None, *SAMPLERS, SEARCH):
             raise unknown_name("sampler", self.sampler, (*SAMPLERS, SEARCH))
         if self.sampler == SEARCH and not self.objectives:
             raise InputError("sampler 'nsga2' needs objectives: expected at least one column with 'min' or 'max'")
@@ -340,8 +341,8 @@ def _flat(data: Mapping[str, Any], leaf: set[str], prefix: str = "") -> dict[str
 
 
 def _whole(name: str, value: Any, low: int, high: int) -> int:
-    if np.ndim(value):
-        raise InputError(f"{name} = {value!r}: expected a whole number")
+    if isinstance(value, list | tuple) or np.ndim(value):
+        raise InputError(f"{name} = {shown(value)}: expected a whole number")
     return integer(name, value, low=low, high=high)
 
 

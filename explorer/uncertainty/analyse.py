@@ -14,7 +14,7 @@ from explorer.uncertainty.propagate import propagate
 from explorer.uncertainty.results import Uncertainty
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import Correlation, Evidence, Quantity, evidence_of
-from hwbase.arguments import checked
+from hwbase.arguments import checked, record_of
 from hwbase.correlations import merge_correlations
 
 #: Prefix of the second machine's columns and constants.
@@ -51,7 +51,7 @@ def analyse(
     `VERSUS_RATIOS` are its dollars and carbon a token divided by the first machine's.
     `independent` ignores the correlations that books state. Raises `InputError` as `propagate` and `evaluate` do.
     """
-    scenario = Scenario(model, **choices)
+    scenario = record_of(Scenario, model, **choices)
     pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
     quantities = pair.quantities(only)
     check_ranges(pair, quantities)

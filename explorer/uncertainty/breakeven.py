@@ -18,7 +18,7 @@ from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import InputError, Quantity, Record, quantities_frame
-from hwbase.arguments import checked
+from hwbase.arguments import checked, record_of
 from hwbase.values import read_integer
 
 #: Share of draws that cross more than once from which one crossing says too little.
@@ -140,7 +140,7 @@ def break_even(
     follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
     `choices` are fields of `Scenario` (volume, technology, set, ...), all other options and errors those of `analyse`.
     """
-    scenario = Scenario(model, **choices)
+    scenario = record_of(Scenario, model, **choices)
     machine = Machine.of(scenario)
     made = [axis_named(name, machine.read, low, high, machine.costs.header.region) for name in axes]
     size, steps = samples_of(samples), read_integer("points", points, low=2, high=10_000)

@@ -16,7 +16,7 @@ from explorer.uncertainty.propagate import attempt, samples_of, unit_sequence
 from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario
 from hwbase import InputError, Quantity, Record, quantities_frame
-from hwbase.arguments import checked
+from hwbase.arguments import checked, record_of
 from hwbase.check import number
 from hwbase.errors import shown
 from hwbase.units import DIMENSIONLESS
@@ -115,7 +115,7 @@ def promise_map(
     if "volume" in choices:
         raise InputError("volume is what the map finds for each number of users: expected none")
     people, promised = (_ascending(name, values) for name, values in (("users", users), ("speeds", speeds)))
-    scenario = Scenario(model, **choices)
+    scenario = record_of(Scenario, model, **choices)
     machine = Machine.of(scenario)
     cells = [axis.ravel() for axis in np.meshgrid(people, promised, indexing="ij")]
     systems, kept = _systems(machine, *cells)
