@@ -243,7 +243,7 @@ def test_bad_questions_of_the_fleet(options, said):
 
 
 def test_an_unknown_choice_is_a_mistake_of_the_caller():
-    with pytest.raises(TypeError):
+    with pytest.raises(InputError, match="did you mean 'volume'"):
         break_even(volumes=3)
 
 
