@@ -228,7 +228,7 @@ def test_half_digit(value, digits, half):
 
 @pytest.mark.parametrize("name", ["hnlp", "mixdqq", "", None])
 def test_unknown_paper(name):
-    with pytest.raises(InputError, match="unknown paper|paper = None"):
+    with pytest.raises(InputError, match=r"unknown paper|paper = None"):
         explorer.reproduce(name)
 
 

@@ -38,7 +38,7 @@ def study():
 
 def evaluation(codec="sign"):
     metrics = {name: Estimate(0.5, 0.4, 0.6) for name in ("recall@10", "mrr@10")}
-    return Evaluation("words", codec, Search(), 100, 10, 64, 64, 1600, 0, metrics, 1e3, 0.1, 0.2)
+    return Evaluation("words", codec, Search(), 100, 10, 64, 64, 1600, 0, 0, metrics, 1e3, 0.1, 0.2)
 
 
 def audit():
