@@ -56,6 +56,7 @@ def test_the_contract(layers_csv, tmp_path):
     assert 3.5 <= data["mean_bits"] <= 4.5
 
 
+@pytest.mark.slow
 def test_the_published_table(asked, tmp_path):
     options = mixdq_data.sdxl_options("quality")
     best = options.groupby("layer")["sqnr"].transform("max")
@@ -68,6 +69,7 @@ def test_the_published_table(asked, tmp_path):
     assert len(data["bits"]) == 374 and data["status"] == "optimal"
 
 
+@pytest.mark.slow
 def test_files(hwsim, asked, layers_csv, tmp_path):
     yaml = pytest.importorskip("yaml")
     data = asked(layers_csv, "--budget", "4")
@@ -79,6 +81,7 @@ def test_files(hwsim, asked, layers_csv, tmp_path):
     assert json.loads((tmp_path / "bits.json").read_text())["bits"] == data["bits"]
 
 
+@pytest.mark.slow
 def test_everything_at_once(asked, layers_csv):
     data = asked(
         layers_csv,
@@ -94,6 +97,7 @@ def test_ties_from_a_file(asked, layers_csv, tmp_path):
     assert len(set(asked(layers_csv, "--budget", "5", "--ties", "ties.txt")["bits"].values())) == 1
 
 
+@pytest.mark.slow
 def test_fronts(hwsim, asked, layers_csv, tmp_path):
     rows = asked(layers_csv, "--front", "2:8:4")["rows"]
     assert [row["budget"] for row in rows] == [2, 4, 6, 8] and {row["status"] for row in rows} == {"optimal"}
@@ -101,6 +105,7 @@ def test_fronts(hwsim, asked, layers_csv, tmp_path):
     assert list(pd.read_csv(tmp_path / "front.csv")) == ["budget", "cost", "objective", "bound", "gap", "status"]
 
 
+@pytest.mark.slow
 def test_on_the_terminal(hwsim, layers_csv):
     status, out, _ = hwsim(layers_csv, "--budget", "4")
     assert status == 0 and "optimal: loss" in out and "mean-bits" in out

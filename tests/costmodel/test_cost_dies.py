@@ -75,6 +75,7 @@ def test_exact_counts_scribe_lanes_by_hand(smaller, dies, across_mm, up_mm):
     assert placed == [smaller, dies]
 
 
+@pytest.mark.slow
 def test_brute_force_agrees():
     rng = np.random.default_rng(0)
     for width, height in rng.uniform(5, 60, (20, 2)):
@@ -118,6 +119,7 @@ def test_vectorised_is_scalar(formula):
         assert isinstance(one, float) and one == dies
 
 
+@pytest.mark.slow
 def test_many_designs_are_cheap():
     areas = np.random.default_rng(1).uniform(100, 850, 100_000)
     start = time.process_time()

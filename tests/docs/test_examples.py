@@ -15,6 +15,7 @@ PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "```pycon" in p.read_
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.slow
 def test_examples_of_docstrings(path: Path) -> None:
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     run = doctest.testmod(importlib.import_module(name), optionflags=FLAGS)

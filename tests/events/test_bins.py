@@ -11,6 +11,7 @@ SPANS = st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e3), st.floats(0, 10
 
 
 @given(SPANS)
+@pytest.mark.slow
 def test_integrals_are_kept(spans):
     bins = Bins(2, bins=16)
     for start, length, rate in spans:

@@ -67,6 +67,7 @@ def test_any_collective_takes_the_closed_forms_path(collective, grid):
 
 @pytest.mark.parametrize("grain", ["detailed", "service"])
 @pytest.mark.parametrize("name", ["tiny", "slow links", "slow VEX", "slow buffers", "dense"])
+@pytest.mark.slow
 def test_a_lone_prompt_takes_the_closed_forms_time(name, grain):
     spec, set = MACHINES[name]
     prompt = 960

@@ -124,6 +124,7 @@ def test_an_interrupt_returns_what_there_is(grain):
     json.loads(result.to_json())
 
 
+@pytest.mark.slow
 def test_progress_counts_up_to_all():
     calls = []
     serve(mixed_traffic(40, 1), "detailed", progress=lambda *given: calls.append(given))

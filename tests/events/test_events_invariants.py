@@ -59,6 +59,7 @@ def check(traffic, result):
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 10))])
+@pytest.mark.slow
 def test_invariants_of_forty_random_cases(seed):
     draw = random.Random(seed)
     for _ in range(40):

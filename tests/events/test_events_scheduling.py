@@ -20,6 +20,7 @@ def at_once(prompts, outputs=4, **given):
 
 
 @pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.slow
 def test_policies_order_those_that_wait(grain):
     prompts = [300, 200, 100, 250]
     first, shortest = (
@@ -52,6 +53,7 @@ def test_a_prefill_cap_protects_those_that_decode(grain):
 
 
 @pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.slow
 def test_users_who_leave_wait_no_longer_than_their_patience(grain):
     n = 30
     traffic = at_once([200] * n, 50, cancel_s=np.full(n, 1e-4))
@@ -71,6 +73,7 @@ def test_requests_beyond_the_longest_context_are_refused_at_once(grain):
 
 
 @pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.slow
 def test_a_full_memory_admits_one_after_the_other(grain):
     # Room for two sequences of 100 positions: the table takes 4096 x 512 x 2 bytes.
     per_sequence = (2 * 100 + 2 * 32) * 2 * 4 * 32 * 2

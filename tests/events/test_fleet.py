@@ -50,6 +50,7 @@ def test_one_machine_needs_no_router(route):
     assert np.array_equal(serve(mixed(), 1, route=route).end_s, serve(mixed()).end_s)
 
 
+@pytest.mark.slow
 def test_round_robin_deals_requests_out_in_turn():
     """A machine of the fleet sees every third request, and serves it as it would alone."""
     traffic = mixed()
@@ -60,6 +61,7 @@ def test_round_robin_deals_requests_out_in_turn():
         assert np.allclose(serve(alone).end_s, together.end_s[mine], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_least_loaded_machine_is_the_better_choice():
     # Every fourth prompt is long, and would go to the same of four machines in turn.
     arrival_s = poisson(2.0, 200).arrival_s
@@ -100,6 +102,7 @@ def test_the_smallest_fleet_is_found():
 
 
 @given(st.integers(1, 200), st.integers(1, 200))
+@pytest.mark.slow
 def test_bisection_finds_the_border_from_any_start(border, start):
     class Enough(Target):
         def met(self, result):

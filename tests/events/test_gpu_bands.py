@@ -12,6 +12,8 @@ from explorer.serving.measured_gpus import TIMES, against_measured, measured_poi
 from hwsim.machine_books import machine_book
 from hwsim.simulation import FIRST_TOKEN, TOKEN_TIME
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("aiconfigurator_core")
 _ENDS = (0.05, 0.95)
 

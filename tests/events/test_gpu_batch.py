@@ -1,5 +1,6 @@
 """Sequences kept as offsets, against a plain list of contexts."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ def check(batch, contexts):
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 40), st.integers(1, 30)), max_size=60))
+@pytest.mark.slow
 def test_a_batch_knows_its_contexts(moves):
     batch, contexts, ends = Batch(WINDOW, BLOCK), {}, {}
     for request, (move, positions, steps) in enumerate(moves):

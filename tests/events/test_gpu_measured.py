@@ -18,6 +18,8 @@ from hwsim.events.gpu.node import serve_accelerator
 from hwsim.events.traffic import closed_loop
 from hwsim.gpu.formats import serve_in
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("aiconfigurator_core", reason="measured GPUs: pip install 'hwsim[gpu]'")
 
 
@@ -35,7 +37,6 @@ def test_points_are_there_once():
     assert set(FITTED) <= set(points.network)
 
 
-@pytest.mark.slow
 def test_every_point_has_figures_or_a_reason(compared):
     answered = compared.ours_time_per_output_token_s.notna()
     assert (answered == (compared.why == "")).all()
@@ -55,7 +56,6 @@ def test_time_to_the_first_token_of_fitted_networks(compared):
     assert errors(compared[compared.evidence == "fitted"].ratio_time_to_first_token_s).error <= 0.30
 
 
-@pytest.mark.slow
 def test_the_tensor_parallelism_chosen_is_the_best_measured(compared):
     """Of the GPUs that a service was measured on, those with most tokens/s a GPU by our figures are those measured."""
     known = compared[(compared.why == "") & (compared.expert_parallel == 1)]
@@ -71,7 +71,6 @@ def test_the_tensor_parallelism_chosen_is_the_best_measured(compared):
     assert np.mean(right) >= 0.9
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "machine", "engine", "fmt", "gpus", "users", "prompt", "output"),
     [

@@ -88,6 +88,7 @@ def test_the_model_of_the_whole_report_is_that_of_a_benchmark_without_one(write)
     assert read_points(write(report)).model.item() == "openai/gpt-oss-120b"
 
 
+@pytest.mark.slow
 def test_the_same_measurement_answers_alike_in_every_layout(write):
     server = {"machine": "h100", "tp": 2, "format": "mxfp4", "engine": "vllm"}
     files = [write(VLLM), write(guidellm(4), "new.json"), write(guidellm(4, "0.3"), "old.json")]
@@ -143,6 +144,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         read_points(tmp_path / "nothing.json")
 
 
+@pytest.mark.slow
 def test_the_command_reads_points_and_prints_both(write, command):
     status, out, _ = command("reproduce", "gpus", "--points", str(write(VLLM)), "--format", "mxfp4", "--json")
     answer = json.loads(out)

@@ -25,6 +25,7 @@ def test_a_front_of_every_machine_is_the_cost_of_its_fleet(name):
     assert answer.evidence["ratio"] == "fitted"
 
 
+@pytest.mark.slow
 def test_a_report_names_a_machine_of_another_vendor():
     answer = explorer.answer(SMALL, on=("hnlpu", "mi300x", "groq-lpu"), volume=10)
     assert {each.device for each in (*answer.costs, *answer.costs_beside)} == {"mi300x", "groq-lpu"}
@@ -32,6 +33,7 @@ def test_a_report_names_a_machine_of_another_vendor():
     assert {"mi300x", "groq-lpu"} <= {name for name, value in capital.values.items() if value}
 
 
+@pytest.mark.slow
 def test_a_published_chip_is_of_its_own_network(command):
     status, out, _ = command("compare-serving", SMALL, "--interactivity", "10:20000", "--volume", "10", "--json")
     rows = json.loads(out)["rows"]
@@ -42,6 +44,7 @@ def test_a_published_chip_is_of_its_own_network(command):
         explorer.cost("gpt-oss-120b", beside="taalas-hc1", convention="corrected")
 
 
+@pytest.mark.slow
 def test_interactivity_takes_the_process_and_the_format():
     one, two, wide = (
         interactivity(SMALL, speeds=[25.0], volume=volume, technology=technology, weights=weights).fronts[0]

@@ -343,6 +343,7 @@ def test_a_folder_without_permission(call, tmp_path):
     assert status == 2 and "cannot write" in err and not list(closed.iterdir())
 
 
+@pytest.mark.slow
 def test_a_failed_write_keeps_the_older_file(call, tmp_path, monkeypatch):
     def full(self, target):
         raise OSError(28, "No space left on device")

@@ -19,6 +19,8 @@ from explorer.report.side_by_side_document import (
 )
 from hwbase import InputError
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("llama-3-8b", "smollm2-135m")
 
 
@@ -54,7 +56,6 @@ def test_columns_are_what_one_report_says(found):
     assert ours["chips"] == "1" and ours["parameters"] == "8.03\u00a0G" and ours["resources short"] == "none"
 
 
-@pytest.mark.slow
 def test_technologies_are_told_apart(processes):
     assert list(processes.answers) == ["n5-asplos26", "n3"]
     names = [step.name for step in merged_methods(processes)]
@@ -65,7 +66,6 @@ def test_technologies_are_told_apart(processes):
     assert "llama-3-8b, hardwired, on n5-asplos26 and n3" in page
 
 
-@pytest.mark.slow
 def test_two_models_on_two_technologies():
     four = compare_models(MODELS, ("n5", "n3"))
     assert list(four.answers) == [f"{model}, {node}" for model in MODELS for node in ("n5", "n3")]
@@ -85,7 +85,6 @@ def test_long_table_is_that_of_each(found):
     pd.testing.assert_frame_equal(first, found.answers["llama-3-8b"].to_frame())
 
 
-@pytest.mark.slow
 def test_files(found, tmp_path):
     for suffix in ("html", "md", "csv", "json"):
         write_document(side_by_side_document(found), tmp_path / f"models.{suffix}")
@@ -97,14 +96,12 @@ def test_files(found, tmp_path):
         write_document(side_by_side_document(found), tmp_path / "models.pdf")
 
 
-@pytest.mark.slow
 def test_page_asks_for_nothing_and_escapes(found):
     page = html.render(side_by_side_document(found))
     assert 'src="' not in page.split("</style>")[0] and page.count("<h1>") == 1
     assert "Content-Security-Policy" in page and "<script>alert" not in page
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("models", "technologies", "said"),
     [
@@ -122,7 +119,6 @@ def test_bad_input(models, technologies, said):
         compare_models(models, technologies)
 
 
-@pytest.mark.slow
 def test_command(call, tmp_path):
     status, out, err = call("report", *MODELS, "--out", "models.md", "--volume", "10")
     assert (status, err) == (0, "") and "wrote models.md" in out and "GPU TCO / hardwired TCO" in out
@@ -132,7 +128,6 @@ def test_command(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models.md", "report.html"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

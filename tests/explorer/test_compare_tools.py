@@ -31,6 +31,7 @@ def row(found, tool, area=827.08, node="n5"):
     return next(r for r in found.rows if (r.tool, r.die_area_mm2, r.node) == (tool, area, node))
 
 
+@pytest.mark.slow
 def test_rows_are_tools_times_dies(found):
     assert len(found.rows) == 7 * 2 * 2
     blank = row(found, "eco-chip")
@@ -152,6 +153,7 @@ def test_bad_input(options, said):
 # The command
 
 
+@pytest.mark.slow
 def test_command_prints_tables(call):
     status, out, err = call("compare-tools")
     assert (status, err) == (0, "")

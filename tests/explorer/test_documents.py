@@ -84,6 +84,7 @@ def screen(document):
     return console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_every_form_has_every_part_of_a_short_section(document):
     for text in (html.render(document), markdown.render(document), screen(document)):
         for words in SHORT:

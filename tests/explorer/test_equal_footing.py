@@ -62,6 +62,7 @@ def test_the_gpu_slows_down_with_the_context_too():
     assert 0.5 < found["tco_ratio"][1] / found["tco_ratio"][0] < 1.0
 
 
+@pytest.mark.slow
 def test_requests_are_served_by_both():
     decoding = explorer.cost("gpt-oss-120b", beside="b200", **CORRECTED)
     served = explorer.cost("gpt-oss-120b", beside="b200", prompt_tokens=1024, output_tokens=1024, **CORRECTED)
@@ -136,6 +137,7 @@ def test_a_pipelined_machine_reads_prompts_in_its_slots():
     assert load.output_rate(run, at) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_a_model_that_no_server_serves_in_time_takes_a_rate_that_is_set():
     fast = {"service.time_per_token_s": "5 ms"}
     with pytest.raises(InputError, match=r"no server of h100 serves llama-3\.1-405b"):

@@ -4,6 +4,8 @@ import pytest
 
 import explorer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def answer():

@@ -121,6 +121,7 @@ counts = pytest.mark.parametrize("count", [15, pytest.param(250, marks=pytest.ma
 
 @counts
 @pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.slow
 def test_a_file_of_others_is_read_or_refused_in_a_sentence(name, count, tmp_path):
     ending, write, read = FOREIGN[name]
     path = tmp_path / f"file{ending}"
@@ -197,6 +198,7 @@ OURS = {
 
 @counts
 @pytest.mark.parametrize("name", OURS)
+@pytest.mark.slow
 def test_no_changed_byte_of_ours_changes_an_answer(name, count, tmp_path):
     make, read, in_part = OURS[name]
     if name == "study":

@@ -140,6 +140,7 @@ def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
     assert (status, out) == (2, "") and err.startswith(f"hwsim: {constant}") and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_constant_that_one_of_several_conventions_reads_is_taken(command):
     line = "cost --convention as-published,corrected --set service.time_per_token_s=0.1 --json"
     assert command(*line.split())[0] == 0

@@ -9,6 +9,8 @@ import explorer
 from explorer.serving.interactivity import interactivity
 from hwbase import InputError
 
+pytestmark = pytest.mark.slow
+
 WORK = {"prompt_tokens": 1024, "output_tokens": 1024}
 
 
@@ -17,7 +19,6 @@ def result():
     return interactivity(on=["hnlpu", "h100", "b200"], speeds=[10, 25, 100, 200, 400, 5000], **WORK)
 
 
-@pytest.mark.slow
 def test_a_front_is_the_cost_of_its_fleet(result):
     answer = explorer.cost(volume=50, convention="corrected", beside="b200", **WORK)
     pair = answer.comparison.nominal
@@ -40,7 +41,6 @@ def test_faster_users_take_more_of_a_gpu_and_nothing_of_a_pipeline(result):
         assert np.isnan(front.tokens_per_s_per_mw[4:]).all()
 
 
-@pytest.mark.slow
 def test_the_command_says_what_the_function_finds(command, tmp_path):
     options = ("--interactivity", "10:400", "--on", "hnlpu,b200", "--prompt-tokens", "1K", "--output-tokens", "1K")
     status, out, err = command("compare-serving", *options, "--json")

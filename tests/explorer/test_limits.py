@@ -15,6 +15,7 @@ def rows(**choices):
     return {(row.machine, row.axis): row for row in explorer.limits("gpt-oss-120b", **choices).rows}
 
 
+@pytest.mark.slow
 def test_the_longest_context_keeps_the_promise_and_the_next_does_not():
     row = rows(on="hnlpu", users=216, latency_s="2 ms")["hnlpu", "context"]
     here, after = (
@@ -25,6 +26,7 @@ def test_the_longest_context_keeps_the_promise_and_the_next_does_not():
     assert row.tokens_per_s == pytest.approx(216 / here)
 
 
+@pytest.mark.slow
 def test_the_most_users_fill_the_slots_or_the_memory():
     found = rows(on=["hnlpu", "h100"])
     assert found["hnlpu", "users"].value == 216 and found["hnlpu", "users"].limited_by == ("token slots",)
@@ -52,6 +54,7 @@ def test_a_model_that_does_not_fit_says_so():
     assert "84.1 GB of weights" in result.notes[0]
 
 
+@pytest.mark.slow
 def test_a_fleet_is_priced_as_cost_prices_it():
     row = rows(on="hnlpu", users=216)["hnlpu", "users"]
     ours = explorer.cost(volume=50, convention="corrected").comparison.nominal.hardwired.usd_per_million_tokens
@@ -66,6 +69,7 @@ def test_the_largest_whole_number_is_found(top, share):
     assert _largest(lambda values: {"limit": np.asarray(values) > limit}, top) == expected
 
 
+@pytest.mark.slow
 def test_the_command_answers_and_refuses(command):
     status, out, _ = command("limits", "gpt-oss-120b", "--latency", "2 ms", "--users", "216", "--json")
     answer = json.loads(out)

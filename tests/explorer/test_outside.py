@@ -53,6 +53,7 @@ def write_for_ever(folder):
     return process
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_path):
     folder = tmp_path / "out"
     killed, living = write_for_ever(folder), write_for_ever(folder)

@@ -27,6 +27,7 @@ def test_the_front_and_its_drivers(result):
     assert len(result.plot_drivers().data) == 3
 
 
+@pytest.mark.slow
 def test_a_result_draws_its_pages_figures(result):
     assert result.plot().to_json() == result.plot("front-0").to_json()
     turns = explorer.uncertainty.break_even("gpt-oss-120b", axes=["volume"], samples=16)

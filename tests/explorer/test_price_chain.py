@@ -130,6 +130,7 @@ def test_bad_input(options, said):
         cost(MODEL, **options)
 
 
+@pytest.mark.slow
 def test_formats_and_readings_reach_the_price():
     plain, wide = (cost("llama-3-8b", convention="corrected", weights=weights) for weights in ("fp4", "int8"))
     assert wide.inputs["chips"] > plain.inputs["chips"]
@@ -141,6 +142,7 @@ def test_a_device_is_what_its_book_says():
     assert device("h100") == costmodel.Device("h100", "n5") and device("h200") == costmodel.Device("h200", "n5")
 
 
+@pytest.mark.slow
 def test_conventions_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[conventions]\nextends = "corrected"\n[choices]\npue_in_system_power = true\n', encoding="utf-8")

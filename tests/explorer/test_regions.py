@@ -74,6 +74,7 @@ def test_every_door_takes_a_region(command):
     assert "grid.france_g_per_kwh" in json.dumps(axis)
 
 
+@pytest.mark.slow
 def test_regions_side_by_side(command):
     status, out, _ = command("cost", "--convention", "corrected", "--region", "us,india", "--json")
     assert status == 0 and [row["region"] for row in json.loads(out)["rows"]] == ["us", "india"]

@@ -157,6 +157,7 @@ def test_names_are_escaped(answer):
     assert any(HOSTILE in part for part in found.text)
 
 
+@pytest.mark.slow
 def test_page_without_a_paper_or_effects(answer):
     bare = dataclasses.replace(
         answer,

@@ -10,6 +10,8 @@ from explorer.report.document import brief, headline
 from explorer.report.fleet_sections import by_convention, effects_table, ratio_table, tco_table
 from hwbase.numbers import mass, money, plain, times
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def answer():
@@ -63,7 +65,6 @@ def ratios(pair):
     }
 
 
-@pytest.mark.slow
 def test_headline_lines_follow_from_one_another(answer):
     lines = {line.what: line.values for line in answer.headline}
     for name, run in (("hnlpu", answer.published), ("hnlpu-pipelined", answer.pipelined)):

@@ -26,6 +26,8 @@ from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
 from hwbase import InputError
 from hwbase.books import Kind
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ["model", "technology", "machine", "convention", "level", *rows.COLUMNS]
 HOSTILE = "<script>alert(1)</script> | `x` *y* _z_ [a](b)\n# new"
 
@@ -55,7 +57,6 @@ def call(command, tmp_path, monkeypatch):
 # Files
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_name_decides_what_is_written(answer, tmp_path, suffix):
     if suffix == ".parquet":
@@ -100,7 +101,6 @@ def test_failed_table_keeps_the_old_file(answer, tmp_path):
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.slow
 def test_command_writes_each_kind(call, tmp_path):
     for name in ("r.md", "r.csv", "r.json"):
         status, out, err = call("report", "smollm2-135m", "--out", name)
@@ -155,7 +155,6 @@ def cells(line):
     return re.split(r"(?<!\\)\|", line)[1:-1]
 
 
-@pytest.mark.slow
 def test_markdown_tables_are_rectangular(answer, other):
     for each in (answer, other):
         lines = _markdown(each).splitlines()
@@ -169,7 +168,6 @@ def test_markdown_tables_are_rectangular(answer, other):
             assert at > start + 1
 
 
-@pytest.mark.slow
 def test_markdown_has_the_sections_of_the_page(answer):
     heads = re.findall(r"^## (.*)$", _markdown(answer), re.MULTILINE)
     for title in ("Machines side by side", "Carbon by scope", "Scoreboard", "Assumptions", "Methods", "Reproduce"):
@@ -192,7 +190,6 @@ def test_markdown_escapes_what_it_is_given(answer):
     assert len(cells(row)) == 2
 
 
-@pytest.mark.slow
 def test_markdown_of_a_model_without_a_paper(other):
     text = _markdown(other)
     assert "No paper describes this machine" in text and "nan" not in text.lower().split()
@@ -306,7 +303,6 @@ def test_machines_that_run_are_named(answer):
 # Reproduce
 
 
-@pytest.mark.slow
 def test_reproduction_holds_versions_books_and_the_command(other):
     found = other.reproduction
     assert found.overrides == {"n5.d0_per_cm2": "0.2", "clock_hz": "2 GHz"}
@@ -332,7 +328,6 @@ def test_date_is_there_only_if_given():
     assert reproduction("x").date == "" and reproduction("x", date="2026-01-02").date == "2026-01-02"
 
 
-@pytest.mark.slow
 def test_a_report_enters_few_files(tmp_path):
     count = (
         "import sys\nfrom explorer.commands import app\n"
@@ -355,7 +350,6 @@ def test_a_report_is_built_once(call, monkeypatch):
     assert call("report", "smollm2-135m", "--out", "r.csv")[0] == 0 and len(built) == 1
 
 
-@pytest.mark.slow
 def test_rows_say_which_case_they_are_of():
     answer = make_answer(on=("hnlpu", "h100", "b200"), convention=("as-published", "corrected"))
     frame = answer.to_frame()

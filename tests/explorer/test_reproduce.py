@@ -32,6 +32,7 @@ def claimed():
     return [row for row in board().rows if row.evidence == "predicted" and row.tolerance is not None]
 
 
+@pytest.mark.slow
 def test_every_claimed_agreement_holds():
     assert len(claimed()) > 100
     for row in claimed():

@@ -26,6 +26,8 @@ from hwbase.columns import column
 from hwsim.events.traffic import poisson
 from hwsim.retrieval import ScanIndex
 
+pytestmark = pytest.mark.slow
+
 LAYERS = pd.DataFrame(
     {"layer": list("aabb"), "bits": [4, 8, 4, 8], "size": [10, 10, 20, 20], "loss": [1.0, 0.1, 2.0, 0.2]}
 )
@@ -117,7 +119,6 @@ def result(request):
     return RESULTS[request.param]()
 
 
-@pytest.mark.slow
 def test_a_frame_is_tidy(result):
     frame = result.to_frame()
     names = [str(name) for name in frame]
@@ -130,7 +131,6 @@ def test_a_frame_is_tidy(result):
     assert nested == []
 
 
-@pytest.mark.slow
 def test_a_notebook_shows_labels_and_no_more_than_a_screen(result):
     page = result._repr_html_()
     assert "<table" in page and page.count("<tr>") <= MOST_ROWS

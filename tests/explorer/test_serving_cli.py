@@ -35,6 +35,7 @@ def trace(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_trace_becomes_a_folder(run, trace, tmp_path):
     out = tmp_path / "served"
     done = run("--events", "service", *H100, "--traffic", str(trace), "--out", str(out))

@@ -12,6 +12,8 @@ from explorer.serving.cost import serving_cost
 from hwbase import InputError
 from hwsim.events.fleet import Target
 
+pytestmark = pytest.mark.slow
+
 TRAFFIC = hwsim.bursty(
     30.0,
     400,
@@ -27,7 +29,6 @@ def found():
     return serve_comparison(TRAFFIC, target=TARGET, loads=(None, 0.5), gpus_together=(1, 2))
 
 
-@pytest.mark.slow
 def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     for served in found.loads:
         traffic = TRAFFIC.faster(served.speedup)
@@ -40,7 +41,6 @@ def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
     assert found.loads[1].fleets[0].gpus > found.loads[0].fleets[0].gpus
 
 
-@pytest.mark.slow
 def test_a_load_is_how_busy_the_machine_is(found):
     plain, dense = found.loads
     assert plain.speedup == 1.0 and dense.speedup > 1.0
@@ -79,7 +79,6 @@ def test_a_machine_at_full_load_draws_full_power():
         serving_cost(run, machines=2, built=1)
 
 
-@pytest.mark.slow
 def test_table_and_page_tell_what_was_found(found):
     frame = found.to_frame()
     assert len(frame) == 6 and frame.fleet.tolist() == ["hnlpu", "hnlpu", "h100"] * 2
@@ -107,7 +106,6 @@ def test_bad_input(options, said):
         serve_comparison(few, target=TARGET, **{"gpus_together": (1,), "loads": (None,)} | options)
 
 
-@pytest.mark.slow
 def test_several_gpus_stand_beside_the_machine():
     both = serve_comparison(TRAFFIC, on=("hnlpu", "h100", "h200"), target=TARGET, loads=(None,), gpus_together=(1,))
     assert [fleet.result.machine for fleet in both.loads[0].fleets] == ["h100", "h200"]

@@ -75,6 +75,7 @@ def test_a_way_through_a_layer_begins_at_nought():
     assert max(base + x for trace in drawn.data for base, x in zip(trace.base, trace.x, strict=True)) == 4.0
 
 
+@pytest.mark.slow
 def test_the_page_holds_its_numbers_and_escapes_names():
     sent = Traffic("<script>alert(1)</script>", np.zeros(3), np.full(3, 10), np.full(3, 5))
     page = html.render(serving_document(serve_accelerator(SPEC, sent), "hwsim simulate '<b>'"))

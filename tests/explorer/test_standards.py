@@ -25,6 +25,7 @@ def costed():
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_every_line_is_recomputed_from_the_report_alone(command, tmp_path, case):
     path = tmp_path / "statements.json"
     status, _, err = command("report", *case, "--standard", "ghg,sci,iso14067", "--out", str(path))
@@ -34,6 +35,7 @@ def test_every_line_is_recomputed_from_the_report_alone(command, tmp_path, case)
     assert len(SCRIPT.read_text().splitlines()) <= 100
 
 
+@pytest.mark.slow
 def test_a_changed_line_is_noticed(command, tmp_path):
     path = tmp_path / "statements.json"
     command("report", *CASES[0], "--standard", "sci", "--out", str(path))
@@ -71,6 +73,7 @@ def test_data_are_scored_by_their_kinds(costed):
     assert all(line.constants and 1 <= line.score <= 5 for line in lines)
 
 
+@pytest.mark.slow
 def test_all_formats_show_every_line(command, tmp_path):
     for name in ("s.html", "s.md", "s.csv"):
         assert command("report", *CASES[0], "--standard", "sci", "--out", str(tmp_path / name))[0] == 0

@@ -144,6 +144,7 @@ def test_shapes_that_do_not_fit_are_named():
 
 
 @given(st.lists(st.lists(st.integers(1, 3), max_size=3).map(tuple), max_size=4))
+@pytest.mark.slow
 def test_shapes_are_those_of_numpy(given_shapes):
     values = {f"v{i}": np.ones(shape) for i, shape in enumerate(given_shapes)}
     try:
@@ -221,6 +222,7 @@ def test_fractions_of_what_comes_whole(unit):
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="0123456789*^() mKiB/s.e-+_", max_size=70))
+@pytest.mark.slow
 def test_any_arithmetic_is_a_unit_or_is_refused(text):
     try:
         units.factor(text, "m", "x")

@@ -85,6 +85,7 @@ def test_a_simulation_reads_contexts_as_the_command_line_does():
         hwsim.simulate("gpt-oss-120b", context="64 KB")
 
 
+@pytest.mark.slow
 def test_python_doors_read_values_as_the_command_line_does():
     import explorer
     from hwsim.events.traffic import poisson

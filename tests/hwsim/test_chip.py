@@ -112,6 +112,7 @@ def test_the_density_of_synthesis_takes_six_by_seven_chips(gpt):
 
 @quick
 @given(NAMES, st.floats(200, 2000), st.floats(200, 2000))
+@pytest.mark.slow
 def test_chips_never_decrease_when_density_falls(name, one, other):
     low, high = sorted((one, other))
     chips = [

@@ -35,6 +35,7 @@ def integer_linear(weights, scaling="token", bits=8):
 
 @pytest.mark.parametrize("sums", ["auto", "matmul", "blocks"])
 @pytest.mark.parametrize(("scaling", "bits"), [("token", 8), ("tensor", 8), ("first-scaled", 6), ("token", 2)])
+@pytest.mark.slow
 def test_hardwired_logits_equal_integer_arithmetic(weights, sums, scaling, bits):
     operator = linear_operator(weights, "hardwired", scaling=scaling, activation_bits=bits, sums=sums)
     reference = Transformer(weights, integer_linear(weights, scaling, bits))

@@ -55,6 +55,7 @@ def test_fast_path_equals_integer_matmul_at_every_width(case):
 
 @settings(max_examples=60, deadline=None)
 @given(products(most_inputs=700, bits=st.integers(1, 16)))
+@pytest.mark.slow
 def test_popcount_path_equals_integer_matmul(case):
     check(case, "popcount")
 

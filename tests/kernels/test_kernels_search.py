@@ -63,6 +63,7 @@ def collections(draw):
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(collections())
+@pytest.mark.slow
 def test_every_way_finds_exactly_the_nearest(case):
     codes, queries, k = case
     expected = naive(codes, queries, k)
@@ -106,6 +107,7 @@ def test_ways_agree_over_many_blocks(rng, bits, planes, count):
         assert answers[0].ids[0].tolist() == np.lexsort((np.arange(size), every))[:100].tolist()
 
 
+@pytest.mark.slow
 def test_worst_cases_stay_exact_in_packed_sums():
     # Queries of all ones or none make the largest partial sums; documents opposite to them the largest digit.
     for bits in (255, 256, 1024, 2048, 4100):

@@ -226,6 +226,7 @@ def specs() -> st.SearchStrategy[models.LLMSpec]:
 
 @settings(max_examples=60, deadline=None)
 @given(spec=specs())
+@pytest.mark.slow
 def test_parts_make_the_whole(spec: models.LLMSpec) -> None:
     counts, macs, stored = models.parameters(spec), models.macs_per_token(spec, 9), models.weight_bytes(spec, "int8")
     assert counts.total == sum(getattr(counts, name) for name in COMPONENTS)
@@ -238,6 +239,7 @@ def test_parts_make_the_whole(spec: models.LLMSpec) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(spec=specs(), more=st.integers(1, 5))
+@pytest.mark.slow
 def test_more_of_anything_is_never_less(spec: models.LLMSpec, more: int) -> None:
     grown = ["layers", "vocab_size", "hidden_size", *(["experts"] if spec.experts else [])]
     for name in grown:

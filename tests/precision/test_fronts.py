@@ -19,6 +19,8 @@ from explorer.precision.sensitivity import sensitivity
 from explorer.precision.study import Part, front_study
 from hwbase import InputError
 
+pytestmark = pytest.mark.slow
+
 BITS, BUDGETS = (3, 4, 6, 8), (4.5, 5.5)
 
 
@@ -31,7 +33,6 @@ def found():
     return fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS)
 
 
-@pytest.mark.slow
 def test_budgets_are_kept_and_used(found):
     mixed = found.table[found.table["scheme"] != "uniform"]
     assert (mixed["mean_bits"] <= mixed["budget"] + 1e-9).all() and (mixed["mean_bits"] > mixed["budget"] - 0.7).all()
@@ -52,7 +53,6 @@ def test_each_scheme_is_best_at_what_it_adds(found):
         assert predicted["power"] == pytest.approx(table.loc[chosen["power"]].sum())
 
 
-@pytest.mark.slow
 def test_fronts_may_be_judged_by_another_metric(found):
     other = fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS, metric="noise", schemes=("power",))
     first = found.table[found.table["scheme"] == "power"].set_index("budget")["loss_noise_predicted"]
@@ -77,7 +77,6 @@ def test_more_bits_lose_less(found):
         assert (np.diff(losses) < 0).all()
 
 
-@pytest.mark.slow
 def test_a_second_run_measures_nothing(tmp_path):
     first = fronts(tiny_language, held_out, bits=BITS, budgets=BUDGETS, cache=tmp_path)
     sizes = {file: file.stat().st_size for file in tmp_path.iterdir()}
@@ -86,7 +85,6 @@ def test_a_second_run_measures_nothing(tmp_path):
     pd.testing.assert_frame_equal(first.table, second.table)
 
 
-@pytest.mark.slow
 def test_activations_have_fronts_too():
     found = fronts(
         tiny_language, held_out, bits=(4, 8, 16), budgets=(6.0, 9.0), what="activations", schemes=("uniform", "power")
@@ -96,7 +94,6 @@ def test_activations_have_fronts_too():
     assert (found.table.set_index("mean_bits")["loss_kl"].drop(16) > 1e-6).all()
 
 
-@pytest.mark.slow
 def test_an_interval_holds_its_mean_as_often_as_it_says():
     random = np.random.default_rng(0)
     held = [low <= 1.0 <= high for low, high in (interval(random.exponential(size=40)) for _ in range(300))]
@@ -182,7 +179,6 @@ def study():
         patch.undo()
 
 
-@pytest.mark.slow
 def test_the_folder_holds_what_was_measured(study):
     files = study_files(study, study_document(study))
     assert set(files) <= set(STUDY_FILES)
@@ -195,7 +191,6 @@ def test_the_folder_holds_what_was_measured(study):
     assert "hwsim fronts tiny" in page and "Assumptions" not in page
 
 
-@pytest.mark.slow
 def test_sentences_follow_the_numbers(study):
     said = " ".join(findings(study.fronts["weights"]))
     assert "Adding losses instead of decibels is better in" in said and "of 2 budgets" in said

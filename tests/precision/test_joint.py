@@ -55,6 +55,7 @@ def test_losses_are_those_of_the_pairs(found):
     )
 
 
+@pytest.mark.slow
 def test_pairs_of_kernels_step(tmp_path):
     found = joint_fronts(
         tiny_language,
@@ -134,6 +135,7 @@ def test_a_study_has_both(tmp_path, monkeypatch):
     assert "joint-part-1" in files["page.html"] and np.isfinite(study.joint["together"].table["loss"]).all()
 
 
+@pytest.mark.slow
 def test_makers_may_be_partial():
     found = joint_fronts(
         partial(tiny_language), held_out, hardware="hardwired", unit="mm2", points=1, schemes=("joint",), **WIDTHS

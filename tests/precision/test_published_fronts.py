@@ -6,13 +6,14 @@ import pytest
 
 from explorer.precision.published import PUBLISHED_FILES, published_findings, published_fronts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def found():
     return published_fronts(points=3)
 
 
-@pytest.mark.slow
 def test_adding_noise_powers_is_predicted_best(found):
     for front, cost in (("bits", "mean_bits"), ("silicon", "mm2")):
         rows = found.table[found.table["front"] == front]
@@ -37,7 +38,6 @@ def test_sentences_compare_at_equal_bits(found):
     assert len(said) == 3 and "4.006 bits is predicted to have 26.55 dB" in said[1]
 
 
-@pytest.mark.slow
 def test_the_command_writes_a_folder(command, tmp_path):
     out = tmp_path / "sdxl"
     status, said, err = command("fronts", "sdxl-turbo", "--out", str(out), "--json")

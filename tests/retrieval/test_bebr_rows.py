@@ -33,6 +33,7 @@ def test_a_slower_core_breaks_what_is_claimed_of_it() -> None:
     assert not board.summary["ok"]
 
 
+@pytest.mark.slow
 def test_cost_constants_reach_the_saving() -> None:
     rows = {row.id: row for row in reproduce("bebr", set={"index.link_bytes": 0}).rows}
     assert rows["saving-high"].ours == pytest.approx(1 - 136 / 1032)

@@ -10,6 +10,8 @@ from models.binarize import RecurrentBinarizer, Training, fit_codec, unit
 from models.binarize.network import backward, block, clip, forward, new_network, sign, trained_names, value_of
 from models.binarize.training import contrastive
 
+pytestmark = pytest.mark.slow
+
 
 def _difference(function, array, place, step=1e-6):
     kept = array[place]
@@ -21,7 +23,6 @@ def _difference(function, array, place, step=1e-6):
     return (above - below) / (2 * step)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("planes", [1, 2, 3])
 def test_gradients_are_those_of_finite_differences(planes):
     # With `clip` for the sign, whose slope the straight-through estimator takes, the whole network is differentiable.
@@ -84,7 +85,6 @@ def test_only_the_hardest_negatives_count(hardest):
             assert slope[place] == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
-@pytest.mark.slow
 def test_few_hard_negatives_teach_too(task):
     # A quarter of the batch. With the published 5 of 127 nothing is learned from a cold start here.
     settings = dataclasses.replace(SETTINGS, hardest=30)
@@ -147,7 +147,6 @@ def fitted(task):
     return RecurrentBinarizer(2, 32, hidden=64, training=SETTINGS).fit(*task)
 
 
-@pytest.mark.slow
 def test_it_learns_what_pairs_have_in_common(task, fitted):
     x, pairs = task
     before = _found(x[pairs[:, 0]], x[pairs[:, 1]])
@@ -156,7 +155,6 @@ def test_it_learns_what_pairs_have_in_common(task, fitted):
     assert max(fitted.recalls) > fitted.recalls[0]
 
 
-@pytest.mark.slow
 def test_training_is_repeatable_and_depends_on_the_seed(task, fitted):
     again = RecurrentBinarizer(2, 32, hidden=64, training=SETTINGS).fit(*task)
     assert again.recalls == fitted.recalls and (again.encode(task[0]) == fitted.encode(task[0])).all()
@@ -175,7 +173,6 @@ def test_it_stops_when_recall_does_not_rise(task):
     assert 2 <= len(found.recalls) < 60 and max(found.recalls[-2:]) <= max(found.recalls[:-2], default=1.0)
 
 
-@pytest.mark.slow
 def test_new_queries_find_old_codes_only_when_trained_to(task, fitted):
     x, pairs = task
     different = dataclasses.replace(SETTINGS, seed=9)
@@ -189,7 +186,6 @@ def test_new_queries_find_old_codes_only_when_trained_to(task, fitted):
     assert crossed(alone) < 0.05 < 0.5 < crossed(with_old)
 
 
-@pytest.mark.slow
 def test_a_rotation_to_start_from_gives_the_codes_of_residual_signs():
     rng = np.random.default_rng(4)
     x = unit(rng.standard_normal((500, 12)) @ rng.standard_normal((12, 12)))
@@ -212,7 +208,6 @@ def _standard(x):
     return (x - x.mean(axis=0)) / x.std(axis=0)
 
 
-@pytest.mark.slow
 def test_from_a_rotation_training_improves_on_codes_that_are_good_already():
     rng = np.random.default_rng(5)
     things = rng.standard_normal((THINGS, 24))
@@ -229,7 +224,6 @@ def test_from_a_rotation_training_improves_on_codes_that_are_good_already():
     assert recall > _recall(at_random.fit(x, pairs), x, pairs) + 0.2
 
 
-@pytest.mark.slow
 def test_without_pairs_neighbours_are_kept_together(task):
     x = task[0][:400, :16]
     found = RecurrentBinarizer(

@@ -33,6 +33,7 @@ TABLES = st.integers(1, 5).flatmap(
 
 @settings(max_examples=300, deadline=None)
 @given(TABLES)
+@pytest.mark.slow
 def test_fronts_are_as_defined(costs):
     assert front_mask(costs).tolist() == by_definition(costs).tolist()
 
@@ -58,6 +59,7 @@ def test_larger_tables(objectives, spread):
     assert (front_mask(costs) == by_definition(costs)).all()
 
 
+@pytest.mark.slow
 def test_a_long_front_crosses_blocks():
     """All points of a line are on the front, however many blocks they fill; whatever lies above is not."""
     x = np.linspace(0, 1, 5000)

@@ -489,6 +489,7 @@ def test_an_unfinished_study_says_so(folder, command):
 
 @pytest.mark.parametrize("what", ["show", "why"])
 @pytest.mark.parametrize("name", ["missing", "empty", "file", "broken", "no parts"])
+@pytest.mark.slow
 def test_folders_that_are_none(what, name, folder, tmp_path, command):
     where = tmp_path / "where"
     if name == "empty":
@@ -596,6 +597,7 @@ def test_why_as_a_table(folder, tmp_path, command):
     ("point", "said"),
     [("60", "point = 60: expected one of the 60 points"), ("x", "valid integer"), ("1.5", "valid integer")],
 )
+@pytest.mark.slow
 def test_points_that_are_none(point, said, folder, command):
     assert said in refused(command("study", "why", folder, point))
 

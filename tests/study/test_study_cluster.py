@@ -59,6 +59,7 @@ def test_nobody_there(command, tmp_path):
     assert found[2].count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_somebody_else_there(tmp_path):
     """Something that answers in another language: no scheduler, said in a line."""
     pytest.importorskip("distributed")

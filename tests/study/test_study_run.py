@@ -471,6 +471,7 @@ def test_a_search_in_which_everything_fails():
     assert result.trouble() == "all 20 points failed; the commonest reason: ValueError: never"
 
 
+@pytest.mark.slow
 def test_a_search_asks_for_one_of_each_point_number():
     assert SEARCH.run(workers=1).frame["point"].tolist() == list(range(60))
 
@@ -478,6 +479,7 @@ def test_a_search_asks_for_one_of_each_point_number():
 # What results are.
 
 
+@pytest.mark.slow
 def test_results_are_records():
     result = dataclasses.replace(DESIGNS, points=64).run(workers=1)
     found = json.loads(result.to_json())

@@ -171,6 +171,7 @@ def test_the_nominal_break_even_volume_is_one(curves):
     assert below < 1.15 and above > 0.9 and below < above
 
 
+@pytest.mark.slow
 def test_bands_are_in_order_and_volume_helps(curves):
     for curve in curves.curves:
         assert (curve.p5 <= curve.p50).all() and (curve.p50 <= curve.p95).all()
@@ -253,6 +254,7 @@ def test_curves_are_records():
     assert dataclasses.is_dataclass(curve) and curve.to_dict()["axis"]["name"] == "volume"
 
 
+@pytest.mark.slow
 def test_a_ratio_that_rises_and_falls_pays_between():
     """Short contexts leave a GPU fast, long ones fill the attention units of the hardwired machine."""
     result = break_even("gpt-oss-120b", axes=["context"], samples=16, volume=50)

@@ -8,6 +8,8 @@ from explorer.uncertainty import break_even_document, promise_map
 from explorer.uncertainty.document import pays_from
 from hwbase import InputError
 
+pytestmark = pytest.mark.slow
+
 GRID = {"users": [1e3, 1e5, 1e7], "speeds": [25, 150, 1e3, 1e4]}
 
 
@@ -16,7 +18,6 @@ def found():
     return promise_map(**GRID, samples=64)
 
 
-@pytest.mark.slow
 def test_more_users_favour_the_machine_with_the_larger_fixed_cost(found):
     assert (np.diff(found.tco_ratio[:, :2], axis=0) > 0).all()
     assert (np.diff(found.tco_ratio[:, :2], axis=1) > 0).all()
@@ -44,13 +45,11 @@ def test_a_cell_is_the_comparison_of_its_fleets(found):
     assert found.tco_ratio[1, 1] == pytest.approx(float(answer.comparison.nominal.tco_ratio) * wanted, rel=1e-6)
 
 
-@pytest.mark.slow
 def test_memory_may_need_more_systems_than_speed():
     few = promise_map(users=[1e5], speeds=[1.0], samples=16)
     assert few.systems[0, 0] > np.ceil(1e5 / 309_502)
 
 
-@pytest.mark.slow
 def test_the_document_shows_each_cell(found):
     curves = explorer.uncertainty.break_even(axes=["volume"], points=2, samples=16)
     document = break_even_document(curves, "", found)

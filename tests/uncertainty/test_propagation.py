@@ -130,6 +130,7 @@ def test_percentiles_and_probabilities_of_a_normal_sum():
 # Against SALib and SciPy
 
 
+@pytest.mark.slow
 def test_indices_agree_with_salib_within_their_intervals():
     problem = {"num_vars": 3, "names": ["x0", "x1", "x2"], "bounds": [[-np.pi, np.pi]] * 3}
     points = salib_sample.sample(problem, 4096, calc_second_order=False, seed=1)

@@ -20,6 +20,7 @@ def figures(page):
     return {name: json.loads(code) for name, code in found}
 
 
+@pytest.mark.slow
 def test_the_screen_says_what_decides(command):
     status, out, err = command("uncertainty", *FEW)
     assert (status, err) == (0, "")

@@ -14,6 +14,8 @@ from explorer.uncertainty.distributions import correlated_shares
 from explorer.uncertainty.scenario import Machine, chosen
 from hwbase import InputError
 
+pytestmark = pytest.mark.slow
+
 FEW = ("service.*", "use.*", "n5.*", "link_element_bytes")
 
 
@@ -27,7 +29,6 @@ def found():
     return analyse(samples=128)
 
 
-@pytest.mark.slow
 def test_nominal_is_what_the_cost_command_says(found):
     nominal = explorer.cost(convention="corrected", volume=50).comparison.nominal
     assert found.nominal["tco_ratio"] == pytest.approx(nominal.tco_ratio, rel=1e-9)
@@ -35,7 +36,6 @@ def test_nominal_is_what_the_cost_command_says(found):
     assert found.nominal["gpu_tco_usd"] == pytest.approx(nominal.gpu.total_usd, rel=1e-9)
 
 
-@pytest.mark.slow
 def test_every_constant_that_moves_an_answer_is_among_those_read(machine):
     """Each ranged constant of the cost book at its high end: what is not read changes nothing."""
     book = costmodel.load_book("default")
@@ -91,7 +91,6 @@ def test_stated_correlations_are_in_the_draws(found):
     assert {f.name for f in found.factors} >= {"design.*", "use.lifetime_hours + use.respins"}
 
 
-@pytest.mark.slow
 def test_correlations_may_be_ignored():
     found = analyse(samples=128, independent=True, only=["use.*", "design.*"])
     assert [f.members for f in found.factors] == [(name,) for name in found.distributions]
@@ -99,7 +98,6 @@ def test_correlations_may_be_ignored():
     assert abs(found.inputs.corr(method="spearman").loc["use.lifetime_hours", "use.respins"]) < 0.15
 
 
-@pytest.mark.slow
 def test_set_pins_and_only_restricts():
     pinned = analyse(
         samples=16, set={"h100.tokens_per_s": 2000, "clock_hz": "0.9 GHz", "logic_density_mtr_per_mm2": 300}
@@ -117,7 +115,6 @@ def test_set_pins_and_only_restricts():
     assert few.nominal == pytest.approx(analyse(samples=16, only=["use.respins"]).nominal)
 
 
-@pytest.mark.slow
 def test_the_published_conventions_have_their_own_book():
     found = analyse(samples=16, convention="as-published", reading="as-published")
     assert "use.lifetime_hours" not in found.distributions and "n5.mask_set_usd" in found.distributions
@@ -130,13 +127,11 @@ def test_probabilities(found):
     assert sum(found.shares("bound_by").values()) == pytest.approx(1.0)
 
 
-@pytest.mark.slow
 def test_fewer_systems_pay_less():
     chances = [analyse(samples=64, volume=volume).probability("tco_ratio").probability for volume in (1, 50, 1000)]
     assert chances[0] < 0.05 and chances[0] < chances[1] < chances[2]
 
 
-@pytest.mark.slow
 def test_a_second_machine_shares_the_draws():
     same = analyse(samples=32, versus={})
     assert not any(name.startswith("versus") for name in same.outputs)
@@ -148,7 +143,6 @@ def test_a_second_machine_shares_the_draws():
     assert (frame[VERSUS_RATIOS[0]] < 1).all()  # one system more shares the masks
 
 
-@pytest.mark.slow
 def test_constants_that_differ_move_together():
     found = analyse(samples=64, versus={"technology": "n5-synthesised"}, only=["full_adder_transistors", "logic*"])
     assert [f.name for f in found.factors] == ["full_adder_transistors", "versus.logic_density_mtr_per_mm2"]
@@ -158,7 +152,6 @@ def test_constants_that_differ_move_together():
     assert (found.outputs["versus.chips"] > found.outputs["chips"]).all()
 
 
-@pytest.mark.slow
 def test_a_second_machine_with_a_pinned_constant():
     found = analyse(samples=16, versus={"use.respins": 0}, only=["use.*"])
     assert (found.outputs["versus.tco_usd"] <= found.outputs["tco_usd"]).all()
@@ -168,7 +161,6 @@ def test_a_second_machine_with_a_pinned_constant():
     assert (wide.outputs["versus.chips"] > wide.outputs["chips"]).all()
 
 
-@pytest.mark.slow
 def test_constants_that_take_one_number_a_call_are_drawn_too():
     found = analyse(samples=64, only=["fp4_sigma"])
     assert set(found.inputs["fp4_sigma"]) == {1.9, 2.7, 3.8} and found.outputs["die_area_mm2"].nunique() == 3
@@ -177,7 +169,6 @@ def test_constants_that_take_one_number_a_call_are_drawn_too():
         assert area == pytest.approx(alone["die_area_mm2"][0], rel=1e-9)
 
 
-@pytest.mark.slow
 def test_machines_that_cannot_be_built_are_counted():
     """On a grid of 48 chips dense draws fit the reticle and others do not."""
     found = analyse(
@@ -199,13 +190,11 @@ def test_machines_that_cannot_be_built_are_counted():
     assert 0 < other.infeasible < 64
 
 
-@pytest.mark.slow
 def test_a_machine_that_cannot_be_built_at_all():
     with pytest.raises(InputError, match="reticle"):
         analyse(samples=16, set={"rows": 1, "columns": 1})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -232,7 +221,6 @@ def test_bad_questions_of_the_fleet(options, said):
         analyse(**({"samples": 16} | options))
 
 
-@pytest.mark.slow
 def test_a_range_that_no_machine_takes(tmp_path):
     (tmp_path / "mine.toml").write_text(
         '[book]\nname = "mine"\nextends = "default"\n[use]\nutilisation = { low = 0.5, nominal = 0.9, high = 1.5, '
@@ -276,13 +264,11 @@ def agree(ours, theirs):
         assert (abs(ours[order] - theirs[key]) <= width + theirs[f"{key}_conf"]).all(), order
 
 
-@pytest.mark.slow
 def test_indices_agree_with_salib_on_the_same_model():
     for ours, theirs in both_ways(Scenario(), FEW, 512, seed=11):
         agree(ours, theirs)
 
 
-@pytest.mark.slow
 def test_indices_of_every_constant_agree_with_salib():
     for ours, theirs in both_ways(Scenario(), (), 1024, seed=7):
         agree(ours, theirs)
