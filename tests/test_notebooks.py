@@ -37,6 +37,7 @@ def test_committed_outputs_are_whole(path: Path) -> None:
 
 
 @notebooks
+@pytest.mark.slow
 def test_figures_have_pictures_that_need_no_network(path: Path) -> None:
     assert path.stat().st_size < LARGEST
     book = nbformat.read(path, as_version=4)

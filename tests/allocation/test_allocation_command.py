@@ -92,6 +92,7 @@ def test_everything_at_once(asked, layers_csv):
     assert data["spent"]["ms"] <= 2.2 and data["tolerance"] == 1e-6 and data["solver"] == "highs"
 
 
+@pytest.mark.slow
 def test_ties_from_a_file(asked, layers_csv, tmp_path):
     (tmp_path / "ties.txt").write_text("a, b\n\nb, c\n")
     assert len(set(asked(layers_csv, "--budget", "5", "--ties", "ties.txt")["bits"].values())) == 1

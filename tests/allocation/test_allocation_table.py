@@ -77,6 +77,7 @@ def test_two_sided_budgets_are_intervals(table):
     assert explorer.allocate(lax, 6.0).mean_bits == 2.0
 
 
+@pytest.mark.slow
 def test_ties_share_a_choice(table):
     loose = explorer.allocate(table, 4.0)
     tied = explorer.allocate(table, 4.0, ties=[["a", "b"]])
@@ -183,6 +184,7 @@ def test_the_front_of_a_table(table):
 # What it reads
 
 
+@pytest.mark.slow
 def test_byte_order_mark_semicolons_and_tabs(tmp_path):
     plain = bits(written(tmp_path, HEAD + ROWS), 6.0)
     assert bits(written(tmp_path, "\ufeff" + HEAD + ROWS), 6.0) == plain

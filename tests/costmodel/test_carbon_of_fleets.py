@@ -94,6 +94,7 @@ MPA = "kgCO2e/cm**2"
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1e4))
+@pytest.mark.slow
 def test_doubling_the_fleet_doubles_its_embodied_carbon(modules, kg):
     def embodied(n):
         return carbon(PAPER, modules=n, module_kg=kg, it_power_w=0, tokens_per_s=1).embodied_t

@@ -21,6 +21,7 @@ def test_masks_by_hand():
 
 
 @given(st.floats(0, 1e9), st.integers(0, 40), st.integers(11, 100), st.floats(0.1, 20), st.integers(0, 10))
+@pytest.mark.slow
 def test_a_set_splits_without_loss(price, euv, duv, weight, own):
     shared, mine = masks.mask_split_usd(price, euv, duv, weight, own)
     assert shared >= 0 and mine >= 0 and shared + mine == pytest.approx(price)
@@ -53,6 +54,7 @@ def test_chiplet_actuary_die_cost(paper):
 
 
 @given(st.integers(1, 10_000), st.floats(50, 850))
+@pytest.mark.slow
 def test_nre_is_once_and_recurring_is_per_unit(systems, area):
     bill = costmodel.hardwired_bill(BOOK, chips=16, die_area_mm2=area, hbm_gb_per_chip=80, node="n5")
     assert bill.build_usd(systems) - bill.nre_usd == pytest.approx(systems * bill.system_usd, rel=1e-6)

@@ -108,6 +108,7 @@ def test_never_more_dies_from_a_larger_die(formula, area, growth, aspect):
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.slow
 def test_vectorised_is_scalar(formula):
     areas, aspects = np.array([12.0, 100.0, 827.08, 1600.0]), np.array([[1.0], [1.4]])
     got = gross_dies(areas, formula=formula, aspect=aspects, edge_mm=3, scribe_mm=0.1, **WAFER)

@@ -82,6 +82,7 @@ def test_utilisation_and_lifetime():
 @pytest.mark.parametrize("conventions", [AS_PUBLISHED, CORRECTED])
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0, 2e4), st.integers(0, 9))
+@pytest.mark.slow
 def test_more_never_costs_less(conventions, volume, more, power, respins):
     def total(v, p=power, n=respins):
         return costmodel.tco(

@@ -48,6 +48,7 @@ def test_limits_of_clustering():
 
 
 @given(models, areas, densities)
+@pytest.mark.slow
 def test_in_unit_interval_and_falling_with_area(model, area, density):
     options = {"alpha": 3.0}
     y = yields.die_yield(model, area, density, **options)

@@ -100,6 +100,7 @@ def test_equal_seeds_give_equal_bytes_whatever_the_hash_seed():
     assert len(digests) == 1
 
 
+@pytest.mark.slow
 def test_other_seeds_spread_sensibly():
     medians = [np.nanmedian(serve(mixed_traffic(60, seed, 2e4), "service").latency_s) for seed in range(8)]
     assert len(set(medians)) == 8

@@ -66,6 +66,7 @@ def test_invariants_of_forty_random_cases(seed):
         check(*one_case(draw))
 
 
+@pytest.mark.slow
 def test_one_prompt_does_not_use_a_link_twice_at_a_time():
     # Its 60 tokens follow each other through the layers, and all leave near its end.
     result = hwsim.serve("gpt-oss-120b", Traffic("one", [0.0], [60], [1]), grain="detailed")

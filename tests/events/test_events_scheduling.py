@@ -35,6 +35,7 @@ def test_policies_order_those_that_wait(grain):
 
 @pytest.mark.parametrize("grain", GRAINS)
 @pytest.mark.parametrize("policy", ["first-come", "shortest-prompt"])
+@pytest.mark.slow
 def test_priority_goes_before_policy(grain, policy):
     traffic = at_once([100, 50, 60, 70], priority=[0, 2, 1, 0])
     served = serve(traffic, grain, scheduling=Scheduling(policy, most_running=1))
@@ -96,6 +97,7 @@ def test_a_full_memory_admits_one_after_the_other(grain):
     assert huge.states["rejected"] == 1 and huge.states["finished"] == 1
 
 
+@pytest.mark.slow
 def test_what_the_buffers_do_not_hold_comes_from_hbm_and_may_stall():
     def run(bandwidth):
         set = {**GRID, "buffer_banks": 1, "hbm_stack_bandwidth_bytes_per_s": bandwidth}

@@ -89,6 +89,7 @@ def test_an_answer_that_is_complete_after_the_user_left_is_not_finished():
     assert hwsim.serve("gpt-oss-120b", one, "h100", gpus=2).states["cancelled"] == 1
 
 
+@pytest.mark.slow
 def test_a_distribution_ends_at_the_served_share():
     result = hwsim.serve("gpt-oss-120b", impatient(SENT, 1e-5, 0.25), "h100")
     (line,) = latency_cdf({"a": result}, "latency_s").data

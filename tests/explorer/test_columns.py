@@ -32,6 +32,7 @@ def test_every_constant_has_its_unit_and_a_label_without_it(name):
     assert "_" not in entry.heading and entry.name == name
 
 
+@pytest.mark.slow
 def test_every_name_of_a_shipped_study_is_listed():
     for target in TARGETS.values():
         names = {name for name in target.known({}) if "." not in name and name not in CONSTANTS}

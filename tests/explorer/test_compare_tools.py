@@ -44,6 +44,7 @@ def test_rows_are_tools_times_dies(found):
             assert each.carbon_low_kg <= each.carbon_kg <= each.carbon_high_kg and each.die_kg <= each.carbon_kg
 
 
+@pytest.mark.slow
 def test_spread_of_the_papers_die(found):
     assert found.spread("cost_usd", 827.08, "n5") == pytest.approx(1.977, abs=0.001)
     assert found.spread("carbon_kg", 827.08, "n5") == pytest.approx(2.866, abs=0.001)

@@ -93,17 +93,20 @@ def test_every_form_has_every_part_of_a_short_section(document):
     assert set(rows.frame(document)["table"]) == {"Power", "Status"}
 
 
+@pytest.mark.slow
 def test_long_sections_are_in_files_alone(document):
     assert "Status" in html.render(document) and "Status" in markdown.render(document)
     assert "agrees" not in screen(document) and "In a file (--out) also: Long." in screen(document)
 
 
+@pytest.mark.slow
 def test_texts_are_escaped(document):
     assert HOSTILE not in html.render(document) and HOSTILE not in markdown.render(document)
     hostile = Document(HOSTILE, HOSTILE, ())
     assert HOSTILE not in notebook.render(hostile) and HOSTILE not in html.render(hostile)
 
 
+@pytest.mark.slow
 def test_a_page_without_figures_needs_no_library(document):
     bare = Document("A title", "", document.sections[:1])
     assert len(html.render(bare)) < 40_000 < len(html.render(document))

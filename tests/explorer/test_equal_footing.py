@@ -146,6 +146,7 @@ def test_a_model_that_no_server_serves_in_time_takes_a_rate_that_is_set():
     assert rate(explorer.cost("llama-3.1-405b", set={"service.time_per_token_s": "80 ms"}, **CORRECTED)) > 0
 
 
+@pytest.mark.slow
 def test_the_papers_rate_goes_with_the_papers_system_alone():
     assert rate(explorer.cost()) == 1080
     for changes in ({"prompt_tokens": 1024, "output_tokens": 256}, {"context": 8192}, {"technology": "n7"}):
@@ -172,6 +173,7 @@ def test_what_memory_does_not_hold_is_said_first():
     assert frame["failure"][0] is None and "even one sequence" in frame["failure"][1]
 
 
+@pytest.mark.slow
 def test_a_promise_that_no_gpu_keeps_leaves_the_hardwired_figures():
     point = {"service.time_per_token_s": 1e-4}
     alone = explorer.evaluate(MODELS[0], point).iloc[0]

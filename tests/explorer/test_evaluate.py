@@ -209,6 +209,7 @@ def test_die_formulas_agree_within_percents():
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.slow
 def test_blocks_and_threads_do_not_show(workers, monkeypatch):
     import sys
 

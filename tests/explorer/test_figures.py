@@ -99,6 +99,7 @@ def test_floorplan_of_a_sweep_is_refused(chip):
         figures.floorplan(dataclasses.replace(chip, blocks=(block,)))
 
 
+@pytest.mark.slow
 def test_block_without_area_is_not_drawn(chip):
     empty = dataclasses.replace(chip.blocks[2], area_mm2=0.0)
     drawn = figures.floorplan(dataclasses.replace(chip, blocks=(*chip.blocks[:2], empty, *chip.blocks[3:])))

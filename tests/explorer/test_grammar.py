@@ -114,6 +114,7 @@ def test_a_mistyped_constant_gets_the_nearest_of_all_books(command, tmp_path, mo
     assert (status, out) == (2, "") and f"did you mean {meant!r}" in err
 
 
+@pytest.mark.slow
 def test_names_ignore_case(command):
     upper = command("simulate", "LLAMA-3-8B", "--on", "H100", "--json")
     assert upper[0] == 0 and upper == command("simulate", "llama-3-8b", "--on", "h100", "--json")
@@ -135,6 +136,7 @@ def test_the_command_of_a_page_can_be_pasted(monkeypatch):
         ("compare-serving --interactivity 10:20 --set service.time_per_token_s=0.1", "service.time_per_token_s"),
     ],
 )
+@pytest.mark.slow
 def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
     status, out, err = command(*line.split())
     assert (status, out) == (2, "") and err.startswith(f"hwsim: {constant}") and err.count("\n") == 1

@@ -43,6 +43,7 @@ def test_dollars_need_many_users_and_latency_few():
     assert rate.tokens_per_s <= users.tokens_per_s * (1 + 1e-9)
 
 
+@pytest.mark.slow
 def test_nothing_keeps_impossible_promises():
     found = rows(on=["hnlpu", "h100"], latency_s="1 us")
     assert all(row.value is None and row.limited_by == ("latency_s",) for row in found.values())

@@ -113,6 +113,7 @@ QUICK = ("allocate", "cost", "evaluate", "hardwired_silicon", "load_study", "cos
     [pytest.param(each, marks=() if each.__name__ in QUICK[3:] else pytest.mark.slow) for each in CALLS],
     ids=lambda each: each.__name__,
 )
+@pytest.mark.slow
 def test_any_value_of_any_argument(function):
     base = CALLS[function]()
     for name in inspect.signature(function).parameters:

@@ -155,6 +155,7 @@ def test_conventions_of_ones_own(tmp_path):
     assert frame["tco_usd"][1] == pytest.approx(float(mine.comparison.nominal.hardwired.total_usd))
 
 
+@pytest.mark.slow
 def test_a_loaded_cost_book_has_the_constants_of_machines():
     rate = {"h100.tokens_per_s": 2000.0}
     mine = evaluate("gpt-oss-120b", rate, volume=50, beside="gpu", book=costmodel.load_book())

@@ -24,6 +24,7 @@ def nominal(answer):
     return answer.comparison.nominal
 
 
+@pytest.mark.slow
 def test_a_region_changes_the_electricity_of_both_fleets_alone():
     ours, india = (explorer.cost(set=settings, **FLEET) for settings in ({}, {"region": "india"}))
     grid = costmodel.load_book("default")
@@ -35,6 +36,7 @@ def test_a_region_changes_the_electricity_of_both_fleets_alone():
     assert (ours.region, india.region) == ("us", "india")
 
 
+@pytest.mark.slow
 def test_the_fab_has_a_region_of_its_own():
     ours, sweden = (explorer.cost(set=settings, **FLEET) for settings in ({}, {"fab_region": "sweden"}))
     assert nominal(sweden).hardwired_carbon.scope2_t == nominal(ours).hardwired_carbon.scope2_t

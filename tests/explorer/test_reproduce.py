@@ -40,6 +40,7 @@ def test_every_claimed_agreement_holds():
         assert row.status == "agrees", row.id
 
 
+@pytest.mark.slow
 def test_rows_are_complete_and_unique():
     assert len(rows_by_id()) == len(board().rows) >= 150
     assert {row.evidence for row in board().rows} == {"input", "fitted", "predicted", "not derivable"}

@@ -28,6 +28,7 @@ def test_importing_a_package_loads_no_library(package):
 
 
 @pytest.mark.parametrize("argument", ["--version", "--help"])
+@pytest.mark.slow
 def test_what_needs_no_parser_loads_no_library(argument):
     assert loaded_after(f"from explorer.commands.app import main; main([{argument!r}])") == []
 

@@ -143,6 +143,7 @@ def test_factors(given, expected, factor):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.floats(1e-20, 1e20))
+@pytest.mark.slow
 def test_round_trips(data, value):
     family = data.draw(st.sampled_from(FAMILIES))
     a, b, c = (data.draw(st.sampled_from(family)) for _ in range(3))

@@ -120,6 +120,7 @@ def test_one_number_is_no_array():
         refusal(check.integer, "x", value)
 
 
+@pytest.mark.slow
 def test_infinity_only_where_it_is_asked_for():
     assert check.number("x", math.inf, high=math.inf) == math.inf
     assert check.number("x", [1.0, math.inf], above=0.0, high=math.inf).tolist() == [1.0, math.inf]

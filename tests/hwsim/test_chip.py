@@ -156,6 +156,7 @@ def test_array_grows_with_the_weights(rows, technology):
 
 @quick
 @given(NAMES, st.integers(1, 64), st.integers(1, 64), st.floats(0, 1), st.floats(0, 1))
+@pytest.mark.slow
 def test_slack_never_shrinks_a_chip(name, rows, columns, one, other):
     low, high = sorted((one, other))
     areas = [

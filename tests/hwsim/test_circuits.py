@@ -234,6 +234,7 @@ def test_histogram_of_the_binary_format_is_even():
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.05, 100))
+@pytest.mark.slow
 def test_gaussian_histogram_against_samples(sigma):
     values = np.array([-6, -3, -1, 0, 1, 3, 6])
     draws = np.random.default_rng(0).normal(0, sigma, 40_000)

@@ -1,6 +1,7 @@
 """Work done once for each different input gives what it gives element by element."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from hwsim.distinct import on_distinct
 
 
 @given(st.integers(1, 2000), st.integers(1, 12), st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_equals_the_function_itself(size, kinds, seed):
     rng = np.random.default_rng(seed)
     a, b = rng.integers(0, kinds, size) * 0.5, rng.integers(0, kinds, size) * 1.5

@@ -38,6 +38,7 @@ def test_no_other_server_of_a_node_generates_more(context, promise_s):
         assert (sequences / step_s / tensor * allowed <= best.tokens_per_s * 1.01).all()
 
 
+@pytest.mark.slow
 def test_arrays_are_points_one_by_one():
     contexts, promises = np.array([2048, 65536, 262144]), np.array([[0.04], [0.01], [1e-5]])
     together = best_rate(SPEC, H100, context=contexts, time_per_token_s=promises, sequences=256)

@@ -105,6 +105,7 @@ def test_infer_says_what_is_wrong(call, options, message):
     assert (status, out) == (2, "") and message in err and err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_quality_measures_every_row(call, folder):
     status, out, err = call(*QUALITY, "--json")
     found = json.loads(out)
@@ -167,6 +168,7 @@ def test_quality_on_the_terminal(call):
         (["--out", "no/folder/table.csv"], "expected a folder that exists"),
     ],
 )
+@pytest.mark.slow
 def test_quality_says_what_is_wrong(call, folder, options, message):
     before = sorted(folder.iterdir())
     status, out, err = call(*QUALITY, *options)

@@ -126,6 +126,7 @@ def test_a_tied_head_is_the_embedding(weights):
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 30), st.integers(0, 2**32))
 @settings(max_examples=100, deadline=None)
+@pytest.mark.slow
 def test_rotary_scores_depend_on_distance_only(p, q, moved, seed):
     x, y = np.random.default_rng(seed).standard_normal((2, 1, 1, 16)).astype(np.float32)
     table = rotations(96, 16, 1e4)

@@ -62,6 +62,7 @@ def test_popcount_path_equals_integer_matmul(case):
 
 @settings(max_examples=40, deadline=None)
 @given(products(most_inputs=300, bits=st.integers(1, 16)))
+@pytest.mark.slow
 def test_trace_and_references_equal_the_fast_path(case):
     codes, activations, bits = case
     expected = kernels.hardwired_matvec(codes, activations, bits)

@@ -127,6 +127,7 @@ def test_digits_of_a_float32_follow_the_bound():
     assert digits_that_fit(4096, np.array([4096])) == 1
 
 
+@pytest.mark.slow
 def test_popcount_identities_are_the_products_of_the_vectors(rng):
     # 4 <b_q, b_d> = 9m - 2 (4 H00 + 2 H01 + 2 H10 + H11) and 4 |b_d|^2 = 5m + 4 (m - 2 H(c0, c1)).
     bits = 512
@@ -151,6 +152,7 @@ def test_float_queries_rank_by_cosine(rng):
 
 
 @given(st.integers(1, 200), st.integers(0, 7), st.integers(1, 4), st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_packing_round_trips(bits, size, planes, seed):
     signs = np.random.default_rng(seed).random((planes, size, bits)) < 0.5
     codes = pack_codes(signs)

@@ -73,6 +73,7 @@ def test_pairs_of_widths_add_both_losses(make):
     assert row["size"] == 64 * 32 and row["act_size"] == 32
 
 
+@pytest.mark.slow
 def test_groups_have_their_own_metrics(make):
     def rule(layer):
         return "content" if "attn" in layer.name else "quality"
@@ -87,6 +88,7 @@ def test_groups_have_their_own_metrics(make):
     assert (found[~content]["loss"] == found[~content]["loss_kl"]).all()
 
 
+@pytest.mark.slow
 def test_what_is_cached_is_not_measured_again(tmp_path):
     count = tmp_path / "count"
     first = sensitivity(partial(slow, count), bits=(4,), cache=tmp_path / "cache")
@@ -159,6 +161,7 @@ def test_weights_whose_products_overflow_give_nan():
 # The cache's file
 
 
+@pytest.mark.slow
 def test_torn_and_foreign_lines_are_measured_again(tmp_path):
     sensitivity(tiny_language, bits=(4,), cache=tmp_path)
     (file,) = tmp_path.glob("*.jsonl")

@@ -146,6 +146,7 @@ def test_every_format_of_the_registry_stores_vectors(vectors, name):
 
 @settings(deadline=None)
 @given(st.integers(1, 40), st.integers(0, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_planes_round_trip(dims, size, planes, seed):
     bits = list(np.random.default_rng(seed).random((planes, size, dims)) < 0.5)
     expected = sum((2.0 * plane - 1) * 0.5**i for i, plane in enumerate(bits))

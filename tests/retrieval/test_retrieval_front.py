@@ -45,6 +45,7 @@ def test_holding_costs_go_with_the_bytes():
     assert fleet.usd_per_year == pytest.approx(held.loc[("recurrent:2", 0), "usd"], rel=1 / (fleet.devices - 1))
 
 
+@pytest.mark.slow
 def test_scanning_costs_are_those_of_the_fleets():
     scanned = scanning_cost(table(), 1e10, queries_per_s=5000.0)
     assert len(scanned) == 4 * 3 and "float32" not in set(scanned["codec"])

@@ -51,6 +51,7 @@ def by_hand(codec, vectors, queries, k, allowed=None):
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
+@pytest.mark.slow
 def test_search_is_that_of_the_codes(index, vectors, queries):
     found = index.search(queries, 10)
     assert found.positions.tolist() == by_hand(index.segments[0].codec, vectors, queries, 10).tolist()

@@ -154,6 +154,7 @@ def test_judgements_of_trec_say_the_same(call):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.slow
 def test_several_codecs_make_a_table(call, tmp_path):
     both = ("--codec", "sign", "--codec", "recurrent:2")
     status, out, _ = call("retrieve", "eval", *options(), *both)

@@ -76,6 +76,7 @@ def test_codecs_of_as_many_bits_are_compared_query_by_query(small, monkeypatch):
     assert row["recall@10"] == pytest.approx(frame["sign"] - frame["float32"]) and row["recall@10_high"] < 0
 
 
+@pytest.mark.slow
 def test_a_study_is_written_as_json(small, tmp_path):
     result = studies.study("definitions", queries=100, cases=CASES[:2])
     answer = json.loads(write_document(result.document(), tmp_path / "study.json").read_text())

@@ -124,6 +124,7 @@ def test_the_space_holds_what_single_scans_give(space) -> None:  # type: ignore[
         assert row[name] == pytest.approx(float(getattr(one, name)))
 
 
+@pytest.mark.slow
 def test_the_front_is_beaten_by_none_and_beats_the_rest(space) -> None:  # type: ignore[no-untyped-def]
     for _, group in space.groupby("bits"):
         costs = group[list(OBJECTIVES)].to_numpy(float)
@@ -133,6 +134,7 @@ def test_the_front_is_beaten_by_none_and_beats_the_rest(space) -> None:  # type:
     assert space["front"].any() and not space["front"].all()
 
 
+@pytest.mark.slow
 def test_channels_beyond_the_books_are_left_out() -> None:
     table = design_space(1e9, channels=(12, 32), lane_ratios=(1.0,), bits=(256,))
     assert set(table[table["memory"] == "hbm3"]["channels"]) == {12}

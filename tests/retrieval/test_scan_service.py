@@ -132,6 +132,7 @@ def test_a_lost_shard_goes_unseen_without_a_replica() -> None:
     assert found.end_s[-1] < traffic.arrival_s[-1] + 0.1
 
 
+@pytest.mark.slow
 def test_a_replica_takes_over_and_nothing_goes_unseen() -> None:
     traffic = poisson(200.0, 2000, seed=4)
     lost = LostShard(at_s=5.0, shard=1, timeout_s=0.2)

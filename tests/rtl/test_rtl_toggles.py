@@ -48,6 +48,7 @@ def test_registers_toggle_as_the_kernel_counts_them():
 
 
 @needs_icarus
+@pytest.mark.slow
 def test_nothing_switches_on_zeros_and_glitches_only_add():
     codes, activations = random_neuron(60, 5, seed=1)
     still = rtl.measure_toggles(codes, np.zeros((3, 60), dtype=np.int64))

@@ -389,6 +389,7 @@ def folder(study_file, tmp_path, command):
     return name
 
 
+@pytest.mark.slow
 def test_running(study_file, tmp_path, command):
     out = str(tmp_path / "out")
     status, shown, errors = command("study", "run", "--trust", study_file(), "--workers", "1", "--out", out)
@@ -401,6 +402,7 @@ def test_running(study_file, tmp_path, command):
     )
 
 
+@pytest.mark.slow
 def test_running_as_json(study_file, command):
     status, shown, errors = command("study", "run", "--trust", study_file(), "--workers", "1", "--json")
     found = strict(shown)
@@ -508,6 +510,7 @@ def test_folders_that_are_none(what, name, folder, tmp_path, command):
 # Why a point is not on the front.
 
 
+@pytest.mark.slow
 def test_why(folder, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     result = open_result(folder)
@@ -567,6 +570,7 @@ def test_going_on_from_the_folder_alone(folder, command):
     assert {path.name: path.read_bytes() for path in Path(folder).glob("part-*")} == whole
 
 
+@pytest.mark.slow
 def test_why_of_a_point_on_the_front(folder, command):
     point = int(open_result(folder).front()["point"].iloc[0])
     assert f"Point {point}: it is on the front" in command("study", "why", folder, str(point))[1]
@@ -574,6 +578,7 @@ def test_why_of_a_point_on_the_front(folder, command):
     assert found["better"] == [] and found["point"]["point"] == point
 
 
+@pytest.mark.slow
 def test_why_of_a_point_that_breaks_a_constraint(tmp_path, study_file, command):
     out = str(tmp_path / "out")
     text = GOOD.replace("cost <= 1.5", "cost >= 0.5")
@@ -585,6 +590,7 @@ def test_why_of_a_point_that_breaks_a_constraint(tmp_path, study_file, command):
     assert "no point of the front beats it" in shown and "is on the front" not in shown
 
 
+@pytest.mark.slow
 def test_why_as_a_table(folder, tmp_path, command):
     result = open_result(folder)
     beaten = next(point for point in result.feasible["point"] if len(result.dominated_by(int(point)).better))
@@ -602,6 +608,7 @@ def test_points_that_are_none(point, said, folder, command):
     assert said in refused(command("study", "why", folder, point))
 
 
+@pytest.mark.slow
 def test_why_of_a_point_that_failed(tmp_path, study_file, command):
     out = str(tmp_path / "out")
     text = plane("objectives", "cost = 'min'", "points = 60").replace("plane", "troubled")

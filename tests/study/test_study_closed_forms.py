@@ -70,6 +70,7 @@ def test_mixed_groups_equal_single_designs():
             same(row[name], one[name], (row["point"], name))
 
 
+@pytest.mark.slow
 def test_single_designs_equal_the_simulator():
     """Where the grid is given, so that both fit nothing."""
     study = Study(
@@ -206,6 +207,7 @@ def test_no_points(evaluate):
     assert all(len(values) == 0 for values in found.values())
 
 
+@pytest.mark.slow
 def test_chips_are_the_smallest_grid_of_at_least_so_many():
     frame = Study({"chips_asked": [15, 16, 17, 100]}, sampler="grid").run(workers=1).frame
     assert frame.index.tolist() == [0, 1, 2, 3]

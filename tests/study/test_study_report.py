@@ -91,6 +91,7 @@ def test_data_files_hold_the_front(result, tmp_path):
     assert data["summary"]["front"] == len(best) == len(data["front"])
 
 
+@pytest.mark.slow
 def test_a_study_without_a_front_says_why(tmp_path):
     none = study(constraints={"free": "cost < 0"}).run(workers=1)
     text = none.write_report(tmp_path / "none.md").read_text(encoding="utf-8")

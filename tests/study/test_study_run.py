@@ -105,6 +105,7 @@ def test_kinds_of_columns(expected):
 
 
 @pytest.mark.parametrize("place", ["memory", "disk"])
+@pytest.mark.slow
 def test_pieces_in_which_everything_failed(place, monkeypatch, tmp_path):
     """They do not know their columns; in the end they have those of the others."""
     in_pieces(monkeypatch, 4)

@@ -112,6 +112,7 @@ def test_a_grid_has_each_different_combination_once():
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(1e-12, 1e12), st.floats(1, 1e6), st.integers(1, 40), st.booleans())
+@pytest.mark.slow
 def test_grids_of_ranges(low, factor, levels, log):
     high = low * factor
     values = parameter("x", {"low": low, "high": high, "levels": levels, "log": log}).grid("x")
@@ -124,6 +125,7 @@ def test_grids_of_ranges(low, factor, levels, log):
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 50), st.integers(0, 200), st.integers(1, 60) | st.none(), st.booleans())
+@pytest.mark.slow
 def test_grids_of_whole_numbers(low, width, levels, log):
     given_range = {"low": low, "high": low + width, "whole": True, "log": log}
     values = parameter("n", given_range | ({} if levels is None else {"levels": levels})).grid("n")

@@ -69,6 +69,7 @@ def test_serving_equals_the_simulator():
             assert row[name] == pytest.approx(value, rel=1e-12), name
 
 
+@pytest.mark.slow
 def test_scans_equal_the_fleet():
     study = Study(
         {

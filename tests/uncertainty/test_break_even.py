@@ -181,12 +181,14 @@ def test_bands_are_in_order_and_volume_helps(curves):
     assert curves.curve("respins", "tco_ratio").crossing.pays == "below"
 
 
+@pytest.mark.slow
 def test_cost_does_not_depend_on_the_grid_and_carbon_does(curves):
     assert curves.curve("grid", "tco_ratio").crossing.pays == ""
     assert "does not depend on it" in curves.curve("grid", "tco_ratio").sentence()
     assert curves.curve("grid", "carbon_ratio").crossing.pays == "above"
 
 
+@pytest.mark.slow
 def test_frames_and_json(curves):
     frame = curves.to_frame()
     assert list(frame) == ["axis", "output", "x", "nominal", "p5", "p50", "p95", "probability"]

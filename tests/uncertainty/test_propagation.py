@@ -41,6 +41,7 @@ def by_name(table):
 # Against what is known exactly
 
 
+@pytest.mark.slow
 def test_a_sum_of_triangles():
     """Mean (a + b + c)/3 and variance (a2 + b2 + c2 - ab - ac - bc)/18 of each; indices are shares of the variance."""
     ranges = [(0.0, 1.0, 2.0), (-1.0, 2.0, 2.0), (5.0, 5.0, 8.0), (0.0, 0.3, 9.0)]
@@ -62,6 +63,7 @@ def test_a_sum_of_triangles():
         assert ((indices[f"{order}_low"] <= expected) & (expected <= indices[f"{order}_high"])).all()
 
 
+@pytest.mark.slow
 def test_a_product_of_uniforms():
     """V = prod(m2 + v) - prod(m2); first order v_i/m_i2 x prod(m2)/V, total order v_i prod(m2 + v of the others)/V."""
     ranges = np.array([(1.0, 2.0), (1.0, 3.0), (0.5, 4.0)])
@@ -98,6 +100,7 @@ def test_ishigami():
     assert found["total"].to_numpy() == pytest.approx(np.array([v0 + v02, v1, v02]) / variance, abs=0.012)
 
 
+@pytest.mark.slow
 def test_correlated_quantities_are_one_factor():
     """The variance of a sum holds twice the covariance, which for uniforms is 6/pi asin(rho/2)/12."""
     rho, quantities = 0.8, several((0, 0.5, 1), (0, 0.5, 1), (0, 0.5, 1))

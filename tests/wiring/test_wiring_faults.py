@@ -69,6 +69,7 @@ def test_a_lost_input_is_an_activation_of_zero(seed, i):
 
 @given(SEEDS, st.integers(0, 13), st.integers(1, 8))
 @settings(deadline=None, max_examples=40)
+@pytest.mark.slow
 def test_stuck_regions_by_simulating_the_planes(seed, region, bits):
     codes, x = case(seed)
     x = (x >> (8 - bits)).astype(np.int8)

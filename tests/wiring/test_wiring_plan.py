@@ -132,6 +132,7 @@ def test_regions_are_called_by_their_weight():
     assert frame["+0.5"].tolist() == [4, 4]
 
 
+@pytest.mark.slow
 def test_a_large_matrix_is_embedded_in_vectorised_time():
     codes = np.random.default_rng(0).integers(0, 16, (2880, 2880), dtype=np.uint8)
     plan = wiring.embed(codes)
