@@ -92,6 +92,8 @@ def compare_models(
     InputError
         For an empty list, a repeated name, more than `MOST` answers in all, and as `answer` does.
     """
+    # Arrays and sets are lists here.
+    models, technologies = list(models), list(technologies)
     for what, names in (("model", models), ("technology", technologies)):
         if not names:
             raise InputError(f"no {what} given: expected at least one")

@@ -175,7 +175,8 @@ def promise_map(
 
 def _ascending(name: str, values: Sequence[float]) -> np.ndarray:
     """Return numbers in order, each once; raises `InputError`."""
-    read = np.asarray(read_value(name, values, DIMENSIONLESS), dtype=float)
+    listed = sorted(values) if isinstance(values, (set, frozenset)) else values
+    read = np.asarray(read_value(name, listed, DIMENSIONLESS), dtype=float)
     if read.ndim != 1 or not read.size:
         raise InputError(f"{name} = {shown(values)}: expected a list of numbers")
     return np.unique(number(name, read, above=0.0, high=1e12))

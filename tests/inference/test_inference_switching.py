@@ -1,6 +1,7 @@
 """Switching on a model's own data: the streams that are counted, the energies, and the recorded constants."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -75,6 +76,20 @@ def test_what_cannot_be_counted(tmp_path, weights, vocabulary, given, message):
     file = write_gguf(tmp_path / "tiny.gguf", weights, vocabulary)
     with pytest.raises(InputError, match=message):
         switching(**({"path": file, "text": TEXT, "gates": False} | given))
+
+
+@pytest.mark.slow
+@needs_gguf
+@needs_tokenizers
+def test_the_command_writes_its_json(command, tmp_path, weights, vocabulary):
+    file = write_gguf(tmp_path / "tiny.gguf", weights, vocabulary)
+    (tmp_path / "text.txt").write_text(TEXT)
+    options = ("--tokens", "20", "--vectors", "2", "--no-gates", "--text", str(tmp_path / "text.txt"))
+    status, out, err = command("audit", "activity", *options, "--weights-file", str(file), "--json")
+    assert status == 0, err
+    answer = json.loads(out)
+    assert answer["schema"] == "hwsim/audit-activity/1" and (answer["tokens"], answer["vectors"]) == (20, 2)
+    assert all(0 < share < 1 for kind in answer["kinds"] for share in kind["factors"].values())
 
 
 @pytest.mark.slow
