@@ -8,17 +8,14 @@ from explorer.commands.arguments import (
     Context,
     Convention,
     CostBook,
-    FabRegion,
     Machines,
     Model,
-    Region,
     Set,
     Technology,
     Volume,
     Weights,
     parse_overrides,
     split_names,
-    with_regions,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.rates import PAPER_MODEL
@@ -45,8 +42,6 @@ def limits_command(
     convention: Convention = "corrected",
     technology: Technology = DEFAULT_TECHNOLOGY,
     weights: Weights = "fp4",
-    region: Region = None,
-    fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
     as_json: AsJson = False,
@@ -68,6 +63,6 @@ def limits_command(
         technology=technology,
         weights=weights,
         book=book,
-        set=with_regions(parse_overrides(settings), region, fab_region),
+        set=parse_overrides(settings),
     )
     deliver(result.document(made_by()), out, as_json)

@@ -134,11 +134,14 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
         raise InputError("--standard states one fleet: expected one model, one technology and no --events")
     names = split_names(standard, "--standard")
     machine, others = machines_of(shared["on"], SIMULATORS)
+    priced = [other for other in others if other.section("costs")]
+    if len(priced) > 1:
+        raise InputError(f"--standard states two fleets: expected one of {', '.join(each.name for each in priced)}")
     own = ("context", "prompt_tokens", "output_tokens", "volume", "weights", "reading", "set", "book")
     costed = cost(
         models[0],
         on=machine,
-        beside=others[0],
+        beside=priced[0] if priced else others[0],
         technology=technologies[0],
         convention=shared["convention"][0],
         **{name: shared[name] for name in own},

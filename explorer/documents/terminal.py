@@ -107,27 +107,45 @@ def show_table(console: "Console", table: Table) -> None:
         return
     screen, console.width = console.width, width
     for part in parts:
-        console.print(_grid(table, part))
+        console.print(_grid(table, part, width))
     console.width = screen
 
 
-def _grid(table: Table, places: Sequence[int]) -> "Grid":
-    """Return some columns of a table, by their places."""
+def _grid(table: Table, places: Sequence[int], width: int = _UNBOUNDED) -> "Grid":
+    """Return some columns of a table, by their places, in a width that their least widths fit."""
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid(title=Text(table.caption))
+    widths = _widths(table, places, width)
     for place in places:
         column = table.columns[place]
         grid.add_column(
             Text(_head(column)),
             justify="right" if column.numeric else "left",
             overflow="fold",
-            min_width=_least(table, place),
+            width=widths[place],
         )
     for row in table.rows:
         grid.add_row(*(_cell(row[place]) for place in places))
     return grid
+
+
+def _widths(table: Table, places: Sequence[int], width: int) -> dict[int, int]:
+    """Return the widths of columns: the least that each needs, then what is left to those that would take more."""
+    from rich.cells import cell_len
+
+    widths = {place: _least(table, place) for place in places}
+    left = width - 1 - sum(widths.values()) - _BORDER * len(places)
+    wanted = {}
+    for place in places:
+        texts = [_head(table.columns[place]), *(_cell(row[place]).plain for row in table.rows)]
+        wanted[place] = max(cell_len(line) for text in texts for line in text.splitlines() or [""])
+    for place in sorted(places, key=lambda place: wanted[place] - widths[place]):
+        more = max(0, min(left, wanted[place] - widths[place]))
+        widths[place] += more
+        left -= more
+    return widths
 
 
 def _rows(console: "Console", table: Table) -> None:

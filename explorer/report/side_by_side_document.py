@@ -173,12 +173,10 @@ def _title(comparison: ModelComparison) -> str:
 
 def _lead(comparison: ModelComparison) -> str:
     first = next(iter(comparison.answers.values()))
-    speed = believed(first).device_speed
-    each = plain(believed(first).assumptions[speed].nominal)
     return (
         f"Each with its weights in the wires, at a context of {first.context:,}; fleets of "
-        f"{counted(first.cost.volume, 'system')} and the H100s that generate as many tokens, each GPU {each} a "
-        f"second for any model ({speed})."
+        f"{counted(first.cost.volume, 'system')} and the GPUs that generate as many tokens, each as fast as the best "
+        "server of that model within the promise of the cost book."
     )
 
 

@@ -352,7 +352,7 @@ def _statement(name: str, fleet: str, bill: Sequence[BillLine], divisor: float) 
         rules.title,
         fleet,
         rules.unit,
-        rules.basis,
+        "per device" if name == "iso14067" and fleet != "hardwired" else rules.basis,
         rules.boundary,
         rules.allocation,
         divisor,

@@ -1,7 +1,7 @@
 """How far one machine goes: its longest context, most users and best rate within promises of latency and dollars."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 CONTEXT, USERS, RATE = "context", "users", "tokens_per_s"
 _MOST_USERS = 1_000_000
+_ROUNDING = 1e-6
+#: The constant of most sequences of one serving engine.
+_SEQUENCES = "service.sequences"
 #: Values tried at once between one that keeps the promises and one that does not.
 _TRIED = 64
 _KINDS = ("hardwired", *RATED)
-NO_ROOM = "the model does not fit"
 #: Promises: an upper bound of each of these figures.
 PROMISES = ("latency_s", "time_to_first_token_s", "usd_per_million_tokens")
 
@@ -64,7 +66,6 @@ class Limits(Documented):
     volume: int
     convention: str
     rows: tuple[Limit, ...]
-    notes: tuple[str, ...] = ()
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -162,7 +163,6 @@ def limits(
     devices = read_integer("gpus", gpus, high=1024)
     systems = read_integer("volume", volume, high=1e6)
     rows: list[Limit] = []
-    notes: list[str] = []
     read: dict[str, Quantity] = {}
     subjects: list[tuple[Book, Callable[[Any, Any], _Figures]]] = [
         (machine, _Hardwired(spec, machine, costs, conventions, systems, technology, weights, for_machine, others[0])),
@@ -171,11 +171,8 @@ def limits(
     for subject, figures in subjects:
         if subject.name in asked:
             rows += _rows(spec, subject, figures, promises, at, together)
-            try:
-                read |= figures(1, 1).assumptions
-            except InputError as error:  # not one user fits
-                notes.append(f"{subject.name}: {error}")
-    return Limits(spec.name, at, together, promises, systems, conventions.name, tuple(rows), tuple(notes), read)
+            read |= figures(np.array([1]), np.array([1])).assumptions
+    return Limits(spec.name, at, together, promises, systems, conventions.name, tuple(rows), read)
 
 
 @dataclass(frozen=True)
@@ -225,7 +222,8 @@ class _Hardwired:
             card=device(self.card),
             conventions=self.conventions,
         )
-        return _figures(run, run.tokens_per_s, run.latency_s, fleet, run.assumptions | fleet.tco.assumptions)
+        read = run.assumptions | fleet.tco.assumptions
+        return _figures(run, users, run.tokens_per_s, run.latency_s, fleet, read)
 
 
 @dataclass(frozen=True)
@@ -251,12 +249,18 @@ class _Bought:
             tokens_per_s=held / self.devices,
             conventions=self.conventions,
         )
-        return _figures(run, rate, run.latency_s / factor, fleet, run.assumptions | fleet.tco.assumptions)
+        read = run.assumptions | fleet.tco.assumptions
+        here = _figures(run, users, rate, run.latency_s / factor, fleet, read)
+        engine = np.asarray(users) <= self.costs.value(_SEQUENCES, "1")
+        return replace(here, borne={**here.borne, "sequences of the serving engine": engine})
 
 
 def _figures(
-    run: hwsim.SimResult, rate: Any, latency_s: Any, fleet: costmodel.Fleet, read: dict[str, Quantity]
+    run: hwsim.SimResult, users: Any, rate: Any, latency_s: Any, fleet: costmodel.Fleet, read: dict[str, Quantity]
 ) -> _Figures:
+    # A machine whose memory holds fewer sequences than there are users runs those that it holds: rate x latency.
+    running = np.asarray(run.tokens_per_s) * run.latency_s
+    held = ~(running < np.asarray(users) * (1.0 - _ROUNDING))
     return _Figures(
         run.chips,
         {
@@ -266,7 +270,7 @@ def _figures(
             "time_to_first_token_s": run.time_to_first_token_s,
             "usd_per_million_tokens": fleet.tco.usd_per_million_tokens,
         },
-        {check.name: check.bears for check in run.checks},
+        {check.name: check.bears for check in run.checks} | {"sequences held at once": held},
         read,
     )
 
@@ -284,7 +288,8 @@ def _rows(
     def broken(contexts: Any, together: Any) -> dict[str, np.ndarray]:
         here = figures(contexts, together)
         points = np.broadcast(contexts, together).shape
-        kept = {name: here.figures[name] <= promised for name, promised in promises.items()} | here.borne
+        # A figure that is not known, because the machine does not bear the load, breaks no promise of its own.
+        kept = {name: ~(np.asarray(here.figures[name]) > promised) for name, promised in promises.items()} | here.borne
         if spec.max_context:
             kept["positions of the network"] = np.asarray(contexts) <= spec.max_context
         return {name: ~np.broadcast_to(np.asarray(value, dtype=bool), points) for name, value in kept.items()}
@@ -298,10 +303,6 @@ def _rows(
         shown: dict[str, Any] = {name: float(amount) for name, amount in here.figures.items()}
         return Limit(machine.name, chips, axis, shown[RATE] if axis == RATE else value, *at, by, **shown)
 
-    try:
-        figures(1, 1)
-    except InputError:
-        return [limit(axis, None, (NO_ROOM,), (1, 1)) for axis in (CONTEXT, USERS, RATE)]
     longest, by = _largest(lambda values: broken(values, users), int(hwsim.MOST_CONTEXT))
     rows = [limit(CONTEXT, longest, by, (longest or 1, users))]
     most, by = _largest(lambda values: broken(context, values), _MOST_USERS)

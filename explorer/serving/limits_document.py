@@ -1,6 +1,6 @@
 """The document of limits: the longest context, the most users and the best rate of each machine."""
 
-from explorer.documents.document import Aside, Document, Section, sections
+from explorer.documents.document import Document, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table
 from explorer.documents.theme import machine_name
@@ -30,7 +30,7 @@ def limits_document(limits: Limits, command: str = "") -> Document:
         f"One machine each: a hardwired system, of {plain(limits.volume)} built, or bought devices that share the "
         f"model. Resources must bear the load, too; convention {limits.convention}.",
         sections(
-            Section("limits", "Limits", (table, *map(Aside, limits.notes))),
+            Section("limits", "Limits", (table,)),
             assumptions_section({"": limits.assumptions}),
             reproduce_section(command),
         ),

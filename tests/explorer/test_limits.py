@@ -30,16 +30,17 @@ def test_the_longest_context_keeps_the_promise_and_the_next_does_not():
 def test_the_most_users_fill_the_slots_or_the_memory():
     found = rows(on=["hnlpu", "h100"])
     assert found["hnlpu", "users"].value == 216 and found["hnlpu", "users"].limited_by == ("token slots",)
-    users = int(found["h100", "users"].value)
+    free = rows(on="h100", set={"service.sequences": 1e6})
+    users = int(free["h100", "users"].value)
     assert hwsim.simulate("gpt-oss-120b", on="h100", batch=users, gpus=8).feasible
     with pytest.raises(InputError, match="each would hold"):
         hwsim.simulate("gpt-oss-120b", on="h100", batch=users + 1, gpus=8)
 
 
 def test_dollars_need_many_users_and_latency_few():
-    found = rows(on=["h100"], usd_per_million_tokens=0.5, latency_s="60 ms")
+    found = rows(on=["h100"], usd_per_million_tokens=0.5, latency_s="9 ms")
     users, rate = found["h100", "users"], found["h100", "tokens_per_s"]
-    assert users.usd_per_million_tokens <= 0.5 and users.latency_s <= 0.06 and users.limited_by == ("latency_s",)
+    assert users.usd_per_million_tokens <= 0.5 and users.latency_s <= 0.009 and users.limited_by == ("latency_s",)
     assert rate.tokens_per_s <= users.tokens_per_s * (1 + 1e-9)
 
 
@@ -50,12 +51,34 @@ def test_nothing_keeps_impossible_promises():
 
 
 def test_a_model_that_does_not_fit_says_so():
-    result = explorer.limits("deepseek-v3", on="h100")
-    assert {row.limited_by for row in result.rows} == {("the model does not fit",)}
-    assert "84.1 GB of weights" in result.notes[0]
+    rows_here = explorer.limits("deepseek-v3", on="h100", latency_s="1 s").rows
+    assert all(row.value is None and "memory" in row.limited_by[0] for row in rows_here)
 
 
-@pytest.mark.slow
+def test_memory_limits_the_users_of_long_contexts():
+    """At 20 million positions memory holds three sequences, whatever the slots."""
+    found = rows(on="hnlpu", context="20M", users=2)
+    row, longest = found["hnlpu", "users"], found["hnlpu", "context"]
+    assert row.value == 3 and row.tokens_per_s_per_user * 3 == pytest.approx(row.tokens_per_s, rel=0.01)
+    alone = rows(on="hnlpu", users=1)["hnlpu", "context"].value
+    assert longest.value == pytest.approx(alone / 2, rel=0.01)
+
+
+def test_a_serving_engine_has_a_limit_of_its_own():
+    found = rows(on="h100")["h100", "users"]
+    assert found.value == 256 and found.limited_by == ("sequences of the serving engine",)
+    assert rows(on="h100", set={"service.sequences": 64})["h100", "users"].value == 64
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [({"weights": "int9"}, "int9"), ({"set": {"region": "mars"}}, "mars"), ({"on": "taalas-hc1"}, "fixed-model")],
+)
+def test_bad_choices_are_errors(choices, message):
+    with pytest.raises(InputError, match=message):
+        explorer.limits("llama-3-8b", **choices)
+
+
 def test_a_fleet_is_priced_as_cost_prices_it():
     row = rows(on="hnlpu", users=216)["hnlpu", "users"]
     ours = explorer.cost(volume=50, convention="corrected").comparison.nominal.hardwired.usd_per_million_tokens
