@@ -17,12 +17,14 @@ from explorer.pricing.rates import PAPER_MODEL, RATED, speed_factor
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.values import read_integer, read_value
 from hwsim.events.gpu.node import NODE_GPUS
+from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CONTEXT, USERS, RATE = "context", "users", "tokens_per_s"
 _MOST_USERS = 1_000_000
+#: Relative differences that are rounding.
 _ROUNDING = 1e-6
 #: The constant of most sequences of one serving engine.
 _SEQUENCES = "service.sequences"
@@ -164,8 +166,11 @@ def limits(
     systems = read_integer("volume", volume, high=1e6)
     rows: list[Limit] = []
     read: dict[str, Quantity] = {}
+    process_book = hwsim.technology_book(technology)
+    design, process, used = hardwired(spec, weights=weights, technology=process_book, book=machine, set=for_machine)
+    node = node_of(process_book, costs)
     subjects: list[tuple[Book, Callable[[Any, Any], _Figures]]] = [
-        (machine, _Hardwired(spec, machine, costs, conventions, systems, technology, weights, for_machine, others[0])),
+        (machine, _Hardwired(spec, design, process, node, used, costs, conventions, systems, others[0])),
         *((other, _Bought(spec, other, costs, conventions, devices)) for other in others),
     ]
     for subject, figures in subjects:
@@ -190,40 +195,28 @@ class _Hardwired:
     """One hardwired system of a fleet."""
 
     spec: models.LLMSpec
-    machine: Book
+    design: hwsim.HardwiredDesign
+    process: hwsim.Technology
+    node: str
+    read: dict[str, Quantity]
     costs: Book
     conventions: costmodel.Conventions
     volume: int
-    technology: str | Path | Book
-    weights: str
-    set: Mapping[str, Any]
     card: Book
 
     def __call__(self, context: Any, users: Any) -> _Figures:
-        run = hwsim.simulate(
-            self.spec,
-            self.machine,
-            context=context,
-            batch=users,
-            reading=self.conventions.reading,
-            weights=self.weights,
-            technology=self.technology,
-            set=self.set,
+        run = hwsim.simulate_hardwired(
+            self.spec, self.design, self.process, context=context, batch=users, reading=self.conventions.reading
         )
-        process = hwsim.technology_book(self.technology)
-        design = hwsim.simulation.hardwired(
-            self.spec, weights=self.weights, technology=process, book=self.machine, set=self.set
-        )[0]
         fleet = costmodel.built_fleet(
             self.costs,
-            system_of(run, design, node_of(process, self.costs)),
+            system_of(run, self.design, self.node),
             volume=self.volume,
             tokens_per_s=run.tokens_per_s,
             card=device(self.card),
             conventions=self.conventions,
         )
-        read = run.assumptions | fleet.tco.assumptions
-        return _figures(run, users, run.tokens_per_s, run.latency_s, fleet, read)
+        return _figures(run, users, run.tokens_per_s, run.latency_s, fleet, self.read | fleet.tco.assumptions)
 
 
 @dataclass(frozen=True)
@@ -312,7 +305,7 @@ def _rows(
     tried = _between(1, most)
     rates = np.broadcast_to(figures(context, tried).figures[RATE], tried.shape)
     # Of equal rates the fewest users, who wait least.
-    best = int(tried[np.flatnonzero(rates >= rates.max() * (1.0 - 1e-9))[0]])
+    best = int(tried[np.flatnonzero(rates >= rates.max() * (1.0 - _ROUNDING))[0]])
     return [*rows, limit(RATE, best, by if best == most else (), (context, best))]
 
 
