@@ -15,6 +15,7 @@ from hwbase.check import Number, count, shapes
 from hwsim.chip import Chip, build_chip
 from hwsim.design import HardwiredDesign
 from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
+from hwsim.pipeline import imbalance
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
 from models import LLMSpec, embedding_table_elements, kv_bytes_per_sequence
@@ -169,7 +170,7 @@ def resource_checks(
     """
     slots = design.stages_per_layer * model.layers
     per_token = occupancy(model, design, context, batch if running is None else running, windows)
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    kv = _fullest_kv_bytes(model, design, context, windows)
     embedding = embedding_bytes(model)
     hbm_bytes = design.hbm_bytes * design.chips
     outside = np.logical_and(running is not None, kv + embedding <= hbm_bytes)[()]
@@ -195,9 +196,15 @@ def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, wi
 
     At least one; the checks report if even one does not fit.
     """
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    kv = _fullest_kv_bytes(model, design, context, windows)
     room = (design.hbm_bytes + design.buffer_bytes) * design.chips - embedding_bytes(model)
     return np.maximum(np.floor(room / kv), 1.0)
+
+
+def _fullest_kv_bytes(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
+    """Return the bytes of a sequence's keys and values, if every pipeline stage had as many as the fullest one."""
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    return kv * imbalance(model, design.pipeline_stages, context, windows)
 
 
 def embedding_bytes(model: LLMSpec) -> float:
@@ -281,7 +288,13 @@ def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s
     """
     if reading == "as-published":
         return chip.power_w * design.chips * design.power_overhead
-    busy = {"links": per_token.links_mean, "vex": per_token.vex, "buffer": per_token.buffer, "hbm": per_token.hbm}
+    even = per_token.even
+    busy = {
+        "links": per_token.links_mean,
+        "vex": per_token.vex * even,
+        "buffer": per_token.buffer * even,
+        "hbm": per_token.hbm * even,
+    }
     watts = sum(
         block.static_w + block.dynamic_w * np.minimum(busy.get(block.resource, 0.0) / interval_s, 1.0)
         for block in chip.blocks

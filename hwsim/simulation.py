@@ -19,6 +19,7 @@ from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.gpu.decoding import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
+from hwsim.occupancy import UNPUBLISHED
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 from hwsim.wafer import Wafer, load_wafer, simulate_wafer
@@ -65,7 +66,8 @@ def simulate(
         The serving engine of GPUs: "vllm", "sglang" or "trtllm".
     reading : str
         "as-published" or "pipelined"; hardwired machines only, as the next three. Unless given, as published for the
-        model that the machine's book names, whose figures were published, and pipelined for any other.
+        model that the machine's book names, whose figures were published, and pipelined for any other, and for
+        other mappings.
     sliding_window : bool, optional
         Whether windowed layers attend to their window alone; the reading decides unless given.
     weights : str
@@ -100,7 +102,7 @@ def simulate(
     shapes(context=context, batch=batch, prompt=prompt, gpus=gpus, **(set or {}))
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
-    reading = default_reading(machine, spec) if reading is None else reading
+    reading = default_reading(machine, spec, set or {}) if reading is None else reading
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     simulator = SIMULATORS[machine.kind]
@@ -123,10 +125,13 @@ def simulate(
     return replace(result, kind=machine.kind, label=machine.header.label, notes=notes)
 
 
-def default_reading(machine: Book, spec: models.LLMSpec) -> str:
-    """Return the reading of a hardwired machine that holds `spec`: as published for the model that its book names."""
+def default_reading(machine: Book, spec: models.LLMSpec, set: Mapping[str, Any]) -> str:
+    """Return the reading of a hardwired machine that holds `spec`.
+
+    As published for the model that its book names, unless `set` maps it in a way that was not published.
+    """
     published, pipelined = READINGS
-    return published if spec.name == machine.header.model else pipelined
+    return published if spec.name == machine.header.model and not set.keys() & UNPUBLISHED else pipelined
 
 
 def _beyond(spec: models.LLMSpec, context: Number) -> tuple[str, ...]:
@@ -266,9 +271,9 @@ def hardwired(
     for_design: dict[str, Any] = {}
     for_process: dict[str, Any] = {}
     for key, value in (set or {}).items():
-        if key not in machine and key not in process:
-            raise unknown_name("constant", key, [*machine, *process])
-        (for_design if key in machine else for_process)[key] = value
+        if key not in machine.settable() and key not in process:
+            raise unknown_name("constant", key, [*machine.settable(), *process])
+        (for_design if key in machine.settable() else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
     if not {"rows", "columns"} & for_design.keys():
