@@ -127,6 +127,26 @@ def handover(stages: Number, elements: Number, topology: str) -> Handover:
     return Handover(busiest, mean, others + hops, (others + hops) * sent, links)
 
 
+def stage_rounds(stages: int, topology: str) -> list[list[tuple[int, int]]]:
+    """Return the messages of one token between stages, as (source, target), round after round.
+
+    First one round for each stage that hands over to the next, then those in which the last stage sends to all others.
+
+    >>> stage_rounds(3, "ring")
+    [[(0, 1)], [(1, 2)], [(2, 0), (2, 1)]]
+    """
+    last = stages - 1
+    rounds = [[(stage, stage + 1)] for stage in range(last)]
+    if topology == "full":
+        return rounds + [[(last, stage) for stage in range(last)]] * (last > 0)
+    for step in range((last + 1) // 2):
+        ahead, back = (last + step) % stages, last - step
+        hops = [(ahead, (ahead + 1) % stages), (back, back - 1)]
+        # An odd number of stages to reach ends with one hop.
+        rounds.append(hops[: min(last - 2 * step, 2)])
+    return rounds
+
+
 def _imbalance(model: LLMSpec, stages: int, context: Number, windows: bool) -> Number:
     if stages == 1:
         return 1.0
