@@ -233,7 +233,11 @@ def answer(
         )
 
     def labels(constants: Mapping[str, Quantity], changed: Callable[[dict[str, Any]], Any]) -> dict[str, Evidence]:
-        return evidence_by_figure(constants, lambda values: {n: getattr(changed(values), n) for n in FIGURES})
+        def figures(values: dict[str, Any]) -> dict[str, Any]:
+            result = changed(values)
+            return {name: getattr(result, name) for name in FIGURES}
+
+        return evidence_by_figure(constants, figures)
 
     def hardwired_at(reading: str, values: dict[str, Any]) -> hwsim.SimResult:
         made = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine | values)
