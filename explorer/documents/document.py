@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from explorer.documents.plot import Plot
+
 
 @dataclass(frozen=True)
 class Aside:
@@ -80,14 +82,14 @@ class Methods:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its caption and its table; `draw` returns the Plotly figure when a page is made.
+    """A figure with its caption and its table; `draw` returns it when a page is made.
 
     Column `read` of the table is read out to readers who cannot see the figure. A page folds the table unless it is
     `open`.
     """
 
     id: str
-    draw: Callable[[], "go.Figure"] = field(repr=False, compare=False)
+    draw: Callable[[], "Plot"] = field(repr=False, compare=False)
     caption: str
     table: Table
     read: int = 1
@@ -225,7 +227,7 @@ class Documented(Record):
             raise InputError(f"a {type(self).__name__} has no figures: expected another result")
         if name is not None and name not in figures:
             raise unknown_name("figure", name, figures)
-        return figures[next(iter(figures)) if name is None else name].draw()
+        return figures[next(iter(figures)) if name is None else name].draw().figure()
 
     def _repr_html_(self) -> str:
         from explorer.documents import notebook

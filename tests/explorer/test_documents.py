@@ -5,7 +5,6 @@ import json
 import pickle
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
@@ -28,6 +27,7 @@ from explorer.documents.document import (
     Section,
 )
 from explorer.documents.files import write_document
+from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.simulation import simulation_document
 from explorer.documents.tables import Column, Table, flag, frame_table, quantity_table
@@ -45,7 +45,9 @@ POWER = Table(
 
 
 def draw():
-    return go.Figure(go.Bar(x=["HNLPU"], y=[6909.4]))
+    plot = Plot()
+    plot.add_bar(x=["HNLPU"], y=[6909.4])
+    return plot
 
 
 @pytest.fixture(scope="module")
