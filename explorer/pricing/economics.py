@@ -218,12 +218,7 @@ def cost(
     spec = models.load(model) if isinstance(model, str) else model
     refuse_old(machine_set=machine_set)
     volume = read_integer("volume", volume, high=1e6)
-    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
-    workload = Workload(
-        context,
-        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
-        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
-    )
+    workload = Workload.read(context, prompt_tokens, output_tokens)
     conventions = costmodel.conventions.named(convention)
     bought, other = device(beside), hwsim.machine_book(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
