@@ -1,5 +1,6 @@
 """One document: an answer's content, built once and rendered as a page, Markdown, rows, or in a terminal."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -198,12 +199,12 @@ class Document:
         return {section.id: section for section in self.sections}[id]
 
 
-class Documented(Record):
+class Documented(Record, ABC):
     """A record that a document says; a notebook shows the document."""
 
+    @abstractmethod
     def document(self, command: str = "") -> Document:
         """Return the result as a document that says `command` makes it again."""
-        raise NotImplementedError
 
     def plot(self, name: str | None = None) -> "go.Figure":
         """Return a figure of the result as Plotly draws it on the page, with labels, units and colours.

@@ -170,12 +170,13 @@ _TCO_ROOM, _TCO_ROOM_ENLARGED = 1.4, 1.7
 #: Gap between two panels as a share of the height, and the ratio of fleets from which the second is drawn.
 _GAP, _ENLARGE_FROM = 0.18, 3.0
 _BOTTOM_MARGIN_PX = 56
-_PARTS = (
+#: Label, column, colour and pattern of each part of a TCO.
+TCO_PARTS = (
     ("capital", "capex_usd", BLUE, ""),
     ("operation", "opex_usd", CYAN, "/"),
     ("re-spins", "respins_usd", YELLOW, "x"),
 )
-_TCO_KEYS = tuple(key for _, key, _, _ in _PARTS)
+_TCO_KEYS = tuple(key for _, key, _, _ in TCO_PARTS)
 
 
 def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[Row]:
@@ -215,7 +216,7 @@ def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> Plot:
 
 
 def _stack(drawn: Plot, rows: Sequence[Row], axes: tuple[str, str], *, legend: bool) -> None:
-    for name, key, colour, pattern in _PARTS:
+    for name, key, colour, pattern in TCO_PARTS:
         drawn.add_bar(
             y=column_of(rows, "label"),
             x=[usd / _USD_PER_MUSD for usd in column_of(rows, key)],

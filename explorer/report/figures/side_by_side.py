@@ -5,18 +5,14 @@ from collections.abc import Sequence
 import pandas as pd
 
 from explorer.documents.plot import Plot
-from explorer.documents.theme import BLUE, CYAN, GREEN, NEUTRAL_LINE, PURPLE, YELLOW, figure, fill, one_two_five, text
+from explorer.documents.theme import BLUE, GREEN, NEUTRAL_LINE, PURPLE, figure, fill, one_two_five, text
+from explorer.report.figures.fleet import TCO_PARTS
 
 _PX_PER_BAR, _FRAME_PX = 34, 110
 _USD_PER_MUSD = 1e6
 _SPEED = (
     ("as published", "published_tokens_per_s", BLUE, "/"),
     ("pipelined", "pipelined_tokens_per_s", GREEN, ""),
-)
-_TCO = (
-    ("capital", "capex_usd", BLUE, ""),
-    ("operation", "opex_usd", CYAN, "/"),
-    ("re-spins", "respins_usd", YELLOW, "x"),
 )
 _RATIOS = (("cost", "tco_ratio", BLUE, ""), ("carbon", "carbon_ratio", GREEN, "/"))
 
@@ -30,8 +26,8 @@ def speed_bars(frame: pd.DataFrame, bought: str) -> Plot:
 
 def ownership_bars(frame: pd.DataFrame) -> Plot:
     """Return the TCO of each hardwired fleet stacked by part, in M$."""
-    money = frame.assign(**{key: frame[key] / _USD_PER_MUSD for _, key, _, _ in _TCO})
-    drawn = _bars("Total cost of ownership", money, _TCO, "stack")
+    money = frame.assign(**{key: frame[key] / _USD_PER_MUSD for _, key, _, _ in TCO_PARTS})
+    drawn = _bars("Total cost of ownership", money, TCO_PARTS, "stack")
     drawn.update_xaxes(title_text="M$", tickformat=",~r")
     return drawn
 
