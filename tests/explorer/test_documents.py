@@ -16,6 +16,7 @@ from explorer.documents.document import (
     Bullets,
     Code,
     Document,
+    Documented,
     Facts,
     Figure,
     Folded,
@@ -215,3 +216,11 @@ def test_a_simulation_prints_its_result():
     assert cells["latency per token"].value == float(result.latency_s)
     assert [row[1].value for row in made.section("checks").tables[0].rows] == [float(c.demand) for c in result.checks]
     assert "bound by" in screen(made)
+
+
+def test_a_result_without_a_document_cannot_be_made():
+    class Bare(Documented):
+        pass
+
+    with pytest.raises(TypeError, match="document"):
+        Bare()
