@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.prices import Convention, Machine, cost_book, machines_of, without_foreign
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -212,8 +212,6 @@ def answer(
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
-        # Constants of one bought machine do not apply to another.
-        foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
         return cost(
             spec,
             volume=volume,
@@ -227,7 +225,7 @@ def answer(
             weights=weights,
             reading=reading,
             book=book,
-            set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
+            set=without_foreign(for_costs, [other for other in priced if other.name != beside.name]) | for_machine,
             # The report shows them for the conventions asked for.
             effects=beside is priced[0] and choices is sets[0],
         )

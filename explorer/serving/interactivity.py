@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
+from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of
 from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, SEQUENCES, SPEED, Workload, predicted, speed_factor
 from hwbase import Book, InputError, Quantity, Record, quantities_frame
 from hwbase.books import refuse_unread
@@ -158,7 +158,7 @@ def interactivity(
         built.system,
         volume=systems,
         tokens_per_s=built.tokens_per_s,
-        card=device(others[0]),
+        card=card(),
         conventions=conventions,
     )
     keeps = promised <= 1.0 / built.latency_s

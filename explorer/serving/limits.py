@@ -12,7 +12,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, system_of
-from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of, node_of
+from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, node_of
 from explorer.pricing.rates import PAPER_MODEL, RATED, speed_factor
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.values import read_integer, read_value
@@ -170,7 +170,7 @@ def limits(
     design, process, used = hardwired(spec, weights=weights, technology=process_book, book=machine, set=for_machine)
     node = node_of(process_book, costs)
     subjects: list[tuple[Book, Callable[[Any, Any], _Figures]]] = [
-        (machine, _Hardwired(spec, design, process, node, used, costs, conventions, systems, others[0])),
+        (machine, _Hardwired(spec, design, process, node, used, costs, conventions, systems)),
         *((other, _Bought(spec, other, costs, conventions, devices)) for other in others),
     ]
     for subject, figures in subjects:
@@ -202,7 +202,6 @@ class _Hardwired:
     costs: Book
     conventions: costmodel.Conventions
     volume: int
-    card: Book
 
     def __call__(self, context: Any, users: Any) -> _Figures:
         run = hwsim.simulate_hardwired(
@@ -213,7 +212,7 @@ class _Hardwired:
             system_of(run, self.design, self.node),
             volume=self.volume,
             tokens_per_s=run.tokens_per_s,
-            card=device(self.card),
+            card=card(),
             conventions=self.conventions,
         )
         return _figures(run, users, run.tokens_per_s, run.latency_s, fleet, self.read | fleet.tco.assumptions)
