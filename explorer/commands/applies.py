@@ -103,6 +103,11 @@ _EMBEDS = Rule(("cache",), _not_given("embedded"), "without --embeddings")
 RULES: dict[str, tuple[Rule, ...]] = {
     "cost": (_CONTEXT,),
     "uncertainty": (_CONTEXT,),
+    "break-even": (
+        _CONTEXT,
+        Rule(("context",), lambda values: values["axis"] != ["context"], "with other axes than context"),
+        Rule(("volume",), lambda values: values["axis"] != ["volume"], "with other axes than volume"),
+    ),
     "allocate": (
         Rule(("two_sided",), _budgeted, "with --budget or --group"),
         Rule(("unit",), lambda v: _budgeted(v) or v["front"] is not None, "with --budget, --group or --front"),

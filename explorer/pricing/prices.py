@@ -65,6 +65,22 @@ def cost_book(
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
 
 
+def replaced_book(conventions: Conventions, book: str | Path | Book | None) -> tuple[str, ...]:
+    """Return a note where a `book` stands in place of that of the conventions, whose figures it does not have."""
+    if book is None:
+        return ()
+    used = book if isinstance(book, Book) else costmodel.load_book(book)
+    own = costmodel.load_book(conventions.book)
+    known = {own.name, *costmodel.book_names()}
+    if next((name for name in (used.name, *used.bases) if name in known), "") == own.name:
+        return ()
+    extends = f", which extends {used.bases[0]}," if used.bases else ""
+    return (
+        f"constants are those of the book {used.name}{extends} in place of {own.name}, the book of the convention "
+        f"{conventions.name}: a book that extends {own.name} keeps its figures",
+    )
+
+
 def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
     """Return a loaded cost book with the missing constants of bought machines, as in `cost_book`."""
     whole = cost_book(book.name if book.name in costmodel.book_names() else _DEFAULT_BOOK, machines, model)

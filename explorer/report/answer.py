@@ -32,6 +32,7 @@ from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headli
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.arguments import checked
+from hwbase.books import split_overrides
 from hwbase.values import read_integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
@@ -251,7 +252,8 @@ def answer(
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
-    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
+    believed = cost_book(book or costmodel.CORRECTED.book, priced, spec)
+    believed = believed.override(split_overrides(for_costs, believed.settable())[0])
     beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own

@@ -18,7 +18,7 @@ from explorer.report.figures.fleet import (
     waterfall_rows,
 )
 from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
-from hwbase.numbers import counted, money, plain, times
+from hwbase.numbers import counted, money, plain, sentence, times
 
 _TCO_COLUMNS = {
     "fleet": Column("fleet", numeric=False),
@@ -51,7 +51,7 @@ def cost(answer: Answer) -> Section:
         text,
         Beside(_waterfalls(cost)),
         Beside((bill_table(cost), inputs_table(cost.inputs))),
-        *(Aside(f"{note[:1].upper()}{note[1:]}.") for note in cost.notes or ()),
+        *map(Aside, map(sentence, cost.notes)),
         *(Folded(f"The same by convention {other.convention}", (bill_table(other),)) for other in answer.costs[1:]),
     ]
     return Section("cost", "Cost", tuple(parts), short=False)
