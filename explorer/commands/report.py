@@ -28,10 +28,10 @@ from explorer.commands.arguments import (
     split_names,
     with_regions,
 )
-from explorer.commands.output import FILE, AsJson, made_by
+from explorer.commands.output import FILE, AsJson, check_file, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
-from explorer.documents.files import check_report_name, write_document
+from explorer.documents.files import write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import Answer, answer
 from explorer.report.document import report_document
@@ -83,7 +83,7 @@ def report_command(
     as_json: AsJson = False,
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
-    check_report_name(out)
+    check_file(out)
     models, technologies = model or [PAPER_MODEL], technology or [DEFAULT_TECHNOLOGY]
     command, today = made_by(), date.today().isoformat()
     if len(models) == 1 and (study := _study(models[0], command, today)) is not None:

@@ -262,7 +262,7 @@ def cost(
     # The speed of a GPU sets how many match, before any of their costs is counted.
     speed = f"{bought.name}.tokens_per_s"
     read |= {speed: assumptions[speed]}
-    notes = (*replaced_book(conventions, book), *built.notes)
+    notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
         notes += (

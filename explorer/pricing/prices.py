@@ -65,12 +65,16 @@ def cost_book(
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
 
 
-def replaced_book(conventions: Conventions, book: str | Path | Book | None) -> tuple[str, ...]:
-    """Return a note where a `book` stands in place of that of the conventions, whose figures it does not have."""
+def replaced_book(
+    conventions: Conventions, book: str | Path | None, machines: Iterable[Machine] = (hwsim.DEFAULT_GPU,)
+) -> tuple[str, ...]:
+    """Return a note where a `book` stands in place of that of the conventions, whose figures it does not have.
+
+    `machines` are those bought, whose constants a book may name, as in `cost_book`.
+    """
     if book is None:
         return ()
-    used = book if isinstance(book, Book) else costmodel.load_book(book)
-    own = costmodel.load_book(conventions.book)
+    used, own = (cost_book(name, list(machines)) for name in (book, conventions.book))
     known = {own.name, *costmodel.book_names()}
     if next((name for name in (used.name, *used.bases) if name in known), "") == own.name:
         return ()

@@ -191,9 +191,11 @@ def serve_comparison(
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)
     shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book}
 
-    def costed(result: ServingResult, own: Book, changed: Mapping[str, Any] | None = None, **how: Any) -> ServingCost:
-        own_costs = without_foreign(for_costs, [gpu for gpu in gpus if gpu.name != own.name])
-        return serving_cost(result, on=own, set=own_costs | dict(changed or {}), **how, **shared)
+    def costed(
+        result: ServingResult, own: Book, beside: Book, changed: Mapping[str, Any] | None = None, **how: Any
+    ) -> ServingCost:
+        own_costs = without_foreign(for_costs, [gpu for gpu in gpus if gpu.name != beside.name])
+        return serving_cost(result, on=own, beside=beside, set=own_costs | dict(changed or {}), **how, **shared)
 
     plain = _hardwired(spec, traffic, machine, for_machine, report)
     served = []
@@ -207,12 +209,12 @@ def serve_comparison(
         fleets = []
         for gpu in gpus:
             size, each = _smallest(spec, dense, gpu, target, together, gpu_set, report)
-            fleets.append(GpuFleet(each, size, costed(size.result, gpu, machines=size.machines)))
-        built = [costed(hardwired, machine, changed=for_machine, built=volume) for volume in volumes]
+            fleets.append(GpuFleet(each, size, costed(size.result, gpu, gpu, machines=size.machines)))
+        built = [costed(hardwired, machine, gpus[0], changed=for_machine, built=volume) for volume in volumes]
         kept = target.met(hardwired)
         served.append(Served(speedup, busy, binding, kept, hardwired, tuple(built), tuple(fleets)))
     refuse_unread(for_costs, *(cost.assumptions for each in served for cost in each.costs))
-    return ServingComparison(spec.name, traffic.name, target, tuple(served), replaced_book(conventions, book))
+    return ServingComparison(spec.name, traffic.name, target, tuple(served), replaced_book(conventions, book, gpus))
 
 
 def _hardwired(

@@ -63,6 +63,7 @@ def serving_cost(
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     on: Machine | None = None,
+    beside: Machine = hwsim.DEFAULT_GPU,
     machine_set: None = None,
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, if it continues all their life.
@@ -93,6 +94,8 @@ def serving_cost(
         Weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
         The book of the machine that served; by default the result's machine, by name.
+    beside : str, Path or Book
+        The machine bought beside a hardwired one, whose constants `book` and `set` may name too.
     machine_set : None
         An older name, which is refused: use `set`.
 
@@ -117,7 +120,7 @@ def serving_cost(
     hardwired = result.kind == "hardwired"
     served_on = on or result.machine
     # The simulation gives the utilisation.
-    priced = cost_book(book or conventions.book, [] if hardwired else [served_on])
+    priced = cost_book(book or conventions.book, [beside if hardwired else served_on])
     for_costs, for_machine = dict(set or {}), dict[str, Any]()
     if hardwired:
         for_costs, for_machine = costs_and_machine(for_costs, priced, served_on, technology)

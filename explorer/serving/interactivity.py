@@ -179,7 +179,14 @@ def interactivity(
         read |= {name: costs[name] for name in (SPEED, SEQUENCES) if other.kind == "gpu"}
     refuse_unread(for_costs, read)
     return Interactivity(
-        spec.name, workload, systems, conventions.name, promised, tuple(fronts), read, replaced_book(conventions, book)
+        spec.name,
+        workload,
+        systems,
+        conventions.name,
+        promised,
+        tuple(fronts),
+        read,
+        replaced_book(conventions, book, others),
     )
 
 

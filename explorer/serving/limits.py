@@ -181,7 +181,7 @@ def limits(
         if subject.name in asked:
             rows += _rows(spec, subject, figures, promises, at, together)
             read |= figures(np.array([1]), np.array([1])).assumptions
-    notes = replaced_book(conventions, book)
+    notes = replaced_book(conventions, book, others)
     if not spec.max_context:
         notes += (f"positions that {spec.name} is made for are not stated: longest contexts are those of machines",)
     refuse_unread(set or {}, read)

@@ -149,7 +149,7 @@ def _points(result: BreakEven, axis: str) -> Table:
 
 
 def _lead(subject: Mapping[str, Any]) -> str:
-    replaced = replaced_book(costmodel.conventions.named(subject["convention"]), subject["book"])
+    replaced = replaced_book(costmodel.conventions.named(subject["convention"]), subject["book"], [subject["beside"]])
     book = "".join(f" {sentence(note)}" for note in replaced)
     pins = ", ".join(f"{key} = {value}" for key, value in subject["set"].items())
     workload = Workload(*(subject[name] for name in ("context", "prompt_tokens", "output_tokens")))

@@ -102,3 +102,17 @@ def test_speeds_of_gpus_follow_what_is_set():
 
     usual, fast = (answer(set=s).gpu_rates["h100"] for s in ({}, {"service.gpu_speed_factor": 1.0}))
     assert (usual != fast).all()
+
+
+def test_a_simulation_refuses_a_constant_that_it_does_not_read(command):
+    status, _, message = command("simulate", "llama-3-8b", "--on", "h100", "--set", "measured_tokens_per_s=1")
+    assert status == 2 and "measured_tokens_per_s has no effect here" in message
+    assert command("simulate", "llama-3-8b", "--on", "h100", "--set", "time_per_output_token_factor=1")[0] == 0
+
+
+def test_gpus_that_share_a_model_are_a_choice_of_the_closed_form_too(command):
+    both = json.loads(command("simulate", "llama-3-8b", "--on", "hnlpu,h100,wse3", "--gpus", "4", "--json")[1])["rows"]
+    assert [row["chips"] for row in both][1:] == [4, 4]
+    alone = json.loads(command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "4", "--json")[1])
+    assert alone["tokens_per_s"] == both[1]["tokens_per_s"]
+    assert "gpus = 0" in command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "0")[2]
