@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import models
-from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.books import Level, missing_fields
 from hwbase.check import Number, shapes
 from hwbase.errors import shown
@@ -189,19 +189,21 @@ def _simulate_gpus(
     reader = accelerator_book(machine, engine).override(set).reader()
     device = load_accelerator(reader=reader)
     result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt, devices=gpus)
-    return replace(result, assumptions=dict(reader.used), bands=_bands(reader.book, result))
+    return replace(result, bands=_bands(reader, result), assumptions=reader.used)
 
 
-def _bands(book: Book, result: SimResult) -> dict[str, tuple[Number, Number]]:
+def _bands(read: Reader, result: SimResult) -> dict[str, tuple[Number, Number]]:
     """Return the 90 % bands of a GPU's speed and latencies, by the errors of our times that its book states."""
     bands: dict[str, tuple[Number, Number]] = {}
-    if TOKEN_TIME in book:
-        low, high = (book[TOKEN_TIME].at(end) for end in _ENDS)
+    factors = {name: read.book[name] for name in (TOKEN_TIME, FIRST_TOKEN) if name in read.book}
+    read.used.update(factors)
+    if TOKEN_TIME in factors:
+        low, high = (factors[TOKEN_TIME].at(end) for end in _ENDS)
         bands["tokens_per_s"] = result.tokens_per_s / high, result.tokens_per_s / low
         bands["tokens_per_s_per_user"] = result.tokens_per_s_per_user / high, result.tokens_per_s_per_user / low
         bands["latency_s"] = result.latency_s * low, result.latency_s * high
-    if FIRST_TOKEN in book:
-        low, high = (book[FIRST_TOKEN].at(end) for end in _ENDS)
+    if FIRST_TOKEN in factors:
+        low, high = (factors[FIRST_TOKEN].at(end) for end in _ENDS)
         bands["time_to_first_token_s"] = result.time_to_first_token_s * low, result.time_to_first_token_s * high
     return bands
 

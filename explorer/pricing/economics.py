@@ -10,7 +10,16 @@ import costmodel
 import hwsim
 import models
 from explorer.documents.document import Document, Documented
-from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    card,
+    cost_book,
+    device,
+    node_of,
+    published_system,
+    replaced_book,
+)
 from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, rate_evidence, with_rate
 from hwbase import Book, Evidence, Quantity, Record, evidence_of, quantities_frame
 from hwbase.arguments import checked
@@ -236,7 +245,7 @@ def cost(
         workload=workload,
         set=for_machine,
     )
-    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
+    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s, "card": card()}
     comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
     rows: tuple[dict[str, Any], ...] = ()
     if effects:
@@ -248,7 +257,7 @@ def cost(
     # The speed of a GPU sets how many match, before any of their costs is counted.
     speed = f"{bought.name}.tokens_per_s"
     read |= {speed: assumptions[speed]}
-    notes = built.notes
+    notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
         notes += (

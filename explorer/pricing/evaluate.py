@@ -14,7 +14,7 @@ import hwsim
 import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
-from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
+from explorer.pricing.prices import Convention, Machine, bought, card, cost_book, device, node_of, with_machines
 from explorer.pricing.rates import PROMISE, Workload, bought_rate, rate_evidence
 from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
 from hwbase.arguments import checked
@@ -164,7 +164,7 @@ class Setting:
     node: str
     weights: str
     device: costmodel.Device
-    """What is bought beside, and whose published footprint stands for modules where the conventions say so."""
+    """What is bought beside."""
     bought: Book | None
     """The book of what is bought, where it stands beside."""
 
@@ -272,7 +272,7 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         replace(system, die_area_mm2=np.minimum(die_mm2, technology.reticle_area_mm2)),
         volume=volume,
         tokens_per_s=tokens_per_s,
-        card=setting.device,
+        card=card(),
         conventions=setting.conventions,
     )
     bill, cost, carbon = built.bill, built.tco, built.carbon

@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.prices import Convention, Machine, cost_book, machines_of, without_foreign
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -32,6 +32,7 @@ from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headli
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.arguments import checked
+from hwbase.books import split_overrides
 from hwbase.values import read_integer
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
@@ -212,8 +213,6 @@ def answer(
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
-        # Constants of one bought machine do not apply to another.
-        foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
         return cost(
             spec,
             volume=volume,
@@ -227,7 +226,7 @@ def answer(
             weights=weights,
             reading=reading,
             book=book,
-            set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
+            set=without_foreign(for_costs, [other for other in priced if other.name != beside.name]) | for_machine,
             # The report shows them for the conventions asked for.
             effects=beside is priced[0] and choices is sets[0],
         )
@@ -257,7 +256,8 @@ def answer(
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
-    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
+    believed = cost_book(book or costmodel.CORRECTED.book, priced, spec)
+    believed = believed.override(split_overrides(for_costs, believed.settable())[0])
     beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
