@@ -281,16 +281,21 @@ def book_names(folder: Path) -> list[str]:
 
 
 def _load(
-    name_or_path: str | Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]], seen: tuple[Path, ...]
+    name_or_path: str | Path,
+    folder: Path,
+    beside: Mapping[str, Mapping[str, Quantity]],
+    seen: tuple[Path, ...],
+    near: Path | None = None,
 ) -> Book:
-    path = _find(name_or_path, folder)
+    """Return the book in `folder`, or in the folder `near` of a book that extends it."""
+    path = _find(name_or_path, near or folder)
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
     header, correlations, stated = _read(path, read_text(path))
     more = beside.get(header.name, {})
     if header.extends:
-        near = path.parent if _beside(header.extends, path) else folder
-        base = _load(header.extends, near, beside, (*seen, path))
+        near = path.parent if _beside(header.extends, path) else None
+        base = _load(header.extends, folder, beside, (*seen, path), near)
         quantities = {**without_own(base.quantities, base.header), **more}
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
