@@ -109,7 +109,8 @@ def simulate_hardwired(
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
     held = None if reading == "as-published" else running
-    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held)
+    stated = per_token if reading == "pipelined" else None
+    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held, per_token=stated)
     return SimResult(
         machine=design.name,
         model=model.name,
@@ -149,6 +150,7 @@ def resource_checks(
     tokens_per_s: Number,
     *,
     running: Number | None = None,
+    per_token: Occupancy | None = None,
 ) -> tuple[Check, ...]:
     """Return the demand of a workload on each resource beside its capacity.
 
@@ -168,13 +170,16 @@ def resource_checks(
         Tokens per second of the machine.
     running : int or array, optional
         Sequences that memory holds; the others wait outside, so that only one has to fit. All of them unless given.
+    per_token : Occupancy, optional
+        The occupancies at stated rates of so many sequences, where they are known.
 
     Returns
     -------
     tuple of Check
     """
     slots = design.stages_per_layer * model.layers
-    per_token = occupancy(model, design, context, batch if running is None else running, windows)
+    if per_token is None:
+        per_token = occupancy(model, design, context, batch if running is None else running, windows)
     kv = _fullest_kv_bytes(model, design, context, windows)
     embedding = embedding_bytes(model)
     hbm_bytes = design.hbm_bytes * design.chips
