@@ -27,6 +27,8 @@ from hwsim.wafer import Wafer, load_wafer, simulate_wafer
 #: Constants of a GPU's book: measured times over ours, whose low and high are 5 and 95 % of measured points.
 TOKEN_TIME, FIRST_TOKEN = "time_per_output_token_factor", "time_to_first_token_factor"
 _ENDS: tuple[Level, Level] = ("low", "high")
+#: The constants of a grid, which go together.
+SIDES = ("rows", "columns")
 
 
 def simulate(
@@ -53,7 +55,8 @@ def simulate(
         A model of the zoo by name, a TOML spec or a Hugging Face config.json by path, or a spec.
     on : str, Path or Book
         A machine of `hwsim.machines()` by name, or a machine's book by path. A hardwired machine has the smallest grid
-        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
+        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set`, or a book of the user's, gives rows and
+        columns.
     context : int, str or array
         Positions of a sequence, also as "64K"; `batch` and `prompt` likewise.
     batch : int or array, optional
@@ -236,6 +239,11 @@ SIMULATORS = {
 }
 
 
+def chosen_sides(machine: Book) -> list[str]:
+    """Return the sides of a machine's grid that a user has chosen, in a book or by an override."""
+    return [name for name in SIDES if machine[name].kind == "user"]
+
+
 def hardwired(
     spec: models.LLMSpec,
     *,
@@ -258,8 +266,8 @@ def hardwired(
     book : str, Path or Book
         The book of the machine.
     set : mapping of str to number, array or str
-        Constants of the machine or of the technology to override. Unless rows and columns are among them the grid
-        grows or shrinks to the model.
+        Constants of the machine or of the technology to override. Unless rows and columns are among them, or the book
+        has them of a user, the grid grows or shrinks to the model.
     fit : callable
         Returns the design with the grid for (spec, design, technology); the smallest that holds the model by default.
 
@@ -278,8 +286,9 @@ def hardwired(
         (for_design if key in machine.settable() else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
-    if not {"rows", "columns"} & for_design.keys():
+    chosen = chosen_sides(read_machine.book)
+    if not chosen:
         design = fit(spec, design, tech)
-    elif not {"rows", "columns"} <= for_design.keys():
+    elif len(chosen) < len(SIDES):
         raise InputError("rows and columns of the grid go together: set both or neither")
     return design, tech, {**read_machine.used, **read_process.used}

@@ -26,6 +26,7 @@ from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -352,8 +353,8 @@ def priced_system(
         read = costs.reader()
         system, tokens_per_s = published_system(read, process)
         return PricedSystem(system, tokens_per_s, (note,), read.used)
-    reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
+    reading = reading or reading_for(design, conventions.reading)
 
     def at(context: Any) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)
