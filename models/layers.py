@@ -318,6 +318,6 @@ def grouped(each: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return equal entries as one with the sum of their layers, in order of first appearance."""
     layers: dict[Layer, int] = {}
     for entry in each:
-        one = replace(entry, layers=1)
+        one = entry if entry.layers == 1 else replace(entry, layers=1)
         layers[one] = layers.get(one, 0) + entry.layers
     return tuple(replace(entry, layers=count) for entry, count in layers.items())

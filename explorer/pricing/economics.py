@@ -10,13 +10,23 @@ import costmodel
 import hwsim
 import models
 from explorer.documents.document import Document, Documented
-from explorer.pricing.prices import Convention, Machine, cost_book, device, node_of, published_system
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    card,
+    cost_book,
+    device,
+    node_of,
+    published_system,
+    replaced_book,
+)
 from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, rate_evidence, with_rate
 from hwbase import Book, Evidence, Quantity, Record, evidence_of, quantities_frame
 from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -218,12 +228,7 @@ def cost(
     spec = models.load(model) if isinstance(model, str) else model
     refuse_old(machine_set=machine_set)
     volume = read_integer("volume", volume, high=1e6)
-    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
-    workload = Workload(
-        context,
-        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
-        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
-    )
+    workload = Workload.read(context, prompt_tokens, output_tokens)
     conventions = costmodel.conventions.named(convention)
     bought, other = device(beside), hwsim.machine_book(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
@@ -241,7 +246,7 @@ def cost(
         workload=workload,
         set=for_machine,
     )
-    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
+    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s, "card": card()}
     comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
     rows: tuple[dict[str, Any], ...] = ()
     if effects:
@@ -253,7 +258,7 @@ def cost(
     # The speed of a GPU sets how many match, before any of their costs is counted.
     speed = f"{bought.name}.tokens_per_s"
     read |= {speed: assumptions[speed]}
-    notes = built.notes
+    notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
         notes += (
@@ -348,8 +353,8 @@ def priced_system(
         read = costs.reader()
         system, tokens_per_s = published_system(read, process)
         return PricedSystem(system, tokens_per_s, (note,), read.used)
-    reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
+    reading = reading or reading_for(design, conventions.reading)
 
     def at(context: Any) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)

@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.prices import Convention, Machine, cost_book, machines_of, without_foreign
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -32,7 +32,9 @@ from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headli
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.arguments import checked
+from hwbase.books import split_overrides
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
 from hwsim.simulation import SIMULATORS, hardwired
@@ -212,8 +214,6 @@ def answer(
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
-        # Constants of one bought machine do not apply to another.
-        foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
         return cost(
             spec,
             volume=volume,
@@ -227,19 +227,25 @@ def answer(
             weights=weights,
             reading=reading,
             book=book,
-            set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
+            set=without_foreign(for_costs, [other for other in priced if other.name != beside.name]) | for_machine,
             # The report shows them for the conventions asked for.
             effects=beside is priced[0] and choices is sets[0],
         )
 
     def labels(constants: Mapping[str, Quantity], changed: Callable[[dict[str, Any]], Any]) -> dict[str, Evidence]:
-        return evidence_by_figure(constants, lambda values: {n: getattr(changed(values), n) for n in FIGURES})
+        def figures(values: dict[str, Any]) -> dict[str, Any]:
+            result = changed(values)
+            return {name: getattr(result, name) for name in FIGURES}
+
+        return evidence_by_figure(constants, figures)
 
     def hardwired_at(reading: str, values: dict[str, Any]) -> hwsim.SimResult:
         made = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine | values)
         return hwsim.simulate_hardwired(spec, *made[:2], context=context, reading=reading)
 
-    published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
+    # A mapping that the published account does not have is read as pipelined in both places.
+    readings = [reading_for(design, each) for each in hwsim.READINGS]
+    published, pipelined = (replace(run(context, each), assumptions=used) for each in readings)
 
     def bought_at(other: Book, values: dict[str, Any] | None = None) -> hwsim.SimResult:
         return hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY, set=values)
@@ -247,13 +253,14 @@ def answer(
     accelerators = {other.name: bought_at(other) for other in others}
     evidence = {
         name: labels(used, partial(hardwired_at, reading))
-        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), hwsim.READINGS, strict=True)
+        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), readings, strict=True)
     }
     evidence |= {
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
     costs = [costed(choices, priced[0]) for choices in sets]
-    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
+    believed = cost_book(book or costmodel.CORRECTED.book, priced, spec)
+    believed = believed.override(split_overrides(for_costs, believed.settable())[0])
     beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
@@ -275,8 +282,8 @@ def answer(
             for other in priced
             if other.kind == "gpu"
         },
-        published_by_context=run(CONTEXTS, "as-published"),
-        pipelined_by_context=run(CONTEXTS, "pipelined"),
+        published_by_context=run(CONTEXTS, readings[0]),
+        pipelined_by_context=run(CONTEXTS, readings[1]),
         cost=costs[0],
         other_cost=costs[1],
         more_costs=(*costs[2:], *(each for name in list(beside)[1:] for each in beside[name])),

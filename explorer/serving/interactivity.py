@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
+from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, replaced_book
 from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, SEQUENCES, SPEED, Workload, predicted, speed_factor
 from hwbase import Book, InputError, Quantity, Record, quantities_frame
 from hwbase.books import refuse_unread
@@ -53,6 +53,7 @@ class Interactivity(Documented):
     speeds: np.ndarray
     fronts: tuple[Front, ...]
     quantities: dict[str, Quantity] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a machine and speed."""
@@ -128,11 +129,7 @@ def interactivity(
     promised = np.unique(number("speeds", promised, above=0.0, high=1e6))
     if promised.size < 1:
         raise InputError("speeds: expected at least one number of tokens/s")
-    workload = Workload(
-        read_integer("context", context, high=hwsim.MOST_CONTEXT),
-        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
-        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
-    )
+    workload = Workload.read(context, prompt_tokens, output_tokens)
     systems = read_integer("volume", volume, high=1e6)
     conventions = costmodel.conventions.named(convention)
     if PROMISE in (set or {}):
@@ -158,7 +155,7 @@ def interactivity(
         built.system,
         volume=systems,
         tokens_per_s=built.tokens_per_s,
-        card=device(others[0]),
+        card=card(),
         conventions=conventions,
     )
     keeps = promised <= 1.0 / built.latency_s
@@ -177,7 +174,16 @@ def interactivity(
         read |= bought.tco.assumptions | bought.carbon.assumptions
         read |= {name: costs[name] for name in (SPEED, SEQUENCES) if other.kind == "gpu"}
     refuse_unread(for_costs, read)
-    return Interactivity(spec.name, workload, systems, conventions.name, promised, tuple(fronts), read)
+    return Interactivity(
+        spec.name,
+        workload,
+        systems,
+        conventions.name,
+        promised,
+        tuple(fronts),
+        read,
+        replaced_book(conventions, book, others),
+    )
 
 
 def _front(
