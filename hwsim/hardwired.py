@@ -103,9 +103,11 @@ def simulate_hardwired(
     power_w = _power(chip, design, per_token, interval_s, reading)
     prompt_tokens = context if prompt is None else prompt
     alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
-    # The pipeline drains during the last tokens, so the path is not added to the time of the slowest resource.
+    # Served as they come, the last tokens drain together, so that the path is not added to the time of the slowest
+    # resource. Where the furthest is first, the last token has its path before it when the others are done.
+    drain_s = _total(alone_s) if design.service == "furthest-first" else 0.0
     first_s = np.maximum(
-        _prefill_s(model, design, prompt_tokens, windows, reading),
+        _prefill_s(model, design, prompt_tokens, windows, reading) + drain_s,
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
     held = None if reading == "as-published" else running
@@ -136,7 +138,7 @@ def simulate_hardwired(
         },
         kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows),
         checks=checks,
-        notes=_notes(checks, reading, running, batch),
+        notes=(*_notes(checks, reading, running, batch), *_bunching(design)),
     )
 
 
@@ -322,4 +324,13 @@ def _notes(checks: tuple[Check, ...], reading: str, running: Number, batch: Numb
         return (f"these figures cannot be reached, for want of {', '.join(short)}: see the pipelined reading",)
     if np.any(running < batch):
         return (f"memory holds {np.min(running):,.0f} of the sequences asked for; the others wait outside",)
+    return ()
+
+
+def _bunching(design: HardwiredDesign) -> tuple[str, ...]:
+    if np.any(np.greater(design.pipeline_stages, 1)) and design.service == "first-come":
+        return (
+            "tokens served as they come bunch between pipeline stages, which detailed events show: "
+            "service = furthest-first keeps this pace",
+        )
     return ()

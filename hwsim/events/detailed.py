@@ -1,9 +1,10 @@
 """The detailed grain: every token in flight visits every stage of every layer, in SimPy.
 
 Servers are first come, first served with known service times, so a server is the time at which it becomes free: exact,
-as visits happen in order of time. Vector units may serve the furthest token first instead (`server.Server`). The chips
-of a pipeline stage work in step; they differ in the row (which positions they hold) and, after a failure, in the
-links. A server is booked for the time that it works, so it works at most all of any stretch of time.
+as visits happen in order of time. Links within a stage and vector units may serve the furthest token first instead
+(`server.Server`). The chips of a pipeline stage work in step; they differ in the row (which positions they hold) and,
+after a failure, in the links. A server is booked for the time that it works, so it works at most all of any stretch of
+time.
 """
 
 from array import array
@@ -25,7 +26,6 @@ from hwsim.events.machine import Progress, Users
 from hwsim.events.memory import Memory
 from hwsim.events.outcome import RESOURCES
 from hwsim.events.recording import Recording
-from hwsim.events.server import Server
 from hwsim.events.slots import Sequence, Slots, Work
 from hwsim.events.timing import ATTENTION, STORE, Timing
 
@@ -37,10 +37,8 @@ _BOOKED = 4
 #: Bookings that are kept before they are added to the timeline.
 _MOST_BOOKED = 65_536
 _ARRAYS, _VEX, _BUFFER, _HBM = map(float, range(4))
-_LINKS, _STAGE_LINKS = {"column": 4.0, "row": 5.0}, 6.0
+_STAGE_LINKS = float(RESOURCES.index("stage links"))
 _IDLE = (0.0,) * len(RESOURCES)
-#: Visits of a vector unit in a layer, of which the later ones are further along.
-_VISITS = 3
 #: The name of a stage, and its request, position and layer.
 Label = tuple[str, int, int, int]
 
@@ -69,10 +67,8 @@ class DetailedMachine:
         self._done = self._env.event()
         self._answered: simpy.Event | None = None
         self._booked = array("d")
-        self._groups = [Group(timing, stage * timing.rows * timing.columns) for stage in range(timing.stages)]
-        if timing.furthest_first:
-            for group in self._groups:
-                group.servers = [Server(self._env, self._serves) for _ in range(timing.rows)]
+        chips, book = timing.rows * timing.columns, self._booked.extend
+        self._groups = [Group(timing, stage * chips, self._env, book) for stage in range(timing.stages)]
         # When each link between stages becomes free.
         self._between = {(a, b): 0.0 for a in range(timing.stages) for b in range(timing.stages) if a != b}
         self._between_share = 1.0 / max(timing.stage_links, 1)
@@ -190,17 +186,21 @@ class DetailedMachine:
                         ready = self._fetch(layer + 1, recent if windowed[layer + 1] else whole, spilled, *token)
                     elif sequence.prompt <= position + 1 < sequence.prompt + sequence.output - 1:
                         fetched = self._fetch(0, recent if windowed[0] else whole, spilled, *token)
-                visit = 0
-                for kind, todo, latency, passes, what in group.programs[row]:
+                for place, (kind, todo, latency, passes, what) in enumerate(group.programs[row]):
                     now = end = env.now
+                    # Of the tokens that wait, the one with the least rank is furthest along.
+                    rank, label = -(layer + place / len(group.programs[row])), (what, *token, layer)
                     if kind <= STORE:
-                        for link, seconds in todo:
-                            t = free[link]
-                            free[link] = t = (t if t > now else now) + seconds
-                            axis, share = shares[link]
-                            book((t, seconds, _LINKS[axis], share))
-                            if t > end:
-                                end = t
+                        if furthest_first and todo:
+                            yield self._send(group, todo, rank, label)
+                            end = env.now
+                        else:
+                            for link, seconds in todo:
+                                t = free[link]
+                                free[link] = t = (t if t > now else now) + seconds
+                                book((t, seconds, *shares[link]))
+                                if t > end:
+                                    end = t
                         end += latency
                         if kind == STORE:
                             if stored[layer] > end:
@@ -220,11 +220,9 @@ class DetailedMachine:
                                 if t > end:
                                     end = t
                         if furthest_first:
-                            label = (what, *token, layer)
-                            yield self._queue(group, kind, todo, -(layer * _VISITS + visit), label)
-                            now = env.now
-                            if now > end:
-                                end = now
+                            yield self._work(group, kind, todo, rank, label)
+                            if env.now > end:
+                                end = env.now
                         else:
                             for r in each_row:
                                 work_s = todo[r][0] + startup_s if kind == ATTENTION else todo
@@ -233,7 +231,6 @@ class DetailedMachine:
                                 book((t, work_s, _VEX, row_share))
                                 if t > end:
                                     end = t
-                        visit += 1
                     for which in passes:
                         array = arrays[which]
                         t = array[layer]
@@ -243,8 +240,8 @@ class DetailedMachine:
                         book((t + interval, interval, _ARRAYS, array_share))
                         end = t + latencies[which]
                     if recording is not None and recording.covers(now):
-                        self._record(recording, group, (what, *token, layer), kind, todo, passes)
-                    yield timeout(end - now)
+                        self._record(recording, group, label, kind, todo, passes)
+                    yield timeout(end - env.now)
             if position >= sequence.prompt - 1 and not sequence.gone:
                 for part in timing.stage_rounds[timing.stages - 1 :]:
                     yield timeout(self._cross(part) - env.now)
@@ -266,19 +263,24 @@ class DetailedMachine:
             end = max(end, t)
         return end + self._timing.link_latency_s
 
-    def _queue(self, group: Group, kind: int, todo: Any, rank: float, label: Label) -> simpy.Event:
-        """Queue at the vector units of a stage; return the event at which all rows are done."""
-        timing, recording = self._timing, self._recording
-        visits = []
-        for row, server in enumerate(group.servers):
-            seconds = todo[row][0] + timing.startup_s if kind == ATTENTION else todo
-            record = None if recording is None else partial(self._record_visit, recording, group, row, seconds, label)
-            visits.append(server.visit(seconds, rank, record))
+    def _send(self, group: Group, todo: Many[tuple[int, float]], rank: float, label: Label) -> simpy.Event:
+        """Queue at the links of a stage; return the event at which all messages have left."""
+        recording, visits = self._recording, []
+        for link, seconds in todo:
+            record = (
+                None if recording is None else partial(self._record_message, recording, group, link, seconds, label)
+            )
+            visits.append(group.links[link].visit(seconds, rank, record))
         return visits[0] if len(visits) == 1 else self._env.all_of(visits)
 
-    def _serves(self, end_s: float, seconds: float) -> None:
-        """Book the work of a vector unit that starts now."""
-        self._booked.extend((end_s, seconds, _VEX, 1.0 / (self._timing.rows * self._timing.stages)))
+    def _work(self, group: Group, kind: int, todo: Any, rank: float, label: Label) -> simpy.Event:
+        """Queue at the vector units of a stage; return the event at which all rows are done."""
+        timing, recording, visits = self._timing, self._recording, []
+        for row, unit in enumerate(group.vectors):
+            seconds = todo[row][0] + timing.startup_s if kind == ATTENTION else todo
+            record = None if recording is None else partial(self._record_visit, recording, group, row, seconds, label)
+            visits.append(unit.visit(seconds, rank, record))
+        return visits[0] if len(visits) == 1 else self._env.all_of(visits)
 
     def _fetch(
         self, layer: int, attending: list[tuple[float, float]], spilled: float, request: int, position: int
@@ -350,11 +352,8 @@ class DetailedMachine:
         timing = self._timing
         what, *token = label
         if kind <= STORE:
-            for link, seconds in todo:
-                end = group.classes.free_s[link]
-                for source, target in group.pairs[link]:
-                    first = group.first_chip
-                    recording.add(end, seconds, first + source, f"link to chip {first + target}", what, token)
+            for link, seconds in todo if not timing.furthest_first else ():
+                self._record_message(recording, group, link, seconds, label, group.classes.free_s[link])
         else:
             for row in range(timing.rows):
                 work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
@@ -368,6 +367,15 @@ class DetailedMachine:
                 for chip in self._chips(group, row):
                     array = f"HN arrays, layer {label[-1]}: {names}"
                     recording.add(end, timing.pass_interval_s, chip, array, names, token)
+
+    def _record_message(
+        self, recording: Recording, group: Group, link: int, seconds: float, label: Label, end_s: float
+    ) -> None:
+        """Record a message on the links of a class, which ends at `end_s`."""
+        what, *token = label
+        first = group.first_chip
+        for source, target in group.pairs[link]:
+            recording.add(end_s, seconds, first + source, f"link to chip {first + target}", what, token)
 
     def _record_visit(
         self, recording: Recording, group: Group, row: int, seconds: float, label: Label, end_s: float

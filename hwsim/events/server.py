@@ -1,7 +1,7 @@
 """A server that serves the visit that is furthest along first, in SimPy.
 
-First come, first served lets tokens bunch: short visits wait behind the long ones of other tokens. A token that is
-further along leaves sooner and makes room for those behind it.
+First come, first served lets tokens bunch: those ahead wait behind all that came after them, and pipeline stages work
+one after the other instead of together. A token that is further along leaves sooner and makes room for those behind it.
 """
 
 import heapq
@@ -10,12 +10,15 @@ from functools import partial
 
 import simpy
 
+#: End, seconds, resource (place in `hwsim.events.outcome.RESOURCES`), and the share of its servers times their speed.
+Booking = tuple[float, float, float, float]
+
 
 class Server:
-    """One unit that serves one visit at a time; `started(end, seconds)` is called as each starts."""
+    """One unit that serves one visit at a time and books it as a `share` of a `resource`."""
 
-    def __init__(self, env: simpy.Environment, started: Callable[[float, float], None]) -> None:
-        self._env, self._started = env, started
+    def __init__(self, env: simpy.Environment, book: Callable[[Booking], None], resource: float, share: float) -> None:
+        self._env, self._book, self.resource, self.share = env, book, resource, share
         self._waiting: list[tuple[float, int, float, simpy.Event, Callable[[float], None] | None]] = []
         self._visits = 0
         self._busy = False
@@ -36,7 +39,7 @@ class Server:
         _, _, seconds, done, record = heapq.heappop(self._waiting)
         self._busy = True
         end = self._env.now + seconds
-        self._started(end, seconds)
+        self._book((end, seconds, self.resource, self.share))
         if record is not None:
             record(end)
         self._env.timeout(seconds).callbacks.append(partial(self._finish, done))
