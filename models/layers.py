@@ -50,11 +50,6 @@ class Matrix(Record):
         """Biases of all copies."""
         return self.copies * self.outputs if self.biased else 0
 
-    @property
-    def idle_share(self) -> float:
-        """Share of the copies that a token does not use."""
-        return 1.0 - self.used / self.copies
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cache(Record):

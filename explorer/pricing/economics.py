@@ -81,11 +81,6 @@ class CostAnswer(Documented):
         """The grid of both fleets."""
         return self.book.header.region
 
-    @property
-    def device_speed(self) -> str:
-        """Name of the constant for the bought machine's speed."""
-        return f"{self.device}.tokens_per_s"
-
     def to_dict(self) -> dict[str, Any]:
         """Return the figures level by level, the inputs, the ratios and the sources."""
         levels = {}

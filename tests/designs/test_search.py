@@ -161,3 +161,11 @@ def test_bad_input_is_one_sentence_that_names_it(given, message):
     with pytest.raises(InputError, match=message) as error:
         explorer.design(MODEL, **given)
     assert "\n" not in str(error.value)
+
+
+def test_plotly_takes_every_figure():
+    figures = [figure for section in searched().document().sections for figure in section.figures]
+    assert {figure.id for figure in figures} >= {"busy", "machine", "chip"}
+    for figure in figures:
+        assert figure.draw().figure().data or figure.draw().attributes["shapes"]
+        assert '"type"' in figure.draw().to_json()
