@@ -88,12 +88,14 @@ def test_a_lone_prompt_with_the_furthest_first(name):
     set = MAPPINGS[name] | FURTHEST
     served = serve_in_detail(*machine(**set), closed_loop(1, 1, prompt=96, output=1))
     known = float(closed(set, prompt=96).time_to_first_token_s)
-    assert 0.75 * known < served.time_to_first_token_s[0] < 1.05 * known
+    assert 0.75 * known < served.time_to_first_token_s[0] < 1.1 * known
 
 
 def test_stages_that_serve_tokens_as_they_come_say_that_they_bunch():
     assert "bunch" in closed(MAPPINGS["four stages"]).notes[-1]
-    assert not any("bunch" in note for name in ("paper", "four stages") for note in closed(MAPPINGS[name] | FURTHEST).notes)
+    assert not any(
+        "bunch" in note for name in ("paper", "four stages") for note in closed(MAPPINGS[name] | FURTHEST).notes
+    )
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
