@@ -109,7 +109,7 @@ class Pace:
     def _analyse(self, alone_s: float, most: int, vex: Station | None) -> list[float]:
         """Return the factors by which queues lengthen the larger of the two bounds, for 1, 2, ..., `most` tokens."""
         stations = [station for station in (*self._links, vex) if station is not None and station.demand_s > 0.0]
-        each_s = max(self._linked_s, *(station.demand_s for station in stations))
+        each_s = max([self._linked_s, *(station.demand_s for station in stations)])
         queued, busy = [0.0] * len(stations), [0.0] * len(stations)
         factors = []
         for n in range(1, most + 1):

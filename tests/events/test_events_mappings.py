@@ -121,6 +121,14 @@ def test_a_machine_of_stages_needs_the_furthest_first_in_the_service_grain():
         hwsim.serve(GPT, closed_loop(1, 1), set=MAPPINGS["four stages"])
 
 
+@pytest.mark.parametrize("service", ["first-come", "furthest-first"])
+@pytest.mark.parametrize("grain", ["service", "detailed"])
+def test_one_chip_has_no_links_to_wait_for(grain, service):
+    set = {"rows": 1, "columns": 1, "service": service}
+    result = hwsim.serve("smollm2-135m", closed_loop(3, 6, prompt=4, output=5), grain=grain, set=set)
+    assert result.output_tokens.sum() == 30 and result.busy_s["row links"] == 0.0
+
+
 def test_faults_of_a_stage():
     set = MAPPINGS["four stages"]
     run = {"traffic": closed_loop(2, 4, prompt=2, output=8), "grain": "detailed", "set": set}
