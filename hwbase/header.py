@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from hwbase.errors import InputError
 from hwbase.parsing import parse_strict
+from hwbase.patterns import matching
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Header:
     """Of a cost book: the grid that fleets run on, and the one that chips are made on; constants are under "grid"."""
     fab_region: str = ""
     may_add: tuple[str, ...] = ()
-    """Constants, or tables of constants, that a book which extends this one may add, although this one has none."""
+    """Constants that a book which extends this one may add, although this one has none: names, or patterns with *.
+
+    What is added in a pattern's name has the unit of the constants that this book has in it.
+    """
     own: tuple[str, ...] = ()
     """Constants, or tables of constants, that hold for this book alone: one that extends it does not have them."""
 
@@ -48,7 +52,12 @@ class Header:
 
     def takes(self, name: str) -> bool:
         """Return whether a book that extends this one may add the constant called `name`."""
-        return _is_under(name, self.may_add)
+        return any(matching(pattern, [name]) for pattern in self.may_add)
+
+    def beside(self, name: str, names: Iterable[str]) -> str | None:
+        """Return the first of `names` that a pattern of `may_add` has in common with the constant called `name`."""
+        patterns = [pattern for pattern in self.may_add if matching(pattern, [name])]
+        return next((found for pattern in patterns for found in matching(pattern, names)), None)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -59,6 +68,11 @@ class Header:
 #: Entries that a book takes from the one that it extends, and those that overrides may replace.
 INHERITED = ("title", "kind", "node", "region", "fab_region", "may_add")
 TEXTS = ("region", "fab_region")
+_DRAWN = ("gpu", "hardwired", "wafer", "fixed-model", "cpu", "scan-engine")
+#: Kinds of book that an entry is about; the others say what every book may.
+ABOUT: dict[str, tuple[str, ...]] = {name: ("costs",) for name in TEXTS}
+ABOUT |= dict.fromkeys(("color", "marker", "dash"), _DRAWN)
+ABOUT |= {"model": ("hardwired", "fixed-model"), "node": ("technology", *_DRAWN)}
 _HEADER = TypeAdapter(Header)
 
 
@@ -77,8 +91,22 @@ def read_header(path: Path, table: Any) -> Header:
     return dataclasses.replace(header, label=header.label or header.name)
 
 
+def check_about(where: str, header: Header) -> None:
+    """Raise `InputError` for an entry that books of this kind do not have, since nothing would read it."""
+    for name, kinds in ABOUT.items():
+        if header.kind and getattr(header, name) and header.kind not in kinds:
+            raise InputError(f"{where}: {name} has no effect in a book of kind {header.kind!r}: expected it left out")
+
+
 def inherit(header: Header, base: Header) -> Header:
-    """Return `header` with what it takes from the header of the book that it extends."""
+    """Return `header` with what it takes from the header of the book that it extends.
+
+    Raises `InputError` for another kind, whose constants would be others.
+    """
+    if header.kind and base.kind and header.kind != base.kind:
+        raise InputError(
+            f"book {header.name} is of kind {header.kind!r} and extends {base.name}, of kind {base.kind!r}"
+        )
     return dataclasses.replace(header, **{name: getattr(header, name) or getattr(base, name) for name in INHERITED})
 
 
