@@ -70,7 +70,7 @@ INHERITED = ("title", "kind", "node", "region", "fab_region", "may_add")
 TEXTS = ("region", "fab_region")
 _DRAWN = ("gpu", "hardwired", "wafer", "fixed-model", "cpu", "scan-engine")
 #: Kinds of book that an entry is about; the others say what every book may.
-ABOUT: dict[str, tuple[str, ...]] = {name: ("costs",) for name in TEXTS}
+ABOUT: dict[str, tuple[str, ...]] = dict.fromkeys(TEXTS, ("costs",))
 ABOUT |= dict.fromkeys(("color", "marker", "dash"), _DRAWN)
 ABOUT |= {"model": ("hardwired", "fixed-model"), "node": ("technology", *_DRAWN)}
 _HEADER = TypeAdapter(Header)
