@@ -213,3 +213,13 @@ def test_a_simulation_prints_its_result():
     assert cells["latency per token"].value == float(result.latency_s)
     assert [row[1].value for row in made.section("checks").tables[0].rows] == [float(c.demand) for c in result.checks]
     assert "bound by" in screen(made)
+
+
+def test_constants_are_an_appendix():
+    from explorer.documents.sections import assumptions_section, reproduce_section
+    from hwbase import Quantity
+
+    constants = {"": {"clock_hz": Quantity(1e9, "Hz", "me", "assumed", 2026)}}
+    page = html.render(Document("Title", "", (assumptions_section(constants), reproduce_section("hwsim cost"))))
+    assert page.index('id="reproduce"') < page.index('<section id="assumptions" class="appendix"')
+    assert "break-before: page" in page
