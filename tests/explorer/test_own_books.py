@@ -135,3 +135,9 @@ def test_a_book_states_nothing_that_nobody_reads(tmp_path, text, words):
     with pytest.raises(InputError) as error:
         explorer.cost(convention="corrected", book=str(path))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["network.chips_per_node", "h100.gpus_per_node"])
+def test_what_others_are_divided_by_is_not_zero(name):
+    with pytest.raises(InputError, match=r"_per_node = 0: expected"):
+        explorer.cost(set={name: 0})
