@@ -1,6 +1,7 @@
 """What starting costs: processor time of imports and commands, beside that of importing NumPy in the same run."""
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,12 +26,12 @@ CASES = {
 
 def cpu_s(code: str, folder: str, compiled: str) -> float:
     """Return the processor seconds, its own and the system's, of a Python process that runs `code` in `folder`."""
-    before = os.times()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, "-c", code], cwd=folder, env=_environment(compiled), stdout=subprocess.DEVNULL, check=True
     )
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _environment(compiled: str) -> dict[str, str]:

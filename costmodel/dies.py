@@ -105,6 +105,7 @@ def _placed_one(width: float, height: float, scribe: float, radius: float, phase
 def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, phases: int) -> Number:
     pitch_x, pitch_y = width + scribe, height + scribe
     offsets = np.linspace(0.0, 0.5, phases)
+    offsets_x = offsets[:, None]
     best = np.zeros_like(width)
     rows = int(np.ceil(np.max(radius / pitch_y))) + 1
     for offset_y in offsets:
@@ -117,10 +118,9 @@ def _best_grid(width: Number, height: Number, scribe: Number, radius: Number, ph
                 continue
             # Half the chord in pitches; the scribe lane beside the outermost die may extend over the edge.
             chord = np.where(inside >= 0.0, np.sqrt(np.maximum(inside, 0.0)) + scribe / 2.0, 0.0) / pitch_x
-            for i, offset_x in enumerate(offsets):
-                in_row = np.floor(chord - offset_x)
-                in_row += np.floor(chord + offset_x)
-                counts[i] += np.maximum(in_row, 0.0, out=in_row)
+            in_row = np.floor(chord - offsets_x)
+            in_row += np.floor(chord + offsets_x)
+            counts += np.maximum(in_row, 0.0, out=in_row)
         best = np.maximum(best, counts.max(axis=0))
     return best
 

@@ -1,4 +1,8 @@
-"""Arguments of public functions, checked against their annotations before anything reads them."""
+"""Arguments of public functions, checked against their annotations before anything reads them.
+
+Libraries that check annotations (beartype, typeguard) read them literally. Here a number may be a text with a unit
+("64K"), a text is never a list, and each refusal is one sentence of ours: most of this module would remain beside them.
+"""
 
 import functools
 import inspect

@@ -21,7 +21,11 @@ from hwbase import units
 from hwbase.check import Number, number
 from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
 from hwbase.errors import InputError, shown, unknown_name
+<<<<<<< HEAD
 from hwbase.header import Header, check_about, inherit, missing_own, read_header, without_own
+=======
+from hwbase.header import Header, inherit, missing_own, read_header, with_texts, without_own
+>>>>>>> main
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value
@@ -143,8 +147,7 @@ class Book(Mapping[str, Quantity]):
             if np.any(np.asarray(value) < 0) and np.all(np.asarray(old.nominal) >= 0):
                 raise InputError(f"{key} = {np.min(value):.12g}: expected a number >= 0 in {old.unit}")
             changed[key] = Quantity(value, old.unit, source, "user", old.year, note=f"was {old.nominal}")
-        header = dataclasses.replace(self.header, **texts)
-        return dataclasses.replace(self, header=header, quantities=changed)
+        return dataclasses.replace(self, header=with_texts(self.header, texts), quantities=changed)
 
     def settable(self) -> list[str]:
         """Return the names that `override` takes."""
@@ -205,12 +208,12 @@ class Reader:
         return value
 
 
-def sourced(unit: str, **limits: Any) -> Any:
+def sourced(unit: str, default: Any = dataclasses.MISSING, **limits: Any) -> Any:
     """Return a dataclass field that `from_book` fills from the quantity of the same name, in `unit`.
 
-    `limits` are those of `hwbase.check.number` (low, high, above, whole).
+    `limits` are those of `hwbase.check.number` (low, high, above, whole). A book may lack a field that has a `default`.
     """
-    return dataclasses.field(metadata={"unit": unit, "limits": limits or {"low": 0.0}})
+    return dataclasses.field(default=default, metadata={"unit": unit, "limits": limits or {"low": 0.0}})
 
 
 def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -> R:
@@ -222,6 +225,8 @@ def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -
     values = dict(given)
     for field in dataclasses.fields(record):  # type: ignore[arg-type]
         if "unit" in field.metadata and field.name not in values:
+            if prefix + field.name not in reader.book and field.default is not dataclasses.MISSING:
+                continue
             value = reader(prefix + field.name, field.metadata["unit"])
             # Whole numbers become ints here, so that counts stay counts.
             values[field.name] = number(field.name, value, **field.metadata["limits"])
@@ -229,8 +234,9 @@ def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -
 
 
 def missing_fields(record: type, book: Book) -> list[str]:
-    """Return the `sourced` fields of the dataclass `record` that `book` has no quantity for."""
-    return [f.name for f in dataclasses.fields(record) if "unit" in f.metadata and f.name not in book]
+    """Return the `sourced` fields without a default of the dataclass `record` that `book` has no quantity for."""
+    needed = [f for f in dataclasses.fields(record) if "unit" in f.metadata and f.default is dataclasses.MISSING]
+    return [field.name for field in needed if field.name not in book]
 
 
 def check_fields(record: type, values: Mapping[str, Any]) -> None:

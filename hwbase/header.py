@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from hwbase.errors import InputError
+from hwbase.errors import InputError, shown, unknown_name
 from hwbase.parsing import parse_strict
 from hwbase.patterns import matching
 
@@ -38,6 +38,8 @@ class Header:
     region: str = ""
     """Of a cost book: the grid that fleets run on, and the one that chips are made on; constants are under "grid"."""
     fab_region: str = ""
+    choices: dict[str, str] = field(default_factory=dict)
+    """What is chosen by name, such as the collective of a machine; a book that extends this one may choose anew."""
     may_add: tuple[str, ...] = ()
     """Constants that a book which extends this one may add, although this one has none: names, or patterns with *.
 
@@ -62,7 +64,7 @@ class Header:
     @property
     def texts(self) -> dict[str, str]:
         """The entries that overrides may replace, by name, where the book has them."""
-        return {name: getattr(self, name) for name in TEXTS if getattr(self, name)}
+        return {name: getattr(self, name) for name in TEXTS if getattr(self, name)} | self.choices
 
 
 #: Entries that a book takes from the one that it extends, and those that overrides may replace.
@@ -101,6 +103,7 @@ def check_about(where: str, header: Header) -> None:
 def inherit(header: Header, base: Header) -> Header:
     """Return `header` with what it takes from the header of the book that it extends.
 
+<<<<<<< HEAD
     Raises `InputError` for another kind, whose constants would be others.
     """
     if header.kind and base.kind and header.kind != base.kind:
@@ -108,6 +111,24 @@ def inherit(header: Header, base: Header) -> Header:
             f"book {header.name} is of kind {header.kind!r} and extends {base.name}, of kind {base.kind!r}"
         )
     return dataclasses.replace(header, **{name: getattr(header, name) or getattr(base, name) for name in INHERITED})
+=======
+    Raises `InputError` for a choice that the other book does not have.
+    """
+    for name in header.choices:
+        if name not in base.choices:
+            raise unknown_name(
+                f"choice in {header.name}.toml (book {shown(base.name)} has no such name):", name, base.choices
+            )
+    taken = {name: getattr(header, name) or getattr(base, name) for name in INHERITED}
+    return dataclasses.replace(header, **taken, choices=base.choices | header.choices)
+
+
+def with_texts(header: Header, texts: Mapping[str, str]) -> Header:
+    """Return `header` with other `texts`, by name: choices, or entries of `TEXTS`."""
+    choices = {name: text for name, text in texts.items() if name in header.choices}
+    entries: dict[str, Any] = {name: text for name, text in texts.items() if name not in choices}
+    return dataclasses.replace(header, **entries, choices=header.choices | choices)
+>>>>>>> main
 
 
 def without_own(quantities: Mapping[str, Any], header: Header) -> dict[str, Any]:

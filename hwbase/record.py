@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,11 @@ def equal(one: Any, other: Any) -> bool:
     """Return whether two values are equal element by element; NaN equals NaN."""
     if one is other:
         return True
+    if isinstance(one, (str, int)) and isinstance(other, (str, int)):
+        return bool(one == other)
+    if isinstance(one, (list, tuple)):
+        alike = type(one) is type(other) and len(one) == len(other)
+        return alike and all(map(equal, one, other))
     if _is_pandas(one, "DataFrame", "Series"):
         return type(one) is type(other) and bool(one.equals(other))
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
@@ -67,9 +73,6 @@ def equal(one: Any, other: Any) -> bool:
         return type(one) is type(other) and _equal_fields(one, other)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(equal(value, other[key]) for key, value in one.items())
-    if isinstance(one, (list, tuple)):
-        alike = type(one) is type(other) and len(one) == len(other)
-        return alike and all(equal(a, b) for a, b in zip(one, other, strict=True))
     return bool(one == other) or bool(one != one and other != other)
 
 
@@ -78,8 +81,13 @@ def _equal_records(one: Record, other: object) -> bool:
 
 
 def _equal_fields(one: Any, other: Any) -> bool:
-    names = (field.name for field in dataclasses.fields(one) if field.compare)
-    return all(equal(getattr(one, name), getattr(other, name)) for name in names)
+    return all(equal(getattr(one, name), getattr(other, name)) for name in _compared(one.__class__))
+
+
+@cache
+def _compared(record: type) -> tuple[str, ...]:
+    """Names of the fields that make two records equal."""
+    return tuple(field.name for field in dataclasses.fields(record) if field.compare)
 
 
 def _equal_arrays(one: np.ndarray, other: np.ndarray) -> bool:

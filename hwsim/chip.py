@@ -124,7 +124,7 @@ def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
     neurons: dict[Any, Number] = {}
     transistors: Number = 0.0
     weights: Number = 0.0
-    for matrix in matrices(model, design.rows, design.columns):
+    for matrix in matrices(model, design.rows, design.columns, design.pipeline_stages):
         # Matrices that share an input vector, or its length, have the same neurons.
         key = id(matrix.inputs) if np.ndim(matrix.inputs) else float(matrix.inputs)
         if key not in neurons:
@@ -191,8 +191,9 @@ def fit_design(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
 def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[HardwiredDesign, Number]:
     """Return (`design` with the grid of the fewest chips whose dies fit the reticle, whether there is one); broadcasts.
 
-    The chips share the HN array, every chip has the other blocks, and a larger grid needs more links on each chip.
-    The grid grows until the die fits. Where no grid fits, the last one tried is returned.
+    Every pipeline stage has such a grid. Its chips share the HN array, every chip has the other blocks, and a larger
+    grid needs more links on each chip. The grid grows until the die fits. Where no grid fits, the last one tried is
+    returned.
     """
     sizes, rows_of = grids()
     needed: Number = 1.0
@@ -210,9 +211,9 @@ def fit_grid(model: LLMSpec, design: HardwiredDesign, technology: Technology) ->
             return grown, fits
         # This many chips at least: a larger grid may have fewer links on a chip, but hardly so.
         with np.errstate(divide="ignore", over="ignore"):
-            required = np.maximum(np.floor(_SURELY * array * grown.chips / room), grown.chips + 1.0)
+            required = np.maximum(np.floor(_SURELY * array * grown.stage_chips / room), grown.stage_chips + 1.0)
         hopeless = hopeless | (~np.asarray(fits) & (required > MOST_CHIPS))
-        needed = np.where(fits | hopeless, grown.chips, required)[()]
+        needed = np.where(fits | hopeless, grown.stage_chips, required)[()]
 
 
 def _whole(numbers: np.ndarray) -> Number:

@@ -3,15 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwbase import Book, Record
+import numpy as np
+
+from hwbase import Book, Record, unknown_name
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
+from hwsim.fabric import ALGORITHMS
 from hwsim.machine_books import DEFAULT_MACHINE, machine_book
+from hwsim.mapping import NORMS
+from hwsim.pipeline import TOPOLOGIES
+
+#: Orders in which a VEX serves the tokens that wait for it: as they come, or the one that is furthest along first.
+SERVICES = ("first-come", "furthest-first")
+#: What a machine's book chooses by name, and the names of each.
+CHOICES = {"collective": ALGORITHMS, "norms": NORMS, "stage_topology": TOPOLOGIES, "service": SERVICES}
 
 
 @dataclass(frozen=True)
 class HardwiredDesign(Record):
-    """A grid of chips with weights in metal. Any number may be an array; `hnlpu.toml` has the sources.
+    """Grids of chips with weights in metal, one a pipeline stage, of `rows` x `columns` chips each.
+
+    Any number may be an array; `hnlpu.toml` has the sources. The mapping of a model is `rows`, `columns`,
+    `pipeline_stages` and the names of `CHOICES`.
 
     The three `published_*` fields are fitted to Figure 14 of the paper; only the `as-published` reading uses them.
     """
@@ -40,21 +53,38 @@ class HardwiredDesign(Record):
     published_projection_passes: Number = sourced("1", above=0.0, high=1e6)
     published_nonlinear_lanes: Number = sourced("lane", above=0.0, high=1e12)
     published_vex_speedup: Number = sourced("1", above=0.0, high=1e9)
+    pipeline_stages: Number = sourced("1", default=1, low=1, high=4096, whole=True)
+    vex_startup_cycles: Number = sourced("cycle", default=0.0, low=0.0, high=1e6)
+    vex_operations_per_exponential: Number = sourced("1", default=0.0, low=0.0, high=1e3)
+    expert_skew: Number = sourced("1", default=1.0, low=1.0, high=1e3)
     weight_format: str = "fp4"
     collective: str = "direct"
+    norms: str = "replicated"
+    stage_topology: str = "full"
+    service: str = "first-come"
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self))
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+
+    @property
+    def stage_chips(self) -> Number:
+        """Chips of one pipeline stage."""
+        return self.rows * self.columns
 
     @property
     def chips(self) -> Number:
         """Chips in the machine."""
-        return self.rows * self.columns
+        return self.rows * self.columns * self.pipeline_stages
 
     @property
     def links_per_chip(self) -> Number:
-        """Point-to-point links of a chip, one to every other chip of its row and of its column."""
-        return self.rows + self.columns - 2
+        """Point-to-point links of a chip: to the other chips of its row and of its column, and to other stages."""
+        others = np.subtract(self.pipeline_stages, 1)
+        between = others if self.stage_topology == "full" else np.minimum(others, 2)
+        return self.rows + self.columns - 2 + between
 
     @property
     def buffer_bytes(self) -> Number:
@@ -87,4 +117,5 @@ def load_design(
 ) -> HardwiredDesign:
     """Return the `HardwiredDesign` of a book; `reader` records the constants that are read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()
-    return from_book(HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format)
+    choices = reader.book.header.choices
+    return from_book(HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format, **choices)

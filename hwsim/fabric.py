@@ -6,16 +6,17 @@ in MPICH", IJHPCA 19(1), 2005.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hwbase import Record, unknown_name
 from hwbase.check import Number, count, integer, non_negative, real
 
-#: Every chip to every peer at once; around a ring; up and down a binary tree.
-ALGORITHMS = ("direct", "ring", "tree")
-KINDS = ("all-reduce", "reduce", "all-gather")
+#: Every chip to every peer at once; the same with an all-reduce in two steps, reduce-scatter and all-gather; around a
+#: ring; up and down a binary tree.
+ALGORITHMS = ("direct", "two-phase", "ring", "tree")
+KINDS = ("all-reduce", "reduce", "reduce-scatter", "all-gather")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct
     ----------
     kind : str
         "all-reduce": every chip holds a partial sum of the whole vector and ends with the total. "reduce": one chip
-        ends with the total. "all-gather": every chip contributes `vector` elements and ends with all of them.
+        ends with the total. "reduce-scatter": every chip ends with its share, 1 / `group`, of the total. "all-gather":
+        every chip contributes `vector` elements and ends with all of them.
     vector : float or array
         Elements, >= 0.
     group : int or array
@@ -82,12 +84,20 @@ def link_load(kind: str, vector: Number, group: Number, algorithm: str = "direct
 
 def _loads(kind: str, algorithm: str, v: Number, g: Number) -> tuple[Number, Number, Number]:
     """(elements, steps, path) in a group of more than one."""
-    if algorithm == "direct":
+    if algorithm in ("direct", "two-phase"):
+        if kind == "reduce-scatter":
+            return v / g, 1.0, v / g
+        if kind == "all-reduce" and algorithm == "two-phase":
+            return 2.0 * v / g, 2.0, 2.0 * v / g
         return v, 1.0, v
     if algorithm == "ring":
-        share = {"all-reduce": 2.0 / g, "reduce": 1.0, "all-gather": 1.0}[kind] * (g - 1.0) * v
+        part = {"all-reduce": 2.0 / g, "reduce": 1.0, "reduce-scatter": 1.0 / g, "all-gather": 1.0}[kind]
+        share = part * (g - 1.0) * v
         return (v if kind == "reduce" else share), (2.0 if kind == "all-reduce" else 1.0) * (g - 1.0), share
     levels = np.ceil(np.log2(np.maximum(g, 1.0)))
+    if kind == "reduce-scatter":
+        # The way of an all-gather of the shares, backwards.
+        kind, v = "all-gather", v / g
     if kind == "all-gather":
         # What goes up and what comes down at a level add up to the whole vector; exact for powers of two.
         return v * (g - 1.0), 2.0 * levels, levels * g * v
@@ -122,9 +132,10 @@ def messages(kind: str, vector: float, group: int, algorithm: str = "direct") ->
     v, g = real("vector", vector, low=0.0), integer("group", group, high=4096)
     if g == 1:
         return []
-    if algorithm == "direct":
-        targets = [0] if kind == "reduce" else range(g)
-        return [Message(0, s, t, v) for s in range(g) for t in targets if s != t]
+    if algorithm in ("direct", "two-phase"):
+        if algorithm == "two-phase" and kind == "all-reduce":
+            return _direct("reduce-scatter", v, g) + [replace(m, step=1) for m in _direct("all-gather", v / g, g)]
+        return _direct(kind, v, g)
     if algorithm == "ring":
         return _ring(kind, v, g)
     return _tree(kind, v, g)
@@ -141,14 +152,27 @@ def busiest_link(transfers: list[Message]) -> LinkLoad:
     return LinkLoad(float(max(per_link.values(), default=0.0)), float(len(steps)), float(sum(steps.values())))
 
 
+def _direct(kind: str, vector: float, group: int) -> list[Message]:
+    targets = [0] if kind == "reduce" else range(group)
+    size = vector / group if kind == "reduce-scatter" else vector
+    return [Message(0, source, target, size) for source in range(group) for target in targets if source != target]
+
+
 def _ring(kind: str, vector: float, group: int) -> list[Message]:
     if kind == "reduce":
         return [Message(step, group - 1 - step, group - 2 - step, vector) for step in range(group - 1)]
-    rounds, size = (2 * (group - 1), vector / group) if kind == "all-reduce" else (group - 1, vector)
+    rounds = (2 if kind == "all-reduce" else 1) * (group - 1)
+    size = vector if kind == "all-gather" else vector / group
     return [Message(step, chip, (chip + 1) % group, size) for step in range(rounds) for chip in range(group)]
 
 
 def _tree(kind: str, vector: float, group: int) -> list[Message]:
+    if kind == "reduce-scatter":
+        # What an all-gather copies from chip to chip comes back as sums, in the opposite order.
+        gathered = _tree("all-gather", vector / group, group)
+        last = gathered[-1].step
+        returned = [replace(m, step=last - m.step, source=m.target, target=m.source) for m in gathered]
+        return sorted(returned, key=lambda m: m.step)
     levels = int(np.ceil(np.log2(group)))
     up, down = [], []
     for level in range(levels):

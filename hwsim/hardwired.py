@@ -14,7 +14,8 @@ from hwbase import FORMATS, unknown_name
 from hwbase.check import Number, count, shapes
 from hwsim.chip import Chip, build_chip
 from hwsim.design import HardwiredDesign
-from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
+from hwsim.occupancy import Occupancy, is_published, occupancy, published, unloaded_path
+from hwsim.pipeline import imbalance
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
 from models import LLMSpec, embedding_table_elements, kv_bytes_per_sequence
@@ -24,6 +25,11 @@ _ACCOUNTS = {"as-published": published, "pipelined": occupancy}
 READINGS = tuple(_ACCOUNTS)
 #: Longest context and largest batch that are accepted.
 MOST_CONTEXT, MOST_BATCH = 1e8, 1e7
+
+
+def reading_for(design: HardwiredDesign, reading: str) -> str:
+    """Return `reading`, or "pipelined" for a mapping that the published account does not have."""
+    return reading if is_published(design) else READINGS[-1]
 
 
 def simulate_hardwired(
@@ -97,13 +103,16 @@ def simulate_hardwired(
     power_w = _power(chip, design, per_token, interval_s, reading)
     prompt_tokens = context if prompt is None else prompt
     alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
-    # The pipeline drains during the last tokens, so the path is not added to the time of the slowest resource.
+    # Served as they come, the last tokens drain together, so that the path is not added to the time of the slowest
+    # resource. Where the furthest is first, the last token has its path before it when the others are done.
+    drain_s = _total(alone_s) if design.service == "furthest-first" else 0.0
     first_s = np.maximum(
-        _prefill_s(model, design, prompt_tokens, windows, reading),
+        _prefill_s(model, design, prompt_tokens, windows, reading) + drain_s,
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
     held = None if reading == "as-published" else running
-    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held)
+    stated = per_token if reading == "pipelined" else None
+    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held, per_token=stated)
     return SimResult(
         machine=design.name,
         model=model.name,
@@ -129,7 +138,7 @@ def simulate_hardwired(
         },
         kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows),
         checks=checks,
-        notes=_notes(checks, reading, running, batch),
+        notes=(*_notes(checks, reading, running, batch), *_bunching(design)),
     )
 
 
@@ -143,6 +152,7 @@ def resource_checks(
     tokens_per_s: Number,
     *,
     running: Number | None = None,
+    per_token: Occupancy | None = None,
 ) -> tuple[Check, ...]:
     """Return the demand of a workload on each resource beside its capacity.
 
@@ -162,14 +172,17 @@ def resource_checks(
         Tokens per second of the machine.
     running : int or array, optional
         Sequences that memory holds; the others wait outside, so that only one has to fit. All of them unless given.
+    per_token : Occupancy, optional
+        The occupancies at stated rates of so many sequences, where they are known.
 
     Returns
     -------
     tuple of Check
     """
     slots = design.stages_per_layer * model.layers
-    per_token = occupancy(model, design, context, batch if running is None else running, windows)
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    if per_token is None:
+        per_token = occupancy(model, design, context, batch if running is None else running, windows)
+    kv = _fullest_kv_bytes(model, design, context, windows)
     embedding = embedding_bytes(model)
     hbm_bytes = design.hbm_bytes * design.chips
     outside = np.logical_and(running is not None, kv + embedding <= hbm_bytes)[()]
@@ -195,9 +208,15 @@ def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, wi
 
     At least one; the checks report if even one does not fit.
     """
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    kv = _fullest_kv_bytes(model, design, context, windows)
     room = (design.hbm_bytes + design.buffer_bytes) * design.chips - embedding_bytes(model)
     return np.maximum(np.floor(room / kv), 1.0)
+
+
+def _fullest_kv_bytes(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
+    """Return the bytes of a sequence's keys and values, if every pipeline stage had as many as the fullest one."""
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    return kv * imbalance(model, design.pipeline_stages, context, windows)
 
 
 def embedding_bytes(model: LLMSpec) -> float:
@@ -281,7 +300,13 @@ def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s
     """
     if reading == "as-published":
         return chip.power_w * design.chips * design.power_overhead
-    busy = {"links": per_token.links_mean, "vex": per_token.vex, "buffer": per_token.buffer, "hbm": per_token.hbm}
+    even = per_token.even
+    busy = {
+        "links": per_token.links_mean,
+        "vex": per_token.vex * even,
+        "buffer": per_token.buffer * even,
+        "hbm": per_token.hbm * even,
+    }
     watts = sum(
         block.static_w + block.dynamic_w * np.minimum(busy.get(block.resource, 0.0) / interval_s, 1.0)
         for block in chip.blocks
@@ -299,4 +324,13 @@ def _notes(checks: tuple[Check, ...], reading: str, running: Number, batch: Numb
         return (f"these figures cannot be reached, for want of {', '.join(short)}: see the pipelined reading",)
     if np.any(running < batch):
         return (f"memory holds {np.min(running):,.0f} of the sequences asked for; the others wait outside",)
+    return ()
+
+
+def _bunching(design: HardwiredDesign) -> tuple[str, ...]:
+    if np.any(np.greater(design.pipeline_stages, 1)) and design.service == "first-come":
+        return (
+            "tokens served as they come bunch between pipeline stages, which detailed events show: "
+            "service = furthest-first keeps this pace",
+        )
     return ()

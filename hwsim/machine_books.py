@@ -5,6 +5,7 @@ constants that differ from those of another machine. Nothing else names a machin
 """
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from hwbase import Book, Header, InputError, Quantity, book_names, load_book, unknown_name
@@ -58,8 +59,14 @@ def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[s
 
 def machine_header(name: str) -> Header | None:
     """Return what the book of a machine says of itself: a book of the package, or one loaded before in this process."""
-    known = {each.lower(): each for each in book_names(BOOKS)}.get(name.lower())
-    return load_book(known, BOOKS).header if known else _OTHERS.get(name)
+    return _package_header(name.lower()) or _OTHERS.get(name)
+
+
+@cache
+def _package_header(lower_name: str) -> Header | None:
+    """Return the header of a book of the package by its name in lower case, None if there is none."""
+    known = {each.lower(): each for each in book_names(BOOKS)}.get(lower_name)
+    return load_book(known, BOOKS).header if known else None
 
 
 def machine_costs(machine: str | Path | Book) -> dict[str, dict[str, Quantity]]:

@@ -1,18 +1,26 @@
 """The mapping of a transformer onto the grid: which matrices sit on a chip, and which vectors cross its links.
 
-The columns of the grid share the heads; the chips of a column split the hidden vector; all chips share the experts, and
-each has a copy of their router. Section "mapping and dataflow" of the HNLPU paper (ASPLOS '26, doi
+A machine is one grid or several, each with a stage of the layers (`hwsim.pipeline`). The columns of a grid share the
+heads; the chips of a column split the hidden vector; all chips share the experts, and each has a copy of their router.
+The chips of all grids share the unembedding. Section "mapping and dataflow" of the HNLPU paper (ASPLOS '26, doi
 10.1145/3779212.3790169). Latent attention (MLA) and dense feed-forwards, which the paper does not treat, are split in
 the same way.
 """
 
 from dataclasses import dataclass
 
-from hwbase import Record
+import numpy as np
+
+from hwbase import Record, unknown_name
 from hwbase.check import Number
 from hwsim.distinct import on_distinct
 from hwsim.fabric import link_load
+from hwsim.pipeline import fullest_layers
 from models import LLMSpec, check_plain
+
+#: Every chip has the whole hidden vector and repeats norms and residuals; or the chips share them, and sums end as
+#: shares that are gathered where they are used.
+NORMS = ("replicated", "sharded")
 
 
 @dataclass(frozen=True)
@@ -47,14 +55,19 @@ class Collective(Record):
     elements: Number
 
 
-def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
-    """Return the matrices on each chip of a `rows` x `columns` grid (fractions where the heads do not divide)."""
+def matrices(model: LLMSpec, rows: Number, columns: Number, stages: Number = 1) -> list[Matrix]:
+    """Return the matrices on each chip of the fullest of `stages` grids, of `rows` x `columns` chips each.
+
+    Sizes are fractions where the heads do not divide. A stage has the layers with experts before dense ones.
+    """
     check_plain(model, "the mapping onto hardwired chips")
     h, chips = model.hidden_size, rows * columns
-    moe_layers, dense_layers = model.moe_layers, model.dense_ffn_layers
+    layers = fullest_layers(model.layers, stages)
+    moe_layers = np.minimum(model.moe_layers, layers)[()]
+    dense_layers = layers - moe_layers
     gates = 2 if model.gated else 1
-    placed = [*_attention(model, rows, columns)]
-    if moe_layers:
+    placed = [*_attention(model, rows, columns, layers)]
+    if model.moe_layers:
         e = model.expert_intermediate_size
         used = model.experts_per_token / model.experts
         placed += [
@@ -64,12 +77,14 @@ def matrices(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
         ]
         if model.shared_experts:
             placed += _split("shared expert", h, _shared_width(model), gates, chips, moe_layers)
-    if dense_layers:
+    if model.dense_ffn_layers:
         placed += _split("feed-forward", h, model.intermediate_size, gates, chips, dense_layers)
-    return [*placed, Matrix("unembedding", h, model.vocab_size / chips, 1.0, 1, 1.0, 7)]
+    return [*placed, Matrix("unembedding", h, model.vocab_size / (chips * stages), 1.0, 1, 1.0, 7)]
 
 
-def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool = True) -> list[Collective]:
+def collectives(
+    model: LLMSpec, rows: Number, columns: Number, statistics: bool = True, norms: str = "replicated"
+) -> list[Collective]:
     """Return the exchanges of one layer.
 
     Parameters
@@ -79,12 +94,22 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
         Chips of a column and of a row of the grid.
     statistics : bool
         Whether to count the softmax maxima and sums, which the paper does not.
+    norms : str
+        One of `NORMS`. Where norms are sharded, the sum of squares of a share travels with it, and the factor of the
+        norm is applied to what a projection gives.
 
     Returns
     -------
     list of Collective
         In the order in which a layer needs them.
+
+    Raises
+    ------
+    InputError
+        For unknown `norms`.
     """
+    if norms not in NORMS:
+        raise unknown_name("norms", norms, NORMS)
     h = model.hidden_size
     if model.attention == "mla":
         latent = model.kv_lora_rank + model.qk_rope_head_dim
@@ -104,10 +129,21 @@ def collectives(model: LLMSpec, rows: Number, columns: Number, statistics: bool 
             Collective("key and value", "reduce", "column", cached / columns),
         ]
     softmax = [Collective("softmax statistics", "all-reduce", "column", 2 * model.query_heads / columns)]
+    attention = [*first, *(softmax if statistics else [])]
+    attention.append(Collective("attention output", "all-reduce", "column", attended / columns))
+    if norms == "sharded":
+        share = h / (rows * columns) + 1.0
+        return [
+            Collective("own hidden vector", "all-gather", "row", share),
+            *attention,
+            Collective("output projection", "reduce-scatter", "row", h / rows),
+            Collective("hidden vector", "all-gather", "column", share),
+            Collective("hidden vector", "all-gather", "row", share * rows),
+            Collective("feed-forward sum", "reduce-scatter", "column", h),
+            Collective("feed-forward sum", "reduce-scatter", "row", h / rows),
+        ]
     return [
-        *first,
-        *(softmax if statistics else []),
-        Collective("attention output", "all-reduce", "column", attended / columns),
+        *attention,
         Collective("output projection", "all-reduce", "row", h / rows),
         Collective("hidden vector", "all-gather", "column", h / rows),
         Collective("feed-forward sum", "all-reduce", "row", h),
@@ -156,6 +192,7 @@ def layer_links(
     *,
     statistics: bool = True,
     rotating: bool = False,
+    norms: str = "replicated",
 ) -> dict[str, Number]:
     """Return `link_elements` of a model's `collectives`; each distinct grid of a sweep is computed once.
 
@@ -166,7 +203,7 @@ def layer_links(
         Chips of a column and of a row of the grid.
     algorithm, rotating
         As in `link_elements`.
-    statistics
+    statistics, norms
         As in `collectives`.
 
     Returns
@@ -177,7 +214,7 @@ def layer_links(
     names = ("column", "row", "steps", "path")
 
     def loads(rows: Number, columns: Number) -> tuple[Number, ...]:
-        exchanges = collectives(model, rows, columns, statistics)
+        exchanges = collectives(model, rows, columns, statistics, norms)
         totals = link_elements(exchanges, rows, columns, algorithm, rotating)
         return tuple(totals[name] for name in names)
 
@@ -191,20 +228,30 @@ def attention_macs_per_position(model: LLMSpec) -> int:
     return model.query_heads * (model.qk_dim + model.value_dim)
 
 
-def nonlinear_elements(model: LLMSpec, chips: Number) -> Number:
-    """Return element operations of one layer on one chip: two norms (two passes each), two residuals, gating.
+def norm_elements(model: LLMSpec, chips: Number, norms: str = "replicated") -> Number:
+    """Return element operations of one layer on one of `chips` chips: two norms (two passes each), two residuals."""
+    return (2 * 2 + 2) * model.hidden_size / (chips if norms == "sharded" else 1)
 
-    Every chip has the whole hidden vector and repeats norms and residuals; the chips share the gating.
+
+def gating_elements(model: LLMSpec, chips: Number, skew: Number = 1.0) -> Number:
+    """Return element operations of the gating of one layer on one of `chips` chips, which share it.
+
+    `skew` is the work of the chip with most active experts over the mean.
     """
     if model.experts:
         gated = model.experts_per_token * model.expert_intermediate_size + _shared_width(model)
     else:
         gated = model.intermediate_size
-    return (2 * 2 + 2) * model.hidden_size + 2.0 * gated / chips
+    return 2.0 * gated * skew / chips
 
 
-def _attention(model: LLMSpec, rows: Number, columns: Number) -> list[Matrix]:
-    h, chips, layers = model.hidden_size, rows * columns, model.layers
+def nonlinear_elements(model: LLMSpec, chips: Number, norms: str = "replicated", skew: Number = 1.0) -> Number:
+    """Return `norm_elements` and `gating_elements` together."""
+    return norm_elements(model, chips, norms) + gating_elements(model, chips, skew)
+
+
+def _attention(model: LLMSpec, rows: Number, columns: Number, layers: Number) -> list[Matrix]:
+    h, chips = model.hidden_size, rows * columns
     if model.attention == "mla":
         latent = model.kv_lora_rank + model.qk_rope_head_dim
         queries = model.query_heads * (model.qk_nope_head_dim + model.qk_rope_head_dim)
@@ -239,7 +286,7 @@ def _shared_width(model: LLMSpec) -> int:
     return model.shared_experts * model.shared_expert_intermediate_size
 
 
-def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: int) -> list[Matrix]:
+def _split(name: str, hidden: int, width: int, gates: int, chips: Number, layers: Number) -> list[Matrix]:
     """Return a dense feed-forward whose inner vector is split over the chips."""
     return [
         Matrix(f"{name} up", hidden, gates * width / chips, 1.0, layers, 1.0, 5),

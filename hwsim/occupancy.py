@@ -8,19 +8,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import Record
+from hwbase import InputError, Record
 from hwbase.check import Number
 from hwsim.circuits import neuron_levels, pipeline_cycles
 from hwsim.design import HardwiredDesign
-from hwsim.mapping import attention_macs_per_position, layer_links, matrices, nonlinear_elements
+from hwsim.mapping import attention_macs_per_position, gating_elements, layer_links, matrices, norm_elements
+from hwsim.pipeline import Handover, fullest_layers, handover, imbalance
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec, attended_positions, kv_bytes_per_sequence
 
+#: Settings of a mapping for which the account of the paper has no terms.
+UNPUBLISHED = frozenset({"pipeline_stages", "norms"})
+
 
 @dataclass(frozen=True)
 class Occupancy(Record):
-    """Seconds that one token occupies each resource in all layers: links (busiest, mean), HN array, VEX, memories."""
+    """Seconds that one token occupies each resource: links (busiest, mean), HN array, VEX, memories.
+
+    VEX and memories are those of the fullest pipeline stage; `even` is the mean of all stages over it.
+    """
 
     links: Number
     links_mean: Number
@@ -29,11 +36,17 @@ class Occupancy(Record):
     vex_nonlinear: Number
     buffer: Number
     hbm: Number
+    even: Number = 1.0
 
     @property
     def vex(self) -> Number:
         """Seconds of the VEX of a chip."""
         return self.vex_attention + self.vex_nonlinear
+
+
+def is_published(design: HardwiredDesign) -> bool:
+    """Return whether the paper's account has the mapping of `design`: one pipeline stage, replicated norms."""
+    return not np.any(np.greater(design.pipeline_stages, 1)) and design.norms == "replicated"
 
 
 def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
@@ -58,7 +71,17 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     -------
     Occupancy
         Seconds; broadcasts over design, context and sequences.
+
+    Raises
+    ------
+    InputError
+        For a mapping that the paper does not have: pipeline stages, sharded norms.
     """
+    if not is_published(design):
+        raise InputError(
+            "reading = 'as-published': expected one pipeline stage and replicated norms, as the paper has; "
+            "the pipelined reading takes any"
+        )
     elements = layer_links(model, design.rows, design.columns, design.collective, statistics=False)
     counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
     links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
@@ -92,27 +115,40 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     Occupancy
         Seconds; broadcasts over design, context and sequences.
     """
-    elements = layer_links(model, design.rows, design.columns, design.collective, rotating=True)
-    busiest = np.maximum(elements["column"], elements["row"])
+    elements = layer_links(model, design.rows, design.columns, design.collective, rotating=True, norms=design.norms)
+    between = stage_handover(model, design)
+    layers = fullest_layers(model.layers, design.pipeline_stages)
+    busiest = np.maximum(np.maximum(elements["column"], elements["row"]), between.elements / layers)
     # A chip has a link to every other chip of its column and of its row.
     on_column, on_row = np.subtract(design.rows, 1.0), np.subtract(design.columns, 1.0)
-    links = np.maximum(on_column + on_row, 1.0)
-    mean = (on_column * elements["column"] + on_row * elements["row"]) / links
-    element_s = model.layers * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    links = np.maximum(on_column + on_row + between.links, 1.0)
+    in_stages = (on_column * elements["column"] + on_row * elements["row"]) * (
+        model.layers / design.pipeline_stages / layers
+    )
+    mean = (in_stages + between.links * between.mean / layers) / links
+    element_s = layers * design.link_element_bytes / design.link_bandwidth_bytes_per_s
     hn = design.activation_bits / design.clock_hz
-    nonlinear = model.layers * np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes) / design.clock_hz
-    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    uneven = imbalance(model, design.pipeline_stages, context, windows)
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows) * uneven
     spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
     per_chip = kv / design.chips
     return Occupancy(
         links=busiest * element_s,
         links_mean=mean * element_s,
         hn=hn,
-        vex_attention=_attention_s(model, design, context, windows),
-        vex_nonlinear=nonlinear,
+        vex_attention=_attention_s(model, design, context, windows) * uneven
+        + layers * design.vex_startup_cycles / design.clock_hz,
+        vex_nonlinear=layers * _nonlinear_cycles(model, design) / design.clock_hz,
         buffer=per_chip / design.buffer_bandwidth_bytes_per_s,
         hbm=per_chip * spilled / np.maximum(design.hbm_bandwidth_bytes_per_s, 1.0),
+        even=1.0 / uneven,
     )
+
+
+def stage_handover(model: LLMSpec, design: HardwiredDesign) -> Handover:
+    """Return the load of the hidden vectors that cross between the pipeline stages of `design`."""
+    shares = design.rows * design.columns if design.norms == "sharded" else 1.0
+    return handover(design.pipeline_stages, model.hidden_size / shares, design.stage_topology)
 
 
 def unloaded_path(
@@ -139,9 +175,14 @@ def unloaded_path(
     dict of str to float or array
         Seconds of "communication", "projection", "nonlinear" and "attention", all layers together.
     """
-    elements = layer_links(model, design.rows, design.columns, design.collective)
-    transfer_s = elements["path"] * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-    placed = matrices(model, design.rows, design.columns)
+    elements = layer_links(model, design.rows, design.columns, design.collective, norms=design.norms)
+    between = stage_handover(model, design)
+
+    def seconds(steps: Number, path: Number) -> Number:
+        return steps * design.link_latency_s + path * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+
+    layer_s, stage_s = seconds(elements["steps"], elements["path"]), seconds(between.steps, between.path)
+    placed = matrices(model, design.rows, design.columns, design.pipeline_stages)
     fmt = weight_format(design.weight_format, technology)
     passes: dict[int, Number] = {}
     for matrix in placed:
@@ -150,17 +191,32 @@ def unloaded_path(
         passes[matrix.depth] = np.maximum(passes.get(matrix.depth, 0.0), cycles)
     last = max(passes)
     chain = sum(cycles for depth, cycles in passes.items() if depth != last)
-    nonlinear = np.ceil(nonlinear_elements(model, design.chips) / design.vex_lanes)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
-    read_s = kv / design.chips / design.buffer_bandwidth_bytes_per_s
+    read_s = kv / design.stage_chips / design.buffer_bandwidth_bytes_per_s
+    # The chips of the other stages do not help with the attention of a layer.
+    attention_s = _attention_s(model, design, context, windows) * design.pipeline_stages
     return {
-        "communication": model.layers * (elements["steps"] * design.link_latency_s + transfer_s),
+        "communication": model.layers * layer_s + stage_s,
         "projection": (model.layers * chain + passes[last]) / design.clock_hz,
-        "nonlinear": model.layers * nonlinear / design.clock_hz,
-        "attention": np.maximum(_attention_s(model, design, context, windows), read_s),
+        "nonlinear": model.layers * _nonlinear_cycles(model, design) / design.clock_hz,
+        "attention": np.maximum(attention_s + model.layers * design.vex_startup_cycles / design.clock_hz, read_s),
     }
 
 
 def _attention_s(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
-    macs = attention_macs_per_position(model) * attended_positions(model, context, windows)
-    return macs / design.chips / design.vex_macs / design.clock_hz
+    """Return the seconds of a chip's VEX for the attention of all layers, if all chips share it evenly."""
+    positions = attended_positions(model, context, windows)
+    macs = attention_macs_per_position(model) * positions
+    # Operations on the lanes for the exponentials of the softmax; none where the VEX hides them.
+    exponentials = model.query_heads * positions * design.vex_operations_per_exponential
+    return (
+        macs / design.chips / design.vex_macs / design.clock_hz
+        + exponentials / design.chips / design.vex_lanes / design.clock_hz
+    )
+
+
+def _nonlinear_cycles(model: LLMSpec, design: HardwiredDesign) -> Number:
+    """Return the cycles of a chip's VEX for norms, residuals and gating of one layer, in two visits."""
+    elements = norm_elements(model, design.stage_chips, design.norms)
+    elements = elements + gating_elements(model, design.stage_chips, design.expert_skew)
+    return np.ceil(elements / design.vex_lanes) + 2.0 * design.vex_startup_cycles

@@ -19,6 +19,7 @@ from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.gpu.decoding import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
+from hwsim.occupancy import UNPUBLISHED
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 from hwsim.wafer import Wafer, load_wafer, simulate_wafer
@@ -26,6 +27,8 @@ from hwsim.wafer import Wafer, load_wafer, simulate_wafer
 #: Constants of a GPU's book: measured times over ours, whose low and high are 5 and 95 % of measured points.
 TOKEN_TIME, FIRST_TOKEN = "time_per_output_token_factor", "time_to_first_token_factor"
 _ENDS: tuple[Level, Level] = ("low", "high")
+#: The constants of a grid, which go together.
+SIDES = ("rows", "columns")
 
 
 def simulate(
@@ -52,7 +55,8 @@ def simulate(
         A model of the zoo by name, a TOML spec or a Hugging Face config.json by path, or a spec.
     on : str, Path or Book
         A machine of `hwsim.machines()` by name, or a machine's book by path. A hardwired machine has the smallest grid
-        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
+        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set`, or a book of the user's, gives rows and
+        columns.
     context : int, str or array
         Positions of a sequence, also as "64K"; `batch` and `prompt` likewise.
     batch : int or array, optional
@@ -65,7 +69,8 @@ def simulate(
         The serving engine of GPUs: "vllm", "sglang" or "trtllm".
     reading : str
         "as-published" or "pipelined"; hardwired machines only, as the next three. Unless given, as published for the
-        model that the machine's book names, whose figures were published, and pipelined for any other.
+        model that the machine's book names, whose figures were published, and pipelined for any other, and for
+        other mappings.
     sliding_window : bool, optional
         Whether windowed layers attend to their window alone; the reading decides unless given.
     weights : str
@@ -102,7 +107,7 @@ def simulate(
         count("gpus", gpus)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
-    reading = default_reading(machine, spec) if reading is None else reading
+    reading = default_reading(machine, spec, set or {}) if reading is None else reading
     if reading not in READINGS:
         raise unknown_name("reading", reading, READINGS)
     simulator = SIMULATORS[machine.kind]
@@ -125,10 +130,13 @@ def simulate(
     return replace(result, kind=machine.kind, label=machine.header.label, notes=notes)
 
 
-def default_reading(machine: Book, spec: models.LLMSpec) -> str:
-    """Return the reading of a hardwired machine that holds `spec`: as published for the model that its book names."""
+def default_reading(machine: Book, spec: models.LLMSpec, set: Mapping[str, Any]) -> str:
+    """Return the reading of a hardwired machine that holds `spec`.
+
+    As published for the model that its book names, unless `set` maps it in a way that was not published.
+    """
     published, pipelined = READINGS
-    return published if spec.name == machine.header.model else pipelined
+    return published if spec.name == machine.header.model and not set.keys() & UNPUBLISHED else pipelined
 
 
 def _beyond(spec: models.LLMSpec, context: Number) -> tuple[str, ...]:
@@ -233,6 +241,11 @@ SIMULATORS = {
 }
 
 
+def chosen_sides(machine: Book) -> list[str]:
+    """Return the sides of a machine's grid that a user has chosen, in a book or by an override."""
+    return [name for name in SIDES if machine[name].kind == "user"]
+
+
 def hardwired(
     spec: models.LLMSpec,
     *,
@@ -255,8 +268,8 @@ def hardwired(
     book : str, Path or Book
         The book of the machine.
     set : mapping of str to number, array or str
-        Constants of the machine or of the technology to override. Unless rows and columns are among them the grid
-        grows or shrinks to the model.
+        Constants of the machine or of the technology to override. Unless rows and columns are among them, or the book
+        has them of a user, the grid grows or shrinks to the model.
     fit : callable
         Returns the design with the grid for (spec, design, technology); the smallest that holds the model by default.
 
@@ -270,13 +283,14 @@ def hardwired(
     for_design: dict[str, Any] = {}
     for_process: dict[str, Any] = {}
     for key, value in (set or {}).items():
-        if key not in machine and key not in process:
-            raise unknown_name("constant", key, [*machine, *process])
-        (for_design if key in machine else for_process)[key] = value
+        if key not in machine.settable() and key not in process:
+            raise unknown_name("constant", key, [*machine.settable(), *process])
+        (for_design if key in machine.settable() else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
-    if not {"rows", "columns"} & for_design.keys():
+    chosen = chosen_sides(read_machine.book)
+    if not chosen:
         design = fit(spec, design, tech)
-    elif not {"rows", "columns"} <= for_design.keys():
+    elif len(chosen) < len(SIDES):
         raise InputError("rows and columns of the grid go together: set both or neither")
     return design, tech, {**read_machine.used, **read_process.used}

@@ -6,8 +6,8 @@ each. The number with the most tokens a second a chip is taken.
 
 import numpy as np
 
-from hwbase.check import Number, count, positive
-from hwsim.gpu.rate import GpuRate
+from hwbase.check import Number
+from hwsim.gpu.rate import GpuRate, load_points
 from hwsim.wafer import Wafer, simulate_wafer
 from models import LLMSpec
 
@@ -49,14 +49,8 @@ def best_wafer_rate(
     InputError
         For numbers out of range, and a network that is no decoder.
     """
-    context = count("context", context, high=1e8)
-    prompt, output = (
-        count(n, v, low=0, high=1e8) for n, v in (("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
-    )
-    promise = positive("time_per_token_s", time_per_token_s)
-    columns = np.broadcast_arrays(context, prompt, output, promise)
-    shape = columns[0].shape
-    context, prompt, output, promise = (np.asarray(each, dtype=float).reshape(-1, 1) for each in columns)
+    points, shape = load_points(context, prompt_tokens, output_tokens, time_per_token_s)
+    context, prompt, output, promise, _ = (column[:, None] for column in points.T)
     tried = np.unique(np.round(np.geomspace(1.0, _MOST_A_LAYER * model.layers, _TRIED)))[None, :]
     served = prompt > 0
     run = simulate_wafer(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         state_bytes_per_sequence,
         weight_bytes,
     )
-    from models.published import agrees, rounds_to, zoo_frame
+    from models.published import agrees, rounds_to, zoo_frame, zoo_rows
     from models.spec import LLMSpec, spec_from_fields
     from models.summary import Summary, summarise
 else:
@@ -81,4 +81,5 @@ __all__ = [
     "summarise",
     "weight_bytes",
     "zoo_frame",
+    "zoo_rows",
 ]

@@ -50,11 +50,6 @@ class Matrix(Record):
         """Biases of all copies."""
         return self.copies * self.outputs if self.biased else 0
 
-    @property
-    def idle_share(self) -> float:
-        """Share of the copies that a token does not use."""
-        return 1.0 - self.used / self.copies
-
 
 @dataclass(frozen=True, kw_only=True)
 class Cache(Record):
@@ -318,6 +313,6 @@ def grouped(each: Iterable[Layer]) -> tuple[Layer, ...]:
     """Return equal entries as one with the sum of their layers, in order of first appearance."""
     layers: dict[Layer, int] = {}
     for entry in each:
-        one = replace(entry, layers=1)
+        one = entry if entry.layers == 1 else replace(entry, layers=1)
         layers[one] = layers.get(one, 0) + entry.layers
     return tuple(replace(entry, layers=count) for entry, count in layers.items())

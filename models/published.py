@@ -1,13 +1,15 @@
 """Our counts beside the published ones, and the rule by which they agree."""
 
 import math
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from hwbase import InputError
 from models.catalogue import known, names
 from models.counts import mixers, parameters
 from models.spec import LLMSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def rounds_to(ours: float, published: float, digits: int) -> bool:
@@ -38,16 +40,23 @@ def agrees(spec: LLMSpec) -> bool:
     )
 
 
-def zoo_frame() -> pd.DataFrame:
+def zoo_rows() -> list[dict[str, Any]]:
     """Return one row a network of `names`: our counts, the published ones, relative errors, and where from.
 
-    Columns: name, total, active, active_with_embedding, published_total, total_rel_err, published_active,
+    Keys: name, total, active, active_with_embedding, published_total, total_rel_err, published_active,
     active_rel_err, agrees, attention, source. Counts are elements; a missing published count is NaN.
     """
-    return pd.DataFrame([_row(known(name)) for name in names()])
+    return [_row(known(name)) for name in names()]
 
 
-def _row(spec: LLMSpec) -> dict[str, object]:
+def zoo_frame() -> "pd.DataFrame":
+    """Return the rows of `zoo_rows` as a frame."""
+    import pandas as pd
+
+    return pd.DataFrame(zoo_rows())
+
+
+def _row(spec: LLMSpec) -> dict[str, Any]:
     counts = parameters(spec)
     return {
         "name": spec.name,

@@ -7,7 +7,8 @@ import typer
 import models
 from explorer.commands.output import AsJson, OutFile, check_file, deliver
 from explorer.documents.document import Document, Section
-from explorer.documents.tables import Column, Table, scaled_table
+from explorer.documents.tables import Column, Table, frame_table
+from hwbase.columns import column
 from hwbase.numbers import counted, listed, plain, si, with_unit
 
 OneModel = Annotated[
@@ -25,14 +26,15 @@ def models_command(model: OneModel = None, as_json: AsJson = False, out: OutFile
 
 
 def _zoo() -> Document:
-    frame = models.zoo_frame()
+    rows = models.zoo_rows()
+    columns = {name: column(name) for name in _SHOWN}
     return Document(
         "Models",
         "Networks that come with hwsim, our counts of parameters beside the published ones.",
-        (Section("models", "Known models", (scaled_table("Models", frame[_SHOWN]),)),),
+        (Section("models", "Known models", (frame_table("Models", rows, columns),)),),
         schema="models",
-        data=lambda: frame.to_dict(orient="records"),
-        frame=lambda: frame,
+        data=lambda: rows,
+        frame=models.zoo_frame,
     )
 
 

@@ -1,5 +1,6 @@
 """One document: an answer's content, built once and rendered as a page, Markdown, rows, or in a terminal."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,8 @@ from hwbase import InputError, Record, unknown_name
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
+
+    from explorer.documents.plot import Plot
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,14 @@ class Methods:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its caption and its table; `draw` returns the Plotly figure when a page is made.
+    """A figure with its caption and its table; `draw` returns it when a page is made.
 
     Column `read` of the table is read out to readers who cannot see the figure. A page folds the table unless it is
     `open`.
     """
 
     id: str
-    draw: Callable[[], "go.Figure"] = field(repr=False, compare=False)
+    draw: Callable[[], "Plot"] = field(repr=False, compare=False)
     caption: str
     table: Table
     read: int = 1
@@ -198,12 +201,12 @@ class Document:
         return {section.id: section for section in self.sections}[id]
 
 
-class Documented(Record):
+class Documented(Record, ABC):
     """A record that a document says; a notebook shows the document."""
 
+    @abstractmethod
     def document(self, command: str = "") -> Document:
         """Return the result as a document that says `command` makes it again."""
-        raise NotImplementedError
 
     def plot(self, name: str | None = None) -> "go.Figure":
         """Return a figure of the result as Plotly draws it on the page, with labels, units and colours.
@@ -227,7 +230,7 @@ class Documented(Record):
             raise InputError(f"a {type(self).__name__} has no figures: expected another result")
         if name is not None and name not in figures:
             raise unknown_name("figure", name, figures)
-        return figures[next(iter(figures)) if name is None else name].draw()
+        return figures[next(iter(figures)) if name is None else name].draw().figure()
 
     def _repr_html_(self) -> str:
         from explorer.documents import notebook

@@ -49,9 +49,9 @@ def render(document: Document) -> str:
 def _plot(figure: Figure) -> str:
     """Return a figure as JSON for a script element, without its title, since the page has captions."""
     drawn = figure.draw()
-    bare = drawn.layout.showlegend is False
+    bare = drawn.attributes.get("showlegend") is False
     drawn.update_layout(title_text="", margin_t=_TOP_MARGIN_BARE_PX if bare else _TOP_MARGIN_PX)
-    return drawn.to_json(validate=False).replace("<", "\\u003c")
+    return drawn.to_json().replace("<", "\\u003c")
 
 
 def _code(code: str) -> str:

@@ -5,16 +5,14 @@ on white and on black, and a page may replace it (`layout.font.color`) when it k
 """
 
 import html
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from explorer.documents.plot import Plot
 from hwbase import Header
 from hwbase.numbers import plain
 from hwsim.machine_books import DEFAULT_MACHINE, machine_header
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 
 def one_two_five(values: Any) -> dict[str, Any]:
@@ -109,17 +107,14 @@ def fill(colour: str, shape: str) -> dict[str, Any]:
     return {"color": colour, "line": {"width": 0}, "pattern": pattern}
 
 
-def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
+def figure(title: str, height_px: int, **layout: Any) -> Plot:
     """Return an empty figure in the shared style; `layout` extends or overrides it."""
-    import plotly.graph_objects as go
-
     heading: dict[str, Any] = {"text": text(title), "font": {"size": _TEXT_PX + 2}}
     heading |= {"x": 0, "xref": "container", "xanchor": "left", "y": 1, "yref": "container", "yanchor": "top"}
     top = {} if layout.get("showlegend") is False else {"t": _TOP_WITH_LEGEND_PX}
     shared: dict[str, Any] = {
         "title": heading | {"pad": {"t": 8, "l": 8}},
         "height": height_px,
-        "template": "none",
         "autosize": True,
         "margin": _MARGIN | top,
         "paper_bgcolor": CLEAR,
@@ -146,7 +141,7 @@ def figure(title: str, height_px: int, **layout: Any) -> "go.Figure":
         "tickangle": 0,
     }
     lines |= {"title": {"font": {"size": _TEXT_PX}, "standoff": 8}}
-    return go.Figure(layout=shared | {"xaxis": lines, "yaxis": lines} | layout)
+    return Plot(**shared | {"xaxis": lines, "yaxis": lines} | layout)
 
 
 #: Colour, dash and pattern of the first, second, ... of a set.

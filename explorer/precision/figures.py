@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import NEUTRAL_LINE, figure, fill, style, text
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from explorer.precision.fronts import Fronts
     from explorer.precision.joint import JointFronts
     from explorer.precision.silicon import SiliconFronts
@@ -35,7 +34,7 @@ def shown(result: "SiliconFronts", process: str | None = None) -> pd.DataFrame:
     return table[table["perplexity"] <= most]
 
 
-def perplexity_over_area(result: "SiliconFronts", process: str) -> "go.Figure":
+def perplexity_over_area(result: "SiliconFronts", process: str) -> Plot:
     """Return held-out perplexity against the neurons' area on a process: uniform and mixed, measured and predicted."""
     drawn = figure(f"Perplexity against area, {process}", _HEIGHT_PX)
     table = shown(result, process)
@@ -69,7 +68,7 @@ def perplexity_over_area(result: "SiliconFronts", process: str) -> "go.Figure":
     return drawn
 
 
-def nre_over_perplexity(result: "SiliconFronts") -> "go.Figure":
+def nre_over_perplexity(result: "SiliconFronts") -> Plot:
     """Return NRE against held-out perplexity, dots for each process: filled for mixed bits, open for uniform."""
     drawn = figure("NRE over perplexity", _HEIGHT_PX)
     for index, (process, rows) in enumerate(shown(result).groupby("process", sort=False)):
@@ -99,7 +98,7 @@ def nre_over_perplexity(result: "SiliconFronts") -> "go.Figure":
     return drawn
 
 
-def nre_parts(result: "SiliconFronts") -> "go.Figure":
+def nre_parts(result: "SiliconFronts") -> Plot:
     """Return the parts of NRE on each process, for the smallest and largest number of chips of the choices."""
     drawn = figure("What NRE is made of", _BARS_PX, barmode="stack")
     rows = nre_frame(result)
@@ -130,7 +129,7 @@ _MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 _MANY_DECADES = 3.0
 
 
-def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> "go.Figure":
+def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> Plot:
     """Return the loss of rounding each layer alone, layers in order of use, dots for each width (log axis)."""
     drawn = figure("Loss with one layer rounded", _HEIGHT_PX)
     order = {name: number for number, name in enumerate(dict.fromkeys(table["layer"]), start=1)}
@@ -150,7 +149,7 @@ def sensitivity_by_layer(table: pd.DataFrame, loss: str, label: str) -> "go.Figu
     return drawn
 
 
-def loss_over_bits(result: "Fronts", loss: str, label: str) -> "go.Figure":
+def loss_over_bits(result: "Fronts", loss: str, label: str) -> Plot:
     """Return the measured loss of each scheme against mean bits on held-out inputs, with 95 % intervals (log axis)."""
     drawn = figure("Loss over bits", _HEIGHT_PX)
     column = f"loss_{loss}"
@@ -172,7 +171,7 @@ def loss_over_bits(result: "Fronts", loss: str, label: str) -> "go.Figure":
     return drawn
 
 
-def predicted_and_measured(result: "Fronts", loss: str, label: str) -> "go.Figure":
+def predicted_and_measured(result: "Fronts", loss: str, label: str) -> Plot:
     """Return measured losses of allocations against predicted ones, the sums of layer losses (log axes)."""
     drawn = figure("Predicted and measured loss", _HEIGHT_PX)
     column = f"loss_{loss}"
@@ -199,7 +198,7 @@ def predicted_and_measured(result: "Fronts", loss: str, label: str) -> "go.Figur
     return drawn
 
 
-def loss_over_cost(result: "JointFronts", label: str, cost: str) -> "go.Figure":
+def loss_over_cost(result: "JointFronts", label: str, cost: str) -> Plot:
     """Return the measured loss of pairs of widths against a machine's cost, with 95 % intervals (log axis)."""
     drawn = figure("Loss over cost", _HEIGHT_PX)
     for index, (scheme, rows) in enumerate(result.table.groupby("scheme", sort=False)):
@@ -222,7 +221,7 @@ def loss_over_cost(result: "JointFronts", label: str, cost: str) -> "go.Figure":
     return drawn
 
 
-def bits_of_layers(result: "Fronts", scheme: str, budget: float) -> "go.Figure":
+def bits_of_layers(result: "Fronts", scheme: str, budget: float) -> Plot:
     """Return the bits of each layer in a scheme at a budget, layers in order of use."""
     drawn = figure(f"Bits of each layer, {scheme}, {budget:g} bits", _HEIGHT_PX, showlegend=True)
     row = result.choices[(result.choices["scheme"] == scheme) & (result.choices["budget"] == budget)].iloc[0]
@@ -245,7 +244,7 @@ def bits_of_layers(result: "Fronts", scheme: str, budget: float) -> "go.Figure":
 
 def curves(
     rows: pd.DataFrame, x: str, y: str, across: str, up: str, *, alone: Sequence[str] = (), log: bool = False
-) -> "go.Figure":
+) -> Plot:
     """Return column `y` of each scheme against `x`; schemes in `alone` are dots without a line."""
     drawn = figure(f"{up} over {across}", _HEIGHT_PX)
     for index, (scheme, some) in enumerate(rows.groupby("scheme", sort=False)):

@@ -26,6 +26,7 @@ from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -79,11 +80,6 @@ class CostAnswer(Documented):
     def region(self) -> str:
         """The grid of both fleets."""
         return self.book.header.region
-
-    @property
-    def device_speed(self) -> str:
-        """Name of the constant for the bought machine's speed."""
-        return f"{self.device}.tokens_per_s"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures level by level, the inputs, the ratios and the sources."""
@@ -227,12 +223,7 @@ def cost(
     spec = models.load(model) if isinstance(model, str) else model
     refuse_old(machine_set=machine_set)
     volume = read_integer("volume", volume, high=1e6)
-    context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
-    workload = Workload(
-        context,
-        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
-        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
-    )
+    workload = Workload.read(context, prompt_tokens, output_tokens)
     conventions = costmodel.conventions.named(convention)
     bought, other = device(beside), hwsim.machine_book(beside)
     costs = cost_book(book or conventions.book, [beside], spec)
@@ -357,8 +348,8 @@ def priced_system(
         read = costs.reader()
         system, tokens_per_s = published_system(read, process)
         return PricedSystem(system, tokens_per_s, (note,), read.used)
-    reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
+    reading = reading or reading_for(design, conventions.reading)
 
     def at(context: Any) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)

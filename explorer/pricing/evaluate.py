@@ -21,7 +21,7 @@ from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
-from hwsim.simulation import hardwired
+from hwsim.simulation import chosen_sides, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Points evaluated together: enough work for each NumPy call that two threads hardly wait for each other.
@@ -298,7 +298,11 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         figures |= _bought_fleet(assumptions, setting, built, tokens_per_s, workload)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in figures.items()}
     reticle = float(np.max(technology.reticle_area_mm2))
-    too_large = "the die exceeds" if "rows" in for_machine else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
+    too_large = (
+        "the die exceeds"
+        if chosen_sides(setting.machine.override(for_design))
+        else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
+    )
     reasons = {
         f"{too_large} the reticle's {reticle:,.0f} mm2": ~fits,
         "a wafer holds no good die of this size": np.isinf(columns["tco_usd"]),

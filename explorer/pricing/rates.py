@@ -9,6 +9,7 @@ import hwsim
 import models
 from hwbase import Book, Evidence, InputError, Quantity, Record, evidence_of
 from hwbase.check import Number, count
+from hwbase.values import read_integer
 from hwsim.accelerator import accelerator_book, load_accelerator
 from hwsim.gpu.rate import GpuRate, best_rate
 from hwsim.machine_books import COSTS, KINDS
@@ -46,6 +47,15 @@ class Workload(Record):
                 f"prompt_tokens = {np.max(prompt)}, output_tokens = {np.max(output)}: expected both, or neither to "
                 "compare machines that only decode"
             )
+
+    @classmethod
+    def read(cls, context: int | str, prompt_tokens: int | str, output_tokens: int | str) -> "Workload":
+        """Return a workload from numbers or texts ("64K"). Raises `InputError` for numbers out of range."""
+        return cls(
+            read_integer("context", context, high=hwsim.MOST_CONTEXT),
+            read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
+            read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
+        )
 
     @property
     def mean_context(self) -> Number:

@@ -34,6 +34,7 @@ from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.arguments import checked
 from hwbase.books import split_overrides
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
 from hwsim.simulation import SIMULATORS, hardwired
@@ -232,13 +233,19 @@ def answer(
         )
 
     def labels(constants: Mapping[str, Quantity], changed: Callable[[dict[str, Any]], Any]) -> dict[str, Evidence]:
-        return evidence_by_figure(constants, lambda values: {n: getattr(changed(values), n) for n in FIGURES})
+        def figures(values: dict[str, Any]) -> dict[str, Any]:
+            result = changed(values)
+            return {name: getattr(result, name) for name in FIGURES}
+
+        return evidence_by_figure(constants, figures)
 
     def hardwired_at(reading: str, values: dict[str, Any]) -> hwsim.SimResult:
         made = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine | values)
         return hwsim.simulate_hardwired(spec, *made[:2], context=context, reading=reading)
 
-    published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
+    # A mapping that the published account does not have is read as pipelined in both places.
+    readings = [reading_for(design, each) for each in hwsim.READINGS]
+    published, pipelined = (replace(run(context, each), assumptions=used) for each in readings)
 
     def bought_at(other: Book, values: dict[str, Any] | None = None) -> hwsim.SimResult:
         return hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY, set=values)
@@ -246,7 +253,7 @@ def answer(
     accelerators = {other.name: bought_at(other) for other in others}
     evidence = {
         name: labels(used, partial(hardwired_at, reading))
-        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), hwsim.READINGS, strict=True)
+        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), readings, strict=True)
     }
     evidence |= {
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
@@ -275,8 +282,8 @@ def answer(
             for other in priced
             if other.kind == "gpu"
         },
-        published_by_context=run(CONTEXTS, "as-published"),
-        pipelined_by_context=run(CONTEXTS, "pipelined"),
+        published_by_context=run(CONTEXTS, readings[0]),
+        pipelined_by_context=run(CONTEXTS, readings[1]),
         cost=costs[0],
         other_cost=costs[1],
         more_costs=(*costs[2:], *(each for name in list(beside)[1:] for each in beside[name])),

@@ -11,9 +11,9 @@ from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
 _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
 #: Largest share of tracks that the paper states for its wires.
 _ROUTED = 0.7
-#: The process whose adders synthesis uses.
 #: The conventions that notes compare.
 _NOTED = {"as-published", "corrected"}
+#: The process whose adders synthesis uses.
 _SYNTHESISED = "n5-synthesised"
 
 

@@ -10,6 +10,7 @@ from explorer.pricing.document import bill_table, effects_table, inputs_table, r
 from explorer.pricing.economics import CostAnswer
 from explorer.report.answer import Answer
 from explorer.report.figures.fleet import (
+    TCO_PARTS,
     carbon_bars,
     carbon_rows,
     cost_waterfall,
@@ -18,25 +19,19 @@ from explorer.report.figures.fleet import (
     waterfall_rows,
 )
 from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
+from hwbase.columns import column
 from hwbase.numbers import counted, money, plain, sentence, times
 
-_TCO_COLUMNS = {
-    "fleet": Column("fleet", numeric=False),
-    "level": Column("case", numeric=False),
-    "capex_usd": Column("capital"),
-    "opex_usd": Column("operation"),
-    "respins_usd": Column("re-spins"),
-    "total_usd": Column("TCO"),
-    "ratio": Column("GPU TCO / hardwired TCO"),
-}
-_CARBON_COLUMNS = {
-    "fleet": Column("fleet", numeric=False),
-    "level": Column("case", numeric=False),
+_CASE = {"fleet": Column("fleet", numeric=False), "level": Column("case", numeric=False)}
+#: Columns of the parts of a TCO, and of their sum.
+TCO_COLUMNS = {key: Column(label) for label, key, _, _ in TCO_PARTS} | {"total_usd": Column("TCO")}
+_TCO_COLUMNS = _CASE | TCO_COLUMNS | {"ratio": Column("GPU TCO / hardwired TCO")}
+_CARBON_COLUMNS = _CASE | {
     "scope2_t": Column("Scope 2", "t CO₂e"),
     "scope3_t": Column("Scope 3", "t CO₂e"),
     "total_t": Column("total", "t CO₂e"),
 }
-_STEPS = {"step": Column("step", numeric=False), "kind": Column("kind", numeric=False), "usd": Column("cost")}
+_STEPS = {"step": Column("step", numeric=False), "kind": column("kind"), "usd": Column("cost")}
 
 
 def cost(answer: Answer) -> Section:

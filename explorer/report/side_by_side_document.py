@@ -11,6 +11,7 @@ from explorer.documents.tables import Column, Table, frame_table, quantity_table
 from explorer.documents.theme import machine_name
 from explorer.report.answer import Answer
 from explorer.report.figures.side_by_side import ownership_bars, ratio_bars, speed_bars
+from explorer.report.fleet_sections import TCO_COLUMNS
 from explorer.report.scopes import boundary_text, carbon_scopes
 from explorer.report.side_by_side import ModelComparison, believed, nominal, published_cost
 from hwbase.numbers import counted, listed, mass, money, plain, si, times, words
@@ -139,12 +140,7 @@ def _figures(comparison: ModelComparison) -> tuple[Figure, ...]:
         "pipelined_tokens_per_s": Column("pipelined", "tokens/s"),
         "bought_tokens_per_s": Column(_bought(comparison), "tokens/s"),
     }
-    owned = label | {
-        "capex_usd": Column("capital"),
-        "opex_usd": Column("operation"),
-        "respins_usd": Column("re-spins"),
-        "total_usd": Column("TCO"),
-    }
+    owned = label | TCO_COLUMNS
     ratios = label | {"tco_ratio": Column("cost"), "carbon_ratio": Column("carbon")}
     dollars = dict.fromkeys((key for key in owned if key.endswith("_usd")), money)
     tables = (

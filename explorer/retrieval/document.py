@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.plot import Plot
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, text
@@ -15,10 +16,6 @@ from explorer.retrieval.evaluate import Evaluation, difference
 from explorer.scan.front import holding_cost, scanning_cost
 from hwbase import Book
 from hwbase.numbers import counted, money, plain, si
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 
 #: Colour and marker of each family of codecs.
 STYLES = {
@@ -39,7 +36,7 @@ _HELD, _SCANNED, _QUERIES_PER_S = 1e9, 1e11, 100_000.0
 _LEGEND_BELOW = {"orientation": "h", "y": -0.18, "x": 0, "yanchor": "top"}
 
 
-def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
+def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> Plot:
     """Return the metric of every codec against bits, with intervals and labels, one colour a family."""
     drawn = figure(
         f"{text(quality['collection'].iloc[0])}: {metric} against bits per document",
@@ -50,11 +47,11 @@ def study_figure(quality: pd.DataFrame, metric: str = "recall@10") -> "go.Figure
         margin={"l": 12, "r": 24, "t": 44, "b": 12},
     )
     for family, rows in quality.groupby("family", sort=False):
-        drawn.add_trace(_points(str(family), rows.sort_values("bits"), "bits", metric, "%{x} bits"))
+        _add_points(drawn, str(family), rows.sort_values("bits"), "bits", metric, "%{x} bits")
     return drawn
 
 
-def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
+def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> Plot:
     """Return the metric against dollars a year of `holding_cost`, with the front as a labelled line."""
     drawn = figure(
         f"{text(held['collection'].iloc[0])}: {metric} against dollars to hold the index",
@@ -77,11 +74,11 @@ def holding_figure(held: pd.DataFrame, metric: str = "recall@10") -> "go.Figure"
         hoverinfo="skip",
     )
     for family, rows in held.groupby("family", sort=False):
-        drawn.add_trace(_points(str(family), rows, "usd", metric, "%{x:$,.3s} a year"))
+        _add_points(drawn, str(family), rows, "usd", metric, "%{x:$,.3s} a year")
     return drawn
 
 
-def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> "go.Figure":
+def scanning_figure(scanned: pd.DataFrame, metric: str = "recall@10") -> Plot:
     """Return the metric against dollars per million queries of `scanning_cost`, one front line a machine."""
     drawn = figure(
         f"{text(scanned['collection'].iloc[0])}: {metric} against dollars to scan the index",
@@ -225,11 +222,9 @@ def answers_document(index: str, answers: Sequence[Mapping[str, Any]], command: 
     )
 
 
-def _points(family: str, rows: pd.DataFrame, x: str, metric: str, template: str) -> "go.Scatter":
-    import plotly.graph_objects as go
-
+def _add_points(drawn: Plot, family: str, rows: pd.DataFrame, x: str, metric: str, template: str) -> None:
     colour, symbol = STYLES.get(family, _OTHER)
-    return go.Scatter(
+    drawn.add_scatter(
         x=rows[x],
         y=rows[metric],
         name=text(family),

@@ -12,6 +12,7 @@ from explorer.scan.figures import cost_over_load, designs_and_front, saving_bars
 from explorer.scan.fleets import ScanComparison, fleets_over_load
 from explorer.scan.saving import PUBLISHED, index_saving, saving_scenarios, saving_tornado
 from explorer.scan.space import design_space
+from hwbase.columns import column
 from hwbase.numbers import mass, money, percent, plain, si, words
 from hwsim.retrieval import published_scanners
 
@@ -125,7 +126,7 @@ def _tornado(table: pd.DataFrame) -> Table:
         "high": Column("high"),
         "saving_low": Column("saving at low"),
         "saving_high": Column("saving at high"),
-        "source": Column("source", numeric=False),
+        "source": column("source"),
     }
     shares = dict.fromkeys(("saving_low", "saving_high"), percent)
     return frame_table("Saving by assumption", table, columns, shares)
@@ -133,7 +134,7 @@ def _tornado(table: pd.DataFrame) -> Table:
 
 def _scenarios() -> Table:
     columns = {
-        "reading": Column("reading", numeric=False),
+        "reading": column("reading"),
         "bytes_before": Column("before", "B"),
         "bytes_after": Column("after", "B"),
         "traffic_bound": Column("saved if servers stay"),
@@ -149,11 +150,11 @@ def _scenarios() -> Table:
 
 def _published() -> Table:
     columns = {
-        "machine": Column("machine", numeric=False),
+        "machine": column("machine"),
         "figure": Column("figure", numeric=False),
         "low": Column("from"),
         "high": Column("to"),
-        "source": Column("source", numeric=False),
+        "source": column("source"),
     }
     return frame_table("Published figures, not used above", published_scanners()[list(columns)], columns, {})
 

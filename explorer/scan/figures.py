@@ -1,22 +1,17 @@
 """Figures of scan engines: the design space and its front, fleets over load, and the drivers of the saving."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import BLUE, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 
 _HEIGHT_PX, _ROW_PX, _FRAME_PX = 430, 30, 130
 _MARKERS = ("circle", "square", "diamond", "triangle-up", "x")
 _LINE_PX, _DOT_PX, _FAINT_PX = 2, 9, 5
 
 
-def designs_and_front(space: pd.DataFrame, bits: int) -> "go.Figure":
+def designs_and_front(space: pd.DataFrame, bits: int) -> Plot:
     """Return energy per query against latency of the designs of `design_space` with codes of `bits`, log axes.
 
     Small dots are dominated designs; large ones are the front (its third objective, dollars, is in the hover text),
@@ -50,7 +45,7 @@ def designs_and_front(space: pd.DataFrame, bits: int) -> "go.Figure":
     return drawn
 
 
-def cost_over_load(table: pd.DataFrame) -> "go.Figure":
+def cost_over_load(table: pd.DataFrame) -> Plot:
     """Return dollars per year against queries per second, one line a machine (log axes), from `fleets_over_load`."""
     drawn = figure("Dollars per year against load", _HEIGHT_PX)
     for number, (machine, rows) in enumerate(table.groupby("machine", sort=False)):
@@ -69,7 +64,7 @@ def cost_over_load(table: pd.DataFrame) -> "go.Figure":
     return drawn
 
 
-def saving_bars(table: pd.DataFrame, nominal: float, published: tuple[float, float], most: int = 9) -> "go.Figure":
+def saving_bars(table: pd.DataFrame, nominal: float, published: tuple[float, float], most: int = 9) -> Plot:
     """Return the saving of an index's cost at both ends of the `most` main assumptions of `saving_tornado`.
 
     The band is the published range, the line the nominal saving.

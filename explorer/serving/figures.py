@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import (
     DARK_TEXT,
     figure,
@@ -16,8 +17,6 @@ from explorer.documents.theme import (
 from hwbase.numbers import percent, si, words
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from hwsim.events.results import ServingResult
 
 from explorer.documents.theme import STYLES, style
@@ -50,7 +49,7 @@ def latency_frame(results: Mapping[str, "ServingResult"], of: Sequence[int] = PE
     return pd.DataFrame(rows)
 
 
-def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> "go.Figure":
+def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_first_token_s") -> Plot:
     """Return the share of all requests against one of `LATENCIES` (log axis), one line a result.
 
     A line ends at the share of requests that reached the latency.
@@ -75,7 +74,7 @@ def latency_cdf(results: Mapping[str, "ServingResult"], latency: str = "time_to_
     return drawn
 
 
-def utilisation_over_time(result: "ServingResult") -> "go.Figure":
+def utilisation_over_time(result: "ServingResult") -> Plot:
     """Return the busy share over time of each resource that is ever busy."""
     drawn = figure(f"Utilisation over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
@@ -88,7 +87,7 @@ def utilisation_over_time(result: "ServingResult") -> "go.Figure":
     return drawn
 
 
-def queues_over_time(result: "ServingResult") -> "go.Figure":
+def queues_over_time(result: "ServingResult") -> Plot:
     """Return the numbers of running and waiting requests over time."""
     drawn = figure(f"Requests over time, {result.label or machine_name(result.machine)}", _TIMES_PX)
     line = result.timeline
@@ -121,7 +120,7 @@ def timeline_frame(result: "ServingResult") -> pd.DataFrame:
     return pd.DataFrame({"time_s": line.time_s} | levels | shares)
 
 
-def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> "go.Figure":
+def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> Plot:
     """Return the busy share of every chip of a grid, `busy` (rows, columns), as a heat map with numbers."""
     rows, columns = busy.shape
     drawn = figure(what[:1].upper() + what[1:], _HEIGHT_PX, showlegend=False)
@@ -152,7 +151,7 @@ def chip_heat_map(busy: np.ndarray, what: str = "utilisation of the chips") -> "
     return drawn
 
 
-def token_gantt(spans: pd.DataFrame) -> "go.Figure":
+def token_gantt(spans: pd.DataFrame) -> Plot:
     """Return one token's path as bars over time; `spans` has stage, resource, start_s and end_s, in order of start.
 
     Time starts at the first start; each resource has one colour and pattern.
@@ -182,7 +181,7 @@ def _defined(result: "ServingResult", latency: str) -> np.ndarray:
     return values[~np.isnan(values)]
 
 
-def _add_line(drawn: "go.Figure", index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:
+def _add_line(drawn: Plot, index: int, name: str, x: np.ndarray, y: np.ndarray, hover: str) -> None:
     colour, dash, _ = style(index)
     drawn.add_scatter(
         x=x,

@@ -129,11 +129,7 @@ def interactivity(
     promised = np.unique(number("speeds", promised, above=0.0, high=1e6))
     if promised.size < 1:
         raise InputError("speeds: expected at least one number of tokens/s")
-    workload = Workload(
-        read_integer("context", context, high=hwsim.MOST_CONTEXT),
-        read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
-        read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
-    )
+    workload = Workload.read(context, prompt_tokens, output_tokens)
     systems = read_integer("volume", volume, high=1e6)
     conventions = costmodel.conventions.named(convention)
     if PROMISE in (set or {}):

@@ -1,20 +1,17 @@
 """The document of machines over the tokens per second that each user is promised: fronts and their numbers."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from explorer.documents.document import Document, Figure, Section, sections
+from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table
 from explorer.documents.theme import figure, machine_name, machine_style, text
 from explorer.serving.interactivity import Interactivity
 from hwbase.columns import column
 from hwbase.numbers import MISSING, plain, sentence
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 #: What is drawn over the speed of a user, each on a figure of its own.
 MEASURES = ("tokens_per_s_per_chip", "usd_per_million_tokens", "tokens_per_s_per_mw", "g_per_million_tokens")
@@ -77,7 +74,7 @@ def _cell(measure: str, value: float) -> str:
     return plain(value) if measure.startswith("tokens") else column(measure).text(value)
 
 
-def front_lines(result: Interactivity, measure: str) -> "go.Figure":
+def front_lines(result: Interactivity, measure: str) -> Plot:
     """Return one of `MEASURES` over the tokens per second of a user, log axes, a line a machine."""
     drawn = figure(_title(measure), _HEIGHT_PX)
     for front in result.fronts:

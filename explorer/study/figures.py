@@ -2,20 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, RED, YELLOW, figure, fill, text
 from explorer.study.result import StudyResult
 from explorer.study.space import Choice
 from hwbase.columns import column
 from hwbase.numbers import MISSING
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 
 #: Points of the cloud to draw: a sample shows its shape and keeps pages small.
 _CLOUD = 3000
@@ -27,7 +24,7 @@ _STYLES = ((BLUE, ""), (CYAN, "/"), (YELLOW, "."), (GREEN, "x"))
 _HEIGHT_PX, _ROW_PX, _BARE_PX, _STAGGER_PX = 420, 18, 110, 15
 
 
-def front_scatter(result: StudyResult, across: str, up: str) -> "go.Figure":
+def front_scatter(result: StudyResult, across: str, up: str) -> Plot:
     """Return a sample of the feasible points in two objectives, the front of all objectives, and the knee."""
     best, knee = result.front(), result.knee()
     cloud = result.feasible[[across, up]].replace([np.inf, -np.inf], np.nan).dropna()
@@ -72,7 +69,7 @@ def front_scatter(result: StudyResult, across: str, up: str) -> "go.Figure":
     return drawn
 
 
-def front_along(result: StudyResult) -> "go.Figure":
+def front_along(result: StudyResult) -> Plot:
     """Return the front as parallel coordinates: a line a point, an axis each objective and parameter, the knee on top.
 
     Each axis runs from the minimum to the maximum on the front, which are given at its ends; choices are evenly spaced.
@@ -141,7 +138,7 @@ def distinct_labels(names: Iterable[str]) -> list[str]:
     return [f"{label} ({name})" if counts[label] > 1 else label for name, label in labels]
 
 
-def driver_bars(table: pd.DataFrame, objectives: list[str]) -> "go.Figure":
+def driver_bars(table: pd.DataFrame, objectives: list[str]) -> Plot:
     """Return the shares of `drivers` as bars, a group a parameter."""
     drawn = figure("Drivers of the objectives", _BARE_PX + _ROW_PX * len(table) * (len(objectives) + 1))
     order = table[objectives].max(axis=1).sort_values().index

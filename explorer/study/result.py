@@ -159,7 +159,7 @@ class StudyResult(Documented):
         up = y if y is not None else left.pop(0) if left else None
         if across is None or up is None or across == up:
             raise InputError(f"a front of {', '.join(objectives) or 'no objectives'}: expected two objectives to draw")
-        return front_scatter(self, across, up)
+        return front_scatter(self, across, up).figure()
 
     def plot_drivers(self) -> "go.Figure":
         """Return the share of each objective's variance that each parameter explains alone.
@@ -178,7 +178,7 @@ class StudyResult(Documented):
 
         if trouble := self.trouble():
             raise InputError(trouble)
-        return driver_bars(drivers(self), list(self.study.objectives))
+        return driver_bars(drivers(self), list(self.study.objectives)).figure()
 
     def write_report(self, path: str | Path, command: str = "") -> Path:
         """Write a report to `path` - .html, .md, .csv, .parquet or .json by its name - and return the path.

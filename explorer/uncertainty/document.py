@@ -354,13 +354,13 @@ def _converges(result: Uncertainty, outputs: tuple[str, ...]) -> tuple[Figure, .
 def _constants(result: Uncertainty) -> list[Table]:
     columns = {
         "label": Column("constant", numeric=False),
-        "name": Column("name", numeric=False),
+        "name": column("name"),
         "low": Column("low"),
         "nominal": Column("nominal"),
         "high": Column("high"),
         "unit": Column("unit", numeric=False),
         "shape": Column("shape", numeric=False),
-        "kind": Column("kind", numeric=False),
+        "kind": column("kind"),
     }
     ranges = result.ranges()
     ranges["label"] = [column(name).label for name in ranges["name"]]
@@ -369,7 +369,7 @@ def _constants(result: Uncertainty) -> list[Table]:
     stated = result.stated_correlations()
     if len(stated):
         heads = {"between": Column("between", numeric=False), "rho": Column("rho")}
-        heads |= {"kind": Column("kind", numeric=False), "source": Column("source", numeric=False)}
+        heads |= {"kind": column("kind"), "source": column("source")}
         tables.append(frame_table("What moves with what", stated, heads, {}))
     if len(result.reasons):
         heads = {"reason": Column("why", numeric=False), "samples": Column("draws"), "points": Column("of all points")}

@@ -3,11 +3,11 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import BLUE, CYAN, GREY, NEUTRAL_LINE, RED, figure, fill, style, text
 from explorer.uncertainty.analyse import OTHER
 from explorer.uncertainty.breakeven import Curve
@@ -15,10 +15,6 @@ from explorer.uncertainty.promises import PromiseMap
 from explorer.uncertainty.results import Uncertainty
 from hwbase.columns import Column, column
 from hwbase.numbers import plain, pretty_unit
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 
 _HEIGHT_PX, _ROW_PX, _FRAME_PX = 400, 34, 120
 _LINE_PX, _THIN_PX = 2.5, 1.5
@@ -58,7 +54,7 @@ def _entry(name: str) -> Column:
     return column(name.rpartition(OTHER)[2])
 
 
-def exceedance(result: Uncertainty, outputs: Sequence[str]) -> "go.Figure":
+def exceedance(result: Uncertainty, outputs: Sequence[str]) -> Plot:
     """Return the share of draws in which each output exceeds x, log x axis; outputs must be positive."""
     drawn = figure("Share of draws in which a ratio exceeds x", _HEIGHT_PX)
     for number, output in enumerate(outputs):
@@ -77,7 +73,7 @@ def exceedance(result: Uncertainty, outputs: Sequence[str]) -> "go.Figure":
     return drawn
 
 
-def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> "go.Figure":
+def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> Plot:
     """Return first and total order indices of the `most` most important factors, with their intervals."""
     rows = indices.head(most).iloc[::-1]
     drawn = figure(f"What decides: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
@@ -103,7 +99,7 @@ def sobol_bars(indices: pd.DataFrame, output: str, most: int = 10) -> "go.Figure
     return drawn
 
 
-def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 12) -> "go.Figure":
+def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 12) -> Plot:
     """Return the output with each factor at its low and its high end, everything else nominal; the line is nominal."""
     rows = table.head(most).iloc[::-1]
     drawn = figure(f"One factor at a time: {label(output)}", _FRAME_PX + _ROW_PX * len(rows))
@@ -124,7 +120,7 @@ def tornado_bars(table: pd.DataFrame, nominal: float, output: str, most: int = 1
     return drawn
 
 
-def break_even_curves(curves: Sequence[Curve]) -> "go.Figure":
+def break_even_curves(curves: Sequence[Curve]) -> Plot:
     """Return ratios along one axis: median, band from 5 to 95 % of draws, nominal (thin, dotted); log y axis."""
     axis = curves[0].axis
     drawn = figure(f"Over {axis.label}", _HEIGHT_PX)
@@ -178,7 +174,7 @@ def _ticks(low: float, high: float) -> list[float]:
     return [float(f"{step}e{decade}") for decade in decades for step in steps if low <= step * 10.0**decade <= high]
 
 
-def convergence_lines(table: pd.DataFrame, output: str) -> "go.Figure":
+def convergence_lines(table: pd.DataFrame, output: str) -> Plot:
     """Return percentiles of an output against the number of draws."""
     drawn = figure(f"Percentiles against draws: {label(output)}", _HEIGHT_PX)
     for number, name in enumerate(each for each in table if each != "samples"):
@@ -201,7 +197,7 @@ def _wrapped(name: str) -> str:
     return "<br>".join(text(line) for line in textwrap.wrap(factor_label(name), _LABEL_CHARS))
 
 
-def promise_heat(result: PromiseMap) -> "go.Figure":
+def promise_heat(result: PromiseMap) -> Plot:
     """Return the ratio of cost over users and promised tokens per second: above 1 (blue) hardwiring costs less."""
     ratio = result.tco_ratio
     drawn = figure("What bought machines cost over what hardwired ones cost", _HEIGHT_PX)

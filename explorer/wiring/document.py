@@ -137,7 +137,7 @@ def _faults(faults: "FaultStudy") -> Section:
     caption = "Perplexity against the broken share of wires, nets, regions or neurons, log axes"
     means = faults.curve.groupby(["kind", "rate"], sort=False, as_index=False)[["value", "ratio"]].mean()
     columns = {
-        "kind": Column("kind", numeric=False),
+        "kind": column("kind"),
         "rate": Column("rate"),
         "value": Column("perplexity"),
         "ratio": Column("over no faults"),
@@ -212,7 +212,7 @@ def _fault_tables(faults: "FaultStudy") -> tuple[Table, ...]:
     each: dict[str, Any] = {"kind": _place, "input": _or_all, "output": _or_all, "ratio": times}
     critical = frame_table("One fault in the most critical places", faults.critical, places, each)
     borne = {
-        "kind": Column("kind", numeric=False),
+        "kind": column("kind"),
         "tolerable_rate": Column("rate borne"),
         "units_per_chip": Column("on a chip"),
         "tolerable_faults": Column("tolerable faults of a chip"),

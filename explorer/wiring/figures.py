@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, PURPLE, RED, YELLOW, figure, fill, text
 from hwbase import InputError, unknown_name
 from hwsim.wiring import REGIONS, heat_map, region_name
 from hwsim.wiring.tile import port_positions
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from hwsim import Technology
     from hwsim.wiring import Tile, WiringPlan
 
@@ -48,7 +47,7 @@ def tile_heat(
     technology: "Technology",
     bins: tuple[int, int] | None = None,
     most: float | None = None,
-) -> "go.Figure":
+) -> Plot:
     """Return the heat map of one neuron's tile: the used share of the tracks of M8 to M11 in each of `bins`.
 
     `bins` are counts down and across the tile, by default `heat_bins`. Axes in um; inputs enter from the left in order,
@@ -102,7 +101,7 @@ def port_frame(used: pd.DataFrame, ports: int, bins: int = 40) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> "go.Figure":
+def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> Plot:
     """Return the histogram over neurons of the used POPCNT ports; a line marks the number of `ports`.
 
     `used` as in `port_frame`.
@@ -116,17 +115,24 @@ def port_use(used: pd.DataFrame, ports: int, bins: int = 40) -> "go.Figure":
         customdata=frame[["low", "high"]],
         hovertemplate="%{customdata[0]:,} to %{customdata[1]:,} ports: %{y:,} neurons<extra></extra>",
     )
-    drawn.add_vline(
+    drawn.add_vline(ports, line={"color": RED, "dash": "dash"})
+    drawn.add_annotation(
+        text=f"{ports:,} ports",
+        textangle=-90,
         x=ports,
-        line={"color": RED, "dash": "dash"},
-        annotation={"text": f"{ports:,} ports", "xanchor": "right", "y": 0.5, "yanchor": "middle", "textangle": -90},
+        xref="x",
+        xanchor="right",
+        y=0.5,
+        yref="y domain",
+        yanchor="middle",
+        showarrow=False,
     )
     drawn.update_xaxes(title_text="ports used", tickformat=",")
     drawn.update_yaxes(title_text="neurons", tickformat=",")
     return drawn
 
 
-def region_shares_of_matrices(frame: pd.DataFrame) -> "go.Figure":
+def region_shares_of_matrices(frame: pd.DataFrame) -> Plot:
     """Return a box per region: its shares in the matrices of `explorer.wiring.survey.histogram_frame`."""
     drawn = figure("Share of weights in each region, over matrices", _HEIGHT_PX, showlegend=False)
     order = [*range(REGIONS - 1, REGIONS // 2 - 1, -1), *range(REGIONS // 2)]
@@ -146,7 +152,7 @@ def region_shares_of_matrices(frame: pd.DataFrame) -> "go.Figure":
     return drawn
 
 
-def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> "go.Figure":
+def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> Plot:
     """Return slack against the share of neurons that fit, one line per kind of silicon, for neurons of `inputs`.
 
     `frame` is that of `explorer.wiring.survey.slack_frame`, `neurons` one of its kinds. Raises `InputError` without
@@ -173,7 +179,7 @@ def slack_over_fit(frame: pd.DataFrame, inputs: int, neurons: str = "real") -> "
     return drawn
 
 
-def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> "go.Figure":
+def tracks_over_clusters(frame: pd.DataFrame, limit: float) -> Plot:
     """Return the used share of tracks against the inputs of a cluster, one line per kind of silicon, log axes.
 
     `frame` is that of `explorer.wiring.routing.routing_frame`; a line marks `limit`.
@@ -211,7 +217,7 @@ def silicon_name(slice_ports: int) -> str:
     return f"slices of {slice_ports}" if slice_ports else "fixed regions"
 
 
-def perplexity_over_defects(frame: pd.DataFrame) -> "go.Figure":
+def perplexity_over_defects(frame: pd.DataFrame) -> Plot:
     """Return perplexity against the rate of each kind of fault, log axes, from `hwsim.wiring.measure_over_faults`.
 
     Lines join the means of the draws; bars show their minimum and maximum.
@@ -239,7 +245,7 @@ def perplexity_over_defects(frame: pd.DataFrame) -> "go.Figure":
     return drawn
 
 
-def _mark_level(drawn: "go.Figure", y: float, text: str) -> None:
+def _mark_level(drawn: Plot, y: float, text: str) -> None:
     """Draw a horizontal line at `y` of a log axis, with a note below its right end."""
     drawn.add_hline(y=y, line={"color": GREY, "dash": "dash"})
     # Plotly places a note on a log axis by its exponent.

@@ -3,30 +3,33 @@
 Alone, a token takes its path; with many, the busiest resource sets the cycle: N tokens take N times its time. Near the
 crossing of the two bounds, tokens wait for each other although no resource is always busy.
 
-On the links, mean value analysis of the closed queueing network gives that wait, with the residual of a fixed service
-time in place of an exponential one: Reiser and Lavenberg, "Mean-Value Analysis of Closed Multichain Queuing Networks",
-J. ACM 27(2), 1980; Reiser, "A Queueing Network Analysis of Computer Communication Networks with Window Flow Control",
-IEEE Trans. Comm. 27(8), 1979. At the VEX tokens bunch (`Pace._convoy_s`).
+On the links, and at a VEX that serves the furthest token first, mean value analysis of the closed queueing network
+gives that wait, with the residual of a fixed service time in place of an exponential one: Reiser and Lavenberg,
+"Mean-Value Analysis of Closed Multichain Queuing Networks", J. ACM 27(2), 1980; Reiser, "A Queueing Network Analysis of
+Computer Communication Networks with Window Flow Control", IEEE Trans. Comm. 27(8), 1979. At a VEX that serves tokens as
+they come they bunch (`Pace._convoy_s`).
 """
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from hwbase import Record
 from hwsim.events.links import Fabric
 from hwsim.events.timing import ATTENTION, VEX, Stage, Timing, layer_stages
 
-#: Paths within this ratio share one analysis, which only scales the effect of queues.
-_STEP = 1.02
+#: Paths whose logarithms differ by less share one analysis, which only scales the effect of queues.
+_STEP = math.log(1.02)
+#: Visits of the VEX in a layer.
+_VISITS = 3
 #: With this many times the tokens that fill the links, queues add nothing.
 _FULL = 4.0
 
 
 @dataclass(frozen=True)
 class Station(Record):
-    """A link that every token visits: `demand_s` in `visits`, and the mean residual of a service in progress."""
+    """A link or VEX that every token visits: `demand_s` in `visits`, and the mean residual of a service in progress."""
 
     demand_s: float
     visits: float
@@ -34,12 +37,16 @@ class Station(Record):
 
 
 class Load(NamedTuple):
-    """The demand of the tokens in flight in one cycle: seconds of each resource."""
+    """The demand of the tokens in flight in one cycle: seconds of each resource, if one stage had all layers.
+
+    `uneven` is the share of the fullest pipeline stage over the mean.
+    """
 
     tokens: float
     attention_s: float
     buffer_s: float
     hbm_s: float
+    uneven: float
 
 
 class Pace:
@@ -48,36 +55,61 @@ class Pace:
     def __init__(self, timing: Timing, fabric: Fabric) -> None:
         self._timing = timing
         rows = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
-        self._links = [_busiest(rows, axis, timing.layers) for axis in ("column", "row")]
+        self._links = [_busiest(rows, axis, timing.fullest_layers) for axis in ("column", "row")]
         self._linked_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
         layer_s = sum(_path_s(stages, timing) for stages in rows) / len(rows)
-        self._path_s = timing.layers * layer_s + timing.last_pass.latency_s
+        crossing_s = len(timing.stage_rounds) * (timing.link_latency_s + timing.handover_s)
+        self._path_s = timing.layers * (layer_s + timing.startup_s) + crossing_s + timing.last_pass.latency_s
         self._returns_s = [sum(s) / len(rows) for s in zip(*(_returns_s(row, timing) for row in rows), strict=True)]
-        self._factors: dict[int, list[float]] = {}
+        self._factors: dict[tuple[int, int], list[float]] = {}
 
     def cycle_s(self, load: Load) -> float:
         """Return the seconds in which each of `load.tokens` tokens in flight goes through the machine once."""
         n = load.tokens
         # Attention ends when its data are both read and processed; both grow with every position.
         alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
-        convoy_s = self._convoy_s(n, load.attention_s / n)
-        return max(self._linked_cycle_s(n, alone_s), convoy_s, load.buffer_s, load.hbm_s)
+        fullest = load.uneven / self._timing.stages
+        if self._timing.furthest_first:
+            queued_s = self._queued_cycle_s(n, alone_s, self._vex(load))
+        else:
+            queued_s = max(self._queued_cycle_s(n, alone_s, None), self._convoy_s(n, load.attention_s / n))
+        return max(queued_s, load.buffer_s * fullest, load.hbm_s * fullest)
 
-    def _linked_cycle_s(self, tokens: float, alone_s: float) -> float:
-        """Return the cycle if tokens wait for the links only."""
-        bound_s = max(alone_s, tokens * self._linked_s)
-        if tokens <= 1.0 or tokens * self._linked_s > _FULL * alone_s:
+    def _vex(self, load: Load) -> Station:
+        """Return the VEX of the fullest pipeline stage as a station, for one of the tokens of `load`."""
+        timing, visits = self._timing, self._timing.fullest_layers
+        whole_s, recent_s = _attention_of_layers(timing, load.attention_s / load.tokens)
+        gating_s = timing.nonlinear_s * timing.gating_share
+        services = (
+            (timing.full_layers, whole_s),
+            (timing.windowed_layers, recent_s),
+            (timing.layers, timing.nonlinear_s - gating_s),
+            (timing.layers, gating_s),
+        )
+        once = sum(count * (seconds + timing.startup_s) for count, seconds in services)
+        twice = sum(count * (seconds + timing.startup_s) ** 2 for count, seconds in services)
+        demand_s = load.attention_s / load.tokens * load.uneven / timing.stages + visits * timing.visits_s
+        return Station(demand_s, _VISITS * visits, twice / (2.0 * once))
+
+    def _queued_cycle_s(self, tokens: float, alone_s: float, vex: Station | None) -> float:
+        """Return the cycle if tokens wait for the links, and for `vex` where it is one of the stations."""
+        each_s = self._linked_s if vex is None else max(self._linked_s, vex.demand_s)
+        bound_s = max(alone_s, tokens * each_s)
+        if tokens <= 1.0 or tokens * each_s > _FULL * alone_s:
             return bound_s
-        key = round(math.log(alone_s) / math.log(_STEP))
-        known = self._factors.setdefault(key, [])
+        alone, demand = round(math.log(alone_s) / _STEP), round(math.log(vex.demand_s) / _STEP) if vex else 0
+        known = self._factors.setdefault((alone, demand), [])
         below = int(tokens)
         if len(known) <= below:
-            known[:] = self._analyse(_STEP**key, below + 1)
+            # One analysis serves all loads that are nearly alike.
+            alike = None if vex is None else replace(vex, demand_s=math.exp(_STEP * demand))
+            known[:] = self._analyse(math.exp(_STEP * alone), below + 1, alike)
         return bound_s * (known[below - 1] + (known[below] - known[below - 1]) * (tokens - below))
 
-    def _analyse(self, alone_s: float, most: int) -> list[float]:
+    def _analyse(self, alone_s: float, most: int, vex: Station | None) -> list[float]:
         """Return the factors by which queues lengthen the larger of the two bounds, for 1, 2, ..., `most` tokens."""
-        stations = [station for station in self._links if station.demand_s > 0.0]
+        stations = [station for station in (*self._links, vex) if station is not None and station.demand_s > 0.0]
+        each_s = max(self._linked_s, *(station.demand_s for station in stations))
         queued, busy = [0.0] * len(stations), [0.0] * len(stations)
         factors = []
         for n in range(1, most + 1):
@@ -85,8 +117,9 @@ class Pace:
                 max(there - share, 0.0) * station.demand_s + share * station.residual_s * station.visits
                 for station, there, share in zip(stations, queued, busy, strict=True)
             ]
-            cycle_s = max(alone_s + sum(waits), n * self._linked_s)
-            factors.append(cycle_s / max(alone_s, n * self._linked_s))
+            # Every pipeline stage has such stations.
+            cycle_s = max(alone_s + self._timing.stages * sum(waits), n * each_s)
+            factors.append(cycle_s / max(alone_s, n * each_s))
             rate = n / cycle_s
             queued = [rate * (station.demand_s + wait) for station, wait in zip(stations, waits, strict=True)]
             busy = [min(rate * station.demand_s, 1.0) for station in stations]
@@ -100,9 +133,11 @@ class Pace:
         """
         timing = self._timing
         gating_s = timing.nonlinear_s * timing.gating_share
-        others = ((timing.nonlinear_s - gating_s, self._returns_s[1]), (gating_s, self._returns_s[2]))
+        startup_s = timing.startup_s
+        norms_s, gating_s = timing.nonlinear_s - gating_s + startup_s, gating_s + startup_s
+        others = ((norms_s, self._returns_s[1]), (gating_s, self._returns_s[2]))
         shared_s = sum(max(tokens * visit_s, visit_s + back_s) for visit_s, back_s in others)
-        whole_s, recent_s = _attention_of_layers(timing, attention_s)
+        whole_s, recent_s = (each + startup_s for each in _attention_of_layers(timing, attention_s))
         back_s = self._returns_s[0]
         return (
             timing.full_layers * max(tokens * whole_s, whole_s + back_s)

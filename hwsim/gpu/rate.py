@@ -81,13 +81,7 @@ def best_rate(
     InputError
         For numbers out of range, and a network that is no decoder.
     """
-    context = count("context", context, high=1e8)
-    prompt, output = (
-        count(n, v, low=0, high=1e8) for n, v in (("prompt_tokens", prompt_tokens), ("output_tokens", output_tokens))
-    )
-    promise, most = positive("time_per_token_s", time_per_token_s), count("sequences", sequences, high=1e6)
-    inputs = np.stack([x.ravel() for x in np.broadcast_arrays(context, prompt, output, promise, most)], axis=1)
-    shape = np.broadcast_shapes(*(np.shape(x) for x in (context, prompt, output, promise, most)))
+    inputs, shape = load_points(context, prompt_tokens, output_tokens, time_per_token_s, sequences)
     points, index = np.unique(inputs, axis=0, return_inverse=True)
     best = np.full((5, len(points)), np.nan)
     for splits in _splits(model, device):
@@ -99,6 +93,23 @@ def best_rate(
             better = np.isfinite(server[0]) & ~(server[0] <= best[0, missing])
             best[:, missing[better]] = server[:, better]
     return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
+
+
+def load_points(
+    context: Number, prompt_tokens: Number, output_tokens: Number, time_per_token_s: Number, sequences: Number = 1
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return (loads of `best_rate`, a row each, shape (points, 5); the shape that they broadcast to).
+
+    Raises `InputError` for numbers out of range.
+    """
+    columns = np.broadcast_arrays(
+        count("context", context, high=1e8),
+        count("prompt_tokens", prompt_tokens, low=0, high=1e8),
+        count("output_tokens", output_tokens, low=0, high=1e8),
+        positive("time_per_token_s", time_per_token_s),
+        count("sequences", sequences, high=1e6),
+    )
+    return np.stack([column.ravel() for column in columns], axis=1).astype(float), columns[0].shape
 
 
 def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:

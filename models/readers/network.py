@@ -1,12 +1,12 @@
 """A configuration as layers: its family's table asked, the parts beside the layers, and notes on what was not read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hwbase import unknown_name
 from models.counts import feed_forwards, mixers
-from models.layers import FeedForward, Mixer, grouped
+from models.layers import FeedForward, Layer, Mixer, grouped
 from models.readers.config import Config
 from models.readers.encoders import ENCODERS
 from models.readers.families import DENSE, MIXTURES, USUAL
@@ -90,7 +90,13 @@ def read_network(config: Config, outer: Config) -> Network:
     }
     fields["mtp_parameters"] = _predicting(values, mixing[-1], blocks[-1], hidden)
     complete = {"attention", "gated"} <= fields.keys() and values["causal"]
-    return Network(family, values, list(mixing), list(blocks), fields, complete)
+    return Network(family, values, _shared(mixing), _shared(blocks), fields, complete)
+
+
+def _shared(layers: Iterable[Layer]) -> list[Layer]:
+    """Return layers, equal ones as one object, so that they are compared only here."""
+    first: dict[Layer, Layer] = {}
+    return [first.setdefault(layer, layer) for layer in layers]
 
 
 def family_name(config: Config, outer: Config) -> str:

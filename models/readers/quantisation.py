@@ -1,12 +1,12 @@
 """Bits per weight of a checkpoint, matrix by matrix: a scheme's rules applied to the names of the matrices."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwbase import FORMATS, InputError, number_format
-from models.layers import Matrix, Tower
+from models.layers import FeedForward, Matrix, Mixer, Tower
 from models.readers.config import Config
 from models.readers.names import EMBEDDING, HEAD, is_named_only, matrix_names, numbered
 from models.readers.network import Network
@@ -78,11 +78,11 @@ def weight_fields(network: Network, scheme: Scheme, plain: WeightFormat) -> dict
     if scheme.components and components.isdisjoint(scheme.components):
         kinds = " and ".join(scheme.components)
         raise InputError(f"the quantisation is of {kinds}, which the network has not: expected another quant_method")
-    for layer, (mixer, block) in enumerate(zip(network.mixing, network.blocks, strict=True)):
+    for layer, (mixer, block, layers) in enumerate(_layers(network, one_by_one=bool(rules_in_all))):
         for matrix in (*mixer.matrices, *block.matrices):
             names = matrix_names(network.family, mixer.kind, matrix)
             for paths, copies in _instances(names, layer, matrix, rules_in_all):
-                tallies[matrix.component].add(matrix, _chosen(paths, matrix, scheme, plain), copies)
+                tallies[matrix.component].add(matrix, _chosen(paths, matrix, scheme, plain), copies * layers)
     head, embedding = (_named(names, scheme, plain) for names in (HEAD, EMBEDDING))
     for rules in rules_in_all:
         rules.check_used(len(network.mixing))
@@ -98,6 +98,14 @@ def tower_bits(towers: tuple[Tower, ...], scheme: Scheme, plain: WeightFormat) -
                 bits = chosen.codes.bits_per_weight
                 break
     return tuple(replace(tower, weight_bits=float(bits)) for tower in towers)
+
+
+def _layers(network: Network, one_by_one: bool) -> Iterable[tuple[Mixer, FeedForward, int]]:
+    """Return (mixer, block, number of layers); equal layers are one unless rules may tell them apart."""
+    layers = zip(network.mixing, network.blocks, strict=True)
+    if one_by_one:
+        return ((*layer, 1) for layer in layers)
+    return ((*layer, count) for layer, count in Counter(layers).items())
 
 
 def _all_rules(scheme: Scheme) -> Iterator[Rules]:

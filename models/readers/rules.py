@@ -92,9 +92,9 @@ class Rules:
         if layer:
             wild = [*wild, *parts.wild.get(int(layer.group(1)), [])]
         hits += [text for pattern, text in wild if any(pattern.match(name) for name in names)]
-        for pattern, text in parts.regular:
-            if any(pattern.match(prefix + name) for name in names for prefix in _PREFIXES):
-                hits.append(text)
+        if parts.regular:
+            whole = [prefix + name for name in names for prefix in _PREFIXES]
+            hits += [text for pattern, text in parts.regular if any(map(pattern.match, whole))]
         self.used.update(hits)
         return bool(hits) or (parts.every and by_class)
 

@@ -5,7 +5,6 @@ import json
 import pickle
 
 import pandas as pd
-import plotly.graph_objects as go
 import pytest
 from rich.console import Console
 
@@ -17,6 +16,7 @@ from explorer.documents.document import (
     Bullets,
     Code,
     Document,
+    Documented,
     Facts,
     Figure,
     Folded,
@@ -28,6 +28,7 @@ from explorer.documents.document import (
     Section,
 )
 from explorer.documents.files import write_document
+from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.simulation import simulation_document
 from explorer.documents.tables import Column, Table, flag, frame_table, quantity_table
@@ -45,7 +46,9 @@ POWER = Table(
 
 
 def draw():
-    return go.Figure(go.Bar(x=["HNLPU"], y=[6909.4]))
+    plot = Plot()
+    plot.add_bar(x=["HNLPU"], y=[6909.4])
+    return plot
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +226,11 @@ def test_constants_are_an_appendix():
     page = html.render(Document("Title", "", (assumptions_section(constants), reproduce_section("hwsim cost"))))
     assert page.index('id="reproduce"') < page.index('<section id="assumptions" class="appendix"')
     assert "break-before: page" in page
+
+
+def test_a_result_without_a_document_cannot_be_made():
+    class Bare(Documented):
+        pass
+
+    with pytest.raises(TypeError, match="document"):
+        Bare()

@@ -1,9 +1,14 @@
 """Figures of results in a notebook: those of the pages, by name, with labels and units."""
 
+import json
+
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 import explorer
+from explorer.documents.plot import Plot
 from hwbase import InputError
 
 STUDY = explorer.Study(
@@ -48,3 +53,43 @@ def test_a_result_draws_its_pages_figures(result):
 def test_bad_names(result, draw, message):
     with pytest.raises(InputError, match=message):
         draw(result)
+
+
+def drawing():
+    """A plot with an attribute of every kind."""
+    plot = Plot(title_text="A plot", margin={"l": 1, "t": 2}, margin_t=3, xaxis={}, yaxis={"tickangle": 0})
+    plot.add_scatter(x=np.array([1.0, np.nan, np.inf]), y=pd.Series([1, 2, 3]), error_y={"array": [np.float32(0.5)]})
+    plot.update_layout(yaxis2={"overlaying": "y"}, paper_bgcolor="white")
+    plot.update_xaxes(title_text="x", type="log")
+    plot.update_yaxes(tickangle=None, title={"text": "y"})
+    plot.add_hline(2.0, line_color="red")
+    plot.add_vline(1.0, line={"color": "red"})
+    plot.add_vrect(1.0, 2.0, fillcolor="red")
+    plot.add_annotation(x=1.0, y=2.0, text="a note", font_size=9)
+    return plot
+
+
+def test_attributes_are_a_tree_without_gaps_in_json():
+    tree = json.loads(drawing().to_json())
+    trace, layout = tree["data"][0], tree["layout"]
+    assert trace == {"type": "scatter", "x": [1.0, None, None], "y": [1, 2, 3], "error_y": {"array": [0.5]}}
+    assert layout["title"] == {"text": "A plot"} and layout["margin"] == {"l": 1, "t": 3}
+    assert layout["xaxis"] == {"title": {"text": "x"}, "type": "log"}
+    assert layout["yaxis"] == {"title": {"text": "y"}} and layout["yaxis2"]["title"] == {"text": "y"}
+    assert [shape["type"] for shape in layout["shapes"]] == ["line", "line", "rect"]
+
+
+def test_lines_stand_where_plotly_puts_them():
+    theirs = go.Figure()
+    theirs.add_hline(y=2.0, line_color="red")
+    theirs.add_vline(x=1.0, line={"color": "red"})
+    theirs.add_vrect(x0=1.0, x1=2.0, fillcolor="red")
+    assert drawing().layout.shapes == theirs.layout.shapes
+
+
+def test_plotly_checks_the_attributes_of_its_figure():
+    plot = drawing()
+    assert plot.data[0].error_y.array == (0.5,) and plot.layout.annotations[0].font.size == 9
+    plot.update_layout(no_such_attribute=1)
+    with pytest.raises(ValueError, match="no"):
+        plot.figure()

@@ -21,6 +21,8 @@ FIELDS = [
 ]
 #: Where nothing at all is a machine too.
 MAY_BE_ZERO = {
+    "vex_startup_cycles",
+    "vex_operations_per_exponential",
     "layer_latency_s",
     "expert_layer_latency_s",
     "latent_layer_latency_s",
@@ -216,9 +218,17 @@ def test_a_given_grid_is_kept():
 
 def test_collectives_and_formats_are_named(gpt, design, technology):
     for field, value, near in (("collective", "rings", "ring"), ("weight_format", "fp5", "fp4")):
-        wrong = dataclasses.replace(design, **{field: value})
         with pytest.raises(hwsim.InputError, match=f"did you mean '{near}'"):
-            hwsim.simulate_hardwired(gpt, wrong, technology)
+            hwsim.simulate_hardwired(gpt, dataclasses.replace(design, **{field: value}), technology)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "near"),
+    [("norms", "shard", "sharded"), ("service", "first come", "first-come"), ("stage_topology", "rings", "ring")],
+)
+def test_choices_are_named(name, value, near):
+    with pytest.raises(hwsim.InputError, match=f"did you mean '{near}'"):
+        hwsim.simulate("gpt-oss-120b", set={name: value}, reading="pipelined")
 
 
 @pytest.mark.parametrize("bits", range(2, 8))

@@ -163,7 +163,7 @@ def test_perplexity_of_a_random_model_grows_with_its_defects():
     for _, rows in frame.groupby("kind"):
         assert rows["ratio"].tolist()[0] == 1.0
         assert rows["ratio"].tolist()[2] > rows["ratio"].tolist()[1] > 0.99
-    assert isinstance(figures.perplexity_over_defects(frame), go.Figure)
+    assert isinstance(figures.perplexity_over_defects(frame).figure(), go.Figure)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Figures of a hardware study: functions that return Plotly figures, and the rows behind them."""
+"""Figures of a hardware study: functions that return plots, and the rows behind them."""
 
 from explorer.report.figures.chip import block_rows, density_over_bits, density_rows, floorplan, floorplan_rects
 from explorer.report.figures.fleet import (

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hwsim
+from explorer.documents.plot import Plot
 from explorer.documents.theme import BLUE, CYAN, DARK_TEXT, GREEN, GREY, NEUTRAL_LINE, PURPLE, RED, YELLOW, figure, text
 from hwbase import FORMATS, InputError, Record
 from hwbase.numbers import plain, scalar
 from hwsim.weights import SPREAD_KNOWN
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from hwsim import HardwiredDesign, Technology
     from hwsim.chip import Chip
 
@@ -48,7 +47,7 @@ def density_rows(inputs: int, design: "HardwiredDesign", technology: "Technology
     return rows
 
 
-def density_over_bits(rows: Sequence[Mapping[str, Any]]) -> "go.Figure":
+def density_over_bits(rows: Sequence[Mapping[str, Any]]) -> Plot:
     """Return transistors per weight of Metal- and Cell-Embedding against the weight format, log axis."""
     drawn = figure("Transistors per weight over weight format", _DENSITY_HEIGHT_PX)
     for column, name, colour, symbol in (
@@ -162,7 +161,7 @@ def block_rows(chip: "Chip") -> list[dict[str, Any]]:
     ]
 
 
-def floorplan(chip: "Chip") -> "go.Figure":
+def floorplan(chip: "Chip") -> Plot:
     """Return the blocks of one chip to scale, in mm, with the reticle dashed around them and power on hover.
 
     Raises `InputError` for a chip whose areas are arrays.
@@ -173,7 +172,7 @@ def floorplan(chip: "Chip") -> "go.Figure":
     for index, block in enumerate(chip.blocks):
         rect = rects[block.name]
         if rect.area_mm2 > 0:
-            drawn.add_trace(_block_trace(rect, _hover(block, total), block.name, index))
+            _add_block(drawn, rect, _hover(block, total), block.name, index)
             if rect.area_mm2 >= _SMALLEST_LABELLED * total:
                 drawn.add_annotation(
                     x=rect.x_mm + rect.width_mm / 2,
@@ -186,7 +185,7 @@ def floorplan(chip: "Chip") -> "go.Figure":
     return drawn
 
 
-def _outlines(drawn: "go.Figure", die_mm2: float, reticle_mm2: float) -> None:
+def _outlines(drawn: Plot, die_mm2: float, reticle_mm2: float) -> None:
     """Draw the die and the reticle from the same corner, and fit the axes to the larger."""
     die, field = outline_mm(die_mm2), outline_mm(reticle_mm2)
     for (width, height), dash in ((die, "solid"), (field, "dash")):
@@ -198,12 +197,10 @@ def _outlines(drawn: "go.Figure", die_mm2: float, reticle_mm2: float) -> None:
     drawn.update_yaxes(range=[-_ROOM * tallest, (1.0 + _ROOM) * tallest], scaleanchor="x", **bare)
 
 
-def _block_trace(rect: Rect, hover: str, name: str, index: int) -> "go.Scatter":
-    import plotly.graph_objects as go
-
+def _add_block(drawn: Plot, rect: Rect, hover: str, name: str, index: int) -> None:
     x0, x1 = rect.x_mm, rect.x_mm + rect.width_mm
     y0, y1 = rect.y_mm, rect.y_mm + rect.height_mm
-    return go.Scatter(
+    drawn.add_scatter(
         x=[x0, x1, x1, x0, x0],
         y=[y0, y0, y1, y1, y0],
         mode="lines",

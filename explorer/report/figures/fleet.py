@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.documents.plot import Plot
 from explorer.documents.tables import LEVELS
 from explorer.documents.theme import BLUE, CYAN, GREEN, GREY, NEUTRAL_LINE, YELLOW, figure, fill
 from hwbase.numbers import counted, mass, money, scalar, times
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from costmodel.bill import Bill
     from costmodel.comparison import Comparison
     from costmodel.ownership import Tco
@@ -72,9 +71,7 @@ def waterfall_rows(bill: "Bill", tco: "Tco") -> list[Row]:
     return [{"step": s, "kind": k, "usd": scalar(s, v)} for s, k, v in steps]
 
 
-def cost_waterfall(
-    bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None
-) -> "go.Figure":
+def cost_waterfall(bill: "Bill", tco: "Tco", title: str = "From masks to TCO", most_usd: float | None = None) -> Plot:
     """Return the steps from shared masks to the TCO of a hardwired fleet, in M$.
 
     `most_usd` sets the end of the axis, so that two waterfalls compare. Raises `InputError` for array fields.
@@ -127,7 +124,7 @@ def carbon_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> lis
     return _by_fleet(rows)
 
 
-def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
+def carbon_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> Plot:
     """Return bars of Scope 2, Scope 3 and their sum for each fleet and level, in t CO2e, on a log axis.
 
     Bars are side by side, not stacked: lengths on a log axis do not add up. A fleet whose levels agree is drawn once.
@@ -173,12 +170,13 @@ _TCO_ROOM, _TCO_ROOM_ENLARGED = 1.4, 1.7
 #: Gap between two panels as a share of the height, and the ratio of fleets from which the second is drawn.
 _GAP, _ENLARGE_FROM = 0.18, 3.0
 _BOTTOM_MARGIN_PX = 56
-_PARTS = (
+#: Label, column, colour and pattern of each part of a TCO.
+TCO_PARTS = (
     ("capital", "capex_usd", BLUE, ""),
     ("operation", "opex_usd", CYAN, "/"),
     ("re-spins", "respins_usd", YELLOW, "x"),
 )
-_TCO_KEYS = tuple(key for _, key, _, _ in _PARTS)
+_TCO_KEYS = tuple(key for _, key, _, _ in TCO_PARTS)
 
 
 def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[Row]:
@@ -196,7 +194,7 @@ def tco_rows(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> list[R
     return _by_fleet(rows)
 
 
-def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Figure":
+def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> Plot:
     """Return the TCO of both fleets stacked by capital, operation and re-spins, in M$, with ratios as text.
 
     All bars share one linear scale (stacks are meaningless on a log axis); where the hardwired fleet is far smaller, a
@@ -217,8 +215,8 @@ def tco_bars(comparison: "Comparison", levels: Sequence[str] = LEVELS) -> "go.Fi
     return drawn
 
 
-def _stack(drawn: "go.Figure", rows: Sequence[Row], axes: tuple[str, str], *, legend: bool) -> None:
-    for name, key, colour, pattern in _PARTS:
+def _stack(drawn: Plot, rows: Sequence[Row], axes: tuple[str, str], *, legend: bool) -> None:
+    for name, key, colour, pattern in TCO_PARTS:
         drawn.add_bar(
             y=column_of(rows, "label"),
             x=[usd / _USD_PER_MUSD for usd in column_of(rows, key)],
@@ -247,7 +245,7 @@ def _stack(drawn: "go.Figure", rows: Sequence[Row], axes: tuple[str, str], *, le
         )
 
 
-def _second_panel(drawn: "go.Figure", above: int, below: int, near: float, end: float) -> None:
+def _second_panel(drawn: Plot, above: int, below: int, near: float, end: float) -> None:
     """Split the height between the panels by their bars, and state the enlargement of the lower one."""
     top = (1.0 - _GAP) * below / (above + below)
     drawn.update_layout(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from explorer.documents.plot import Plot
 from explorer.documents.theme import (
     DARK_TEXT,
     GREY,
@@ -19,8 +20,6 @@ from explorer.documents.theme import (
 from hwbase.numbers import context_label, percent, plain, scalar, si, words
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from hwsim.results import SimResult
 
 _SPEED_HEIGHT_PX = 440
@@ -58,7 +57,7 @@ def speed_over_context(
     pipelined: "SimResult",
     gpu_rates: Mapping[str, np.ndarray],
     records: Mapping[str, float] | None = None,
-) -> "go.Figure":
+) -> Plot:
     """Return tokens/s over context on log axes; published records of other machines are level lines.
 
     `gpu_rates` are tokens/s of one GPU over the same contexts, by machine; `records` are published tokens/s by machine.
@@ -67,17 +66,17 @@ def speed_over_context(
     contexts = np.array([row["context"] for row in rows])
     drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
     for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
-        drawn.add_trace(_line(key, contexts, np.array([row[column] for row in rows])))
+        _add_line(drawn, key, contexts, np.array([row[column] for row in rows]))
     for key, rates in gpu_rates.items():
-        drawn.add_trace(_line(key, contexts, rates))
+        _add_line(drawn, key, contexts, rates)
     for key, value in (records or {}).items():
-        drawn.add_trace(_level(key, contexts, value))
+        _add_level(drawn, key, contexts, value)
     ticks = contexts[:: 2 if len(contexts) > _MOST_TICKS else 1]
     drawn.update_xaxes(
         type="log", tickvals=ticks, ticktext=[context_label(c) for c in ticks], title_text="context [tokens]"
     )
-    lowest = min(min(np.nanmin(np.asarray(trace.y, dtype=float)) for trace in drawn.data), 1e2)
-    highest = max(np.nanmax(np.asarray(trace.y, dtype=float)) for trace in drawn.data)
+    speeds = np.concatenate([np.asarray(trace["y"], dtype=float) for trace in drawn.traces])
+    lowest, highest = min(np.nanmin(speeds), 1e2), np.nanmax(speeds)
     drawn.update_yaxes(
         type="log",
         range=[np.log10(lowest / _SPEED_ROOM), np.log10(highest * _SPEED_ROOM)],
@@ -88,11 +87,9 @@ def speed_over_context(
     return drawn
 
 
-def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
-    import plotly.graph_objects as go
-
+def _add_line(drawn: Plot, key: str, contexts: np.ndarray, speed: np.ndarray) -> None:
     colour, symbol, dash = machine_style(key)
-    return go.Scatter(
+    drawn.add_scatter(
         x=contexts,
         y=speed,
         mode="lines+markers",
@@ -104,13 +101,11 @@ def _line(key: str, contexts: np.ndarray, speed: np.ndarray) -> "go.Scatter":
     )
 
 
-def _level(key: str, contexts: np.ndarray, speed: float) -> "go.Scatter":
-    """Return a horizontal mark across the sweep: thin for our roofline, thick and open for a published record."""
-    import plotly.graph_objects as go
-
+def _add_level(drawn: Plot, key: str, contexts: np.ndarray, speed: float) -> None:
+    """Add a horizontal line across the sweep for a published record."""
     colour, symbol, dash = machine_style(key)
     ends = [float(contexts.min()), float(contexts.max())]
-    return go.Scatter(
+    drawn.add_scatter(
         x=ends,
         y=[speed, speed],
         mode="lines+markers",
@@ -144,7 +139,7 @@ def occupancy_rows(result: "SimResult") -> list[dict[str, Any]]:
     ]
 
 
-def occupancy_bars(result: "SimResult") -> "go.Figure":
+def occupancy_bars(result: "SimResult") -> Plot:
     """Return a bar for each resource, in seconds per token; the binding one is filled, hatched and labelled.
 
     Raises `InputError` for a result whose fields are arrays.
@@ -204,9 +199,7 @@ def breakdown_rows(result: "SimResult") -> list[dict[str, Any]]:
     return _rows({"context": contexts} | shares)
 
 
-def breakdown_over_context(
-    result: "SimResult", published: Mapping[int, Mapping[str, float]] | None = None
-) -> "go.Figure":
+def breakdown_over_context(result: "SimResult", published: Mapping[int, Mapping[str, float]] | None = None) -> Plot:
     """Return stacked bars of a token's time over context, for one reading of the machine.
 
     `published` maps a context to its printed shares; by default those of Figure 14 for its model in the as-published
@@ -254,7 +247,7 @@ def published_boundaries(shares: Mapping[str, float]) -> dict[str, float]:
     return ends
 
 
-def _mark_published(drawn: "go.Figure", contexts: list[float], published: Mapping[int, Mapping[str, float]]) -> None:
+def _mark_published(drawn: Plot, contexts: list[float], published: Mapping[int, Mapping[str, float]]) -> None:
     xs, ys, notes = [], [], []
     for context, shares in published.items():
         if context in contexts:

@@ -1,0 +1,54 @@
+"""The chips of one pipeline stage in the detailed grain: when each of their resources becomes free."""
+
+from collections.abc import Callable
+
+import simpy
+
+from hwsim.events.links import LinkClasses, Pair
+from hwsim.events.outcome import RESOURCES
+from hwsim.events.server import Booking, Server
+from hwsim.events.timing import Timing, compile_stages, round_means
+
+_VEX = float(RESOURCES.index("VEX"))
+_LINKS = {axis: float(RESOURCES.index(f"{axis} links")) for axis in ("column", "row")}
+
+
+class Group:
+    """The grid of one pipeline stage, its first chip numbered `first_chip`; times are by row of the grid.
+
+    `programs` are the stages of a layer by the row of a token's keys and values, `sent` the messages of each, and
+    `shares` the (resource, share of all its links in the machine) of each class of links. Where the furthest token is
+    served first, `vectors` are the vector units by row, and `links` the links by class.
+    """
+
+    def __init__(
+        self, timing: Timing, first_chip: int, env: simpy.Environment, book: Callable[[Booking], None]
+    ) -> None:
+        self._timing, self.first_chip, self._env, self._book = timing, first_chip, env, book
+        self.classes, self.failed = LinkClasses(), list[Pair]()
+        self.vex, self.buffer, self.hbm = ([0.0] * timing.rows for _ in range(3))
+        self.hbm_speed = [1.0] * timing.rows
+        share = 1.0 / (timing.rows * timing.stages)
+        self.vectors = [Server(env, book, _VEX, share) for _ in range(timing.rows)]
+        self.links: list[Server] = []
+        self.shares: list[tuple[float, float]] = []
+        self.compile()
+
+    def compile(self) -> None:
+        """Follow the failed links. Raises `Unreachable` where they isolate chips."""
+        timing = self._timing
+        fabric = timing.fabric(tuple(self.failed))
+        rows, self.programs = compile_stages(timing, fabric, self.classes)
+        self.sent = [round_means(stages, fabric)[2] for stages in rows]
+        self.shares[:] = [(_LINKS[axis], share / timing.stages) for axis, share in self.classes.shares(fabric)]
+        self.pairs: dict[int, list[Pair]] = {}
+        for link, number in self.classes.number.items():
+            self.pairs.setdefault(number, []).extend(fabric.members(link))
+        for server, (_, share) in zip(self.links, self.shares, strict=False):
+            server.share = share
+        self.links += [Server(self._env, self._book, *each) for each in self.shares[len(self.links) :]]
+
+    def break_link(self, pair: Pair) -> None:
+        """Lose the link between two chips of the machine, by number. Raises `Unreachable` where that isolates chips."""
+        self.failed.append((pair[0] - self.first_chip, pair[1] - self.first_chip))
+        self.compile()
