@@ -21,11 +21,7 @@ from hwbase import units
 from hwbase.check import Number, number
 from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
 from hwbase.errors import InputError, shown, unknown_name
-<<<<<<< HEAD
-from hwbase.header import Header, check_about, inherit, missing_own, read_header, without_own
-=======
-from hwbase.header import Header, inherit, missing_own, read_header, with_texts, without_own
->>>>>>> main
+from hwbase.header import Header, check_about, inherit, missing_own, read_header, with_texts, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value

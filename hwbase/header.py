@@ -103,17 +103,13 @@ def check_about(where: str, header: Header) -> None:
 def inherit(header: Header, base: Header) -> Header:
     """Return `header` with what it takes from the header of the book that it extends.
 
-<<<<<<< HEAD
-    Raises `InputError` for another kind, whose constants would be others.
+    Raises `InputError` for another kind, whose constants would be others, and for a choice that the other book does
+    not have.
     """
     if header.kind and base.kind and header.kind != base.kind:
         raise InputError(
             f"book {header.name} is of kind {header.kind!r} and extends {base.name}, of kind {base.kind!r}"
         )
-    return dataclasses.replace(header, **{name: getattr(header, name) or getattr(base, name) for name in INHERITED})
-=======
-    Raises `InputError` for a choice that the other book does not have.
-    """
     for name in header.choices:
         if name not in base.choices:
             raise unknown_name(
@@ -128,7 +124,6 @@ def with_texts(header: Header, texts: Mapping[str, str]) -> Header:
     choices = {name: text for name, text in texts.items() if name in header.choices}
     entries: dict[str, Any] = {name: text for name, text in texts.items() if name not in choices}
     return dataclasses.replace(header, **entries, choices=header.choices | choices)
->>>>>>> main
 
 
 def without_own(quantities: Mapping[str, Any], header: Header) -> dict[str, Any]:
