@@ -225,7 +225,7 @@ def tco(
         read,
         units=systems,
         hardware_usd=hardware,
-        network_nodes=systems * bill.chips / read("network.chips_per_node", "1"),
+        network_nodes=systems * bill.chips / _positive(read, "network.chips_per_node"),
         it_power_w=systems * non_negative("system_power_w", system_power_w),
         tokens_per_s=systems * positive("tokens_per_s", tokens_per_s),
         upkeep=Upkeep(base_usd=base, upfront_usd=bought, yearly_usd=0.0),
@@ -271,7 +271,7 @@ def device_tco(
     """
     read = book.reader()
     units = positive("units", units)
-    nodes = units / read(f"{device}.gpus_per_node", "1")
+    nodes = units / _positive(read, f"{device}.gpus_per_node")
     hardware = nodes * read(f"{device}.node_price_usd", "USD")
     licence = read(f"{device}.licence_usd_per_gpu_year", "USD") if conventions.licence_counted else 0.0
     each = read(f"{device}.tokens_per_s", "token/s") if tokens_per_s is None else tokens_per_s
@@ -279,7 +279,7 @@ def device_tco(
         read,
         units=units,
         hardware_usd=hardware,
-        network_nodes=units / read("network.chips_per_node", "1"),
+        network_nodes=units / _positive(read, "network.chips_per_node"),
         it_power_w=units * read(f"{device}.power_w", "W"),
         tokens_per_s=units * positive("tokens_per_s", each),
         upkeep=Upkeep(
@@ -355,3 +355,8 @@ def repeats_worth(rate: Number, years: Number, repeats: Number) -> Number:
     safe = np.where(step > 0.0, step, 1.0)
     worth = np.where(step > 0.0, np.expm1(-safe * n) / np.expm1(-safe) * np.exp(-safe), n)
     return worth if worth.ndim else float(worth)
+
+
+def _positive(read: Reader, name: str) -> Number:
+    """Return the number called `name`, by which others are divided. Raises `InputError` for zero."""
+    return positive(name, read(name, "1"))

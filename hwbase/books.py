@@ -21,7 +21,7 @@ from hwbase import units
 from hwbase.check import Number, number
 from hwbase.correlations import Correlation, check_correlations, merge_correlations, read_correlations
 from hwbase.errors import InputError, shown, unknown_name
-from hwbase.header import Header, inherit, missing_own, read_header, with_texts, without_own
+from hwbase.header import Header, check_about, inherit, missing_own, read_header, with_texts, without_own
 from hwbase.kinds import Kind
 from hwbase.parsing import parse_strict, parse_toml, read_text
 from hwbase.values import read_value
@@ -296,7 +296,9 @@ def _load(path: Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]]
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
             if old is None and base.header.takes(name):
-                quantities[name] = quantity
+                like = base.header.beside(name, base.quantities)
+                where = f"{path.name}: {name}"
+                quantities[name] = quantity if like is None else quantity.to(base.quantities[like].unit, where)
                 continue
             if old is None:
                 known = [*base.quantities, *more]
@@ -309,6 +311,7 @@ def _load(path: Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]]
         correlations = merge_correlations(kept, correlations)
     else:
         quantities, bases = {**stated, **more}, ()
+    check_about(path.name, header)
     for name in missing_own(header, quantities):
         raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
     check_correlations(path.name, correlations, quantities)

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from hwbase.errors import InputError, shown, unknown_name
 from hwbase.parsing import parse_strict
+from hwbase.patterns import matching
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ class Header:
     choices: dict[str, str] = field(default_factory=dict)
     """What is chosen by name, such as the collective of a machine; a book that extends this one may choose anew."""
     may_add: tuple[str, ...] = ()
-    """Constants, or tables of constants, that a book which extends this one may add, although this one has none."""
+    """Constants that a book which extends this one may add, although this one has none: names, or patterns with *.
+
+    What is added in a pattern's name has the unit of the constants that this book has in it.
+    """
     own: tuple[str, ...] = ()
     """Constants, or tables of constants, that hold for this book alone: one that extends it does not have them."""
 
@@ -50,7 +54,12 @@ class Header:
 
     def takes(self, name: str) -> bool:
         """Return whether a book that extends this one may add the constant called `name`."""
-        return _is_under(name, self.may_add)
+        return any(matching(pattern, [name]) for pattern in self.may_add)
+
+    def beside(self, name: str, names: Iterable[str]) -> str | None:
+        """Return the first of `names` that a pattern of `may_add` has in common with the constant called `name`."""
+        patterns = [pattern for pattern in self.may_add if matching(pattern, [name])]
+        return next((found for pattern in patterns for found in matching(pattern, names)), None)
 
     @property
     def texts(self) -> dict[str, str]:
@@ -61,6 +70,11 @@ class Header:
 #: Entries that a book takes from the one that it extends, and those that overrides may replace.
 INHERITED = ("title", "kind", "node", "region", "fab_region", "may_add")
 TEXTS = ("region", "fab_region")
+_DRAWN = ("gpu", "hardwired", "wafer", "fixed-model", "cpu", "scan-engine")
+#: Kinds of book that an entry is about; the others say what every book may.
+ABOUT: dict[str, tuple[str, ...]] = dict.fromkeys(TEXTS, ("costs",))
+ABOUT |= dict.fromkeys(("color", "marker", "dash"), _DRAWN)
+ABOUT |= {"model": ("hardwired", "fixed-model"), "node": ("technology", *_DRAWN)}
 _HEADER = TypeAdapter(Header)
 
 
@@ -79,11 +93,23 @@ def read_header(path: Path, table: Any) -> Header:
     return dataclasses.replace(header, label=header.label or header.name)
 
 
+def check_about(where: str, header: Header) -> None:
+    """Raise `InputError` for an entry that books of this kind do not have, since nothing would read it."""
+    for name, kinds in ABOUT.items():
+        if header.kind and getattr(header, name) and header.kind not in kinds:
+            raise InputError(f"{where}: {name} has no effect in a book of kind {header.kind!r}: expected it left out")
+
+
 def inherit(header: Header, base: Header) -> Header:
     """Return `header` with what it takes from the header of the book that it extends.
 
-    Raises `InputError` for a choice that the other book does not have.
+    Raises `InputError` for another kind, whose constants would be others, and for a choice that the other book does
+    not have.
     """
+    if header.kind and base.kind and header.kind != base.kind:
+        raise InputError(
+            f"book {header.name} is of kind {header.kind!r} and extends {base.name}, of kind {base.kind!r}"
+        )
     for name in header.choices:
         if name not in base.choices:
             raise unknown_name(

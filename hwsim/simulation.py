@@ -10,7 +10,7 @@ import numpy as np
 import models
 from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.books import Level, missing_fields
-from hwbase.check import Number, shapes
+from hwbase.check import Number, count, shapes
 from hwbase.errors import shown
 from hwbase.values import read_count
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator, accelerator_book, load_accelerator
@@ -103,6 +103,8 @@ def simulate(
     if set is not None and not isinstance(set, Mapping):
         raise InputError(f"set = {shown(set)}: expected constants by name, such as {{'clock_hz': 1e9}}")
     shapes(context=context, batch=batch, prompt=prompt, gpus=gpus, **(set or {}))
+    if gpus is not None:
+        count("gpus", gpus)
     spec = models.load(model) if isinstance(model, (str, Path)) else model
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
     reading = default_reading(machine, spec, set or {}) if reading is None else reading

@@ -29,19 +29,21 @@ from explorer.commands.arguments import (
     with_regions,
 )
 from explorer.commands.output import FILE, AsJson, check_file, made_by
+from explorer.commands.progress import progress_bar
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
-from explorer.documents.files import write_document
+from explorer.documents.files import PAGES, check_report_name, write_document
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.report.answer import Answer, answer
 from explorer.report.document import report_document
 from explorer.writing import json_text
-from hwbase import InputError
+from hwbase import Book, InputError
 from hwbase.books import refuse_unread
 from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: The paper's machine and its default opponents.
+_PAGE = "report.html"
 _ON = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS))
 
 
@@ -53,7 +55,9 @@ def report_command(
             "several models are put side by side."
         ),
     ] = None,
-    out: Annotated[str, typer.Option("--out", help=FILE)] = "report.html",
+    out: Annotated[
+        str | None, typer.Option("--out", help=f"{FILE} A page opens with the probability that it pays.")
+    ] = None,
     on: Machines = _ON,
     context: Context = "2048",
     prompt_tokens: PromptTokens = "0",
@@ -83,6 +87,7 @@ def report_command(
     as_json: AsJson = False,
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
+    named, out = out, out or _PAGE
     check_file(out)
     models, technologies = model or [PAPER_MODEL], technology or [DEFAULT_TECHNOLOGY]
     command, today = made_by(), date.today().isoformat()
@@ -113,7 +118,8 @@ def report_command(
     else:
         result = answer(models[0], technology=technologies[0], **shared)
         _refuse_unread(constants, [result])
-        document = report_document(result)
+        wants = named is not None and check_report_name(named) in PAGES
+        document = report_document(result, _likelihood(result, shared) if wants else "")
     write_document(document, out)
     if as_json:
         sys.stdout.write(json_text(rows.data(document)))
@@ -137,6 +143,34 @@ def _refuse_unread(constants: Mapping[str, Any], answers: Iterable[Answer]) -> N
         costs = (each.cost, each.other_cost, *each.more_costs)
         read += [each.published.assumptions, *(costed.assumptions for costed in costs)]
     refuse_unread(constants, *read)
+
+
+def _likelihood(result: Answer, shared: dict[str, Any]) -> str:
+    """Return how likely the hardwired fleet of an answer costs less, in one sentence; it takes a few seconds."""
+    from explorer.pricing.prices import machines_of, without_foreign
+    from explorer.uncertainty.likelihood import DRAWS, likelihood
+
+    machine, others = machines_of(shared["on"], SIMULATORS)
+    beside = result.cost.device
+    fields = ("context", "prompt_tokens", "output_tokens", "volume", "weights", "book")
+    with progress_bar() as report:
+        report("draws", 0, DRAWS)
+        try:
+            return likelihood(
+                result.model,
+                on=_named(machine, shared["on"]),
+                beside=next((_named(other, shared["on"]) for other in others if other.name == beside), beside),
+                technology=result.technology,
+                set=without_foreign(shared["set"], [other for other in others if other.name != beside]),
+                **{name: shared[name] for name in fields},
+            )
+        except InputError as error:
+            return f"How likely hardwiring costs less was not drawn: {error}."
+
+
+def _named(book: Book, names: list[str]) -> str:
+    """Return the name or path by which a machine was given; a default one has its own name."""
+    return next((name for name in names if hwsim.machine_book(name).name == book.name), book.name)
 
 
 def _statements(standard: str, models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:

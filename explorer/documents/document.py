@@ -143,6 +143,8 @@ class Section:
     title: str
     content: tuple[Part, ...] | Callable[[], tuple[Part, ...]] = ()
     short: bool = True
+    appendix: bool = False
+    """Last on a page, and printed from a new sheet."""
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:

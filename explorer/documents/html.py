@@ -37,6 +37,7 @@ def render(document: Document) -> str:
     scripts.append(_code((TEMPLATES / "document.js").read_text(encoding="utf-8")))
     return environment.get_template("document.html.j2").render(
         document=document,
+        ordered=sorted(document.sections, key=lambda section: section.appendix),
         drawn=drawn,
         scripts=[Markup(code) for code in scripts],
         policy=_POLICY.format(scripts=" ".join(_hash(code) for code in scripts)),

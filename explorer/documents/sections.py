@@ -28,7 +28,7 @@ def assumptions_section(groups: Mapping[str, Mapping[str, Quantity]]) -> Section
         quality_table(graded),
         Folded("All constants", (Searched((constants,)),), f"{len(constants.rows)} rows"),
     )
-    return Section("assumptions", "Assumptions", parts, short=False)
+    return Section("assumptions", "Assumptions", parts, short=False, appendix=True)
 
 
 def methods_section(steps: Iterable[Method], *before: str, after: tuple[Part, ...] = ()) -> Section:

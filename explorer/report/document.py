@@ -4,6 +4,7 @@ A new section is a function of an `Answer` in `SECTIONS`; every output then cont
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,18 @@ from hwbase.numbers import (
 from hwsim.results import SimResult
 
 
-def report_document(answer: Answer) -> Document:
-    """Return the report of an answer."""
+def report_document(answer: Answer, sentence: str = "") -> Document:
+    """Return the report of an answer; a `sentence`, if there is one, opens it."""
+    made = [section for make in SECTIONS if (section := make(answer)) is not None]
+    if sentence:
+        made[0] = replace(made[0], content=(sentence, *made[0].parts))
     return Document(
         f"{answer.model.name}, hardwired",
         f"{counted(answer.published.chips, 'chip')} with the weights of the model in the wires, at a context of "
         f"{context_label(answer.context)}: speed, size, power, cost and carbon, compared with "
         f"{listed([machine_name(key) for key in answer.accelerators])}. Published numbers are shown with ours wherever "
         "there are any.",
-        tuple(section for make in SECTIONS if (section := make(answer)) is not None),
+        tuple(made),
         data=answer.to_dict,
         subject={"model": answer.model.name, "technology": answer.technology},
         schema="report",

@@ -12,7 +12,7 @@ from costmodel.ownership import Upkeep, fleet_tco
 from explorer.pricing.prices import cost_book, node_of, with_machines
 from hwbase import Book, Quantity, Reader, Record, load_book, unknown_name
 from hwbase.books import split_overrides
-from hwbase.check import Number, real
+from hwbase.check import Number, positive, real
 from hwsim.machine_books import COSTS
 from hwsim.retrieval import TECHNOLOGY, ScanEngine, ScanIndex, ScanResult, read_engine, scan_device, simulate_scan
 from hwsim.retrieval.engine import ENGINE_BOOK
@@ -237,6 +237,11 @@ def server_card(read: Reader, name: str, gigabytes: float) -> Device:
 def _gpu(read: Reader, name: str) -> Device:
     """Return a GPU with its share of node and network, and its memory at the price of HBM."""
     memory = float(read(f"{name}.hbm_gb", "GB") * read("hbm.price_usd_per_gb", "USD/GB"))
-    usd = float(read(f"{name}.node_price_usd", "USD") / read(f"{name}.gpus_per_node", "1"))
+    usd = float(read(f"{name}.node_price_usd", "USD") / positive("gpus_per_node", read(f"{name}.gpus_per_node", "1")))
     kg = float(read(f"{name}.module_carbon_kg", "kgCO2e") + read(f"{name}.host_carbon_kg", "kgCO2e"))
-    return Device(usd, memory, kg, network_nodes=1.0 / float(read("network.chips_per_node", "1")))
+    return Device(
+        usd,
+        memory,
+        kg,
+        network_nodes=1.0 / float(positive("network.chips_per_node", read("network.chips_per_node", "1"))),
+    )

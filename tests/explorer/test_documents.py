@@ -218,6 +218,16 @@ def test_a_simulation_prints_its_result():
     assert "bound by" in screen(made)
 
 
+def test_constants_are_an_appendix():
+    from explorer.documents.sections import assumptions_section, reproduce_section
+    from hwbase import Quantity
+
+    constants = {"": {"clock_hz": Quantity(1e9, "Hz", "me", "assumed", 2026)}}
+    page = html.render(Document("Title", "", (assumptions_section(constants), reproduce_section("hwsim cost"))))
+    assert page.index('id="reproduce"') < page.index('<section id="assumptions" class="appendix"')
+    assert "break-before: page" in page
+
+
 def test_a_result_without_a_document_cannot_be_made():
     class Bare(Documented):
         pass

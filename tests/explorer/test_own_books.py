@@ -116,3 +116,28 @@ def test_gpus_that_share_a_model_are_a_choice_of_the_closed_form_too(command):
     alone = json.loads(command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "4", "--json")[1])
     assert alone["tokens_per_s"] == both[1]["tokens_per_s"]
     assert "gpus = 0" in command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "0")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('kind = "gpu"', "of kind 'gpu' and extends default, of kind 'costs'"),
+        ('model = "llama-3-8b"', "model has no effect in a book of kind 'costs'"),
+        ('color = "#ff0000"', "color has no effect in a book of kind 'costs'"),
+        ('[grid]\nindia = {{ nominal = 3, unit = "gCO2e/kWh", {source} }}', "did you mean 'grid.india_g_per_kwh'"),
+        ('[grid]\nmars_g_per_kwh = {{ nominal = 3, unit = "USD", {source} }}', "has unit 'USD': expected 'gCO2e/kWh'"),
+    ],
+)
+def test_a_book_states_nothing_that_nobody_reads(tmp_path, text, words):
+    path = tmp_path / "odd.toml"
+    stated = text.format(source='year = 2026, kind = "vendor", source = "us"')
+    path.write_text(f'[book]\nextends = "default"\n{stated}\n', encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        explorer.cost(convention="corrected", book=str(path))
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["network.chips_per_node", "h100.gpus_per_node"])
+def test_what_others_are_divided_by_is_not_zero(name):
+    with pytest.raises(InputError, match=r"_per_node = 0: expected"):
+        explorer.cost(set={name: 0})
