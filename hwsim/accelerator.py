@@ -22,7 +22,8 @@ class Accelerator(Record):
     Peaks are dense operations per second by the width that products are computed in; an efficiency is the share of a
     peak that kernels reach. Latencies are what a step takes however little there is to do: `layer_latency_s` of a layer
     with grouped-query attention and a dense feed-forward, to which routed experts and a latent cache add theirs;
-    `prefill_...` of steps that read prompts, whose kernels are launched one by one, on top.
+    `prefill_...` of steps that read prompts, whose kernels are launched one by one, on top. `power_w` is stated, with a
+    share of the server; `hwsim.gpu.power` says how much of it is drawn.
     """
 
     name: str
@@ -58,6 +59,11 @@ class Accelerator(Record):
     memory_share: Number = sourced("1", above=0.0, high=1.0)
     area_mm2: Number = sourced("mm**2", above=0.0, high=1e6)
     power_w: Number = sourced("W", above=0.0, high=1e9)
+    idle_power_share: Number = sourced("1", low=0.0, high=1.0)
+    load_power_share: Number = sourced("1", above=0.0, high=1.0)
+    working_power_share: Number = sourced("1", low=0.0, high=1.0)
+    memory_power_share: Number = sourced("1", low=0.0, high=1.0)
+    compute_power_share: Number = sourced("1", low=0.0, high=1.0)
     rack_units: Number = sourced("1", above=0.0)
 
     def __post_init__(self) -> None:

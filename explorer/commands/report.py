@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-import hwsim
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -23,6 +22,7 @@ from explorer.commands.arguments import (
     Volume,
     Weights,
     need_count,
+    on_machines,
     parse_overrides,
     split_names,
     with_regions,
@@ -39,9 +39,6 @@ from hwbase import InputError
 from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
-#: The paper's machine and its default opponents.
-_ON = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS))
-
 
 def report_command(
     model: Annotated[
@@ -52,7 +49,7 @@ def report_command(
         ),
     ] = None,
     out: Annotated[str, typer.Option("--out", help=FILE)] = "report.html",
-    on: Machines = _ON,
+    on: Machines = None,
     context: Context = "2048",
     prompt_tokens: PromptTokens = "0",
     output_tokens: OutputTokens = "0",
@@ -90,7 +87,7 @@ def report_command(
         return
     constants = with_regions(parse_overrides(settings), region, fab_region)
     shared: dict[str, Any] = {
-        "on": split_names(on),
+        "on": on_machines(on),
         "context": need_count("context", context),
         "prompt_tokens": need_count("prompt_tokens", prompt_tokens),
         "output_tokens": need_count("output_tokens", output_tokens),
@@ -126,6 +123,7 @@ def _several(models: list[str], technologies: list[str], shared: dict[str, Any])
 
 
 def _statements(standard: str, models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
+    from costmodel.conventions import named
     from explorer.pricing.economics import cost
     from explorer.pricing.prices import machines_of
     from explorer.report.standards import carbon_statements
@@ -133,7 +131,8 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
     if len(models) * len(technologies) > 1 or shared["events"]:
         raise InputError("--standard states one fleet: expected one model, one technology and no --events")
     names = split_names(standard, "--standard")
-    machine, others = machines_of(shared["on"], SIMULATORS)
+    conventions = named(shared["convention"][0])
+    machine, others = machines_of(shared["on"], SIMULATORS, conventions)
     priced = [other for other in others if other.section("costs")]
     if len(priced) > 1:
         raise InputError(f"--standard states two fleets: expected one of {', '.join(each.name for each in priced)}")
@@ -143,7 +142,7 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
         on=machine,
         beside=priced[0] if priced else others[0],
         technology=technologies[0],
-        convention=shared["convention"][0],
+        convention=conventions,
         **{name: shared[name] for name in own},
     )
     statements = carbon_statements(costed, names, year=date.fromisoformat(shared["date"]).year)

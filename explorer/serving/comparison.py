@@ -127,7 +127,7 @@ def serve_comparison(
     traffic: Traffic,
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
-    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    on: Machine | Sequence[Machine] | None = None,
     target: Target = CHAT,
     loads: Sequence[float | None] = (None, 0.7),
     gpus_together: Sequence[int] = GPUS_TOGETHER,
@@ -147,8 +147,8 @@ def serve_comparison(
         The requests.
     model : str or LLMSpec
         A model, as in `hwsim.simulate`.
-    on : str, Path or Book, or a sequence of them
-        Machines by name or book: one hardwired machine (by default the paper's), and GPUs.
+    on : str, Path or Book, or a sequence of them, optional
+        Machines by name or book: one hardwired machine (by default the paper's), and GPUs (the convention's).
     target : Target
         The latencies that a share of the requests must meet.
     loads : sequence of float or None
@@ -183,8 +183,9 @@ def serve_comparison(
     together = [read_integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
-    machine, gpus = machines_of(on, SERVERS)
-    costs_book = cost_book(book or costmodel.conventions.named(convention).book, gpus)
+    conventions = costmodel.conventions.named(convention)
+    machine, gpus = machines_of(on, SERVERS, conventions)
+    costs_book = cost_book(book or conventions.book, gpus)
     refuse_old(machine_set=machine_set)
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)
     shared: dict[str, Any] = {"model": spec, "convention": convention, "book": book}

@@ -9,7 +9,7 @@ import costmodel
 import hwsim
 import models
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, cost_book, device
+from explorer.pricing.prices import Convention, Machine, bought, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.arguments import checked
 from hwbase.books import Level, refuse_old
@@ -63,7 +63,7 @@ def serving_cost(
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     on: Machine | None = None,
-    beside: Machine = hwsim.DEFAULT_GPU,
+    beside: Machine | None = None,
     machine_set: None = None,
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, if it continues all their life.
@@ -94,8 +94,9 @@ def serving_cost(
         Weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
         The book of the machine that served; by default the result's machine, by name.
-    beside : str, Path or Book
-        The bought machine whose published footprint stands for every module under conventions that say so.
+    beside : str, Path or Book, optional
+        The bought machine whose published footprint stands for every module under conventions that say so; by default
+        the convention's.
     machine_set : None
         An older name, which is refused: use `set`.
 
@@ -118,9 +119,9 @@ def serving_cost(
         )
     conventions = costmodel.conventions.named(convention)
     hardwired = result.kind == "hardwired"
-    bought = beside if hardwired else (on or result.machine)
+    other = bought(beside, conventions) if hardwired else (on or result.machine)
     # The simulation gives the utilisation.
-    priced = cost_book(book or conventions.book, [bought])
+    priced = cost_book(book or conventions.book, [other])
     for_costs, for_machine = dict(set or {}), dict[str, Any]()
     if hardwired:
         for_costs, for_machine = costs_and_machine(for_costs, priced, on or result.machine, technology)
@@ -150,16 +151,14 @@ def serving_cost(
             priced_machine.system,
             volume=made,
             tokens_per_s=rate / machines,
-            card=device(bought),
+            card=device(other),
             **shared,
         )
         units, share = machines, machines / made
     else:
         full_w = result.chips * float(result.assumptions["power_w"].nominal)
         each = rate / result.chips
-        fleet = costmodel.bought_fleet(
-            priced.at(level), device(bought), units=result.chips, tokens_per_s=each, **shared
-        )
+        fleet = costmodel.bought_fleet(priced.at(level), device(other), units=result.chips, tokens_per_s=each, **shared)
         units, made, share = result.chips, result.chips, 1.0
     tco, carbon = fleet.tco, fleet.carbon
     load = mean_w / full_w

@@ -5,6 +5,7 @@ import numpy as np
 from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
+from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
 from hwsim.gpu.step import StepModel
 from hwsim.results import Check, SimResult
@@ -58,7 +59,7 @@ def simulate_accelerator(
     step = step_model.decode(batch, context)
     step_s = step.seconds
     tokens_per_s = batch / step_s
-    power_w = device.power_w * split.gpus
+    power_w = device.power_w * split.gpus * step_power_share(device, step)
     bound = {"memory bandwidth": step.memory_s, "compute": step.compute_s, "NVLink": step.exchange_s}
     bound["latency"] = step.layers_s + step.host_s
     shares = np.broadcast_arrays(*bound.values(), step_s)[:-1]
