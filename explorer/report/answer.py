@@ -111,11 +111,13 @@ class Answer(Documented):
         machine = self.published.assumptions
         groups = {"machine": machine}
         groups |= {machine_name(name): run.assumptions for name, run in self.accelerators.items()}
-        for costed in (*self.costs, *self.costs_beside):
+        for costed in self.costs:
             read = {name: quantity for name, quantity in costed.assumptions.items() if name not in machine}
-            first = any(costed is one for one in self.costs)
-            beside = "" if first else f" beside {machine_name(costed.device)}"
-            groups[f"{costed.convention} costs{beside}"] = read
+            groups[f"{costed.convention} costs"] = read
+        for costed in self.costs_beside:
+            known = machine | groups[f"{costed.convention} costs"]
+            own = {name: quantity for name, quantity in costed.assumptions.items() if known.get(name) != quantity}
+            groups[f"{costed.convention} costs beside {machine_name(costed.device)}"] = own
         return groups
 
     @property

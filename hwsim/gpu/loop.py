@@ -67,7 +67,8 @@ def loop_times(
     running = np.where(fitting >= 1, np.minimum(users, fitting), np.nan)
     step = model.decode(running, context)
     step_s = step.seconds
-    pieces = np.ceil(prompt / most) if np.isfinite(most) else 1.0
+    read = prompt * (1.0 - model.device.cached_prompt_share)
+    pieces = np.ceil(read / most) if np.isfinite(most) else 1.0
     beside = running - 1.0
     more = model.prefill(prompt, beside)
     without = model.decode(beside, 0.0)
