@@ -204,7 +204,10 @@ def _machines(names: list[str], convention: str) -> dict[str, str | None]:
     """Return the hardwired machine, and the one that is bought beside it, if named."""
     machine, others = machines_of(names, SIMULATORS, named(convention))
     if len(others) > 1:
-        raise InputError(f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it")
+        raise InputError(
+            f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it, since bands and "
+            "break-evens are of two fleets; a run for each shows several"
+        )
     hard = next((name for name in names if machine_book(name).kind == machine.kind), DEFAULT_MACHINE)
     return {"on": hard, "beside": next((name for name in names if name != hard), None)}
 

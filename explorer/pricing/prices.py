@@ -68,7 +68,8 @@ def device(machine: Machine) -> Device:
     """Return a bought machine for `costmodel`. Raises `InputError` if its book has no prices."""
     book = hwsim.machine_book(machine)
     if not book.section("costs"):
-        raise InputError(f"the book of {book.name} has no prices: expected a table [costs.default] in it")
+        why = f" ({book.header.unpriced})" if book.header.unpriced else ""
+        raise InputError(f"the book of {book.name} has no prices{why}: expected a table [costs.default] in it")
     return Device(book.name, book.header.node)
 
 

@@ -11,7 +11,8 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of
+from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of
+from explorer.pricing.rates import RATED
 from explorer.progress import Report
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
@@ -184,6 +185,12 @@ def serve_comparison(
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
     conventions = costmodel.conventions.named(convention)
+    for given in map(hwsim.machine_book, listed_machines(on)):
+        if given.kind in RATED and given.kind not in SERVERS:
+            raise InputError(
+                f"machine {given.name!r} is of kind {given.kind!r}, whose requests no event model follows: expected GPUs "
+                "beside the hardwired machine; hwsim compare-serving --interactivity has its closed form"
+            )
     machine, gpus = machines_of(on, SERVERS, conventions)
     costs_book = cost_book(book or conventions.book, gpus)
     refuse_old(machine_set=machine_set)
