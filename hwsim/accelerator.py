@@ -55,6 +55,7 @@ class Accelerator(Record):
     nvlink_efficiency: Number = sourced("1", above=0.0, high=1.0)
     network_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
     all_reduce_latency_s: Number = sourced("s", low=0.0, high=1.0)
+    pipeline_stages: Number = sourced("1", low=1, high=1024, whole=True)
     drafted_tokens: Number = sourced("1", low=0, high=64, whole=True)
     draft_acceptance: Number = sourced("1", low=0.0, high=1.0)
     draft_time_share: Number = sourced("1", low=0.0, high=1.0)

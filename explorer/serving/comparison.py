@@ -188,8 +188,8 @@ def serve_comparison(
     for given in map(hwsim.machine_book, listed_machines(on)):
         if given.kind in RATED and given.kind not in SERVERS:
             raise InputError(
-                f"machine {given.name!r} is of kind {given.kind!r}, whose requests no event model follows: expected GPUs "
-                "beside the hardwired machine; hwsim compare-serving --interactivity has its closed form"
+                f"machine {given.name!r} is of kind {given.kind!r}, whose requests no event model follows: expected "
+                "GPUs beside the hardwired machine; hwsim compare-serving --interactivity has its closed form"
             )
     machine, gpus = machines_of(on, SERVERS, conventions)
     costs_book = cost_book(book or conventions.book, gpus)

@@ -16,6 +16,7 @@ import numpy as np
 
 from hwbase import Record
 from hwbase.check import Number
+from hwsim.gpu.pipeline import handing_s, pooled
 from hwsim.gpu.split import memory
 from hwsim.gpu.step import StepModel
 
@@ -46,7 +47,7 @@ def loop_times(
     model
         Times of the steps.
     users
-        Users in the loop.
+        Users in the loop, of one batch where GPUs are a pipeline.
     prompt, output
         Tokens of each prompt and answer.
     rounds
@@ -62,11 +63,12 @@ def loop_times(
     prompt, output = np.asarray(prompt, float), np.asarray(output, float)
     # Half of the sequences have more than half of their answer.
     context = prompt + output / 2.0
-    held = memory(model.spec, model.device, model.split, context, model.split.replicas)
-    fitting = np.floor((held.room_bytes - held.weights_bytes) / held.kv_bytes) * model.split.replicas
+    stages = model.device.pipeline_stages
+    held = memory(model.spec, pooled(model.device), model.split, context, model.split.replicas)
+    fitting = np.floor((held.room_bytes - held.weights_bytes) / held.kv_bytes / stages) * model.split.replicas
     running = np.where(fitting >= 1, np.minimum(users, fitting), np.nan)
     step = model.decode(running, context)
-    step_s = step.seconds
+    step_s = step.seconds + handing_s(model.spec, model.device, running)
     read = prompt * (1.0 - model.device.cached_prompt_share)
     pieces = np.ceil(read / most) if np.isfinite(most) else 1.0
     beside = running - 1.0

@@ -6,7 +6,7 @@ over the GPUs of a node, those that were measured, the one whose GPUs generate m
 sequence, several nodes share the model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hwbase import Record
 from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.loop import loop_times
+from hwsim.gpu.pipeline import handing_s, pooled
 from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import Split, memory, tensor_sizes
 from hwsim.gpu.step import StepModel
@@ -41,11 +42,13 @@ class GpuRate(Record):
     """Seconds between two tokens of a sequence."""
     power_share: Number = 1.0
     """Power that its GPUs draw, over that stated."""
+    stages: Number = 1
+    """Stages of a pipeline of such servers."""
 
     @property
     def gpus(self) -> Number:
         """GPUs of a server."""
-        return self.tensor * self.replicas
+        return self.tensor * self.replicas * self.stages
 
 
 def best_rate(
@@ -95,7 +98,8 @@ def best_rate(
             server = _server(model, device, split, points[missing])
             better = np.isfinite(server[0]) & ~(server[0] <= best[0, missing])
             best[:, missing[better]] = server[:, better]
-    return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
+    rows = (row[index.ravel()].reshape(shape)[()] for row in best)
+    return replace(GpuRate(*rows), stages=device.pipeline_stages)
 
 
 def load_points(
@@ -143,7 +147,7 @@ def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarra
         rate[at],
         np.full(len(points), float(split.tensor)),
         np.full(len(points), float(split.replicas)),
-        sequences[at] * split.replicas,
+        sequences[at] * split.replicas * device.pipeline_stages,
         between[at],
         power[at],
     )
@@ -157,11 +161,11 @@ def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[
     does not allow them.
     """
     context, prompt, output, promise, most = (column[:, None] for column in points.T)
-    split, tried = step.split, sequences * step.split.replicas
+    split, tried, stages = step.split, sequences * step.split.replicas, step.device.pipeline_stages
     served = prompt > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         decode = step.decode(tried, context)
-        decoding = decode.seconds
+        decoding = decode.seconds + handing_s(step.spec, step.device, tried)
         times = loop_times(step, tried, np.maximum(prompt, 1.0), np.maximum(output, 1.0))
         cycle_s = times.time_to_first_token_s + times.time_per_output_token_s * (output - 1.0)
         between = np.where(served, times.time_per_output_token_s, decoding)
@@ -171,7 +175,8 @@ def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[
             for of_loop, of_step in ((times.memory_share, decode.memory_s), (times.compute_share, decode.compute_s))
         )
         power = busy_power_share(step.device, *busy)
-        held = memory(step.spec, step.device, split, np.where(served, prompt + output / 2.0, context), tried).fits
-        allowed = held & (between <= promise) & (sequences <= most)
+        positions = np.where(served, prompt + output / 2.0, context)
+        held = memory(step.spec, pooled(step.device), split, positions, tried * stages).fits
+        allowed = held & (between <= promise) & (sequences * stages <= most)
     shape = rate.shape
     return np.where(allowed, rate, -np.inf), np.broadcast_to(between, shape), np.broadcast_to(power, shape)

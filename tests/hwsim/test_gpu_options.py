@@ -107,3 +107,42 @@ def test_they_reach_every_door():
 def test_bad_options(name, value):
     with pytest.raises(InputError, match=name):
         hwsim.simulate("gpt-oss-120b", "b200", set={name: value})
+
+
+def test_one_stage_is_as_before_and_more_hold_more():
+    plain = hwsim.simulate("gpt-oss-120b", "b200", batch=64, gpus=2)
+    assert (
+        hwsim.simulate("gpt-oss-120b", "b200", batch=64, gpus=2, set={"pipeline_stages": 1}).tokens_per_s
+        == plain.tokens_per_s
+    )
+    staged = hwsim.simulate("deepseek-v3", "h100", batch=32, gpus=16, set={"pipeline_stages": 2})
+    assert staged.chips == 16 and staged.feasible and "2 stages" in staged.notes[0]
+    with pytest.raises(InputError, match="gpus = 8"):
+        hwsim.simulate("deepseek-v3", "h100", batch=32, gpus=8)
+
+
+def test_a_stage_generates_as_a_group_that_holds_the_network():
+    """Two stages of one GPU with two batches: each as fast as a batch on one GPU, but for what is handed on."""
+    alone = hwsim.simulate("gpt-oss-120b", "b200", batch=64, gpus=1)
+    staged = hwsim.simulate("gpt-oss-120b", "b200", batch=128, gpus=2, set={"pipeline_stages": 2})
+    assert staged.tokens_per_s == pytest.approx(2 * alone.tokens_per_s, rel=0.01)
+    assert alone.latency_s < staged.latency_s < 1.01 * alone.latency_s
+    assert staged.power_w == pytest.approx(2 * alone.power_w, rel=0.01)
+
+
+def test_stages_spare_a_dense_network_the_exchanges_between_nodes():
+    spec, h100 = models.load("llama-3.1-405b"), load_accelerator("h100")
+    promise = {"time_per_token_s": 0.2, "sequences": 256, "context": 8192}
+    over_nodes, staged = (best_rate(spec, dataclasses.replace(h100, pipeline_stages=p), **promise) for p in (1, 2))
+    assert over_nodes.gpus == staged.gpus == 16 and over_nodes.tensor == 16
+    assert staged.tokens_per_s > 1.3 * over_nodes.tokens_per_s
+    # What fits a GPU gains nothing from stages.
+    rates = [best_rate(SPEC, dataclasses.replace(B200, pipeline_stages=p), **promise).tokens_per_s for p in (1, 2)]
+    assert rates[1] < 1.02 * rates[0]
+
+
+def test_stages_have_no_events():
+    with pytest.raises(InputError, match="pipeline_stages = 2"):
+        hwsim.serve("gpt-oss-120b", closed_loop(1, 1, prompt=8, output=8), "b200", gpus=1, set={"pipeline_stages": 2})
+    with pytest.raises(InputError, match="multiple of pipeline_stages"):
+        hwsim.simulate("gpt-oss-120b", "b200", gpus=2, set={"pipeline_stages": 4})

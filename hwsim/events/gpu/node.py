@@ -70,6 +70,11 @@ def build_node(
     reader = accelerator_book(book, engine).override(set or {}).reader()
     device, node = load_accelerator(reader=reader), from_book(ServingNode, reader)
     gpus = read_integer("gpus", gpus, high=1024)
+    if device.pipeline_stages > 1:
+        raise InputError(
+            f"pipeline_stages = {device.pipeline_stages:g}: no events follow the batches of a pipeline: expected 1, or "
+            "the closed form"
+        )
     # Room for one sequence of one block at least.
     split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
     if np.isnan(split.tensor):
