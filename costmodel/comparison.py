@@ -133,6 +133,7 @@ def compare(
     device_tokens_per_s: Number | None = None,
     devices: Number | None = None,
     respins: Number | None = None,
+    card: Device | None = None,
     region: str | None = None,
     conventions: Conventions = AS_PUBLISHED,
 ) -> Comparison:
@@ -156,6 +157,8 @@ def compare(
         Devices bought; by default as many as generate the tokens of the systems.
     respins : int or array, optional
         Model updates over the life; by default the book's number.
+    card : Device, optional
+        The device whose published footprint stands for a hardwired module, as in `built_fleet`; by default `device`.
     region : str, optional
         The grid of both fleets, a name of `regions`; by default the book's.
     conventions : Conventions
@@ -179,7 +182,7 @@ def compare(
             system,
             volume=volume,
             tokens_per_s=tokens_per_s,
-            card=device,
+            card=card or device,
             respins=respins,
             region=region,
             conventions=conventions,

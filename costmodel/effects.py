@@ -53,13 +53,13 @@ def effect_rows(
     InputError
         As `compare` does.
     """
-    readings: dict[str, tuple[str, Conventions]] = {base.name: ("", base)}
+    readings: dict[str, tuple[str, Conventions]] = {base.name: ("as it is", base)}
     for name, choice in differences(base, other).items():
         readings[name] = (str(choice), base.switched(**{name: choice}))
     for name, choices in (groups or {}).items():
         shown = ", ".join(f"{key} = {value}" for key, value in choices.items())
         readings[name] = (shown, base.switched(**choices))
-    readings[f"all: {other.name}"] = ("", other)
+    readings[f"all: {other.name}"] = ("all of these", other)
 
     rows = [
         _row(name, shown, compare(book, system, device, conventions=c, **fleet))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from explorer import uncertainty
     from explorer.allocation.allocate import Allocation, allocate, allocation_front
     from explorer.allocation.costs import cost_table, hardwired_silicon
+    from explorer.designs.result import DesignSearch
+    from explorer.designs.run import design
     from explorer.papers.reproduce import reproduce
     from explorer.papers.scoreboard import Row, Scoreboard
     from explorer.pricing.economics import CostAnswer, cost
@@ -34,6 +36,7 @@ __all__ = [
     "CarbonStatements",
     "Choice",
     "CostAnswer",
+    "DesignSearch",
     "Integer",
     "Limits",
     "ModelComparison",
@@ -54,6 +57,7 @@ __all__ = [
     "cost",
     "cost_book",
     "cost_table",
+    "design",
     "evaluate",
     "hardwired_silicon",
     "limits",

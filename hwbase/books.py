@@ -77,6 +77,8 @@ class Book(Mapping[str, Quantity]):
     quantities: dict[str, Quantity]
     level: Level = "nominal"
     correlations: tuple[Correlation, ...] = ()
+    bases: tuple[str, ...] = ()
+    """Names of the books that it extends, the nearest first."""
 
     @property
     def name(self) -> str:
@@ -272,7 +274,7 @@ def load_book(
     and override what it extends, so that files which extend it may name them too.
     Raises `InputError` for a book that is missing, is not TOML, extends itself, or breaks a rule of this module.
     """
-    return _load(name_or_path, folder, beside or {}, seen=())
+    return _load(_find(name_or_path, folder), folder, beside or {}, seen=())
 
 
 def book_names(folder: Path) -> list[str]:
@@ -280,17 +282,16 @@ def book_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def _load(
-    name_or_path: str | Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]], seen: tuple[Path, ...]
-) -> Book:
-    path = _find(name_or_path, folder)
+def _load(path: Path, folder: Path, beside: Mapping[str, Mapping[str, Quantity]], seen: tuple[Path, ...]) -> Book:
     if path in seen:
         raise InputError(f"book {path.name} extends itself")
     header, correlations, stated = _read(path, read_text(path))
     more = beside.get(header.name, {})
     if header.extends:
+        # A file beside this one, which may itself extend a book of `folder`.
         near = path.parent if _beside(header.extends, path) else folder
-        base = _load(header.extends, near, beside, (*seen, path))
+        base = _load(_find(header.extends, near), folder, beside, (*seen, path))
+        bases = (base.name, *base.bases)
         quantities = {**without_own(base.quantities, base.header), **more}
         for name, quantity in stated.items():
             old = quantities.get(name) or base.quantities.get(name)
@@ -307,11 +308,11 @@ def _load(
         kept = [each for each in base.correlations if set(each.between) <= quantities.keys()]
         correlations = merge_correlations(kept, correlations)
     else:
-        quantities = {**stated, **more}
+        quantities, bases = {**stated, **more}, ()
     for name in missing_own(header, quantities):
         raise unknown_name(f"constant in `own` of {path.name}:", name, quantities)
     check_correlations(path.name, correlations, quantities)
-    return Book(header, quantities, correlations=correlations)
+    return Book(header, quantities, correlations=correlations, bases=bases)
 
 
 @lru_cache(maxsize=_MOST_FILES)

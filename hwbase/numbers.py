@@ -207,6 +207,15 @@ def listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital letter and a full stop.
+
+    >>> sentence("all of them fit")
+    'All of them fit.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def words(name: Any) -> str:
     """Return an identifier as words: maintenance_basis is "maintenance basis", hbm is "HBM", True is "yes"."""
     text = _RESPELT.get(str(name), str(name).replace("_", " "))

@@ -80,9 +80,9 @@ def _whole(name: str, text: str) -> int:
     try:
         value = _read_text(name, text, units.DIMENSIONLESS)
     except InputError:
-        value = 0.5
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a whole number, such as 8 or 64K") from None
     if value != int(value):
-        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a whole number such as 65536 or 64K")
+        raise InputError(f"{name} = {shown(text, _SHOWN)}: expected a whole number")
     return int(value)
 
 

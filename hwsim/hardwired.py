@@ -14,7 +14,7 @@ from hwbase import FORMATS, unknown_name
 from hwbase.check import Number, count, shapes
 from hwsim.chip import Chip, build_chip
 from hwsim.design import HardwiredDesign
-from hwsim.occupancy import Occupancy, occupancy, published, unloaded_path
+from hwsim.occupancy import Occupancy, is_published, occupancy, published, unloaded_path
 from hwsim.pipeline import imbalance
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
@@ -25,6 +25,11 @@ _ACCOUNTS = {"as-published": published, "pipelined": occupancy}
 READINGS = tuple(_ACCOUNTS)
 #: Longest context and largest batch that are accepted.
 MOST_CONTEXT, MOST_BATCH = 1e8, 1e7
+
+
+def reading_for(design: HardwiredDesign, reading: str) -> str:
+    """Return `reading`, or "pipelined" for a mapping that the published account does not have."""
+    return reading if is_published(design) else READINGS[-1]
 
 
 def simulate_hardwired(
@@ -104,7 +109,8 @@ def simulate_hardwired(
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
     held = None if reading == "as-published" else running
-    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held)
+    stated = per_token if reading == "pipelined" else None
+    checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held, per_token=stated)
     return SimResult(
         machine=design.name,
         model=model.name,
@@ -144,6 +150,7 @@ def resource_checks(
     tokens_per_s: Number,
     *,
     running: Number | None = None,
+    per_token: Occupancy | None = None,
 ) -> tuple[Check, ...]:
     """Return the demand of a workload on each resource beside its capacity.
 
@@ -163,13 +170,16 @@ def resource_checks(
         Tokens per second of the machine.
     running : int or array, optional
         Sequences that memory holds; the others wait outside, so that only one has to fit. All of them unless given.
+    per_token : Occupancy, optional
+        The occupancies at stated rates of so many sequences, where they are known.
 
     Returns
     -------
     tuple of Check
     """
     slots = design.stages_per_layer * model.layers
-    per_token = occupancy(model, design, context, batch if running is None else running, windows)
+    if per_token is None:
+        per_token = occupancy(model, design, context, batch if running is None else running, windows)
     kv = _fullest_kv_bytes(model, design, context, windows)
     embedding = embedding_bytes(model)
     hbm_bytes = design.hbm_bytes * design.chips

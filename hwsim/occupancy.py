@@ -44,6 +44,11 @@ class Occupancy(Record):
         return self.vex_attention + self.vex_nonlinear
 
 
+def is_published(design: HardwiredDesign) -> bool:
+    """Return whether the paper's account has the mapping of `design`: one pipeline stage, replicated norms."""
+    return not np.any(np.greater(design.pipeline_stages, 1)) and design.norms == "replicated"
+
+
 def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
     """Return the occupancies behind Figure 14: link time from the messages, the others from fitted constants.
 
@@ -72,7 +77,7 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     InputError
         For a mapping that the paper does not have: pipeline stages, sharded norms.
     """
-    if np.any(np.greater(design.pipeline_stages, 1)) or design.norms != "replicated":
+    if not is_published(design):
         raise InputError(
             "reading = 'as-published': expected one pipeline stage and replicated norms, as the paper has; "
             "the pipelined reading takes any"

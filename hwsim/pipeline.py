@@ -7,6 +7,7 @@ arXiv 1811.06965.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from models import LLMSpec
 
 #: Every chip has a link to its like in every other stage, or in the stages before and behind, first and last joined.
 TOPOLOGIES = ("full", "ring")
+#: Numbers of stages that are kept in memory.
+_MOST_STAGES = 1024
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,8 @@ def stage_layers(model: LLMSpec, stages: int) -> tuple[np.ndarray, np.ndarray]:
 
     Raises `InputError` for more stages than layers.
     """
-    if stages > model.layers:
-        raise InputError(f"pipeline_stages = {stages:g}: expected at most the {model.layers} layers of {model.name}")
-    place = np.arange(int(stages) + 1)
-    start = place * (model.layers // int(stages)) + np.minimum(place, model.layers % int(stages))
-    return np.diff(start), np.diff(start * model.windowed_layers // model.layers)
+    _check_stages(model, stages)
+    return _divided(model.layers, model.windowed_layers, int(stages))
 
 
 def imbalance(model: LLMSpec, stages: Number, context: Number, windows: bool) -> Number:
@@ -127,13 +127,50 @@ def handover(stages: Number, elements: Number, topology: str) -> Handover:
     return Handover(busiest, mean, others + hops, (others + hops) * sent, links)
 
 
+def stage_rounds(stages: int, topology: str) -> list[list[tuple[int, int]]]:
+    """Return the messages of one token between stages, as (source, target), round after round.
+
+    First one round for each stage that hands over to the next, then those in which the last stage sends to all others.
+
+    >>> stage_rounds(3, "ring")
+    [[(0, 1)], [(1, 2)], [(2, 0), (2, 1)]]
+    """
+    last = stages - 1
+    rounds = [[(stage, stage + 1)] for stage in range(last)]
+    if topology == "full":
+        return rounds + [[(last, stage) for stage in range(last)]] * (last > 0)
+    for step in range((last + 1) // 2):
+        ahead, back = (last + step) % stages, last - step
+        hops = [(ahead, (ahead + 1) % stages), (back, back - 1)]
+        # An odd number of stages to reach ends with one hop.
+        rounds.append(hops[: min(last - 2 * step, 2)])
+    return rounds
+
+
+def _check_stages(model: LLMSpec, stages: int) -> None:
+    if stages > model.layers:
+        raise InputError(f"pipeline_stages = {stages:g}: expected at most the {model.layers} layers of {model.name}")
+
+
+@lru_cache(maxsize=_MOST_STAGES)
+def _different_stages(layers: int, windowed: int, stages: int) -> tuple[tuple[int, int], ...]:
+    """Return (layers, windowed layers among them) of the stages that differ, which are few; a sweep asks again."""
+    each = _divided(layers, windowed, stages)
+    return tuple({(int(n), int(w)) for n, w in zip(*each, strict=True)})
+
+
+def _divided(layers: int, windowed: int, stages: int) -> tuple[np.ndarray, np.ndarray]:
+    place = np.arange(stages + 1)
+    start = place * (layers // stages) + np.minimum(place, layers % stages)
+    return np.diff(start), np.diff(start * windowed // layers)
+
+
 def _imbalance(model: LLMSpec, stages: int, context: Number, windows: bool) -> Number:
     if stages == 1:
         return 1.0
-    layers, windowed = stage_layers(model, stages)
+    _check_stages(model, stages)
+    kinds = _different_stages(model.layers, model.windowed_layers, stages)
     kept = np.minimum(context, model.sliding_window) if windows and model.windowed_layers else context
-    # Few stages differ.
-    kinds = {(int(n), int(w)) for n, w in zip(layers, windowed, strict=True)}
     loads = [(n - w) * np.asarray(context, dtype=float) + w * kept for n, w in kinds]
     total = model.full_layers * np.asarray(context, dtype=float) + model.windowed_layers * kept
     return (np.max(loads, axis=0) * stages / total)[()]

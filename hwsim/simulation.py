@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import models
-from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.books import Level, missing_fields
 from hwbase.check import Number, shapes
 from hwbase.errors import shown
@@ -27,6 +27,8 @@ from hwsim.wafer import Wafer, load_wafer, simulate_wafer
 #: Constants of a GPU's book: measured times over ours, whose low and high are 5 and 95 % of measured points.
 TOKEN_TIME, FIRST_TOKEN = "time_per_output_token_factor", "time_to_first_token_factor"
 _ENDS: tuple[Level, Level] = ("low", "high")
+#: The constants of a grid, which go together.
+SIDES = ("rows", "columns")
 
 
 def simulate(
@@ -53,7 +55,8 @@ def simulate(
         A model of the zoo by name, a TOML spec or a Hugging Face config.json by path, or a spec.
     on : str, Path or Book
         A machine of `hwsim.machines()` by name, or a machine's book by path. A hardwired machine has the smallest grid
-        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set` gives rows and columns.
+        of chips that holds the model (4 x 4 for gpt-oss-120b) unless `set`, or a book of the user's, gives rows and
+        columns.
     context : int, str or array
         Positions of a sequence, also as "64K"; `batch` and `prompt` likewise.
     batch : int or array, optional
@@ -189,19 +192,21 @@ def _simulate_gpus(
     reader = accelerator_book(machine, engine).override(set).reader()
     device = load_accelerator(reader=reader)
     result = simulate_accelerator(spec, device, context=context, batch=batch, prompt=prompt, devices=gpus)
-    return replace(result, assumptions=dict(reader.used), bands=_bands(reader.book, result))
+    return replace(result, bands=_bands(reader, result), assumptions=reader.used)
 
 
-def _bands(book: Book, result: SimResult) -> dict[str, tuple[Number, Number]]:
+def _bands(read: Reader, result: SimResult) -> dict[str, tuple[Number, Number]]:
     """Return the 90 % bands of a GPU's speed and latencies, by the errors of our times that its book states."""
     bands: dict[str, tuple[Number, Number]] = {}
-    if TOKEN_TIME in book:
-        low, high = (book[TOKEN_TIME].at(end) for end in _ENDS)
+    factors = {name: read.book[name] for name in (TOKEN_TIME, FIRST_TOKEN) if name in read.book}
+    read.used.update(factors)
+    if TOKEN_TIME in factors:
+        low, high = (factors[TOKEN_TIME].at(end) for end in _ENDS)
         bands["tokens_per_s"] = result.tokens_per_s / high, result.tokens_per_s / low
         bands["tokens_per_s_per_user"] = result.tokens_per_s_per_user / high, result.tokens_per_s_per_user / low
         bands["latency_s"] = result.latency_s * low, result.latency_s * high
-    if FIRST_TOKEN in book:
-        low, high = (book[FIRST_TOKEN].at(end) for end in _ENDS)
+    if FIRST_TOKEN in factors:
+        low, high = (factors[FIRST_TOKEN].at(end) for end in _ENDS)
         bands["time_to_first_token_s"] = result.time_to_first_token_s * low, result.time_to_first_token_s * high
     return bands
 
@@ -234,6 +239,11 @@ SIMULATORS = {
 }
 
 
+def chosen_sides(machine: Book) -> list[str]:
+    """Return the sides of a machine's grid that a user has chosen, in a book or by an override."""
+    return [name for name in SIDES if machine[name].kind == "user"]
+
+
 def hardwired(
     spec: models.LLMSpec,
     *,
@@ -256,8 +266,8 @@ def hardwired(
     book : str, Path or Book
         The book of the machine.
     set : mapping of str to number, array or str
-        Constants of the machine or of the technology to override. Unless rows and columns are among them the grid
-        grows or shrinks to the model.
+        Constants of the machine or of the technology to override. Unless rows and columns are among them, or the book
+        has them of a user, the grid grows or shrinks to the model.
     fit : callable
         Returns the design with the grid for (spec, design, technology); the smallest that holds the model by default.
 
@@ -276,8 +286,9 @@ def hardwired(
         (for_design if key in machine.settable() else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
-    if not {"rows", "columns"} & for_design.keys():
+    chosen = chosen_sides(read_machine.book)
+    if not chosen:
         design = fit(spec, design, tech)
-    elif not {"rows", "columns"} <= for_design.keys():
+    elif len(chosen) < len(SIDES):
         raise InputError("rows and columns of the grid go together: set both or neither")
     return design, tech, {**read_machine.used, **read_process.used}

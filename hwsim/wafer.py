@@ -87,7 +87,7 @@ def simulate_wafer(
     kv = kv_bytes_per_sequence(model, context, device.kv_element_bytes)
     demand = stored.total + kv * batch
     needed = np.maximum(np.ceil(demand / device.memory_bytes), 1.0)[()]
-    wafers = needed if devices is None else count("devices", devices, high=1e6)
+    wafers = needed if devices is None else count("gpus", devices, high=1e6)
     if not np.ndim(demand) and not np.ndim(wafers) and np.ndim(device.memory_bytes) == 0 and wafers < needed:
         raise InputError(
             f"devices = {wafers:g}: {model.name} and {batch:g} sequences take {demand / 1e9:,.0f} GB, "

@@ -65,7 +65,7 @@ def spec_from_config(
         "source": f"{where} (model_type {text.data.get('model_type') or network.family})",
         "towers": towers,
         **weight_fields(network, scheme, plain),
-        "notes": unread_notes(outer, text, network.family),
+        "notes": (*unread_notes(outer, text, network.family), *scheme.notes),
     }
     return assemble(network, fields, where)
 

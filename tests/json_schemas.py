@@ -16,7 +16,7 @@ MAPS = frozenset(
     accelerators adders answers assumptions best beyond_first bits breakdown by_kind chosen columns
     constants correlations counts dimensions failures fixed groups inputs layers metrics objectives
     occupancy_s options outputs overrides packages parameters per_layer per_query quantities scenario shapes
-    shares space summary utilisation values versions widths
+    shares space summary utilisation values varied versions widths
     """.split()  # noqa: SIM905
 )
 

@@ -12,7 +12,7 @@ inputs x tokens and outputs x tokens, as in a convolution.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import costmodel
 import hwsim
 from explorer.allocation.table import numbers, read_layers
 from explorer.pricing.prices import node_of
-from hwbase import Book, InputError, Record, unknown_name
+from hwbase import Book, InputError, Quantity, Record, unknown_name
 from hwbase.arguments import checked
 from hwbase.check import number, positive, real
 from hwsim.network_roofline import layer_seconds, load_gpu
@@ -58,6 +58,7 @@ class HardwiredSilicon(Record):
     nre_usd: float
     recurring_usd: float
     kg_co2e: float
+    assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
 
 @checked
@@ -145,6 +146,7 @@ def hardwired_silicon(
         nre_usd=float(bill.nre_usd),
         recurring_usd=float(bill.system_usd),
         kg_co2e=chips * float(made.total_kg),
+        assumptions=bill.assumptions | made.assumptions,
     )
 
 

@@ -37,8 +37,8 @@ def _hardwired(values: Values) -> bool:
     return "hardwired" in _kinds(values)
 
 
-def _gpu(values: Values) -> bool:
-    return "gpu" in _kinds(values)
+def _shared(values: Values) -> bool:
+    return not {"gpu", "wafer"}.isdisjoint(_kinds(values))
 
 
 def _given(name: str) -> Callable[[Values], bool]:
@@ -73,7 +73,7 @@ def _runs(values: Values) -> bool:
     return str(values["model"]).lower() != "sdxl-turbo"
 
 
-_TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", "machines", "fault", "gpus")
+_TRAFFIC = ("traffic", "rate", "users", "policy", "prefill_cap", "max_context", "machines", "fault")
 _SCAN_EVENTS = ("window_ms", "skew", "jitter", "burstiness", "lose_at_s", "requests", "seed")
 
 _SERVED = ("limit", "load", "percentile", "first_s", "between_s", "gpus", "built", "gpu_settings")
@@ -103,6 +103,11 @@ _EMBEDS = Rule(("cache",), _not_given("embedded"), "without --embeddings")
 RULES: dict[str, tuple[Rule, ...]] = {
     "cost": (_CONTEXT,),
     "uncertainty": (_CONTEXT,),
+    "break-even": (
+        _CONTEXT,
+        Rule(("context",), lambda values: values["axis"] != ["context"], "with other axes than context"),
+        Rule(("volume",), lambda values: values["axis"] != ["volume"], "with other axes than volume"),
+    ),
     "allocate": (
         Rule(("two_sided",), _budgeted, "with --budget or --group"),
         Rule(("unit",), lambda v: _budgeted(v) or v["front"] is not None, "with --budget, --group or --front"),
@@ -119,7 +124,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),
         Rule(_TRAFFIC, _by_events, "with --events"),
         Rule(("reading", "window", "weights", "technology", "fault"), _hardwired, "on hardwired machines"),
-        Rule(("gpus",), _gpu, "on GPUs"),
+        Rule(("gpus",), _shared, "on GPUs and wafers"),
         Rule(("time_scale", "limit"), _given("traffic"), "with --traffic"),
         Rule(("requests", "prompt_tokens", "output_tokens", "seed"), _by_events, "with --events"),
         Rule(("requests", "prompt_tokens", "output_tokens", "seed"), _not_given("traffic"), "without --traffic"),

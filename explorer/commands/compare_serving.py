@@ -147,9 +147,7 @@ def compare_serving_command(
     if as_json:
         emit(json_data(result), "compare-serving")
         return
-    terminal.show(Console(), document)
-    if out is not None:
-        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+    terminal.show(Console(), document, out)
 
 
 def _range(text: str) -> np.ndarray:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[Entry, ...]] = {
         Entry("scan", "scan:scan_command", "Cost of scanning an index of codes on engines, servers and GPUs."),
     ),
     "Choices": (
+        Entry("design", "design:design_command", "The machine to build: mapping, chips and parts, sought together."),
         Entry("study", "", "Vary anything: sample or search a design space, see the front, resume."),
         Entry("uncertainty", "uncertainty:uncertainty_command", "Percentiles of an answer, and its drivers."),
         Entry("break-even", "uncertainty:break_even_command", "Where hardwiring begins to pay, with bands."),

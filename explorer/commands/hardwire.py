@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-import costmodel
-from explorer.commands.arguments import CostBook, FabRegion, Region, Set, need_count, parse_overrides, with_regions
+from explorer.commands.arguments import CostBook, FabRegion, Set, need_count, parse_overrides, split_names, with_regions
 from explorer.commands.output import AsJson, OutRun, check_out, emit, made_by, write_out
 from explorer.commands.precision import WeightsFile, printed_warnings
 from explorer.commands.progress import progress_bar
@@ -30,7 +29,6 @@ def hardwire_command(
     windows: Annotated[str, typer.Option("--windows", help="Windows of 128 tokens that are held out.")] = "24",
     ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
     systems: Annotated[str, typer.Option("--systems", help="How many are built.")] = "1000",
-    region: Region = None,
     fab_region: FabRegion = None,
     settings: Set = None,
     book: CostBook = None,
@@ -42,16 +40,16 @@ def hardwire_command(
 ) -> None:
     """A language model in metal: least silicon, masks and dollars at a perplexity floor, measured on held-out text."""
     check_out(out, SILICON_FILES)
-    constants = with_regions(parse_overrides(settings), region, fab_region)
     with printed_warnings(), progress_bar() as report:
         result = silicon_fronts(
             model,
             floors=None if perplexity is None else [_floor(text) for text in perplexity],
-            processes=[name.strip() for name in processes.split(",")],
+            processes=split_names(processes, "--processes"),
             bits=tuple(need_count("bits", text) for text in bits.split(",")),
             held_out={"windows": need_count("windows", windows)},
             rounding={"method": ranges},
-            book=costmodel.load_book(book or "default").override(constants),
+            book=book or "default",
+            set=with_regions(parse_overrides(settings), None, fab_region),
             systems=need_count("systems", systems),
             path=weights_file,
             cache=cache,

@@ -1,5 +1,6 @@
 """Results of commands: JSON on standard output or in a file, CSV in a file with that suffix."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -47,11 +48,15 @@ def _quoted(argument: str) -> str:
 
 
 def check_file(out: str | None) -> None:
-    """Check that the suffix of the file `out` is known. Raises `InputError`."""
-    if out is not None:
-        check_report_name(out)
-        if not Path(out).absolute().parent.is_dir():
-            raise InputError(f"cannot write {shown(out)}: expected a folder that exists")
+    """Check that the suffix of the file `out` is known and that it can be written. Raises `InputError`."""
+    if out is None:
+        return
+    check_report_name(out)
+    folder = Path(out).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {shown(out)}: expected a folder that exists")
+    if Path(out).is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {shown(out)}: expected a file, in a folder that may be written")
 
 
 def check_kept(out: str | None, *inputs: str | None) -> None:
@@ -64,7 +69,7 @@ def check_kept(out: str | None, *inputs: str | None) -> None:
 def check_out(out: str | None, known: Collection[str] = FILES) -> None:
     """Check that `write_out` can write `out`, as a file or a folder. Raises `InputError`."""
     if out is not None and Path(out).suffix.lower() in SUFFIXES:
-        check_report_name(out)
+        check_file(out)
     elif out is not None:
         check_folder(out, known)
 

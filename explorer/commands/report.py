@@ -1,6 +1,7 @@
 """`hwsim report`: the whole answer for one model, several side by side, or the results of a study."""
 
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,15 +28,16 @@ from explorer.commands.arguments import (
     split_names,
     with_regions,
 )
-from explorer.commands.output import FILE, AsJson, made_by
+from explorer.commands.output import FILE, AsJson, check_file, made_by
 from explorer.documents import rows, terminal
 from explorer.documents.document import Document
-from explorer.documents.files import check_report_name, write_document
+from explorer.documents.files import write_document
 from explorer.pricing.economics import PAPER_MODEL
-from explorer.report.answer import answer
+from explorer.report.answer import Answer, answer
 from explorer.report.document import report_document
 from explorer.writing import json_text
 from hwbase import InputError
+from hwbase.books import refuse_unread
 from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -78,7 +80,7 @@ def report_command(
     as_json: AsJson = False,
 ) -> None:
     """Simulate, cost and carbon in one: a summary on the terminal, the whole answer as a page beside it."""
-    check_report_name(out)
+    check_file(out)
     models, technologies = model or [PAPER_MODEL], technology or [DEFAULT_TECHNOLOGY]
     command, today = made_by(), date.today().isoformat()
     if len(models) == 1 and (study := _study(models[0], command, today)) is not None:
@@ -106,20 +108,32 @@ def report_command(
     elif len(models) * len(technologies) > 1:
         document = _several(models, technologies, shared)
     else:
-        document = report_document(answer(models[0], technology=technologies[0], **shared))
+        result = answer(models[0], technology=technologies[0], **shared)
+        _refuse_unread(constants, [result])
+        document = report_document(result)
     write_document(document, out)
     if as_json:
         sys.stdout.write(json_text(rows.data(document)))
         return
-    terminal.show(Console(), document)
-    Console().print(f"\nwrote {out}", highlight=False, soft_wrap=True)
+    terminal.show(Console(), document, out)
 
 
 def _several(models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
     from explorer.report.side_by_side import compare_models
     from explorer.report.side_by_side_document import side_by_side_document
 
-    return side_by_side_document(compare_models(models, technologies, **shared))
+    comparison = compare_models(models, technologies, **shared)
+    _refuse_unread(shared["set"], comparison.answers.values())
+    return side_by_side_document(comparison)
+
+
+def _refuse_unread(constants: Mapping[str, Any], answers: Iterable[Answer]) -> None:
+    """Raise `InputError` for a constant that no answer reads, of a hardwired machine or in a cost."""
+    read: list[Mapping[str, Any]] = []
+    for each in answers:
+        costs = (each.cost, each.other_cost, *each.more_costs)
+        read += [each.published.assumptions, *(costed.assumptions for costed in costs)]
+    refuse_unread(constants, *read)
 
 
 def _statements(standard: str, models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
@@ -145,6 +159,7 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
         convention=conventions,
         **{name: shared[name] for name in own},
     )
+    refuse_unread(shared["set"], costed.assumptions)
     statements = carbon_statements(costed, names, year=date.fromisoformat(shared["date"]).year)
     return statements.document(shared["command"])
 

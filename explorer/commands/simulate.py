@@ -38,6 +38,7 @@ from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
 from explorer.serving.traffic import traffic_from
 from hwbase import InputError, unknown_name
+from hwbase.books import refuse_unread
 from hwsim.accelerator import DEFAULT_ENGINE, engines
 from hwsim.events.faults import KINDS, Fault
 from hwsim.events.fleet import ROUTERS
@@ -83,8 +84,11 @@ _RECORDED_S = 40e-6
 INTERRUPTED = 130
 
 
-#: Options of each kind of machine; the other machines of a list ignore them.
-_OF_KIND = {"hardwired": ("reading", "sliding_window", "weights", "technology"), "gpu": ("gpus", "engine")}
+#: The kinds of machine that take an option; the other machines of a list do without it.
+_KINDS_OF = dict.fromkeys(("reading", "sliding_window", "weights", "technology"), ("hardwired",)) | {
+    "gpus": ("gpu", "wafer"),
+    "engine": ("gpu",),
+}
 
 
 def _taken_by(machine: str, options: dict[str, Any], machines: list[str]) -> dict[str, Any]:
@@ -92,8 +96,7 @@ def _taken_by(machine: str, options: dict[str, Any], machines: list[str]) -> dic
     if len(machines) == 1:
         return options
     kind = hwsim.machine_book(machine).kind
-    others = {name for of, names in _OF_KIND.items() if of != kind for name in names}
-    return {name: value for name, value in options.items() if name not in others}
+    return {name: value for name, value in options.items() if kind in _KINDS_OF.get(name, (kind,))}
 
 
 def simulate_command(
@@ -186,6 +189,7 @@ def simulate_command(
             "set": overrides,
         }
         results = [hwsim.simulate(model, name, **_taken_by(name, options, machines_named)) for name in machines_named]
+        refuse_unread(overrides, *(result.assumptions for result in results))
         if len(results) > 1:
             deliver(simulations_document(results, made_by()), out, as_json)
         else:

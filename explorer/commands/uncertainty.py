@@ -156,6 +156,8 @@ def break_even_command(
     workload = (context, prompt_tokens, output_tokens)
     constants = with_regions(parse_overrides(settings), region, fab_region)
     choices = _choices(on, volume, workload, technology, convention, reading, weights, constants, book)
+    if len(axis or ()) == 1:
+        choices.pop((axis or [])[0], None)
     with _progress() as progress:
         result = break_even(
             model,

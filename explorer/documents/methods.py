@@ -112,12 +112,13 @@ def levels_method(levels: Iterable[str], *, published: bool) -> Method:
 
 def _carbon_method(conventions: Conventions, read: Mapping[str, Quantity], node: str, device: str) -> Method:
     if conventions.module_carbon == "gpu":
-        footprint = f"{device}.module_carbon_kg"
-        return Method(
-            "Carbon",
-            f"Every module, hardwired or not, is {_with(read, footprint)}; electricity emits {_grid(read)}.",
-            _source(read, footprint),
-        )
+        own, card = f"{device}.module_carbon_kg", f"{hwsim.DEFAULT_GPU}.module_carbon_kg"
+        modules = f"Every module, hardwired or not, is {_with(read, card)}"
+        if own != card:
+            modules = (
+                f"A hardwired module is {_with(read, card)}, as the GPU of the paper; one bought {_with(read, own)}"
+            )
+        return Method("Carbon", f"{modules}; electricity emits {_grid(read)}.", _source(read, card))
     return Method(
         "Carbon",
         "A good die is its share of the wafer × (grid × energy + gas + materials) / yield, with "

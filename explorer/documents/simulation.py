@@ -9,7 +9,7 @@ from explorer.documents.document import Document, Heading, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
 from explorer.documents.theme import machine_name
-from hwbase.numbers import context_label, listed, percent, plain, si, with_unit, words
+from hwbase.numbers import context_label, listed, percent, plain, sentence, si, with_unit, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ def _frame(results: Sequence[hwsim.SimResult]) -> "pd.DataFrame":
 
 def _notes(result: hwsim.SimResult) -> tuple[str, ...]:
     notes = (*result.notes, *([_bands(result)] if result.bands else []))
-    return tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
+    return tuple(map(sentence, notes))
 
 
 def _bands(result: hwsim.SimResult) -> str:

@@ -19,6 +19,7 @@ from explorer.documents.document import (
     Searched,
 )
 from explorer.documents.tables import Column, Flag, Table
+from hwbase.numbers import listed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,8 +39,8 @@ _UNBOUNDED = 10_000
 _STYLES = {"good": "green", "bad": "bold red", "warn": "magenta", "quiet": "dim"}
 
 
-def show(console: "Console", document: Document) -> None:
-    """Print the short sections of a document, and the titles of the others."""
+def show(console: "Console", document: Document, written: str | None = None) -> None:
+    """Print the short sections of a document, and the titles of the others, which the file `written` has if given."""
     from rich.text import Text
 
     console.print(Text(document.title, style="bold"), soft_wrap=True)
@@ -50,9 +51,14 @@ def show(console: "Console", document: Document) -> None:
             console.print()
             show_parts(console, section.parts, title=section.title)
     left_out = [section.title for section in document.sections if not section.short]
-    if left_out:
+    more = listed(left_out)
+    if written is not None:
         console.print()
-        _paragraph(console, f"In a file (--out) also: {', '.join(left_out)}.", style="dim")
+        note = Text(f"wrote {written}") + Text(f", which has more: {more}" if more else "", style="dim")
+        console.print(note, highlight=False, soft_wrap=True)
+    elif more:
+        console.print()
+        _paragraph(console, f"In a file (--out) also: {more}.", style="dim")
 
 
 def show_parts(console: "Console", parts: Iterable[Part], title: str = "") -> None:

@@ -30,6 +30,8 @@ WHAT = ("weights", "activations", "both")
 #: Makes the network to measure, in this process or another; must be picklable.
 Maker = Callable[[], Network]
 _FLOOR_SEEDS = (0, 1, 2)
+#: Most processes that measure.
+MOST_JOBS = 4096
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def sensitivity(
     store = Store(cache, network.fingerprint)
     cases = [(layer.name, kind, width) for layer in known for kind in _kinds(what) for width in widths]
     missing = [case for case in cases if case[2] not in UNROUNDED and not _complete(store, _key(*case), network)]
-    measured = _measure(make, network, missing, store, check.integer("jobs", jobs, high=4096), len(cases), report)
+    measured = _measure(make, network, missing, store, check.integer("jobs", jobs, high=MOST_JOBS), len(cases), report)
     floors = _floors(network, store)
     table = _table(network, known, cases, store, floors, by_group)
     if what == "both":

@@ -28,12 +28,14 @@ from explorer.allocation.costs import cost_table, hardwired_silicon
 from explorer.documents.document import Document, Documented
 from explorer.precision.language import LanguageNetwork, language_network
 from explorer.precision.models import maker
-from explorer.precision.runs import Runs, interval, of_kind
-from explorer.precision.sensitivity import sensitivity
+from explorer.precision.runs import Runs, Store, interval, of_kind
+from explorer.precision.sensitivity import MOST_JOBS, sensitivity
 from explorer.progress import Report
 from hwbase import Book, InputError, check
+from hwbase.books import refuse_unread
+from hwsim.weights import MAX_WEIGHT_BITS
 from models.inference import DEFAULT_MODEL
-from models.quantise import codes
+from models.quantise import check_bits, codes
 
 #: Processes, oldest first, by their technology books; the part before a hyphen is the node in cost books.
 PROCESSES = ("n16", "n7", "n5")
@@ -104,6 +106,7 @@ def silicon_fronts(
     bits: Sequence[int] = WIDTHS,
     held_out: Mapping[str, Any] | None = None,
     book: str | Path | Book = "default",
+    set: Mapping[str, Any] | None = None,
     slack: float | None = None,
     activation_bits: int = _ACTIVATION_BITS,
     systems: int = _SYSTEMS,
@@ -116,20 +119,28 @@ def silicon_fronts(
     """Return the cost of bits in hardwired silicon, uniform and mixed, and the perplexity on held-out text.
 
     `floors` are upper limits of perplexity on the held-out text (default: `GROWTHS` times that in float). `slack` is
-    the spare share of POPCNT ports (default: the HNLPU book's), `book` a cost book, `systems` the numbers of systems
-    built. `held_out` overrides the amount of held-out text; `settings` go to `language_network`. Raises `InputError`
-    for a network that is not a language model, unreachable floors, and as `sensitivity` and `cost_table` do.
+    the spare share of POPCNT ports (default: the HNLPU book's), `book` a cost book, `set` constants of it to override,
+    `systems` the numbers of systems built. `held_out` overrides the amount of held-out text; `settings` go to
+    `language_network`. Raises `InputError` for a network that is not a language model, unreachable floors, and as
+    `sensitivity` and `cost_table` do.
     """
     if model != DEFAULT_MODEL:
         raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, since perplexity needs a language model")
     check.count("systems", systems, high=1e12)
-    for process in processes:
-        # An unknown process is refused before anything is measured.
-        hwsim.load_technology(process)
-    costs = book if isinstance(book, Book) else costmodel.load_book(book)
+    # Whatever cannot be priced or measured is refused before anything is run.
+    costs = (book if isinstance(book, Book) else costmodel.load_book(book)).override(set or {})
+    prices = [hardwired_silicon(1.0, technology=process, book=costs).assumptions for process in processes]
+    refuse_unread(set or {}, *prices)
+    for width in bits:
+        check.integer("bits", check_bits("bits", width), high=MAX_WEIGHT_BITS)
+    check.integer("jobs", jobs, high=MOST_JOBS)
+    check.integer("windows", dict(held_out or {}).get("windows", _HELD_OUT_WINDOWS))
+    for floor in floors or ():
+        check.number("perplexity", floor, above=1.0)
     spare = float(np.asarray(hwsim.load_design().popcnt_slack)) if slack is None else float(slack)
     make = maker(model, **settings)
     network = cast(LanguageNetwork, make())
+    Store(cache, network.fingerprint)
     judge = language_network(**(settings | {"windows": _HELD_OUT_WINDOWS} | dict(held_out or {})), held_out=True)
     tried = language_network(**(settings | {"windows": _TRIED_WINDOWS, "skip": len(network.windows)}))
     exact = judge.perplexity(judge.losses({}))
@@ -147,7 +158,7 @@ def silicon_fronts(
     for process in processes:
         table = planner.priced(process, spare, activation_bits)
         areas.append(table[["layer", "bits", "mm2", "mJ"]].assign(process=process))
-        planned = list(planner.plans(table, process, limits, sorted(set(bits))))
+        planned = list(planner.plans(table, process, limits, sorted(dict.fromkeys(bits))))
         for number, (kind, limit, chosen) in enumerate(planned):
             show(f"{process}: {kind}", number, len(planned))
             row = planner.row(table, process, chosen)

@@ -10,7 +10,7 @@ from explorer.documents.document import Aside, Document, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table, signed
 from explorer.documents.theme import machine_name
-from hwbase.numbers import counted, listed, mass, money, percent, plain, times, words
+from hwbase.numbers import counted, listed, mass, money, percent, plain, sentence, times, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     conventions = {each.convention: each for each in costs}
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
     fleets = tuple(table for each in costs for table in (tco_table(each), carbon_table(each)))
-    notes = dict.fromkeys(f"{note[:1].upper()}{note[1:]}." for each in costs for note in (*each.notes, _evidence(each)))
+    notes = dict.fromkeys(sentence(note) for each in costs for note in (*each.notes, _evidence(each)))
     effects = tuple(effects_table(each.effect_rows, _SHORT_EFFECTS) for each in costs[:1] if each.effect_rows)
     bills = (*(bill_table(each) for each in conventions.values()), inputs_table(first.inputs))
     return Document(

@@ -10,7 +10,17 @@ import costmodel
 import hwsim
 import models
 from explorer.documents.document import Document, Documented
-from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, published_system
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    bought,
+    card,
+    cost_book,
+    device,
+    node_of,
+    published_system,
+    replaced_book,
+)
 from explorer.pricing.rates import (
     DECODING,
     PAPER_MODEL,
@@ -27,6 +37,7 @@ from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
 if TYPE_CHECKING:
@@ -247,7 +258,7 @@ def cost(
         workload=workload,
         set=for_machine,
     )
-    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s}
+    fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s, "card": card()}
     comparison = costmodel.compare(assumptions, built.system, instead, conventions=conventions, **fleet)
     rows: tuple[dict[str, Any], ...] = ()
     if effects:
@@ -259,7 +270,7 @@ def cost(
     # The speed of a GPU sets how many match, before any of their costs is counted.
     speed = f"{instead.name}.tokens_per_s"
     read |= {speed: assumptions[speed]}
-    notes = built.notes
+    notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
         notes += (
@@ -355,8 +366,8 @@ def priced_system(
         read = costs.reader()
         system, tokens_per_s = published_system(read, process)
         return PricedSystem(system, tokens_per_s, (note,), read.used)
-    reading = reading or conventions.reading
     design, made, used = hardwired(spec, weights=weights, technology=process, book=machine, set=set)
+    reading = reading or reading_for(design, conventions.reading)
 
     def at(context: Any) -> hwsim.SimResult:
         return hwsim.simulate_hardwired(spec, design, made, context=context, reading=reading)

@@ -14,14 +14,14 @@ import hwsim
 import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
-from explorer.pricing.prices import Convention, Machine, bought, cost_book, device, node_of, with_machines
+from explorer.pricing.prices import Convention, Machine, bought, card, cost_book, device, node_of, with_machines
 from explorer.pricing.rates import PROMISE, Workload, bought_rate, power_evidence, rate_evidence, with_share
 from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
 from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.check import integer
 from hwsim.chip import MOST_CHIPS, fit_grid
-from hwsim.simulation import hardwired
+from hwsim.simulation import chosen_sides, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Points evaluated together: enough work for each NumPy call that two threads hardly wait for each other.
@@ -164,7 +164,7 @@ class Setting:
     node: str
     weights: str
     device: costmodel.Device
-    """What is bought beside, and whose published footprint stands for modules where the conventions say so."""
+    """What is bought beside."""
     bought: Book | None
     """The book of what is bought, where it stands beside."""
 
@@ -274,7 +274,7 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         replace(system, die_area_mm2=np.minimum(die_mm2, technology.reticle_area_mm2)),
         volume=volume,
         tokens_per_s=tokens_per_s,
-        card=setting.device,
+        card=card(),
         conventions=setting.conventions,
     )
     bill, cost, carbon = built.bill, built.tco, built.carbon
@@ -300,7 +300,11 @@ def evaluate_block(setting: Setting, inputs: Mapping[str, Any], points: int) -> 
         figures |= _bought_fleet(assumptions, setting, built, tokens_per_s, workload)
     columns = {name: np.broadcast_to(np.asarray(values), (points,)) for name, values in figures.items()}
     reticle = float(np.max(technology.reticle_area_mm2))
-    too_large = "the die exceeds" if "rows" in for_machine else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
+    too_large = (
+        "the die exceeds"
+        if chosen_sides(setting.machine.override(for_design))
+        else f"no grid of {MOST_CHIPS:,} chips or fewer fits"
+    )
     reasons = {
         f"{too_large} the reticle's {reticle:,.0f} mm2": ~fits,
         "a wafer holds no good die of this size": np.isinf(columns["tco_usd"]),

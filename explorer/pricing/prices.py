@@ -1,8 +1,9 @@
 """The books that price a machine: a cost book, the costs of bought machines, and the node of a process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import costmodel
 import hwsim
@@ -19,6 +20,9 @@ GPU = "gpu"
 
 #: The cost book whose sets of machines' constants serve a book of another name.
 _DEFAULT_BOOK = "default"
+#: The constant that stands for every hardwired module under conventions that say so: that of the paper's GPU.
+_FOOTPRINT = "module_carbon_kg"
+FOOTPRINT = f"{hwsim.DEFAULT_GPU}.{_FOOTPRINT}"
 
 
 @checked
@@ -33,7 +37,8 @@ def cost_book(
         The cost book.
     machines : iterable of str, Path or Book
         The bought machines. Each machine's book has its constants in sets by the name of a cost book; the sets of
-        extended cost books come first, so a set needs only the differences.
+        extended cost books come first, so a set needs only the differences. The footprint of the paper's GPU is always
+        among them.
     model : LLMSpec, optional
         What the machines generate: where no rate of this model is stated, that of decoding is predicted, which
         `with_rate` replaces by that of a workload.
@@ -48,6 +53,9 @@ def cost_book(
     for machine in named:
         for of, constants in hwsim.machine_costs(machine).items():
             sets.setdefault(of, {}).update({f"{machine.name}.{name}": q for name, q in constants.items()})
+    for of, constants in hwsim.machine_costs(hwsim.DEFAULT_GPU).items():
+        if _FOOTPRINT in constants:
+            sets.setdefault(of, {}).setdefault(FOOTPRINT, constants[_FOOTPRINT])
     book = costmodel.load_book(name_or_path, beside=sets)
     for machine in named:
         if model is not None and machine.kind in RATED and machine.section("costs"):
@@ -55,6 +63,26 @@ def cost_book(
     # The order of constants determines their random numbers: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
+
+
+def replaced_book(
+    conventions: Conventions, book: str | Path | None, machines: Iterable[Machine] = (hwsim.DEFAULT_GPU,)
+) -> tuple[str, ...]:
+    """Return a note where a `book` stands in place of that of the conventions, whose figures it does not have.
+
+    `machines` are those bought, whose constants a book may name, as in `cost_book`.
+    """
+    if book is None:
+        return ()
+    used, own = (cost_book(name, list(machines)) for name in (book, conventions.book))
+    known = {own.name, *costmodel.book_names()}
+    if next((name for name in (used.name, *used.bases) if name in known), "") == own.name:
+        return ()
+    extends = f", which extends {used.bases[0]}," if used.bases else ""
+    return (
+        f"constants are those of the book {used.name}{extends} in place of {own.name}, the book of the convention "
+        f"{conventions.name}: a book that extends {own.name} keeps its figures",
+    )
 
 
 def with_machines(book: Book, machines: Iterable[Machine], model: models.LLMSpec | None = None) -> Book:
@@ -71,6 +99,17 @@ def device(machine: Machine) -> Device:
         why = f" ({book.header.unpriced})" if book.header.unpriced else ""
         raise InputError(f"the book of {book.name} has no prices{why}: expected a table [costs.default] in it")
     return Device(book.name, book.header.node)
+
+
+def card() -> Device:
+    """Return the paper's GPU, whose footprint stands for a hardwired module under conventions that say so."""
+    return device(hwsim.DEFAULT_GPU)
+
+
+def without_foreign(overrides: Mapping[str, Any], others: Iterable[Book]) -> dict[str, Any]:
+    """Return the overrides of a cost book that apply where none of the machines `others` is bought."""
+    foreign = tuple(f"{other.name}." for other in others)
+    return {n: value for n, value in overrides.items() if n == FOOTPRINT or not n.startswith(foreign)}
 
 
 def bought(beside: Machine | None, conventions: Conventions) -> Machine:

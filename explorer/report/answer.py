@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of
+from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of, without_foreign
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -32,7 +32,9 @@ from explorer.report.headline import FIGURES, PAPER_CONTEXT, HeadlineRow, headli
 from explorer.report.scopes import carbon_scopes
 from hwbase import Book, Evidence, InputError, Quantity, evidence_by_figure
 from hwbase.arguments import checked
+from hwbase.books import split_overrides
 from hwbase.values import read_integer
+from hwsim.hardwired import reading_for
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
 from hwsim.simulation import SIMULATORS, hardwired
@@ -220,8 +222,6 @@ def answer(
         return hwsim.simulate_hardwired(spec, design, process, context=at, reading=reading)
 
     def costed(choices: costmodel.Conventions, beside: Book) -> CostAnswer:
-        # Constants of one bought machine do not apply to another.
-        foreign = tuple(f"{other.name}." for other in priced if other.name != beside.name)
         return cost(
             spec,
             volume=volume,
@@ -235,7 +235,7 @@ def answer(
             weights=weights,
             reading=reading,
             book=book,
-            set={name: value for name, value in for_costs.items() if not name.startswith(foreign)} | for_machine,
+            set=without_foreign(for_costs, [other for other in priced if other.name != beside.name]) | for_machine,
             # The report shows them for the conventions asked for.
             effects=choices is sets[0] and beside is beside_sets[0][0],
         )
@@ -251,7 +251,9 @@ def answer(
         made = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine | values)
         return hwsim.simulate_hardwired(spec, *made[:2], context=context, reading=reading)
 
-    published, pipelined = (replace(run(context, reading), assumptions=used) for reading in hwsim.READINGS)
+    # A mapping that the published account does not have is read as pipelined in both places.
+    readings = [reading_for(design, each) for each in hwsim.READINGS]
+    published, pipelined = (replace(run(context, each), assumptions=used) for each in readings)
 
     def bought_at(other: Book, values: dict[str, Any] | None = None) -> hwsim.SimResult:
         return hwsim.simulate(spec, other, context=context, batch=PAPER_CONCURRENCY, set=values)
@@ -259,14 +261,15 @@ def answer(
     accelerators = {other.name: bought_at(other) for other in others}
     evidence = {
         name: labels(used, partial(hardwired_at, reading))
-        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), hwsim.READINGS, strict=True)
+        for name, reading in zip((machine.name, f"{machine.name}-pipelined"), readings, strict=True)
     }
     evidence |= {
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
     fleets = [[costed(choices, other) for other in books] for choices, books in zip(sets, beside_sets, strict=True)]
     costs = [first for first, *_ in fleets]
-    believed = cost_book(costmodel.CORRECTED.book, priced, spec)
+    believed = cost_book(book or costmodel.CORRECTED.book, priced, spec)
+    believed = believed.override(split_overrides(for_costs, believed.settable())[0])
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
     board = reproduce(set=for_machine, events=events) if is_papers else None
@@ -287,8 +290,8 @@ def answer(
             for other in priced
             if other.kind == "gpu"
         },
-        published_by_context=run(CONTEXTS, "as-published"),
-        pipelined_by_context=run(CONTEXTS, "pipelined"),
+        published_by_context=run(CONTEXTS, readings[0]),
+        pipelined_by_context=run(CONTEXTS, readings[1]),
         cost=costs[0],
         other_cost=costs[1],
         more_costs=(*costs[2:], *(each for _, *more in fleets for each in more)),

@@ -20,7 +20,7 @@ from explorer.report.figures.fleet import (
 )
 from explorer.report.scopes import boundary_text, carbon_scopes, scope_table
 from hwbase.columns import column
-from hwbase.numbers import counted, money, plain, times
+from hwbase.numbers import counted, money, plain, sentence, times
 
 _CASE = {"fleet": Column("fleet", numeric=False), "level": Column("case", numeric=False)}
 #: Columns of the parts of a TCO, and of their sum.
@@ -46,7 +46,7 @@ def cost(answer: Answer) -> Section:
         text,
         Beside(_waterfalls(cost)),
         Beside((bill_table(cost), inputs_table(cost.inputs))),
-        *(Aside(f"{note[:1].upper()}{note[1:]}.") for note in cost.notes or ()),
+        *map(Aside, map(sentence, cost.notes)),
         *(Folded(f"The same by convention {other.convention}", (bill_table(other),)) for other in answer.costs[1:]),
     ]
     return Section("cost", "Cost", tuple(parts), short=False)

@@ -20,6 +20,7 @@ from costmodel import Carbon, ModuleCarbon, Tco
 from explorer.documents.document import Document, Documented
 from explorer.documents.theme import machine_name
 from explorer.pricing.economics import CostAnswer
+from explorer.pricing.prices import FOOTPRINT
 from hwbase import InputError, Quantity, Record, unknown_name
 from hwbase.arguments import checked
 
@@ -302,7 +303,7 @@ def _bill(fleet: str, answer: CostAnswer, cases: Mapping[str, tuple[Carbon, Modu
         starts = tuple(pattern.format(**names) for pattern in patterns)
         used = tuple(name for name in read if starts and name.startswith(starts))
         if part == WHOLE:
-            used = tuple(name for name in read if name.endswith(".module_carbon_kg"))
+            used = (FOOTPRINT if fleet == "hardwired" else f"{answer.device}.module_carbon_kg",)
         t = count * kg / _KG_PER_T
         score = _score(read[name] for name in used)
         lines.append(BillLine(fleet, batch, part, t, min(tonnes), max(tonnes), count, kg, score, used))

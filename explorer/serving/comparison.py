@@ -11,7 +11,15 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    cost_book,
+    listed_machines,
+    machines_of,
+    replaced_book,
+    without_foreign,
+)
 from explorer.pricing.rates import RATED
 from explorer.progress import Report
 from explorer.serving.cost import ServingCost, serving_cost
@@ -88,6 +96,7 @@ class ServingComparison(Documented):
     traffic: str
     target: Target
     loads: tuple[Served, ...]
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row for each load and fleet: units, rates, percentiles, dollars and kg per million tokens."""
@@ -200,8 +209,7 @@ def serve_comparison(
     def costed(
         result: ServingResult, own: Book, beside: Book, changed: Mapping[str, Any] | None = None, **how: Any
     ) -> ServingCost:
-        foreign = tuple(f"{gpu.name}." for gpu in gpus if gpu.name != beside.name)
-        own_costs = {name: value for name, value in for_costs.items() if not name.startswith(foreign)}
+        own_costs = without_foreign(for_costs, [gpu for gpu in gpus if gpu.name != beside.name])
         return serving_cost(result, on=own, beside=beside, set=own_costs | dict(changed or {}), **how, **shared)
 
     plain = _hardwired(spec, traffic, machine, for_machine, report)
@@ -221,7 +229,7 @@ def serve_comparison(
         kept = target.met(hardwired)
         served.append(Served(speedup, busy, binding, kept, hardwired, tuple(built), tuple(fleets)))
     refuse_unread(for_costs, *(cost.assumptions for each in served for cost in each.costs))
-    return ServingComparison(spec.name, traffic.name, target, tuple(served))
+    return ServingComparison(spec.name, traffic.name, target, tuple(served), replaced_book(conventions, book, gpus))
 
 
 def _hardwired(

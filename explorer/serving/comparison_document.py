@@ -11,7 +11,7 @@ from explorer.serving.comparison import GpuFleet, Served, ServingComparison
 from explorer.serving.cost import ServingCost
 from explorer.serving.document import cdf_figure, percentile_table
 from explorer.writing import csv_text, json_text
-from hwbase.numbers import counted, listed, mass, money, percent, plain, si, times
+from hwbase.numbers import counted, listed, mass, money, percent, plain, sentence, si, times
 from hwsim.events.fleet import Target
 from hwsim.events.results import ServingResult
 
@@ -76,6 +76,7 @@ def comparison_document(result: ServingComparison, command: str) -> Document:
         f"{result.target.percentile:g} % of all requests {_promise(result.target)}. A request that is rejected, "
         "cancelled or not finished breaks the promise.",
         sections(
+            Section("book", "Cost book", tuple(map(sentence, result.notes))) if result.notes else None,
             *(_load_section(f"load-{at}", served, result.target) for at, served in enumerate(result.loads, start=1)),
             Section("latency", "What users felt", tuple(_latencies(result)), short=False),
             assumptions_section(constants),

@@ -9,7 +9,7 @@ import costmodel
 import hwsim
 import models
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, bought, cost_book, device
+from explorer.pricing.prices import Convention, Machine, bought, card, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.arguments import checked
 from hwbase.books import Level, refuse_old
@@ -95,8 +95,8 @@ def serving_cost(
     on : str, Path or Book, optional
         The book of the machine that served; by default the result's machine, by name.
     beside : str, Path or Book, optional
-        The bought machine whose published footprint stands for every module under conventions that say so; by default
-        the convention's.
+        The machine bought beside a hardwired one, whose constants `book` and `set` may name too; by default the
+        convention's.
     machine_set : None
         An older name, which is refused: use `set`.
 
@@ -119,12 +119,12 @@ def serving_cost(
         )
     conventions = costmodel.conventions.named(convention)
     hardwired = result.kind == "hardwired"
-    other = bought(beside, conventions) if hardwired else (on or result.machine)
+    served_on = on or result.machine
     # The simulation gives the utilisation.
-    priced = cost_book(book or conventions.book, [other])
+    priced = cost_book(book or conventions.book, [bought(beside, conventions) if hardwired else served_on])
     for_costs, for_machine = dict(set or {}), dict[str, Any]()
     if hardwired:
-        for_costs, for_machine = costs_and_machine(for_costs, priced, on or result.machine, technology)
+        for_costs, for_machine = costs_and_machine(for_costs, priced, served_on, technology)
     priced = priced.override({"use.utilisation": 1.0} | for_costs)
     machines = read_integer("machines", machines, high=1e6)
     mean_w = sum(result.energy_j.values()) / result.duration_s
@@ -136,7 +136,7 @@ def serving_cost(
             spec,
             costmodel.CORRECTED,
             priced,
-            on=on or result.machine,
+            on=served_on,
             technology=technology,
             weights=weights,
             set=for_machine,
@@ -151,14 +151,16 @@ def serving_cost(
             priced_machine.system,
             volume=made,
             tokens_per_s=rate / machines,
-            card=device(other),
+            card=card(),
             **shared,
         )
         units, share = machines, machines / made
     else:
         full_w = result.chips * float(result.assumptions["power_w"].nominal)
         each = rate / result.chips
-        fleet = costmodel.bought_fleet(priced.at(level), device(other), units=result.chips, tokens_per_s=each, **shared)
+        fleet = costmodel.bought_fleet(
+            priced.at(level), device(served_on), units=result.chips, tokens_per_s=each, **shared
+        )
         units, made, share = result.chips, result.chips, 1.0
     tco, carbon = fleet.tco, fleet.carbon
     load = mean_w / full_w

@@ -23,7 +23,7 @@ from explorer.serving.figures import (
     utilisation_frame,
     utilisation_over_time,
 )
-from hwbase.numbers import counted, percent, plain, si, words
+from hwbase.numbers import counted, percent, plain, sentence, si, words
 from hwsim.events.recording import Recording
 from hwsim.events.results import ServingResult
 from hwsim.machine_books import KINDS
@@ -169,7 +169,7 @@ def label(result: ServingResult) -> str:
 
 def notes(result: ServingResult) -> tuple[str, ...]:
     """Return the notes of a result as sentences."""
-    lines = [f"{note[:1].upper()}{note[1:]}." for note in result.notes]
+    lines = [*map(sentence, result.notes)]
     if result.interrupted:
         lines.insert(0, "Interrupted: the figures are of the part that was simulated.")
     return tuple(lines)

@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, cost_book, device, machines_of
+from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, replaced_book
 from explorer.pricing.rates import (
     PAPER_MODEL,
     POWER,
@@ -66,6 +66,7 @@ class Interactivity(Documented):
     speeds: np.ndarray
     fronts: tuple[Front, ...]
     quantities: dict[str, Quantity] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a machine and speed."""
@@ -167,7 +168,7 @@ def interactivity(
         built.system,
         volume=systems,
         tokens_per_s=built.tokens_per_s,
-        card=device(others[0]),
+        card=card(),
         conventions=conventions,
     )
     keeps = promised <= 1.0 / built.latency_s
@@ -188,7 +189,16 @@ def interactivity(
         read |= {name: quantity for name, quantity in constants.items() if name != f"{other.name}.{SHARE}"}
         read |= {name: costs[name] for name in (SPEED, SEQUENCES, POWER) if other.kind == "gpu"}
     refuse_unread(for_costs, read)
-    return Interactivity(spec.name, workload, systems, conventions.name, promised, tuple(fronts), read)
+    return Interactivity(
+        spec.name,
+        workload,
+        systems,
+        conventions.name,
+        promised,
+        tuple(fronts),
+        read,
+        replaced_book(conventions, book, others),
+    )
 
 
 def _front(

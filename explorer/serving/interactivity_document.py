@@ -11,7 +11,7 @@ from explorer.documents.tables import Column, Table
 from explorer.documents.theme import figure, machine_name, machine_style, text
 from explorer.serving.interactivity import Interactivity
 from hwbase.columns import column
-from hwbase.numbers import MISSING, plain
+from hwbase.numbers import MISSING, plain, sentence
 
 #: What is drawn over the speed of a user, each on a figure of its own.
 MEASURES = ("tokens_per_s_per_chip", "usd_per_million_tokens", "tokens_per_s_per_mw", "g_per_million_tokens")
@@ -27,6 +27,7 @@ def interactivity_document(result: Interactivity, command: str) -> Document:
     notes = (
         "Output tokens alone are counted, for every machine alike. A GPU is one of the best server within the promise; "
         "a hardwired machine's slots are shared in time by users who are promised less than a slot generates.",
+        *map(sentence, result.notes),
         *_limits(result),
     )
     figures = (

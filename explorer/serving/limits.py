@@ -12,9 +12,20 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, system_of
-from explorer.pricing.prices import Convention, Machine, cost_book, device, listed_machines, machines_of, node_of
-from explorer.pricing.rates import PAPER_MODEL, RATED, speed_factor
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    card,
+    cost_book,
+    device,
+    listed_machines,
+    machines_of,
+    node_of,
+    replaced_book,
+)
+from explorer.pricing.rates import PAPER_MODEL, RATED, SEQUENCES, SPEED, speed_factor
 from hwbase import Book, InputError, Quantity, Record
+from hwbase.books import refuse_unread
 from hwbase.values import read_integer, read_value
 from hwsim.events.gpu.node import NODE_GPUS
 from hwsim.simulation import hardwired
@@ -26,11 +37,12 @@ CONTEXT, USERS, RATE = "context", "users", "tokens_per_s"
 _MOST_USERS = 1_000_000
 #: Relative differences that are rounding.
 _ROUNDING = 1e-6
-#: The constant of most sequences of one serving engine.
-_SEQUENCES = "service.sequences"
 #: Values tried at once between one that keeps the promises and one that does not.
 _TRIED = 64
 _KINDS = ("hardwired", *RATED)
+#: What ends a search at the largest value that is tried, on the axes of `MOST`, where nothing else does.
+SEARCHED = "end of the search"
+MOST = {CONTEXT: int(hwsim.MOST_CONTEXT), USERS: _MOST_USERS}
 #: Promises: an upper bound of each of these figures.
 PROMISES = ("latency_s", "time_to_first_token_s", "usd_per_million_tokens")
 
@@ -39,7 +51,8 @@ PROMISES = ("latency_s", "time_to_first_token_s", "usd_per_million_tokens")
 class Limit(Record):
     """The largest `value` on an axis at which a machine keeps all promises, and its figures there.
 
-    `limited_by` names what the next larger value breaks; for the axis "tokens_per_s", what more users would break.
+    `limited_by` names what the next larger value breaks, or `SEARCHED` where none larger is tried; for the axis
+    "tokens_per_s", what more users would break.
     Value and figures are None where even the smallest value breaks something.
     """
 
@@ -68,6 +81,7 @@ class Limits(Documented):
     volume: int
     convention: str
     rows: tuple[Limit, ...]
+    notes: tuple[str, ...] = ()
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     def to_frame(self) -> "pd.DataFrame":
@@ -169,14 +183,28 @@ def limits(
     design, process, used = hardwired(spec, weights=weights, technology=process_book, book=machine, set=for_machine)
     node = node_of(process_book, costs)
     subjects: list[tuple[Book, Callable[[Any, Any], _Figures]]] = [
-        (machine, _Hardwired(spec, design, process, node, used, costs, conventions, systems, others[0])),
+        (machine, _Hardwired(spec, design, process, node, used, costs, conventions, systems)),
         *((other, _Bought(spec, other, costs, conventions, devices)) for other in others),
     ]
     for subject, figures in subjects:
         if subject.name in asked:
             rows += _rows(spec, subject, figures, promises, at, together)
             read |= figures(np.array([1]), np.array([1])).assumptions
-    return Limits(spec.name, at, together, promises, systems, conventions.name, tuple(rows), read)
+    notes = replaced_book(conventions, book, others)
+    if not spec.max_context:
+        notes += (f"positions that {spec.name} is made for are not stated: longest contexts are those of machines",)
+    refuse_unread(set or {}, read)
+    return Limits(
+        spec.name,
+        at,
+        together,
+        promises,
+        systems,
+        conventions.name,
+        tuple(rows),
+        notes,
+        read,
+    )
 
 
 @dataclass(frozen=True)
@@ -201,7 +229,6 @@ class _Hardwired:
     costs: Book
     conventions: costmodel.Conventions
     volume: int
-    card: Book
 
     def __call__(self, context: Any, users: Any) -> _Figures:
         run = hwsim.simulate_hardwired(
@@ -212,7 +239,7 @@ class _Hardwired:
             system_of(run, self.design, self.node),
             volume=self.volume,
             tokens_per_s=run.tokens_per_s,
-            card=device(self.card),
+            card=card(),
             conventions=self.conventions,
         )
         return _figures(run, users, run.tokens_per_s, run.latency_s, fleet, self.read | fleet.tco.assumptions)
@@ -241,9 +268,10 @@ class _Bought:
             tokens_per_s=held / self.devices,
             conventions=self.conventions,
         )
-        read = run.assumptions | fleet.tco.assumptions
+        service = (SEQUENCES, SPEED) if self.machine.kind == "gpu" else (SEQUENCES,)
+        read = run.assumptions | fleet.tco.assumptions | {name: self.costs[name] for name in service}
         here = _figures(run, users, rate, run.latency_s / factor, fleet, read)
-        engine = np.asarray(users) <= self.costs.value(_SEQUENCES, "1")
+        engine = np.asarray(users) <= self.costs.value(SEQUENCES, "1")
         return replace(here, borne={**here.borne, "sequences of the serving engine": engine})
 
 
@@ -295,9 +323,9 @@ def _rows(
         shown: dict[str, Any] = {name: float(amount) for name, amount in here.figures.items()}
         return Limit(machine.name, chips, axis, shown[RATE] if axis == RATE else value, *at, by, **shown)
 
-    longest, by = _largest(lambda values: broken(values, users), int(hwsim.MOST_CONTEXT))
+    longest, by = _largest(lambda values: broken(values, users), MOST[CONTEXT])
     rows = [limit(CONTEXT, longest, by, (longest or 1, users))]
-    most, by = _largest(lambda values: broken(context, values), _MOST_USERS)
+    most, by = _largest(lambda values: broken(context, values), MOST[USERS])
     rows.append(limit(USERS, most, by, (context, most or 1)))
     if most is None:
         return [*rows, limit(RATE, None, by, (context, 1))]
@@ -311,8 +339,8 @@ def _rows(
 def _largest(broken: Callable[[np.ndarray], dict[str, np.ndarray]], top: int) -> tuple[int | None, tuple[str, ...]]:
     """Return (the largest whole number up to `top` that breaks nothing, what the next one breaks).
 
-    Some promises need many users, others few: the largest of the numbers tried counts, then those up to the next. Where
-    all break something: (None, what breaks at the number that breaks the least).
+    At `top` itself that is `SEARCHED`. Some promises need many users, others few: the largest of the numbers tried
+    counts, then those up to the next. Where all break something: (None, what the number breaks that breaks the least).
     """
     values = _between(1, top)
     while True:
@@ -323,7 +351,7 @@ def _largest(broken: Callable[[np.ndarray], dict[str, np.ndarray]], top: int) ->
             return None, _names(flags, int(np.argmin(bad)))
         last = int(good[-1])
         if last == len(values) - 1:
-            return int(values[last]), ()
+            return int(values[last]), (SEARCHED,)
         if values[last + 1] - values[last] == 1:
             return int(values[last]), _names(flags, last + 1)
         values = _between(int(values[last]), int(values[last + 1]))

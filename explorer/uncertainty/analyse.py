@@ -15,6 +15,7 @@ from explorer.uncertainty.results import Uncertainty
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import Correlation, Evidence, Quantity, evidence_of
 from hwbase.arguments import checked, record_of
+from hwbase.books import refuse_unread
 from hwbase.correlations import merge_correlations
 
 #: Prefix of the second machine's columns and constants.
@@ -53,6 +54,8 @@ def analyse(
     """
     scenario = record_of(Scenario, model, **choices)
     pair = Pair(Machine.of(scenario), Machine.of(scenario.changed(versus)) if versus else None)
+    for machine in pair.machines:
+        refuse_unread(machine.scenario.set or {}, *(each.read for each in pair.machines))
     quantities = pair.quantities(only)
     check_ranges(pair, quantities)
     result = propagate(
@@ -80,6 +83,11 @@ class Pair:
 
     first: Machine
     second: Machine | None
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """Return one machine or two."""
+        return (self.first,) if self.second is None else (self.first, self.second)
 
     @property
     def own_names(self) -> dict[str, str]:

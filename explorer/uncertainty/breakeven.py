@@ -19,6 +19,7 @@ from explorer.uncertainty.results import PERCENTILES
 from explorer.uncertainty.scenario import Machine, Scenario, check_ranges, chosen
 from hwbase import InputError, Quantity, Record, quantities_frame
 from hwbase.arguments import checked, record_of
+from hwbase.books import refuse_unread
 from hwbase.values import read_integer
 
 #: Share of draws that cross more than once from which one crossing says too little.
@@ -140,9 +141,15 @@ def break_even(
     follows from updates a year and each draw's lifetime; along "lifetime" the number of re-spins stays as drawn.
     `choices` are fields of `Scenario` (volume, technology, set, ...), all other options and errors those of `analyse`.
     """
+    names = list(axes)
+    if len(names) == 1 and names[0] in choices:
+        raise InputError(f"{names[0]} has no effect here: it is what the axis varies")
     scenario = record_of(Scenario, model, **choices)
     machine = Machine.of(scenario)
-    made = [axis_named(name, machine.read, low, high, machine.costs.header.region) for name in axes]
+    refuse_unread(scenario.set or {}, machine.read)
+    made = [axis_named(name, machine.read, low, high, machine.costs.header.region) for name in names]
+    if len(made) == 1 and made[0].constant in (scenario.set or {}):
+        raise InputError(f"{made[0].constant} has no effect here: it is what the axis varies")
     size, steps = samples_of(samples), read_integer("points", points, low=2, high=10_000)
     reason = machine({})["failure"][0]
     if not pd.isna(reason):

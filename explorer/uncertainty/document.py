@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import costmodel
 from explorer.documents.document import Document, Figure, Part, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table
 from explorer.documents.theme import machine_name
+from explorer.pricing.prices import replaced_book
 from explorer.pricing.rates import RATE, Workload
 from explorer.uncertainty.analyse import RATIOS, VERSUS_RATIOS
 from explorer.uncertainty.breakeven import BreakEven, Curve
@@ -31,7 +33,7 @@ from explorer.uncertainty.promises import PromiseMap
 from explorer.uncertainty.results import Probability, Uncertainty
 from hwbase.arguments import checked
 from hwbase.columns import column
-from hwbase.numbers import MISSING, percent, plain, pretty_unit, times
+from hwbase.numbers import MISSING, percent, plain, pretty_unit, sentence, times
 
 #: Points of a curve in its table.
 _ROWS = 11
@@ -147,12 +149,14 @@ def _points(result: BreakEven, axis: str) -> Table:
 
 
 def _lead(subject: Mapping[str, Any]) -> str:
+    replaced = replaced_book(costmodel.conventions.named(subject["convention"]), subject["book"], [subject["beside"]])
+    book = "".join(f" {sentence(note)}" for note in replaced)
     pins = ", ".join(f"{key} = {value}" for key, value in subject["set"].items())
     workload = Workload(*(subject[name] for name in ("context", "prompt_tokens", "output_tokens")))
     return (
         f"{subject['model']}: {subject['volume']:,} systems, {workload.describe()}, technology "
         f"{subject['technology']}, conventions {subject['convention']}, {subject['reading']} reading"
-        f"{f'; pinned: {pins}' if pins else ''}."
+        f"{f'; pinned: {pins}' if pins else ''}.{book}"
     )
 
 

@@ -1,9 +1,9 @@
 """The detailed grain: every token in flight visits every stage of every layer, in SimPy.
 
 Servers are first come, first served with known service times, so a server is the time at which it becomes free: exact,
-as visits happen in order of time. The chips of a machine work in step; they differ in the row (which positions they
-hold) and, after a failure, in the links. A server is booked for the time that it works, so it works at most all of any
-stretch of time.
+as visits happen in order of time. Vector units may serve the furthest token first instead (`server.Server`). The chips
+of a pipeline stage work in step; they differ in the row (which positions they hold) and, after a failure, in the
+links. A server is booked for the time that it works, so it works at most all of any stretch of time.
 """
 
 from array import array
@@ -18,14 +18,16 @@ import simpy
 from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
 from hwsim.events.faults import Fault
+from hwsim.events.group import Group
 from hwsim.events.ledger import Ledger
-from hwsim.events.links import LinkClasses, Pair, Unreachable
+from hwsim.events.links import Unreachable
 from hwsim.events.machine import Progress, Users
 from hwsim.events.memory import Memory
 from hwsim.events.outcome import RESOURCES
 from hwsim.events.recording import Recording
+from hwsim.events.server import Server
 from hwsim.events.slots import Sequence, Slots, Work
-from hwsim.events.timing import ATTENTION, STORE, VEX, Timing, compile_stages, round_means
+from hwsim.events.timing import ATTENTION, STORE, Timing
 
 _NEVER = float("inf")
 #: Requests that end between two reports of progress.
@@ -35,8 +37,10 @@ _BOOKED = 4
 #: Bookings that are kept before they are added to the timeline.
 _MOST_BOOKED = 65_536
 _ARRAYS, _VEX, _BUFFER, _HBM = map(float, range(4))
-_LINKS = {"column": 4.0, "row": 5.0}
+_LINKS, _STAGE_LINKS = {"column": 4.0, "row": 5.0}, 6.0
 _IDLE = (0.0,) * len(RESOURCES)
+#: Visits of a vector unit in a layer, of which the later ones are further along.
+_VISITS = 3
 #: The name of a stage, and its request, position and layer.
 Label = tuple[str, int, int, int]
 
@@ -64,15 +68,14 @@ class DetailedMachine:
         self._env = simpy.Environment()
         self._done = self._env.event()
         self._answered: simpy.Event | None = None
-        rows = timing.rows
-        self._classes = LinkClasses()
-        self._failed: list[Pair] = []
         self._booked = array("d")
-        # Resource and share of its links for each class of links.
-        self._shares: list[tuple[float, float]] = []
-        self._compile()
-        self._vex, self._buffer, self._hbm = [0.0] * rows, [0.0] * rows, [0.0] * rows
-        self._hbm_speed = [1.0] * rows
+        self._groups = [Group(timing, stage * timing.rows * timing.columns) for stage in range(timing.stages)]
+        if timing.furthest_first:
+            for group in self._groups:
+                group.servers = [Server(self._env, self._serves) for _ in range(timing.rows)]
+        # When each link between stages becomes free.
+        self._between = {(a, b): 0.0 for a in range(timing.stages) for b in range(timing.stages) if a != b}
+        self._between_share = 1.0 / max(timing.stage_links, 1)
         self._arrays = [[0.0] * timing.layers for _ in timing.passes]
         self._last_array = 0.0
         # Tokens that have left since the last account.
@@ -150,11 +153,11 @@ class DetailedMachine:
     def _walk(self, work: Work | None) -> Generator[simpy.Event, None, None]:
         """Process one token through the layers, then the next token in its slot."""
         env, timeout, timing, memory = self._env, self._env.timeout, self._timing, self._memory
-        free, vex, buffer = self._classes.free_s, self._vex, self._buffer
         arrays, interval, latencies = self._arrays, timing.pass_interval_s, [p.latency_s for p in timing.passes]
         each_row, layers, windowed, recording = range(timing.rows), timing.layers, timing.windowed, self._recording
-        book, shares, row_share = self._booked.extend, self._shares, 1.0 / timing.rows
-        array_share = 1.0 / (layers * len(arrays))
+        book, row_share = self._booked.extend, 1.0 / (timing.rows * timing.stages)
+        array_share, startup_s = 1.0 / (layers * len(arrays)), timing.startup_s
+        groups, stage_of, furthest_first = self._groups, timing.stage_of, timing.furthest_first
         fetched = None
         while work is not None:
             sequence, position = work
@@ -166,26 +169,36 @@ class DetailedMachine:
             ready = 0.0
             if spilled:
                 # The first layer's keys and values, unless the previous token has requested them already.
-                ready = self._fetch(recent if windowed[0] else whole, spilled, *token) if fetched is None else fetched
-            fetched, through = None, 1.0
+                ready = (
+                    self._fetch(0, recent if windowed[0] else whole, spilled, *token) if fetched is None else fetched
+                )
+            fetched, through, stage = None, 1.0, -1
             for layer in range(layers):
                 if sequence.gone:
                     through = layer / layers
                     break
+                if stage_of[layer] != stage:
+                    stage = stage_of[layer]
+                    if stage:
+                        yield timeout(self._cross(timing.stage_rounds[stage - 1]) - env.now)
+                    group = groups[stage]
+                    free, shares, vex, buffer = group.classes.free_s, group.shares, group.vex, group.buffer
                 attending = recent if windowed[layer] else whole
                 if spilled:
                     here = ready
                     if layer + 1 < layers:
-                        ready = self._fetch(recent if windowed[layer + 1] else whole, spilled, *token)
+                        ready = self._fetch(layer + 1, recent if windowed[layer + 1] else whole, spilled, *token)
                     elif sequence.prompt <= position + 1 < sequence.prompt + sequence.output - 1:
-                        fetched = self._fetch(recent if windowed[0] else whole, spilled, *token)
-                for kind, todo, latency, passes, what in self._programs[row]:
+                        fetched = self._fetch(0, recent if windowed[0] else whole, spilled, *token)
+                visit = 0
+                for kind, todo, latency, passes, what in group.programs[row]:
                     now = end = env.now
                     if kind <= STORE:
                         for link, seconds in todo:
                             t = free[link]
                             free[link] = t = (t if t > now else now) + seconds
-                            book((t, seconds, *shares[link]))
+                            axis, share = shares[link]
+                            book((t, seconds, _LINKS[axis], share))
                             if t > end:
                                 end = t
                         end += latency
@@ -193,30 +206,34 @@ class DetailedMachine:
                             if stored[layer] > end:
                                 end = stored[layer]
                             stored[layer] = end
-                    elif kind == VEX:
-                        for r in each_row:
-                            t = vex[r]
-                            vex[r] = t = (t if t > now else now) + todo
-                            book((t, todo, _VEX, row_share))
-                            if t > end:
-                                end = t
-                    elif kind == ATTENTION:
-                        if spilled and here > now:
-                            self.stalled_s += here - now
-                            yield timeout(here - now)
-                            now = end = env.now
-                        todo = attending
-                        for r, (work_s, read_s) in enumerate(attending):
-                            t = vex[r]
-                            vex[r] = t = (t if t > now else now) + work_s
-                            book((t, work_s, _VEX, row_share))
-                            if t > end:
-                                end = t
-                            t = buffer[r]
-                            buffer[r] = t = (t if t > now else now) + read_s
-                            book((t, read_s, _BUFFER, row_share))
-                            if t > end:
-                                end = t
+                    else:
+                        if kind == ATTENTION:
+                            if spilled and here > now:
+                                self.stalled_s += here - now
+                                yield timeout(here - now)
+                                now = end = env.now
+                            todo = attending
+                            for r, (_, read_s) in enumerate(attending):
+                                t = buffer[r]
+                                buffer[r] = t = (t if t > now else now) + read_s
+                                book((t, read_s, _BUFFER, row_share))
+                                if t > end:
+                                    end = t
+                        if furthest_first:
+                            label = (what, *token, layer)
+                            yield self._queue(group, kind, todo, -(layer * _VISITS + visit), label)
+                            now = env.now
+                            if now > end:
+                                end = now
+                        else:
+                            for r in each_row:
+                                work_s = todo[r][0] + startup_s if kind == ATTENTION else todo
+                                t = vex[r]
+                                vex[r] = t = (t if t > now else now) + work_s
+                                book((t, work_s, _VEX, row_share))
+                                if t > end:
+                                    end = t
+                        visit += 1
                     for which in passes:
                         array = arrays[which]
                         t = array[layer]
@@ -226,9 +243,11 @@ class DetailedMachine:
                         book((t + interval, interval, _ARRAYS, array_share))
                         end = t + latencies[which]
                     if recording is not None and recording.covers(now):
-                        self._record(recording, (what, *token, layer), kind, todo, passes)
+                        self._record(recording, group, (what, *token, layer), kind, todo, passes)
                     yield timeout(end - now)
             if position >= sequence.prompt - 1 and not sequence.gone:
+                for part in timing.stage_rounds[timing.stages - 1 :]:
+                    yield timeout(self._cross(part) - env.now)
                 now = env.now
                 start = max(self._last_array, now)
                 self._last_array = start + interval
@@ -237,27 +256,59 @@ class DetailedMachine:
             if work is None or work[0] is not sequence:
                 fetched = None
 
-    def _fetch(self, attending: list[tuple[float, float]], spilled: float, request: int, position: int) -> float:
+    def _cross(self, part: Many[tuple[int, int]]) -> float:
+        """Send a hidden vector over the links between stages in `part`; return when the last one arrives."""
+        now, seconds, between = self._env.now, self._timing.handover_s, self._between
+        end = now
+        for hop in part:
+            between[hop] = t = max(between[hop], now) + seconds
+            self._booked.extend((t, seconds, _STAGE_LINKS, self._between_share))
+            end = max(end, t)
+        return end + self._timing.link_latency_s
+
+    def _queue(self, group: Group, kind: int, todo: Any, rank: float, label: Label) -> simpy.Event:
+        """Queue at the vector units of a stage; return the event at which all rows are done."""
+        timing, recording = self._timing, self._recording
+        visits = []
+        for row, server in enumerate(group.servers):
+            seconds = todo[row][0] + timing.startup_s if kind == ATTENTION else todo
+            record = None if recording is None else partial(self._record_visit, recording, group, row, seconds, label)
+            visits.append(server.visit(seconds, rank, record))
+        return visits[0] if len(visits) == 1 else self._env.all_of(visits)
+
+    def _serves(self, end_s: float, seconds: float) -> None:
+        """Book the work of a vector unit that starts now."""
+        self._booked.extend((end_s, seconds, _VEX, 1.0 / (self._timing.rows * self._timing.stages)))
+
+    def _fetch(
+        self, layer: int, attending: list[tuple[float, float]], spilled: float, request: int, position: int
+    ) -> float:
         """Request from HBM the keys and values of a layer that the buffers do not hold; return their arrival time."""
-        timing, hbm, now, recording = self._timing, self._hbm, self._env.now, self._recording
+        timing, now, recording = self._timing, self._env.now, self._recording
+        group = self._groups[timing.stage_of[layer]]
+        hbm, share = group.hbm, 1.0 / (timing.rows * timing.stages)
         per_read = timing.hbm_s / timing.buffer_s * spilled
         end = now
         for row, (_, read_s) in enumerate(attending):
             start = max(hbm[row], now)
-            speed = self._hbm_speed[row]
+            speed = group.hbm_speed[row]
             hbm[row] = t = start + read_s * per_read / speed
             # A slower memory moves, and takes, as much less while it works.
-            self._booked.extend((t, t - start, _HBM, speed / timing.rows))
+            self._booked.extend((t, t - start, _HBM, speed * share))
             end = max(end, t)
             if recording is not None:
-                for chip in range(row * timing.columns, (row + 1) * timing.columns):
+                for chip in self._chips(group, row):
                     recording.add(t, t - start, chip, "HBM", "keys and values", (request, position, -1))
         return end
 
     def _leave(self, sequence: Sequence, position: int, through: float) -> Work | None:
         """Account for a token that leaves, `through` the layers or a share of them; return the next one of its slot."""
         self._left += through
-        self.messages += round(self._timing.layers * self._sent[position % self._timing.rows] * through)
+        row, timing = position % self._timing.rows, self._timing
+        sent = sum(self._groups[stage].sent[row] for stage in timing.stage_of)
+        if timing.stages > 1:
+            sent += timing.rows * timing.columns * sum(map(len, timing.stage_rounds))
+        self.messages += round(sent * through)
         self._account()
         work = self.slots.leave(sequence, position, self.now_s)
         # The end of a request may have freed several slots.
@@ -287,49 +338,58 @@ class DetailedMachine:
         del self._booked[:]
         self._booked.extend(later.ravel())
 
-    def _record(self, recording: Recording, label: Label, kind: int, todo: Any, passes: tuple[int, ...]) -> None:
+    def _chips(self, group: Group, row: int) -> range:
+        """Return the chips of a row of a stage, by number."""
+        first = group.first_chip + row * self._timing.columns
+        return range(first, first + self._timing.columns)
+
+    def _record(
+        self, recording: Recording, group: Group, label: Label, kind: int, todo: Any, passes: tuple[int, ...]
+    ) -> None:
         """Record the work that a stage has just given to its servers; each becomes free when the work is done."""
+        timing = self._timing
         what, *token = label
-        chips, columns = range(self._timing.rows * self._timing.columns), self._timing.columns
         if kind <= STORE:
             for link, seconds in todo:
-                end = self._classes.free_s[link]
-                for source, target in self._pairs[link]:
-                    recording.add(end, seconds, source, f"link to chip {target}", what, token)
+                end = group.classes.free_s[link]
+                for source, target in group.pairs[link]:
+                    first = group.first_chip
+                    recording.add(end, seconds, first + source, f"link to chip {first + target}", what, token)
         else:
-            for chip in chips:
-                row = chip // columns
+            for row in range(timing.rows):
                 work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
-                recording.add(self._vex[row], work_s, chip, "VEX", what, token)
-                recording.add(self._buffer[row], read_s, chip, "attention buffer", what, token)
+                if not timing.furthest_first:
+                    self._record_visit(recording, group, row, work_s, label, group.vex[row])
+                for chip in self._chips(group, row):
+                    recording.add(group.buffer[row], read_s, chip, "attention buffer", what, token)
         for index in passes:
-            names, end = self._timing.passes[index].names, self._arrays[index][label[-1]]
-            for chip in chips:
-                array = f"HN arrays, layer {label[-1]}: {names}"
-                recording.add(end, self._timing.pass_interval_s, chip, array, names, token)
+            names, end = timing.passes[index].names, self._arrays[index][label[-1]]
+            for row in range(timing.rows):
+                for chip in self._chips(group, row):
+                    array = f"HN arrays, layer {label[-1]}: {names}"
+                    recording.add(end, timing.pass_interval_s, chip, array, names, token)
+
+    def _record_visit(
+        self, recording: Recording, group: Group, row: int, seconds: float, label: Label, end_s: float
+    ) -> None:
+        """Record a visit of the vector units of a row, which ends at `end_s`."""
+        what, *token = label
+        for chip in self._chips(group, row):
+            recording.add(end_s, seconds, chip, "VEX", what, token)
 
     # Failures.
-
-    def _compile(self) -> None:
-        timing = self._timing
-        fabric = timing.fabric(tuple(self._failed))
-        rows, self._programs = compile_stages(timing, fabric, self._classes)
-        self._sent = [round_means(stages, fabric)[2] for stages in rows]
-        self._shares[:] = [(_LINKS[axis], share) for axis, share in self._classes.shares(fabric)]
-        self._pairs: dict[int, list[Pair]] = {}
-        for link, number in self._classes.number.items():
-            self._pairs.setdefault(number, []).extend(fabric.members(link))
 
     def _break(self, fault: Fault) -> None:
         self._account()
         stop = fault.stop
+        stage, chip = divmod(fault.chip, self._timing.rows * self._timing.columns)
+        group = self._groups[stage]
         if fault.kind == "hbm" and not stop:
-            row = fault.chip // self._timing.columns
-            self._hbm_speed[row] = min(self._hbm_speed[row], fault.speed)
+            row = chip // self._timing.columns
+            group.hbm_speed[row] = min(group.hbm_speed[row], fault.speed)
         elif fault.kind == "link" and not stop:
-            self._failed.append(fault.pair)
             try:
-                self._compile()
+                group.break_link(fault.pair)
             except Unreachable:
                 stop = True
         elif not stop:

@@ -14,11 +14,11 @@ KINDS = ("link", "chip", "hbm")
 class Fault(Record):
     """A failure at `at_s`.
 
-    "link": the link between `chip` and `peer` (numbers: row x columns + column) is lost for good; messages take two
-    hops. "chip": its share of every matrix is lost, so all running requests fail, and the machine waits until a spare
-    takes over after `repair_s` (infinity: never, and waiting requests fail too). "hbm": one stack of `chip` continues
-    at `speed` of its bandwidth; as data are striped over a chip's stacks, all of them wait for it. With `stop` the
-    machine stops for good at any fault.
+    "link": the link between `chip` and `peer` (numbers: row x columns + column, grid after grid) is lost for good;
+    messages take two hops. "chip": its share of every matrix is lost, so all running requests fail, and the machine
+    waits until a spare takes over after `repair_s` (infinity: never, and waiting requests fail too). "hbm": one stack
+    of `chip` continues at `speed` of its bandwidth; as data are striped over a chip's stacks, all of them wait for it.
+    With `stop` the machine stops for good at any fault.
     """
 
     kind: str
@@ -49,16 +49,21 @@ class Fault(Record):
         return min(self.chip, peer), max(self.chip, peer)
 
 
-def check_faults(faults: Iterable[Fault], rows: int, columns: int) -> list[Fault]:
-    """Return `faults` in order of time. Raises `InputError` for chips and links that are not in the grid."""
+def check_faults(faults: Iterable[Fault], rows: int, columns: int, stages: int = 1) -> list[Fault]:
+    """Return `faults` in order of time.
+
+    Raises `InputError` for chips that are not in the grids of the `stages`, and links that are not in one of them.
+    """
+    most = rows * columns * stages
     ordered = sorted(faults, key=lambda fault: fault.at_s)
     for fault in ordered:
         for name, chip in (("chip", fault.chip), ("peer", fault.peer)):
-            if chip is not None and chip >= rows * columns:
-                raise InputError(f"{name} = {chip}: expected a chip from 0 to {rows * columns - 1}")
+            if chip is not None and chip >= most:
+                raise InputError(f"{name} = {chip}: expected a chip from 0 to {most - 1}")
         if fault.kind == "link":
+            # Rows are numbered through all grids.
             (row, column), (to_row, to_column) = divmod(fault.pair[0], columns), divmod(fault.pair[1], columns)
-            if fault.chip == fault.peer or (row != to_row and column != to_column):
+            if fault.chip == fault.peer or (row != to_row and column != to_column) or row // rows != to_row // rows:
                 raise InputError(
                     f"no link joins chips {fault.chip} and {fault.peer}: expected two chips of one row or column"
                 )

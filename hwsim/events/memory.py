@@ -1,7 +1,7 @@
 """Memory for keys and values of running sequences: capacity, use, and the share in HBM.
 
 A sequence is admitted when its prompt and output fit together, so nothing is preempted. The buffers hold an equal share
-of every sequence; once they are full, the rest is in HBM.
+of every sequence; once they are full, the rest is in HBM. All pipeline stages count as full as the fullest one.
 """
 
 from hwsim.design import HardwiredDesign
@@ -21,7 +21,7 @@ class Memory:
 
     def bytes_of(self, context: float) -> float:
         """Return the bytes of one sequence of `context` positions."""
-        return self._timing.attended(context) * self._timing.kv_layer_bytes
+        return self._timing.fullest_attended(context) * self._timing.kv_layer_bytes
 
     def fits(self, context: int) -> bool:
         """Return whether one more sequence that grows to `context` fits."""

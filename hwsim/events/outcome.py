@@ -14,7 +14,7 @@ from hwsim.technology import Technology
 from models import LLMSpec
 
 #: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
-RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links")
+RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links", "stage links")
 #: Blocks of a chip with the resources that drive their dynamic power, without the links.
 _DRIVEN = {"vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
 
@@ -27,9 +27,10 @@ def energies(
     Powers are those of the chip's blocks times the overhead of the system, as in the closed form. The interconnect
     engine is as busy as its links are on average.
     """
-    columns, rows = float(design.rows) - 1.0, float(design.columns) - 1.0
-    share = columns / max(columns + rows, 1.0)
-    links_s = share * busy_s["column links"] + (1.0 - share) * busy_s["row links"]
+    # A chip has a link to every other one of its column, and one to every other one of its row.
+    links = {"column links": float(design.rows) - 1.0, "row links": float(design.columns) - 1.0}
+    links["stage links"] = float(design.links_per_chip) - sum(links.values())
+    links_s = sum(count * busy_s[name] for name, count in links.items()) / max(float(design.links_per_chip), 1.0)
     scale = float(design.chips * design.power_overhead)
     energy_j = {"standing": 0.0}
     for block in build_chip(model, design, technology).blocks:

@@ -34,12 +34,16 @@ class Station(Record):
 
 
 class Load(NamedTuple):
-    """The demand of the tokens in flight in one cycle: seconds of each resource."""
+    """The demand of the tokens in flight in one cycle: seconds of each resource, if one stage had all layers.
+
+    `uneven` is the share of the fullest pipeline stage over the mean.
+    """
 
     tokens: float
     attention_s: float
     buffer_s: float
     hbm_s: float
+    uneven: float
 
 
 class Pace:
@@ -48,10 +52,11 @@ class Pace:
     def __init__(self, timing: Timing, fabric: Fabric) -> None:
         self._timing = timing
         rows = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
-        self._links = [_busiest(rows, axis, timing.layers) for axis in ("column", "row")]
+        self._links = [_busiest(rows, axis, timing.fullest_layers) for axis in ("column", "row")]
         self._linked_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
         layer_s = sum(_path_s(stages, timing) for stages in rows) / len(rows)
-        self._path_s = timing.layers * layer_s + timing.last_pass.latency_s
+        crossing_s = len(timing.stage_rounds) * (timing.link_latency_s + timing.handover_s)
+        self._path_s = timing.layers * (layer_s + timing.startup_s) + crossing_s + timing.last_pass.latency_s
         self._returns_s = [sum(s) / len(rows) for s in zip(*(_returns_s(row, timing) for row in rows), strict=True)]
         self._factors: dict[int, list[float]] = {}
 
@@ -60,8 +65,12 @@ class Pace:
         n = load.tokens
         # Attention ends when its data are both read and processed; both grow with every position.
         alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
-        convoy_s = self._convoy_s(n, load.attention_s / n)
-        return max(self._linked_cycle_s(n, alone_s), convoy_s, load.buffer_s, load.hbm_s)
+        fullest = load.uneven / self._timing.stages
+        if self._timing.furthest_first:
+            vex_s = load.attention_s * fullest + n * self._timing.fullest_layers * self._timing.visits_s
+        else:
+            vex_s = self._convoy_s(n, load.attention_s / n)
+        return max(self._linked_cycle_s(n, alone_s), vex_s, load.buffer_s * fullest, load.hbm_s * fullest)
 
     def _linked_cycle_s(self, tokens: float, alone_s: float) -> float:
         """Return the cycle if tokens wait for the links only."""
@@ -100,9 +109,11 @@ class Pace:
         """
         timing = self._timing
         gating_s = timing.nonlinear_s * timing.gating_share
-        others = ((timing.nonlinear_s - gating_s, self._returns_s[1]), (gating_s, self._returns_s[2]))
+        startup_s = timing.startup_s
+        norms_s, gating_s = timing.nonlinear_s - gating_s + startup_s, gating_s + startup_s
+        others = ((norms_s, self._returns_s[1]), (gating_s, self._returns_s[2]))
         shared_s = sum(max(tokens * visit_s, visit_s + back_s) for visit_s, back_s in others)
-        whole_s, recent_s = _attention_of_layers(timing, attention_s)
+        whole_s, recent_s = (each + startup_s for each in _attention_of_layers(timing, attention_s))
         back_s = self._returns_s[0]
         return (
             timing.full_layers * max(tokens * whole_s, whole_s + back_s)

@@ -57,7 +57,7 @@ class ServiceMachine:
         self.bins = Bins(len(RESOURCES) + len(LEVELS))
         # The current jump: turns, their length at both ends, and the demand at both ends.
         self._turns, self._first_s, self._last_s = 0.0, 0.0, 0.0
-        self._loads = (Load(1.0, 0.0, 0.0, 0.0),) * 2
+        self._loads = (Load(1.0, 0.0, 0.0, 0.0, 1.0),) * 2
         self._held = (0.0, 0.0)
         self._end_s = _NEVER
         #: Time of the next change; infinity for an idle machine.
@@ -156,11 +156,16 @@ class ServiceMachine:
         """Return the demand after `later` turns, and the bytes held then."""
         timing = self._timing
         attended, positions = self._flow.attended(later)
-        held_bytes = positions * timing.kv_layer_bytes
+        uneven = 1.0
+        if timing.stages > 1 and self._flow.running:
+            mean = positions / self._flow.running / timing.layers
+            uneven = timing.fullest_attended(mean) / timing.attended(mean)
+        held_bytes = positions * timing.kv_layer_bytes * uneven
         spilled = self._memory.spilled_share(held_bytes)
         per_row = attended / timing.rows
         hbm_s = per_row * timing.hbm_s * spilled / self._hbm_speed
-        return Load(self._flow.tokens, per_row * timing.attention_s, per_row * timing.buffer_s, hbm_s), held_bytes
+        load = Load(self._flow.tokens, per_row * timing.attention_s, per_row * timing.buffer_s, hbm_s, uneven)
+        return load, held_bytes
 
     def _pass(self, until_s: float) -> None:
         """Advance to the end of the jump at most, and process what ends with it."""
@@ -192,14 +197,15 @@ class ServiceMachine:
         elapsed_s, tokens = until_s - self.now_s, first.tokens * turns
         half = part / 2.0
         column_s, row_s = self._link_means
+        attention_s = turns * (first.attention_s + half * (last.attention_s - first.attention_s))
         used = (
             tokens * timing.pass_interval_s,
-            turns * (first.attention_s + half * (last.attention_s - first.attention_s))
-            + tokens * timing.layers * timing.nonlinear_s,
-            turns * (first.buffer_s + half * (last.buffer_s - first.buffer_s)),
-            turns * (first.hbm_s + half * (last.hbm_s - first.hbm_s)) * self._hbm_speed,
+            (attention_s + tokens * timing.layers * timing.visits_s) / timing.stages,
+            turns * (first.buffer_s + half * (last.buffer_s - first.buffer_s)) / timing.stages,
+            turns * (first.hbm_s + half * (last.hbm_s - first.hbm_s)) * self._hbm_speed / timing.stages,
             tokens * column_s,
             tokens * row_s,
+            tokens * self._stage_links_s,
         )
         self.tokens += tokens
         self._busy_s = [before + seconds for before, seconds in zip(self._busy_s, used, strict=True)]
@@ -274,7 +280,9 @@ class ServiceMachine:
         self._pace = Pace(self._timing, fabric)
         rows = range(self._timing.rows)
         means = [round_means(layer_stages(self._timing, fabric, root), fabric) for root in rows]
-        layers = self._timing.layers / len(means)
+        layers = self._timing.layers / self._timing.stages / len(means)
+        hops = sum(map(len, self._timing.stage_rounds))
+        self._stage_links_s = self._timing.handover_s * hops / max(self._timing.stage_links, 1)
         self._link_means = layers * sum(mean[0] for mean in means), layers * sum(mean[1] for mean in means)
 
     def _break(self, fault: Fault) -> None:

@@ -29,7 +29,10 @@ class Sequence:
 
 
 class Slots:
-    """`slots` token slots. Times are passed in order; `on_end(request, time)` is called when a request ends."""
+    """`slots` token slots. Times are passed in order; `on_end(request, time)` is called when a request ends.
+
+    Where requests are `prefilled`, the keys and values of all but the last token of a prompt are in place.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,9 @@ class Slots:
         ledger: Ledger,
         memory: Memory,
         scheduling: Scheduling,
+        prefilled: bool = False,
     ) -> None:
+        self._prefilled = prefilled
         self._slots, self._layers, self._ledger, self._memory = slots, layers, ledger, memory
         self._prefill_slots = scheduling.prefill_slots(slots)
         self._most_running = scheduling.running(slots)
@@ -138,6 +143,9 @@ class Slots:
         self._memory.reserve(prompt + output)
         self._ledger.admitted[request] = now_s
         sequence = Sequence(request, prompt, output, self._layers)
+        if self._prefilled:
+            sequence.entered = sequence.written = prompt - 1
+            self.held_bytes += self._memory.bytes_of(prompt - 1)
         self.running[request] = sequence
         self._sending.append(sequence)
         return True

@@ -14,7 +14,16 @@ from hwbase import InputError, Record
 from hwsim.circuits import neuron_levels, pipeline_cycles
 from hwsim.design import HardwiredDesign
 from hwsim.events.links import Fabric, LinkClasses, Pair, Round
-from hwsim.mapping import Collective, attention_macs_per_position, collectives, matrices, nonlinear_elements
+from hwsim.mapping import (
+    Collective,
+    attention_macs_per_position,
+    collectives,
+    gating_elements,
+    matrices,
+    norm_elements,
+)
+from hwsim.occupancy import stage_handover
+from hwsim.pipeline import fullest_layers, stage_layers, stage_rounds
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
 from models import LLMSpec, kv_elements_per_token_per_layer
@@ -47,11 +56,13 @@ class Stage(Record):
 
 @dataclass(frozen=True)
 class Timing(Record):
-    """The rates of a machine with one model, all numbers.
+    """The rates of a machine with one model, all numbers; `rows` and `columns` are of the grid of one pipeline stage.
 
     `windowed` marks layers that keep only a window; the others keep all positions. `attention_s`, `buffer_s` and
     `hbm_s` are those of one chip for one cached position of one layer; `nonlinear_s` is per layer, with a share of
-    `gating_share` for gating.
+    `gating_share` for gating; each of the three visits of the VEX takes `startup_s` more. `stage_of` is the pipeline
+    stage of each layer, `stage_links` the number of links between stages, `handover_s` the time of a hidden vector on
+    one, and `stage_rounds` which of those links a token takes (see `hwsim.pipeline.stage_rounds`).
     """
 
     layers: int
@@ -75,6 +86,33 @@ class Timing(Record):
     windowed_layers: int
     full_layers: int
     exchanges: tuple[Collective, ...]
+    stages: int
+    stage_of: tuple[int, ...]
+    stage_rounds: tuple[tuple[tuple[int, int], ...], ...]
+    stage_links: int
+    handover_s: float
+    startup_s: float
+    furthest_first: bool
+
+    @property
+    def fullest_layers(self) -> int:
+        """Layers of the pipeline stage with most of them."""
+        return fullest_layers(self.layers, self.stages)
+
+    @property
+    def visits_s(self) -> float:
+        """Seconds of the VEX for one layer, without attention to positions."""
+        return self.nonlinear_s + 3.0 * self.startup_s
+
+    def fullest_attended(self, context: float) -> float:
+        """Return the cached positions that a token attends to, if every stage had as many as the fullest one."""
+        if self.stages == 1:
+            return self.attended(context)
+        recent = min(context, self.window) if self.window else context
+        loads = [0.0] * self.stages
+        for stage, windowed in zip(self.stage_of, self.windowed, strict=True):
+            loads[stage] += recent if windowed else context
+        return self.stages * max(loads)
 
     def attended(self, context: float) -> float:
         """Return the cached positions that a token with `context` attends to, all layers together."""
@@ -103,13 +141,18 @@ def build_timing(
             raise InputError(f"{name} is an array: expected one number, events simulate one machine at a time")
     windows = sliding_window is not False and bool(model.windowed_layers)
     chain, last = _passes(model, design, technology)
-    elements = float(nonlinear_elements(model, design.chips))
-    # Two norms of two passes each and two residuals, as `nonlinear_elements` counts them; the rest is gating.
-    hidden = (2 * 2 + 2) * model.hidden_size
+    norms = float(norm_elements(model, design.stage_chips, design.norms))
+    elements = norms + float(gating_elements(model, design.stage_chips, design.expert_skew))
     kv_bytes = float(kv_elements_per_token_per_layer(model) * design.kv_element_bytes)
     layers, windowed = model.layers, model.windowed_layers if windows else 0
     columns = int(design.columns)
-    macs_s = 1.0 / (design.vex_macs * design.clock_hz)
+    attention_s = attention_macs_per_position(model) / columns * (1.0 / (design.vex_macs * design.clock_hz))
+    exponentials = model.query_heads * design.vex_operations_per_exponential / columns
+    stages = int(design.pipeline_stages)
+    each, _ = stage_layers(model, stages)
+    rounds = stage_rounds(stages, design.stage_topology)
+    between = stage_handover(model, design)
+    element_s = design.link_element_bytes / design.link_bandwidth_bytes_per_s
     return Timing(
         layers=layers,
         rows=int(design.rows),
@@ -119,11 +162,11 @@ def build_timing(
         passes=chain,
         last_pass=last,
         link_latency_s=float(design.link_latency_s),
-        element_s=design.link_element_bytes / design.link_bandwidth_bytes_per_s,
+        element_s=element_s,
         algorithm=design.collective,
         nonlinear_s=float(np.ceil(elements / design.vex_lanes)) / design.clock_hz,
-        gating_share=1.0 - hidden / elements,
-        attention_s=attention_macs_per_position(model) / columns * macs_s,
+        gating_share=1.0 - norms / elements,
+        attention_s=attention_s + float(exponentials) / design.vex_lanes / design.clock_hz,
         buffer_s=kv_bytes / columns / design.buffer_bandwidth_bytes_per_s,
         hbm_s=kv_bytes / columns / max(float(design.hbm_bandwidth_bytes_per_s), 1.0),
         kv_layer_bytes=kv_bytes,
@@ -132,7 +175,14 @@ def build_timing(
         windowed=tuple((layer + 1) * windowed // layers > layer * windowed // layers for layer in range(layers)),
         windowed_layers=windowed,
         full_layers=layers - windowed,
-        exchanges=tuple(collectives(model, int(design.rows), columns)),
+        exchanges=tuple(collectives(model, int(design.rows), columns, norms=design.norms)),
+        stages=stages,
+        stage_of=tuple(np.repeat(np.arange(stages), each).tolist()),
+        stage_rounds=tuple(tuple(part) for part in rounds),
+        stage_links=stages * int(between.links),
+        handover_s=float(between.path) / max(len(rounds), 1) * element_s,
+        startup_s=float(design.vex_startup_cycles) / design.clock_hz,
+        furthest_first=design.service == "furthest-first",
     )
 
 
@@ -143,22 +193,30 @@ def layer_stages(timing: Timing, fabric: Fabric, root: int) -> list[Stage]:
     feed-forward. Raises `Unreachable` where failures isolate chips.
     """
     names = [exchange.name for exchange in timing.exchanges]
+    first = 1 if names[0] == "own hidden vector" else 0
     attend, output, end = names.index("softmax statistics"), names.index("output projection"), len(names) - 2
     # Passes in their order: before attention (one, or two where latents are expanded), output, a router, up, down.
     before = 2 if "latents" in names else 1
-    stages = [Stage(START, "layer", passes=(0,))]
-    stages += _rounds(timing, fabric, root, 0, attend)
+    # Where norms are sharded, the shares of the hidden vector are gathered before they are projected.
+    stages = [Stage(START, "layer"), *_rounds(timing, fabric, root, 0, first)]
+    stages[-1] = replace(stages[-1], passes=(0,))
+    moved = _rounds(timing, fabric, root, first, attend)
+    stages += moved
     stages[-1] = replace(stages[-1], passes=stages[-1].passes + tuple(range(1, before)))
-    if stages[-1].kind == LINKS:
+    if moved:
         stages[-1] = replace(stages[-1], kind=STORE)
     stages.append(Stage(ATTENTION, "attention"))
     stages += _rounds(timing, fabric, root, attend, output)
     stages[-1] = replace(stages[-1], passes=(before,))
-    stages += _rounds(timing, fabric, root, output, end)
+    # Sharded norms come before the shares are gathered, replicated ones after.
+    normed = output + 1 if first else end
+    stages += _rounds(timing, fabric, root, output, normed)
     norms_s = timing.nonlinear_s * (1.0 - timing.gating_share)
     last = len(timing.passes) - 1
-    stages.append(Stage(VEX, "norms and residuals", norms_s, passes=tuple(range(before + 1, last))))
-    stages.append(Stage(VEX, "gating", timing.nonlinear_s - norms_s, passes=(last,)))
+    stages.append(Stage(VEX, "norms and residuals", norms_s + timing.startup_s))
+    stages += _rounds(timing, fabric, root, normed, end)
+    stages[-1] = replace(stages[-1], passes=tuple(range(before + 1, last)))
+    stages.append(Stage(VEX, "gating", timing.nonlinear_s - norms_s + timing.startup_s, passes=(last,)))
     return stages + _rounds(timing, fabric, root, end, len(names))
 
 
@@ -196,7 +254,7 @@ def _passes(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> 
     """Return the passes of a layer, and that of the unembedding; passes of one depth run in parallel."""
     fmt = weight_format(design.weight_format, technology)
     slowest: dict[int, Pass] = {}
-    for matrix in matrices(model, design.rows, design.columns):
+    for matrix in matrices(model, design.rows, design.columns, design.pipeline_stages):
         levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
         cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
         one = Pass(float(cycles) / design.clock_hz, matrix.name)

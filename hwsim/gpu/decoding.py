@@ -102,7 +102,7 @@ def simulate_accelerator(
 
 def _split(model: LLMSpec, device: Accelerator, context: Number, batch: Number, devices: Number | None) -> Split:
     if devices is not None:
-        split = split_over(model, device, count("devices", devices, high=MOST_GPUS), context, batch)
+        split = split_over(model, device, count("gpus", devices, high=MOST_GPUS), context, batch)
         if not np.ndim(split.tensor) and np.isnan(split.tensor):
             raise InputError(refusal(model, device, int(devices), context, batch))
         return split

@@ -33,6 +33,9 @@ _NEUTRAL = {
     "rope.scaling.factor": 1.0,
     "attention.causal": True,
 }
+#: What a tokenizer may add to a text: the same.
+_NOTHING_ADDED = dict.fromkeys(("add_bos_token", "add_eos_token", "add_space_prefix"), False)
+_TOKENIZER = "tokenizer.ggml."
 #: float32 elements of a cache line (64 bytes), where each tensor starts.
 _LINE = 16
 
@@ -234,6 +237,9 @@ def _check_all_read(fields: _Fields, reader: Any, config: TransformerConfig) -> 
         value = fields.get(key, object)
         if name not in neutral or value != neutral[name]:
             raise InputError(f"{shown(key)} = {shown(value)} is not supported: expected a plain Llama network")
+    for name, nothing in _NOTHING_ADDED.items():
+        if fields.get(f"{_TOKENIZER}{name}", bool, nothing) is not nothing:
+            raise InputError(f"{_TOKENIZER}{name} = true is not supported: expected a tokenizer that adds nothing")
 
 
 def _vocabulary(fields: _Fields) -> Vocabulary:

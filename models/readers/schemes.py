@@ -7,6 +7,7 @@ first that names a matrix counts, rules for what is left as it was, and the form
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hwbase import FORMATS, InputError, NumberFormat, number_format, unknown_name
 from hwbase.check import Number
@@ -74,6 +75,11 @@ class Scheme:
     experts: WeightFormat | None = None
     #: A format's rule that names a matrix counts, although it is among those left out.
     named_first: bool = False
+    notes: tuple[str, ...] = ()
+
+
+#: Settings that order the inputs of a matrix by their importance, and values that keep no index of that order.
+ORDERS, UNORDERED = ("desc_act", "act_order", "actorder"), (None, False, "weight", "static")
 
 
 def read_scheme(settings: Config) -> Scheme:
@@ -88,7 +94,18 @@ def read_scheme(settings: Config) -> Scheme:
         if key not in settings.seen and key not in HARMLESS:
             value = shown(settings.data[key])
             raise InputError(f"{settings.where}: {shown(key)} = {value}: not read for quant_method {method}")
-    return scheme
+    return replace(scheme, notes=_order_notes(settings.where, settings.data))
+
+
+def _order_notes(where: str, data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a note where settings, or a table in them, keep an index of reordered inputs."""
+    for key, value in data.items():
+        if key in ORDERS and value not in UNORDERED:
+            index = "the index of reordered inputs (g_idx, 32 bits an input of a matrix) is not counted"
+            return (f"{where}: {key} = {shown(value)}: {index}",)
+        if isinstance(value, dict) and (notes := _order_notes(where, value)):
+            return notes
+    return ()
 
 
 def _inner(settings: Config) -> Config:

@@ -8,6 +8,7 @@ import math
 import sys
 from pathlib import Path
 
+WHOLE = "one published figure for a module"
 BATCHES = {"modules in use": "modules", "spare modules": "spare_modules", "modules of re-spins": "rebuilt_modules"}
 INSIDE = {
     "ghg": {"electricity", *BATCHES},
@@ -26,8 +27,8 @@ def value(data, name):
 def parts(data, fleet, inputs):
     """Return the kg of each part of a module."""
     if inputs["gross_dies"] is None:
-        figure = next(name for name in data["assumptions"] if name.endswith(".module_carbon_kg"))
-        return {"one published figure for a module": value(data, figure)}
+        (figure,) = next(line["constants"] for line in data["bill"] if line["fleet"] == fleet and line["part"] == WHOLE)
+        return {WHOLE: value(data, figure)}
     node, grid = data["nodes"][fleet], value(data, f"grid.{data['fab_region']}_g_per_kwh") / 1000
     wafer_cm2 = math.pi / 4 * value(data, "wafer.diameter_mm") ** 2 / 100
     per_cm2 = grid * value(data, f"{node}.epa_kwh_per_cm2")

@@ -39,6 +39,7 @@ TO_A_FILE = {
     "retrieve study": (),
 }
 TO_A_FOLDER = {"study run", "retrieve build"}
+TO_A_BOOK = {"design"}
 TO_EITHER = {"compare-serving", "fronts", "hardwire", "simulate"}
 
 
@@ -55,13 +56,15 @@ COMMANDS = dict(_commands(command_line()))
 
 def test_every_command_that_writes_is_of_one_kind():
     writing = {name for name, command in COMMANDS.items() if any(p.name == "out" for p in command.params)}
-    assert writing == TO_A_FILE.keys() | TO_A_FOLDER | TO_EITHER
+    assert writing == TO_A_FILE.keys() | TO_A_FOLDER | TO_A_BOOK | TO_EITHER
     for name in writing:
         told = next(p.help for p in COMMANDS[name].params if p.name == "out")
         if name in TO_EITHER:
             assert told == output.RUN, name
         elif name in TO_A_FOLDER:
             assert told.startswith("A folder, "), name
+        elif name in TO_A_BOOK:
+            assert told.startswith("A machine's book (.toml)"), name
         else:
             assert told.startswith(output.FILE.split(" or ")[0]), name
 

@@ -62,7 +62,7 @@ def test_the_table_of_restrictions_names_commands_and_their_options():
     ("line", "option"),
     [
         ("simulate llama-3-8b --on h100 --weights int4", "--weights"),
-        ("simulate llama-3-8b --on h100 --gpus 4", "--gpus"),
+        ("simulate llama-3-8b --gpus 4", "--gpus"),
         ("simulate llama-3-8b --on h100 --reading pipelined", "--reading"),
         ("simulate llama-3-8b --on h100 --technology n5", "--technology"),
         ("simulate llama-3-8b --on h100 --no-window", "--window"),
@@ -94,7 +94,7 @@ def test_an_option_without_effect_is_refused(command, line, option):
 
 
 def test_help_says_where_an_option_applies():
-    assert "Only with --events and on GPUs." in options(COMMANDS["simulate"])["--gpus"].help
+    assert "Only on GPUs and wafers." in options(COMMANDS["simulate"])["--gpus"].help
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 import explorer
 import hwsim
-from explorer.serving.limits import _largest
+from explorer.serving.limits import SEARCHED, _largest
 from hwbase import InputError
 
 
@@ -89,7 +89,7 @@ def test_a_fleet_is_priced_as_cost_prices_it():
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_the_largest_whole_number_is_found(top, share):
     limit = int(top * share)
-    expected = (limit or None, () if limit == top else ("limit",))
+    expected = (limit or None, (SEARCHED,) if limit == top else ("limit",))
     assert _largest(lambda values: {"limit": np.asarray(values) > limit}, top) == expected
 
 
@@ -107,3 +107,19 @@ def test_the_command_answers_and_refuses(command):
 def test_a_machine_without_prices_is_refused():
     with pytest.raises(InputError, match="has no prices"):
         explorer.limits("llama-3-8b", on="wse3")
+
+
+def test_the_end_of_the_search_is_said(command):
+    answer = explorer.limits("kimi-k2", on="hnlpu")
+    longest = answer.rows[0]
+    assert (longest.value, longest.limited_by) == (hwsim.MOST_CONTEXT, (SEARCHED,))
+    assert any("kimi-k2" in note and "not stated" in note for note in answer.notes)
+    status, shown, _ = command("limits", "kimi-k2", "--on", "hnlpu")
+    assert status == 0 and "nothing: no more" in shown and "not stated" in shown
+
+
+def test_constants_of_engines_are_among_those_read():
+    read = explorer.limits("gpt-oss-120b", on="h100").assumptions
+    assert {"service.sequences", "service.gpu_speed_factor"} <= read.keys()
+    with pytest.raises(InputError, match=r"n7\.wafer_price_usd has no effect"):
+        explorer.limits("gpt-oss-120b", on="hnlpu", set={"n7.wafer_price_usd": 1.0})

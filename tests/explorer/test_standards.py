@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).with_name("recompute_statements.py")
 CASES = (
     ("gpt-oss-120b", "--convention", "corrected"),
     ("gpt-oss-120b", "--convention", "as-published"),
+    ("gpt-oss-120b", "--convention", "as-published", "--on", "hnlpu,b200"),
     ("llama-3-8b", "--convention", "corrected", "--region", "india", "--fab-region", "south_korea"),
     ("gpt-oss-120b", "--convention", "corrected", "--technology", "n7", "--on", "hnlpu,b200", "--volume", "7"),
 )

@@ -111,6 +111,17 @@ def test_a_chain_of_books(folder, load):
     assert third.value("clock_hz", "Hz") == 2e9 and third.value("wafer.price", "USD") == pytest.approx(20_000)
 
 
+def test_a_users_book_extends_a_users_book_that_extends_one_of_the_folder(folder, base, tmp_path_factory):
+    own = tmp_path_factory.mktemp("own")
+    (own / "first.toml").write_text('[book]\nextends = "base"\n' + entry(), encoding="utf-8")
+    for named in ("first", "first.toml"):
+        text = f'[book]\nname = "second"\nextends = "{named}"\n' + entry(nominal="3e9", high="4e9")
+        (own / "second.toml").write_text(text, encoding="utf-8")
+        book = load_book(own / "second.toml", folder)
+        assert book.bases == ("first", "base") and book["clock_hz"].nominal == 3e9
+    assert base.bases == ()
+
+
 def test_frames(base):
     frame = base.to_frame()
     assert list(frame.columns) == ["name", "low", "nominal", "high", "unit", "kind", "year", "source", "note"]

@@ -67,8 +67,10 @@ def test_lists():
 def test_counts():
     assert read_count("x", "64K") == 65_536 and read_count("x", None) is None and read_count("x", 3) == 3
     for text in ("1.5", "1,5", "12 chips", "", "5 ms", "1 B"):
-        with pytest.raises(InputError, match=r"^x = .*: expected a whole number such as 65536 or 64K$"):
+        with pytest.raises(InputError, match=r"^x = .*: expected a whole number(, such as 8 or 64K)?$"):
             read_count("x", text)
+    with pytest.raises(InputError, match=r"^gpus = '1.5': expected a whole number$"):
+        read_count("gpus", "1.5")
 
 
 def test_long_texts_are_cut_in_messages():

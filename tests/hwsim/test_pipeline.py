@@ -1,6 +1,7 @@
 """Pipeline stages and sharded norms: what they hold, what crosses their links, and what they give."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import hwsim
 import models
 from hwsim.fabric import messages
 from hwsim.mapping import NORMS, collectives, layer_links, matrices
-from hwsim.pipeline import TOPOLOGIES, fullest_layers, handover, imbalance, stage_layers
+from hwsim.pipeline import TOPOLOGIES, fullest_layers, handover, imbalance, stage_layers, stage_rounds
 
 GPT = models.load("gpt-oss-120b")
 SPECS = [GPT, models.load("llama-3-8b"), models.load("deepseek-v3")]
@@ -57,21 +58,19 @@ def test_the_stages_hold_every_layer_once_and_the_fullest_chip_at_least_its_shar
 @pytest.mark.parametrize("stages", range(1, 12))
 def test_handover_is_the_messages_one_by_one(stages, topology):
     """Stage to stage, then from the last to all: by a link of their own, or around the ring both ways."""
-    last, sent = stages - 1, {}
-    hops = [(stage, stage + 1) for stage in range(last)]
-    if topology == "full":
-        hops += [(last, stage) for stage in range(last)]
-    else:
-        for step in range(last):
-            ahead = step % 2 == 0
-            at = (last + step // 2) % stages if ahead else (last - step // 2) % stages
-            hops.append((at, (at + 1) % stages if ahead else (at - 1) % stages))
-    for hop in hops:
-        sent[hop] = sent.get(hop, 0) + 10.0
+    rounds = stage_rounds(stages, topology)
+    sent = Counter(hop for part in rounds for hop in part)
+    # Everybody hears from the last stage, and only from those who have heard.
+    heard = {stages - 1}
+    for part in rounds[stages - 1 :]:
+        assert {source for source, _ in part} <= heard
+        heard |= {target for _, target in part}
+    assert heard == set(range(stages))
     load = handover(stages, 10.0, topology)
     links = stages * load.links
-    assert load.elements == max(sent.values(), default=0.0)
-    assert load.mean * max(links, 1) == pytest.approx(sum(sent.values()))
+    assert load.elements == 10.0 * max(sent.values(), default=0.0)
+    assert load.mean * max(links, 1) == pytest.approx(10.0 * sum(sent.values()))
+    assert (load.steps, load.path) == (len(rounds), 10.0 * len(rounds))
 
 
 @pytest.mark.parametrize("norms", NORMS)

@@ -83,7 +83,9 @@ def write_gguf(path: Path, weights: Weights, vocabulary: Vocabulary, **changes: 
     } | changes
     writer = gguf.GGUFWriter(str(path), str(pairs.pop("general.architecture", "llama")))
     for key, value in pairs.items():
-        if isinstance(value, int):
+        if isinstance(value, bool):
+            writer.add_bool(key, value)
+        elif isinstance(value, int):
             writer.add_uint32(key, value)
         elif isinstance(value, float):
             writer.add_float32(key, value)

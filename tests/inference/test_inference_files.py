@@ -124,6 +124,16 @@ def test_biases_are_refused(tmp_path, weights, vocabulary):
     assert read_model(write_gguf(tmp_path / "plain.gguf", weights, vocabulary, **plain))
 
 
+@needs_gguf
+@pytest.mark.parametrize("name", ["add_bos_token", "add_eos_token", "add_space_prefix"])
+def test_a_tokenizer_that_adds_something_is_refused(tmp_path, weights, vocabulary, name):
+    """Texts are encoded as they are: another beginning would be another answer."""
+    key = f"tokenizer.ggml.{name}"
+    with pytest.raises(InputError, match=rf"{key} = true is not supported"):
+        read_model(write_gguf(tmp_path / "adds.gguf", weights, vocabulary, **{key: True}))
+    assert read_model(write_gguf(tmp_path / "plain.gguf", weights, vocabulary, **{key: False}))
+
+
 def test_tensors_are_finite(weights):
     broken = dict(weights.tensors)
     broken["output_norm"] = np.full(32, np.nan, np.float32)

@@ -111,6 +111,20 @@ def test_a_group_begun_counts_whole() -> None:
     assert gigabytes(small, settings) * 1e9 == pytest.approx(364_800, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": True}, "desc_act = True"),
+        (compressed({"targets": ["Linear"], "weights": INT4 | {"actorder": "group"}}), "actorder = "),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False}, ""),
+        (compressed({"targets": ["Linear"], "weights": INT4 | {"actorder": "weight"}}), ""),
+    ],
+)
+def test_an_index_of_reordered_inputs_is_listed_as_not_counted(settings: dict[str, Any], key: str) -> None:
+    notes = models.spec_from_config(LLAMA | {"quantization_config": settings}).notes
+    assert [key in note for note in notes if "g_idx" in note] == ([True] if key else [])
+
+
 def test_the_older_key() -> None:
     assert gigabytes(
         LLAMA, compressed({"targets": ["Linear"], "weights": INT4}), "compression_config"

@@ -1,0 +1,141 @@
+"""`hwsim design`: the hardwired machine to build for a model."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from explorer.commands.arguments import (
+    CONSTANTS,
+    MACHINE,
+    Context,
+    Convention,
+    CostBook,
+    Model,
+    OutputTokens,
+    PromptTokens,
+    Set,
+    Technology,
+    Volume,
+    Weights,
+    need_count,
+    parse_overrides,
+)
+from explorer.commands.output import AsJson, check_file, deliver, made_by
+from explorer.commands.progress import progress_bar
+from explorer.designs.book import check_book_name
+from explorer.designs.evaluation import COOLING
+from explorer.designs.run import CONSTRAINTS, OBJECTIVES, design
+from explorer.pricing.rates import PAPER_MODEL
+from hwbase import InputError
+from hwsim.machine_books import DEFAULT_MACHINE
+from hwsim.technology import DEFAULT_TECHNOLOGY
+
+
+def design_command(
+    model: Model = PAPER_MODEL,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective", help=f"A column, as NAME or NAME=max; repeat it. By default {' and '.join(OBJECTIVES)}."
+        ),
+    ] = None,
+    constraints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--constraint",
+            help=f"A condition, such as 'latency_alone_s <= 30 us'; repeat it. By default '{CONSTRAINTS[0]}'.",
+        ),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", help="Values of a constant or a choice: vex_macs=16384,32768; repeat it.", rich_help_panel=MACHINE
+        ),
+    ] = None,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on", help="The machine, or book (TOML), that has all that does not vary.", rich_help_panel=MACHINE
+        ),
+    ] = DEFAULT_MACHINE,
+    uneven: Annotated[
+        bool, typer.Option("--uneven", help="Divide heads and experts in fractions too.", rich_help_panel=MACHINE)
+    ] = False,
+    cooling: Annotated[
+        str,
+        typer.Option("--cooling", help=f"{' or '.join(COOLING)}: the most power per area.", rich_help_panel=MACHINE),
+    ] = COOLING[0],
+    context: Context = "2048",
+    prompt_tokens: PromptTokens = "0",
+    output_tokens: OutputTokens = "0",
+    technology: Technology = DEFAULT_TECHNOLOGY,
+    weights: Weights = "fp4",
+    volume: Volume = "50",
+    convention: Convention = "corrected",
+    settings: Set = None,
+    book: CostBook = None,
+    workers: Annotated[str, typer.Option("--workers", help="Threads.", rich_help_panel=CONSTANTS)] = "2",
+    as_json: AsJson = False,
+    out: Annotated[
+        str | None, typer.Option("--out", help="A machine's book (.toml), for the best machine; --on takes it.")
+    ] = None,
+    page: Annotated[
+        str | None, typer.Option("--page", help="A file, by its name: .html, .md, .csv, .parquet or .json.")
+    ] = None,
+) -> None:
+    """The machine to build for a model: the best mapping, chips and parts towards objectives, within limits."""
+    check_file(page)
+    if out is not None:
+        check_book_name(out)
+    with progress_bar() as report:
+        result = design(
+            model,
+            objectives=_objectives(objectives),
+            constraints=tuple(constraints or CONSTRAINTS),
+            on=on,
+            technology=technology,
+            weights=weights,
+            context=need_count("context", context),
+            prompt_tokens=need_count("prompt_tokens", prompt_tokens),
+            output_tokens=need_count("output_tokens", output_tokens),
+            vary=_steps(vary),
+            uneven=uneven,
+            cooling=cooling,
+            volume=need_count("volume", volume),
+            convention=convention,
+            book=book,
+            set=parse_overrides(settings),
+            workers=need_count("workers", workers),
+            progress=report,
+        )
+    if out is not None:
+        result.write_book(out)
+    deliver(result.document(made_by()), page, as_json)
+    if out is not None and not as_json:
+        Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
+
+
+def _objectives(texts: list[str] | None) -> dict[str, Any]:
+    """Return objectives, written NAME or NAME=max, with their directions or None. Raises `InputError`."""
+    objectives: dict[str, Any] = {}
+    for text in texts or OBJECTIVES:
+        name, _, direction = (part.strip() for part in text.partition("="))
+        if name in objectives:
+            raise InputError(f"--objective {name} is given twice: expected once")
+        objectives[name] = direction or None
+    return objectives
+
+
+def _steps(texts: list[str] | None) -> dict[str, Any]:
+    """Return what varies, written NAME=a,b,c, or NAME alone for the values that are declared. Raises `InputError`."""
+    steps: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if name in steps:
+            raise InputError(f"--vary {name} is given twice: expected once")
+        listed = [value.strip() for value in values.split(",")]
+        if equals and not all(listed):
+            raise InputError(f"--vary {text!r}: expected values separated by commas, such as vex_macs=16384,32768")
+        steps[name] = listed if equals else None
+    return steps

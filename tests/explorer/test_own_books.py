@@ -1,0 +1,118 @@
+"""Books of users: what is said where one stands in place of the book of a convention."""
+
+import json
+
+import pytest
+
+import explorer
+from explorer.pricing.prices import replaced_book
+from explorer.serving.interactivity import interactivity
+from hwbase import InputError
+
+BOOK = """
+[book]
+extends = "{base}"
+[electricity]
+usd_per_kwh = {{ nominal = 0.2, unit = "USD/kWh", year = 2026, kind = "vendor", source = "our bill" }}
+"""
+SAID = "in place of hnlpu-asplos26"
+
+
+@pytest.fixture
+def book(tmp_path):
+    def of(base):
+        path = tmp_path / f"ours-{base}.toml"
+        path.write_text(BOOK.format(base=base), encoding="utf-8")
+        return str(path)
+
+    return of
+
+
+def test_a_book_that_replaces_the_conventions_is_named_beside_it(book, command):
+    mine, papers = book("default"), book("hnlpu-asplos26")
+    assert any(SAID in note for note in explorer.cost(convention="as-published", book=mine).notes)
+    assert any(SAID in note for note in explorer.limits(on="hnlpu", convention="as-published", book=mine).notes)
+    assert any(SAID in n for n in interactivity(speeds=[50], convention="as-published", book=mine).notes)
+    for convention, own in (("as-published", papers), ("corrected", mine), ("corrected", None)):
+        assert not any("in place of" in note for note in explorer.cost(convention=convention, book=own).notes)
+    assert SAID in command("cost", "--book", mine)[1]
+
+
+def test_a_book_of_other_figures_is_named_in_an_uncertainty_analysis(book, command):
+    few = ("--samples", "16", "--only", "n5.mask_set_usd", "--book", book("hnlpu-asplos26"))
+    assert "in place of default" in command("uncertainty", *few)[1]
+
+
+def test_conventions_of_a_user_keep_their_book(book, tmp_path):
+    (tmp_path / "ours.toml").write_text(f'[conventions]\nextends = "corrected"\nbook = "{book("default")}"\n')
+    import costmodel
+
+    ours = costmodel.conventions.named(tmp_path / "ours.toml")
+    assert replaced_book(ours, None) == replaced_book(ours, book("default")) == ()
+    assert "in place of ours-default" in replaced_book(ours, "default")[0]
+
+
+def test_every_effect_of_a_convention_has_a_name(command):
+    effects = json.loads(command("cost", "--json")[1])["effects"]
+    assert all(row["reading"] and row["choice"] for row in effects)
+
+
+def test_a_file_that_was_written_is_said_once(command, tmp_path):
+    status, shown, _ = command("report", "--out", str(tmp_path / "page.md"))
+    assert status == 0 and "In a file (--out)" not in shown and "page.md, which has more:" in shown
+
+
+@pytest.mark.parametrize("option", [["context", "--context", "4K"], ["volume", "--volume", "7"]])
+def test_an_axis_and_its_own_option_are_refused_together(command, option):
+    status, _, message = command("break-even", "--axis", *option)
+    assert status == 2 and f"--{option[0]} has no effect here: it applies with other axes" in message
+
+
+@pytest.mark.parametrize(
+    ("axes", "choices", "name"),
+    [
+        (["context"], {"context": 4096}, "context"),
+        (["lifetime"], {"set": {"use.lifetime_hours": 8760.0}}, "use.lifetime_hours"),
+        (["volume"], {"set": {"n7.wafer_price_usd": 1.0}}, "n7.wafer_price_usd"),
+    ],
+)
+def test_a_break_even_refuses_what_it_does_not_read(axes, choices, name):
+    with pytest.raises(InputError, match=f"^{name} has no effect here"):
+        explorer.uncertainty.break_even(axes=axes, points=2, samples=16, **choices)
+
+
+def test_an_analysis_refuses_a_constant_that_neither_machine_reads():
+    unread = {"n7.wafer_price_usd": 10000.0}
+    with pytest.raises(InputError, match=r"^n7.wafer_price_usd has no effect here"):
+        explorer.uncertainty.analyse(samples=16, set=unread)
+    explorer.uncertainty.analyse(samples=16, only=["use.*"], set=unread, versus={"technology": "n7"})
+
+
+@pytest.mark.parametrize("more", [(), ("llama-3-8b",), ("--standard", "ghg")])
+def test_a_report_refuses_a_constant_that_nothing_reads(command, tmp_path, more):
+    out = tmp_path / "page.md"
+    status, shown, message = command(
+        "report", "gpt-oss-120b", *more, "--set", "n7.wafer_price_usd=1", "--out", str(out)
+    )
+    assert (status, shown) == (2, "") and "n7.wafer_price_usd has no effect here" in message and not out.exists()
+
+
+def test_speeds_of_gpus_follow_what_is_set():
+    from explorer.report.answer import answer
+
+    usual, fast = (answer(set=s).gpu_rates["h100"] for s in ({}, {"service.gpu_speed_factor": 1.0}))
+    assert (usual != fast).all()
+
+
+def test_a_simulation_refuses_a_constant_that_it_does_not_read(command):
+    status, _, message = command("simulate", "llama-3-8b", "--on", "h100", "--set", "measured_tokens_per_s=1")
+    assert status == 2 and "measured_tokens_per_s has no effect here" in message
+    assert command("simulate", "llama-3-8b", "--on", "h100", "--set", "time_per_output_token_factor=1")[0] == 0
+
+
+def test_gpus_that_share_a_model_are_a_choice_of_the_closed_form_too(command):
+    both = json.loads(command("simulate", "llama-3-8b", "--on", "hnlpu,h100,wse3", "--gpus", "4", "--json")[1])["rows"]
+    assert [row["chips"] for row in both][1:] == [4, 4]
+    alone = json.loads(command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "4", "--json")[1])
+    assert alone["tokens_per_s"] == both[1]["tokens_per_s"]
+    assert "gpus = 0" in command("simulate", "llama-3-8b", "--on", "h100", "--gpus", "0")[2]
