@@ -19,7 +19,7 @@ from hwbase.parsing import read_toml
 
 FOLDER = Path(__file__).parent / "books" / "conventions"
 #: Fields that describe a set, besides its choices.
-ABOUT = ("name", "title", "book", "reading", "levels", "headline", "published_system")
+ABOUT = ("name", "title", "book", "reading", "levels", "headline", "published_system", "beside")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Conventions(Record):
     """The level to show where only one is."""
     published_system: bool
     """Whether the published system of a cost book is used for its own model."""
+    beside: str
+    """The machine that is bought instead, where none is named."""
 
     die_formula: Formula
     """Gross dies: "plain" is the published formula, "exact" places dies on the wafer."""
@@ -63,6 +65,8 @@ class Conventions(Record):
     """The base of the yearly maintenance rate: all initial capital, buildings included, or the price of the nodes."""
     licence_counted: bool
     """Whether the GPUs pay a software licence; the hardwired system pays none."""
+    bought_power: Literal["stated", "activity"]
+    """Power of bought devices: that stated, or the share of it that they draw at work (NAME.power_share)."""
     gpu_count: Literal["rounded", "exact"]
     """GPUs that match one hardwired system: rounded to one significant digit, or the whole fleet's rounded up."""
     hardwired_maintenance: Literal["spares", "rate", "spares-and-rate"]
@@ -88,7 +92,7 @@ class Conventions(Record):
             if valid and not any(value is v or (isinstance(value, str) and value == v) for v in valid):
                 raise unknown_name(f"choice for convention {name}:", value, valid)
         non_negative("facility_power_step_mw", self.facility_power_step_mw)
-        for name in ("name", "title", "book", "reading"):
+        for name in ("name", "title", "book", "reading", "beside"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"conventions: {name} = {getattr(self, name)!r}: expected a text")
         known = get_args(Level)
@@ -156,9 +160,10 @@ def _read(path: Path, seen: tuple[Path, ...]) -> Conventions:
     for key in data:
         raise unknown_name(f"table in {path.name}:", key, ("conventions", "choices"))
     base = about.pop("extends", None)
-    if isinstance(book := about.get("book"), str) and book.endswith(".toml"):
-        # A user's book may be in the folder of the conventions.
-        about["book"] = str(path.parent / book)
+    for named_book in ("book", "beside"):
+        if isinstance(book := about.get(named_book), str) and book.endswith(".toml"):
+            # A user's books may be in the folder of the conventions.
+            about[named_book] = str(path.parent / book)
     fields = {"name": path.stem, "title": about.get("name", path.stem)} | about | choices
     if base is not None:
         return dataclasses.replace(_base(base, path, (*seen, path.resolve())), **fields)

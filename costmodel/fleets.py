@@ -10,7 +10,7 @@ from typing import Any
 from costmodel.bill import Bill, hardwired_bill
 from costmodel.conventions import AS_PUBLISHED, Conventions
 from costmodel.footprint import Carbon, ModuleCarbon, carbon, module_carbon
-from costmodel.ownership import Tco, device_tco, spare_systems, tco
+from costmodel.ownership import Tco, device_power_w, device_tco, spare_systems, tco
 from costmodel.power import system_it_power_w
 from hwbase import Book, Record
 from hwbase.check import Number, count, non_negative, positive, shapes
@@ -35,7 +35,8 @@ class Device(Record):
     """A bought device: a cost book has its constants under `name`, and its die is made at `node`.
 
     The constants are node_price_usd, gpus_per_node, power_w (with its share of the node), tokens_per_s,
-    licence_usd_per_gpu_year, module_carbon_kg, die_area_mm2 (of all dies) and hbm_gb; dies, if there are several.
+    licence_usd_per_gpu_year, module_carbon_kg, die_area_mm2 (of all dies) and hbm_gb; dies, if there are several;
+    power_share, the share of power_w that it draws at work, if known.
     """
 
     name: str
@@ -180,7 +181,7 @@ def bought_fleet(
         read,
         modules=units,
         module_kg=each,
-        it_power_w=units * read(f"{device.name}.power_w", "W"),
+        it_power_w=units * device_power_w(read, device.name, conventions),
         tokens_per_s=units * positive("tokens_per_s", speed),
         region=region,
         conventions=conventions,

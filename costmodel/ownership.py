@@ -280,7 +280,7 @@ def device_tco(
         units=units,
         hardware_usd=hardware,
         network_nodes=units / _positive(read, "network.chips_per_node"),
-        it_power_w=units * read(f"{device}.power_w", "W"),
+        it_power_w=units * device_power_w(read, device, conventions),
         tokens_per_s=units * positive("tokens_per_s", each),
         upkeep=Upkeep(
             base_usd=hardware if conventions.maintenance_basis == "nodes" else None,
@@ -289,6 +289,14 @@ def device_tco(
         ),
         conventions=conventions,
     )
+
+
+def device_power_w(read: Reader, device: str, conventions: Conventions) -> Number:
+    """Return the power of a bought device in W: that stated, or the share of it at work where the book has one."""
+    stated, share = read(f"{device}.power_w", "W"), f"{device}.power_share"
+    if conventions.bought_power == "stated" or share not in read.book:
+        return stated
+    return stated * fraction(share, read(share, "1"))
 
 
 def devices_to_match(

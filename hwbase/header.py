@@ -35,6 +35,8 @@ class Header:
     """Of a machine: a colour in hexadecimal, and a marker and a dash of Plotly, for figures."""
     marker: str = ""
     dash: str = ""
+    unpriced: str = ""
+    """Of a machine without prices: why it has none."""
     region: str = ""
     """Of a cost book: the grid that fleets run on, and the one that chips are made on; constants are under "grid"."""
     fab_region: str = ""

@@ -22,7 +22,9 @@ class Accelerator(Record):
     Peaks are dense operations per second by the width that products are computed in; an efficiency is the share of a
     peak that kernels reach. Latencies are what a step takes however little there is to do: `layer_latency_s` of a layer
     with grouped-query attention and a dense feed-forward, to which routed experts and a latent cache add theirs;
-    `prefill_...` of steps that read prompts, whose kernels are launched one by one, on top.
+    `prefill_...` of steps that read prompts, whose kernels are launched one by one, on top. A step drafts tokens of
+    each sequence and verifies them (`hwsim.gpu.speculation`); a share of every prompt is in the cache already.
+    `power_w` is stated, with a share of the server; `hwsim.gpu.power` says how much of it is drawn.
     """
 
     name: str
@@ -53,11 +55,21 @@ class Accelerator(Record):
     nvlink_efficiency: Number = sourced("1", above=0.0, high=1.0)
     network_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)
     all_reduce_latency_s: Number = sourced("s", low=0.0, high=1.0)
+    pipeline_stages: Number = sourced("1", low=1, high=1024, whole=True)
+    drafted_tokens: Number = sourced("1", low=0, high=64, whole=True)
+    draft_acceptance: Number = sourced("1", low=0.0, high=1.0)
+    draft_time_share: Number = sourced("1", low=0.0, high=1.0)
+    cached_prompt_share: Number = sourced("1", low=0.0, high=0.999)
     activation_bytes: Number = sourced("B", above=0.0, high=64)
     kv_element_bytes: Number = sourced("B", above=0.0, high=64)
     memory_share: Number = sourced("1", above=0.0, high=1.0)
     area_mm2: Number = sourced("mm**2", above=0.0, high=1e6)
     power_w: Number = sourced("W", above=0.0, high=1e9)
+    idle_power_share: Number = sourced("1", low=0.0, high=1.0)
+    load_power_share: Number = sourced("1", above=0.0, high=1.0)
+    working_power_share: Number = sourced("1", low=0.0, high=1.0)
+    memory_power_share: Number = sourced("1", low=0.0, high=1.0)
+    compute_power_share: Number = sourced("1", low=0.0, high=1.0)
     rack_units: Number = sourced("1", above=0.0)
 
     def __post_init__(self) -> None:

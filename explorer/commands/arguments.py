@@ -39,10 +39,11 @@ OwnReading = Annotated[
     ),
 ]
 Machines = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--on",
-        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one and those beside it.",
+        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one (hnlpu unless given) and "
+        "those beside it (the convention's unless given).",
         rich_help_panel=MACHINE,
     ),
 ]
@@ -98,6 +99,11 @@ def split_names(text: str, option: str = "--on") -> list[str]:
     if not all(names) or len({name.lower() for name in names}) < len(names):
         raise InputError(f"{option} {shown(text)}: expected names separated by commas, each once")
     return names
+
+
+def on_machines(text: str | None) -> list[str] | None:
+    """Return the machines of `--on`, None where it is not given. Raises `InputError` as `split_names` does."""
+    return None if text is None else split_names(text)
 
 
 def need_count(name: str, text: str) -> int:

@@ -21,9 +21,9 @@ from explorer.commands.arguments import (
     Volume,
     Weights,
     need_count,
+    on_machines,
     parse_count,
     parse_overrides,
-    split_names,
     with_regions,
 )
 from explorer.commands.output import (
@@ -48,10 +48,7 @@ from hwbase.errors import shown
 from hwbase.values import read_value
 from hwsim.events.fleet import Target
 from hwsim.events.traffic import read_trace
-from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 from hwsim.technology import DEFAULT_TECHNOLOGY
-
-_ON = f"{DEFAULT_MACHINE},{DEFAULT_GPU}"
 
 
 def compare_serving_command(
@@ -86,7 +83,7 @@ def compare_serving_command(
     built: Annotated[
         str, typer.Option("--built", help="Systems over which masks and design are spread, comma-separated.")
     ] = ",".join(map(str, VOLUMES)),
-    on: Machines = _ON,
+    on: Machines = None,
     volume: Volume = "50",
     technology: Technology = DEFAULT_TECHNOLOGY,
     weights: Weights = "fp4",
@@ -108,7 +105,7 @@ def compare_serving_command(
         check_file(out)
         fronts = interactivity(
             model,
-            on=None if on == _ON else split_names(on),
+            on=on_machines(on),
             speeds=_range(speeds),
             context=context,
             prompt_tokens=prompt_tokens,
@@ -133,7 +130,7 @@ def compare_serving_command(
         result = serve_comparison(
             sent,
             model,
-            on=split_names(on),
+            on=on_machines(on),
             target=target,
             loads=(None, *(load or ())),
             gpus_together=_counts("gpus", gpus),

@@ -1,5 +1,6 @@
 """`hwsim cost`: dollars and carbon of a fleet of hardwired machines."""
 
+from costmodel.conventions import named
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -16,6 +17,7 @@ from explorer.commands.arguments import (
     Volume,
     Weights,
     need_count,
+    on_machines,
     parse_overrides,
     split_names,
     with_regions,
@@ -26,14 +28,13 @@ from explorer.pricing.economics import PAPER_MODEL, cost
 from explorer.pricing.prices import machines_of
 from explorer.pricing.rates import RATED
 from hwbase.books import refuse_unread
-from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
 def cost_command(
     model: Model = PAPER_MODEL,
     volume: Volume = "1",
-    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
+    on: Machines = None,
     convention: Convention = "as-published",
     context: Context = "2048",
     prompt_tokens: PromptTokens = "0",
@@ -50,7 +51,8 @@ def cost_command(
 ) -> None:
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
     check_file(out)
-    machine, others = machines_of(split_names(on), ("hardwired", *RATED))
+    sets = [named(each) for each in split_names(convention, "--convention")]
+    chosen = [(each, *machines_of(on_machines(on), ("hardwired", *RATED), each)) for each in sets]
     answers = [
         cost(
             model,
@@ -68,8 +70,8 @@ def cost_command(
             set=with_regions(parse_overrides(settings), grid, fab_region),
             effects=True,
         )
+        for each, machine, others in chosen
         for other in others
-        for each in split_names(convention, "--convention")
         for grid in (split_names(region, "--region") if region else [None])
     ]
     refuse_unread(parse_overrides(settings), *(answer.assumptions for answer in answers))

@@ -14,20 +14,19 @@ from explorer.commands.arguments import (
     Technology,
     Volume,
     Weights,
+    on_machines,
     parse_overrides,
-    split_names,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.rates import PAPER_MODEL
 from explorer.serving.limits import limits
 from hwsim.events.gpu.node import NODE_GPUS
-from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
 def limits_command(
     model: Model = PAPER_MODEL,
-    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
+    on: Machines = None,
     context: Context = "2048",
     users: Annotated[str, typer.Option("--users", help="Users at once, for the longest context.")] = "1",
     latency: Annotated[
@@ -51,7 +50,7 @@ def limits_command(
     check_file(out)
     result = limits(
         model,
-        on=split_names(on),
+        on=on_machines(on),
         context=context,
         users=users,
         latency_s=latency,

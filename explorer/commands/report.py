@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-import hwsim
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -24,6 +23,7 @@ from explorer.commands.arguments import (
     Volume,
     Weights,
     need_count,
+    on_machines,
     parse_overrides,
     split_names,
     with_regions,
@@ -39,12 +39,12 @@ from explorer.report.document import report_document
 from explorer.writing import json_text
 from hwbase import Book, InputError
 from hwbase.books import refuse_unread
+from hwsim.machine_books import machine_book
 from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
-#: The paper's machine and its default opponents.
+#: Where the page goes unless the user names a file.
 _PAGE = "report.html"
-_ON = ",".join((hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS))
 
 
 def report_command(
@@ -58,7 +58,7 @@ def report_command(
     out: Annotated[
         str | None, typer.Option("--out", help=f"{FILE} A page opens with the probability that it pays.")
     ] = None,
-    on: Machines = _ON,
+    on: Machines = None,
     context: Context = "2048",
     prompt_tokens: PromptTokens = "0",
     output_tokens: OutputTokens = "0",
@@ -97,7 +97,7 @@ def report_command(
         return
     constants = with_regions(parse_overrides(settings), region, fab_region)
     shared: dict[str, Any] = {
-        "on": split_names(on),
+        "on": on_machines(on),
         "context": need_count("context", context),
         "prompt_tokens": need_count("prompt_tokens", prompt_tokens),
         "output_tokens": need_count("output_tokens", output_tokens),
@@ -147,11 +147,13 @@ def _refuse_unread(constants: Mapping[str, Any], answers: Iterable[Answer]) -> N
 
 def _likelihood(result: Answer, shared: dict[str, Any]) -> str:
     """Return how likely the hardwired fleet of an answer costs less, in one sentence; it takes a few seconds."""
+    from costmodel import CORRECTED
     from explorer.pricing.prices import machines_of, without_foreign
     from explorer.uncertainty.likelihood import DRAWS, likelihood
 
-    machine, others = machines_of(shared["on"], SIMULATORS)
-    beside = result.cost.device
+    # Drawn by the conventions that we believe, beside the machine that they set there unless the user names one.
+    machine, others = machines_of(shared["on"], SIMULATORS, CORRECTED)
+    priced = [other for other in others if other.section("costs")]
     fields = ("context", "prompt_tokens", "output_tokens", "volume", "weights", "book")
     with progress_bar() as report:
         report("draws", 0, DRAWS)
@@ -159,21 +161,22 @@ def _likelihood(result: Answer, shared: dict[str, Any]) -> str:
             return likelihood(
                 result.model,
                 on=_named(machine, shared["on"]),
-                beside=next((_named(other, shared["on"]) for other in others if other.name == beside), beside),
+                beside=_named(priced[0], shared["on"]) if priced else None,
                 technology=result.technology,
-                set=without_foreign(shared["set"], [other for other in others if other.name != beside]),
+                set=without_foreign(shared["set"], priced[1:]),
                 **{name: shared[name] for name in fields},
             )
         except InputError as error:
             return f"How likely hardwiring costs less was not drawn: {error}."
 
 
-def _named(book: Book, names: list[str]) -> str:
+def _named(book: Book, names: list[str] | None) -> str:
     """Return the name or path by which a machine was given; a default one has its own name."""
-    return next((name for name in names if hwsim.machine_book(name).name == book.name), book.name)
+    return next((name for name in names or () if machine_book(name).name == book.name), book.name)
 
 
 def _statements(standard: str, models: list[str], technologies: list[str], shared: dict[str, Any]) -> Document:
+    from costmodel.conventions import named
     from explorer.pricing.economics import cost
     from explorer.pricing.prices import machines_of
     from explorer.report.standards import carbon_statements
@@ -181,7 +184,8 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
     if len(models) * len(technologies) > 1 or shared["events"]:
         raise InputError("--standard states one fleet: expected one model, one technology and no --events")
     names = split_names(standard, "--standard")
-    machine, others = machines_of(shared["on"], SIMULATORS)
+    conventions = named(shared["convention"][0])
+    machine, others = machines_of(shared["on"], SIMULATORS, conventions)
     priced = [other for other in others if other.section("costs")]
     if len(priced) > 1:
         raise InputError(f"--standard states two fleets: expected one of {', '.join(each.name for each in priced)}")
@@ -191,7 +195,7 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
         on=machine,
         beside=priced[0] if priced else others[0],
         technology=technologies[0],
-        convention=shared["convention"][0],
+        convention=conventions,
         **{name: shared[name] for name in own},
     )
     refuse_unread(shared["set"], costed.assumptions)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from costmodel.conventions import named
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -22,8 +23,8 @@ from explorer.commands.arguments import (
     Volume,
     Weights,
     need_count,
+    on_machines,
     parse_overrides,
-    split_names,
     with_regions,
 )
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
@@ -39,7 +40,7 @@ from explorer.uncertainty.document import break_even_document, ratios_of, uncert
 from explorer.uncertainty.promises import promise_map
 from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
-from hwsim.machine_books import DEFAULT_GPU, DEFAULT_MACHINE, machine_book
+from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 from hwsim.simulation import SIMULATORS
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -69,7 +70,7 @@ def uncertainty_command(
     output_tokens: OutputTokens = "0",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
-    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
+    on: Machines = None,
     reading: Reading = "pipelined",
     weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "4096",
@@ -132,7 +133,7 @@ def break_even_command(
     output_tokens: OutputTokens = "0",
     technology: Technology = DEFAULT_TECHNOLOGY,
     convention: Convention = "corrected",
-    on: Machines = f"{DEFAULT_MACHINE},{DEFAULT_GPU}",
+    on: Machines = None,
     reading: Reading = "pipelined",
     weights: Weights = "fp4",
     samples: Annotated[str, typer.Option("--samples", help="Draws, a power of two.")] = "1024",
@@ -179,7 +180,7 @@ def break_even_command(
 
 
 def _choices(
-    on: str,
+    on: str | None,
     volume: str,
     workload: tuple[str, str, str],
     technology: str,
@@ -189,7 +190,7 @@ def _choices(
     constants: dict[str, Any],
     book: str | None,
 ) -> dict[str, Any]:
-    return _machines(split_names(on)) | {
+    return _machines(on_machines(on) or [], convention) | {
         "volume": need_count("volume", volume),
         **{name: need_count(name, text) for name, text in zip(_WORKLOAD, workload, strict=True)},
         "technology": technology,
@@ -201,13 +202,16 @@ def _choices(
     }
 
 
-def _machines(names: list[str]) -> dict[str, str]:
-    """Return the hardwired machine, and the one that is bought beside it."""
-    machine, others = machines_of(names, SIMULATORS)
+def _machines(names: list[str], convention: str) -> dict[str, str | None]:
+    """Return the hardwired machine, and the one that is bought beside it, if named."""
+    machine, others = machines_of(names, SIMULATORS, named(convention))
     if len(others) > 1:
-        raise InputError(f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it")
+        raise InputError(
+            f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it, since bands and "
+            "break-evens are of two fleets; a run for each shows several"
+        )
     hard = next((name for name in names if machine_book(name).kind == machine.kind), DEFAULT_MACHINE)
-    return {"on": hard, "beside": next((name for name in names if name != hard), DEFAULT_GPU)}
+    return {"on": hard, "beside": next((name for name in names if name != hard), None)}
 
 
 def _versus(pairs: list[str] | None) -> dict[str, Any]:

@@ -48,6 +48,10 @@ SAID: dict[str, dict[Any, str]] = {
         "nodes": "the yearly rate applies to the price of the nodes",
     },
     "licence_counted": {True: "GPUs pay a software licence", False: "no software licence, or a bundled one"},
+    "bought_power": {
+        "stated": "bought devices draw the power stated of them at all times",
+        "activity": "bought devices draw what the work on them takes",
+    },
     "gpu_count": {
         "rounded": "GPUs that match one system, rounded to one significant digit",
         "exact": "GPUs that match the whole fleet, rounded up",

@@ -13,6 +13,7 @@ from explorer.documents.document import Document, Documented
 from explorer.pricing.prices import (
     Convention,
     Machine,
+    bought,
     card,
     cost_book,
     device,
@@ -20,7 +21,17 @@ from explorer.pricing.prices import (
     published_system,
     replaced_book,
 )
-from explorer.pricing.rates import DECODING, PAPER_MODEL, SERVICE, Workload, rate_evidence, with_rate
+from explorer.pricing.rates import (
+    DECODING,
+    PAPER_MODEL,
+    POWER,
+    SERVICE,
+    SHARE,
+    Workload,
+    power_evidence,
+    rate_evidence,
+    with_rate,
+)
 from hwbase import Book, Evidence, Quantity, Record, evidence_of, quantities_frame
 from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
@@ -159,7 +170,7 @@ def cost(
     prompt_tokens: int = 0,
     output_tokens: int = 0,
     on: Machine = hwsim.DEFAULT_MACHINE,
-    beside: Machine = hwsim.DEFAULT_GPU,
+    beside: Machine | None = None,
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     reading: str | None = None,
@@ -186,8 +197,8 @@ def cost(
         Tokens of a prompt and of an answer: both machines then serve such requests, and output tokens are counted.
     on : str, Path or Book
         The hardwired machine.
-    beside : str, Path or Book
-        The machine bought instead.
+    beside : str, Path or Book, optional
+        The machine bought instead; by default the convention's.
     technology : str, Path or Book
         The process, whose book names the node that wafers and masks are priced at. With any but the paper's the machine
         is simulated in either convention.
@@ -225,8 +236,9 @@ def cost(
     volume = read_integer("volume", volume, high=1e6)
     workload = Workload.read(context, prompt_tokens, output_tokens)
     conventions = costmodel.conventions.named(convention)
-    bought, other = device(beside), hwsim.machine_book(beside)
-    costs = cost_book(book or conventions.book, [beside], spec)
+    other = hwsim.machine_book(bought(beside, conventions))
+    instead = device(other)
+    costs = cost_book(book or conventions.book, [other], spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, on, technology)
     published = is_published(spec, conventions, on, technology, weights, reading, workload, for_machine)
     assumptions = with_rate(costs.override(for_costs), other, spec, workload, published=published)
@@ -242,16 +254,16 @@ def cost(
         set=for_machine,
     )
     fleet: dict[str, Any] = {"volume": volume, "tokens_per_s": built.tokens_per_s, "card": card()}
-    comparison = costmodel.compare(assumptions, built.system, bought, conventions=conventions, **fleet)
+    comparison = costmodel.compare(assumptions, built.system, instead, conventions=conventions, **fleet)
     rows: tuple[dict[str, Any], ...] = ()
     if effects:
-        rows = tuple(costmodel.effect_rows(assumptions, built.system, bought, groups=GROUPS, **fleet))
+        rows = tuple(costmodel.effect_rows(assumptions, built.system, instead, groups=GROUPS, **fleet))
     low = comparison.low
     read = built.assumptions.copy()
     for part in (low.bill, low.hardwired, low.gpu, low.hardwired_carbon, low.gpu_carbon):
         read |= part.assumptions
     # The speed of a GPU sets how many match, before any of their costs is counted.
-    speed = f"{bought.name}.tokens_per_s"
+    speed = f"{instead.name}.tokens_per_s"
     read |= {speed: assumptions[speed]}
     notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
@@ -259,9 +271,10 @@ def cost(
         notes += (
             f"{assumptions[speed].nominal:,.0f} tokens/s for one {other.header.label}: {assumptions[speed].source}",
         )
+    read |= {name: assumptions[name] for name in (POWER,) if f"{instead.name}.{SHARE}" in read}
     own = evidence_of(built.assumptions.values())
-    # As many GPUs as generate what the systems do: their fleet rests on the rates of both.
-    both = evidence_of([own, rate_evidence(assumptions, other)])
+    # As many GPUs as generate what the systems do: their fleet rests on the rates of both, and on its power.
+    both = evidence_of([own, rate_evidence(assumptions, other), *power_evidence(assumptions, other, conventions)])
     return CostAnswer(
         spec.name,
         volume,
@@ -273,7 +286,7 @@ def cost(
         read,
         built.system.node,
         book=assumptions,
-        device=bought.name,
+        device=instead.name,
         conventions=conventions,
         workload=workload,
         evidence={"hardwired": own, "gpu": both, "ratio": both},

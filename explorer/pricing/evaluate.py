@@ -15,7 +15,7 @@ import models
 from explorer.pricing.economics import system_of
 from explorer.pricing.inputs import read_inputs
 from explorer.pricing.prices import Convention, Machine, bought, card, cost_book, device, node_of, with_machines
-from explorer.pricing.rates import PROMISE, Workload, bought_rate, rate_evidence
+from explorer.pricing.rates import PROMISE, Workload, bought_rate, power_evidence, rate_evidence, with_share
 from hwbase import Book, Evidence, InputError, evidence_by_figure, evidence_of
 from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
@@ -94,7 +94,7 @@ def evaluate(
     workers : int
         Number of threads, each of which takes a block of points.
     beside : str, Path or Book, optional
-        A machine to buy instead, by name or book; "gpu" is the paper's.
+        A machine to buy instead, by name or book; "gpu" is the convention's.
     strict : bool
         False: a point that cannot be built has NaN, and the reason in the column `failure`, None elsewhere. Where no
         bought machine keeps the promise only the columns of those machines are NaN.
@@ -183,7 +183,7 @@ class Setting:
     ) -> "Setting":
         """Return the setting with its books loaded. Raises `InputError` for unknown names."""
         conventions = costmodel.conventions.named(convention).switched(die_formula=die_formula)
-        other = hwsim.machine_book(bought(beside))
+        other = hwsim.machine_book(bought(beside, conventions))
         if isinstance(book, Book):
             costs = with_machines(book, [other], spec)
         else:
@@ -217,7 +217,9 @@ class Setting:
         result = evidence_by_figure(constants, columns)
         if self.bought is not None:
             rate = rate_evidence(self.costs, self.bought)
-            result |= dict.fromkeys(BOUGHT, evidence_of([*result.values(), rate])) | {"gpu_tokens_per_s": rate}
+            paid = power_evidence(self.costs, self.bought, self.conventions)
+            result |= dict.fromkeys(BOUGHT, evidence_of([*result.values(), rate, *paid]))
+            result |= {"gpu_tokens_per_s": rate, "gpus": evidence_of([result["tokens_per_s"], rate])}
         return result
 
 
@@ -340,10 +342,11 @@ def _bought_fleet(
     """Return the columns of the devices that match the systems of `built`, of `tokens_per_s` each."""
     device, conventions = setting.device, setting.conventions
     assert setting.bought is not None
-    each = bought_rate(book, setting.bought, setting.spec, workload)
+    each, share = bought_rate(book, setting.bought, setting.spec, workload)
     # Where no server serves the workload, one token a second stands in until the figures are struck out.
     served = np.isfinite(each)
     each = np.where(served, each, 1.0)[()]
+    book = with_share(book, setting.bought, share)
     units = costmodel.devices_to_match(built.tco.units, tokens_per_s, each, conventions)
     fleet = costmodel.bought_fleet(book, device, units=units, tokens_per_s=each, conventions=conventions)
     pair = costmodel.Pair.of(built, fleet)

@@ -15,7 +15,7 @@ from hwbase.arguments import checked
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
-#: The name of the paper's GPU in studies and sweeps.
+#: The name of the machine that the conventions set beside hardwired ones, in studies and sweeps.
 GPU = "gpu"
 
 #: The cost book whose sets of machines' constants serve a book of another name.
@@ -96,7 +96,8 @@ def device(machine: Machine) -> Device:
     """Return a bought machine for `costmodel`. Raises `InputError` if its book has no prices."""
     book = hwsim.machine_book(machine)
     if not book.section("costs"):
-        raise InputError(f"the book of {book.name} has no prices: expected a table [costs.default] in it")
+        why = f" ({book.header.unpriced})" if book.header.unpriced else ""
+        raise InputError(f"the book of {book.name} has no prices{why}: expected a table [costs.default] in it")
     return Device(book.name, book.header.node)
 
 
@@ -111,27 +112,28 @@ def without_foreign(overrides: Mapping[str, Any], others: Iterable[Book]) -> dic
     return {n: value for n, value in overrides.items() if n == FOOTPRINT or not n.startswith(foreign)}
 
 
-def bought(beside: Machine | None) -> Machine:
-    """Return the machine bought in place of a hardwired one: None and "gpu" stand for the paper's.
+def bought(beside: Machine | None, conventions: Conventions) -> Machine:
+    """Return the machine bought in place of a hardwired one: None and "gpu" stand for that of the conventions.
 
     Raises `InputError` for an unknown name, with "gpu" among the suggestions.
     """
     if beside is None or beside == GPU:
-        return hwsim.DEFAULT_GPU
+        return conventions.beside
     is_name = isinstance(beside, str) and not beside.endswith(".toml")
     if is_name and str(beside).lower() not in map(str.lower, hwsim.machine_names()):
         raise unknown_name("machine beside", beside, [GPU, *hwsim.machine_names()])
     return beside
 
 
-def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[Book, list[Book]]:
+def machines_of(
+    on: Machine | Sequence[Machine] | None, kinds: Iterable[str], conventions: Conventions
+) -> tuple[Book, list[Book]]:
     """Return (the hardwired machine, the others) of machines of these `kinds`, by name or book.
 
-    Without a hardwired one the paper's machine is added, and without others the paper's GPU. Raises `InputError` for
-    unknown machines, for two hardwired ones, and for a repeated one.
+    Without a hardwired one the paper's machine is added, and without others that of the conventions. Raises
+    `InputError` for unknown machines, for two hardwired ones, and for a repeated one.
     """
-    machines = [on] if isinstance(on, (str, Path, Book)) else list(on)
-    books = [hwsim.machine_book(machine, kinds) for machine in machines]
+    books = [hwsim.machine_book(machine, kinds) for machine in listed_machines(on)]
     names = [book.name for book in books]
     if twice := [name for at, name in enumerate(names) if name in names[:at]]:
         raise InputError(f"machine {twice[0]!r} is given twice: expected once")
@@ -139,7 +141,14 @@ def machines_of(on: Machine | Sequence[Machine], kinds: Iterable[str]) -> tuple[
     if len(hard) > 1:
         raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
     others = [book for book in books if book.kind != "hardwired"]
-    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
+    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(conventions.beside)]
+
+
+def listed_machines(on: Machine | Sequence[Machine] | None) -> list[Machine]:
+    """Return one machine, several or none as a list."""
+    if on is None:
+        return []
+    return [on] if isinstance(on, (str, Path, Book)) else list(on)
 
 
 def node_of(technology: Book, costs: Book) -> str:

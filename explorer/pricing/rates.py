@@ -1,10 +1,11 @@
-"""How much of one workload each machine of a comparison generates: hardwired machines and those that are bought."""
+"""What each machine of a comparison generates of one workload, and what bought ones draw meanwhile."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+import costmodel
 import hwsim
 import models
 from hwbase import Book, Evidence, InputError, Quantity, Record, evidence_of
@@ -18,7 +19,7 @@ from hwsim.wafer_rate import best_wafer_rate
 
 #: The model whose machine the paper describes, and whose rates on bought machines it states.
 PAPER_MODEL = "gpt-oss-120b"
-RATE = "tokens_per_s"
+RATE, SHARE = "tokens_per_s", "power_share"
 #: Kinds of machine whose rate is predicted, or stated for one network.
 RATED = ("gpu", "wafer", "fixed-model")
 #: Constants of a cost book that a predicted rate rests on.
@@ -26,6 +27,8 @@ PROMISE = "service.time_per_token_s"
 SPEED = "service.gpu_speed_factor"
 SEQUENCES = "service.sequences"
 SERVICE = (PROMISE, SEQUENCES, SPEED)
+#: The constant that a predicted power rests on.
+POWER = "service.gpu_power_factor"
 _YEAR = 2026
 _LONGEST = 1e8
 
@@ -97,12 +100,13 @@ class Workload(Record):
 DECODING = Workload()
 
 
-def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
-    """Return the tokens per second of one bought GPU; NaN where no server holds the workload within the promise.
+def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> tuple[Number, Number]:
+    """Return (tokens per second of one bought GPU, power that it draws over that stated).
 
-    A rate that the user sets or that a machine's book states stands, but for the paper's, which goes with the paper's
-    own system alone (`with_rate`). Any other is the best that `hwsim.gpu.rate` predicts for the model and the workload,
-    within the promise of the book (`service.*`), times the measured speed factor.
+    The rate is NaN where no server holds the workload within the promise. One that the user sets or that a machine's
+    book states stands, but for the paper's, which goes with the paper's own system alone (`with_rate`). Any other is
+    the best that `hwsim.gpu.rate` predicts for the model and the workload, within the promise of the book
+    (`service.*`), times the measured speed factor; the power is that of this server.
 
     Parameters
     ----------
@@ -117,16 +121,18 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
 
     Returns
     -------
-    float or array
+    tuple of float or array
 
     Raises
     ------
     InputError
         For a machine that is no GPU and states no rate.
     """
-    if _is_stated(costs, machine):
-        return costs.value(f"{machine.name}.{RATE}", "token/s")
-    return predicted_rate(costs, machine, model, workload)
+    best = predicted(costs, machine, model, workload) if machine.kind in RATED else None
+    share = power_share(costs, machine, best)
+    if best is None or _is_stated(costs, machine):
+        return costs.value(f"{machine.name}.{RATE}", "token/s"), share
+    return best.tokens_per_s * speed_factor(costs, machine), share
 
 
 def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
@@ -139,6 +145,30 @@ def speed_factor(costs: Book, machine: Book) -> Number:
     return costs.value(SPEED, "1") if machine.kind == "gpu" else 1.0
 
 
+def power_share(costs: Book, machine: Book, best: GpuRate | None) -> Number:
+    """Return the power that a bought machine draws over that stated: what the user sets, or the predicted share.
+
+    That of a GPU is multiplied by the fitted power factor; no machine draws more than is stated of it. It is 1 for
+    other machines, and where no server is known.
+    """
+    name = f"{machine.name}.{SHARE}"
+    if _is_set(costs, name):
+        return costs.value(name, "1")
+    if machine.kind != "gpu" or best is None:
+        return 1.0
+    share = np.minimum(best.power_share * costs.value(POWER, "1"), 1.0)
+    return np.where(np.isnan(share), 1.0, share)[()]
+
+
+def with_share(costs: Book, machine: Book, share: Number, source: str = "predicted") -> Book:
+    """Return a cost book with the share of its stated power that a GPU draws; that of other machines is not known."""
+    if machine.kind != "gpu":
+        return costs
+    note = "hwsim.gpu.power, times service.gpu_power_factor"
+    stated = Quantity(share, "1", source, "derived", _YEAR, note=note)
+    return replace(costs, quantities={**costs.quantities, f"{machine.name}.{SHARE}": stated})
+
+
 def with_rate(
     costs: Book,
     machine: Book,
@@ -148,7 +178,7 @@ def with_rate(
     published: bool = False,
     strict: bool = True,
 ) -> Book:
-    """Return a cost book with the rate of `bought_rate` in it, as "NAME.tokens_per_s", and its source.
+    """Return a cost book with the rate of `bought_rate` in it, as "NAME.tokens_per_s", its power share, and sources.
 
     Parameters
     ----------
@@ -169,9 +199,15 @@ def with_rate(
         As `bought_rate` does, and (`strict`) where no server holds the workload.
     """
     name = f"{machine.name}.{RATE}"
-    if _is_stated(costs, machine) or (published and name in costs.quantities):
+    is_stated = _is_stated(costs, machine)
+    if machine.kind not in RATED:
         return costs
     best = predicted(costs, machine, model, workload)
+    if not _is_set(costs, f"{machine.name}.{SHARE}"):
+        share = power_share(costs, machine, best)
+        costs = with_share(costs, machine, share, f"predicted for {model.name}, {workload.describe()}")
+    if is_stated or (published and name in costs.quantities):
+        return costs
     if strict and np.isnan(best.tokens_per_s):
         limit = costs.value(PROMISE, "s")
         raise InputError(
@@ -198,6 +234,12 @@ def with_rate(
     return replace(costs, quantities={**costs.quantities, name: stated})
 
 
+def _is_set(costs: Book, name: str) -> bool:
+    """Return whether a constant is in a cost book that we did not predict."""
+    quantity = costs.quantities.get(name)
+    return quantity is not None and quantity.kind != "derived"
+
+
 def rate_evidence(costs: Book, machine: Book) -> Evidence:
     """Return the evidence of the rate of a machine in a cost book: that of its constants where we predict it."""
     rate = costs[f"{machine.name}.{RATE}"]
@@ -210,6 +252,13 @@ def rate_evidence(costs: Book, machine: Book) -> Evidence:
     reader = accelerator_book(machine).reader()
     load_accelerator(reader=reader)
     return evidence_of([*reader.used.values(), *(costs[name] for name in SERVICE)])
+
+
+def power_evidence(costs: Book, machine: Book, conventions: costmodel.Conventions) -> list[Quantity]:
+    """Return the fitted constant that the power of a bought machine rests on, if any."""
+    if machine.kind != "gpu" or conventions.bought_power == "stated" or _is_set(costs, f"{machine.name}.{SHARE}"):
+        return []
+    return [costs[POWER]]
 
 
 def _is_stated(costs: Book, machine: Book) -> bool:

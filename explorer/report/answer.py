@@ -24,7 +24,7 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of, without_foreign
+from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of, without_foreign
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -69,9 +69,9 @@ class Answer(Documented):
     published_by_context: hwsim.SimResult
     pipelined_by_context: hwsim.SimResult
     cost: CostAnswer
-    """By the first set of conventions, against the first bought machine."""
+    """By the first set of conventions, beside the first machine that is bought under it."""
     other_cost: CostAnswer
-    """By the second set of conventions."""
+    """By the second set of conventions, likewise."""
     scoreboard: Scoreboard | None
     headline: tuple[HeadlineRow, ...]
     notes: tuple[Note, ...]
@@ -94,14 +94,18 @@ class Answer(Documented):
 
     @property
     def costs(self) -> tuple[CostAnswer, ...]:
-        """One for each set of conventions in the given order, against the first bought machine."""
-        more = (each for each in self.more_costs if each.device == self.cost.device)
-        return (self.cost, self.other_cost, *more)
+        """The first of each set of conventions, in the given order."""
+        return tuple({each.convention: each for each in reversed(self._all_costs)}.values())[::-1]
 
     @property
     def costs_beside(self) -> tuple[CostAnswer, ...]:
-        """One for each further bought machine."""
-        return tuple(each for each in self.more_costs if each.device != self.cost.device)
+        """Those beside further machines that are bought."""
+        first = self.costs
+        return tuple(each for each in self.more_costs if all(each is not one for one in first))
+
+    @property
+    def _all_costs(self) -> tuple[CostAnswer, ...]:
+        return (self.cost, self.other_cost, *self.more_costs)
 
     @property
     def constants(self) -> dict[str, dict[str, Quantity]]:
@@ -109,10 +113,13 @@ class Answer(Documented):
         machine = self.published.assumptions
         groups = {"machine": machine}
         groups |= {machine_name(name): run.assumptions for name, run in self.accelerators.items()}
-        for costed in (self.cost, self.other_cost, *self.more_costs):
+        for costed in self.costs:
             read = {name: quantity for name, quantity in costed.assumptions.items() if name not in machine}
-            beside = "" if costed.device == self.cost.device else f" beside {machine_name(costed.device)}"
-            groups[f"{costed.convention} costs{beside}"] = read
+            groups[f"{costed.convention} costs"] = read
+        for costed in self.costs_beside:
+            known = machine | groups[f"{costed.convention} costs"]
+            own = {name: quantity for name, quantity in costed.assumptions.items() if known.get(name) != quantity}
+            groups[f"{costed.convention} costs beside {machine_name(costed.device)}"] = own
         return groups
 
     @property
@@ -147,7 +154,7 @@ class Answer(Documented):
 def answer(
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
-    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, *hwsim.DEFAULT_OPPONENTS),
+    on: Machine | Sequence[Machine] | None = None,
     context: int = PAPER_CONTEXT,
     prompt_tokens: int = 0,
     output_tokens: int = 0,
@@ -168,8 +175,9 @@ def answer(
     ----------
     model : str or LLMSpec
         A model, as in `hwsim.simulate`.
-    on : str, Path or Book, or a sequence of them
-        Machines by name or book: one hardwired machine (by default the paper's), and others to compare with.
+    on : str, Path or Book, or a sequence of them, optional
+        Machines by name or book: one hardwired machine (by default the paper's), and others to compare with. By default
+        the paper's GPU and wafer, and the GPU of each set of conventions, which then stands beside that set alone.
     context, volume : int
         Positions of a sequence, and systems built.
     prompt_tokens, output_tokens : int
@@ -203,9 +211,9 @@ def answer(
     """
     spec = models.load(model) if isinstance(model, str) else model
     context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
-    machine, others = machines_of(on, SIMULATORS)
     sets = _conventions(convention)
-    priced = [other for other in others if other.section(COSTS)] or [hwsim.machine_book(hwsim.DEFAULT_GPU)]
+    machine, others, beside_sets = _machines(on, sets)
+    priced = list({other.name: other for books in beside_sets for other in books}.values())
     costs_book = cost_book(book or sets[0].book, priced, spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, technology)
     design, process, used = hardwired(spec, weights=weights, technology=technology, book=machine, set=for_machine)
@@ -229,7 +237,7 @@ def answer(
             book=book,
             set=without_foreign(for_costs, [other for other in priced if other.name != beside.name]) | for_machine,
             # The report shows them for the conventions asked for.
-            effects=beside is priced[0] and choices is sets[0],
+            effects=choices is sets[0] and beside is beside_sets[0][0],
         )
 
     def labels(constants: Mapping[str, Quantity], changed: Callable[[dict[str, Any]], Any]) -> dict[str, Evidence]:
@@ -258,10 +266,10 @@ def answer(
     evidence |= {
         other.name: labels(accelerators[other.name].assumptions, partial(bought_at, other)) for other in others
     }
-    costs = [costed(choices, priced[0]) for choices in sets]
+    fleets = [[costed(choices, other) for other in books] for choices, books in zip(sets, beside_sets, strict=True)]
+    costs = [first for first, *_ in fleets]
     believed = cost_book(book or costmodel.CORRECTED.book, priced, spec)
     believed = believed.override(split_overrides(for_costs, believed.settable())[0])
-    beside = {priced[0].name: costs} | {o.name: [costed(choices, o) for choices in sets] for o in priced[1:]}
     own = (PAPER_MODEL, hwsim.DEFAULT_MACHINE, DEFAULT_TECHNOLOGY, "fp4")
     is_papers = (spec.name, machine.name, technology, weights) == own
     board = reproduce(set=for_machine, events=events) if is_papers else None
@@ -286,9 +294,9 @@ def answer(
         pipelined_by_context=run(CONTEXTS, readings[1]),
         cost=costs[0],
         other_cost=costs[1],
-        more_costs=(*costs[2:], *(each for name in list(beside)[1:] for each in beside[name])),
+        more_costs=(*costs[2:], *(each for _, *more in fleets for each in more)),
         scoreboard=board,
-        headline=headline(context, published, pipelined, accelerators, costs, beside, board, evidence),
+        headline=headline(context, published, pipelined, accelerators, fleets, board, evidence),
         notes=findings(spec, design, process, published, pipelined, {each.convention: each for each in costs}, events),
         command=command or f"hwsim report {spec.name}",
         version=hwsim.__version__,
@@ -303,7 +311,7 @@ def answer(
         books=_books(machine, process_book, others, costs, book),
         overrides={name: str(value) for name, value in (set or {}).items()},
         date=date,
-        assumptions={**used, **_assumptions(accelerators, priced[0]), **costs[0].assumptions},
+        assumptions={**used, **_assumptions(accelerators, costs[0].device), **costs[0].assumptions},
     )
 
 
@@ -322,8 +330,24 @@ def _conventions(convention: Convention | Sequence[Convention]) -> list[costmode
     return sets
 
 
-def _assumptions(accelerators: Mapping[str, hwsim.SimResult], bought: Book) -> dict[str, Quantity]:
-    return dict(accelerators[bought.name].assumptions) if bought.name in accelerators else {}
+def _machines(
+    on: Machine | Sequence[Machine] | None, sets: Sequence[costmodel.Conventions]
+) -> tuple[Book, list[Book], list[list[Book]]]:
+    """Return (the hardwired machine, the others, those that stand beside each set of conventions, the first first)."""
+    given = listed_machines(on)
+    if any(hwsim.machine_book(each, SIMULATORS).kind != "hardwired" for each in given):
+        machine, others = machines_of(on, SIMULATORS, sets[0])
+        priced = [other for other in others if other.section(COSTS)]
+        return machine, others, [priced or [hwsim.machine_book(choices.beside)] for choices in sets]
+    own = [list(dict.fromkeys((choices.beside, hwsim.DEFAULT_GPU))) for choices in sets]
+    bought = dict.fromkeys((hwsim.DEFAULT_GPU, *(name for names in own for name in names)))
+    shown = [*given, *bought, *(hwsim.DEFAULT_OPPONENTS[1:] if on is None else ())]
+    machine, others = machines_of(shown, SIMULATORS, sets[0])
+    return machine, others, [[hwsim.machine_book(name) for name in names] for names in own]
+
+
+def _assumptions(accelerators: Mapping[str, hwsim.SimResult], bought: str) -> dict[str, Quantity]:
+    return dict(accelerators[bought].assumptions) if bought in accelerators else {}
 
 
 def _books(

@@ -88,6 +88,17 @@ def brief(answer: Answer) -> Section:
     def spread(key: str, write: Callable[[Any], str]) -> list[str]:
         return [_spread(each, key, write) for each in costs]
 
+    every = {(each.convention, each.device): each for each in (*answer.costs, *answer.costs_beside)}
+    devices = dict.fromkeys(device for _, device in every)
+
+    def ratios(what: str, key: str) -> list[tuple[str, ...]]:
+        rows = []
+        for device in devices:
+            beside = [every.get((each.convention, device)) for each in costs]
+            values = (_spread(each, key, times) if each else plain(None) for each in beside)
+            rows.append((f"matching {machine_name(device)}s, {what}", *values))
+        return rows
+
     rows = (
         ("How fast", *(f"{plain(run.tokens_per_s)} tokens/s" for run in runs)),
         ("bound by", *(words(run.bound_by) for run in runs)),
@@ -95,16 +106,17 @@ def brief(answer: Answer) -> Section:
         ("How large", *(f"{counted(run.chips, 'chip')}, {plain(run.area_mm2)} mm²" for run in runs)),
         ("How hungry", *(f"{si(run.power_w, 'W')}, {si(run.energy_j_per_token, 'J')} per token" for run in runs)),
         ("How expensive, TCO", *spread("hardwired.total_usd", money)),
-        ("matching GPUs, cost", *spread("tco_ratio", times)),
+        *ratios("cost", "tco_ratio"),
         ("How dirty, CO₂e", *spread("hardwired_carbon.total_t", mass)),
-        ("matching GPUs, carbon", *spread("carbon_ratio", times)),
+        *ratios("carbon", "carbon_ratio"),
     )
     columns = (Column("question", numeric=False), *(Column(each.conventions.title, numeric=False) for each in costs))
     text = (
         f"For {counted(answer.cost.volume, 'system')} over the life of the fleet, re-spins included. A column that "
         "counts as the paper follows it step by step, from its optimistic to its pessimistic case. The corrected one "
         "overlaps what a pipeline overlaps and counts both fleets alike, at nominal values; hwsim uncertainty draws "
-        "every constant in its range and gives their 5 to 95 % bands."
+        "every constant in its range and gives their 5 to 95 % bands. Each set of conventions names the GPU beside: "
+        "the paper's, or the best whose serving rates are public."
     )
     return Section("brief", "In brief", (text, Table("The answer in brief", columns, rows, "brief")))
 

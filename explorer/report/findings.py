@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import hwsim
 import models
 from explorer.documents.document import Note
+from explorer.documents.theme import machine_name
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
 
 #: Contexts of Figure 14 whose published shares are compared with the machine's resources.
@@ -128,13 +129,14 @@ def _busiest(run: hwsim.ServingResult) -> str:
 
 def _economics(costs: Mapping[str, CostAnswer]) -> Note:
     first, second = (costs[name].comparison for name in ("as-published", "corrected"))
+    papers, best = (f"{machine_name(costs[name].device)}s" for name in ("as-published", "corrected"))
     ours = second.nominal
     return Note(
         "The effect of the conventions",
-        f"As published, {first.gpus:,.0f} GPUs match {costs['as-published'].volume} systems, cost "
+        f"As published, {first.gpus:,.0f} {papers} match {costs['as-published'].volume} systems, cost "
         f"{first.high.tco_ratio:,.3g} to {first.low.tco_ratio:,.3g} times as much and emit "
         f"{first.low.carbon_ratio:,.4g} times the carbon. With the simulated throughput of the pipelined reading and "
-        f"corrected conventions {second.gpus:,.0f} GPUs match, cost {ours.tco_ratio:,.3g} times as much at nominal "
+        f"corrected conventions {second.gpus:,.0f} {best} match, cost {ours.tco_ratio:,.3g} times as much at nominal "
         f"prices and emit {ours.carbon_ratio:,.3g} times the carbon.",
     )
 

@@ -45,8 +45,7 @@ def headline(
     published: hwsim.SimResult,
     pipelined: hwsim.SimResult,
     accelerators: Mapping[str, hwsim.SimResult],
-    costs: Sequence[CostAnswer],
-    beside: Mapping[str, Sequence[CostAnswer]],
+    fleets: Sequence[Sequence[CostAnswer]],
     board: Scoreboard | None,
     labels: Mapping[str, Mapping[str, Evidence]],
 ) -> tuple[HeadlineRow, ...]:
@@ -60,10 +59,8 @@ def headline(
         The hardwired machine in both readings.
     accelerators : mapping of str to SimResult
         The other machines, by name.
-    costs : sequence of CostAnswer
-        The hardwired fleet by the conventions shown.
-    beside : mapping of str to sequence of CostAnswer
-        The fleets of each bought machine, by the same conventions as `costs`.
+    fleets : sequence of sequences of CostAnswer
+        By each set of conventions, the hardwired fleet beside that of each machine that is bought under it.
     board : Scoreboard, optional
         The published figures.
     labels : mapping of str to mapping of str to str
@@ -92,20 +89,21 @@ def headline(
         line("tokens per kilojoule", "token/kJ", "tokens_per_kj", "energy"),
         line("tokens/s per mm2", "token/s/mm2", "tokens_per_s_mm2", "density"),
     ]
-    return (*rows, *_fleet_rows(machine, accelerators, costs, beside, paper))
+    return (*rows, *_fleet_rows(machine, accelerators, fleets, paper))
 
 
 def _fleet_rows(
     machine: str,
     accelerators: Mapping[str, hwsim.SimResult],
-    costs: Sequence[CostAnswer],
-    beside: Mapping[str, Sequence[CostAnswer]],
+    fleets: Sequence[Sequence[CostAnswer]],
     paper: Mapping[str, float | None],
 ) -> list[HeadlineRow]:
     """Return both fleets by the conventions of each reading: a column of the bought ones for each that differs."""
-    by_reading = {each.conventions.reading: at for at, each in reversed(list(enumerate(costs)))}
+    by_reading = {first.conventions.reading: at for at, (first, *_) in reversed(list(enumerate(fleets)))}
     sets = [by_reading.get(reading, 0) for reading in hwsim.READINGS]
-    first, second = (costs[at].pair for at in sets)
+    costs = [fleets[at][0] for at in sets]
+    beside = [{each.device: each for each in fleets[at]} for at in sets]
+    first, second = (each.pair for each in costs)
     volume = costs[0].volume
     volume_name = {1: "low", 50: "high"}.get(volume, "")
 
@@ -114,17 +112,15 @@ def _fleet_rows(
             machine: float(hardwired_get(first)),
             f"{machine}-pipelined": float(hardwired_get(second)),
         }
-        evidence = {name: costs[at].evidence["hardwired"] for name, at in zip(ours, sets, strict=True)}
+        evidence = {name: each.evidence["hardwired"] for name, each in zip(ours, costs, strict=True)}
         bought: dict[str, float | None] = {}
         for name in accelerators:
-            fleets = beside.get(name)
-            bought[name] = float(gpu_get(fleets[sets[0]].pair)) if fleets else None
-            if fleets:
-                evidence[name] = fleets[sets[0]].evidence["gpu"]
-            if fleets and sets[1] != sets[0]:
-                other = fleets[sets[1]]
-                bought[f"{name}:{other.convention}"] = float(gpu_get(other.pair))
-                evidence[f"{name}:{other.convention}"] = other.evidence["gpu"]
+            bought[name] = None
+            for at, answers in enumerate(beside if sets[0] != sets[1] else beside[:1]):
+                if name in answers:
+                    column = name if at == 0 else f"{name}:{answers[name].convention}"
+                    bought[column] = float(gpu_get(answers[name].pair))
+                    evidence[column] = answers[name].evidence["gpu"]
         published = {name: paper.get(keys[1].format(name)) for name in accelerators}
         return HeadlineRow(
             f"{what}, {volume} system{'s' if volume > 1 else ''}",

@@ -36,7 +36,7 @@ _LINES: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("new weights for the fleet", lambda a: money(nominal(a).bill.respin_usd(a.cost.volume))),
     ("TCO with re-spins", lambda a: money(nominal(a).hardwired.total_usd)),
     ("per million tokens", lambda a: money(nominal(a).hardwired.usd_per_million_tokens)),
-    ("GPUs that match", lambda a: plain(believed(a).comparison.gpus)),
+    ("GPUs that match", lambda a: f"{plain(believed(a).comparison.gpus)} {machine_name(believed(a).device)}s"),
     ("GPU TCO / hardwired TCO", lambda a: times(nominal(a).tco_ratio)),
     ("GPU TCO / hardwired TCO, as published", lambda a: times(published_cost(a).comparison.low.tco_ratio)),
     ("carbon with re-spins", lambda a: mass(nominal(a).hardwired_carbon.total_t)),
@@ -114,7 +114,7 @@ def comparison_frame(comparison: ModelComparison) -> "pd.DataFrame":
                 "label": label,
                 "published_tokens_per_s": float(answer.published.tokens_per_s),
                 "pipelined_tokens_per_s": float(answer.pipelined.tokens_per_s),
-                "bought_tokens_per_s": float(answer.accelerators[answer.cost.device].tokens_per_s),
+                "bought_tokens_per_s": float(answer.accelerators[believed(answer).device].tokens_per_s),
                 "capex_usd": float(pair.hardwired.capex_usd),
                 "opex_usd": float(pair.hardwired.opex_usd),
                 "respins_usd": float(pair.hardwired.respins_usd),
@@ -128,7 +128,7 @@ def comparison_frame(comparison: ModelComparison) -> "pd.DataFrame":
 
 def _bought(comparison: ModelComparison) -> str:
     """Return what the roofline of the machine that is bought is called."""
-    device = next(iter(comparison.answers.values())).cost.device
+    device = believed(next(iter(comparison.answers.values()))).device
     return f"{machine_name(device)}, roofline"
 
 

@@ -11,7 +11,16 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import PAPER_MODEL, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, machines_of, replaced_book, without_foreign
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    cost_book,
+    listed_machines,
+    machines_of,
+    replaced_book,
+    without_foreign,
+)
+from explorer.pricing.rates import RATED
 from explorer.progress import Report
 from explorer.serving.cost import ServingCost, serving_cost
 from hwbase import Book, InputError, Record
@@ -128,7 +137,7 @@ def serve_comparison(
     traffic: Traffic,
     model: str | models.LLMSpec = PAPER_MODEL,
     *,
-    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    on: Machine | Sequence[Machine] | None = None,
     target: Target = CHAT,
     loads: Sequence[float | None] = (None, 0.7),
     gpus_together: Sequence[int] = GPUS_TOGETHER,
@@ -148,8 +157,8 @@ def serve_comparison(
         The requests.
     model : str or LLMSpec
         A model, as in `hwsim.simulate`.
-    on : str, Path or Book, or a sequence of them
-        Machines by name or book: one hardwired machine (by default the paper's), and GPUs.
+    on : str, Path or Book, or a sequence of them, optional
+        Machines by name or book: one hardwired machine (by default the paper's), and GPUs (the convention's).
     target : Target
         The latencies that a share of the requests must meet.
     loads : sequence of float or None
@@ -184,8 +193,14 @@ def serve_comparison(
     together = [read_integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")
-    machine, gpus = machines_of(on, SERVERS)
     conventions = costmodel.conventions.named(convention)
+    for given in map(hwsim.machine_book, listed_machines(on)):
+        if given.kind in RATED and given.kind not in SERVERS:
+            raise InputError(
+                f"machine {given.name!r} is of kind {given.kind!r}, whose requests no event model follows: expected "
+                "GPUs beside the hardwired machine; hwsim compare-serving --interactivity has its closed form"
+            )
+    machine, gpus = machines_of(on, SERVERS, conventions)
     costs_book = cost_book(book or conventions.book, gpus)
     refuse_old(machine_set=machine_set)
     for_costs, for_machine = costs_and_machine(set or {}, costs_book, machine, hwsim.DEFAULT_TECHNOLOGY)

@@ -9,7 +9,7 @@ import costmodel
 import hwsim
 import models
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, card, cost_book, device
+from explorer.pricing.prices import Convention, Machine, bought, card, cost_book, device
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.arguments import checked
 from hwbase.books import Level, refuse_old
@@ -63,7 +63,7 @@ def serving_cost(
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
     weights: str = "fp4",
     on: Machine | None = None,
-    beside: Machine = hwsim.DEFAULT_GPU,
+    beside: Machine | None = None,
     machine_set: None = None,
 ) -> ServingCost:
     """Return dollars and carbon of the `machines` that served `result`, if it continues all their life.
@@ -94,8 +94,9 @@ def serving_cost(
         Weight format of a hardwired machine, as in `hwsim.simulate`.
     on : str, Path or Book, optional
         The book of the machine that served; by default the result's machine, by name.
-    beside : str, Path or Book
-        The machine bought beside a hardwired one, whose constants `book` and `set` may name too.
+    beside : str, Path or Book, optional
+        The machine bought beside a hardwired one, whose constants `book` and `set` may name too; by default the
+        convention's.
     machine_set : None
         An older name, which is refused: use `set`.
 
@@ -120,7 +121,7 @@ def serving_cost(
     hardwired = result.kind == "hardwired"
     served_on = on or result.machine
     # The simulation gives the utilisation.
-    priced = cost_book(book or conventions.book, [beside if hardwired else served_on])
+    priced = cost_book(book or conventions.book, [bought(beside, conventions) if hardwired else served_on])
     for_costs, for_machine = dict(set or {}), dict[str, Any]()
     if hardwired:
         for_costs, for_machine = costs_and_machine(for_costs, priced, served_on, technology)

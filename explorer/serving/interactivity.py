@@ -14,7 +14,20 @@ import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
 from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, replaced_book
-from explorer.pricing.rates import PAPER_MODEL, PROMISE, RATED, SEQUENCES, SPEED, Workload, predicted, speed_factor
+from explorer.pricing.rates import (
+    PAPER_MODEL,
+    POWER,
+    PROMISE,
+    RATED,
+    SEQUENCES,
+    SHARE,
+    SPEED,
+    Workload,
+    power_share,
+    predicted,
+    speed_factor,
+    with_share,
+)
 from hwbase import Book, InputError, Quantity, Record, quantities_frame
 from hwbase.books import refuse_unread
 from hwbase.check import number
@@ -104,8 +117,8 @@ def interactivity(
     model : str or LLMSpec
         What is served.
     on : str, Path or Book, or a sequence of them, optional
-        A hardwired machine and those beside it, by name or book; by default the paper's machine and GPU, and published
-        machines that hold this network.
+        A hardwired machine and those beside it, by name or book; by default the paper's machine, the convention's and
+        the paper's GPU, and published machines that hold this network.
     speeds : iterable of float, optional
         Tokens per second that each user is promised; 25 from 10 to 500 unless given.
     context, prompt_tokens, output_tokens : int or str
@@ -134,7 +147,7 @@ def interactivity(
     conventions = costmodel.conventions.named(convention)
     if PROMISE in (set or {}):
         raise InputError(f"{PROMISE} is what the speeds vary: expected it not to be set")
-    machine, others = machines_of(_default_machines(spec) if on is None else on, _KINDS)
+    machine, others = machines_of(_default_machines(spec, conventions) if on is None else on, _KINDS, conventions)
     costs = cost_book(book or conventions.book, others, spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
     costs = costs.override(for_costs)
@@ -169,10 +182,12 @@ def interactivity(
         # Where no server keeps the promise, one token a second stands in until the figures are struck out.
         each = np.where(held, rate, 1.0)
         gpus = costmodel.devices_to_match(systems, built.tokens_per_s, each, conventions)
-        bought = costmodel.bought_fleet(costs, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
+        powered = with_share(costs, other, power_share(costs, other, best))
+        bought = costmodel.bought_fleet(powered, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
         fronts.append(_front(other.name, other.kind, bought, 1, each, gpus, held, np.asarray(best.gpus)))
-        read |= bought.tco.assumptions | bought.carbon.assumptions
-        read |= {name: costs[name] for name in (SPEED, SEQUENCES) if other.kind == "gpu"}
+        constants = bought.tco.assumptions | bought.carbon.assumptions
+        read |= {name: quantity for name, quantity in constants.items() if name != f"{other.name}.{SHARE}"}
+        read |= {name: costs[name] for name in (SPEED, SEQUENCES, POWER) if other.kind == "gpu"}
     refuse_unread(for_costs, read)
     return Interactivity(
         spec.name,
@@ -213,7 +228,7 @@ def _front(
     )
 
 
-def _default_machines(spec: models.LLMSpec) -> list[str]:
-    """Return the paper's machine and GPU, and the machines that hold `spec` alone."""
+def _default_machines(spec: models.LLMSpec, conventions: costmodel.Conventions) -> list[str]:
+    """Return the paper's machine, the conventions' and the paper's GPU, and the machines that hold `spec` alone."""
     own = [name for name in hwsim.machine_names(("fixed-model",)) if hwsim.machine_book(name).header.model == spec.name]
-    return [hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU, *own]
+    return list(dict.fromkeys((hwsim.DEFAULT_MACHINE, conventions.beside, hwsim.DEFAULT_GPU, *own)))

@@ -12,7 +12,17 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, system_of
-from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, node_of, replaced_book
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    card,
+    cost_book,
+    device,
+    listed_machines,
+    machines_of,
+    node_of,
+    replaced_book,
+)
 from explorer.pricing.rates import PAPER_MODEL, RATED, SEQUENCES, SPEED, speed_factor
 from hwbase import Book, InputError, Quantity, Record
 from hwbase.books import refuse_unread
@@ -90,7 +100,7 @@ class Limits(Documented):
 def limits(
     model: str | Path | models.LLMSpec = PAPER_MODEL,
     *,
-    on: Machine | Sequence[Machine] = (hwsim.DEFAULT_MACHINE, hwsim.DEFAULT_GPU),
+    on: Machine | Sequence[Machine] | None = None,
     context: int | str = 2048,
     users: int | str = 1,
     latency_s: float | str | None = None,
@@ -113,8 +123,8 @@ def limits(
     ----------
     model : str, Path or LLMSpec
         The model.
-    on : str, Path or Book, or a sequence of them
-        Machines by name or book.
+    on : str, Path or Book, or a sequence of them, optional
+        Machines by name or book; by default the paper's and the convention's.
     context : int or str
         Positions of a sequence, for the most users and the best rate.
     users : int or str
@@ -156,11 +166,10 @@ def limits(
         if not value > 0:
             raise InputError(f"{name} = {value:g}: expected a number above 0")
     conventions = costmodel.conventions.named(convention)
-    machine, others = machines_of(on, _KINDS)
+    machine, others = machines_of(on, _KINDS, conventions)
     for other in others:
         device(other)  # its book has prices
-    names = [on] if isinstance(on, (str, Path, Book)) else list(on)
-    asked = {hwsim.machine_book(each).name for each in names}
+    asked = {hwsim.machine_book(each).name for each in listed_machines(on)} or {machine.name, others[0].name}
     costs = cost_book(book or conventions.book, others, spec)
     for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
     costs = costs.override(for_costs)

@@ -77,7 +77,7 @@ def measured_points() -> pd.DataFrame:
     InputError
         If the package is missing.
     """
-    table = pd.read_csv(_package() / _TABLE)
+    table = pd.read_csv(package_folder() / _TABLE)
     table["users"] = table.silicon_data_source.str.extract(r"concurrency=(\d+)")[0].astype(float)
     table = table[
         (table["mode"] == "agg")
@@ -221,10 +221,11 @@ def network_spec(network: str) -> models.LLMSpec:
     files = dict(NETWORKS.values())
     if network not in files:
         return models.load(network)
-    return models.load(_package() / _CONFIGS / f"{files[network]}_config.json")
+    return models.load(package_folder() / _CONFIGS / f"{files[network]}_config.json")
 
 
-def _package() -> Path:
+def package_folder() -> Path:
+    """Return the folder of the package of measurements; raises `InputError` where it is missing."""
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise InputError("measured GPUs need aiconfigurator-core: pip install 'hwsim[gpu]'")

@@ -75,7 +75,7 @@ _NAMED: dict[str, Callable[[Any], Any]] = {
     "technology": hwsim.technology_book,
     "weights": lambda name: hwsim.weight_format(name, hwsim.load_technology()),
     "die_formula": lambda formula: costmodel.conventions.CORRECTED.switched(die_formula=formula),
-    "beside": lambda machine: device(bought(machine)),
+    "beside": lambda machine: device(bought(machine, costmodel.CORRECTED)),
     "book": cost_book,
 }
 
@@ -105,7 +105,7 @@ def check_settings(values: Mapping[str, Sequence[Any]]) -> None:
 def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of hardwired machines may vary: settings, workload, constants, model fields."""
     settings: dict[str, Any] = HARDWIRED | {name: value for name, value in fixed.items() if value is not None}
-    other = hwsim.machine_book(bought(settings["beside"]))
+    other = hwsim.machine_book(bought(settings["beside"], _conventions(settings)))
     costs = cost_book(settings["book"] or _conventions(settings).book, [other])
     technology = hwsim.technology_book(settings["technology"])
     names = {
@@ -186,7 +186,7 @@ def _conventions(settings: Mapping[str, Any]) -> costmodel.Conventions:
 def _setting(shared: tuple[tuple[str, Any], ...], stamps: tuple[int, ...]) -> Setting:
     settings = HARDWIRED | dict(shared)
     costs = settings["book"] or _conventions(settings).book
-    other = str(bought(settings["beside"]))
+    other = str(bought(settings["beside"], _conventions(settings)))
     spec = _spec(settings)
     return Setting.of(
         spec,

@@ -63,7 +63,7 @@ def likelihood(model: str | models.LLMSpec, *, draws: int = DRAWS, seed: int = 0
     left_out = f", {counted(size - held.size, 'draw')} infeasible" if held.size < size else ""
     drawn = f"{size:,} draws of {counted(len(spreads), 'constant')} in their ranges{left_out}"
     return (
-        f"Hardwiring costs less than the {machine_name(scenario.beside)} fleet that generates as many tokens in "
+        f"Hardwiring costs less than the {machine_name(str(scenario.beside))} fleet that generates as many tokens in "
         f"{percent(pays.probability, 0)} of draws (sampling: 95 % interval {percent(pays.low, 0)} to "
         f"{percent(pays.high, 0)}); "
         f"bought machines cost {low} to {high} times as much (5 to 95 % of {drawn}; "

@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.pricing.economics import PAPER_MODEL
 from explorer.pricing.evaluate import evaluate
-from explorer.pricing.prices import cost_book
+from explorer.pricing.prices import bought, cost_book
 from explorer.pricing.rates import RATE, Workload, with_rate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Evidence, Quantity, Record, unknown_name
@@ -34,7 +34,8 @@ ONE_A_CALL = ("fp4_sigma",)
 class Scenario(Record):
     """A fleet of hardwired machines and the GPUs that match it: all choices that are not uncertain.
 
-    `set` pins constants of any book (they then have no range); `book` replaces the convention's cost book.
+    `set` pins constants of any book (they then have no range); `book` replaces the convention's cost book, `beside` the
+    machine that the convention sets beside the hardwired one.
     """
 
     model: str | Path | models.LLMSpec = PAPER_MODEL
@@ -43,7 +44,7 @@ class Scenario(Record):
     prompt_tokens: int = 0
     output_tokens: int = 0
     on: str = hwsim.DEFAULT_MACHINE
-    beside: str = hwsim.DEFAULT_GPU
+    beside: str | None = None
     technology: str = DEFAULT_TECHNOLOGY
     convention: str = "corrected"
     reading: str = "pipelined"
@@ -51,6 +52,10 @@ class Scenario(Record):
     die_formula: str = "exact"
     book: str | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Kept when another scenario differs in the convention alone.
+        object.__setattr__(self, "beside", bought(self.beside, costmodel.conventions.named(self.convention)))
 
     @property
     def workload(self) -> Workload:
@@ -89,17 +94,17 @@ class Machine:
         """Return the machine of a scenario. Raises `InputError` for unknown names and designs that cannot be built."""
         spec = scenario.model if isinstance(scenario.model, models.LLMSpec) else models.load(scenario.model)
         conventions = costmodel.conventions.named(scenario.convention)
-        costs = cost_book(scenario.book or conventions.book, [scenario.beside], spec)
+        other = hwsim.machine_book(bought(scenario.beside, conventions))
+        costs = cost_book(scenario.book or conventions.book, [other], spec)
         technology, machine = hwsim.technology_book(scenario.technology), hwsim.design_book(scenario.on)
         for_costs, for_technology, for_machine = share_overrides(scenario.set or {}, costs, technology, machine)
-        bought = hwsim.machine_book(scenario.beside)
-        costs = with_rate(costs.override(for_costs), bought, spec, scenario.workload)
+        costs = with_rate(costs.override(for_costs), other, spec, scenario.workload)
         technology = technology.override(for_technology)
         watched = WatchedBook(costs.header, costs.quantities, correlations=costs.correlations)
         subject = cls(scenario, spec, watched, technology, for_machine, {})
         subject({})
         built = hardwired(spec, weights=scenario.weights, technology=technology, book=machine.override(for_machine))[2]
-        rate = f"{bought.name}.{RATE}"
+        rate = f"{other.name}.{RATE}"
         read = {name: costs[name] for name in costs if name in {*watched.asked, rate}} | built
         return cls(scenario, spec, costs, technology, for_machine, read)
 

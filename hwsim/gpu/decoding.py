@@ -1,10 +1,14 @@
 """A network decoding on GPUs in closed form: a step of `hwsim.gpu.step` at one context and batch, or arrays of them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
+from hwsim.gpu.pipeline import handing_s, pooled
+from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
 from hwsim.gpu.step import StepModel
 from hwsim.results import Check, SimResult
@@ -52,13 +56,17 @@ def simulate_accelerator(
     batch = 1 if batch is None else count("batch", batch, high=1e7)
     prompt = context if prompt is None else count("prompt", prompt, high=1e8)
     shapes(**vars(device) | {"context": context, "batch": batch, "prompt": prompt, "devices": devices})
-    split = _split(model, device, context, batch, devices)
+    stages = device.pipeline_stages
+    devices = None if devices is None else _of_a_stage(devices, stages)
+    split = _split(model, pooled(device), context, batch, devices)
     step_model = StepModel(model, device, split)
-    held = memory(model, device, split, context, batch)
-    step = step_model.decode(batch, context)
+    held = memory(model, pooled(device), split, context, batch)
+    step = step_model.decode(batch / stages, context)
+    step = replace(step, exchange_s=step.exchange_s + handing_s(model, device, batch / stages))
     step_s = step.seconds
     tokens_per_s = batch / step_s
-    power_w = device.power_w * split.gpus
+    gpus = split.gpus * stages
+    power_w = device.power_w * gpus * step_power_share(device, step)
     bound = {"memory bandwidth": step.memory_s, "compute": step.compute_s, "NVLink": step.exchange_s}
     bound["latency"] = step.layers_s + step.host_s
     shares = np.broadcast_arrays(*bound.values(), step_s)[:-1]
@@ -69,14 +77,14 @@ def simulate_accelerator(
         reading="roofline",
         context=context,
         batch=batch,
-        chips=split.gpus,
+        chips=gpus,
         tokens_per_s=tokens_per_s,
         latency_s=step_s,
         interval_s=step_s / batch,
         time_to_first_token_s=step_model.first_token_s + step_model.prefill(prompt).seconds,
         energy_j_per_token=power_w / tokens_per_s,
         power_w=power_w,
-        area_mm2=device.area_mm2 * split.gpus,
+        area_mm2=device.area_mm2 * gpus,
         bound_by=slowest,
         breakdown={
             "communication": step.exchange_s / step_s,
@@ -87,8 +95,8 @@ def simulate_accelerator(
         },
         occupancy_s={name: seconds / batch for name, seconds in bound.items()},
         kv_bytes_per_sequence=kv_bytes_per_sequence(model, context, device.kv_element_bytes),
-        checks=(Check("memory", held.needed_bytes, held.room_bytes, "B", note="of one device"),),
-        notes=_notes(model, split),
+        checks=(Check("memory", held.needed_bytes / stages, held.room_bytes / stages, "B", note="of one device"),),
+        notes=_notes(model, split, stages),
     )
 
 
@@ -107,6 +115,16 @@ def _split(model: LLMSpec, device: Accelerator, context: Number, batch: Number, 
     return split
 
 
-def _notes(model: LLMSpec, split: Split) -> tuple[str, ...]:
+def _of_a_stage(devices: Number, stages: Number) -> Number:
+    """Return the GPUs of a stage; raises `InputError` where they do not divide."""
+    gpus = count("devices", devices, high=MOST_GPUS)
+    if np.any(gpus % stages):
+        raise InputError(f"gpus = {devices}: expected a multiple of pipeline_stages = {stages}")
+    return gpus // stages
+
+
+def _notes(model: LLMSpec, split: Split, stages: Number) -> tuple[str, ...]:
     how = split.describe(model) if not np.ndim(split.gpus) else "each point over the fewest GPUs that hold it"
+    if np.ndim(stages) == 0 and stages > 1:
+        how += f", in each of {stages:g} stages"
     return (f"split: {how}", "kernels' measured efficiencies and fitted latencies; nothing waits for anything")

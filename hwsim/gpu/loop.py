@@ -16,6 +16,7 @@ import numpy as np
 
 from hwbase import Record
 from hwbase.check import Number
+from hwsim.gpu.pipeline import handing_s, pooled
 from hwsim.gpu.split import memory
 from hwsim.gpu.step import StepModel
 
@@ -30,6 +31,10 @@ class LoopTimes(Record):
     time_to_first_token_s: Number
     time_per_output_token_s: Number
     running: Number
+    memory_share: Number
+    """Share of the time in which memory is busy."""
+    compute_share: Number
+    """Share of the time in which arithmetic is."""
 
 
 def loop_times(
@@ -42,7 +47,7 @@ def loop_times(
     model
         Times of the steps.
     users
-        Users in the loop.
+        Users in the loop, of one batch where GPUs are a pipeline.
     prompt, output
         Tokens of each prompt and answer.
     rounds
@@ -58,14 +63,18 @@ def loop_times(
     prompt, output = np.asarray(prompt, float), np.asarray(output, float)
     # Half of the sequences have more than half of their answer.
     context = prompt + output / 2.0
-    held = memory(model.spec, model.device, model.split, context, model.split.replicas)
-    fitting = np.floor((held.room_bytes - held.weights_bytes) / held.kv_bytes) * model.split.replicas
+    stages = model.device.pipeline_stages
+    held = memory(model.spec, pooled(model.device), model.split, context, model.split.replicas)
+    fitting = np.floor((held.room_bytes - held.weights_bytes) / held.kv_bytes / stages) * model.split.replicas
     running = np.where(fitting >= 1, np.minimum(users, fitting), np.nan)
-    step_s = model.decode(running, context).seconds
-    pieces = np.ceil(prompt / most) if np.isfinite(most) else 1.0
+    step = model.decode(running, context)
+    step_s = step.seconds + handing_s(model.spec, model.device, running)
+    read = prompt * (1.0 - model.device.cached_prompt_share)
+    pieces = np.ceil(read / most) if np.isfinite(most) else 1.0
     beside = running - 1.0
     more = model.prefill(prompt, beside)
-    prompt_s = more.seconds - model.decode(beside, 0.0).seconds + (pieces - 1.0) * model.prefill_layers_s
+    without = model.decode(beside, 0.0)
+    prompt_s = more.seconds - without.seconds + (pieces - 1.0) * model.prefill_layers_s
     alone_s = model.prefill(prompt).seconds + (pieces - 1.0) * (model.prefill_layers_s + model.layers_s + model.host_s)
     steps = np.maximum(output - 1.0, 1.0)
     # (C - T)(C - (N - 1) P) = steps d C
@@ -81,4 +90,6 @@ def loop_times(
         time_to_first_token_s=(model.first_token_s + alone_s + queue_s + first_round_s + waiting_s)[()],
         time_per_output_token_s=((cycle_s - alone_s) / steps)[()],
         running=running[()],
+        memory_share=((steps * step.memory_s + running * (more.memory_s - without.memory_s)) / cycle_s)[()],
+        compute_share=((steps * step.compute_s + running * (more.compute_s - without.compute_s)) / cycle_s)[()],
     )

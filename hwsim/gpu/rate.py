@@ -6,7 +6,7 @@ over the GPUs of a node, those that were measured, the one whose GPUs generate m
 sequence, several nodes share the model.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from hwbase import Record
 from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.loop import loop_times
+from hwsim.gpu.pipeline import handing_s, pooled
+from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import Split, memory, tensor_sizes
 from hwsim.gpu.step import StepModel
 from models import LLMSpec
@@ -38,11 +40,15 @@ class GpuRate(Record):
     """Sequences that a server decodes together."""
     time_per_output_token_s: Number
     """Seconds between two tokens of a sequence."""
+    power_share: Number = 1.0
+    """Power that its GPUs draw, over that stated."""
+    stages: Number = 1
+    """Stages of a pipeline of such servers."""
 
     @property
     def gpus(self) -> Number:
         """GPUs of a server."""
-        return self.tensor * self.replicas
+        return self.tensor * self.replicas * self.stages
 
 
 def best_rate(
@@ -83,7 +89,7 @@ def best_rate(
     """
     inputs, shape = load_points(context, prompt_tokens, output_tokens, time_per_token_s, sequences)
     points, index = np.unique(inputs, axis=0, return_inverse=True)
-    best = np.full((5, len(points)), np.nan)
+    best = np.full((6, len(points)), np.nan)
     for splits in _splits(model, device):
         missing = np.flatnonzero(np.isnan(best[0]))
         if not missing.size:
@@ -92,7 +98,8 @@ def best_rate(
             server = _server(model, device, split, points[missing])
             better = np.isfinite(server[0]) & ~(server[0] <= best[0, missing])
             best[:, missing[better]] = server[:, better]
-    return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
+    rows = (row[index.ravel()].reshape(shape)[()] for row in best)
+    return replace(GpuRate(*rows), stages=device.pipeline_stages)
 
 
 def load_points(
@@ -125,41 +132,51 @@ def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
 
 
 def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> np.ndarray:
-    """Return the fields of `GpuRate`, shape (5, points), of the best number of sequences on one split."""
+    """Return the fields of `GpuRate`, shape (6, points), of the best number of sequences on one split."""
     most = points[:, 4]
     octaves = np.arange(0.0, np.log2(np.max(most)) + 1.0, 1.0 / _STEPS_PER_OCTAVE)
     tried = np.unique(np.minimum(np.round(2.0**octaves), np.max(most)))
     step = StepModel(model, device, split)
-    rate, _ = _rates(step, points, tried[None, :])
+    rate, *_ = _rates(step, points, tried[None, :])
     best = np.argmax(rate, axis=1)
     low, high = tried[best][:, None], tried[np.minimum(best + 1, tried.size - 1)][:, None]
     sequences = np.round(low + (high - low) * np.linspace(0.0, 1.0, _BETWEEN))
-    rate, between = _rates(step, points, sequences)
+    rate, between, power = _rates(step, points, sequences)
     at = np.arange(len(points)), np.argmax(rate, axis=1)
     fields = (
         rate[at],
         np.full(len(points), float(split.tensor)),
         np.full(len(points), float(split.replicas)),
-        sequences[at] * split.replicas,
+        sequences[at] * split.replicas * device.pipeline_stages,
         between[at],
+        power[at],
     )
     return np.where(np.isfinite(rate[at]), np.stack(fields), np.nan)
 
 
-def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (tokens per second a GPU, seconds between tokens) of numbers of sequences of a group, (points, numbers).
+def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (tokens per second a GPU, seconds between tokens, power over that stated), each (points, numbers).
 
-    The rate is minus infinity where memory, the engine or the promise does not allow them.
+    `sequences` are numbers of sequences of a group. The rate is minus infinity where memory, the engine or the promise
+    does not allow them.
     """
     context, prompt, output, promise, most = (column[:, None] for column in points.T)
-    split, tried = step.split, sequences * step.split.replicas
+    split, tried, stages = step.split, sequences * step.split.replicas, step.device.pipeline_stages
     served = prompt > 0
     with np.errstate(invalid="ignore", divide="ignore"):
-        decoding = step.decode(tried, context).seconds
+        decode = step.decode(tried, context)
+        decoding = decode.seconds + handing_s(step.spec, step.device, tried)
         times = loop_times(step, tried, np.maximum(prompt, 1.0), np.maximum(output, 1.0))
         cycle_s = times.time_to_first_token_s + times.time_per_output_token_s * (output - 1.0)
         between = np.where(served, times.time_per_output_token_s, decoding)
         rate = np.where(served, times.running * output / cycle_s, tried / decoding) / split.gpus
-        held = memory(step.spec, step.device, split, np.where(served, prompt + output / 2.0, context), tried).fits
-        allowed = held & (between <= promise) & (sequences <= most)
-    return np.where(allowed, rate, -np.inf), np.broadcast_to(between, rate.shape)
+        busy = (
+            np.where(served, of_loop, of_step / decoding)
+            for of_loop, of_step in ((times.memory_share, decode.memory_s), (times.compute_share, decode.compute_s))
+        )
+        power = busy_power_share(step.device, *busy)
+        positions = np.where(served, prompt + output / 2.0, context)
+        held = memory(step.spec, pooled(step.device), split, positions, tried * stages).fits
+        allowed = held & (between <= promise) & (sequences * stages <= most)
+    shape = rate.shape
+    return np.where(allowed, rate, -np.inf), np.broadcast_to(between, shape), np.broadcast_to(power, shape)

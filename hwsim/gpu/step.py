@@ -21,6 +21,7 @@ import numpy as np
 from hwbase import Record
 from hwbase.check import Number
 from hwsim.accelerator import Accelerator
+from hwsim.gpu.speculation import steps_per_token
 from hwsim.gpu.split import Split, cached_parts, element_bytes, expert_shares
 from models import (
     Cache,
@@ -116,6 +117,8 @@ class StepModel:
         # A state is read and written.
         self._sequence_s = 2.0 * state / (bandwidth * device.kv_memory_efficiency)
         self._exchange_s, self._exchange_latency_s = _exchanges(spec, device, split, shares)
+        self._verified = 1.0 + device.drafted_tokens
+        self._drafts, self._step_share = bool(np.any(device.drafted_tokens)), steps_per_token(device)
 
         latent = sum(mixer.layers for mixer in mixers(spec) if mixer.kind in _LATENT_KINDS)
         self.layers_s = device.layer_latency_factor * (
@@ -144,10 +147,18 @@ class StepModel:
     def prefill(self, tokens: Number, beside: Number = 0.0) -> StepTime:
         """Return the time of one step that reads a whole prompt of `tokens` tokens, `beside` sequences decoding.
 
-        What those attend to is left out.
+        What those attend to is left out. Tokens that are in the cache are attended to, and not computed again.
         """
-        whole = [positions_sum(tokens, limit) for limit in self.limits]
-        return self.step(beside, [0.0] * len(whole), prompt=tokens, prompts_end=1.0, prompt_attended=whole)
+        cached = self.device.cached_prompt_share * tokens
+        whole = [positions_sum(tokens, limit) - positions_sum(cached, limit) for limit in self.limits]
+        return self.step(
+            beside,
+            [0.0] * len(whole),
+            prompt=tokens - cached,
+            prompts_end=1.0,
+            prompt_attended=whole,
+            prompt_read=[_least(cached, limit) for limit in self.limits],
+        )
 
     def step(
         self,
@@ -159,7 +170,9 @@ class StepModel:
         prompt_attended: Sequence[Number] = (),
         prompt_read: Sequence[Number] = (),
     ) -> StepTime:
-        """Return the time of a step; everything broadcasts.
+        """Return the time in which sequences move one token on, beside prompts; everything broadcasts.
+
+        With drafted tokens it is a step's share of a token, and what prompts add to the step.
 
         Parameters
         ----------
@@ -181,12 +194,32 @@ class StepModel:
         StepTime
             Seconds.
         """
-        tokens = sequences + prompt
+        prompts = prompt, prompts_end, prompt_attended, prompt_read
+        whole = self._step(sequences, attended, *prompts)
+        if not self._drafts:
+            return whole
+        decoding = self._step(sequences, attended)
+        share = np.where(np.asarray(sequences) > 0, self._step_share, 1.0)
+        parts = zip(vars(decoding).values(), vars(whole).values(), strict=True)
+        return StepTime(*((share * alone + (both - alone))[()] for alone, both in parts))
+
+    def _step(
+        self,
+        sequences: Number,
+        attended: Sequence[Number],
+        prompt: Number = 0.0,
+        prompts_end: Number = 0.0,
+        prompt_attended: Sequence[Number] = (),
+        prompt_read: Sequence[Number] = (),
+    ) -> StepTime:
+        """Return the time of one step, which verifies the drafted tokens of each sequence."""
+        verified = self._verified * sequences
+        tokens = verified + prompt
         dense_memory = self._weights_s
-        dense_compute = self._token_s * tokens + self._logit_s * (sequences + prompts_end)
+        dense_compute = self._token_s * tokens + self._logit_s * (verified + prompts_end)
         expert_memory = self._experts_s * (1.0 - self._unused**tokens)
         expert_compute = self._expert_token_s * tokens
-        attention_memory, attention_compute = self.attention_s(sequences, attended)
+        attention_memory, attention_compute = self._attention_s(sequences, attended)
         reading: Number = 0.0
         for each, positions in zip(self.attention, prompt_attended, strict=False):
             reading = reading + each.prompt_s * positions
@@ -209,11 +242,15 @@ class StepModel:
         )
 
     def attention_s(self, sequences: Number, attended: Sequence[Number]) -> tuple[Number, Number]:
-        """Return (memory, arithmetic) seconds of attention of sequences that decode."""
+        """Return (memory, arithmetic) seconds of attention while sequences move one token on."""
+        memory, compute = self._attention_s(sequences, attended)
+        return (memory * self._step_share, compute * self._step_share) if self._drafts else (memory, compute)
+
+    def _attention_s(self, sequences: Number, attended: Sequence[Number]) -> tuple[Number, Number]:
         memory, compute = self._sequence_s * sequences, 0.0
         for each, positions in zip(self.attention, attended, strict=True):
             memory = memory + each.read_s * positions
-            compute = compute + each.decode_s * positions
+            compute = compute + self._verified * each.decode_s * positions
         return memory, compute
 
 

@@ -81,5 +81,5 @@ def test_bands_are_shown_where_a_rate_is(command):
     assert hwsim.simulate("gpt-oss-120b").bands == {}
     _, out, _ = command("simulate", "gpt-oss-120b", "--on", "h100", "--batch", "32")
     assert f"tokens/s {low:,.0f} to {high:,.0f}" in " ".join(out.split())
-    answer = explorer.cost(convention="corrected")
+    answer = explorer.cost(convention="corrected", beside="h100")
     assert "90 % band of measured servers 3," in answer.book["h100.tokens_per_s"].source

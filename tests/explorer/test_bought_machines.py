@@ -37,7 +37,7 @@ def test_a_report_names_a_machine_of_another_vendor():
 def test_a_published_chip_is_of_its_own_network(command):
     status, out, _ = command("compare-serving", SMALL, "--interactivity", "10:20000", "--volume", "10", "--json")
     rows = json.loads(out)["rows"]
-    assert status == 0 and {row["machine"] for row in rows} == {"hnlpu", "h100", "taalas-hc1"}
+    assert status == 0 and {row["machine"] for row in rows} == {"hnlpu", "h100", "b200", "taalas-hc1"}
     rates = {row["tokens_per_s_per_chip"] for row in rows if row["machine"] == "taalas-hc1"}
     assert rates - {None} == {17000.0}
     with pytest.raises(InputError, match="taalas-hc1 holds llama-3-8b"):

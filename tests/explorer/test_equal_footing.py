@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import costmodel
 import explorer
 import hwsim
 import models
@@ -14,10 +15,11 @@ from hwsim.simulation import hardwired
 MODELS = ("gpt-oss-120b", "llama-3-8b", "smollm2-135m", "deepseek-v3")
 CONTEXTS = (2048, 8192, 65536, 131072)
 CORRECTED = {"volume": 50, "convention": "corrected"}
+BEST = costmodel.CORRECTED.beside
 
 
 def rate(answer):
-    return answer.book["h100.tokens_per_s"].nominal
+    return answer.book[answer.device_speed].nominal
 
 
 @pytest.mark.slow
@@ -40,14 +42,14 @@ def test_every_door_has_the_same_rate_of_a_gpu(model):
 
 @pytest.mark.slow
 def test_a_report_has_the_rate_of_its_model_and_context():
-    answer = explorer.answer("llama-3-8b", on=["hnlpu", "h100"], context=65536, convention="corrected")
+    answer = explorer.answer("llama-3-8b", on=["hnlpu", BEST], context=65536, convention="corrected")
     assert rate(answer.cost) == rate(explorer.cost("llama-3-8b", context=65536, **CORRECTED))
-    speeds = answer.gpu_rates["h100"]
+    speeds = answer.gpu_rates[BEST]
     assert (np.diff(speeds) < 0).all() and speeds[answer.contexts == 65536] == pytest.approx(rate(answer.cost))
     tco = next(row for row in answer.headline if row.what.startswith("TCO"))
     fleets = answer.cost.comparison.nominal
     assert tco.values["hnlpu-pipelined"] == pytest.approx(float(fleets.hardwired.total_usd) / 1e6)
-    assert tco.values["h100:corrected"] == pytest.approx(float(fleets.gpu.total_usd) / 1e6)
+    assert tco.values[f"{BEST}:corrected"] == pytest.approx(float(fleets.gpu.total_usd) / 1e6)
 
 
 @pytest.mark.parametrize(("model", "below"), [("smollm2-135m", 0.3), ("llama-3-8b", 0.3), ("gpt-oss-120b", 1.5)])
@@ -91,9 +93,9 @@ def test_what_the_paper_states_holds_for_its_own_model_alone():
 
 
 def test_a_rate_that_is_set_stands():
-    answer = explorer.cost("llama-3-8b", set={"h100.tokens_per_s": 1234}, **CORRECTED)
+    answer = explorer.cost("llama-3-8b", set={f"{BEST}.tokens_per_s": 1234}, **CORRECTED)
     assert rate(answer) == 1234 and not set(SERVICE) & set(answer.assumptions)
-    frame = explorer.evaluate("llama-3-8b", {"h100.tokens_per_s": [1000, 2000]}, beside="gpu")
+    frame = explorer.evaluate("llama-3-8b", {f"{BEST}.tokens_per_s": [1000, 2000]}, beside="gpu")
     assert frame["gpu_tokens_per_s"].tolist() == [1000, 2000]
 
 
@@ -107,7 +109,7 @@ def test_a_promise_is_a_constant_of_the_cost_book():
         "gpt-oss-120b", {"service.time_per_token_s": [0.04, 0.01, 1e-5]}, beside="gpu", strict=False
     )
     assert frame["gpu_tokens_per_s"][:2].to_numpy() == pytest.approx([rate(slow), rate(fast)])
-    assert "no server of h100" in frame["failure"][2] and np.isnan(frame["tco_ratio"][2])
+    assert f"no server of {BEST}" in frame["failure"][2] and np.isnan(frame["tco_ratio"][2])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_promise_is_a_constant_of_the_cost_book():
         ({"prompt_tokens": 1024}, "expected both"),
         ({"prompt_tokens": -1, "output_tokens": 1}, "prompt_tokens = -1"),
         ({"prompt_tokens": 1.5, "output_tokens": 1}, "prompt_tokens = 1.5"),
-        ({"set": {"service.time_per_token_s": 1e-6}}, "no server of h100 serves gpt-oss-120b"),
+        ({"set": {"service.time_per_token_s": 1e-6}}, f"no server of {BEST} serves gpt-oss-120b"),
     ],
 )
 def test_bad_workloads(options, message):
@@ -140,9 +142,9 @@ def test_a_pipelined_machine_reads_prompts_in_its_slots():
 @pytest.mark.slow
 def test_a_model_that_no_server_serves_in_time_takes_a_rate_that_is_set():
     fast = {"service.time_per_token_s": "5 ms"}
-    with pytest.raises(InputError, match=r"no server of h100 serves llama-3\.1-405b"):
+    with pytest.raises(InputError, match=rf"no server of {BEST} serves llama-3\.1-405b"):
         explorer.cost("llama-3.1-405b", set=fast, **CORRECTED)
-    assert rate(explorer.cost("llama-3.1-405b", set=fast | {"h100.tokens_per_s": 50}, **CORRECTED)) == 50
+    assert rate(explorer.cost("llama-3.1-405b", set=fast | {f"{BEST}.tokens_per_s": 50}, **CORRECTED)) == 50
     assert rate(explorer.cost("llama-3.1-405b", set={"service.time_per_token_s": "80 ms"}, **CORRECTED)) > 0
 
 
@@ -167,7 +169,7 @@ def test_a_machine_of_ones_own_may_state_its_rate(tmp_path):
 
 def test_what_memory_does_not_hold_is_said_first():
     little = {"hbm_stacks": 1, "hbm_stack_bytes": "1 GB"}
-    answer = explorer.cost(context=4 * 10**7, set=little | {"h100.tokens_per_s": 1}, **CORRECTED)
+    answer = explorer.cost(context=4 * 10**7, set=little | {f"{BEST}.tokens_per_s": 1}, **CORRECTED)
     assert "cannot be reached, for want of KV in HBM" in answer.notes[0]
     frame = explorer.evaluate("gpt-oss-120b", little, context=np.array([2048, 4 * 10**7]), strict=False)
     assert frame["failure"][0] is None and "even one sequence" in frame["failure"][1]
@@ -178,7 +180,7 @@ def test_a_promise_that_no_gpu_keeps_leaves_the_hardwired_figures():
     point = {"service.time_per_token_s": 1e-4}
     alone = explorer.evaluate(MODELS[0], point).iloc[0]
     beside = explorer.evaluate(MODELS[0], point, beside="gpu", strict=False).iloc[0]
-    assert "no server of h100" in beside.failure
+    assert f"no server of {BEST}" in beside.failure
     assert beside[["gpus", "gpu_tco_usd", "gpu_carbon_t", "tco_ratio"]].isna().all()
     for name in ("tokens_per_s", "tco_usd", "carbon_t"):
         assert beside[name] == alone[name]

@@ -116,12 +116,12 @@ def test_equals_one_point_after_the_other(name, reading, convention):
 def test_the_gpus_beside_are_those_of_the_comparison(convention):
     """At each point's own prices: the same as `costmodel.compare` with a book that holds them."""
     random = np.random.default_rng(8)
-    n = 5
+    n, other = 5, costmodel.conventions.named(convention).beside
     machine = {"link_bandwidth_bytes_per_s": random.uniform(3e10, 1e12, n)}
     costs = {
         "electricity.usd_per_kwh": random.uniform(0.05, 0.2, n),
-        "h100.tokens_per_s": random.uniform(500, 2000, n),
-        "h100.node_price_usd": random.uniform(2e5, 4e5, n),
+        f"{other}.tokens_per_s": random.uniform(500, 2000, n),
+        f"{other}.node_price_usd": random.uniform(2e5, 4e5, n),
         "grid.us_g_per_kwh": random.uniform(20, 600, n),
     }
     volumes = random.integers(1, 500, n)
@@ -133,7 +133,7 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
         link = {key: values[i].item() for key, values in machine.items()}
         run = hwsim.simulate(MODEL, set=link, reading="pipelined")
         design = hardwired(models.load(MODEL), set=link)[0]
-        book = cost_book(BOOKS[convention], model=models.load(MODEL)).override(
+        book = cost_book(BOOKS[convention], [other], models.load(MODEL)).override(
             {key: values[i].item() for key, values in costs.items()}
         )
         expected = costmodel.compare(
@@ -145,7 +145,7 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
                 chip_power_w=run.power_w / run.chips / design.power_overhead,
                 node="n5",
             ),
-            costmodel.Device("h100", "n5"),
+            costmodel.Device(other, "n5"),
             volume=int(volumes[i]),
             tokens_per_s=run.tokens_per_s,
             conventions=conventions,
@@ -156,7 +156,7 @@ def test_the_gpus_beside_are_those_of_the_comparison(convention):
             "gpu_tco_usd": pair.gpu.total_usd,
             "gpu_usd_per_million_tokens": pair.gpu.usd_per_million_tokens,
             "gpu_carbon_t": pair.gpu_carbon.total_t,
-            "gpu_tokens_per_s": book.value("h100.tokens_per_s", "token/s"),
+            "gpu_tokens_per_s": book.value(f"{other}.tokens_per_s", "token/s"),
             "tco_ratio": pair.tco_ratio,
             "carbon_ratio": pair.carbon_ratio,
         }

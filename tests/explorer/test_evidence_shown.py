@@ -16,9 +16,10 @@ def test_the_headline_gives_the_evidence_of_each_machine(answer):
     lines = {line.what: line for line in answer.headline}
     speed = lines["tokens/s"].evidence_of
     # Figure 14 gives constants of the published reading, serving points those of the GPU's step.
-    assert speed == {"hnlpu": "fitted", "hnlpu-pipelined": "predicted", "h100": "fitted"}
+    assert speed == {"hnlpu": "fitted", "hnlpu-pipelined": "predicted", "h100": "fitted", "b200": "fitted"}
     assert lines["tokens/s"].evidence == "fitted"
-    assert lines["silicon"].evidence_of == {"hnlpu": "fitted", "hnlpu-pipelined": "fitted", "h100": "predicted"}
+    silicon = lines["silicon"].evidence_of
+    assert silicon == {"hnlpu": "fitted", "hnlpu-pipelined": "fitted", "h100": "predicted", "b200": "predicted"}
     for ratio in ("tokens per kilojoule", "tokens/s per mm2"):
         assert set(lines[ratio].evidence_of.values()) == {"fitted"}
 
@@ -35,7 +36,7 @@ def test_cost_says_it(command):
     assert corrected.to_dict()["evidence"] == {"hardwired": "fitted", "gpu": "fitted", "ratio": "fitted"}
     assert set(published.evidence.values()) == {"predicted"}
     # A rate of the user is an input, the hardwired machine's area is not.
-    own = explorer.cost(convention="corrected", set={"h100.tokens_per_s": 3000})
+    own = explorer.cost(convention="corrected", set={"b200.tokens_per_s": 3000})
     assert own.evidence["ratio"] == "fitted"
     _, out, _ = command("cost", "--convention", "corrected")
     assert "their ratio fitted" in " ".join(out.split())

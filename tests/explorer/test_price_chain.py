@@ -56,7 +56,7 @@ def test_what_was_served_is_priced_at_the_node_of_the_technology(served):
 def test_sweeps_and_single_answers_are_one_chain(technology, convention):
     formula = costmodel.conventions.named(convention).die_formula
     how = {"technology": technology, "convention": convention, "context": 4096, "volume": 7}
-    row = evaluate(MODEL, {}, **how, reading="pipelined", die_formula=formula, beside="h100").iloc[0]
+    row = evaluate(MODEL, {}, **how, reading="pipelined", die_formula=formula, beside="gpu").iloc[0]
     pair = cost(MODEL, **how, reading="pipelined").comparison.nominal
     assert row["tco_usd"] == pytest.approx(float(pair.hardwired.total_usd), rel=1e-9)
     assert row["carbon_t"] == pytest.approx(float(pair.hardwired_carbon.total_t), rel=1e-9)
@@ -117,7 +117,7 @@ def test_a_gpu_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"beside": "wse3"}, r"the book of wse3 has no prices: expected a table \[costs.default\]"),
+        ({"beside": "wse3"}, r"the book of wse3 has no prices \(Cerebras .*\): expected a table \[costs.default\]"),
         ({"beside": "h20"}, "did you mean 'h200'"),
         ({"on": "h100"}, "machine 'h100' is of kind 'gpu': expected one of kind 'hardwired'"),
         ({"set": {"h200.power_w": 1}}, "did you mean 'h100.power_w'"),
@@ -157,6 +157,6 @@ def test_conventions_of_ones_own(tmp_path):
 
 @pytest.mark.slow
 def test_a_loaded_cost_book_has_the_constants_of_machines():
-    rate = {"h100.tokens_per_s": 2000.0}
+    rate = {"b200.tokens_per_s": 2000.0}
     mine = evaluate("gpt-oss-120b", rate, volume=50, beside="gpu", book=costmodel.load_book())
     assert mine.equals(evaluate("gpt-oss-120b", rate, volume=50, beside="gpu", book="default"))

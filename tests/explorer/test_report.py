@@ -193,7 +193,8 @@ def test_checks_carry_words_and_signs(page):
 def test_brief_answers_both_ways(answer):
     rows = {row[0]: row[1:] for row in brief(answer).tables[0].rows}
     assert rows["How fast"][0].startswith("249,683")
-    assert rows["matching GPUs, cost"][0] == "41.67× to 80.42×"
+    assert rows["matching H100s, cost"][0] == "41.67× to 80.42×"
+    assert rows["matching B200s, cost"][0] == "–" and float(rows["matching B200s, cost"][1].rstrip("×")) < 1
     assert re.fullmatch(r"\$[\d.]+\sM", rows["How expensive, TCO"][1])
     assert rows["How fast"][0] != rows["How fast"][1]
 

@@ -136,7 +136,7 @@ def test_table_holds_published_beside_ours(answer):
     scores = frame[(frame["section"] == "Scoreboard") & (frame["column"] == "status")]
     assert len(scores) == len(answer.scoreboard.rows)
     total = frame[
-        (frame["table"] == "Cost of both fleets over their life, corrected, beside H100, US") & (frame["item"] == "TCO")
+        (frame["table"] == "Cost of both fleets over their life, corrected, beside B200, US") & (frame["item"] == "TCO")
     ]
     total = total.set_index(["group", "column"])
     assert total.loc[("hardwired", "nominal"), "value"] == answer.other_cost.comparison.nominal.hardwired.total_usd

@@ -1,10 +1,11 @@
-"""The same traffic on one hardwired machine and on the fleet of H100s that keeps the same promise."""
+"""The same traffic on one hardwired machine and on the fleet of GPUs that keeps the same promise."""
 
 import json
 
 import numpy as np
 import pytest
 
+import costmodel
 import hwsim
 from explorer.serving.comparison import serve_comparison
 from explorer.serving.comparison_document import comparison_document, comparison_files
@@ -14,6 +15,7 @@ from hwsim.events.fleet import Target
 
 pytestmark = pytest.mark.slow
 
+BEST = costmodel.CORRECTED.beside
 TRAFFIC = hwsim.bursty(
     30.0,
     400,
@@ -36,7 +38,7 @@ def test_the_fleet_is_the_smallest_that_keeps_the_promise(found):
         for each in (1, 2):
             fewer = (served.fleets[0].gpus - 1) // each
             if fewer:
-                tried = hwsim.serve("gpt-oss-120b", traffic, "h100", gpus=each, machines=fewer)
+                tried = hwsim.serve("gpt-oss-120b", traffic, BEST, gpus=each, machines=fewer)
                 assert not TARGET.met(tried)
     assert found.loads[1].fleets[0].gpus > found.loads[0].fleets[0].gpus
 
@@ -58,7 +60,7 @@ def test_both_serve_the_same_tokens(found):
 
 def test_masks_are_shared_by_what_is_built(found):
     alone, shared, gpus = found.loads[0].costs
-    assert (alone.built, shared.built, gpus.fleet) == (1, 50, "h100")
+    assert (alone.built, shared.built, gpus.fleet) == (1, 50, BEST)
     assert alone.usd_per_million_output_tokens > 10 * shared.usd_per_million_output_tokens
     assert alone.electricity_usd == pytest.approx(shared.electricity_usd)
     assert alone.output_tokens_per_s == shared.output_tokens_per_s
@@ -81,7 +83,7 @@ def test_a_machine_at_full_load_draws_full_power():
 
 def test_table_and_page_tell_what_was_found(found):
     frame = found.to_frame()
-    assert len(frame) == 6 and frame.fleet.tolist() == ["hnlpu", "hnlpu", "h100"] * 2
+    assert len(frame) == 6 and frame.fleet.tolist() == ["hnlpu", "hnlpu", BEST] * 2
     assert np.all(frame["p95.time_to_first_token_s"] > 0)
     files = comparison_files(found, comparison_document(found, "hwsim compare-serving"))
     data = json.loads(files["comparison.json"])
@@ -98,6 +100,8 @@ def test_table_and_page_tell_what_was_found(found):
         ({"gpus_together": (0,)}, "gpus_together"),
         ({"gpu_set": {"memory_share": 0.1}}, "GB of weights"),
         ({"convention": "wrong"}, "conventions"),
+        ({"on": ("hnlpu", "taalas-hc1")}, "no event model follows.*--interactivity"),
+        ({"on": ("hnlpu", "wse3")}, "kind 'wafer', whose requests"),
     ],
 )
 def test_bad_input(options, said):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import explorer
+from explorer.documents.theme import machine_name
 from explorer.report.standards import STANDARDS, carbon_statements, expired
 
 SCRIPT = Path(__file__).with_name("recompute_statements.py")
@@ -50,7 +51,7 @@ def test_statements_add_up_to_the_bill_and_to_the_answer(costed):
     statements = carbon_statements(costed, year=2026)
     pair = costed.comparison.nominal
     assert {each.standard for each in statements.statements} == set(STANDARDS)
-    for fleet, carbon in (("hardwired", pair.hardwired_carbon), ("H100", pair.gpu_carbon)):
+    for fleet, carbon in (("hardwired", pair.hardwired_carbon), (machine_name(costed.device), pair.gpu_carbon)):
         bill = [line for line in statements.bill if line.fleet == fleet]
         assert sum(line.t for line in bill) == pytest.approx(carbon.total_t, rel=1e-12)
         assert all(line.low_t <= line.t <= line.high_t for line in bill)

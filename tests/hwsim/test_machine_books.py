@@ -52,6 +52,14 @@ MAY_BE_ZERO = {
     "control_area_mm2",
     "control_power_w",
     "sram_latency_cycles",
+    "drafted_tokens",
+    "draft_acceptance",
+    "draft_time_share",
+    "cached_prompt_share",
+    "idle_power_share",
+    "working_power_share",
+    "memory_power_share",
+    "compute_power_share",
 }
 WHOLE = {
     "rows",
@@ -63,6 +71,8 @@ WHOLE = {
     "vex_lanes",
     "stages_per_layer",
     "node_gpus",
+    "pipeline_stages",
+    "drafted_tokens",
 }
 every_field = pytest.mark.parametrize(
     ("record", "field"), FIELDS, ids=lambda x: x if isinstance(x, str) else x.__name__

@@ -259,7 +259,7 @@ def test_curves_are_records():
 @pytest.mark.slow
 def test_a_ratio_that_rises_and_falls_pays_between():
     """Short contexts leave a GPU fast, long ones fill the attention units of the hardwired machine."""
-    result = break_even("gpt-oss-120b", axes=["context"], samples=16, volume=50)
+    result = break_even("gpt-oss-120b", axes=["context"], samples=16, volume=50, beside="h100")
     curve = result.curve("context", "tco_ratio")
     ((low, high),) = curve.crossing.intervals
     inside = (curve.x > low) & (curve.x < high)

@@ -11,7 +11,7 @@ from explorer.documents import html
 from explorer.uncertainty import Probability, analyse, break_even
 from explorer.uncertainty.document import break_even_document, probability_text, uncertainty_document
 
-FEW = ("--samples", "16", *(part for pattern in ("h100.*", "service.*", "use.*") for part in ("--only", pattern)))
+FEW = ("--samples", "16", *(part for pattern in ("b200.*", "service.*", "use.*") for part in ("--only", pattern)))
 
 
 def figures(page):
@@ -26,7 +26,7 @@ def test_the_screen_says_what_decides(command):
     assert (status, err) == (0, "")
     assert "Hardwiring costs less than the GPUs that generate as many tokens in" in out
     assert (
-        "Factors of GPU cost over hardwired" in out and "Factors of GPU carbon over hardwired" in out and "h100" in out
+        "Factors of GPU cost over hardwired" in out and "Factors of GPU carbon over hardwired" in out and "b200" in out
     )
 
 
@@ -34,7 +34,7 @@ def test_the_screen_says_what_decides(command):
 def test_json_is_what_the_function_finds(command):
     status, out, _ = command("uncertainty", *FEW, "--json")
     told = json.loads(out)
-    found = analyse(samples=16, only=["h100.*", "service.*", "use.*"])
+    found = analyse(samples=16, only=["b200.*", "service.*", "use.*"])
     assert status == 0 and told["percentiles"] == found.to_dict()["percentiles"]
     assert told["probabilities"][0]["probability"] == found.probability("tco_ratio").probability
     assert list(told["sobol"]) == list(told["tornado"]) == ["tco_ratio", "carbon_ratio"]
@@ -45,7 +45,7 @@ def test_json_is_what_the_function_finds(command):
 def test_choices_reach_the_analysis(command):
     _, out, _ = command(
         "uncertainty", "llama-3-8b", *FEW, "--volume", "7", "--context", "4K", "--technology", "n5-synthesised",
-        "--seed", "3", "--shape", "uniform", "--shape", "use.respins=levels", "--set", "h100.power_w=1 kW",
+        "--seed", "3", "--shape", "uniform", "--shape", "use.respins=levels", "--set", "b200.power_w=1 kW",
         "--output", "tco_usd", "--versus", "volume=8", "--versus", "use.respins=0", "--json",
     )  # fmt: skip
     told = json.loads(out)
@@ -55,7 +55,7 @@ def test_choices_reach_the_analysis(command):
     assert told["versus"] == {"volume": 8, "use.respins": "0"} and list(told["sobol"]) == ["tco_usd"]
     shapes = {row["name"]: row["shape"] for row in told["constants"]}
     assert shapes["use.respins"] == "levels" and shapes["service.gpu_speed_factor"] == "uniform"
-    assert "h100.power_w" not in shapes
+    assert "b200.power_w" not in shapes
     asked = {chance["what"] for chance in told["probabilities"]}
     assert "versus_usd_per_token_ratio > 1" in asked
 
@@ -65,7 +65,7 @@ def test_the_speed_of_a_gpu_is_that_of_the_model(command):
     for model in ("llama-3-8b", "gpt-oss-120b"):
         assert f"predicted for {model}" in command("uncertainty", model, *FEW)[1]
     few = ("--samples", "16", "--only", "use.*")
-    known = command("uncertainty", "llama-3-8b", *few, "--set", "h100.tokens_per_s=20000", "--json")[1]
+    known = command("uncertainty", "llama-3-8b", *few, "--set", "b200.tokens_per_s=20000", "--json")[1]
     assert json.loads(known)["notes"] == []
 
 
@@ -84,14 +84,14 @@ def test_a_book_of_the_users(command, tmp_path):
     book = tmp_path / "mine.toml"
     book.write_text(
         '[book]\nname = "mine"\nextends = "default"\n[use]\nrespins = { low = 0, nominal = 1, high = 8, unit = "1", '
-        'year = 2026, kind = "user", source = "me" }\n[[correlations]]\nbetween = ["use.respins", "h100.power_w"]\n'
+        'year = 2026, kind = "user", source = "me" }\n[[correlations]]\nbetween = ["use.respins", "b200.power_w"]\n'
         'rho = 0.3\nyear = 2026\nkind = "user"\nsource = "me"\n'
     )
     _, out, _ = command("uncertainty", *FEW, "--book", str(book), "--json")
     told = json.loads(out)
     spins = next(row for row in told["constants"] if row["name"] == "use.respins")
     assert (spins["nominal"], spins["high"], spins["source"]) == (1, 8, "me")
-    assert "h100.power_w + use.respins" in {row["between"] for row in told["correlations"]}
+    assert "b200.power_w + use.respins" in {row["between"] for row in told["correlations"]}
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_the_page_holds_everything(command, tmp_path):
 
 @pytest.mark.slow
 def test_page_figures_are_of_the_numbers():
-    found = analyse(samples=32, only=["h100.*", "use.*"])
+    found = analyse(samples=32, only=["b200.*", "use.*"])
     drawn = figures(html.render(uncertainty_document(found, "hwsim uncertainty")))
     bars = drawn["sobol-tco-ratio"]["data"]
     totals = next(trace for trace in bars if trace["name"] == "total order")["x"]
@@ -139,7 +139,7 @@ def test_page_figures_are_of_the_numbers():
 
 @pytest.mark.slow
 def test_curves_on_the_page_are_those_found():
-    found = break_even(axes=("volume",), points=5, samples=16, only=["h100.*"])
+    found = break_even(axes=("volume",), points=5, samples=16, only=["b200.*"])
     drawn = figures(html.render(break_even_document(found, "hwsim break-even")))["over-volume"]["data"]
     median = next(trace for trace in drawn if trace.get("name") == "GPU cost over hardwired")
     assert _numbers(median["y"]) == pytest.approx(found.curve("volume", "tco_ratio").p50)
@@ -147,7 +147,7 @@ def test_curves_on_the_page_are_those_found():
 
 @pytest.mark.slow
 def test_a_name_in_the_command_is_escaped():
-    found = break_even(axes=("grid",), points=2, samples=16, only=["h100.*"])
+    found = break_even(axes=("grid",), points=2, samples=16, only=["b200.*"])
     assert "<script>alert" not in html.render(break_even_document(found, "hwsim <script>alert(1)</script>"))
 
 
@@ -205,7 +205,7 @@ def test_break_even_as_json_csv_and_page(command, tmp_path):
         (("uncertainty", "--versus", "technology=n4"), "n4"),
         (("uncertainty", "--set", "use.respins"), "--set 'use.respins'"),
         (("uncertainty", "--set", "use.respins=nan"), "use.respins = nan"),
-        (("uncertainty", "--set", "h100.power_w=5 kg"), "has unit 'kg'"),
+        (("uncertainty", "--set", "b200.power_w=5 kg"), "has unit 'kg'"),
         (("uncertainty", "--book", "missing.toml"), "does not exist"),
         (("break-even", "--axis", "vollume"), "did you mean 'volume'"),
         (("break-even", "--from", "3"), "--from and --to need one --axis"),
@@ -243,7 +243,7 @@ def _numbers(values):
 
 @pytest.mark.slow
 def test_shares_are_not_rounded_to_certainty():
-    found = analyse(samples=16, only=["h100.*"])
+    found = analyse(samples=16, only=["b200.*"])
     assert "in more than 99.95 % of draws (95 % interval 99.1 % to 100.0 %)".replace(
         " %", "\u00a0%"
     ) in probability_text(Probability("carbon_ratio > 1", 0.9998, 0.991, 1.0, 9999), found)

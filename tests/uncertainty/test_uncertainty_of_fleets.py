@@ -54,7 +54,7 @@ def test_every_constant_that_moves_an_answer_is_among_those_read(machine):
         if values.dtype.kind == "f":
             moved |= (high[column] != values[0]) | (low[column] != values[0])
     assert {name for name, moves in zip(ranged, moved, strict=True) if moves} <= set(machine.read)
-    assert {"server.power_factor", "h100.tokens_per_s", "grid.taiwan_g_per_kwh"} <= set(machine.read)
+    assert {"server.power_factor", "b200.tokens_per_s", "grid.taiwan_g_per_kwh"} <= set(machine.read)
     assert not {"n3.wafer_price_usd", "dram.price_usd_per_gb", "use.nothing"} & set(machine.read)
 
 
@@ -100,12 +100,12 @@ def test_correlations_may_be_ignored():
 
 def test_set_pins_and_only_restricts():
     pinned = analyse(
-        samples=16, set={"h100.tokens_per_s": 2000, "clock_hz": "0.9 GHz", "logic_density_mtr_per_mm2": 300}
+        samples=16, set={"b200.tokens_per_s": 2000, "clock_hz": "0.9 GHz", "logic_density_mtr_per_mm2": 300}
     )
-    assert "h100.tokens_per_s" not in pinned.distributions and "clock_hz" not in pinned.distributions
+    assert "b200.tokens_per_s" not in pinned.distributions and "clock_hz" not in pinned.distributions
     alone = explorer.evaluate(
         "gpt-oss-120b",
-        {"h100.tokens_per_s": 2000, "clock_hz": 0.9e9, "logic_density_mtr_per_mm2": 300},
+        {"b200.tokens_per_s": 2000, "clock_hz": 0.9e9, "logic_density_mtr_per_mm2": 300},
         beside="gpu",
         die_formula="exact",
     )
@@ -155,9 +155,9 @@ def test_constants_that_differ_move_together():
 def test_a_second_machine_with_a_pinned_constant():
     found = analyse(samples=16, versus={"use.respins": 0}, only=["use.*"])
     assert (found.outputs["versus.tco_usd"] <= found.outputs["tco_usd"]).all()
-    other = analyse(samples=16, versus={"model": "llama-3-8b", "context": 4096}, only=["h100.*"])
+    other = analyse(samples=16, versus={"model": "llama-3-8b", "context": 4096}, only=["b200.*"])
     assert (other.outputs["versus.chips"] < other.outputs["chips"]).all()
-    wide = analyse(samples=16, versus={"weights": "int8"}, only=["h100.*"])
+    wide = analyse(samples=16, versus={"weights": "int8"}, only=["b200.*"])
     assert (wide.outputs["versus.chips"] > wide.outputs["chips"]).all()
 
 

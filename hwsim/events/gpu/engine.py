@@ -188,7 +188,9 @@ class Engine:
             pieces.append(self._piece(prefill, budget))
             budget -= pieces[-1][1].tokens
         while budget > 0 and (request := self._waiting.first()) is not None:
-            prefill = _Prefill(request, self._ledger.prompt[request] + self._ledger.generated[request])
+            total = self._ledger.prompt[request] + self._ledger.generated[request]
+            cached = int(self._model.device.cached_prompt_share * self._ledger.prompt[request])
+            prefill = _Prefill(request, total, cached)
             if not self._admits(prefill):
                 break
             self._waiting.pop()

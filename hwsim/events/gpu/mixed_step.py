@@ -10,12 +10,11 @@ from hwsim.gpu.step import StepModel, positions_sum
 
 @dataclass(frozen=True)
 class ServingNode(Record):
-    """Limits of an engine's steps and its cache, and the idle power of a GPU."""
+    """Limits of an engine's steps and its cache."""
 
     kv_block_tokens: int = sourced("token", low=1, high=1e6, whole=True)
     tokens_per_step: int = sourced("token", low=1, high=1e7, whole=True)
     sequences_per_step: int = sourced("1", low=1, high=1e6, whole=True)
-    idle_power_share: float = sourced("1", low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self))

@@ -18,6 +18,7 @@ from hwsim.events.machine import Progress, Users, drive
 from hwsim.events.results import ServingResult
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.traffic import Traffic
+from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import KvCache, kv_cache, refusal, split_over
 from hwsim.gpu.step import StepModel
 from hwsim.machine_books import DEFAULT_GPU
@@ -69,6 +70,11 @@ def build_node(
     reader = accelerator_book(book, engine).override(set or {}).reader()
     device, node = load_accelerator(reader=reader), from_book(ServingNode, reader)
     gpus = read_integer("gpus", gpus, high=1024)
+    if device.pipeline_stages > 1:
+        raise InputError(
+            f"pipeline_stages = {device.pipeline_stages:g}: no events follow the batches of a pipeline: expected 1, or "
+            "the closed form"
+        )
     # Room for one sequence of one block at least.
     split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
     if np.isnan(split.tensor):
@@ -99,8 +105,8 @@ def result_of(
     arrays = request_arrays(ledger)
     duration_s = max([engine.now_s for engine in engines] + [float(np.nanmax(arrays["end_s"], initial=0.0))])
     busy = {name: sum(engine.busy_s[name] for engine in engines) for name in engines[0].busy_s}
-    idle_w = device.power_w * node.idle_power_share
-    working_s = sum(engine.busy_s["steps under way"] * engine.gpus for engine in engines)
+    idle_w = device.power_w * device.idle_power_share
+    working_j = sum(_working_w(engine, device) * engine.busy_s["steps under way"] * engine.gpus for engine in engines)
     preempted = sum(engine.preemptions for engine in engines)
     return ServingResult(
         machine=device.name,
@@ -115,7 +121,7 @@ def result_of(
         capacity=dict.fromkeys(busy, float(len(engines))),
         energy_j={
             "standing": idle_w * gpus * duration_s,
-            "GPUs at work": (device.power_w - idle_w) * working_s,
+            "GPUs at work": working_j - idle_w * sum(e.busy_s["steps under way"] * e.gpus for e in engines),
         },
         timeline=timeline([engine.bins for engine in engines], list(busy)),
         events=sum(engine.jumps for engine in engines),
@@ -126,3 +132,10 @@ def result_of(
         ),
         assumptions=used,
     )
+
+
+def _working_w(engine: Engine, device: Accelerator) -> float:
+    """Return the mean power of a GPU of an engine while it runs steps."""
+    seconds = engine.busy_s["steps under way"] or 1.0
+    shares = (min(engine.busy_s[name] / seconds, 1.0) for name in ("memory bandwidth", "compute"))
+    return float(device.power_w * busy_power_share(device, *shares))
