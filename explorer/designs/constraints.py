@@ -105,11 +105,10 @@ def upper_limit(constraints: Sequence[Constraint], name: str) -> float | None:
     return min(limits) if limits else None
 
 
-def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], designs: int) -> InputError:
-    """Return the error that says which constraint rules out all `designs`, and the nearest miss."""
+def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], tried: str) -> InputError:
+    """Return the error that says which constraint rules out all that was `tried`, and the nearest miss."""
     never = [place for place, tally in enumerate(tallies) if tally.tried and not tally.met]
     candidates = never or [place for place, tally in enumerate(tallies) if tally.alone]
-    tried = counted(designs, "design")
     if not candidates:
         texts = " and ".join(repr(each.text) for each, tally in zip(constraints, tallies, strict=True) if tally.nearest)
         return InputError(f"none of {tried} meets {texts} together: expected weaker constraints, or more to vary")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,12 @@ class Case:
         """Return the chip of designs, which takes no simulation."""
         return build_chip(self.spec, self.designs(constants, choices), self.technology)
 
+    def run(self, design: hwsim.HardwiredDesign, context: Number, batch: Number | None = None) -> hwsim.SimResult:
+        """Return a design in closed form, with all the sequences that it holds unless `batch` is given."""
+        return hwsim.simulate_hardwired(
+            self.spec, design, self.technology, context=context, batch=batch, reading=READING
+        )
+
     def own(self) -> hwsim.HardwiredDesign:
         """Return the machine as its book has it, sized for the model. Raises `InputError` where nothing holds it."""
         setting = self.setting
@@ -100,12 +107,7 @@ class Case:
         Numbers or arrays; they broadcast.
         """
         design = self.designs(constants, choices)
-
-        def at(context: Number, batch: Number | None = None) -> hwsim.SimResult:
-            return hwsim.simulate_hardwired(
-                self.spec, design, self.technology, context=context, batch=batch, reading=READING
-            )
-
+        at = partial(self.run, design)
         run = at(self.workload.mean_context)
         die_mm2 = run.area_mm2 / run.chips
         density = run.power_w / design.power_overhead / run.area_mm2
