@@ -64,7 +64,8 @@ class Constraint:
         sides = (evaluate_formula(self.name, side, columns) for side in (self.tree.left, self.tree.comparators[0]))
         one, other = (np.broadcast_to(np.asarray(side, dtype=float), broken.shape)[broken] for side in sides)
         with np.errstate(all="ignore"):
-            miss = (one - other if isinstance(op, _BELOW) else other - one) / np.abs(other)
+            # Beside a limit of 0, in shares of the value.
+            miss = (one - other if isinstance(op, _BELOW) else other - one) / np.abs(np.where(other, other, one))
         if not np.isfinite(miss).any():
             return None
         place = int(np.nanargmin(miss))

@@ -20,7 +20,7 @@ from explorer.designs.figures import (
 from explorer.designs.result import DesignSearch
 from explorer.documents.document import Document, Figure, Method, Section, sections
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
-from explorer.documents.tables import Table, scaled_table
+from explorer.documents.tables import Table, scaled_table, signed
 from explorer.documents.theme import machine_name
 from hwbase.columns import Column, column
 from hwbase.numbers import counted, listed, percent, plain, times, words
@@ -48,6 +48,7 @@ def design_document(result: DesignSearch, command: str = "") -> Document:
             Section("brief", "In brief", (_lead(result), _chosen_table(result))),
             Section("front", "The front", (*_front(result),)),
             Section("binds", "What binds, and what more would buy", (*_binds(result),)),
+            Section("events", "Token by token", (*_events(result),)) if result.confirmed else None,
             Section("pictures", "The best machine", (*_pictures(result),)),
             Section("tried", "What was tried", (_limits_table(result), _varied_table(result)), short=False),
             methods_section(_methods(result)),
@@ -125,6 +126,36 @@ def _binds(result: DesignSearch) -> Iterable[Any]:
     busy = tuple((resource_name(n), *(percent(machine[n]) for machine in machines.values())) for n in BUSY)
     shares = Table("Busy share of each resource", (Column("resource", numeric=False), *map(Column, machines)), busy)
     yield Figure("busy", partial(busy_figure, result), "Busy share of each resource at full load", shares, 1)
+
+
+def _events(result: DesignSearch) -> Iterable[Any]:
+    """Return what detailed events make of the best designs."""
+    rows = []
+    for each in result.confirmed:
+        design = result.front.iloc[each.place]
+        rows.append(
+            (
+                mapping_text(design),
+                plain(each.sequences),
+                *(column("tokens_per_s").text(rate) for rate in (each.tokens_per_s, each.events_tokens_per_s)),
+                signed(100.0 * each.difference),
+                *(column("latency_s").text(took) for took in (each.latency_alone_s, each.events_latency_alone_s)),
+                signed(100.0 * each.difference_alone),
+            )
+        )
+    loaded, alone = "tokens per second", "latency for one user alone"
+    heads = (
+        Column("design", numeric=False),
+        Column("sequences"),
+        *(Column(name, group=loaded) for name in ("closed form", "events", "difference, %")),
+        *(Column(name, group=alone) for name in ("closed form", "events", "difference, %")),
+    )
+    yield (
+        "Every token through every layer, link and vector unit, the token that is furthest along served first: "
+        f"{listed([f'{signed(100.0 * each.difference)} %' for each in result.confirmed])} tokens per second beside the "
+        "closed form."
+    )
+    yield Table("Closed form and detailed events", heads, tuple(rows))
 
 
 def _pictures(result: DesignSearch) -> Iterable[Any]:

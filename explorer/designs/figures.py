@@ -1,7 +1,6 @@
 """Figures of a search: the front, the machine with its stages, a chip with its blocks, and what is busy."""
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pandas as pd
 from explorer.designs.completion import BLOCK_MM2
 from explorer.designs.evaluation import BUSY
 from explorer.designs.result import DesignSearch
+from explorer.documents.plot import Plot
 from explorer.documents.theme import (
     BLUE,
     CLEAR,
@@ -29,9 +29,6 @@ from explorer.documents.theme import (
 from hwbase.columns import column
 from hwbase.numbers import counted, plain, words
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 _HEIGHT_PX, _BAR_PX, _BARE_PX = 420, 26, 130
 #: Most stages of a line that have room for a label, and most chips that are drawn one by one.
 _LABELLED, _MOST_CHIPS = 8, 1024
@@ -40,7 +37,7 @@ _BLOCKS = (BLUE, RED, GREY, GREEN, YELLOW, CYAN, PURPLE)
 _GAP, _MARGIN = 1.6, 0.35
 
 
-def front_figure(result: DesignSearch, across: str, up: str) -> "go.Figure":
+def front_figure(result: DesignSearch, across: str, up: str) -> Plot:
     """Return the front in two objectives, with the best machine, the knee, and the machine of the book."""
     points = pd.concat([result.front[[across, up]], result.own.reindex(columns=[across, up])])
     (x, x_scale), (y, y_scale) = (column(name).scaled(points[name]) for name in (across, up))
@@ -68,7 +65,7 @@ def front_figure(result: DesignSearch, across: str, up: str) -> "go.Figure":
     return drawn
 
 
-def machine_figure(design: pd.Series) -> "go.Figure":
+def machine_figure(design: pd.Series) -> Plot:
     """Return the machine as it is laid out: a box for each pipeline stage, with its grid of chips, and their links."""
     stages, rows, columns = (int(design[name]) for name in ("pipeline_stages", "rows", "columns"))
     many = stages * rows * columns > _MOST_CHIPS
@@ -99,8 +96,9 @@ def machine_figure(design: pd.Series) -> "go.Figure":
             type="rect", x0=x, y0=y, x1=x + width, y1=y - height, line={"color": NEUTRAL_LINE}, fillcolor="#E8EBEF"
         )
         drawn.add_annotation(
-            x=x + width / 2,
+            x=x,
             y=y,
+            xanchor="left",
             text=f"stage {stage + 1}" if across <= _LABELLED else str(stage + 1),
             showarrow=False,
             yanchor="bottom",
@@ -128,29 +126,26 @@ def machine_figure(design: pd.Series) -> "go.Figure":
     return drawn
 
 
-def chip_figure(design: pd.Series) -> "go.Figure":
+def chip_figure(design: pd.Series) -> Plot:
     """Return a die as areas in proportion to its blocks."""
-    import plotly.graph_objects as go
-
     blocks = block_areas(design)
     drawn = figure(f"A die of {plain(design['die_area_mm2'])} mm²", 360, showlegend=False)
     drawn.add_trace(
-        go.Treemap(
-            labels=[text(name) for name in blocks],
-            parents=[""] * len(blocks),
-            values=list(blocks.values()),
-            texttemplate="%{label}<br>%{value:.4g} mm²",
-            hovertemplate="%{label}: %{value:.4g} mm²<extra></extra>",
-            marker={"colors": list(_BLOCKS[: len(blocks)]), "line": {"width": 1, "color": CLEAR}},
-            textfont={"color": DARK_TEXT},
-            tiling={"pad": 2},
-        )
+        "treemap",
+        labels=[text(name) for name in blocks],
+        parents=[""] * len(blocks),
+        values=list(blocks.values()),
+        texttemplate="%{label}<br>%{value:.4g} mm²",
+        hovertemplate="%{label}: %{value:.4g} mm²<extra></extra>",
+        marker={"colors": list(_BLOCKS[: len(blocks)]), "line": {"width": 1, "color": CLEAR}},
+        textfont={"color": DARK_TEXT},
+        tiling={"pad": 2},
     )
     drawn.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 4})
     return drawn
 
 
-def busy_figure(result: DesignSearch) -> "go.Figure":
+def busy_figure(result: DesignSearch) -> Plot:
     """Return how busy each resource is, in bars: the best machine, the knee, and the machine of the book."""
     shown = chosen(result)
     drawn = figure("Busy share of each resource", _BARE_PX + _BAR_PX * len(BUSY) * len(shown), barmode="group")

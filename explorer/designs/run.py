@@ -10,6 +10,7 @@ import pandas as pd
 import hwsim
 import models
 from explorer.designs.completion import completed
+from explorer.designs.confirmation import MOST_CONFIRMED, confirmed
 from explorer.designs.constraints import Constraint, read_constraints, upper_limit
 from explorer.designs.evaluation import ALONE, ALWAYS, COOLING, FIGURES, PRICES, Case, case_of
 from explorer.designs.result import DesignSearch
@@ -51,6 +52,7 @@ def design(
     convention: Convention = "corrected",
     book: str | Book | None = None,
     set: Mapping[str, Any] | None = None,
+    confirm: int = 1,
     workers: int = 2,
     progress: Report | None = None,
 ) -> DesignSearch:
@@ -90,6 +92,8 @@ def design(
         Conventions and book of the prices, as in `explorer.cost`.
     set : mapping of str to number or str, optional
         Constants of the machine, the technology or the cost book to override; they do not vary.
+    confirm : int
+        How many of the best by the first objective are simulated token by token too, which takes most of the time.
     workers : int
         Threads.
     progress : callable, optional
@@ -107,7 +111,7 @@ def design(
     Examples
     --------
     >>> steps = {"rows": [1], "vex_macs": [32768], "buffer_banks": [4000], "hbm_stacks": [8]}
-    >>> result = design("gpt-oss-120b", vary=steps)
+    >>> result = design("gpt-oss-120b", vary=steps, confirm=0)
     >>> print(f"{result.best.tokens_per_s:,.0f} tokens/s on {result.best.chips:.0f} chips")
     2,156,023 tokens/s on 24 chips
     """
@@ -139,6 +143,7 @@ def design(
     space = _space(case, steps, limits, uneven)
     report = progress or (lambda what, done, total: None)
     searched = search(case, space, sought, limits, workers=integer("workers", workers, high=256), report=report)
+    finalists = read_integer("confirm", confirm, low=0, high=MOST_CONFIRMED)
     own = _own(case, [name for name in searched.front if name in HardwiredDesign.__dataclass_fields__])
     return DesignSearch(
         model=spec.name,
@@ -157,6 +162,7 @@ def design(
         front=completed(case, searched.front),
         own=own if own.empty else completed(case, own),
         set=overrides,
+        confirmed=confirmed(case, searched.front.head(finalists), report),
         assumptions={**used, **case.package.quantities},
     )
 
