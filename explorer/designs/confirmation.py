@@ -1,6 +1,7 @@
 """The best machines of a search, token by token: what detailed events make of the closed form's figures."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,10 @@ class Confirmation(Record):
     def difference_alone(self) -> float:
         """The events' latency for one user alone over the closed form's, less 1."""
         return self.events_latency_alone_s / self.latency_alone_s - 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and both differences."""
+        return super().to_dict() | {"difference": self.difference, "difference_alone": self.difference_alone}
 
 
 def confirmed(case: Case, designs: pd.DataFrame, report: Report) -> tuple[Confirmation, ...]:
