@@ -216,5 +216,5 @@ def _methods(result: DesignSearch) -> Iterable[Method]:
         "Limits",
         "Power of a die over its area, mean over the die. Memory stands on four sides of a square die, as many stacks "
         "as its edges take.",
-        "explorer/designs/package.toml",
+        "hwsim assumptions package",
     )

@@ -17,6 +17,7 @@ from hwbase.check import Number
 from hwsim.chip import build_chip
 from hwsim.design import CHOICES
 from hwsim.simulation import hardwired
+from hwsim.technology import BOOKS
 
 READING = "pipelined"
 #: Columns of every design.
@@ -46,7 +47,7 @@ COOLING = ("air", "liquid")
 
 def package_book() -> Book:
     """Return the book of what a package and its cooling allow."""
-    return load_book("package", Path(__file__).parent)
+    return load_book("package", BOOKS)
 
 
 @dataclass(frozen=True)
@@ -164,14 +165,18 @@ def case_of(
     spec = models.load(model) if isinstance(model, str) else model
     machine, process = hwsim.design_book(on), hwsim.technology_book(technology)
     setting = Setting.of(spec, READING, convention, process, weights, "de-vries", book, None, machine)
+    package = package_book()
     for_machine = {name: value for name, value in set.items() if name in machine.settable() or name in process}
-    for name in set:
+    for_package = {name: value for name, value in set.items() if name in package}
+    rest = {name: value for name, value in set.items() if name not in for_package}
+    for name in rest:
         if name not in for_machine and name not in setting.costs.settable():
-            raise unknown_name("constant", name, [*machine.settable(), *process, *setting.costs.settable()])
+            known = [*machine.settable(), *process, *package, *setting.costs.settable()]
+            raise unknown_name("constant", name, known)
     design, made, used = hardwired(
         spec, weights=weights, technology=process, book=machine, set={"rows": 1, "columns": 1} | for_machine
     )
-    return Case(spec, design, made, setting, workload, volume, cooling, package_book(), set), used
+    return Case(spec, design, made, setting, workload, volume, cooling, package.override(for_package), rest), used
 
 
 def constants_of(frame: Any) -> dict[str, np.ndarray]:

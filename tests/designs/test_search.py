@@ -179,3 +179,11 @@ def test_the_best_machine_is_confirmed_by_events():
     section = result.document().section("events")
     assert "beside the closed form" in section.parts[0]
     assert not explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], confirm=0).confirmed
+
+
+def test_limits_of_the_package_are_constants_too():
+    cooled = explorer.design(MODEL, vary=STEPS, set={"cooling.air_w_per_mm2": 0.35}, confirm=0)
+    assert (cooled.front["power_density_w_per_mm2"] <= 0.35).all()
+    assert cooled.best["tokens_per_s"] < searched().best["tokens_per_s"]
+    liquid = explorer.design(MODEL, vary=STEPS, cooling="liquid", confirm=0)
+    assert (liquid.front["cooled_w_per_mm2"] == 1.5).all()
