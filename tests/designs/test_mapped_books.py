@@ -6,6 +6,7 @@ import pytest
 import explorer
 import hwsim
 import models
+from hwbase import InputError
 from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
@@ -68,3 +69,17 @@ def test_conventions_of_the_paper_read_other_mappings_as_pipelined(book):
     assert priced.inputs["tokens_per_s"] == hwsim.simulate("gpt-oss-120b", book).tokens_per_s
     published, _, _ = hardwired(models.load("gpt-oss-120b"))
     assert reading_for(published, "as-published") == "as-published"
+
+
+def test_a_study_varies_a_mapping_as_a_search_does():
+    study = explorer.Study(
+        {"norms": ["replicated", "sharded"], "pipeline_stages": [1, 2], "collective": ["direct", "two-phase"]},
+        fixed={"rows": 4, "columns": 4},
+        objectives=["tokens_per_s"],
+    )
+    frame = study.run().frame
+    for _, row in frame.iterrows():
+        set = {name: row[name] for name in ("norms", "pipeline_stages", "collective")} | {"rows": 4, "columns": 4}
+        assert row["tokens_per_s"] == hwsim.simulate("gpt-oss-120b", set=set, reading="pipelined").tokens_per_s
+    with pytest.raises(InputError, match="did you mean 'sharded'"):
+        explorer.Study({"norms": ["shared", "sharded"]}, objectives=["tokens_per_s"])
