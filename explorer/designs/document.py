@@ -151,9 +151,9 @@ def _events(result: DesignSearch) -> Iterable[Any]:
         *(Column(name, group=alone) for name in ("closed form", "events", "difference, %")),
     )
     yield (
-        "Every token through every layer, link and vector unit, the token that is furthest along served first: "
-        f"{listed([f'{signed(100.0 * each.difference)} %' for each in result.confirmed])} tokens per second beside the "
-        "closed form."
+        "Every token through every layer, link and vector unit, the token that is furthest along served first. Tokens "
+        "per second differ from the closed form by "
+        f"{listed([f'{signed(100.0 * each.difference)} %' for each in result.confirmed])}."
     )
     yield Table("Closed form and detailed events", heads, tuple(rows))
 

@@ -177,7 +177,7 @@ def test_the_best_machine_is_confirmed_by_events():
     assert each.place == 0 and each.tokens_per_s == result.best["tokens_per_s"]
     assert abs(each.difference) < 0.02 and abs(each.difference_alone) < 0.02
     section = result.document().section("events")
-    assert "beside the closed form" in section.parts[0]
+    assert "differ from the closed form by" in section.parts[0]
     assert not explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], confirm=0).confirmed
 
 
