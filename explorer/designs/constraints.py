@@ -9,7 +9,7 @@ import numpy as np
 from explorer.study.expressions import check_columns, column_names, evaluate_formula, parse, truth
 from hwbase import InputError
 from hwbase.columns import column
-from hwbase.numbers import counted, percent
+from hwbase.numbers import percent
 
 _BELOW, _ABOVE = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
 #: The share by which a design misses a condition, and the two sides of it.
@@ -118,7 +118,7 @@ def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], tr
     nearest = tally.nearest_alone or tally.nearest
     text = f"none of {tried} meets {worst.text!r}"
     if not never:
-        text = f"{text} and all else, which {counted(tally.alone, 'design')} met"
+        text = f"{worst.text!r} rules out the {tally.alone:,} of {tried} that meet all else"
     if nearest is not None:
         miss, value, limit = nearest
         entry = column(_left(worst.tree))

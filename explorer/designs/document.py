@@ -68,6 +68,8 @@ def _lead(result: DesignSearch) -> str:
         f"{plain(best['area_mm2'])} mm², {column('latency_alone_s').text(best['latency_alone_s'])} a token for one "
         f"user alone, bound by {words(best['bound_by'])}."
     )
+    if result.confirmed:
+        text += f" Detailed events give {column('tokens_per_s').text(result.confirmed[0].events_tokens_per_s)}."
     if len(result.own):
         own = result.own.iloc[0]
         text += (

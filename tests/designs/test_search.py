@@ -161,6 +161,11 @@ def test_requests_with_prompts_count_output_tokens():
             marks=pytest.mark.slow,
         ),
         ({"vary": {"rows": [1], "columns": [8], "pipeline_stages": [1]}}, "die_area_mm2 <= reticle_mm2"),
+        pytest.param(
+            {"constraints": ["tokens_per_s >= 2e6", "area_mm2 <= 12500"], "vary": STEPS},
+            r"'tokens_per_s >= 2e6' rules out the \d+ of .* that meet all else; the nearest has",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_that_names_it(given, message):
@@ -187,3 +192,12 @@ def test_limits_of_the_package_are_constants_too():
     assert cooled.best["tokens_per_s"] < searched().best["tokens_per_s"]
     liquid = explorer.design(MODEL, vary=STEPS, cooling="liquid", confirm=0)
     assert (liquid.front["cooled_w_per_mm2"] == 1.5).all()
+
+
+@pytest.mark.slow
+def test_without_a_limit_of_silicon_chips_are_limited():
+    result = explorer.design(
+        MODEL, objectives=["area_mm2"], constraints=["tokens_per_s >= 2000000"], vary=STEPS, confirm=0
+    )
+    assert result.constraints["chips that are tried"].startswith("chips <= ")
+    assert result.best["tokens_per_s"] >= 2_000_000 and result.best["area_mm2"] < 13_300
