@@ -16,10 +16,10 @@ def measures(quick: bool) -> Iterator[Measure]:
     """Yield designs per second in one thread and in two."""
     vary = {"rows": [1], "columns": [4, 8], "norms": ["sharded"]} if quick else {}
     looped, runs = (10, 1) if quick else (LOOPED, RUNS)
-    designs = explorer.design(MODEL, vary=vary).tried
+    designs = explorer.design(MODEL, vary=vary, confirm=0).tried
 
     def search(workers: int) -> Callable[[], object]:
-        return lambda: explorer.design(MODEL, vary=vary, workers=workers)
+        return lambda: explorer.design(MODEL, vary=vary, confirm=0, workers=workers)
 
     def loop() -> None:
         for i in range(looped):

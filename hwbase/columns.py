@@ -247,7 +247,7 @@ def _column(name: str) -> Column:
         entry = Column(label, unit or (whole.unit if whole and whole.numeric else "1"), name=name, style=style)
     if not head:
         return entry
-    if head in listed:
+    if head in listed and head not in heads:
         return replace(entry, label=f"{listed[head].label}: {entry.label}")
     # Names such as n5 and h100.
     own = head.upper() if head.isalnum() and not head.isalpha() else words(head)

@@ -75,6 +75,9 @@ def design_command(
     convention: Convention = "corrected",
     settings: Set = None,
     book: CostBook = None,
+    confirm: Annotated[
+        str, typer.Option("--confirm", help="So many of the best are simulated token by token too.")
+    ] = "1",
     workers: Annotated[str, typer.Option("--workers", help="Threads.", rich_help_panel=CONSTANTS)] = "2",
     as_json: AsJson = False,
     out: Annotated[
@@ -106,6 +109,7 @@ def design_command(
             convention=convention,
             book=book,
             set=parse_overrides(settings),
+            confirm=need_count("confirm", confirm),
             workers=need_count("workers", workers),
             progress=report,
         )

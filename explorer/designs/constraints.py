@@ -9,7 +9,7 @@ import numpy as np
 from explorer.study.expressions import check_columns, column_names, evaluate_formula, parse, truth
 from hwbase import InputError
 from hwbase.columns import column
-from hwbase.numbers import counted, percent
+from hwbase.numbers import percent
 
 _BELOW, _ABOVE = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
 #: The share by which a design misses a condition, and the two sides of it.
@@ -64,7 +64,8 @@ class Constraint:
         sides = (evaluate_formula(self.name, side, columns) for side in (self.tree.left, self.tree.comparators[0]))
         one, other = (np.broadcast_to(np.asarray(side, dtype=float), broken.shape)[broken] for side in sides)
         with np.errstate(all="ignore"):
-            miss = (one - other if isinstance(op, _BELOW) else other - one) / np.abs(other)
+            # Beside a limit of 0, in shares of the value.
+            miss = (one - other if isinstance(op, _BELOW) else other - one) / np.abs(np.where(other, other, one))
         if not np.isfinite(miss).any():
             return None
         place = int(np.nanargmin(miss))
@@ -105,11 +106,10 @@ def upper_limit(constraints: Sequence[Constraint], name: str) -> float | None:
     return min(limits) if limits else None
 
 
-def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], designs: int) -> InputError:
-    """Return the error that says which constraint rules out all `designs`, and the nearest miss."""
+def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], tried: str) -> InputError:
+    """Return the error that says which constraint rules out all that was `tried`, and the nearest miss."""
     never = [place for place, tally in enumerate(tallies) if tally.tried and not tally.met]
     candidates = never or [place for place, tally in enumerate(tallies) if tally.alone]
-    tried = counted(designs, "design")
     if not candidates:
         texts = " and ".join(repr(each.text) for each, tally in zip(constraints, tallies, strict=True) if tally.nearest)
         return InputError(f"none of {tried} meets {texts} together: expected weaker constraints, or more to vary")
@@ -118,7 +118,7 @@ def nothing_left(constraints: Sequence[Constraint], tallies: Sequence[Tally], de
     nearest = tally.nearest_alone or tally.nearest
     text = f"none of {tried} meets {worst.text!r}"
     if not never:
-        text = f"{text} and all else, which {counted(tally.alone, 'design')} met"
+        text = f"{worst.text!r} rules out the {tally.alone:,} of {tried} that meet all else"
     if nearest is not None:
         miss, value, limit = nearest
         entry = column(_left(worst.tree))

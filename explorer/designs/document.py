@@ -20,7 +20,7 @@ from explorer.designs.figures import (
 from explorer.designs.result import DesignSearch
 from explorer.documents.document import Document, Figure, Method, Section, sections
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
-from explorer.documents.tables import Table, scaled_table
+from explorer.documents.tables import Table, scaled_table, signed
 from explorer.documents.theme import machine_name
 from hwbase.columns import Column, column
 from hwbase.numbers import counted, listed, percent, plain, times, words
@@ -48,6 +48,7 @@ def design_document(result: DesignSearch, command: str = "") -> Document:
             Section("brief", "In brief", (_lead(result), _chosen_table(result))),
             Section("front", "The front", (*_front(result),)),
             Section("binds", "What binds, and what more would buy", (*_binds(result),)),
+            Section("events", "Token by token", (*_events(result),)) if result.confirmed else None,
             Section("pictures", "The best machine", (*_pictures(result),)),
             Section("tried", "What was tried", (_limits_table(result), _varied_table(result)), short=False),
             methods_section(_methods(result)),
@@ -67,6 +68,8 @@ def _lead(result: DesignSearch) -> str:
         f"{plain(best['area_mm2'])} mm², {column('latency_alone_s').text(best['latency_alone_s'])} a token for one "
         f"user alone, bound by {words(best['bound_by'])}."
     )
+    if result.confirmed:
+        text += f" Detailed events give {column('tokens_per_s').text(result.confirmed[0].events_tokens_per_s)}."
     if len(result.own):
         own = result.own.iloc[0]
         text += (
@@ -80,9 +83,13 @@ def _chosen_table(result: DesignSearch) -> Table:
     machines = chosen(result)
     constants = [each for each in result.varied if each not in (*_MAPPING, *CHOICES, *_FIGURES)]
     names = [*_FIGURES, *_MAPPING, *(name for name in constants if name in result.front)]
-    rows = tuple((column(n).label, *(column(n).text(machine[n]) for machine in machines.values())) for n in names)
+    rows = tuple((column(n).label, *(_text(n, machine[n]) for machine in machines.values())) for n in names)
     heads = (Column("", numeric=False), *(Column(name) for name in machines))
     return Table("Machines to choose from", heads, rows)
+
+
+def _text(name: str, value: Any) -> str:
+    return words(value) if name == "bound_by" else column(name).text(value)
 
 
 def _front(result: DesignSearch) -> Iterable[Any]:
@@ -99,7 +106,7 @@ def _front_table(result: DesignSearch) -> Table:
     constants = [name for name in result.varied if name not in (*_MAPPING, *CHOICES) and name in result.front]
     names = [*dict.fromkeys([*result.objectives, "bound_by", "chips", "die_area_mm2", *_MAPPING, *constants])]
     step = -(-len(result.front) // _ROWS)
-    shown = result.front.iloc[::step][names]
+    shown = result.front.iloc[::step][names].assign(bound_by=lambda rows: rows["bound_by"].map(words))
     count = f"{len(shown)} of {len(result.front):,} designs" if step > 1 else "all its designs"
     return scaled_table(f"The front, {count}", shown)
 
@@ -121,6 +128,36 @@ def _binds(result: DesignSearch) -> Iterable[Any]:
     busy = tuple((resource_name(n), *(percent(machine[n]) for machine in machines.values())) for n in BUSY)
     shares = Table("Busy share of each resource", (Column("resource", numeric=False), *map(Column, machines)), busy)
     yield Figure("busy", partial(busy_figure, result), "Busy share of each resource at full load", shares, 1)
+
+
+def _events(result: DesignSearch) -> Iterable[Any]:
+    """Return what detailed events make of the best designs."""
+    rows = []
+    for each in result.confirmed:
+        design = result.front.iloc[each.place]
+        rows.append(
+            (
+                mapping_text(design),
+                plain(each.sequences),
+                *(column("tokens_per_s").text(rate) for rate in (each.tokens_per_s, each.events_tokens_per_s)),
+                signed(100.0 * each.difference),
+                *(column("latency_s").text(took) for took in (each.latency_alone_s, each.events_latency_alone_s)),
+                signed(100.0 * each.difference_alone),
+            )
+        )
+    loaded, alone = "tokens per second", "latency for one user alone"
+    heads = (
+        Column("design", numeric=False),
+        Column("sequences"),
+        *(Column(name, group=loaded) for name in ("closed form", "events", "difference, %")),
+        *(Column(name, group=alone) for name in ("closed form", "events", "difference, %")),
+    )
+    yield (
+        "Every token through every layer, link and vector unit, the token that is furthest along served first. Tokens "
+        "per second differ from the closed form by "
+        f"{listed([f'{signed(100.0 * each.difference)} %' for each in result.confirmed])}."
+    )
+    yield Table("Closed form and detailed events", heads, tuple(rows))
 
 
 def _pictures(result: DesignSearch) -> Iterable[Any]:
@@ -181,5 +218,5 @@ def _methods(result: DesignSearch) -> Iterable[Method]:
         "Limits",
         "Power of a die over its area, mean over the die. Memory stands on four sides of a square die, as many stacks "
         "as its edges take.",
-        "explorer/designs/package.toml",
+        "hwsim assumptions package",
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hwbase.check import Number
 from hwsim.chip import build_chip
 from hwsim.design import CHOICES
 from hwsim.simulation import hardwired
+from hwsim.technology import BOOKS
 
 READING = "pipelined"
 #: Columns of every design.
@@ -45,7 +47,7 @@ COOLING = ("air", "liquid")
 
 def package_book() -> Book:
     """Return the book of what a package and its cooling allow."""
-    return load_book("package", Path(__file__).parent)
+    return load_book("package", BOOKS)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,12 @@ class Case:
         """Return the chip of designs, which takes no simulation."""
         return build_chip(self.spec, self.designs(constants, choices), self.technology)
 
+    def run(self, design: hwsim.HardwiredDesign, context: Number, batch: Number | None = None) -> hwsim.SimResult:
+        """Return a design in closed form, with all the sequences that it holds unless `batch` is given."""
+        return hwsim.simulate_hardwired(
+            self.spec, design, self.technology, context=context, batch=batch, reading=READING
+        )
+
     def own(self) -> hwsim.HardwiredDesign:
         """Return the machine as its book has it, sized for the model. Raises `InputError` where nothing holds it."""
         setting = self.setting
@@ -100,12 +108,7 @@ class Case:
         Numbers or arrays; they broadcast.
         """
         design = self.designs(constants, choices)
-
-        def at(context: Number, batch: Number | None = None) -> hwsim.SimResult:
-            return hwsim.simulate_hardwired(
-                self.spec, design, self.technology, context=context, batch=batch, reading=READING
-            )
-
+        at = partial(self.run, design)
         run = at(self.workload.mean_context)
         die_mm2 = run.area_mm2 / run.chips
         density = run.power_w / design.power_overhead / run.area_mm2
@@ -162,14 +165,18 @@ def case_of(
     spec = models.load(model) if isinstance(model, str) else model
     machine, process = hwsim.design_book(on), hwsim.technology_book(technology)
     setting = Setting.of(spec, READING, convention, process, weights, "de-vries", book, None, machine)
+    package = package_book()
     for_machine = {name: value for name, value in set.items() if name in machine.settable() or name in process}
-    for name in set:
+    for_package = {name: value for name, value in set.items() if name in package}
+    rest = {name: value for name, value in set.items() if name not in for_package}
+    for name in rest:
         if name not in for_machine and name not in setting.costs.settable():
-            raise unknown_name("constant", name, [*machine.settable(), *process, *setting.costs.settable()])
+            known = [*machine.settable(), *process, *package, *setting.costs.settable()]
+            raise unknown_name("constant", name, known)
     design, made, used = hardwired(
         spec, weights=weights, technology=process, book=machine, set={"rows": 1, "columns": 1} | for_machine
     )
-    return Case(spec, design, made, setting, workload, volume, cooling, package_book(), set), used
+    return Case(spec, design, made, setting, workload, volume, cooling, package.override(for_package), rest), used
 
 
 def constants_of(frame: Any) -> dict[str, np.ndarray]:

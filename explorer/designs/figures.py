@@ -30,8 +30,8 @@ from hwbase.columns import column
 from hwbase.numbers import counted, plain, words
 
 _HEIGHT_PX, _BAR_PX, _BARE_PX = 420, 26, 130
-#: Stages of a row of the drawing, and the most chips that are drawn one by one.
-_STAGES_A_ROW, _MOST_CHIPS = 6, 1024
+#: Most stages of a line that have room for a label, and most chips that are drawn one by one.
+_LABELLED, _MOST_CHIPS = 8, 1024
 _BLOCKS = (BLUE, RED, GREY, GREEN, YELLOW, CYAN, PURPLE)
 #: Sizes of the drawing, in sides of a chip.
 _GAP, _MARGIN = 1.6, 0.35
@@ -70,13 +70,13 @@ def machine_figure(design: pd.Series) -> Plot:
     stages, rows, columns = (int(design[name]) for name in ("pipeline_stages", "rows", "columns"))
     many = stages * rows * columns > _MOST_CHIPS
     width, height = columns + 2 * _MARGIN, rows + 2 * _MARGIN
-    across = min(stages, _STAGES_A_ROW)
+    # Two lines, to and fro, so that the last stage is beside the first.
+    across = stages if stages < 3 else -(-stages // 2)
     down = -(-stages // across)
     drawn = figure(mapping_text(design), _HEIGHT_PX, showlegend=False)
     corners = []
     for stage in range(stages):
         line, place = divmod(stage, across)
-        # Lines run to and fro, so that consecutive stages are neighbours.
         place = across - 1 - place if line % 2 else place
         corners.append((place * (width + _GAP), -line * (height + _GAP)))
     ends = [*pairwise(corners), *([(corners[-1], corners[0])] if stages > 2 else [])]
@@ -96,7 +96,13 @@ def machine_figure(design: pd.Series) -> Plot:
             type="rect", x0=x, y0=y, x1=x + width, y1=y - height, line={"color": NEUTRAL_LINE}, fillcolor="#E8EBEF"
         )
         drawn.add_annotation(
-            x=x + width / 2, y=y, text=f"stage {stage + 1}", showarrow=False, yanchor="bottom", yshift=1
+            x=x,
+            y=y,
+            xanchor="left",
+            text=f"stage {stage + 1}" if across <= _LABELLED else str(stage + 1),
+            showarrow=False,
+            yanchor="bottom",
+            yshift=1,
         )
         for row in range(0 if many else rows):
             for place in range(columns):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from explorer.designs.confirmation import Confirmation
 from explorer.documents.document import Document, Documented
 from explorer.pareto import Direction, knee
 from explorer.pricing.prices import Machine
@@ -45,6 +46,8 @@ class DesignSearch(Documented):
     front: pd.DataFrame
     own: pd.DataFrame
     set: Mapping[str, Any] = field(default_factory=dict)
+    confirmed: tuple[Confirmation, ...] = ()
+    """The best of the front, token by token."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @property
@@ -79,6 +82,7 @@ class DesignSearch(Documented):
             "knee": plain(self.knee.to_dict()),
             "own": plain(self.own.iloc[0].to_dict()) if len(self.own) else None,
             "front": plain(self.front),
+            "confirmed": plain(self.confirmed),
             "assumptions": {name: vars(quantity) for name, quantity in self.assumptions.items()},
         }
 

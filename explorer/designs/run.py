@@ -10,6 +10,7 @@ import pandas as pd
 import hwsim
 import models
 from explorer.designs.completion import completed
+from explorer.designs.confirmation import MOST_CONFIRMED, confirmed
 from explorer.designs.constraints import Constraint, read_constraints, upper_limit
 from explorer.designs.evaluation import ALONE, ALWAYS, COOLING, FIGURES, PRICES, Case, case_of
 from explorer.designs.result import DesignSearch
@@ -51,6 +52,7 @@ def design(
     convention: Convention = "corrected",
     book: str | Book | None = None,
     set: Mapping[str, Any] | None = None,
+    confirm: int = 1,
     workers: int = 2,
     progress: Report | None = None,
 ) -> DesignSearch:
@@ -90,6 +92,8 @@ def design(
         Conventions and book of the prices, as in `explorer.cost`.
     set : mapping of str to number or str, optional
         Constants of the machine, the technology or the cost book to override; they do not vary.
+    confirm : int
+        How many of the best by the first objective are simulated token by token too, which takes most of the time.
     workers : int
         Threads.
     progress : callable, optional
@@ -107,7 +111,7 @@ def design(
     Examples
     --------
     >>> steps = {"rows": [1], "vex_macs": [32768], "buffer_banks": [4000], "hbm_stacks": [8]}
-    >>> result = design("gpt-oss-120b", vary=steps)
+    >>> result = design("gpt-oss-120b", vary=steps, confirm=0)
     >>> print(f"{result.best.tokens_per_s:,.0f} tokens/s on {result.best.chips:.0f} chips")
     2,156,023 tokens/s on 24 chips
     """
@@ -135,10 +139,13 @@ def design(
     steps = read_steps(case.design, {**pins, **(vary or {})}, pinned)
     known = {*HardwiredDesign.__dataclass_fields__, *FIGURES, *ALONE, *PRICES} - {"name", "weight_format"}
     sought = _objectives(objectives, known)
-    limits = read_constraints({**ALWAYS, **{text: text for text in constraints}}, known)
-    space = _space(case, steps, limits, uneven)
+    limits, chips = _limits(case, steps, {**ALWAYS, **{text: text for text in constraints}}, known)
+    space = Space(
+        mappings_up_to(case.spec, chips, steps, uneven), parts_of(case.design, steps), choices_of(case.design, steps)
+    )
     report = progress or (lambda what, done, total: None)
     searched = search(case, space, sought, limits, workers=integer("workers", workers, high=256), report=report)
+    finalists = read_integer("confirm", confirm, low=0, high=MOST_CONFIRMED)
     own = _own(case, [name for name in searched.front if name in HardwiredDesign.__dataclass_fields__])
     return DesignSearch(
         model=spec.name,
@@ -157,6 +164,7 @@ def design(
         front=completed(case, searched.front),
         own=own if own.empty else completed(case, own),
         set=overrides,
+        confirmed=confirmed(case, searched.front.head(finalists), report),
         assumptions={**used, **case.package.quantities},
     )
 
@@ -177,19 +185,26 @@ def _objectives(objectives: Mapping[str, Any] | Sequence[str], known: set[str]) 
     return directions
 
 
-def _space(case: Case, steps: Mapping[str, Sequence[Any]], limits: Sequence[Constraint], uneven: bool) -> Space:
-    """Return the space: mappings onto as many chips as the limits allow, or as a multiple of the fewest."""
-    parts, choices = parts_of(case.design, steps), choices_of(case.design, steps)
-    least = {name: np.min(values) for name, values in parts.items()}
+def _limits(
+    case: Case, steps: Mapping[str, Sequence[Any]], texts: Mapping[str, str], known: set[str]
+) -> tuple[list[Constraint], int]:
+    """Return (constraints, the most chips that they leave room for).
+
+    Where none of them limits chips or silicon, one is added: a multiple of the fewest chips whose dies fit.
+    """
+    limits = read_constraints(texts, known)
+    least = {name: np.min(values) for name, values in parts_of(case.design, steps).items()}
     chip = case.chip({**least, **dict.fromkeys(MAPPING, 1)}, {})
     array_mm2 = float(np.max(chip.block("HN array").area_mm2))
-    limits_of = {"chips": 1.0, "area_mm2": float(np.max(chip.area_mm2)) - array_mm2}
-    bounds = {name: upper_limit(limits, name) for name in limits_of}
-    most = [bound / limits_of[name] for name, bound in bounds.items() if bound is not None]
+    # What a chip has at least, of each column that grows with the chips.
+    each = {"chips": 1.0, "area_mm2": float(np.max(chip.area_mm2)) - array_mm2}
+    bounds = {name: upper_limit(limits, name) for name in each}
+    most = [bound / each[name] for name, bound in bounds.items() if bound is not None]
     if not most:
-        fewest = np.ceil(array_mm2 / float(np.max(case.technology.reticle_area_mm2)))
+        fewest = int(np.ceil(array_mm2 / float(np.max(case.technology.reticle_area_mm2))))
         most = [fewest * declared()["chips"]["growth"]]
-    return Space(mappings_up_to(case.spec, max(int(min(*most, MOST_CHIPS)), 1), steps, uneven), parts, choices)
+        limits += read_constraints({"chips that are tried": f"chips <= {most[0]}"}, known)
+    return limits, max(int(min(*most, MOST_CHIPS)), 1)
 
 
 def _own(case: Case, names: Sequence[str]) -> pd.DataFrame:

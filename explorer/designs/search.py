@@ -13,6 +13,7 @@ from explorer.designs.evaluation import PRICES, Case
 from explorer.designs.space import Space
 from explorer.pareto import Direction, costs_of, front_mask
 from explorer.progress import Report
+from hwbase.numbers import counted
 
 #: Designs evaluated together: enough work for each NumPy call that threads hardly wait for each other.
 BLOCK = 32768
@@ -99,7 +100,8 @@ def search(
                 fronts = [_front(pd.concat(fronts, ignore_index=True), objectives)]
             report("designs", done, total)
     if not fronts:
-        raise nothing_left(constraints, tallies, total)
+        most = max(int(np.prod([each[-1] for each in block.mappings.values()])) for block in blocks)
+        raise nothing_left(constraints, tallies, f"{counted(total, 'design')} of up to {counted(most, 'chip')}")
     whole = _front(pd.concat(fronts, ignore_index=True), objectives)
     return Searched(whole, total, feasible)
 

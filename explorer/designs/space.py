@@ -147,10 +147,10 @@ def mappings_up_to(model: LLMSpec, chips: int, steps: Mapping[str, Sequence[Any]
     ]
     if not grids:
         sides = ", ".join(f"{name} {listed(list(map(str, steps[name])))}" for name in MAPPING if name in steps)
-        divided = "" if uneven else ", whose heads and experts divide evenly (--uneven takes any)"
+        divided = "" if uneven else " that divide heads and experts evenly, or --uneven"
         raise InputError(
             f"no mapping of {model.name} onto at most {counted(chips, 'chip')}{f' with {sides}' if sides else ''}: "
-            f"expected grids{divided}"
+            f"expected rows and columns{divided}"
         )
     grids.sort(key=lambda each: (each[0] * each[1] * each[2], each))
     arrays = np.array(grids, dtype=float).reshape(-1, len(MAPPING)).T

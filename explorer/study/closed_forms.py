@@ -17,6 +17,7 @@ from explorer.pricing.prices import bought, cost_book, device
 from explorer.pricing.rates import RATE
 from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
+from hwsim.design import CHOICES
 from hwsim.machine_books import COSTS
 
 #: Settings that a block of hardwired designs shares, with their defaults.
@@ -48,7 +49,7 @@ CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "prompt_tokens": 0, "output_tokens": 0, "volume": 50}
 #: One number for all neurons of a block, because it shapes their circuit.
-_SHARED_CONSTANTS = ("fp4_sigma", "region", "fab_region")
+_SHARED_CONSTANTS = ("fp4_sigma", "region", "fab_region", *CHOICES)
 #: Kinds of machine in a study of accelerators.
 _ACCELERATORS = ("gpu", "wafer")
 #: The failure of a point of an accelerator without figures.
@@ -75,6 +76,7 @@ _NAMED: dict[str, Callable[[Any], Any]] = {
     "technology": hwsim.technology_book,
     "weights": lambda name: hwsim.weight_format(name, hwsim.load_technology()),
     "die_formula": lambda formula: costmodel.conventions.CORRECTED.switched(die_formula=formula),
+    **{name: _one_of(name, names) for name, names in CHOICES.items()},
     "beside": lambda machine: device(bought(machine, costmodel.CORRECTED)),
     "book": cost_book,
 }
@@ -114,7 +116,7 @@ def hardwired_names(fixed: Mapping[str, Any]) -> set[str]:
         CHIPS_ASKED,
         f"{other.name}.{RATE}",
         *costs.settable(),
-        *hwsim.design_book(settings["on"]),
+        *hwsim.design_book(settings["on"]).settable(),
         *technology,
     }
     return names | {_FIELD + name for name in models.LLMSpec.__dataclass_fields__}
@@ -153,7 +155,7 @@ def _hardwired_group(
 ) -> dict[str, np.ndarray]:
     setting, constants = group
     usual = {n: q.nominal for book in (setting.costs, setting.machine, setting.technology) for n, q in book.items()}
-    usual |= setting.costs.header.texts
+    usual |= setting.costs.header.texts | setting.machine.header.choices
     varied = _filled(varied | dict(constants), _WORKLOAD | usual)
     if CHIPS_ASKED in varied:
         varied["rows"], varied["columns"] = hwsim.grid_for(varied.pop(CHIPS_ASKED))

@@ -47,7 +47,7 @@ def likelihood(model: str | models.LLMSpec, *, draws: int = DRAWS, seed: int = 0
     Examples
     --------
     >>> likelihood("gpt-oss-120b", draws=64).partition(" in ")[0]
-    'Hardwiring costs less than the H100 fleet that generates as many tokens'
+    'Hardwiring costs less than the B200 fleet that generates as many tokens'
     """
     scenario = record_of(Scenario, model, **choices)
     machine = Machine.of(scenario)

@@ -39,7 +39,7 @@ def test_a_book_says_who_chose_what(book):
 
 @pytest.mark.slow
 def test_a_search_starts_from_a_book(book, tmp_path):
-    again = explorer.design(MODEL, on=book, vary={**STEPS, "columns": [8]})
+    again = explorer.design(MODEL, on=book, vary={**STEPS, "columns": [8]}, confirm=0)
     assert again.own.iloc[0]["tokens_per_s"] == searched().best["tokens_per_s"]
     second = again.write_book(tmp_path / "second.toml")
     assert hwsim.simulate(MODEL, second).tokens_per_s == again.best["tokens_per_s"]
@@ -72,11 +72,11 @@ def test_other_commands_take_the_book(book, command, tmp_path):
 def test_a_command_writes_the_book_and_a_page(command, tmp_path):
     vary = [f"--vary={name}={','.join(map(str, values))}" for name, values in STEPS.items()]
     out, page = str(tmp_path / "best.toml"), str(tmp_path / "page.html")
-    status, printed, errors = command("design", MODEL, *vary, "--out", out, "--page", page)
+    status, printed, errors = command("design", MODEL, *vary, "--confirm=0", "--out", out, "--page", page)
     assert status == 0 and f"wrote {out}" in printed, errors
     assert hwsim.simulate(MODEL, out).tokens_per_s == searched().best["tokens_per_s"]
     assert "A machine for gpt-oss-120b" in Path(page).read_text(encoding="utf-8")
-    status, printed, _ = command("design", MODEL, *vary, "--json")
+    status, printed, _ = command("design", MODEL, *vary, "--confirm=0", "--json")
     data = json.loads(printed)
     assert data["schema"] == "hwsim/design/1" and data["best"]["chips"] == searched().best["chips"]
     assert len(data["front"]) == len(searched().front)

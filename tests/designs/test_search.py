@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from design_cases import STEPS, searched
+from design_cases import SMALL, STEPS, searched
 
 import explorer
 import hwsim
@@ -44,7 +44,7 @@ def test_every_row_is_what_a_simulation_says():
 @pytest.mark.slow
 def test_no_design_of_the_space_was_missed():
     steps = {**STEPS, "pipeline_stages": [2, 3, 6], "norms": ["sharded"], "stage_topology": ["full", "ring"]}
-    result = explorer.design(MODEL, objectives=["tokens_per_s"], vary=steps)
+    result = explorer.design(MODEL, objectives=["tokens_per_s"], vary=steps, confirm=0)
     best = 0.0
     for values in product(*steps.values()):
         set = dict(zip(steps, values, strict=True))
@@ -79,8 +79,8 @@ def test_only_the_part_that_binds_gains_by_growing():
 
 @pytest.mark.slow
 def test_less_silicon_never_gives_more():
-    less = explorer.design(MODEL, objectives=["tokens_per_s"], constraints=["area_mm2 <= 12500"], vary=STEPS)
-    more = explorer.design(MODEL, objectives=["tokens_per_s"], constraints=["area_mm2 <= 13300"], vary=STEPS)
+    less = explorer.design(MODEL, objectives=["tokens_per_s"], constraints=["area_mm2 <= 12500"], vary=STEPS, confirm=0)
+    more = explorer.design(MODEL, objectives=["tokens_per_s"], constraints=["area_mm2 <= 13300"], vary=STEPS, confirm=0)
     assert less.best["tokens_per_s"] <= more.best["tokens_per_s"]
     assert less.best["area_mm2"] <= 12_500
 
@@ -88,7 +88,11 @@ def test_less_silicon_never_gives_more():
 @pytest.mark.slow
 def test_an_objective_may_be_a_price_and_a_constraint_too():
     result = explorer.design(
-        MODEL, objectives=["usd_per_million_tokens"], constraints=["area_mm2 <= 13300", "carbon_t <= 5000"], vary=STEPS
+        MODEL,
+        objectives=["usd_per_million_tokens"],
+        constraints=["area_mm2 <= 13300", "carbon_t <= 5000"],
+        vary=STEPS,
+        confirm=0,
     )
     best = result.best
     assert best["carbon_t"] <= 5000
@@ -101,7 +105,9 @@ def test_an_objective_may_be_a_price_and_a_constraint_too():
 
 @pytest.mark.slow
 def test_what_is_set_does_not_vary_and_what_is_asked_for_does():
-    result = explorer.design(MODEL, vary={**STEPS, "link_element_bytes": None}, set={"hbm_stacks": 8, "rows": 1})
+    result = explorer.design(
+        MODEL, vary={**STEPS, "link_element_bytes": None}, set={"hbm_stacks": 8, "rows": 1}, confirm=0
+    )
     assert set(result.front["hbm_stacks"]) == {8.0} and "rows" in result.varied
     assert set(result.front["link_element_bytes"]) <= {1.0, 2.0, 4.0}
     assert result.best["tokens_per_s"] >= searched().best["tokens_per_s"]
@@ -109,16 +115,16 @@ def test_what_is_set_does_not_vary_and_what_is_asked_for_does():
 
 @pytest.mark.slow
 def test_sizes_divide_unless_fractions_are_allowed():
-    whole = explorer.design(MODEL, vary={**STEPS, "columns": [3, 4]})
+    whole = explorer.design(MODEL, vary={**STEPS, "columns": [3, 4]}, confirm=0)
     assert set(whole.front["columns"]) == {4.0}
     with pytest.raises(InputError, match="no mapping"):
         explorer.design(MODEL, vary={**STEPS, "columns": [3]})
-    assert set(explorer.design(MODEL, vary={**STEPS, "columns": [3]}, uneven=True).front["columns"]) == {3.0}
+    assert set(explorer.design(MODEL, vary={**STEPS, "columns": [3]}, uneven=True, confirm=0).front["columns"]) == {3.0}
 
 
 @pytest.mark.slow
 def test_requests_with_prompts_count_output_tokens():
-    requests = explorer.design(MODEL, vary=STEPS, prompt_tokens=1024, output_tokens=1024).best
+    requests = explorer.design(MODEL, vary=STEPS, prompt_tokens=1024, output_tokens=1024, confirm=0).best
     priced = explorer.evaluate(
         MODEL,
         {n: requests[n] for n in requests.index if n in hwsim.HardwiredDesign.__dataclass_fields__},
@@ -155,6 +161,11 @@ def test_requests_with_prompts_count_output_tokens():
             marks=pytest.mark.slow,
         ),
         ({"vary": {"rows": [1], "columns": [8], "pipeline_stages": [1]}}, "die_area_mm2 <= reticle_mm2"),
+        pytest.param(
+            {"constraints": ["tokens_per_s >= 2e6", "area_mm2 <= 12500"], "vary": STEPS},
+            r"'tokens_per_s >= 2e6' rules out the \d+ of .* that meet all else; the nearest has",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_that_names_it(given, message):
@@ -169,3 +180,32 @@ def test_plotly_takes_every_figure():
     for figure in figures:
         assert figure.draw().figure().data or figure.draw().attributes["shapes"]
         assert '"type"' in figure.draw().to_json()
+
+
+@pytest.mark.slow
+def test_the_best_machine_is_confirmed_by_events():
+    # Few sequences fill a machine of few layers a stage: a small model keeps this short.
+    result = explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], context=256)
+    (each,) = result.confirmed
+    assert each.place == 0 and each.tokens_per_s == result.best["tokens_per_s"]
+    assert abs(each.difference) < 0.02 and abs(each.difference_alone) < 0.02
+    section = result.document().section("events")
+    assert "differ from the closed form by" in section.parts[0]
+    assert not explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], confirm=0).confirmed
+
+
+def test_limits_of_the_package_are_constants_too():
+    cooled = explorer.design(MODEL, vary=STEPS, set={"cooling.air_w_per_mm2": 0.35}, confirm=0)
+    assert (cooled.front["power_density_w_per_mm2"] <= 0.35).all()
+    assert cooled.best["tokens_per_s"] < searched().best["tokens_per_s"]
+    liquid = explorer.design(MODEL, vary=STEPS, cooling="liquid", confirm=0)
+    assert (liquid.front["cooled_w_per_mm2"] == 1.5).all()
+
+
+@pytest.mark.slow
+def test_without_a_limit_of_silicon_chips_are_limited():
+    result = explorer.design(
+        MODEL, objectives=["area_mm2"], constraints=["tokens_per_s >= 2000000"], vary=STEPS, confirm=0
+    )
+    assert result.constraints["chips that are tried"].startswith("chips <= ")
+    assert result.best["tokens_per_s"] >= 2_000_000 and result.best["area_mm2"] < 13_300

@@ -105,3 +105,8 @@ def test_columns_of_one_label_stay_apart():
 
 def test_a_column_without_a_name_shows_its_unit():
     assert Column("area", "mm²").heading == "area, mm²" and Column("share").heading == "share"
+
+
+def test_a_table_and_a_constant_of_one_name_have_their_own_labels():
+    assert column("service").label == "order of service of the VEX"
+    assert column("service.gpu_speed_factor").label == "service: GPU speed factor"

@@ -61,6 +61,14 @@ LAYERS = pd.DataFrame({"layer": ["a", "a"], "bits": [4, 8], "size": [10, 10], "l
 QUANTITIES = {"x": Quantity(1.0, "1", "a source", "assumed", 2024, low=0.5, high=2.0)}
 
 
+ONE_DESIGN = {
+    "pipeline_stages": [3],
+    "vex_macs": [256],
+    "buffer_banks": [25000],
+    "hbm_stacks": [1],
+    "norms": ["sharded"],
+}
+
 CALLS = {
     explorer.allocate: lambda: {"layers": LAYERS, "budget": 8.0},
     explorer.allocation_front: lambda: {"layers": LAYERS, "budgets": [8.0]},
@@ -71,6 +79,7 @@ CALLS = {
     explorer.cost: dict,
     explorer.cost_book: lambda: {"name_or_path": "default"},
     explorer.cost_table: lambda: {"layers": LAYERS, "hardware": "hardwired"},
+    explorer.design: lambda: {"model": "smollm2-135m", "constraints": ["chips <= 3"], "vary": ONE_DESIGN, "confirm": 0},
     explorer.evaluate: lambda: {"model": "gpt-oss-120b"},
     explorer.hardwired_silicon: lambda: {"area_mm2": 100.0},
     explorer.load_study: lambda: {"name_or_path": "accelerators"},
@@ -92,7 +101,7 @@ CALLS = {
 }
 
 #: Functions that take a second for a legal value: each of their arguments meets every third of the odd ones.
-COSTLY = ("answer", "analyse", "break_even", "compare_models", "promise_map", "serve_comparison")
+COSTLY = ("answer", "analyse", "break_even", "compare_models", "design", "promise_map", "serve_comparison")
 #: Seconds of CPU that a legal value may cost; such values are not what is looked for.
 SKIPPED = ("command", "date", "progress", "report", "events")
 
