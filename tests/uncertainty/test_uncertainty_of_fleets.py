@@ -123,7 +123,7 @@ def test_the_published_conventions_have_their_own_book():
 def test_probabilities(found):
     tco, carbon, both = (found.probability("tco_ratio"), found.probability("carbon_ratio"), found.all_above(RATIOS))
     assert both.probability <= min(tco.probability, carbon.probability)
-    assert tco.low <= tco.probability <= tco.high and 0.5 < tco.probability < 0.8
+    assert tco.low <= tco.probability <= tco.high and 0.1 < tco.probability < 0.3
     assert sum(found.shares("bound_by").values()) == pytest.approx(1.0)
 
 
