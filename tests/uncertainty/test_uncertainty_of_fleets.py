@@ -270,5 +270,5 @@ def test_indices_agree_with_salib_on_the_same_model():
 
 
 def test_indices_of_every_constant_agree_with_salib():
-    for ours, theirs in both_ways(Scenario(), (), 1024, seed=7):
+    for ours, theirs in both_ways(Scenario(), (), 2048, seed=7):
         agree(ours, theirs)
