@@ -121,7 +121,7 @@ def test_the_page_holds_everything(command, tmp_path):
         f"over-{axis}" for axis in ("volume", "lifetime", "respins", "utilisation", "electricity", "grid")
     } <= drawn.keys()
     assert "http://" not in page.split("</style>")[0] and "Content-Security-Policy" in page
-    assert "What decides" in page and "Where a ratio is 1" in page and "NVIDIA DGX H100 user guide" in page
+    assert "What decides" in page and "Where a ratio is 1" in page and "NVIDIA DGX B200 data sheet" in page
 
 
 @pytest.mark.slow

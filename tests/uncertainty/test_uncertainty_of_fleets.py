@@ -123,7 +123,7 @@ def test_the_published_conventions_have_their_own_book():
 def test_probabilities(found):
     tco, carbon, both = (found.probability("tco_ratio"), found.probability("carbon_ratio"), found.all_above(RATIOS))
     assert both.probability <= min(tco.probability, carbon.probability)
-    assert tco.low <= tco.probability <= tco.high and 0.5 < tco.probability < 0.8
+    assert tco.low <= tco.probability <= tco.high and 0.1 < tco.probability < 0.3
     assert sum(found.shares("bound_by").values()) == pytest.approx(1.0)
 
 
@@ -270,5 +270,5 @@ def test_indices_agree_with_salib_on_the_same_model():
 
 
 def test_indices_of_every_constant_agree_with_salib():
-    for ours, theirs in both_ways(Scenario(), (), 1024, seed=7):
+    for ours, theirs in both_ways(Scenario(), (), 2048, seed=7):
         agree(ours, theirs)
