@@ -8,7 +8,7 @@ together (see `hwbase.correlations`).
 """
 
 import dataclasses
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -433,13 +433,14 @@ def share_overrides(overrides: Mapping[str, Any], *books: Book) -> tuple[dict[st
     return shares
 
 
-def refuse_unread(overrides: Iterable[str], *read: Container[str]) -> None:
+def refuse_unread(overrides: Mapping[str, Any], *read: Container[str]) -> None:
     """Raise `InputError` for an override of a constant that is in none of `read`: it has no effect.
 
-    The names of regions are no constants: what they choose is read under the grid's name.
+    Words are no constants, such as the name of a region or a machine's choice: the book that has them reads them.
     """
-    for name in overrides:
-        if name not in ("region", "fab_region") and not any(name in each for each in read):
+    for name, value in overrides.items():
+        is_word = isinstance(value, str) and value.strip()[:1].isalpha()
+        if not is_word and not any(name in each for each in read):
             raise InputError(f"{name} has no effect here: the machines, conventions and workload chosen do not read it")
 
 

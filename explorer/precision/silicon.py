@@ -131,6 +131,8 @@ def silicon_fronts(
     costs = (book if isinstance(book, Book) else costmodel.load_book(book)).override(set or {})
     prices = [hardwired_silicon(1.0, technology=process, book=costs).assumptions for process in processes]
     refuse_unread(set or {}, *prices)
+    if "region" in (set or {}):
+        raise InputError("region has no effect here: systems are made, not run; expected fab_region")
     for width in bits:
         check.integer("bits", check_bits("bits", width), high=MAX_WEIGHT_BITS)
     check.integer("jobs", jobs, high=MOST_JOBS)

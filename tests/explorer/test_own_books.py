@@ -141,3 +141,9 @@ def test_a_book_states_nothing_that_nobody_reads(tmp_path, text, words):
 def test_what_others_are_divided_by_is_not_zero(name):
     with pytest.raises(InputError, match=r"_per_node = 0: expected"):
         explorer.cost(set={name: 0})
+
+
+@pytest.mark.parametrize("chosen", ["collective=ring", "service=first-come"])
+def test_a_choice_of_a_machine_is_no_constant_that_nobody_reads(command, chosen):
+    assert command("simulate", "gpt-oss-120b", "--set", chosen, "--json")[0] == 0
+    assert command("limits", "--on", "hnlpu", "--latency", "2 ms", "--json")[0] == 0

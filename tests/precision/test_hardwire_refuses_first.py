@@ -20,6 +20,7 @@ def no_network(monkeypatch):
         (["--set", "fab_region=atlantis"], "grid region"),
         (["--set", "electricity.usd_per_kwh=0.1"], "electricity.usd_per_kwh has no effect"),
         (["--set", "n5.wafer_pice_usd=1"], "n5.wafer_price_usd"),
+        (["--set", "region=india"], "region has no effect here"),
         (["--processes", "n5,n5"], "each once"),
         (["--processes", "n6"], "n6"),
         (["--bits", "9"], "bits = 9"),
