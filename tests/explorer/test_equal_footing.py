@@ -19,7 +19,7 @@ BEST = costmodel.CORRECTED.beside
 
 
 def rate(answer):
-    return answer.book[answer.device_speed].nominal
+    return answer.book[f"{answer.device}.tokens_per_s"].nominal
 
 
 @pytest.mark.slow

@@ -27,9 +27,9 @@ SECTIONS = [
     "conventions",
     "findings",
     "scoreboard",
-    "assumptions",
     "methods",
     "reproduce",
+    "assumptions",
 ]
 FIGURES = (
     "occupancy floorplan density breakdown-published breakdown-pipelined speed waterfall-low waterfall-high tco carbon"
