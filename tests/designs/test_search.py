@@ -189,6 +189,9 @@ def test_the_best_machine_is_confirmed_by_events():
     (each,) = result.confirmed
     assert each.place == 0 and each.tokens_per_s == result.best["tokens_per_s"]
     assert abs(each.difference) < 0.02 and abs(each.difference_alone) < 0.02
+    # Where memory holds fewer sequences than there are slots, as many as it holds.
+    (longer,) = explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], context=65536).confirmed
+    assert longer.sequences < each.sequences and abs(longer.difference) < 0.02
     section = result.document().section("events")
     assert "differ from the closed form by" in section.parts[0]
     assert not explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], confirm=0).confirmed
