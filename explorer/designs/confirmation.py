@@ -59,8 +59,10 @@ def confirmed(case: Case, designs: pd.DataFrame, report: Report) -> tuple[Confir
         }
         design = case.designs(constants, choices)
         context = int(case.workload.mean_context)
-        loaded, alone = case.run(design, context), case.run(design, context, 1)
-        sequences = int(np.rint(float(loaded.latency_s / loaded.interval_s)))
+        # Sequences grow while they decode.
+        held = case.run(design, context + TOKENS)
+        sequences = int(np.rint(float(held.latency_s / held.interval_s)))
+        loaded, alone = (case.run(design, context, each) for each in (sequences, 1))
         busy, single = (
             decode_in_detail(case.spec, design, case.technology, context=context, sequences=each, tokens=TOKENS)
             for each in (sequences, 1)

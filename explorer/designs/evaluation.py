@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+import costmodel
 import hwsim
 import models
 from explorer.pricing.evaluate import Setting, evaluate_block
@@ -164,7 +165,9 @@ def case_of(
     """Return (the case of a search, the constants that were read); parameters as `explorer.design` takes them."""
     spec = models.load(model) if isinstance(model, str) else model
     machine, process = hwsim.design_book(on), hwsim.technology_book(technology)
-    setting = Setting.of(spec, READING, convention, process, weights, "de-vries", book, None, machine)
+    # Dies are counted as `explorer.cost` counts them.
+    dies = costmodel.conventions.named(convention).die_formula
+    setting = Setting.of(spec, READING, convention, process, weights, dies, book, None, machine)
     package = package_book()
     for_machine = {name: value for name, value in set.items() if name in machine.settable() or name in process}
     for_package = {name: value for name, value in set.items() if name in package}

@@ -99,7 +99,7 @@ def test_an_objective_may_be_a_price_and_a_constraint_too():
     assert best["usd_per_million_tokens"] <= searched().front["usd_per_million_tokens"].min()
     names = [name for name in best.index if name in hwsim.HardwiredDesign.__dataclass_fields__]
     set = {name: best[name] for name in names}
-    priced = explorer.evaluate(MODEL, set).iloc[0]
+    priced = explorer.evaluate(MODEL, set, die_formula="exact").iloc[0]
     assert priced["usd_per_million_tokens"] == best["usd_per_million_tokens"]
 
 
@@ -189,6 +189,9 @@ def test_the_best_machine_is_confirmed_by_events():
     (each,) = result.confirmed
     assert each.place == 0 and each.tokens_per_s == result.best["tokens_per_s"]
     assert abs(each.difference) < 0.02 and abs(each.difference_alone) < 0.02
+    # Where memory holds fewer sequences than there are slots, as many as it holds.
+    (longer,) = explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], context=65536).confirmed
+    assert longer.sequences < each.sequences and abs(longer.difference) < 0.02
     section = result.document().section("events")
     assert "differ from the closed form by" in section.parts[0]
     assert not explorer.design("smollm2-135m", vary=SMALL, constraints=["chips <= 3"], confirm=0).confirmed
