@@ -244,7 +244,7 @@ def cell_embedding(
     live_bits = a + weights.odd_part_bits
     # Sum over levels k of (live_bits + k - 1) / 2^k per operand tends to live_bits + 1.
     tree = np.maximum(used - 1.0, 0.0) * (live_bits + 1.0)
-    sum_bits = a + weights.magnitude_bits + np.log2(np.maximum(n, 1.0))
+    sum_bits = accumulator_bits(n, weights, a)
     adders = n * multiplier + tree
     registers = n * a / m + sum_bits
     transistors = m * (adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors)
@@ -297,14 +297,38 @@ def mac_array(
     n, m, a = _sizes(inputs, outputs, activation_bits)
     units = count("macs", macs)
     bits = n * m * weights.bits
-    sum_bits = a + weights.magnitude_bits + np.log2(np.maximum(n, 1.0))
-    adders = units * (a * (weights.magnitude_bits + 1.0) + sum_bits)
-    registers = units * (a + weights.bits + sum_bits)
-    transistors = adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+    transistors = units * mac_transistors(n, weights, technology, a)
     passes = np.ceil(n * m / units)
     cycles = operand_cycles(n, a, technology) + passes + technology.sram_latency_cycles
     reads_j = bits * technology.sram_read_energy_j_per_bit
     return _circuit("MA", n * m, transistors, bits, cycles, passes, transistors * passes, reads_j, technology, clock_hz)
+
+
+def mac_transistors(inputs: Number, weights: WeightFormat, technology: Technology, activation_bits: Number) -> Number:
+    """Return the transistors of one multiply-accumulate unit, its operand and sum registers included.
+
+    Parameters
+    ----------
+    inputs : int or array
+        Products of a sum, which set the width of the accumulator.
+    weights : WeightFormat
+    technology : Technology
+    activation_bits : int or array
+
+    Returns
+    -------
+    float or array
+        Transistors; broadcasts.
+    """
+    sum_bits = accumulator_bits(inputs, weights, activation_bits)
+    adders = activation_bits * (weights.magnitude_bits + 1.0) + sum_bits
+    registers = activation_bits + weights.bits + sum_bits
+    return adders * technology.full_adder_transistors + registers * technology.flip_flop_transistors
+
+
+def accumulator_bits(inputs: Number, weights: WeightFormat, activation_bits: Number) -> Number:
+    """Return the bits of a sum of `inputs` products."""
+    return activation_bits + weights.magnitude_bits + np.log2(np.maximum(inputs, 1.0))
 
 
 def operand_cycles(inputs: Number, activation_bits: Number, technology: Technology) -> Number:

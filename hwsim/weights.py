@@ -86,6 +86,18 @@ def weight_format(name: str, technology: Technology, histogram: np.ndarray | Non
     return WeightFormat(format.name, format.bits, values, frequencies)
 
 
+def ternary_format() -> WeightFormat:
+    """Return the weights -1, 0 and +1, as Gaussian ones round to them in BitNet b1.58 (Ma et al., arXiv 2402.17764).
+
+    The step is the mean magnitude, sqrt(2 / pi) of the standard deviation.
+
+    >>> ternary_format().histogram.round(2).tolist()
+    [0.34, 0.31, 0.34]
+    """
+    values = np.array([-1, 0, 1])
+    return WeightFormat("ternary", 2, values, gaussian_histogram(values, math.sqrt(math.pi / 2.0)))
+
+
 def integers(format: NumberFormat) -> np.ndarray:
     """Return the finite values of a format's codes in units of its least magnitude, int64, in the order of the codes.
 

@@ -283,7 +283,7 @@ BAD = {
     "missing book of assumptions": (("assumptions", "none.toml"), "none.toml"),
     "binary book": ((*SIMULATE, "--book", "binary.toml"), "not UTF-8"),
     "unknown process of cost": (("cost", MODEL, "--technology", "n5-synthesized"), "n5-synthesised"),
-    "unknown process of report": (("report", "--technology", "n6"), "n6"),
+    "unknown process of report": (("report", "--technology", "n4"), "n4"),
     "folder as book": ((*SIMULATE, "--book", "folder.toml"), "folder.toml"),
     "broken book of cost": (("cost", MODEL, "--book", "broken.toml"), "broken.toml is not valid TOML"),
     "broken book of report": (("report", "--book", "broken.toml"), "broken.toml is not valid TOML"),

@@ -69,7 +69,7 @@ def test_a_small_file(tmp_path, weights, vocabulary):
         ({"tokens": 8, "vectors": 9}, "vectors"),
         ({"tokens": 8, "vectors": 0}, "vectors"),
         ({"tokens": 4000, "text": "the"}, "the text has"),
-        ({"tokens": 8, "vectors": 2, "technology": "n6"}, "n6"),
+        ({"tokens": 8, "vectors": 2, "technology": "n4"}, "n4"),
     ],
 )
 def test_what_cannot_be_counted(tmp_path, weights, vocabulary, given, message):

@@ -22,7 +22,7 @@ def no_network(monkeypatch):
         (["--set", "n5.wafer_pice_usd=1"], "n5.wafer_price_usd"),
         (["--set", "region=india"], "region has no effect here"),
         (["--processes", "n5,n5"], "each once"),
-        (["--processes", "n6"], "n6"),
+        (["--processes", "n4"], "n4"),
         (["--bits", "9"], "bits = 9"),
         (["--bits", "1.5"], "bits = '1.5'"),
         (["--jobs", "0"], "jobs = 0"),

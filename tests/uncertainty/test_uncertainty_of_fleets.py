@@ -199,7 +199,7 @@ def test_a_machine_that_cannot_be_built_at_all():
     ("options", "said"),
     [
         ({"model": "gpt-oss-120"}, "did you mean 'gpt-oss-120b'"),
-        ({"technology": "n6"}, "n6"),
+        ({"technology": "n4"}, "n4"),
         ({"convention": "correct"}, "did you mean 'corrected'"),
         ({"reading": "pipeline"}, "did you mean 'pipelined'"),
         ({"book": "defaults"}, "did you mean 'default'"),
