@@ -29,7 +29,8 @@ def reproduce(
     Parameters
     ----------
     paper : str
-        "hnlpu", "mixdq", "bebr" or "sram" (one user on machines of Cerebras, Groq and SambaNova).
+        "hnlpu", "mixdq", "bebr", "sram" (one user on machines of Cerebras, Groq and SambaNova) or "fabrics" (weights in
+        ROM and SRAM: Taalas HC1, BitROM, ankhdjet).
     book : str or Path, optional
         A book in place of the HNLPU's own.
     set : mapping of str to number, array or str
@@ -141,10 +142,17 @@ def _sram_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[s
     return sram_rows(set)
 
 
+def _fabric_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
+    from explorer.papers.fabrics import fabric_rows
+
+    return fabric_rows(set)
+
+
 #: The reproduced papers: functions from overrides of constants to rows and fitted constants.
 PAPERS: dict[str, Callable[[Mapping[str, Any] | None], tuple[list[Row], tuple[str, ...]]]] = {
     "hnlpu": hnlpu_rows,
     "mixdq": _mixdq_rows,
     "bebr": _bebr_rows,
     "sram": _sram_rows,
+    "fabrics": _fabric_rows,
 }
