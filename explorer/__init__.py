@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from explorer.allocation.costs import cost_table, hardwired_silicon
     from explorer.designs.result import DesignSearch
     from explorer.designs.run import design
+    from explorer.fabrics.prices import PricedFabrics, weight_fabrics
     from explorer.papers.reproduce import reproduce
     from explorer.papers.scoreboard import Row, Scoreboard
     from explorer.pricing.economics import CostAnswer, cost
@@ -40,6 +41,7 @@ __all__ = [
     "Integer",
     "Limits",
     "ModelComparison",
+    "PricedFabrics",
     "Real",
     "Row",
     "Scoreboard",
@@ -67,5 +69,6 @@ __all__ = [
     "serve_comparison",
     "serving_cost",
     "uncertainty",
+    "weight_fabrics",
     "write_report",
 ]

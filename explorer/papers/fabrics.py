@@ -54,7 +54,7 @@ def _hc1(read: Reader, set: Mapping[str, Any] | None) -> dict[str, float]:
         stored = rom("mask_rom", spec.hidden_size, spec.vocab_size, setting)
         cells = cells_per_weight(setting.weights, read("mask_rom.bits_per_cell", "bit"))
         ours[f"hc1-area-{name}"] = row.area_mm2 + table * stored.cell_um2_per_weight * 1e-6
-        ours[f"hc1-transistors-{name}"] = row.transistors_per_weight * row.weights + table * cells
+        ours[f"hc1-transistors-{name}"] = row.transistors_per_weight * row.weight_count + table * cells
     speed = book.value("tokens_per_s_per_user", "token/s")
     rows = compare(spec, technology, _HC1_FORMATS, fabrics=("mask_rom",), set=set).rows
     # The speed does not depend on the format; the power is the mean of both ends.

@@ -49,7 +49,7 @@ class ModelInFabric(Record):
     fabric: str
     technology: str
     weight_format: str
-    weights: Number
+    weight_count: Number
     area_um2_per_weight: Number
     memory_um2_per_weight: Number
     transistors_per_weight: Number
@@ -200,7 +200,7 @@ def _in_fabric(fabric: str, placed: list[Matrix], setting: Setting) -> ModelInFa
         fabric=fabric,
         technology=technology.name,
         weight_format=setting.weights.name,
-        weights=weights,
+        weight_count=weights,
         area_um2_per_weight=mean("area_um2_per_weight"),
         memory_um2_per_weight=mean("memory_um2_per_weight"),
         transistors_per_weight=mean("transistors_per_weight"),

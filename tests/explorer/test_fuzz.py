@@ -32,6 +32,7 @@ QUICK = {
     ("study", "show"): ("--out", "--json"),
     ("study", "why"): ("--out",),
     ("allocate",): ("--budget", "--unit", "--group", "--allow", "--ties", "--front", "--solver"),
+    ("fabrics", "smollm2-135m"): ("--technology", "--weights", "--fabrics", "--set", "--book"),
     ("compare-tools",): ("--area", "--node", "--grid", "--set", "--book"),
     ("scan", "--documents", "1e9"): ("--bits", "--planes", "--on", "--memory", "--qps", "--batch", "--set", "--region"),
     (): ("--version", "--help", "--json"),

@@ -112,7 +112,7 @@ def test_metal_and_cells_are_the_circuits_that_exist():
     design, technology = hwsim.load_design(), hwsim.load_technology()
     array_mm2, weights = hwsim.hn_array(models.load("gpt-oss-120b"), design, technology)
     metal = rows["metal_embedding"]
-    assert metal.weights == pytest.approx(16 * weights, rel=0.01)
+    assert metal.weight_count == pytest.approx(16 * weights, rel=0.01)
     assert metal.area_mm2 == pytest.approx(16 * array_mm2, rel=0.2)
     cells = rows["cell_embedding"]
     assert 9 < cells.area_um2_per_weight / metal.area_um2_per_weight < 16
@@ -150,7 +150,7 @@ def test_power_at_a_rate():
     row = compare("llama-3-8b", "n7", "int4", fabrics=("mask_rom",)).rows[0]
     assert row.power_w(0.0) == row.leakage_w == pytest.approx(0.035 * row.area_mm2)
     assert row.power_w(1e4) - row.leakage_w == pytest.approx(1e4 * row.projection_j_per_token)
-    assert row.projection_j_per_token == pytest.approx(row.energy_j_per_mac * row.weights)
+    assert row.projection_j_per_token == pytest.approx(row.energy_j_per_mac * row.weight_count)
 
 
 def test_assumptions_are_kept():

@@ -1,0 +1,1 @@
+"""Where weights may live, with the price of changing them."""
