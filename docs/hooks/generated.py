@@ -24,6 +24,7 @@ _TITLES = {
     "hnlpu": ("HNLPU", "Hardwired-Neuron Language Processing Units, ASPLOS '26, doi 10.1145/3779212.3790169"),
     "mixdq": ("MixDQ", "Memory-Efficient Few-Step Text-to-Image Diffusion Models, ECCV '24, arXiv 2405.17873"),
     "bebr": ("BEBR", "Binary Embedding-based Retrieval at Tencent, KDD '23, arXiv 2302.08714"),
+    "fabrics": ("Weight fabrics", "Taalas HC1, BitROM, ankhdjet and a Groq LPU: published sizes, speed and energy"),
     "sram": ("SRAM machines", "One user on machines of Cerebras, Groq and SambaNova, published tokens/s"),
 }
 

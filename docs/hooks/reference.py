@@ -19,6 +19,7 @@ PACKAGES = (
     "hwsim.kernels",
     "hwsim.retrieval",
     "hwsim.wiring",
+    "hwsim.weight_fabrics",
     "hwsim.rtl",
     "costmodel",
     "models",

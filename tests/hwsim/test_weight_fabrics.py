@@ -179,3 +179,19 @@ def test_assumptions_are_kept():
 def test_bad_input(given, message):
     with pytest.raises(InputError, match=message):
         compare(**given)
+
+
+def test_ends_of_the_book_are_a_range():
+    areas = [
+        compare("llama-3-8b", "n7", "int4", fabrics=("mask_rom",), book=BOOK.at(level)).rows[0].area_um2_per_weight
+        for level in ("low", "nominal", "high")
+    ]
+    # The low end shares a multiplier among few weights and has fewer bits a cell.
+    assert len(set(areas)) == 3 and all(0.01 < area < 1.0 for area in areas)
+
+
+@pytest.mark.parametrize("name", sorted(BOOK))
+def test_every_constant_has_a_source_and_a_range_that_is_one(name):
+    quantity = BOOK[name]
+    assert quantity.source and quantity.year >= 2001
+    assert quantity.at("low") <= quantity.nominal <= quantity.at("high")
