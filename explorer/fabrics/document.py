@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import numpy as np
+
 from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
@@ -23,6 +25,8 @@ _UNITS = {
 }
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 _HEIGHT_PX, _MARKER_PX = 420, 12
+#: Decades beside the points.
+_MARGIN, _TEXT_DECADES = 0.3, 2.2
 _LIMITS = (
     "Matrices alone: attention, its memory, embedding tables and links come on top. A pipeline has another token in "
     "every matrix; one user has one. A re-spin changes the masks of every die; SRAM and DRAM are loaded from the host."
@@ -60,12 +64,15 @@ def area_over_cycles(result: PricedFabrics) -> Plot:
         drawn.add_scatter(
             x=[row["cycles_per_token"] for row in rows],
             y=[row["area_um2_per_weight"] + row["memory_um2_per_weight"] for row in rows],
-            text=[f"{row['label']}, {plain(row['respin_masks'])} masks" for row in rows],
+            text=[f" {row['label']}, {plain(row['respin_masks'])} masks" for row in rows],
             mode="markers+text",
-            textposition="top center",
+            textposition="middle right",
             name=", ".join(key),
             marker={"color": colour, "symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": _MARKER_PX},
         )
-    drawn.update_xaxes(type="log", title_text="cycles per token")
+    cycles = [row["cycles_per_token"] for row in result.rows]
+    # Room for the texts on the right.
+    ends = [np.log10(min(cycles)) - _MARGIN, np.log10(max(cycles)) + _TEXT_DECADES]
+    drawn.update_xaxes(type="log", title_text="cycles per token", range=ends)
     drawn.update_yaxes(type="log", title_text="area of a weight, its memory included [µm²]")
     return drawn
