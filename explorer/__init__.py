@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from explorer import uncertainty
     from explorer.allocation.allocate import Allocation, allocate, allocation_front
     from explorer.allocation.costs import cost_table, hardwired_silicon
+    from explorer.designs.explore import Exploration, explore
     from explorer.designs.result import DesignSearch
     from explorer.designs.run import design
     from explorer.fabrics.prices import PricedFabrics, weight_fabrics
@@ -38,6 +39,7 @@ __all__ = [
     "Choice",
     "CostAnswer",
     "DesignSearch",
+    "Exploration",
     "Integer",
     "Limits",
     "ModelComparison",
@@ -61,6 +63,7 @@ __all__ = [
     "cost_table",
     "design",
     "evaluate",
+    "explore",
     "hardwired_silicon",
     "limits",
     "load_study",
