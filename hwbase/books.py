@@ -191,6 +191,17 @@ class Book(Mapping[str, Quantity]):
 
 
 @dataclass(frozen=True)
+class WatchedBook(Book):
+    """A book that records which of its quantities were read, in copies with overrides too."""
+
+    asked: set[str] = dataclasses.field(default_factory=set)
+
+    def __getitem__(self, key: str) -> Quantity:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+
+@dataclass(frozen=True)
 class Reader:
     """Reads a book and keeps what it read in `used`, so that a result can print where its numbers came from."""
 
@@ -399,6 +410,7 @@ __all__ = [
     "Level",
     "Quantity",
     "Reader",
+    "WatchedBook",
     "book_names",
     "check_fields",
     "from_book",

@@ -1,6 +1,6 @@
 """Blocks of designs in closed form: rows that share all settings that cannot be arrays are evaluated together."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +17,11 @@ from explorer.pricing.prices import bought, cost_book, device
 from explorer.pricing.rates import RATE
 from explorer.study.columns import joined
 from hwbase import Book, InputError, unknown_name
+from hwbase.books import WatchedBook, share_overrides
+from hwbase.header import TEXTS
 from hwsim.design import CHOICES
 from hwsim.machine_books import COSTS
+from hwsim.simulation import SIDES, hardwired
 
 #: Settings that a block of hardwired designs shares, with their defaults.
 HARDWIRED = {
@@ -33,7 +36,6 @@ HARDWIRED = {
     "book": None,
 }
 ACCELERATOR = {"model": "gpt-oss-120b", "on": hwsim.DEFAULT_GPU}
-#: Stands for the nearly square grid of at least so many chips; the output `chips` says how many there are.
 #: Columns of a study of hardwired machines; the last ones where machines are bought beside.
 HARDWIRED_OUTPUTS = (
     *("tokens_per_s", "latency_s", "energy_j_per_token", "bound_by", "chips", "die_area_mm2", "power_w", "masks_usd"),
@@ -45,6 +47,7 @@ ACCELERATOR_OUTPUTS = (
     *("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2", "devices"),
     "bound_by",
 )
+#: Stands for the nearly square grid of at least so many chips; the output `chips` says how many there are.
 CHIPS_ASKED = "chips_asked"
 #: Workload and sizes that stand in no book.
 _WORKLOAD = {"context": 2048, "prompt_tokens": 0, "output_tokens": 0, "volume": 50}
@@ -58,6 +61,8 @@ _NOT_HELD = "the machines do not hold the model and its sequences: expected more
 S = TypeVar("S")
 _FIELD = "model."
 _ACCELERATOR_WORKLOAD = ("context", "batch", "prompt", "devices")
+#: Parameters of `hwsim.simulate` with another name in studies.
+_CALLED = {"devices": "gpus"}
 
 
 def _one_of(what: str, valid: Sequence[str]) -> Callable[[Any], None]:
@@ -87,6 +92,21 @@ def check_hardwired(values: Mapping[str, Sequence[Any]]) -> None:
     check_settings(values)
     for machine in values.get("on", ()):
         hwsim.design_book(machine or hwsim.DEFAULT_MACHINE)
+    if any(name in values for name in TEXTS):
+        conventions = [
+            _conventions({"convention": each or HARDWIRED["convention"]}) for each in _given("convention", values)
+        ]
+        books = {book or each.book for book in _given("book", values) for each in conventions}
+        known = sorted({region for book in books for region in costmodel.regions(cost_book(book))})
+        for name in TEXTS:
+            for value in values.get(name, ()):
+                if value is not None:
+                    _one_of(name, known)(value)
+
+
+def _given(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    """Return the values of a setting, None where it has its default."""
+    return values.get(name, (None,))
 
 
 def check_accelerators(values: Mapping[str, Sequence[Any]]) -> None:
@@ -132,6 +152,32 @@ def hardwired_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.nda
     return _grouped(_WORKLOAD | dict(inputs), points, shared, _hardwired_setting, _hardwired_group)
 
 
+def hardwired_reads(point: Mapping[str, Any]) -> set[str]:
+    """Return which names of one `point` of hardwired machines are read. Raises `InputError` as evaluating it does."""
+    inputs = {name: value for name, value in point.items() if not pd.isna(value)}
+    sharing = {n: v for n, v in inputs.items() if n in (*HARDWIRED, *_SHARED_CONSTANTS) or n.startswith(_FIELD)}
+    setting, constants = _hardwired_setting(sharing)
+    varied = {n: v for n, v in inputs.items() if n not in sharing} | dict(constants)
+    settings = {*HARDWIRED, *_WORKLOAD, *TEXTS, *setting.machine.header.choices, *_fields(inputs)}
+    if CHIPS_ASKED in varied:
+        # It stands for the sides of the grid, which are not read then.
+        varied = {n: v for n, v in varied.items() if n not in SIDES}
+        settings |= {CHIPS_ASKED}
+    workload = _WORKLOAD | {name: varied.pop(name) for name in _WORKLOAD if name in varied}
+    asked = varied.pop(CHIPS_ASKED, None)
+    for_costs, for_design, for_process = share_overrides(varied, setting.costs, setting.machine, setting.technology)
+    for_machine = for_design | for_process
+    if asked is not None:
+        for_machine |= dict(zip(SIDES, hwsim.grid_for(asked), strict=True))
+    costs = setting.costs.override(for_costs)
+    watched = WatchedBook(costs.header, costs.quantities, costs.level, costs.correlations, costs.bases)
+    evaluate_block(replace(setting, costs=watched), workload | for_machine, 1)
+    built = hardwired(
+        setting.spec, weights=setting.weights, technology=setting.technology, book=setting.machine, set=for_machine
+    )[2]
+    return settings | watched.asked | ({*built} if asked is None else {*built} - {*SIDES})
+
+
 def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
     """Return the names that a study of accelerators may vary."""
     book = hwsim.machine_book(fixed.get("on") or ACCELERATOR["on"], _ACCELERATORS).without(COSTS)
@@ -142,6 +188,20 @@ def accelerator_names(fixed: Mapping[str, Any]) -> set[str]:
 def accelerator_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]:
     """Return the figures of `hwsim.simulate` for GPUs or wafers at `points` cases, with `failure`."""
     return _grouped(inputs, points, set(ACCELERATOR), _accelerator_setting, _accelerator_group)
+
+
+def accelerator_reads(point: Mapping[str, Any]) -> set[str]:
+    """Return which names of one `point` of accelerators are read. Raises `InputError` as evaluating it does."""
+    inputs = {name: value for name, value in point.items() if not pd.isna(value)}
+    settings = {*ACCELERATOR, *_ACCELERATOR_WORKLOAD, *_fields(inputs)}
+    spec, book = _accelerator_setting({name: v for name, v in inputs.items() if name in settings})
+    constants = {name: value for name, value in inputs.items() if name not in settings}
+    workload = {_CALLED.get(name, name): inputs[name] for name in _ACCELERATOR_WORKLOAD if name in inputs}
+    return settings | {*hwsim.simulate(spec, book, set=constants, **workload).assumptions}
+
+
+def _fields(names: Iterable[str]) -> set[str]:
+    return {name for name in names if name.startswith(_FIELD)}
 
 
 def _hardwired_setting(shared: Mapping[str, Any]) -> tuple[Setting, Mapping[str, Any]]:
@@ -222,10 +282,8 @@ def _accelerator_group(
 ) -> dict[str, np.ndarray]:
     spec, book = group
     varied = _filled(varied, {name: quantity.nominal for name, quantity in book.items()})
-    workload = {name: varied.pop(name) for name in _ACCELERATOR_WORKLOAD if name in varied}
-    given_names = set(workload)
-    if "devices" in workload:
-        workload["gpus"] = workload.pop("devices")
+    given_names = varied.keys() & {*_ACCELERATOR_WORKLOAD}
+    workload = {_CALLED.get(name, name): varied.pop(name) for name in given_names}
     run = hwsim.simulate(spec, book, set=varied, **workload)
     names = ("tokens_per_s", "latency_s", "time_to_first_token_s", "energy_j_per_token", "power_w", "area_mm2")
     figures = {name: getattr(run, name) for name in names} | {"devices": run.chips, "bound_by": run.bound_by}

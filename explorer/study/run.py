@@ -20,6 +20,7 @@ from explorer.study.sampling import sample
 from explorer.study.search import Search
 from explorer.study.spec import SEARCH, Study
 from explorer.study.store import Store, memory_bytes, opened
+from explorer.study.unread import refuse_unread_constants
 from hwbase import InputError
 from hwbase.check import integer
 
@@ -42,10 +43,11 @@ def run(
     Pieces of the same study in the folder are kept and only the others are computed, so an interrupted run continues.
     Blocks of closed forms run on `workers` threads, single points in as many processes; `cluster` is the address of a
     Dask scheduler (tcp://host:port) to use instead. Results do not depend on where and in which pieces they are
-    computed. Raises `InputError` for an output that cannot be written, a missing package, or a cluster that does not
-    answer.
+    computed. Raises `InputError` for a constant that no point reads, an output that cannot be written, a missing
+    package, or a cluster that does not answer.
     """
     workers = integer("workers", workers, high=1024)
+    refuse_unread_constants(study)
     with contextlib.ExitStack() as stack:
         # Workers first: without them nothing is written.
         pool, width = stack.enter_context(_executor(study, workers, cluster))

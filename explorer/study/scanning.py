@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from explorer.scan.cost import costs_and_scanners, scan_constants, scan_costs, scan_fleet
+import costmodel
+from explorer.scan.cost import ScanFleet, costs_and_scanners, scan_constants, scan_costs, scan_fleet
 from hwbase import InputError, unknown_name
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, ScanIndex
 from hwsim.technology import technology_book
 
 #: Parameters of the index and of `scan_fleet`.
 INDEX = ("documents", "bits", "planes", "vector_bytes", "scanned_share")
+NEEDED = frozenset(("documents", "bits"))
 HOW = ("on", "queries_per_s", "memory", "unit", "batch", "k", "candidates", "technology", "region")
 _WHOLE = ("batch", "k", "candidates")
 _FLEET = (
@@ -36,11 +38,15 @@ def scan_names(fixed: Mapping[str, Any]) -> set[str]:
 
 
 def check_scan(values: Mapping[str, Sequence[Any]]) -> None:
-    """Raise `InputError` for an unknown machine, memory or technology."""
+    """Raise `InputError` for an unknown machine, memory, region or technology."""
     for name, valid in (("on", SCANNERS), ("memory", MEMORIES)):
         for value in values.get(name, ()):
             if value is not None and value not in valid:
                 raise unknown_name(name, value, valid)
+    known = costmodel.regions(scan_costs()) if "region" in values else []
+    for value in values.get("region", ()):
+        if value is not None and value not in known:
+            raise unknown_name("grid region", value, known)
     for value in values.get("technology", ()):
         if value is not None:
             technology_book(value)
@@ -53,16 +59,25 @@ def scan_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarray]
     """
     if points != 1:
         raise InputError(f"a scan takes one point at a time, not {points}")
+    fleet = _fleet(inputs)
+    figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
+    columns = {name: np.array([float(value)]) for name, value in figures.items()}
+    return columns | {"bound_by": np.array([str(fleet.scan.bound_by)], dtype=object)}
+
+
+def scan_reads(point: Mapping[str, Any]) -> set[str]:
+    """Return which names of one `point` are read. Raises `InputError` as `scan_fleet` does."""
+    return {*INDEX, *HOW, *_fleet(point).assumptions}
+
+
+def _fleet(inputs: Mapping[str, Any]) -> ScanFleet:
     settings = {n: v for n, v in inputs.items() if v is not None and v == v}
     index = ScanIndex(**{name: settings.pop(name) for name in INDEX if name in settings})
     how: dict[str, Any] = {name: _plain(name, settings[name]) for name in HOW if name in settings}
     costs = scan_costs()
     constants = {n: v for n, v in settings.items() if n not in HOW}
     for_costs, for_machine = costs_and_scanners(constants, costs, how.get("technology") or TECHNOLOGY)
-    fleet = scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
-    figures = {name: getattr(fleet, name) for name in _FLEET} | {name: getattr(fleet.scan, name) for name in _SCAN}
-    columns = {name: np.array([float(value)]) for name, value in figures.items()}
-    return columns | {"bound_by": np.array([str(fleet.scan.bound_by)], dtype=object)}
+    return scan_fleet(index, **how, book=costs.override(for_costs), set=for_machine)
 
 
 def _plain(name: str, value: Any) -> Any:

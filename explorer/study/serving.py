@@ -15,6 +15,7 @@ from hwsim.events.fleet import ROUTERS
 from hwsim.events.results import percentiles_of
 from hwsim.events.scheduling import POLICIES
 from hwsim.events.serve import GRAINS, SERVERS
+from hwsim.events.traffic import poisson
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -54,6 +55,8 @@ OUTPUTS = (
     *_PER_TOKEN,
     *(f"{name}_p{rank}_s" for name in _LATENCIES for rank in _PERCENTILES),
 )
+#: The traffic of a trial.
+_ONE = poisson(1.0, 1, prompt=1, output=2)
 #: Settings that are one of a few names.
 _NAMED = {"grain": GRAINS, "route": ROUTERS, "policy": POLICIES}
 
@@ -127,6 +130,17 @@ def serving_points(inputs: Mapping[str, Any], points: int) -> dict[str, np.ndarr
         cost = serving_cost(result, model=model, machines=machines, on=how.get("on"), **built, **costs)
         figures |= {name: getattr(cost, name) for name in _PER_TOKEN}
     return {name: np.array([value], dtype=float) for name, value in figures.items()}
+
+
+def serving_reads(point: Mapping[str, Any]) -> set[str]:
+    """Return which names of one `point` are read. Raises `InputError` as `hwsim.serve` does."""
+    settings = {name: _plain(name, value) for name, value in point.items() if not _missing(value)}
+    names = {"traffic", *TRAFFIC, *SCHEDULING, *SERVING, *COST}
+    how = {name: settings[name] for name in SERVING if name in settings}
+    constants = {name: value for name, value in settings.items() if name not in names}
+    # One short request reads the constants that many do.
+    run = hwsim.serve(how.pop("model", "gpt-oss-120b"), _ONE, set=constants, **how)
+    return names | {*run.assumptions}
 
 
 def _missing(value: Any) -> bool:

@@ -29,7 +29,8 @@ class Target:
     by name, that no point can have. `asked` maps parameters that only ask for something to the output that says what
     came of it; `renamed` maps names of earlier versions to those of today. `named` says that columns, parameters and
     constants are those of the registry, so that their values may be written with units. `outputs` are the columns that
-    points may have; None where only evaluating says it.
+    points may have; None where only evaluating says it. `reads` returns which of the names of one point are read, all
+    settings among them; None where nothing says it.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Target:
     renamed: Mapping[str, str] = field(default_factory=dict)
     named: bool = True
     outputs: frozenset[str] | None = None
+    reads: Callable[[Mapping[str, Any]], set[str]] | None = None
 
 
 TARGETS = {
@@ -54,6 +56,7 @@ TARGETS = {
         asked={closed_forms.CHIPS_ASKED: "chips"},
         renamed={"chips": closed_forms.CHIPS_ASKED},
         outputs=frozenset(closed_forms.HARDWIRED_OUTPUTS),
+        reads=closed_forms.hardwired_reads,
     ),
     "accelerator": Target(
         "accelerator",
@@ -62,14 +65,17 @@ TARGETS = {
         closed_forms.accelerator_names,
         check=closed_forms.check_accelerators,
         outputs=frozenset(closed_forms.ACCELERATOR_OUTPUTS),
+        reads=closed_forms.accelerator_reads,
     ),
     "scan": Target(
         "scan",
         scanning.scan_points,
         False,
         scanning.scan_names,
+        scanning.NEEDED,
         check=scanning.check_scan,
         outputs=frozenset(scanning.OUTPUTS),
+        reads=scanning.scan_reads,
     ),
     "serving": Target(
         "serving",
@@ -78,6 +84,7 @@ TARGETS = {
         serving.serving_names,
         check=serving.check_settings,
         outputs=frozenset(serving.OUTPUTS),
+        reads=serving.serving_reads,
     ),
 }
 

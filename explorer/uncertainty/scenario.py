@@ -17,7 +17,7 @@ from explorer.pricing.prices import bought, cost_book
 from explorer.pricing.rates import RATE, Workload, with_rate
 from explorer.uncertainty.distributions import Distribution, distributions
 from hwbase import Book, Correlation, Evidence, Quantity, Record, unknown_name
-from hwbase.books import share_overrides
+from hwbase.books import WatchedBook, share_overrides
 from hwbase.patterns import matching
 from hwsim.simulation import hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -183,17 +183,6 @@ class Machine:
             strict=False,
             evidence=evidence,
         )
-
-
-@dataclass(frozen=True)
-class WatchedBook(Book):
-    """A book that records which of its quantities were read, in copies with overrides too."""
-
-    asked: set[str] = field(default_factory=set)
-
-    def __getitem__(self, key: str) -> Quantity:
-        self.asked.add(key)
-        return super().__getitem__(key)
 
 
 def chosen(quantities: Mapping[str, Quantity], only: Iterable[str]) -> dict[str, Quantity]:
