@@ -215,9 +215,12 @@ def with_rate(
             "token: expected another machine, a shorter context, or a longer service.time_per_token_s"
         )
     unit = KINDS[machine.kind] if machine.kind == "gpu" else machine.header.label
+    server = f"{best.gpus:g} {unit}{'s' if best.gpus > 1 else ''}"
+    if best.gpus > 1 and machine.kind == "gpu":
+        server += f" ({best.describe()})"
     source = (
-        f"predicted for {model.name}, {workload.describe()}: {best.gpus:g} {unit}{'s' if best.gpus > 1 else ''} with "
-        f"{best.sequences:g} sequences, {best.time_per_output_token_s * 1e3:.3g} ms per token"
+        f"predicted for {model.name}, {workload.describe()}: {server} with {best.sequences:g} sequences, "
+        f"{best.time_per_output_token_s * 1e3:.3g} ms per token"
     )
     if machine.kind == "gpu":
         source += " before the speed factor"

@@ -7,7 +7,7 @@ import numpy as np
 from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
-from hwsim.gpu.pipeline import handing_s, pooled
+from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
 from hwsim.gpu.step import StepModel
@@ -62,7 +62,7 @@ def simulate_accelerator(
     step_model = StepModel(model, device, split)
     held = memory(model, pooled(device), split, context, batch)
     step = step_model.decode(batch / stages, context)
-    step = replace(step, exchange_s=step.exchange_s + handing_s(model, device, batch / stages))
+    step = replace(step, exchange_s=step.exchange_s + staging_s(model, device, split, step.seconds, batch / stages))
     step_s = step.seconds
     tokens_per_s = batch / step_s
     gpus = split.gpus * stages

@@ -16,7 +16,7 @@ import numpy as np
 
 from hwbase import Record
 from hwbase.check import Number
-from hwsim.gpu.pipeline import handing_s, pooled
+from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.split import memory
 from hwsim.gpu.step import StepModel
 
@@ -68,7 +68,7 @@ def loop_times(
     fitting = np.floor((held.room_bytes - held.weights_bytes) / held.kv_bytes / stages) * model.split.replicas
     running = np.where(fitting >= 1, np.minimum(users, fitting), np.nan)
     step = model.decode(running, context)
-    step_s = step.seconds + handing_s(model.spec, model.device, running)
+    step_s = step.seconds + staging_s(model.spec, model.device, model.split, step.seconds, running)
     read = prompt * (1.0 - model.device.cached_prompt_share)
     pieces = np.ceil(read / most) if np.isfinite(most) else 1.0
     beside = running - 1.0

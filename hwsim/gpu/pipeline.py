@@ -8,8 +8,11 @@ whose memory is p times as large, a GPU as much as one of the group: stages are 
 
 from dataclasses import replace
 
+import numpy as np
+
 from hwbase.check import Number
 from hwsim.accelerator import Accelerator
+from hwsim.gpu.split import Split
 from models import LLMSpec
 
 
@@ -18,8 +21,15 @@ def pooled(device: Accelerator) -> Accelerator:
     return replace(device, memory_bytes=device.memory_bytes * device.pipeline_stages)
 
 
-def handing_s(spec: LLMSpec, device: Accelerator, sequences: Number) -> Number:
-    """Return the seconds in which a batch of `sequences` tokens goes from stage to stage; everything broadcasts."""
-    links = device.nvlink_bandwidth_bytes_per_s * device.nvlink_efficiency
+def staging_s(spec: LLMSpec, device: Accelerator, split: Split, step_s: Number, sequences: Number) -> Number:
+    """Return the seconds that stages add to a step of `step_s`; everything broadcasts.
+
+    A batch of `sequences` tokens is handed from stage to stage, and waits for the stage with the most layers where they
+    do not divide. Stages that do not share a node are linked by the network.
+    """
+    stages = device.pipeline_stages
+    inside = device.nvlink_bandwidth_bytes_per_s * device.nvlink_efficiency
+    links = np.where(np.asarray(split.gpus) * stages > device.node_gpus, device.network_bandwidth_bytes_per_s, inside)
     vectors = sequences * spec.hidden_size * device.activation_bytes
-    return (device.pipeline_stages - 1.0) * (device.all_reduce_latency_s + vectors / links)
+    uneven = np.ceil(spec.layers / np.asarray(stages)) * stages / spec.layers - 1.0
+    return ((stages - 1.0) * (device.all_reduce_latency_s + vectors / links) + uneven * step_s)[()]

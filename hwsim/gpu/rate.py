@@ -3,10 +3,11 @@
 A server of one or more GPUs decodes some sequences together. More of them raise its throughput and the time between
 two tokens of each, so the best server takes as many as its memory, its engine and the promise allow. Among the splits
 over the GPUs of a node, those that were measured, the one whose GPUs generate most is taken; where none holds a
-sequence, several nodes share the model.
+sequence, several nodes share the model. Where memory limits the sequences of a split, pipelines of such servers are
+tried too (`hwsim.gpu.pipeline`), unless the GPU's book states a number of stages.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from hwbase import Record
 from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.loop import loop_times
-from hwsim.gpu.pipeline import handing_s, pooled
+from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import Split, memory, tensor_sizes
 from hwsim.gpu.step import StepModel
@@ -22,6 +23,8 @@ from models import LLMSpec
 
 #: Nodes that share a model which no node holds, tried in turn.
 _NODES = (2, 4, 8, 16, 32)
+#: Stages tried in turn where the GPU's book states one.
+_STAGES = (1, 2, 4, 8)
 #: Numbers of sequences tried between 1 and the most, and then between the best of them and the next.
 _STEPS_PER_OCTAVE, _BETWEEN = 4, 17
 
@@ -49,6 +52,11 @@ class GpuRate(Record):
     def gpus(self) -> Number:
         """GPUs of a server."""
         return self.tensor * self.replicas * self.stages
+
+    def describe(self) -> str:
+        """Return how the GPUs share a network, in words; of one server, not of arrays."""
+        parts = {"tensor parallelism": self.tensor, "groups": self.replicas, "pipeline stages": self.stages}
+        return ", ".join(f"{name} {value:g}" for name, value in parts.items() if value > 1) or "not split"
 
 
 def best_rate(
@@ -89,17 +97,24 @@ def best_rate(
     """
     inputs, shape = load_points(context, prompt_tokens, output_tokens, time_per_token_s, sequences)
     points, index = np.unique(inputs, axis=0, return_inverse=True)
-    best = np.full((6, len(points)), np.nan)
+    best = np.full((len(fields(GpuRate)), len(points)), np.nan)
+    alone = np.zeros(len(points), dtype=bool)
     for splits in _splits(model, device):
-        missing = np.flatnonzero(np.isnan(best[0]))
+        missing = np.flatnonzero(~alone)
         if not missing.size:
             break
         for split in splits:
-            server = _server(model, device, split, points[missing])
-            better = np.isfinite(server[0]) & ~(server[0] <= best[0, missing])
-            best[:, missing[better]] = server[:, better]
-    rows = (row[index.ravel()].reshape(shape)[()] for row in best)
-    return replace(GpuRate(*rows), stages=device.pipeline_stages)
+            tried = missing
+            for staged in _staged(model, device):
+                server, crowded = _server(model, staged, split, points[tried])
+                better = np.isfinite(server[0]) & ~(server[0] <= best[0, tried])
+                best[:, tried[better]] = server[:, better]
+                if staged.pipeline_stages == device.pipeline_stages:
+                    alone[tried] |= np.isfinite(server[0])
+                tried = tried[crowded]
+                if not tried.size:
+                    break
+    return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
 
 
 def load_points(
@@ -131,8 +146,17 @@ def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
     return groups
 
 
-def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> np.ndarray:
-    """Return the fields of `GpuRate`, shape (6, points), of the best number of sequences on one split."""
+def _staged(model: LLMSpec, device: Accelerator) -> list[Accelerator]:
+    """Return the GPU with each number of stages that is tried, the number of its book first."""
+    if device.pipeline_stages > 1:
+        return [device]
+    return [replace(device, pipeline_stages=stages) for stages in _STAGES if stages <= model.layers]
+
+
+def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (the fields of `GpuRate`, shape (fields, points), of the best number of sequences on one split; where
+    memory has no room for one more).
+    """
     most = points[:, 4]
     octaves = np.arange(0.0, np.log2(np.max(most)) + 1.0, 1.0 / _STEPS_PER_OCTAVE)
     tried = np.unique(np.minimum(np.round(2.0**octaves), np.max(most)))
@@ -143,15 +167,21 @@ def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarra
     sequences = np.round(low + (high - low) * np.linspace(0.0, 1.0, _BETWEEN))
     rate, between, power = _rates(step, points, sequences)
     at = np.arange(len(points)), np.argmax(rate, axis=1)
-    fields = (
+    values = (
         rate[at],
         np.full(len(points), float(split.tensor)),
         np.full(len(points), float(split.replicas)),
         sequences[at] * split.replicas * device.pipeline_stages,
         between[at],
         power[at],
+        np.full(len(points), float(device.pipeline_stages)),
     )
-    return np.where(np.isfinite(rate[at]), np.stack(fields), np.nan)
+    is_served = np.isfinite(rate[at])
+    more = np.where(is_served, sequences[at], 0.0) + 1.0
+    context, prompt, output = points.T[:3]
+    positions = _positions(context, prompt, output)
+    one_more = memory(model, pooled(device), split, positions, more * split.replicas * device.pipeline_stages)
+    return np.where(is_served, np.stack(values), np.nan), ~one_more.fits
 
 
 def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,7 +195,7 @@ def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[
     served = prompt > 0
     with np.errstate(invalid="ignore", divide="ignore"):
         decode = step.decode(tried, context)
-        decoding = decode.seconds + handing_s(step.spec, step.device, tried)
+        decoding = decode.seconds + staging_s(step.spec, step.device, split, decode.seconds, tried)
         times = loop_times(step, tried, np.maximum(prompt, 1.0), np.maximum(output, 1.0))
         cycle_s = times.time_to_first_token_s + times.time_per_output_token_s * (output - 1.0)
         between = np.where(served, times.time_per_output_token_s, decoding)
@@ -175,8 +205,13 @@ def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[
             for of_loop, of_step in ((times.memory_share, decode.memory_s), (times.compute_share, decode.compute_s))
         )
         power = busy_power_share(step.device, *busy)
-        positions = np.where(served, prompt + output / 2.0, context)
+        positions = _positions(context, prompt, output)
         held = memory(step.spec, pooled(step.device), split, positions, tried * stages).fits
         allowed = held & (between <= promise) & (sequences * stages <= most)
     shape = rate.shape
     return np.where(allowed, rate, -np.inf), np.broadcast_to(between, shape), np.broadcast_to(power, shape)
+
+
+def _positions(context: np.ndarray, prompt: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """Return the positions that a sequence holds in the mean."""
+    return np.where(prompt > 0, prompt + output / 2.0, context)

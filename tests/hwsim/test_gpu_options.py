@@ -13,6 +13,7 @@ from hwbase import InputError
 from hwsim.accelerator import load_accelerator
 from hwsim.events.traffic import closed_loop
 from hwsim.gpu.loop import loop_times
+from hwsim.gpu.pipeline import staging_s
 from hwsim.gpu.rate import best_rate
 from hwsim.gpu.speculation import tokens_per_step
 from hwsim.gpu.split import Split
@@ -131,14 +132,45 @@ def test_a_stage_generates_as_a_group_that_holds_the_network():
 
 
 def test_stages_spare_a_dense_network_the_exchanges_between_nodes():
-    spec, h100 = models.load("llama-3.1-405b"), load_accelerator("h100")
-    promise = {"time_per_token_s": 0.2, "sequences": 256, "context": 8192}
-    over_nodes, staged = (best_rate(spec, dataclasses.replace(h100, pipeline_stages=p), **promise) for p in (1, 2))
-    assert over_nodes.gpus == staged.gpus == 16 and over_nodes.tensor == 16
-    assert staged.tokens_per_s > 1.3 * over_nodes.tokens_per_s
-    # What fits a GPU gains nothing from stages.
-    rates = [best_rate(SPEC, dataclasses.replace(B200, pipeline_stages=p), **promise).tokens_per_s for p in (1, 2)]
-    assert rates[1] < 1.02 * rates[0]
+    h100 = load_accelerator("h100")
+    most, staged = (
+        max(
+            hwsim.simulate("llama-3.1-405b", "h100", context=8192, batch=batch, gpus=16, **how).tokens_per_s / 16
+            for batch in batches
+        )
+        for batches, how in ((range(8, 40), {}), (range(20, 60, 2), {"set": {"pipeline_stages": 2}}))
+    )
+    assert staged > 1.3 * most
+    # The fleet takes as many stages as serve most within the promise.
+    spec, promise = models.load("llama-3.1-405b"), {"time_per_token_s": 0.2, "sequences": 256, "context": 8192}
+    best = best_rate(spec, h100, **promise)
+    fixed = {p: best_rate(spec, dataclasses.replace(h100, pipeline_stages=p), **promise) for p in (2, 4, 8)}
+    assert best.stages > 1 and best.tokens_per_s == max(each.tokens_per_s for each in fixed.values())
+    assert best == fixed[int(best.stages)] and f"pipeline stages {best.stages:g}" in best.describe()
+
+
+def test_what_fits_a_gpu_gains_nothing_from_stages():
+    work = {"time_per_token_s": 0.2, "sequences": 256, "context": 8192}
+    best, two = (best_rate(SPEC, dataclasses.replace(B200, **each), **work) for each in ({}, {"pipeline_stages": 2}))
+    assert best.stages == 1 and two.stages == 2 and two.tokens_per_s < best.tokens_per_s
+
+
+def test_stages_never_lose_and_longer_contexts_need_them():
+    spec, context = models.load("qwen3-32b"), np.array([2048, 16384, 65536])
+    best = best_rate(spec, B200, context=context, time_per_token_s=0.1, sequences=256)
+    alone = [hwsim.simulate("qwen3-32b", "b200", context=x, batch=4, gpus=1).tokens_per_s for x in context]
+    assert (best.tokens_per_s >= alone).all() and (np.diff(best.stages) >= 0).all() and best.stages[-1] > 1
+
+
+def test_stages_wait_for_the_one_with_most_layers():
+    """61 layers over two stages: 31 and 30."""
+    spec = models.load("deepseek-v3")
+    two, alone = dataclasses.replace(B200, pipeline_stages=2, all_reduce_latency_s=0.0), Split(1, 1)
+    links = spec.hidden_size * B200.activation_bytes / (B200.nvlink_bandwidth_bytes_per_s * B200.nvlink_efficiency)
+    assert staging_s(spec, two, alone, 1.0, 1) == pytest.approx(62 / 61 - 1 + links)
+    slower = spec.hidden_size * B200.activation_bytes / B200.network_bandwidth_bytes_per_s
+    assert staging_s(spec, two, Split(8, 1), 1.0, 1) == pytest.approx(62 / 61 - 1 + slower)
+    assert staging_s(spec, B200, alone, 1.0, 1) == 0.0
 
 
 def test_stages_have_no_events():
