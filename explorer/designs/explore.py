@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 
 import hwsim
 import models
@@ -37,8 +38,9 @@ SHOWN = (
 )
 #: What a design lies in, not of what it is made.
 _AROUND = ("context", "volume")
-_BAR_PX, _BARE_PX, _WIDE_PX, _HALF_PX = 36, 110, 880, 440
-_DESCRIPTION = {"style": {"description_width": "13em"}, "layout": {"width": "27em"}}
+_BAR_PX, _BARE_PX, _WIDE_PX, _HIGH_PX = 36, 110, 660, 340
+_COLUMN = {"flex": "0 0 33em", "width": "33em"}
+_DESCRIPTION = {"style": {"description_width": "13em"}, "layout": {"width": "30em"}}
 
 
 @checked
@@ -127,8 +129,6 @@ class Exploration:
         assumptions: Mapping[str, Quantity],
     ) -> None:
         widgets = _widgets()
-        import plotly.graph_objects as go
-
         self._case, self._on, self._assumptions = case, on, assumptions
         fitted = case.own()
         start = {name: getattr(fitted, name) for name in steps if name not in around}
@@ -143,16 +143,17 @@ class Exploration:
         self.controls = {name: _control(widgets, name, steps[name], value) for name, value in self.start.items()}
         """The sliders and lists, by what they set."""
         self.table, self.note = widgets.HTML(), widgets.HTML()
-        self.machine, self.chip, self.busy = go.FigureWidget(), go.FigureWidget(), go.FigureWidget()
         self._failure = ""
-        self._drawn: dict[int, Plot] = {}
-        self._path = widgets.Text("best.toml", description="book", layout={"width": "19em"})
+        self._drawn = self._plots()
+        # What is sent to a figure before a page has it is lost: each begins with all that it shows.
+        self.machine, self.chip, self.busy = self._figures = [go.FigureWidget(each.figure()) for each in self._drawn]
+        self._path = widgets.Text("best.toml", description="book", layout={"width": "23em"})
         self._button = widgets.Button(description="save", layout={"width": "7em"})
         self._button.on_click(self._clicked)
         shown = [each for name, each in self.controls.items() if len(steps[name]) > 1]
-        left = widgets.VBox([*shown, widgets.HBox([self._path, self._button]), self.note, self.table])
+        left = widgets.VBox([*shown, widgets.HBox([self._path, self._button]), self.note, self.table], layout=_COLUMN)
         right = widgets.VBox([widgets.HBox([self.machine, self.chip]), self.busy])
-        self.box = widgets.HBox([left, right])
+        self.box = widgets.HBox([left, right], layout={"flex_flow": "row wrap"})
         """The widget that holds all others."""
         for each in self.controls.values():
             each.observe(self._moved, "value")
@@ -202,28 +203,15 @@ class Exploration:
             notes.append("heads or experts do not divide evenly: counted in fractions")
         self.note.value = "<br>".join(notes)
         self.table.value = self._table()
-        machine, chip = machine_figure(point), chip_figure(point)
-        machine.update_layout(width=_HALF_PX, height=_HALF_PX)
-        chip.update_layout(width=_HALF_PX, height=_HALF_PX)
-        for widget, plot in ((self.machine, _fewer_shapes(machine)), (self.chip, chip), (self.busy, self._busy())):
-            self._redraw(widget, plot)
+        drawn, self._drawn = self._drawn, self._plots()
+        for widget, before, plot in zip(self._figures, drawn, self._drawn, strict=True):
+            _redraw(widget, before, plot)
 
-    def _redraw(self, widget: Any, plot: Plot) -> None:
-        """Bring a figure to a plot, in one message; nothing is sent where nothing changes."""
-        before = self._drawn.get(id(widget))
-        with widget.batch_update():
-            if before is None:
-                widget.add_traces(plot.figure().data)
-                widget.layout.template = "none"
-            for place, trace in enumerate(plot.traces):
-                if before is not None and trace != before.traces[place]:
-                    widget.data[place].update(trace, overwrite=True)
-            if before is None or plot.attributes != before.attributes:
-                old = before.attributes if before else {}
-                changed = {name: value for name, value in plot.attributes.items() if value != old.get(name)}
-                gone = {name: None for name in old if name not in plot.attributes}
-                widget.layout.update(changed | gone, overwrite=True)
-        self._drawn[id(widget)] = plot
+    def _plots(self) -> tuple[Plot, ...]:
+        machine, chip = _fewer_shapes(machine_figure(self.design)), chip_figure(self.design)
+        machine.update_layout(width=_WIDE_PX // 2, height=_HIGH_PX)
+        chip.update_layout(width=_WIDE_PX // 2, height=_HIGH_PX)
+        return machine, chip, self._busy()
 
     def _table(self) -> str:
         heads = ("", "this machine", machine_name(self._case.setting.machine.name))
@@ -297,6 +285,17 @@ def _control(widgets: Any, name: str, values: Sequence[Any], start: Any) -> Any:
     options = [(words(value) if name in CHOICES else entry.text(value), value) for value in values]
     kind = widgets.Dropdown if name in CHOICES else widgets.SelectionSlider
     return kind(options=options, value=start, description=entry.label, **_DESCRIPTION)
+
+
+def _redraw(widget: Any, before: Plot, plot: Plot) -> None:
+    """Bring a figure from one plot to another, in one message with what differs."""
+    old, new = before.attributes, plot.attributes
+    with widget.batch_update():
+        for place, trace in enumerate(plot.traces):
+            if trace != before.traces[place]:
+                widget.data[place].update(trace, overwrite=True)
+        changed = {name: value for name, value in new.items() if value != old.get(name)}
+        widget.layout.update(changed | {name: None for name in old if name not in new}, overwrite=True)
 
 
 def _fewer_shapes(plot: Plot) -> Plot:

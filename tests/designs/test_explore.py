@@ -52,6 +52,13 @@ def test_sliders_start_at_the_machine_of_the_book(shown):
     }
 
 
+def test_figures_begin_with_what_they_show(sliders):
+    # A page that opens them loses what is sent to them before.
+    for widget in (sliders.machine, sliders.chip, sliders.busy):
+        assert widget.get_state()["_widget_layout"]["title"]["text"]
+    assert sliders.chip.get_state()["_widget_data"] and sliders.busy.get_state()["_widget_data"]
+
+
 def test_a_move_redraws_all_figures(shown):
     before, text = bars(shown), shown.table.value
     move(shown, pipeline_stages=4, rows=1, hbm_stacks=4, norms="sharded")

@@ -81,6 +81,7 @@ CALLS = {
     explorer.cost_table: lambda: {"layers": LAYERS, "hardware": "hardwired"},
     explorer.design: lambda: {"model": "smollm2-135m", "constraints": ["chips <= 3"], "vary": ONE_DESIGN, "confirm": 0},
     explorer.evaluate: lambda: {"model": "gpt-oss-120b"},
+    explorer.explore: lambda: {"model": "smollm2-135m"},
     explorer.hardwired_silicon: lambda: {"area_mm2": 100.0},
     explorer.load_study: lambda: {"name_or_path": "accelerators"},
     explorer.render: lambda: {"answer": None},
@@ -101,7 +102,7 @@ CALLS = {
 }
 
 #: Functions that take a second for a legal value: each of their arguments meets every third of the odd ones.
-COSTLY = ("answer", "analyse", "break_even", "compare_models", "design", "promise_map", "serve_comparison")
+COSTLY = ("answer", "analyse", "break_even", "compare_models", "design", "explore", "promise_map", "serve_comparison")
 #: Seconds of CPU that a legal value may cost; such values are not what is looked for.
 SKIPPED = ("command", "date", "progress", "report", "events")
 
