@@ -76,7 +76,7 @@ def test_a_move_redraws_all_figures(shown):
 def test_figures_are_those_of_the_other_doors(shown):
     move(shown, pipeline_stages=4, rows=1, hbm_stacks=4, context=8192, volume=100)
     values = {"pipeline_stages": 4, "rows": 1, "columns": 4, "hbm_stacks": 4}
-    frame = explorer.evaluate(MODEL, set=values, context=8192, volume=100).iloc[0]
+    frame = explorer.evaluate(MODEL, set=values, context=8192, volume=100, die_formula="exact").iloc[0]
     for name in ("tokens_per_s", "tco_usd", "usd_per_million_tokens", "carbon_t"):
         assert shown.design[name] == pytest.approx(frame[name], rel=1e-12)
 
@@ -122,7 +122,7 @@ def test_a_machine_becomes_a_book(shown, tmp_path):
     path = shown.save(tmp_path / "best.toml")
     run = hwsim.simulate(MODEL, path)
     assert run.tokens_per_s == shown.design["tokens_per_s"] and run.area_mm2 == shown.design["area_mm2"]
-    assert explorer.evaluate(MODEL, on=path)["tco_usd"].iloc[0] == shown.design["tco_usd"]
+    assert explorer.evaluate(MODEL, on=path, die_formula="exact")["tco_usd"].iloc[0] == shown.design["tco_usd"]
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     assert content["book"]["extends"] == "hnlpu" and content["link_bandwidth_bytes_per_s"]["nominal"] == 256e9
     assert shown.result().document().title == f"A machine for {MODEL}"
