@@ -40,7 +40,7 @@ SHOWN = (
 _AROUND = ("context", "volume")
 _BAR_PX, _BARE_PX, _WIDE_PX, _HIGH_PX = 36, 110, 660, 340
 _COLUMN = {"flex": "0 0 33em", "width": "33em"}
-_DESCRIPTION = {"style": {"description_width": "13em"}, "layout": {"width": "30em"}}
+_DESCRIPTION = {"style": {"description_width": "15em"}, "layout": {"width": "32em"}}
 
 
 @checked
