@@ -11,10 +11,11 @@ import costmodel
 from costmodel.masks import mask_split_usd
 from hwbase import Book, Quantity, Reader, Record
 from hwbase.arguments import checked
-from hwbase.books import share_overrides
+from hwbase.books import refuse_unread, share_overrides
 from hwbase.check import Number
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 from hwsim.weight_fabrics import FABRICS, ModelInFabric, compare, fabric_book
+from hwsim.weight_fabrics.compare import need_some
 from models import LLMSpec
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def weight_fabrics(
     Raises
     ------
     InputError
-        For unknown names and constants, and numbers out of range.
+        For unknown names, numbers out of range, and constants that are unknown or have no effect.
 
     Examples
     --------
@@ -82,6 +83,7 @@ def weight_fabrics(
     >>> frame[["fabric", "dies", "respin_masks"]].values.tolist()
     [['mask_rom', 2, 2.0], ['sram', 2, 0.0]]
     """
+    need_some(technologies=technologies)
     costs = book if isinstance(book, Book) else costmodel.load_book(book)
     books = [technology_book(each) for each in ([technologies] if isinstance(technologies, str) else technologies)]
     of_fabrics, of_technologies, of_costs = share_overrides(set or {}, fabric_book(), books[0], costs)
@@ -91,9 +93,10 @@ def weight_fabrics(
     for each in books:
         technology_reader = each.override(of_technologies).reader()
         technology = load_technology(reader=technology_reader)
-        result = compare(model, technology, formats, fabrics=fabrics, set=of_fabrics)
+        result = compare(model, technology, formats, fabrics=fabrics, book=fabric_book().override(of_fabrics))
         rows += [_priced(row, technology, each.header.node, read) for row in result.rows]
         used |= result.assumptions | technology_reader.used
+    refuse_unread(set or {}, used, read.used)
     return PricedFabrics(result.model, tuple(rows), used | read.used)
 
 

@@ -38,25 +38,25 @@ _SIZE = 4096.0
 def fabric_rows(set: Mapping[str, Any] | None = None) -> tuple[list[Row], tuple[str, ...]]:
     """Return (rows, no fitted constants); `set` overrides constants of the book `weight-fabrics`."""
     read = fabric_book().override(set or {}).reader()
-    ours = _hc1(read, set) | _bitrom(read) | _ankhdjet(read) | _groq(read)
+    ours = _hc1(read) | _bitrom(read) | _ankhdjet(read) | _groq(read)
     return read_rows(_CELLS, ours), ()
 
 
-def _hc1(read: Reader, set: Mapping[str, Any] | None) -> dict[str, float]:
+def _hc1(read: Reader) -> dict[str, float]:
     book = load_book("taalas-hc1", BOOKS)
     spec = models.load(book.header.model)
     technology = hwsim.load_technology("n6")
     table = models.parameters(spec).embedding
     ours = {"hc1-cell-bits": read("mask_rom.bits_per_cell", "bit"), "hc1-masks": read("mask_rom.respin_masks", "mask")}
     for name in _HC1_FORMATS:
-        row = compare(spec, technology, name, fabrics=("mask_rom",), set=set).rows[0]
+        row = compare(spec, technology, name, fabrics=("mask_rom",), book=read.book).rows[0]
         setting = Setting(fabric_format(name, technology), technology, read)
         stored = rom("mask_rom", spec.hidden_size, spec.vocab_size, setting)
         cells = cells_per_weight(setting.weights, read("mask_rom.bits_per_cell", "bit"))
         ours[f"hc1-area-{name}"] = row.area_mm2 + table * stored.cell_um2_per_weight * 1e-6
         ours[f"hc1-transistors-{name}"] = row.transistors_per_weight * row.weight_count + table * cells
     speed = book.value("tokens_per_s_per_user", "token/s")
-    rows = compare(spec, technology, _HC1_FORMATS, fabrics=("mask_rom",), set=set).rows
+    rows = compare(spec, technology, _HC1_FORMATS, fabrics=("mask_rom",), book=read.book).rows
     # The speed does not depend on the format; the power is the mean of both ends.
     ours["hc1-tokens"] = rows[0].tokens_per_s_per_user
     ours["hc1-power"] = float(np.mean([row.power_w(speed) for row in rows]))

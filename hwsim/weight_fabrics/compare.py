@@ -11,6 +11,7 @@ import numpy as np
 import models
 from hwbase import Book, InputError, Quantity, Record, load_book, unknown_name
 from hwbase.arguments import checked
+from hwbase.books import refuse_unread
 from hwbase.check import Number
 from hwsim.mapping import Matrix, matrices
 from hwsim.technology import BOOKS, DEFAULT_TECHNOLOGY, Technology, load_technology
@@ -149,7 +150,7 @@ def compare(
     Raises
     ------
     InputError
-        For unknown names, numbers out of range, and a format that a fabric does not hold.
+        For unknown names, numbers out of range, and constants that the chosen fabrics do not read.
 
     Examples
     --------
@@ -163,6 +164,7 @@ def compare(
     for fabric in chosen:
         if fabric not in FABRICS:
             raise unknown_name("fabric", fabric, FABRICS)
+    need_some(technologies=technologies, formats=formats, fabrics=chosen)
     processes = [technologies] if isinstance(technologies, (str, Technology)) else technologies
     names = [formats] if isinstance(formats, str) else formats
     placed = matrices(spec, 1, 1)
@@ -180,7 +182,15 @@ def compare(
                 model_weights=sum(matrix.weights for matrix in placed),
             )
             rows += [_in_fabric(fabric, placed, setting) for fabric in chosen]
+    refuse_unread(set or {}, read.used)
     return FabricComparison(spec.name, tuple(rows), read.used)
+
+
+def need_some(**names: Any) -> None:
+    """Raise `InputError` for an empty sequence among the arguments."""
+    for name, value in names.items():
+        if not isinstance(value, (str, Technology)) and not len(value):
+            raise InputError(f"{name} is empty: expected at least one")
 
 
 def _in_fabric(fabric: str, placed: list[Matrix], setting: Setting) -> ModelInFabric:

@@ -112,9 +112,10 @@ def rom(fabric: str, inputs: Number, outputs: Number, setting: Setting) -> Fabri
     cell_f = 0.5 * technology.switched_capacitance_f_per_transistor + wire_f
     charged = read(f"{fabric}.rows_per_bitline", "1") * read("rom.bitline_swing", "1") + 1.0
     read_j = np.maximum(cells, 1.0) * charged * cell_f * np.square(technology.supply_v)
+    efficiency = read("rom.array_efficiency", "1")
     return FabricCost(
         fabric=fabric,
-        cell_um2_per_weight=cells * cell_um2 / read("rom.array_efficiency", "1"),
+        cell_um2_per_weight=cells * cell_um2 / number("rom.array_efficiency", efficiency, above=0.0, high=1.0),
         logic_um2_per_weight=technology.logic_area_mm2(unit) * UM2_PER_MM2 / share,
         memory_um2_per_weight=0.0,
         transistors_per_weight=cells + unit / share,

@@ -101,6 +101,7 @@ def test_command(command):
         (("--weights", "int44"), "unknown weight format 'int44'"),
         (("--technology", "n77"), "n77"),
         (("--set", "mask_rom.bits_per_cell=0"), "bits_per_cell = 0"),
+        (("--set", "use.respins=2"), "use.respins has no effect here"),
         (("--set", "mask_rom.bits=1"), "mask_rom.bits"),
         (("--out", "folder"), "cannot write 'folder'"),
     ],

@@ -88,6 +88,7 @@ CALLS = {
     explorer.reproduce: lambda: {"paper": "bebr"},
     explorer.serve_comparison: lambda: {"traffic": poisson(10, 3)},
     explorer.serving_cost: lambda: {"result": hwsim.serve("gpt-oss-120b", poisson(10, 3))},
+    explorer.weight_fabrics: lambda: {"model": "smollm2-135m"},
     explorer.write_report: lambda: {"answer": None, "path": "a.md"},
     explorer.Choice: lambda: {"choices": [1]},
     explorer.Integer: lambda: {"low": 1, "high": 2},

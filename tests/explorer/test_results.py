@@ -107,6 +107,7 @@ RESULTS = {
     "tco": lambda: explorer.cost().pair.hardwired,
     "traffic": lambda: poisson(200.0, 20),
     "uncertainty": lambda: analyse(samples=16),
+    "weight fabrics": explorer.weight_fabrics,
     "book": lambda: costmodel.load_book("default"),
 }
 #: Columns are named in small letters: parts of a whole after a dot, metrics of retrieval with their rank.
