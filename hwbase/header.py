@@ -113,6 +113,8 @@ def inherit(header: Header, base: Header) -> Header:
             f"book {header.name} is of kind {header.kind!r} and extends {base.name}, of kind {base.kind!r}"
         )
     for name in header.choices:
+        if not base.choices:
+            raise InputError(f"choice {shown(name)} in {header.name}.toml: book {shown(base.name)} has no choices")
         if name not in base.choices:
             raise unknown_name(
                 f"choice in {header.name}.toml (book {shown(base.name)} has no such name):", name, base.choices

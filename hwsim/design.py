@@ -32,7 +32,7 @@ class HardwiredDesign(Record):
     name: str
     rows: Number = sourced("chip", low=1, high=4096, whole=True)
     columns: Number = sourced("chip", low=1, high=4096, whole=True)
-    clock_hz: Number = sourced("Hz", above=0.0, high=1e11)
+    clock_hz: Number = sourced("Hz", low=1e3, high=1e11)
     activation_bits: Number = sourced("1", low=1, high=32, whole=True)
     popcnt_slack: Number = sourced("1", low=0.0, high=10.0)
     link_bandwidth_bytes_per_s: Number = sourced("B/s", above=0.0, high=1e18)

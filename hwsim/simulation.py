@@ -102,10 +102,12 @@ def simulate(
     prompt = read_count("prompt", prompt)
     if set is not None and not isinstance(set, Mapping):
         raise InputError(f"set = {shown(set)}: expected constants by name, such as {{'clock_hz': 1e9}}")
+    if odd := [key for key in set or {} if not isinstance(key, str)]:
+        raise InputError(f"set has the key {shown(odd[0])}: expected names of constants")
     shapes(context=context, batch=batch, prompt=prompt, gpus=gpus, **(set or {}))
     if gpus is not None:
         count("gpus", gpus)
-    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    spec = models.spec_of(model)
     machine = machine_book(on if book is None else book, SIMULATORS).without(COSTS)
     reading = default_reading(machine, spec, set or {}) if reading is None else reading
     if reading not in READINGS:

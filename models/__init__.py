@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from models.huggingface import spec_from_config
     from models.layers import Cache, FeedForward, Matrix, Mixer, Tower
-    from models.loading import load
+    from models.loading import load, spec_of
     from models.macs import MacCounts, attended_entries, attended_positions, held_entries, macs_per_token
     from models.memory import (
         WeightBytes,
@@ -77,6 +77,7 @@ __all__ = [
     "rounds_to",
     "spec_from_config",
     "spec_from_fields",
+    "spec_of",
     "state_bytes_per_sequence",
     "summarise",
     "weight_bytes",

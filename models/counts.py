@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from hwbase import InputError, Record
+from hwbase.errors import shown
 from models.layers import (
     Component,
     FeedForward,
@@ -92,6 +93,8 @@ def parameters(spec: LLMSpec) -> ParameterCounts:
     >>> f"{counts.total:,}", f"{counts.active:,}"
     ('116,829,156,672', '5,132,849,472')
     """
+    if not isinstance(spec, LLMSpec):
+        raise InputError(f"spec = {shown(spec)}: expected a network, as models.load returns")
     table, tied = embedding_table_elements(spec), spec.tied_embeddings and spec.head
     layers: list[Mixer | FeedForward] = [*mixers(spec), *feed_forwards(spec)]
     matrices = [(group.layers, matrix) for group in layers for matrix in group.matrices]

@@ -4,12 +4,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from hwbase import InputError, unknown_name
+from hwbase.errors import shown
 from hwbase.parsing import read_json, read_toml
 from models.catalogue import known, names, reference_names
 from models.spec import LLMSpec, spec_from_fields
 
 _CONFIG_FILE = "config.json"
 _EMBEDDER_FILE = "modules.json"
+
+
+def spec_of(model: object) -> LLMSpec:
+    """Return a model that is given as a spec, by name, or by path.
+
+    Raises `InputError` for anything else, and as `load` does.
+    """
+    if isinstance(model, LLMSpec):
+        return model
+    if isinstance(model, (str, Path)):
+        return load(model)
+    raise InputError(f"model = {shown(model)}: expected a name, a path or a spec")
 
 
 def load(name_or_path: str | Path) -> LLMSpec:

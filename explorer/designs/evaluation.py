@@ -163,7 +163,7 @@ def case_of(
     set: Mapping[str, Any],
 ) -> tuple[Case, dict[str, Any]]:
     """Return (the case of a search, the constants that were read); parameters as `explorer.design` takes them."""
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     machine, process = hwsim.design_book(on), hwsim.technology_book(technology)
     # Dies are counted as `explorer.cost` counts them.
     dies = costmodel.conventions.named(convention).die_formula

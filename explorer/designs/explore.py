@@ -99,7 +99,7 @@ def explore(
         "volume": read_integer("volume", volume, high=1e6),
     }
     case, used = case_of(
-        models.load(model) if isinstance(model, (str, Path)) else model,
+        models.spec_of(model),
         on=on,
         technology=technology,
         weights=weights,

@@ -115,7 +115,7 @@ def design(
     >>> print(f"{result.best.tokens_per_s:,.0f} tokens/s on {result.best.chips:.0f} chips")
     2,156,023 tokens/s on 24 chips
     """
-    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    spec = models.spec_of(model)
     workload = Workload(
         read_integer("context", context, high=hwsim.MOST_CONTEXT),
         read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),

@@ -32,10 +32,11 @@ class Plot:
         """Attributes of the layout."""
         self.update_layout(**layout)
 
-    def add_trace(self, kind: str, **attributes: Any) -> None:
-        """Add a trace of this kind, such as "scatter"."""
+    def add_trace(self, kind: str, **attributes: Any) -> "Plot":
+        """Add a trace of this kind, such as "scatter", and return the figure, as all that changes it does."""
         self.traces.append({"type": kind})
         _merge(self.traces[-1], attributes)
+        return self
 
     add_bar = partialmethod(add_trace, "bar")
     add_box = partialmethod(add_trace, "box")
@@ -43,25 +44,30 @@ class Plot:
     add_scatter = partialmethod(add_trace, "scatter")
     add_waterfall = partialmethod(add_trace, "waterfall")
 
-    def update_layout(self, **attributes: Any) -> None:
+    def update_layout(self, **attributes: Any) -> "Plot":
         """Merge attributes into the layout."""
         _merge(self.attributes, attributes)
+        return self
 
-    def update_xaxes(self, **attributes: Any) -> None:
+    def update_xaxes(self, **attributes: Any) -> "Plot":
         """Merge attributes into all x axes."""
         self._update_axes("xaxis", attributes)
+        return self
 
-    def update_yaxes(self, **attributes: Any) -> None:
+    def update_yaxes(self, **attributes: Any) -> "Plot":
         """Merge attributes into all y axes."""
         self._update_axes("yaxis", attributes)
+        return self
 
-    def add_annotation(self, **attributes: Any) -> None:
+    def add_annotation(self, **attributes: Any) -> "Plot":
         """Add a text."""
         self._append("annotations", attributes)
+        return self
 
-    def add_shape(self, **attributes: Any) -> None:
+    def add_shape(self, **attributes: Any) -> "Plot":
         """Add a shape."""
         self._append("shapes", attributes)
+        return self
 
     def add_hline(self, y: float, **attributes: Any) -> None:
         """Add a horizontal line across the plot."""
@@ -80,6 +86,10 @@ class Plot:
         import plotly.graph_objects as go
 
         return go.Figure({"data": self.traces, "layout": {"template": "none"} | self.attributes})
+
+    def _repr_mimebundle_(self, *given: Any, **named: Any) -> Any:
+        """Show the Plotly figure where a notebook shows a result."""
+        return self.figure()._repr_mimebundle_(*given, **named)
 
     @property
     def data(self) -> "tuple[go.BaseTraceType, ...]":

@@ -198,7 +198,7 @@ def chip_run(
     is that of the run's middle. `book` and `set` are those of `hwsim.simulate`. Raises `InputError` for a model that
     `hwsim.simulate` does not know.
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     weights = arithmetic if arithmetic in SPREAD_KNOWN else "fp4"
     context = prompt_tokens + max(tokens, 1) // 2
 

@@ -231,7 +231,7 @@ def cost(
     >>> round(float(comparison.high.tco_ratio), 1), round(float(comparison.low.tco_ratio), 1)
     (41.7, 80.4)
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     refuse_old(machine_set=machine_set)
     volume = read_integer("volume", volume, high=1e6)
     workload = Workload.read(context, prompt_tokens, output_tokens)

@@ -123,7 +123,7 @@ def evaluate(
     >>> frame.tokens_per_s.round().tolist(), frame.bound_by.tolist()
     ([154751.0, 309502.0, 631313.0], ['links', 'links', 'vex'])
     """
-    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    spec = models.spec_of(model)
     refuse_old(varied=varied)
     workload = {"context": context, "prompt_tokens": prompt_tokens, "output_tokens": output_tokens}
     inputs = read_inputs({**(set or {}), **workload, "volume": volume})

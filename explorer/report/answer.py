@@ -209,7 +209,7 @@ def answer(
     InputError
         For invalid input.
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     context = read_integer("context", context, high=hwsim.MOST_CONTEXT)
     sets = _conventions(convention)
     machine, others, beside_sets = _machines(on, sets)

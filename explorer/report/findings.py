@@ -160,7 +160,8 @@ def _density(
     slice_inputs = hwsim.largest_slice(_ROUTED, fitted / chip.hn_weights * 1e6, technology)
     return Note(
         "The density of the HN array, and a lower one",
-        f"Synthesis confirms the gate counts: {neuron.transistors_per_weight:.1f} transistors a weight, "
+        f"Synthesis confirms the gate counts: {neuron.transistors_per_weight:.1f} transistors a weight "
+        f"of this neuron, its {design.popcnt_slack:.1%} spare ports included, "
         f"Metal-Embedding {gain:.1f} times denser than Cell-Embedding (the paper: 11, and 15). At "
         f"{mapped.logic_density_mtr_per_mm2:.0f} MTr/mm2 the HN array takes {counted:,.0f} mm2 a chip instead of "
         f"{fitted:,.0f}, so the machine has {larger.inputs['chips']} chips instead of {design.chips}, and with "

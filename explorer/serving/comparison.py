@@ -189,7 +189,7 @@ def serve_comparison(
     InputError
         For invalid input, and where no fleet meets the target.
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     together = [read_integer("gpus_together", each, high=1024) for each in gpus_together]
     if not together:
         raise InputError("gpus_together is empty: expected numbers of GPUs that share the model")

@@ -137,7 +137,7 @@ def interactivity(
     InputError
         For what cannot be used.
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     promised = np.geomspace(*SPEEDS, POINTS) if speeds is None else np.asarray(list(speeds), dtype=float)
     promised = np.unique(number("speeds", promised, above=0.0, high=1e6))
     if promised.size < 1:

@@ -157,7 +157,7 @@ def limits(
     >>> rows[0].axis, rows[0].limited_by
     ('context', ('latency_s',))
     """
-    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    spec = models.spec_of(model)
     stated = {"latency_s": latency_s, "time_to_first_token_s": time_to_first_token_s}
     promises = {name: float(read_value(name, value, "s")) for name, value in stated.items() if value is not None}
     if usd_per_million_tokens is not None:

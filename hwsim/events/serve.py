@@ -7,6 +7,7 @@ from typing import Any
 
 import models
 from hwbase import Book, InputError, Quantity, unknown_name
+from hwbase.errors import shown
 from hwbase.values import read_integer
 from hwsim.accelerator import DEFAULT_ENGINE, Accelerator
 from hwsim.design import HardwiredDesign
@@ -112,7 +113,11 @@ def serve(
     >>> served.time_to_first_token_s.size, served.interrupted
     (200, False)
     """
-    spec = models.load(model) if isinstance(model, (str, Path)) else model
+    spec = models.spec_of(model)
+    if not isinstance(traffic, Traffic):
+        raise InputError(
+            f"traffic = {shown(traffic)}: expected requests, such as those of hwsim.events.traffic.poisson"
+        )
     machine = machine_book(on if book is None else book, SERVERS).without(COSTS)
     if grain not in GRAINS:
         raise unknown_name("grain", grain, GRAINS)

@@ -158,7 +158,7 @@ def compare(
     >>> frame[["fabric", "respin_masks"]].values.tolist()
     [['metal_embedding', 10.0], ['mask_rom', 2.0]]
     """
-    spec = models.load(model) if isinstance(model, str) else model
+    spec = models.spec_of(model)
     read = fabric_book(book).override(set or {}).reader()
     chosen = tuple(FABRICS) if fabrics is None else tuple(fabrics)
     for fabric in chosen:
