@@ -23,6 +23,7 @@ from explorer.pricing.rates import (
     SHARE,
     SPEED,
     Workload,
+    bought_with,
     power_share,
     predicted,
     speed_factor,
@@ -149,7 +150,9 @@ def interactivity(
         raise InputError(f"{PROMISE} is what the speeds vary: expected it not to be set")
     machine, others = machines_of(_default_machines(spec, conventions) if on is None else on, _KINDS, conventions)
     costs = cost_book(book or conventions.book, others, spec)
-    for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
+    books = costs, machine, hwsim.technology_book(technology)
+    rest, for_bought, others = bought_with(set or {}, others, *books)
+    for_costs, for_machine = costs_and_machine(rest, costs, machine, technology)
     costs = costs.override(for_costs)
     built = priced_system(
         spec,
@@ -184,10 +187,13 @@ def interactivity(
         gpus = costmodel.devices_to_match(systems, built.tokens_per_s, each, conventions)
         powered = with_share(costs, other, power_share(costs, other, best))
         bought = costmodel.bought_fleet(powered, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
-        fronts.append(_front(other.name, other.kind, bought, 1, each, gpus, held, np.asarray(best.gpus)))
+        fronts.append(
+            _front(other.name, other.kind, bought, 1, each, gpus, held, best.gpus + np.asarray(best.prompt_gpus))
+        )
         constants = bought.tco.assumptions | bought.carbon.assumptions
         read |= {name: quantity for name, quantity in constants.items() if name != f"{other.name}.{SHARE}"}
         read |= {name: costs[name] for name in (SPEED, SEQUENCES, POWER) if other.kind == "gpu"}
+        read |= {name: other[name] for name in for_bought if other.kind == "gpu"}
     refuse_unread(for_costs, read)
     return Interactivity(
         spec.name,
