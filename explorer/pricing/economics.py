@@ -73,6 +73,8 @@ class CostAnswer(Documented):
     """The node of the prices of wafers and masks."""
     book: Book = field(repr=False, compare=False, kw_only=True)
     """The cost book with overrides in place."""
+    machine: str = hwsim.DEFAULT_MACHINE
+    """The hardwired machine."""
     device: str = hwsim.DEFAULT_GPU
     """The machine bought instead."""
     conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
@@ -118,6 +120,7 @@ class CostAnswer(Documented):
             "volume": self.volume,
             "convention": self.convention,
             "gpus": float(self.comparison.gpus),
+            "machine": self.machine,
             "device": self.device,
             "region": self.region,
             "workload": self.workload.to_dict(),
@@ -142,6 +145,7 @@ class CostAnswer(Documented):
             "model": self.model,
             "volume": self.volume,
             "convention": self.convention,
+            "machine": self.machine,
             "device": self.device,
             "region": self.region,
         }
@@ -290,6 +294,7 @@ def cost(
         read,
         built.system.node,
         book=assumptions,
+        machine=hwsim.design_book(on).name,
         device=instead.name,
         conventions=conventions,
         workload=workload,
