@@ -24,6 +24,7 @@ class Accelerator(Record):
     with grouped-query attention and a dense feed-forward, to which routed experts and a latent cache add theirs;
     `prefill_...` of steps that read prompts, whose kernels are launched one by one, on top. A step drafts tokens of
     each sequence and verifies them (`hwsim.gpu.speculation`); a share of every prompt is in the cache already.
+    With `separate_pools` prompts are read on GPUs of their own (`hwsim.gpu.pools`).
     `power_w` is stated, with a share of the server; `hwsim.gpu.power` says how much of it is drawn.
     """
 
@@ -60,6 +61,9 @@ class Accelerator(Record):
     draft_acceptance: Number = sourced("1", low=0.0, high=1.0)
     draft_time_share: Number = sourced("1", low=0.0, high=1.0)
     cached_prompt_share: Number = sourced("1", low=0.0, high=0.999)
+    separate_pools: Number = sourced("1", low=0, high=1, whole=True)
+    prefill_pool_load: Number = sourced("1", above=0.0, high=0.99)
+    prefill_pool_tokens: Number = sourced("1", low=1, high=1e8, whole=True)
     activation_bytes: Number = sourced("B", above=0.0, high=64)
     kv_element_bytes: Number = sourced("B", above=0.0, high=64)
     memory_share: Number = sourced("1", above=0.0, high=1.0)

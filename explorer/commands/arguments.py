@@ -42,8 +42,9 @@ Machines = Annotated[
     str | None,
     typer.Option(
         "--on",
-        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one (hnlpu unless given) and "
-        "those beside it (the convention's unless given).",
+        help="Machines of `hwsim machines`, or books (TOML), comma-separated: a hardwired one (hnlpu unless given; "
+        "`cost` and `compare-serving --interactivity` take several) and those beside it (the convention's unless "
+        "given).",
         rich_help_panel=MACHINE,
     ),
 ]

@@ -25,7 +25,7 @@ from explorer.commands.arguments import (
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.document import cost_document
 from explorer.pricing.economics import PAPER_MODEL, cost
-from explorer.pricing.prices import machines_of
+from explorer.pricing.prices import sides_of
 from explorer.pricing.rates import RATED
 from hwbase.books import refuse_unread
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -52,7 +52,7 @@ def cost_command(
     """Dollars and carbon of a fleet of hardwired machines, beside the GPUs that match it."""
     check_file(out)
     sets = [named(each) for each in split_names(convention, "--convention")]
-    chosen = [(each, *machines_of(on_machines(on), ("hardwired", *RATED), each)) for each in sets]
+    chosen = [(each, *sides_of(on_machines(on), ("hardwired", *RATED), each)) for each in sets]
     answers = [
         cost(
             model,
@@ -70,7 +70,8 @@ def cost_command(
             set=with_regions(parse_overrides(settings), grid, fab_region),
             effects=True,
         )
-        for each, machine, others in chosen
+        for each, machines, others in chosen
+        for machine in machines
         for other in others
         for grid in (split_names(region, "--region") if region else [None])
     ]

@@ -11,6 +11,7 @@ from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, frame_table, quantity_table, signed
 from explorer.documents.theme import machine_name
 from hwbase.numbers import counted, listed, mass, money, percent, plain, sentence, times, words
+from hwsim.machine_books import DEFAULT_MACHINE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,11 +101,13 @@ def cost_document(costs: "Sequence[CostAnswer]", command: str = "") -> Document:
     first = costs[0]
     regions = listed([costmodel.region_label(name) for name in dict.fromkeys(each.region for each in costs)])
     conventions = {each.convention: each for each in costs}
+    built = {(each.convention, each.machine): each for each in costs}
     devices = listed([machine_name(name) for name in dict.fromkeys(each.device for each in costs)])
     fleets = tuple(table for each in costs for table in (tco_table(each), carbon_table(each)))
     notes = dict.fromkeys(sentence(note) for each in costs for note in (*each.notes, _evidence(each)))
     effects = tuple(effects_table(each.effect_rows, _SHORT_EFFECTS) for each in costs[:1] if each.effect_rows)
-    bills = (*(bill_table(each) for each in conventions.values()), inputs_table(first.inputs))
+    inputs = {each.machine: inputs_table(each) for each in reversed(costs)}
+    bills = (*map(bill_table, built.values()), *reversed(inputs.values()))
     return Document(
         f"{first.model}: cost of {counted(first.volume, 'system')}",
         f"Beside {devices} that generate as many tokens; convention {listed(list(conventions))}; grid: {regions}.",
@@ -133,17 +136,18 @@ def _frame(costs: "Sequence[CostAnswer]") -> "pd.DataFrame":
 def bill_table(costs: "CostAnswer") -> Table:
     """Return the bill of one hardwired system at each level."""
     bills = {level: pair.bill for level, pair in costs.comparison.pairs(costs.conventions.levels)}
-    return quantity_table(f"Bill of one hardwired system, {costs.convention}", _BILL_ROWS, bills, head="item")
+    return quantity_table(f"Bill of one hardwired system, {_built(costs)}", _BILL_ROWS, bills, head="item")
 
 
-def inputs_table(inputs: Mapping[str, Any]) -> Table:
+def inputs_table(costs: "CostAnswer") -> Table:
     """Return the machine's inputs to the cost comparison."""
     rows = []
-    for name, value in inputs.items():
+    for name, value in costs.inputs.items():
         label, unit = _INPUTS.get(name, (words(name), ""))
         rows.append((label, plain(value, unit=unit), unit))
     columns = (Column("input", numeric=False), Column("value"), Column("unit", numeric=False))
-    return Table("Inputs from the machine", columns, tuple(rows))
+    own = f" {machine_name(costs.machine)}" if costs.machine != DEFAULT_MACHINE else ""
+    return Table(f"Inputs from the machine{own}", columns, tuple(rows))
 
 
 def tco_table(costs: "CostAnswer") -> Table:
@@ -164,9 +168,12 @@ def carbon_table(costs: "CostAnswer") -> Table:
 
 def ratio_table(costs: "Sequence[CostAnswer]") -> Table:
     """Return the ratios of the GPU fleet's cost and carbon to the hardwired fleet's, by convention and level."""
-    parts = [(each.convention, machine_name(each.device), costmodel.region_label(each.region)) for each in costs]
+    parts = [
+        (each.convention, machine_name(each.machine), machine_name(each.device), costmodel.region_label(each.region))
+        for each in costs
+    ]
     # What all have in common is not repeated over every column.
-    differing = [0, *(at for at in (1, 2) if len({part[at] for part in parts}) > 1)]
+    differing = [0, *(at for at in (1, 2, 3) if len({part[at] for part in parts}) > 1)]
     cases = {
         Column(level, group=", ".join(part[at] for at in differing)): pair
         for each, part in zip(costs, parts, strict=True)
@@ -192,4 +199,9 @@ def _evidence(costs: "CostAnswer") -> str:
 
 
 def _case(costs: "CostAnswer") -> str:
-    return f"{costs.convention}, beside {machine_name(costs.device)}, {costmodel.region_label(costs.region)}"
+    return f"{_built(costs)}, beside {machine_name(costs.device)}, {costmodel.region_label(costs.region)}"
+
+
+def _built(costs: "CostAnswer") -> str:
+    """Return the convention, and the hardwired machine unless it is the paper's."""
+    return costs.convention + (f", {machine_name(costs.machine)}" if costs.machine != DEFAULT_MACHINE else "")

@@ -28,6 +28,7 @@ from explorer.pricing.rates import (
     SERVICE,
     SHARE,
     Workload,
+    bought_with,
     power_evidence,
     rate_evidence,
     with_rate,
@@ -72,6 +73,8 @@ class CostAnswer(Documented):
     """The node of the prices of wafers and masks."""
     book: Book = field(repr=False, compare=False, kw_only=True)
     """The cost book with overrides in place."""
+    machine: str = hwsim.DEFAULT_MACHINE
+    """The hardwired machine."""
     device: str = hwsim.DEFAULT_GPU
     """The machine bought instead."""
     conventions: costmodel.Conventions = costmodel.AS_PUBLISHED
@@ -117,6 +120,7 @@ class CostAnswer(Documented):
             "volume": self.volume,
             "convention": self.convention,
             "gpus": float(self.comparison.gpus),
+            "machine": self.machine,
             "device": self.device,
             "region": self.region,
             "workload": self.workload.to_dict(),
@@ -141,6 +145,7 @@ class CostAnswer(Documented):
             "model": self.model,
             "volume": self.volume,
             "convention": self.convention,
+            "machine": self.machine,
             "device": self.device,
             "region": self.region,
         }
@@ -209,8 +214,8 @@ def cost(
     book : str or Path, optional
         The cost book; by default the convention's.
     set : mapping of str to number, array or str
-        Constants of the cost book, the machine or the technology to override; "region" and "fab_region" name the grids
-        that fleets run on and chips are made on.
+        Constants of the cost book, the machine, the technology or the servers of bought GPUs to override; "region" and
+        "fab_region" name the grids that fleets run on and chips are made on.
     effects : bool
         Adds the effect of each convention.
     machine_set : None
@@ -239,7 +244,9 @@ def cost(
     other = hwsim.machine_book(bought(beside, conventions))
     instead = device(other)
     costs = cost_book(book or conventions.book, [other], spec)
-    for_costs, for_machine = costs_and_machine(set or {}, costs, on, technology)
+    books = costs, hwsim.design_book(on), hwsim.technology_book(technology)
+    rest, for_bought, (other,) = bought_with(set or {}, [other], *books)
+    for_costs, for_machine = costs_and_machine(rest, costs, on, technology)
     published = is_published(spec, conventions, on, technology, weights, reading, workload, for_machine)
     assumptions = with_rate(costs.override(for_costs), other, spec, workload, published=published)
     built = priced_system(
@@ -268,6 +275,7 @@ def cost(
     notes = (*replaced_book(conventions, book, [other]), *built.notes)
     if assumptions[speed].kind == "derived":
         read |= {name: assumptions[name] for name in SERVICE}
+        read |= {name: other[name] for name in for_bought}
         notes += (
             f"{assumptions[speed].nominal:,.0f} tokens/s for one {other.header.label}: {assumptions[speed].source}",
         )
@@ -286,6 +294,7 @@ def cost(
         read,
         built.system.node,
         book=assumptions,
+        machine=hwsim.design_book(on).name,
         device=instead.name,
         conventions=conventions,
         workload=workload,

@@ -130,18 +130,29 @@ def machines_of(
 ) -> tuple[Book, list[Book]]:
     """Return (the hardwired machine, the others) of machines of these `kinds`, by name or book.
 
+    As `sides_of`; raises `InputError` for two hardwired ones too.
+    """
+    hard, others = sides_of(on, kinds, conventions)
+    if len(hard) > 1:
+        raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
+    return hard[0], others
+
+
+def sides_of(
+    on: Machine | Sequence[Machine] | None, kinds: Iterable[str], conventions: Conventions
+) -> tuple[list[Book], list[Book]]:
+    """Return (the hardwired machines, the others) of machines of these `kinds`, by name or book.
+
     Without a hardwired one the paper's machine is added, and without others that of the conventions. Raises
-    `InputError` for unknown machines, for two hardwired ones, and for a repeated one.
+    `InputError` for unknown machines, and for a repeated one.
     """
     books = [hwsim.machine_book(machine, kinds) for machine in listed_machines(on)]
     names = [book.name for book in books]
     if twice := [name for at, name in enumerate(names) if name in names[:at]]:
         raise InputError(f"machine {twice[0]!r} is given twice: expected once")
     hard = [book for book in books if book.kind == "hardwired"]
-    if len(hard) > 1:
-        raise InputError(f"machines {hard[0].name!r} and {hard[1].name!r} are both hardwired: expected one of them")
     others = [book for book in books if book.kind != "hardwired"]
-    return hard[0] if hard else hwsim.design_book(), others or [hwsim.machine_book(conventions.beside)]
+    return hard or [hwsim.design_book()], others or [hwsim.machine_book(conventions.beside)]
 
 
 def listed_machines(on: Machine | Sequence[Machine] | None) -> list[Machine]:

@@ -1,7 +1,8 @@
 """What each machine of a comparison generates of one workload, and what bought ones draw meanwhile."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ import models
 from hwbase import Book, Evidence, InputError, Quantity, Record, evidence_of
 from hwbase.check import Number, count
 from hwbase.values import read_integer
-from hwsim.accelerator import accelerator_book, load_accelerator
+from hwsim.accelerator import Accelerator, accelerator_book, load_accelerator
 from hwsim.gpu.rate import GpuRate, best_rate
 from hwsim.machine_books import COSTS, KINDS
 from hwsim.wafer import load_wafer
@@ -27,6 +28,8 @@ PROMISE = "service.time_per_token_s"
 SPEED = "service.gpu_speed_factor"
 SEQUENCES = "service.sequences"
 SERVICE = (PROMISE, SEQUENCES, SPEED)
+#: Constants of a GPU's book that no rate rests on.
+_NO_RATE = ("power_w", "area_mm2", "rack_units")
 #: The constant that a predicted power rests on.
 POWER = "service.gpu_power_factor"
 _YEAR = 2026
@@ -135,6 +138,24 @@ def bought_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Wor
     return best.tokens_per_s * speed_factor(costs, machine), share
 
 
+def bought_with(
+    overrides: Mapping[str, Any], others: Iterable[Book], *books: Book
+) -> tuple[dict[str, Any], dict[str, Any], list[Book]]:
+    """Return (overrides of `books` or unknown, those of servers of bought GPUs, the bought machines with the latter).
+
+    A constant that says how GPUs serve (`hwsim.accelerator`), and that none of `books` has, holds for every GPU that is
+    bought. Raises `InputError` for a value out of range.
+    """
+    known = {name for book in books for name in book.settable()}
+    serving = {field.name for field in fields(Accelerator)} - known - {*_NO_RATE, "name"}
+    bought = list(others)
+    own = {name: value for name, value in overrides.items() if name in serving}
+    if not any(other.kind == "gpu" for other in bought):
+        own = {}
+    rest = {name: value for name, value in overrides.items() if name not in own}
+    return rest, own, [other.override(own) if own and other.kind == "gpu" else other for other in bought]
+
+
 def predicted_rate(costs: Book, machine: Book, model: models.LLMSpec, workload: Workload) -> Number:
     """Return the predicted rate of `bought_rate`, whatever the book states; parameters and errors are the same."""
     return predicted(costs, machine, model, workload).tokens_per_s * speed_factor(costs, machine)
@@ -216,12 +237,14 @@ def with_rate(
         )
     unit = KINDS[machine.kind] if machine.kind == "gpu" else machine.header.label
     server = f"{best.gpus:g} {unit}{'s' if best.gpus > 1 else ''}"
-    if best.gpus > 1 and machine.kind == "gpu":
+    if machine.kind == "gpu" and best.gpus + best.prompt_gpus > 1:
         server += f" ({best.describe()})"
     source = (
         f"predicted for {model.name}, {workload.describe()}: {server} with {best.sequences:g} sequences, "
         f"{best.time_per_output_token_s * 1e3:.3g} ms per token"
     )
+    if np.isfinite(best.time_to_first_token_s):
+        source += f", the first after {best.time_to_first_token_s:.3g} s,"
     if machine.kind == "gpu":
         source += " before the speed factor"
     rate = best.tokens_per_s * speed_factor(costs, machine)
@@ -307,6 +330,6 @@ def _stated_rate(machine: Book, model: models.LLMSpec, promise_s: Number) -> Gpu
     if model.name != machine.header.model:
         raise InputError(f"{machine.name} holds {machine.header.model}: expected it in place of {model.name}")
     speed = float(machine.value("tokens_per_s_per_user", "token/s"))
-    fields = (speed, 1.0, 1.0, 1.0, 1.0 / speed)
+    values = (speed, 1.0, 1.0, 1.0, 1.0 / speed)
     kept = 1.0 / speed <= np.asarray(promise_s)
-    return GpuRate(*(np.where(kept, value, np.nan)[()] for value in fields))
+    return GpuRate(*(np.where(kept, value, np.nan)[()] for value in values))

@@ -45,7 +45,7 @@ def cost(answer: Answer) -> Section:
     parts: list[Part] = [
         text,
         Beside(_waterfalls(cost)),
-        Beside((bill_table(cost), inputs_table(cost.inputs))),
+        Beside((bill_table(cost), inputs_table(cost))),
         *map(Aside, map(sentence, cost.notes)),
         *(Folded(f"The same by convention {other.convention}", (bill_table(other),)) for other in answer.costs[1:]),
     ]

@@ -13,7 +13,7 @@ import hwsim
 import models
 from explorer.documents.document import Document, Documented
 from explorer.pricing.economics import costs_and_machine, priced_system
-from explorer.pricing.prices import Convention, Machine, card, cost_book, device, machines_of, replaced_book
+from explorer.pricing.prices import Convention, Machine, card, cost_book, device, replaced_book, sides_of
 from explorer.pricing.rates import (
     PAPER_MODEL,
     POWER,
@@ -23,6 +23,7 @@ from explorer.pricing.rates import (
     SHARE,
     SPEED,
     Workload,
+    bought_with,
     power_share,
     predicted,
     speed_factor,
@@ -117,8 +118,9 @@ def interactivity(
     model : str or LLMSpec
         What is served.
     on : str, Path or Book, or a sequence of them, optional
-        A hardwired machine and those beside it, by name or book; by default the paper's machine, the convention's and
-        the paper's GPU, and published machines that hold this network.
+        Hardwired machines and those beside them, by name or book; by default the paper's machine, the convention's and
+        the paper's GPU, and published machines that hold this network. As many are bought as generate what systems of
+        the first hardwired one do.
     speeds : iterable of float, optional
         Tokens per second that each user is promised; 25 from 10 to 500 unless given.
     context, prompt_tokens, output_tokens : int or str
@@ -147,33 +149,41 @@ def interactivity(
     conventions = costmodel.conventions.named(convention)
     if PROMISE in (set or {}):
         raise InputError(f"{PROMISE} is what the speeds vary: expected it not to be set")
-    machine, others = machines_of(_default_machines(spec, conventions) if on is None else on, _KINDS, conventions)
+    machines, others = sides_of(_default_machines(spec, conventions) if on is None else on, _KINDS, conventions)
     costs = cost_book(book or conventions.book, others, spec)
-    for_costs, for_machine = costs_and_machine(set or {}, costs, machine, technology)
+    process = hwsim.technology_book(technology)
+    rest, for_bought, others = bought_with(set or {}, others, costs, *machines, process)
+    shares = [costs_and_machine(rest, costs, machine, technology) for machine in machines]
+    for_costs = shares[0][0]
     costs = costs.override(for_costs)
-    built = priced_system(
-        spec,
-        conventions,
-        costs,
-        on=machine,
-        technology=technology,
-        weights=weights,
-        # Not the published system's stated rate: what it is said to serve is not known.
-        reading=conventions.reading,
-        workload=workload,
-        set=for_machine,
-    )
-    fleet = costmodel.built_fleet(
-        costs,
-        built.system,
-        volume=systems,
-        tokens_per_s=built.tokens_per_s,
-        card=card(),
-        conventions=conventions,
-    )
-    keeps = promised <= 1.0 / built.latency_s
-    fronts = [_front(machine.name, "hardwired", fleet, built.system.chips, built.tokens_per_s, systems, keeps)]
-    read = {**built.assumptions, **fleet.tco.assumptions, **fleet.carbon.assumptions}
+    fronts: list[Front] = []
+    read: dict[str, Quantity] = {}
+    to_match = 0.0
+    for machine, (_, for_machine) in zip(machines, shares, strict=True):
+        built = priced_system(
+            spec,
+            conventions,
+            costs,
+            on=machine,
+            technology=technology,
+            weights=weights,
+            # Not the published system's stated rate: what it is said to serve is not known.
+            reading=conventions.reading,
+            workload=workload,
+            set=for_machine,
+        )
+        fleet = costmodel.built_fleet(
+            costs,
+            built.system,
+            volume=systems,
+            tokens_per_s=built.tokens_per_s,
+            card=card(),
+            conventions=conventions,
+        )
+        keeps = promised <= 1.0 / built.latency_s
+        fronts.append(_front(machine.name, "hardwired", fleet, built.system.chips, built.tokens_per_s, systems, keeps))
+        read |= {**built.assumptions, **fleet.tco.assumptions, **fleet.carbon.assumptions}
+        to_match = to_match or built.tokens_per_s
     for other in others:
         within = costs.override({PROMISE: 1.0 / promised})
         best = predicted(within, other, spec, workload)
@@ -181,13 +191,16 @@ def interactivity(
         held = np.isfinite(rate)
         # Where no server keeps the promise, one token a second stands in until the figures are struck out.
         each = np.where(held, rate, 1.0)
-        gpus = costmodel.devices_to_match(systems, built.tokens_per_s, each, conventions)
+        gpus = costmodel.devices_to_match(systems, to_match, each, conventions)
         powered = with_share(costs, other, power_share(costs, other, best))
         bought = costmodel.bought_fleet(powered, device(other), units=gpus, tokens_per_s=each, conventions=conventions)
-        fronts.append(_front(other.name, other.kind, bought, 1, each, gpus, held, np.asarray(best.gpus)))
+        fronts.append(
+            _front(other.name, other.kind, bought, 1, each, gpus, held, best.gpus + np.asarray(best.prompt_gpus))
+        )
         constants = bought.tco.assumptions | bought.carbon.assumptions
         read |= {name: quantity for name, quantity in constants.items() if name != f"{other.name}.{SHARE}"}
         read |= {name: costs[name] for name in (SPEED, SEQUENCES, POWER) if other.kind == "gpu"}
+        read |= {name: other[name] for name in for_bought if other.kind == "gpu"}
     refuse_unread(for_costs, read)
     return Interactivity(
         spec.name,

@@ -8,6 +8,7 @@ from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.pipeline import pooled, staging_s
+from hwsim.gpu.pools import transfer_gpu_s
 from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
 from hwsim.gpu.step import StepModel
@@ -64,6 +65,7 @@ def simulate_accelerator(
     step = step_model.decode(batch / stages, context)
     step = replace(step, exchange_s=step.exchange_s + staging_s(model, device, split, step.seconds, batch / stages))
     step_s = step.seconds
+    sent_s = device.separate_pools * transfer_gpu_s(model, device, prompt) / split.gpus
     tokens_per_s = batch / step_s
     gpus = split.gpus * stages
     power_w = device.power_w * gpus * step_power_share(device, step)
@@ -81,7 +83,7 @@ def simulate_accelerator(
         tokens_per_s=tokens_per_s,
         latency_s=step_s,
         interval_s=step_s / batch,
-        time_to_first_token_s=step_model.first_token_s + step_model.prefill(prompt).seconds,
+        time_to_first_token_s=step_model.first_token_s + step_model.prefill(prompt).seconds + sent_s,
         energy_j_per_token=power_w / tokens_per_s,
         power_w=power_w,
         area_mm2=device.area_mm2 * gpus,

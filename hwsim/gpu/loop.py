@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import Record
+from hwbase import InputError, Record
 from hwbase.check import Number
 from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.split import memory
@@ -59,7 +59,16 @@ def loop_times(
     -------
     LoopTimes
         Seconds. Not a number where the GPUs hold no sequence of this length.
+
+    Raises
+    ------
+    InputError
+        Where prompts are read on other GPUs.
     """
+    if model.device.separate_pools:
+        raise InputError(
+            f"separate_pools = {model.device.separate_pools:g}: one server reads prompts and decodes here: expected 0"
+        )
     prompt, output = np.asarray(prompt, float), np.asarray(output, float)
     # Half of the sequences have more than half of their answer.
     context = prompt + output / 2.0

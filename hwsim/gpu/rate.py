@@ -16,6 +16,7 @@ from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.loop import loop_times
 from hwsim.gpu.pipeline import pooled, staging_s
+from hwsim.gpu.pools import prompt_pool, transfer_gpu_s
 from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import Split, memory, tensor_sizes
 from hwsim.gpu.step import StepModel
@@ -47,16 +48,21 @@ class GpuRate(Record):
     """Power that its GPUs draw, over that stated."""
     stages: Number = 1
     """Stages of a pipeline of such servers."""
+    time_to_first_token_s: Number = np.nan
+    """Seconds, where prompts are read."""
+    prompt_gpus: Number = 0
+    """GPUs that read prompts, for each such server, where they are others."""
 
     @property
     def gpus(self) -> Number:
-        """GPUs of a server."""
+        """GPUs of a server that decodes."""
         return self.tensor * self.replicas * self.stages
 
     def describe(self) -> str:
         """Return how the GPUs share a network, in words; of one server, not of arrays."""
         parts = {"tensor parallelism": self.tensor, "groups": self.replicas, "pipeline stages": self.stages}
-        return ", ".join(f"{name} {value:g}" for name, value in parts.items() if value > 1) or "not split"
+        how = ", ".join(f"{name} {value:g}" for name, value in parts.items() if value > 1) or "not split"
+        return f"{how}; beside it {self.prompt_gpus:.3g} GPUs that read prompts" if self.prompt_gpus > 0 else how
 
 
 def best_rate(
@@ -97,23 +103,10 @@ def best_rate(
     """
     inputs, shape = load_points(context, prompt_tokens, output_tokens, time_per_token_s, sequences)
     points, index = np.unique(inputs, axis=0, return_inverse=True)
-    best = np.full((len(fields(GpuRate)), len(points)), np.nan)
-    alone = np.zeros(len(points), dtype=bool)
-    for splits in _splits(model, device):
-        missing = np.flatnonzero(~alone)
-        if not missing.size:
-            break
-        for split in splits:
-            tried = missing
-            for staged in _staged(model, device):
-                server, crowded = _server(model, staged, split, points[tried])
-                better = np.isfinite(server[0]) & ~(server[0] <= best[0, tried])
-                best[:, tried[better]] = server[:, better]
-                if staged.pipeline_stages == device.pipeline_stages:
-                    alone[tried] |= np.isfinite(server[0])
-                tried = tried[crowded]
-                if not tried.size:
-                    break
+    if device.separate_pools:
+        best = _in_pools(model, replace(device, separate_pools=0), points)
+    else:
+        best = _best(model, device, points)
     return GpuRate(*(row[index.ravel()].reshape(shape)[()] for row in best))
 
 
@@ -132,6 +125,53 @@ def load_points(
         count("sequences", sequences, high=1e6),
     )
     return np.stack([column.ravel() for column in columns], axis=1).astype(float), columns[0].shape
+
+
+def _best(model: LLMSpec, device: Accelerator, points: np.ndarray) -> np.ndarray:
+    """Return the fields of `GpuRate`, shape (fields, points), of the best server of all splits."""
+    best = np.full((len(fields(GpuRate)), len(points)), np.nan)
+    alone = np.zeros(len(points), dtype=bool)
+    for splits in _splits(model, device):
+        missing = np.flatnonzero(~alone)
+        if not missing.size:
+            break
+        for split in splits:
+            tried = missing
+            for staged in _staged(model, device):
+                server, crowded = _server(model, staged, split, points[tried])
+                better = np.isfinite(server[0]) & ~(server[0] <= best[0, tried])
+                best[:, tried[better]] = server[:, better]
+                if staged.pipeline_stages == device.pipeline_stages:
+                    alone[tried] |= np.isfinite(server[0])
+                tried = tried[crowded]
+                if not tried.size:
+                    break
+    return best
+
+
+def _in_pools(model: LLMSpec, device: Accelerator, points: np.ndarray) -> np.ndarray:
+    """Return `_best` with prompts read on GPUs of their own: a server that only decodes, and its share of those."""
+    context, prompt, output = points.T[:3]
+    loads = points.copy()
+    loads[:, 0], loads[:, 1:3] = _positions(context, prompt, output), 0.0
+    best = GpuRate(*_best(model, device, loads))
+    served, length = prompt > 0, np.maximum(prompt, 1.0)
+    pool = prompt_pool(model, device, _splits(model, device), length)
+    sent_s = transfer_gpu_s(model, device, length)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        answer_gpu_s = np.maximum((output - 1.0) / best.tokens_per_s, sent_s)
+        gpu_s = pool.gpu_s + answer_gpu_s
+        prompts_power = (pool.gpu_s * pool.power_share + answer_gpu_s * best.power_share) / gpu_s
+        first_s = pool.first_token_s + sent_s / np.minimum(pool.gpus, best.gpus)
+        both = replace(
+            best,
+            tokens_per_s=output / gpu_s,
+            power_share=prompts_power,
+            time_to_first_token_s=first_s,
+            prompt_gpus=best.gpus * pool.gpu_s / answer_gpu_s,
+        )
+    kept = np.where(served, np.stack(list(vars(both).values())), np.stack(list(vars(best).values())))
+    return np.where(np.isfinite(kept[0]), kept, np.nan)
 
 
 def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
@@ -165,7 +205,7 @@ def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarra
     best = np.argmax(rate, axis=1)
     low, high = tried[best][:, None], tried[np.minimum(best + 1, tried.size - 1)][:, None]
     sequences = np.round(low + (high - low) * np.linspace(0.0, 1.0, _BETWEEN))
-    rate, between, power = _rates(step, points, sequences)
+    rate, between, power, first = _rates(step, points, sequences)
     at = np.arange(len(points)), np.argmax(rate, axis=1)
     values = (
         rate[at],
@@ -175,6 +215,8 @@ def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarra
         between[at],
         power[at],
         np.full(len(points), float(device.pipeline_stages)),
+        first[at],
+        np.zeros(len(points)),
     )
     is_served = np.isfinite(rate[at])
     more = np.where(is_served, sequences[at], 0.0) + 1.0
@@ -184,8 +226,8 @@ def _server(model: LLMSpec, device: Accelerator, split: Split, points: np.ndarra
     return np.where(is_served, np.stack(values), np.nan), ~one_more.fits
 
 
-def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (tokens per second a GPU, seconds between tokens, power over that stated), each (points, numbers).
+def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return (tokens/s a GPU, seconds between tokens, power over that stated, seconds to the first), (points, numbers).
 
     `sequences` are numbers of sequences of a group. The rate is minus infinity where memory, the engine or the promise
     does not allow them.
@@ -209,7 +251,9 @@ def _rates(step: StepModel, points: np.ndarray, sequences: np.ndarray) -> tuple[
         held = memory(step.spec, pooled(step.device), split, positions, tried * stages).fits
         allowed = held & (between <= promise) & (sequences * stages <= most)
     shape = rate.shape
-    return np.where(allowed, rate, -np.inf), np.broadcast_to(between, shape), np.broadcast_to(power, shape)
+    first = np.where(served, times.time_to_first_token_s, np.nan)
+    others = (np.broadcast_to(value, shape) for value in (between, power, first))
+    return np.where(allowed, rate, -np.inf), *others
 
 
 def _positions(context: np.ndarray, prompt: np.ndarray, output: np.ndarray) -> np.ndarray:

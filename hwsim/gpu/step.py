@@ -144,8 +144,8 @@ class StepModel:
         """Return the time of a step of `sequences` sequences that each attend to `context` positions."""
         return self.step(sequences, [sequences * _least(context, limit) for limit in self.limits])
 
-    def prefill(self, tokens: Number, beside: Number = 0.0) -> StepTime:
-        """Return the time of one step that reads a whole prompt of `tokens` tokens, `beside` sequences decoding.
+    def prefill(self, tokens: Number, beside: Number = 0.0, prompts: Number = 1.0) -> StepTime:
+        """Return the time of one step that reads whole `prompts` of `tokens` tokens, `beside` sequences decoding.
 
         What those attend to is left out. Tokens that are in the cache are attended to, and not computed again.
         """
@@ -154,10 +154,10 @@ class StepModel:
         return self.step(
             beside,
             [0.0] * len(whole),
-            prompt=tokens - cached,
-            prompts_end=1.0,
-            prompt_attended=whole,
-            prompt_read=[_least(cached, limit) for limit in self.limits],
+            prompt=prompts * (tokens - cached),
+            prompts_end=prompts,
+            prompt_attended=[prompts * positions for positions in whole],
+            prompt_read=[prompts * _least(cached, limit) for limit in self.limits],
         )
 
     def step(

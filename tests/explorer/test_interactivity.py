@@ -81,3 +81,44 @@ def test_bad_questions(options, message):
 def test_bad_options(command, arguments, message):
     status, out, err = command("compare-serving", *arguments)
     assert (status, out) == (2, "") and message in err and "Traceback" not in err
+
+
+@pytest.fixture
+def ours(tmp_path):
+    path = tmp_path / "ours.toml"
+    path.write_text(
+        '[book]\nname = "ours"\ntitle = "Ours"\nkind = "hardwired"\nlabel = "Ours"\nextends = "hnlpu"\n\n'
+        '[vex_macs]\nnominal = 65536\nunit = "1"\nyear = 2026\nkind = "assumed"\nsource = "a test"\n'
+    )
+    return path
+
+
+def test_hardwired_machines_stand_side_by_side(ours):
+    """The second is the paper's with another VEX: each is as alone, and GPUs match the first."""
+    how = {"speeds": [20.0, 100.0, 400.0], "context": 65536}
+    both = interactivity(on=["hnlpu", ours, "b200"], **how)
+    assert [front.machine for front in both.fronts] == ["hnlpu", "ours", "b200"]
+    assert (both.fronts[1].tokens_per_s_per_chip > both.fronts[0].tokens_per_s_per_chip)[:2].all()
+    for machine, at in (("hnlpu", [0, 2]), (ours, [1])):
+        alone = interactivity(on=[machine, "b200"], **how)
+        for one, other in zip(alone.fronts, at, strict=False):
+            np.testing.assert_array_equal(one.usd_per_million_tokens, both.fronts[other].usd_per_million_tokens)
+    # A constant holds for both.
+    fewer = interactivity(on=["hnlpu", ours, "b200"], **how, set={"vex_macs": 4096})
+    np.testing.assert_array_equal(fewer.fronts[0].tokens_per_s_per_chip, fewer.fronts[1].tokens_per_s_per_chip)
+    with pytest.raises(InputError, match="'ours' is given twice"):
+        interactivity(on=["hnlpu", ours, ours], **how)
+
+
+def test_a_cost_has_several_hardwired_machines(ours, command):
+    status, out, _ = command(
+        "cost", "--on", f"hnlpu,{ours},b200,h100", "--convention", "corrected", "--json", "--volume", "50"
+    )
+    rows = json.loads(out)["rows"]
+    assert status == 0 and [(row["machine"], row["device"]) for row in rows] == [
+        ("hnlpu", "b200"), ("hnlpu", "h100"), ("ours", "b200"), ("ours", "h100")
+    ]  # fmt: skip
+    alone = explorer.cost(volume=50, convention="corrected", on=ours, beside="h100")
+    assert rows[3]["levels"]["nominal"]["tco_ratio"] == pytest.approx(float(alone.comparison.nominal.tco_ratio))
+    status, out, _ = command("cost", "--on", f"hnlpu,{ours},b200", "--convention", "corrected")
+    assert status == 0 and "corrected, Ours, beside B200" in out and "corrected, beside B200" in out

@@ -58,6 +58,7 @@ MAY_BE_ZERO = {
     "draft_acceptance",
     "draft_time_share",
     "cached_prompt_share",
+    "separate_pools",
     "idle_power_share",
     "working_power_share",
     "memory_power_share",
@@ -75,6 +76,8 @@ WHOLE = {
     "node_gpus",
     "pipeline_stages",
     "drafted_tokens",
+    "separate_pools",
+    "prefill_pool_tokens",
 }
 every_field = pytest.mark.parametrize(
     ("record", "field"), FIELDS, ids=lambda x: x if isinstance(x, str) else x.__name__

@@ -75,6 +75,11 @@ def build_node(
             f"pipeline_stages = {device.pipeline_stages:g}: no events follow the batches of a pipeline: expected 1, or "
             "the closed form"
         )
+    if device.separate_pools:
+        raise InputError(
+            f"separate_pools = {device.separate_pools:g}: no events follow a cache from GPU to GPU: expected 0, or the "
+            "best rate in closed form (`hwsim cost`, `hwsim compare-serving --interactivity`)"
+        )
     # Room for one sequence of one block at least.
     split = split_over(spec, device, gpus, node.kv_block_tokens, 1)
     if np.isnan(split.tensor):
