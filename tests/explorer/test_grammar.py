@@ -144,6 +144,16 @@ def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["--gpu-set measured_tokens_per_s=5", "--set n3.wafer_price_usd=3e4"])
+def test_a_comparison_under_traffic_refuses_constants_that_nobody_reads(command, tmp_path, option):
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival_s,prompt_tokens,output_tokens\n0,100,20\n")
+    line = f"compare-serving --on hnlpu,h100 --gpus 2 --traffic {path} {option}"
+    status, out, err = command(*line.split())
+    assert (status, out) == (2, "") and "has no effect here" in err
+
+
+@pytest.mark.slow
 def test_a_constant_that_one_of_several_conventions_reads_is_taken(command):
     line = "cost --convention as-published,corrected --set service.time_per_token_s=0.1 --json"
     assert command(*line.split())[0] == 0
