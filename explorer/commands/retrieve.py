@@ -22,6 +22,7 @@ from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
 from explorer.scan.cost import scan_costs
 from hwbase import InputError, unknown_name
+from hwbase.check import integer
 from models.binarize import parse_codec
 
 Corpus = Annotated[str, typer.Option("--corpus", help="Documents: a JSON object with id and text a line.")]
@@ -179,7 +180,7 @@ def study_command(
     for name, region in (("region", costs.header.region), ("fab_region", costs.header.fab_region)):
         if region not in (known := regions(costs)):
             raise unknown_name(name, region, known)
-    drawn = need_count("queries", queries)
+    drawn = integer("queries", need_count("queries", queries), high=1e9)
     if made is not None:
         deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return
