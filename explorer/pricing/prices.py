@@ -12,6 +12,7 @@ from costmodel import Conventions, Device, System
 from explorer.pricing.rates import DECODING, RATED, with_rate
 from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.arguments import checked
+from hwbase.errors import shown
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
@@ -176,7 +177,11 @@ def listed_machines(on: Machine | Sequence[Machine] | None) -> list[Machine]:
     """Return one machine, several or none as a list."""
     if on is None:
         return []
-    return [on] if isinstance(on, (str, Path, Book)) else list(on)
+    if isinstance(on, (str, Path, Book)):
+        return [on]
+    if not isinstance(on, Sequence):
+        raise InputError(f"on = {shown(on)}: expected a machine, or a list of them")
+    return list(on)
 
 
 def node_of(technology: Book, costs: Book) -> str:

@@ -189,3 +189,9 @@ def test_what_others_are_divided_by_is_not_zero(name):
 def test_a_choice_of_a_machine_is_no_constant_that_nobody_reads(command, chosen):
     assert command("simulate", "gpt-oss-120b", "--set", chosen, "--json")[0] == 0
     assert command("limits", "--on", "hnlpu", "--latency", "2 ms", "--json")[0] == 0
+
+
+@pytest.mark.parametrize("on", [True, 1j, float("nan"), object()])
+def test_machines_that_are_no_list_are_refused(on):
+    with pytest.raises(InputError, match=r"on = .*expected a machine, or a list"):
+        explorer.limits(on=on)
