@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from explorer.allocation.quantities import Constraint, parse_constraint, quantity
-from explorer.allocation.table import NAMES, drop_gaps, matching, read_layers
+from explorer.allocation.table import NAMES, drop_gaps, matching, read_layers, unread
 from explorer.allocation.table import allow as allow_bits
 from explorer.documents.document import Document, Documented
 from hwbase import InputError, unknown_name
@@ -241,6 +241,7 @@ def _state(
     frame = allow_bits(read_layers(layers), allowed)
     needed = {name: quantity(frame, name).values for name in dict.fromkeys([objective, *(c.name for c in limits)])}
     frame, notes = drop_gaps(frame, needed)
+    notes += unread(frame, needed)
     # Options of a layer side by side, layers in the order of their first line.
     units = pd.factorize(frame["layer"])[0]
     frame = frame.iloc[np.argsort(units, kind="stable")]

@@ -22,7 +22,7 @@ import pandas as pd
 import costmodel
 import hwsim
 from explorer.allocation.table import numbers, read_layers
-from explorer.pricing.prices import node_of
+from explorer.pricing.prices import node_of, own_book
 from hwbase import Book, InputError, Quantity, Record, unknown_name
 from hwbase.arguments import checked
 from hwbase.check import number, positive, real
@@ -127,7 +127,7 @@ def hardwired_silicon(
     process = hwsim.technology_book(technology)
     reticle = float(hwsim.load_technology(reader=process.reader()).reticle_area_mm2)
     chips = int(np.ceil(area / reticle))
-    costs = book if isinstance(book, Book) else costmodel.load_book(book)
+    costs = book if isinstance(book, Book) else own_book(book)
     bill, made = costmodel.made_chip(
         costs,
         chips=chips,

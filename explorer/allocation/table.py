@@ -8,6 +8,7 @@ the row of a frame.
 """
 
 import csv
+import difflib
 import io
 import re
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,8 @@ from hwbase.parsing import read_text
 
 #: Columns that hold names; all others hold numbers.
 NAMES = ("layer", "group", "tie")
+#: Columns of numbers whose meaning is fixed; any other has one where an objective or a limit names it.
+_KNOWN = (*("bits", "act_bits", "size", "act_size", "loss", "macs"), *("inputs", "outputs", "tokens"))
 #: Names that belong to a layer rather than to one of its options.
 _LABELS = ("group", "tie")
 #: A number with one separator, and the digits after it.
@@ -34,6 +37,8 @@ _DELIMITERS = ",;\t"
 _EXAMPLE = "layer,group,bits,size,loss"
 #: Most lines or names in a message.
 _LISTED = 5
+#: Likeness of two names of which one may be a slip of the pen.
+_NEAR = 0.8
 
 
 def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +64,11 @@ def read_layers(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     unnamed = frame["layer"] == ""
     if unnamed.any():
         raise InputError(f"{place(frame, unnamed)}: layer has no name")
+    for name in NAMES:
+        if name in frame and (odd := ~frame[name].map(str.isprintable)).any():
+            raise InputError(
+                f"{place(frame, odd)}: {name} = {frame[name][odd].iloc[0]!r}: expected no control characters"
+            )
     for name in _LABELS:
         if name in frame:
             frame[name] = _one_label(frame, name)
@@ -129,6 +139,26 @@ def drop_gaps(frame: pd.DataFrame, needed: Mapping[str, pd.Series]) -> tuple[pd.
     )
     more = f"; and {len(dropped) - _LISTED} more" if len(dropped) > _LISTED else ""
     return left, (f"options without a number in {names} are left out: {shown}{more}",)
+
+
+def unread(frame: pd.DataFrame, needed: Iterable[str]) -> tuple[str, ...]:
+    """Return a note on columns that cannot be meant as they are, if there are any.
+
+    They are not among `needed`, and hold no numbers or nearly have the name of a column whose meaning is fixed.
+    """
+    known = {*NAMES, *_KNOWN}
+    names = {each.partition(":")[2] or each for each in needed} | {*needed, *known}
+    others = [
+        str(column)
+        for column in frame.columns
+        if column not in names
+        and (
+            difflib.get_close_matches(str(column), known, n=1, cutoff=_NEAR)
+            or pd.to_numeric(frame[column], errors="coerce").isna().all()
+        )
+    ]
+    more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+    return (f"columns that are not read: {', '.join(map(repr, others[:_LISTED]))}{more}",) if others else ()
 
 
 def allow(frame: pd.DataFrame, allowed: Mapping[str, Iterable[float]]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import yaml
 from explorer.allocation.allocate import TIME_LIMIT_S, Allocation, allocate, allocation_front
 from explorer.allocation.costs import HARDWARE, cost_table
 from explorer.allocation.document import allocation_front_document
-from explorer.commands.output import AsJson, check_file, deliver, made_by
+from explorer.commands.output import AsJson, check_file, check_kept, check_writable, deliver, made_by
 from explorer.writing import write_text
 from hwbase import InputError
 from hwbase.parsing import read_text
@@ -67,7 +67,12 @@ def allocate_command(
 ) -> None:
     """Bits for each layer: the least loss within budgets, with a bound that proves it."""
     as_yaml = out is not None and Path(out).suffix.lower() in (".yaml", ".yml")
-    if not as_yaml:
+    check_kept(out, layers)
+    if as_yaml and out:
+        if front is not None:
+            raise InputError(f"--out {out!r} holds one allocation: expected no --front, or a page or a table")
+        check_writable(out)
+    else:
         check_file(out)
     shared: dict[str, Any] = {
         "unit": unit,

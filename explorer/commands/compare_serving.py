@@ -1,11 +1,14 @@
 """`hwsim compare-serving`: a trace on one hardwired machine and on the GPU fleet that meets the same target."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from rich.console import Console
 
+import hwsim
+from costmodel.conventions import named
 from explorer.commands.arguments import (
     Context,
     Convention,
@@ -39,15 +42,18 @@ from explorer.commands.output import (
 )
 from explorer.commands.progress import progress_bar
 from explorer.documents import terminal
+from explorer.pricing.prices import machines_of
 from explorer.serving.comparison import CHAT, GPUS_TOGETHER, VOLUMES, serve_comparison
 from explorer.serving.comparison_document import comparison_document, comparison_files, json_data
 from explorer.serving.interactivity import POINTS, interactivity
 from explorer.serving.traffic import LONGEST
-from hwbase import InputError
+from hwbase import Book, InputError
+from hwbase.books import refuse_unread
 from hwbase.errors import shown
 from hwbase.values import read_value
 from hwsim.events.fleet import Target
-from hwsim.events.traffic import read_trace
+from hwsim.events.serve import SERVERS
+from hwsim.events.traffic import poisson, read_trace
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -126,6 +132,10 @@ def compare_serving_command(
     target = Target(percentile, first_s, between_s)
     sent = read_trace(traffic, longest=LONGEST)
     sent = sent if limit is None else sent.first(parse_count("limit", limit) or 0)
+    for_gpus, together = parse_overrides(gpu_settings, "--gpu-set"), _counts("gpus", gpus)
+    if for_gpus:
+        _, beside = machines_of(on_machines(on), SERVERS, named(convention))
+        refuse_unread(for_gpus, *(_read(model, gpu, together, for_gpus) for gpu in beside))
     with progress_bar() as report:
         result = serve_comparison(
             sent,
@@ -133,10 +143,10 @@ def compare_serving_command(
             on=on_machines(on),
             target=target,
             loads=(None, *(load or ())),
-            gpus_together=_counts("gpus", gpus),
+            gpus_together=together,
             volumes=_counts("built", built),
             convention=convention,
-            gpu_set=parse_overrides(gpu_settings),
+            gpu_set=for_gpus,
             book=book,
             set=with_regions(parse_overrides(settings), region, fab_region),
             report=report,
@@ -148,6 +158,18 @@ def compare_serving_command(
         emit(json_data(result), "compare-serving")
         return
     terminal.show(Console(), document, out)
+
+
+def _read(model: str, gpu: Book, together: list[int], constants: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the constants that one request reads on as few GPUs as serve it. Raises the last `InputError`."""
+    one = poisson(1.0, 1, prompt=1, output=2)
+    *fewer, most = sorted(together)
+    for each in fewer:
+        try:
+            return hwsim.serve(model, one, gpu, gpus=each, set=constants).assumptions
+        except InputError:
+            continue
+    return hwsim.serve(model, one, gpu, gpus=most, set=constants).assumptions
 
 
 def _range(text: str) -> np.ndarray:

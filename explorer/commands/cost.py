@@ -25,7 +25,7 @@ from explorer.commands.arguments import (
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.pricing.document import cost_document
 from explorer.pricing.economics import PAPER_MODEL, cost
-from explorer.pricing.prices import sides_of
+from explorer.pricing.prices import sides_of, without_foreign
 from explorer.pricing.rates import RATED
 from hwbase.books import refuse_unread
 from hwsim.technology import DEFAULT_TECHNOLOGY
@@ -67,7 +67,11 @@ def cost_command(
             weights=weights,
             reading=reading,
             book=book,
-            set=with_regions(parse_overrides(settings), grid, fab_region),
+            set=with_regions(
+                without_foreign(parse_overrides(settings), [one for one in others if one is not other]),
+                grid,
+                fab_region,
+            ),
             effects=True,
         )
         for each, machines, others in chosen

@@ -52,6 +52,11 @@ def check_file(out: str | None) -> None:
     if out is None:
         return
     check_report_name(out)
+    check_writable(out)
+
+
+def check_writable(out: str) -> None:
+    """Check that a file `out` of any suffix can be written. Raises `InputError`."""
     folder = Path(out).absolute().parent
     if not folder.is_dir():
         raise InputError(f"cannot write {shown(out)}: expected a folder that exists")

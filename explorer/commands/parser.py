@@ -37,8 +37,14 @@ class CheckedCommand(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Check the options against each other, then run."""
         typed = [p for p in self.params if getattr(ctx.get_parameter_source(p.name), "name", "") == "COMMANDLINE"]
-        check_applies(self.path, {str(p.name): p.opts[0] for p in typed}, ctx.params)
+        check_applies(self.path, {str(p.name): _spelled(p, ctx.params[p.name]) for p in typed}, ctx.params)
         return super().invoke(ctx)
+
+
+def _spelled(parameter: Any, value: Any) -> str:
+    """Return an option as it was typed: --window, or --no-window."""
+    names = parameter.secondary_opts if value is False and parameter.secondary_opts else parameter.opts
+    return str(names[0])
 
 
 class LazyCommand(TyperCommand):

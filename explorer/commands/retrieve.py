@@ -7,6 +7,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from costmodel import regions
 from explorer.commands.arguments import CostBook, Set, need_count, parse_count, parse_overrides
 from explorer.commands.output import AsJson, OutFile, check_file, check_kept, deliver, emit, made_by
 from explorer.commands.progress import progress_bar
@@ -20,7 +21,8 @@ from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
 from explorer.scan.cost import scan_costs
-from hwbase import InputError
+from hwbase import InputError, unknown_name
+from hwbase.check import integer
 from models.binarize import parse_codec
 
 Corpus = Annotated[str, typer.Option("--corpus", help="Documents: a JSON object with id and text a line.")]
@@ -175,11 +177,15 @@ def study_command(
     check_kept(out, made)
     check_file(out)
     costs = scan_costs(book or "default").override(parse_overrides(settings))
+    for name, region in (("region", costs.header.region), ("fab_region", costs.header.fab_region)):
+        if region not in (known := regions(costs)):
+            raise unknown_name(name, region, known)
+    drawn = integer("queries", need_count("queries", queries), high=1e9)
     if made is not None:
         deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return
     with progress_bar() as report:
-        result = study(collection, queries=need_count("queries", queries), cache=cache, report=report)
+        result = study(collection, queries=drawn, cache=cache, report=report)
     deliver(result.document(made_by(), costs), out, as_json)
 
 

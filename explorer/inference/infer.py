@@ -159,6 +159,9 @@ def infer(
     """
     if not prompt.strip():
         raise InputError("prompt is empty: expected some text")
+    if chip and (book is not None or set):
+        # A book or constants that the chip does not take are refused before the model is loaded.
+        chip_run(DEFAULT_MODEL, 1, 1, arithmetic, book, set)
     ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, path=path)
     tokens = ready.encode(prompt, chat)
     stop = () if ready.tokenizer.end is None else (ready.tokenizer.end,)

@@ -91,6 +91,7 @@ def sensitivity(
     if it exists already. Raises `InputError` for unknown names, bits out of range, or a cache that cannot be written.
     """
     widths = _checked(bits, what)
+    jobs = check.integer("jobs", jobs, high=MOST_JOBS)
     network = make() if network is None else network
     known = _chosen(network.layers, layers)
     known = tuple(known if regroup is None else regroup(known))
@@ -98,7 +99,7 @@ def sensitivity(
     store = Store(cache, network.fingerprint)
     cases = [(layer.name, kind, width) for layer in known for kind in _kinds(what) for width in widths]
     missing = [case for case in cases if case[2] not in UNROUNDED and not _complete(store, _key(*case), network)]
-    measured = _measure(make, network, missing, store, check.integer("jobs", jobs, high=MOST_JOBS), len(cases), report)
+    measured = _measure(make, network, missing, store, jobs, len(cases), report)
     floors = _floors(network, store)
     table = _table(network, known, cases, store, floors, by_group)
     if what == "both":

@@ -21,7 +21,6 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-import costmodel
 import hwsim
 from explorer.allocation.allocate import allocate
 from explorer.allocation.costs import cost_table, hardwired_silicon
@@ -30,6 +29,7 @@ from explorer.precision.language import LanguageNetwork, language_network
 from explorer.precision.models import maker
 from explorer.precision.runs import Runs, Store, interval, of_kind
 from explorer.precision.sensitivity import MOST_JOBS, sensitivity
+from explorer.pricing.prices import own_book
 from explorer.progress import Report
 from hwbase import Book, InputError, check
 from hwbase.books import refuse_unread
@@ -128,7 +128,7 @@ def silicon_fronts(
         raise InputError(f"network = {model!r}: expected {DEFAULT_MODEL!r}, since perplexity needs a language model")
     check.count("systems", systems, high=1e12)
     # Whatever cannot be priced or measured is refused before anything is run.
-    costs = (book if isinstance(book, Book) else costmodel.load_book(book)).override(set or {})
+    costs = (book if isinstance(book, Book) else own_book(book)).override(set or {})
     prices = [hardwired_silicon(1.0, technology=process, book=costs).assumptions for process in processes]
     refuse_unread(set or {}, *prices)
     if "region" in (set or {}):

@@ -12,6 +12,7 @@ from costmodel import Conventions, Device, System
 from explorer.pricing.rates import DECODING, RATED, with_rate
 from hwbase import Book, InputError, Quantity, Reader, unknown_name
 from hwbase.arguments import checked
+from hwbase.errors import shown
 
 Machine = str | Path | Book
 Convention = str | Path | Conventions
@@ -38,7 +39,7 @@ def cost_book(
     machines : iterable of str, Path or Book
         The bought machines. Each machine's book has its constants in sets by the name of a cost book; the sets of
         extended cost books come first, so a set needs only the differences. The footprint of the paper's GPU is always
-        among them.
+        among them. A user's file may state constants of other machines that we have too; they are left out.
     model : LLMSpec, optional
         What the machines generate: where no rate of this model is stated, that of decoding is predicted, which
         `with_rate` replaces by that of a workload.
@@ -56,13 +57,41 @@ def cost_book(
     for of, constants in hwsim.machine_costs(hwsim.DEFAULT_GPU).items():
         if _FOOTPRINT in constants:
             sets.setdefault(of, {}).setdefault(FOOTPRINT, constants[_FOOTPRINT])
-    book = costmodel.load_book(name_or_path, beside=sets)
+    book = _loaded(name_or_path, named, sets)
     for machine in named:
         if model is not None and machine.kind in RATED and machine.section("costs"):
             book = with_rate(book, machine, model, DECODING, published=True, strict=False)
     # The order of constants determines their random numbers: those of machines come before the grids.
     grids = {name: quantity for name, quantity in book.items() if name.startswith("grid.")}
     return replace(book, quantities={n: q for n, q in book.items() if n not in grids} | grids)
+
+
+def own_book(name_or_path: str | Path) -> Book:
+    """Return a cost book without the constants of bought machines, which a user's file may state.
+
+    Raises `InputError` as `cost_book` does.
+    """
+    return _loaded(name_or_path, (), {})
+
+
+def _loaded(name_or_path: str | Path, machines: Iterable[Book], sets: dict[str, dict[str, Quantity]]) -> Book:
+    """Return a cost book beside the `sets` of constants of `machines`.
+
+    A user's file may also state constants of the other machines that we have, which are left out.
+    """
+    if not str(name_or_path).endswith(".toml"):
+        return costmodel.load_book(name_or_path, beside=sets)
+    others = sorted({*hwsim.machine_names()} - {machine.name for machine in machines})
+    beside = {of: dict(constants) for of, constants in sets.items()}
+    for name in others:
+        for of, constants in hwsim.machine_costs(name).items():
+            known = beside.get(of, {})
+            beside[of] = known | {n: q for c, q in constants.items() if (n := f"{name}.{c}") not in known}
+    book = costmodel.load_book(name_or_path, beside=beside)
+    foreign = tuple(f"{name}." for name in others)
+    kept = {name: q for name, q in book.quantities.items() if name == FOOTPRINT or not name.startswith(foreign)}
+    correlations = tuple(each for each in book.correlations if {*each.between} <= kept.keys())
+    return replace(book, quantities=kept, correlations=correlations)
 
 
 def replaced_book(
@@ -159,7 +188,11 @@ def listed_machines(on: Machine | Sequence[Machine] | None) -> list[Machine]:
     """Return one machine, several or none as a list."""
     if on is None:
         return []
-    return [on] if isinstance(on, (str, Path, Book)) else list(on)
+    if isinstance(on, (str, Path, Book)):
+        return [on]
+    if not isinstance(on, Sequence):
+        raise InputError(f"on = {shown(on)}: expected a machine, or a list of them")
+    return list(on)
 
 
 def node_of(technology: Book, costs: Book) -> str:

@@ -24,7 +24,15 @@ from explorer.documents.theme import machine_name
 from explorer.papers.reproduce import reproduce
 from explorer.papers.scoreboard import Scoreboard
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost, costs_and_machine
-from explorer.pricing.prices import Convention, Machine, cost_book, listed_machines, machines_of, without_foreign
+from explorer.pricing.prices import (
+    Convention,
+    Machine,
+    cost_book,
+    listed_machines,
+    machines_of,
+    own_book,
+    without_foreign,
+)
 from explorer.pricing.rates import Workload, predicted_rate
 from explorer.report.figures.chip import density_rows
 from explorer.report.findings import findings
@@ -355,7 +363,7 @@ def _books(
 ) -> tuple[BookUse, ...]:
     """Return the books behind an answer, each with a digest of its constants in the file."""
     uses = {"machine": machine, "process": process, **{machine_name(other.name): other for other in others}}
-    uses |= {f"{each.convention} costs": costmodel.load_book(book or each.conventions.book) for each in costs}
+    uses |= {f"{each.convention} costs": own_book(book or each.conventions.book) for each in costs}
     return tuple(book_use(role, used) for role, used in uses.items())
 
 

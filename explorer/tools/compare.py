@@ -13,6 +13,7 @@ from costmodel.footprint import grid_kg_per_kwh
 from explorer.documents.document import Document, Documented
 from explorer.papers.cost_tools import published_checks
 from explorer.papers.scoreboard import Scoreboard
+from explorer.pricing.prices import own_book
 from hwbase import Book, InputError, Quantity, Record, unknown_name
 from hwbase.arguments import checked
 from hwbase.check import number
@@ -169,7 +170,7 @@ def find_region(grid: str, book: Book) -> str:
 def _books(overrides: Mapping[str, Any], book: str | None) -> dict[str, Book]:
     books = {key: tools.load_tool_book(key) for key in tools.TOOLS}
     if book is not None:
-        books["ours"] = costmodel.load_book(book)
+        books["ours"] = own_book(book)
     for name, value in overrides.items():
         tool, _, key = name.partition(".")
         if tool not in books:

@@ -120,6 +120,13 @@ def test_notes_go_to_standard_error(hwsim, table, tmp_path):
     assert json.loads(out)["notes"]
 
 
+def test_the_file_is_checked_before_anything_is_solved(hwsim, layers_csv, monkeypatch):
+    monkeypatch.setattr("explorer.commands.allocate.allocate", lambda *_, **__: pytest.fail("solved"))
+    for out, why in (("no/x.yaml", "a folder that exists"), (str(layers_csv), "a file that the command reads")):
+        status, _, err = hwsim(layers_csv, "--budget", "4", "--out", out)
+        assert status == 2 and why in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

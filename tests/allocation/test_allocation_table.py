@@ -370,3 +370,13 @@ def test_brackets_are_those_of_names():
         {"layer": ["m[0].q"] * 2 + ["m0.q"] * 2, "bits": [4, 8] * 2, "size": 1, "loss": [2.0, 1.0] * 2}
     )
     assert explorer.allocate(frame, budget=8, allow={"m[0].*": [4]}).bits == {"m[0].q": 4, "m0.q": 8}
+
+
+def test_columns_that_cannot_be_meant_are_listed(tmp_path):
+    text = "layer,group,bits,size,loss,teis,actbits,ms\na,g,4,100,1,x,8,3\na,g,8,100,0,x,8,4\n"
+    assert explorer.allocate(written(tmp_path, text), 6.0).notes == ("columns that are not read: 'teis', 'actbits'",)
+
+
+def test_a_name_with_a_control_character_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"line 2: layer = 'a.x00': expected no control characters"):
+        read_layers(written(tmp_path, HEAD + ROWS.replace("a,", "a\0,", 1)))

@@ -65,7 +65,8 @@ def test_the_table_of_restrictions_names_commands_and_their_options():
         ("simulate llama-3-8b --gpus 4", "--gpus"),
         ("simulate llama-3-8b --on h100 --reading pipelined", "--reading"),
         ("simulate llama-3-8b --on h100 --technology n5", "--technology"),
-        ("simulate llama-3-8b --on h100 --no-window", "--window"),
+        ("simulate llama-3-8b --on h100 --window", "--window"),
+        ("simulate llama-3-8b --on h100 --no-window", "--no-window"),
         ("simulate llama-3-8b --machines 4", "--machines"),
         ("simulate llama-3-8b --max-context 100", "--max-context"),
         ("simulate llama-3-8b --policy fcfs", "--policy"),
@@ -140,6 +141,16 @@ def test_the_command_of_a_page_can_be_pasted(monkeypatch):
 def test_a_constant_that_nobody_reads_is_refused(command, line, constant):
     status, out, err = command(*line.split())
     assert (status, out) == (2, "") and err.startswith(f"hwsim: {constant}") and err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--gpu-set measured_tokens_per_s=5", "--set n3.wafer_price_usd=3e4"])
+def test_a_comparison_under_traffic_refuses_constants_that_nobody_reads(command, tmp_path, option):
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival_s,prompt_tokens,output_tokens\n0,100,20\n")
+    line = f"compare-serving --on hnlpu,h100 --gpus 2 --traffic {path} {option}"
+    status, out, err = command(*line.split())
+    assert (status, out) == (2, "") and "has no effect here" in err
 
 
 @pytest.mark.slow

@@ -28,6 +28,48 @@ def book(tmp_path):
     return of
 
 
+PRICES = """
+[book]
+extends = "default"
+[h100]
+node_price_usd = { nominal = 250000, unit = "USD", year = 2026, kind = "vendor", source = "our offer" }
+[b200]
+node_price_usd = { nominal = 450000, unit = "USD", year = 2026, kind = "vendor", source = "our offer" }
+"""
+
+
+@pytest.fixture
+def prices(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("on", ["hnlpu,h100,b200", "hnlpu,h100", "hnlpu,b200,mi300x"])
+def test_a_book_may_state_prices_of_several_machines(command, prices, on):
+    answers = json.loads(command("cost", "--on", on, "--book", prices, "--json")[1])
+    answers = answers.get("rows", [answers])
+    assert [each["device"] for each in answers] == on.split(",")[1:]
+
+
+def test_only_the_bought_machines_of_a_book_are_read(prices):
+    answer = explorer.cost(convention="corrected", beside="h100", book=prices)
+    assert answer.assumptions["h100.node_price_usd"].nominal == 250000
+    assert "b200.node_price_usd" not in answer.book
+
+
+def test_every_reader_of_a_cost_book_takes_prices_of_machines(command, prices, tmp_path):
+    status, _, message = command("report", "--book", prices, "--out", str(tmp_path / "r.json"))
+    assert status == 0, message
+
+
+def test_a_constant_of_one_machine_of_several_may_be_set(command):
+    on = ("cost", "--on", "hnlpu,h100,b200", "--convention", "corrected")
+    assert command(*on, "--set", "b200.node_price_usd=400000")[0] == 0
+    status, _, message = command(*on, "--set", "b200.node_price_us=400000")
+    assert status == 2 and "did you mean 'b200.node_price_usd'" in message
+
+
 def test_a_book_that_replaces_the_conventions_is_named_beside_it(book, command):
     mine, papers = book("default"), book("hnlpu-asplos26")
     assert any(SAID in note for note in explorer.cost(convention="as-published", book=mine).notes)
@@ -147,3 +189,9 @@ def test_what_others_are_divided_by_is_not_zero(name):
 def test_a_choice_of_a_machine_is_no_constant_that_nobody_reads(command, chosen):
     assert command("simulate", "gpt-oss-120b", "--set", chosen, "--json")[0] == 0
     assert command("limits", "--on", "hnlpu", "--latency", "2 ms", "--json")[0] == 0
+
+
+@pytest.mark.parametrize("on", [True, 1j, float("nan"), object()])
+def test_machines_that_are_no_list_are_refused(on):
+    with pytest.raises(InputError, match=r"on = .*expected a machine, or a list"):
+        explorer.limits(on=on)

@@ -110,8 +110,6 @@ def test_one_point_at_a_time(evaluate):
         ("serving", {"traffic": "missing.csv"}, "expected one of"),
         ("scan", {"batch": 2.5, "documents": 1e9, "bits": 256}, "batch = 2.5"),
         ("scan", {"k": 0, "documents": 1e9, "bits": 256}, "k"),
-        ("scan", {"region": "mars", "documents": 1e9, "bits": 256}, "mars"),
-        ("scan", {"documents": 1e9}, ""),
     ],
 )
 def test_points_that_cannot_be_say_why(evaluate, fixed, said):
