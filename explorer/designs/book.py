@@ -74,6 +74,8 @@ def _reason(result: "DesignSearch") -> str:
     first, direction = next(iter(result.objectives.items()))
     load = result.workload
     context = f"at a context of {context_label(load.context)}" if not load.prompt_tokens else load.describe()
+    if result.tried == 1:
+        return f"chosen by hand {context}, {READING} reading, within {'; '.join(result.constraints.values())}"
     return (
         f"hwsim design: {'most' if direction == 'max' else 'least'} {first} {context} of {result.tried:,} designs, "
         f"{READING} reading, within {'; '.join(result.constraints.values())}"

@@ -24,8 +24,9 @@ from explorer.pricing.prices import (
     replaced_book,
 )
 from explorer.pricing.rates import PAPER_MODEL, RATED, SEQUENCES, SPEED, speed_factor
-from hwbase import Book, InputError, Quantity, Record
+from hwbase import Book, Quantity, Record
 from hwbase.books import refuse_unread
+from hwbase.check import real
 from hwbase.values import read_integer, read_value
 from hwsim.events.gpu.node import NODE_GPUS
 from hwsim.simulation import hardwired
@@ -159,12 +160,12 @@ def limits(
     """
     spec = models.spec_of(model)
     stated = {"latency_s": latency_s, "time_to_first_token_s": time_to_first_token_s}
-    promises = {name: float(read_value(name, value, "s")) for name, value in stated.items() if value is not None}
-    if usd_per_million_tokens is not None:
-        promises["usd_per_million_tokens"] = float(read_value("usd_per_million_tokens", usd_per_million_tokens, "USD"))
-    for name, value in promises.items():
-        if not value > 0:
-            raise InputError(f"{name} = {value:g}: expected a number above 0")
+    promises = {
+        name: real(name, read_value(name, value, "s"), above=0.0) for name, value in stated.items() if value is not None
+    }
+    if (most := usd_per_million_tokens) is not None:
+        name = "usd_per_million_tokens"
+        promises[name] = real(name, read_value(name, most, "USD"), above=0.0)
     conventions = costmodel.conventions.named(convention)
     machine, others = machines_of(on, _KINDS, conventions)
     for other in others:
