@@ -73,7 +73,7 @@ def test_both_grains_agree(name):
     detailed, service = (
         hwsim.serve(GPT, traffic, grain=grain, set=set, technology="n5-asplos26") for grain in ("detailed", "service")
     )
-    assert service.tokens_per_s == pytest.approx(detailed.tokens_per_s, rel=0.07)
+    assert service.tokens_per_s == pytest.approx(detailed.tokens_per_s, rel=0.08)
     times = (np.nanmedian(result.time_per_output_token_s) for result in (detailed, service))
     assert next(times) == pytest.approx(next(times), rel=0.08)
     for resource, seconds in detailed.busy_s.items():

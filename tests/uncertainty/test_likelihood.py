@@ -28,5 +28,5 @@ def test_a_page_that_is_asked_for_opens_with_it(command, tmp_path):
     page = tmp_path / "page.md"
     assert command("report", "llama-3-8b", "--volume", "7", "--out", str(page))[0] == 0
     text = page.read_text(encoding="utf-8").replace("\xa0", " ")
-    assert text.index("Hardwiring costs less than the H100 fleet") < text.index("How fast") and "7 systems" in text
+    assert text.index("Hardwiring costs less than the B200 fleet") < text.index("How fast") and "7 systems" in text
     assert "Hardwiring costs less" not in command("report", "llama-3-8b", "--out", str(tmp_path / "rows.csv"))[1]
