@@ -245,11 +245,6 @@ def gating_elements(model: LLMSpec, chips: Number, skew: Number = 1.0) -> Number
     return 2.0 * gated * skew / chips
 
 
-def nonlinear_elements(model: LLMSpec, chips: Number, norms: str = "replicated", skew: Number = 1.0) -> Number:
-    """Return `norm_elements` and `gating_elements` together."""
-    return norm_elements(model, chips, norms) + gating_elements(model, chips, skew)
-
-
 def _attention(model: LLMSpec, rows: Number, columns: Number, layers: Number) -> list[Matrix]:
     h, chips = model.hidden_size, rows * columns
     if model.attention == "mla":

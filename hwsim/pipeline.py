@@ -51,7 +51,7 @@ def stage_layers(model: LLMSpec, stages: int) -> tuple[np.ndarray, np.ndarray]:
 
     Raises `InputError` for more stages than layers.
     """
-    _check_stages(model, stages)
+    check_stages(model, stages)
     return _divided(model.layers, model.windowed_layers, int(stages))
 
 
@@ -147,7 +147,8 @@ def stage_rounds(stages: int, topology: str) -> list[list[tuple[int, int]]]:
     return rounds
 
 
-def _check_stages(model: LLMSpec, stages: int) -> None:
+def check_stages(model: LLMSpec, stages: int) -> None:
+    """Check that every pipeline stage has a layer. Raises `InputError`."""
     if stages > model.layers:
         raise InputError(f"pipeline_stages = {stages:g}: expected at most the {model.layers} layers of {model.name}")
 
@@ -168,7 +169,7 @@ def _divided(layers: int, windowed: int, stages: int) -> tuple[np.ndarray, np.nd
 def _imbalance(model: LLMSpec, stages: int, context: Number, windows: bool) -> Number:
     if stages == 1:
         return 1.0
-    _check_stages(model, stages)
+    check_stages(model, stages)
     kinds = _different_stages(model.layers, model.windowed_layers, stages)
     kept = np.minimum(context, model.sliding_window) if windows and model.windowed_layers else context
     loads = [(n - w) * np.asarray(context, dtype=float) + w * kept for n, w in kinds]

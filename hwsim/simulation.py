@@ -20,6 +20,7 @@ from hwsim.gpu.decoding import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
 from hwsim.occupancy import UNPUBLISHED
+from hwsim.pipeline import check_stages
 from hwsim.results import SimResult
 from hwsim.technology import DEFAULT_TECHNOLOGY, Technology, load_technology, technology_book
 from hwsim.wafer import Wafer, load_wafer, simulate_wafer
@@ -290,6 +291,8 @@ def hardwired(
         (for_design if key in machine.settable() else for_process)[key] = value
     read_machine, read_process = machine.override(for_design).reader(), process.override(for_process).reader()
     design, tech = load_design(reader=read_machine, weight_format=weights), load_technology(reader=read_process)
+    # Said before a grid is sought for stages without layers.
+    check_stages(spec, int(np.max(design.pipeline_stages)))
     chosen = chosen_sides(read_machine.book)
     if not chosen:
         design = fit(spec, design, tech)

@@ -7,10 +7,10 @@ import numpy as np
 from hwbase import InputError
 from hwbase.check import Number, count, shapes
 from hwsim.accelerator import Accelerator
-from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.pools import transfer_gpu_s
 from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import MOST_GPUS, Split, fewest_gpus, memory, refusal, split_over
+from hwsim.gpu.staging import pooled, staging_s
 from hwsim.gpu.step import StepModel
 from hwsim.results import Check, SimResult
 from models import LLMSpec, kv_bytes_per_sequence

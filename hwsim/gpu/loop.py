@@ -16,8 +16,8 @@ import numpy as np
 
 from hwbase import InputError, Record
 from hwbase.check import Number
-from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.split import memory
+from hwsim.gpu.staging import pooled, staging_s
 from hwsim.gpu.step import StepModel
 
 #: Waiting is not followed beyond this share of time spent on prompts.

@@ -14,9 +14,9 @@ import numpy as np
 from hwbase import Record
 from hwbase.check import Number
 from hwsim.accelerator import Accelerator
-from hwsim.gpu.pipeline import pooled
 from hwsim.gpu.power import step_power_share
 from hwsim.gpu.split import Split, element_bytes, memory
+from hwsim.gpu.staging import pooled
 from hwsim.gpu.step import StepModel
 from models import LLMSpec, kv_bytes_per_sequence, state_bytes_per_sequence
 

@@ -4,7 +4,7 @@ A server of one or more GPUs decodes some sequences together. More of them raise
 two tokens of each, so the best server takes as many as its memory, its engine and the promise allow. Among the splits
 over the GPUs of a node, those that were measured, the one whose GPUs generate most is taken; where none holds a
 sequence, several nodes share the model. Where memory limits the sequences of a split, pipelines of such servers are
-tried too (`hwsim.gpu.pipeline`), unless the GPU's book states a number of stages.
+tried too (`hwsim.gpu.staging`), unless the GPU's book states a number of stages.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -15,10 +15,10 @@ from hwbase import Record
 from hwbase.check import Number, count, positive
 from hwsim.accelerator import Accelerator
 from hwsim.gpu.loop import loop_times
-from hwsim.gpu.pipeline import pooled, staging_s
 from hwsim.gpu.pools import prompt_pool, transfer_gpu_s
 from hwsim.gpu.power import busy_power_share
 from hwsim.gpu.split import Split, memory, tensor_sizes
+from hwsim.gpu.staging import pooled, staging_s
 from hwsim.gpu.step import StepModel
 from models import LLMSpec
 

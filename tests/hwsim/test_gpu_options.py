@@ -13,10 +13,10 @@ from hwbase import InputError
 from hwsim.accelerator import load_accelerator
 from hwsim.events.traffic import closed_loop
 from hwsim.gpu.loop import loop_times
-from hwsim.gpu.pipeline import staging_s
 from hwsim.gpu.rate import best_rate
 from hwsim.gpu.speculation import tokens_per_step
 from hwsim.gpu.split import Split
+from hwsim.gpu.staging import staging_s
 from hwsim.gpu.step import StepModel
 
 SPEC, B200 = models.load("gpt-oss-120b"), load_accelerator("b200")

@@ -7,11 +7,23 @@ from hypothesis import strategies as st
 
 import hwsim
 import models
-from hwsim.mapping import attention_macs_per_position, collectives, link_elements, matrices, nonlinear_elements
+from hwsim.mapping import (
+    attention_macs_per_position,
+    collectives,
+    gating_elements,
+    link_elements,
+    matrices,
+    norm_elements,
+)
 
 SPECS = {name: models.load(name) for name in models.reference_names()}
 GRIDS = [(1, 1), (1, 2), (4, 4), (2, 8), (8, 16), (3, 5), (64, 64)]
 NAMES = st.sampled_from(sorted(SPECS))
+
+
+def nonlinear_elements(model, chips):
+    """Return all element operations of a layer on a chip that repeats its norms."""
+    return norm_elements(model, chips) + gating_elements(model, chips)
 
 
 def wired(spec):

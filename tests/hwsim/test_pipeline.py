@@ -121,6 +121,7 @@ def test_one_chip_has_no_traffic_between_chips():
     ("set", "sentence"),
     [
         ({"pipeline_stages": 37}, "pipeline_stages = 37: expected at most the 36 layers"),
+        ({"pipeline_stages": 99}, "pipeline_stages = 99: expected at most the 36 layers"),
         ({"pipeline_stages": 0}, "pipeline_stages = 0"),
         ({"pipeline_stages": 1.5}, "pipeline_stages = 1.5"),
         ({"stage_topology": "star"}, "stage_topology 'star'"),
