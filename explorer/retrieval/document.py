@@ -25,6 +25,9 @@ STYLES = {
     "signs, query in floats": (CYAN, "diamond-open"),
     "signs, best 400 again by int8": (PURPLE, "star"),
     "recurrent, untrained": (GREEN, "triangle-up"),
+    "rabitq": (CYAN, "square"),
+    "product": (YELLOW, "diamond"),
+    "scalar after rotation or centring": (PURPLE, "circle"),
     "trained hash": (RED, "cross"),
     "recurrent, trained": (RED, "triangle-down"),
 }

@@ -9,10 +9,13 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import integer
-from hwsim.kernels import Codes, codes_from_bytes, search
+from hwsim.kernels import Codes, codes_from_bytes, search, search_scaled
 from hwsim.kernels.nearest import Nearest
 from hwsim.kernels.scan import blocks
-from models.binarize import Codec, embeddings, unit
+from models.binarize import Codec, RabitqStore, embeddings, round_query, unit
+
+#: Bits a dimension of a query against RaBitQ codes: the loss by rounding it is far below that of the documents.
+QUERY_BITS = 8
 
 _ROUNDS = 12
 #: Vectors per centroid that k-means uses; more changes little.
@@ -70,7 +73,8 @@ class Segment:
     """`data` is uint64 bit planes (planes, words, N) where the codec stores bits, otherwise rows uint8 (N, bytes).
 
     `fine` are rows of the codec `fine_codec`; `places` int32 (N,) is the list of each document; `blank` bool (N,) marks
-    documents without a direction (zeros, as of an empty text), which are never found; None if there are none.
+    documents without a direction (zeros, as of an empty text), which are never found; None if there are none. `factors`
+    are the bytes that RaBitQ stores beside the bits, uint8 (N, bytes).
     """
 
     version: str
@@ -82,16 +86,23 @@ class Segment:
     fine: np.ndarray | None = None
     places: np.ndarray | None = None
     blank: np.ndarray | None = None
+    factors: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless all parts have the same number of documents."""
         size = len(self.ids)
         held = self.data.shape[2] if self.codec.planes and self.data.ndim == 3 else len(self.data)
-        sizes = {held, len(self.tags)} | {len(a) for a in (self.fine, self.places, self.blank) if a is not None}
+        sizes = {held, len(self.tags)} | {len(a) for a in self._optional if a is not None}
         if sizes != {size}:
             raise InputError(f"version {self.version!r} has {size} ids but parts of {sorted(sizes)} documents")
         if self.codec.planes:
             _ = self.codes
+        if (self.factors is not None) != isinstance(self.codec.store, RabitqStore):
+            raise InputError(f"version {self.version!r} is {self.codec.name}: expected factors of RaBitQ codes alone")
+
+    @property
+    def _optional(self) -> tuple[np.ndarray | None, ...]:
+        return self.fine, self.places, self.blank, self.factors
 
     @cached_property
     def codes(self) -> Codes:
@@ -101,7 +112,7 @@ class Segment:
     @property
     def bytes(self) -> int:
         """Bytes of the codes and of the data for rescoring."""
-        return int(self.data.nbytes) + (0 if self.fine is None else int(self.fine.nbytes))
+        return sum(int(part.nbytes) for part in (self.data, self.fine, self.factors) if part is not None)
 
     def take(self, positions: np.ndarray) -> "Segment":
         """Return the documents at `positions`, in that order."""
@@ -113,9 +124,7 @@ class Segment:
             tuple(self.tags[i] for i in chosen),
             self._part(positions),
             self.fine_codec,
-            None if self.fine is None else self.fine[positions],
-            None if self.places is None else self.places[positions],
-            None if self.blank is None else self.blank[positions],
+            *(None if part is None else part[positions] for part in self._optional),
         )
 
     def search(
@@ -175,7 +184,7 @@ class Segment:
         scores = np.full(positions.shape, -np.inf)
         for row, (query, candidates) in enumerate(zip(self.fine_codec.query(rows), positions, strict=True)):
             real = candidates >= 0
-            scores[row, real] = unit(self.fine_codec.decode(self.fine[candidates[real]])) @ query
+            scores[row, real] = self.fine_codec.scores(query[None], self.fine[candidates[real]])[0]
         return scores
 
     def _part(self, positions: np.ndarray) -> np.ndarray:
@@ -208,6 +217,9 @@ def new_segment(
         seen.add(name)
     data = codec.encode(rows)
     blank = codec.blank(rows)
+    factors = None
+    if isinstance(codec.store, RabitqStore):
+        data, factors = data[:, : -codec.store.extra_bytes], data[:, -codec.store.extra_bytes :]
     if codec.planes:
         data = codes_from_bytes(data.reshape(len(names), codec.planes, -1), codec.dims).planes
     return Segment(
@@ -220,6 +232,7 @@ def new_segment(
         None if rescore is None else rescore.encode(rows),
         None if lists is None else lists.nearest(rows, 1)[:, 0].astype(np.int32),
         blank if blank.any() else None,
+        factors,
     )
 
 
@@ -233,7 +246,9 @@ def _within(
     inside: np.ndarray | None,
     backend: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    if segment.codec.planes:
+    if isinstance(segment.codec.store, RabitqStore):
+        positions, scores = _estimated(segment, rows, k, coder, asymmetric, inside, backend)
+    elif segment.codec.planes:
         codes = segment.codes if inside is None else Codes(data, segment.codec.dims)
         hits = search(codes, _ask(coder, rows, asymmetric), k, backend=backend)
         positions, scores = hits.ids, hits.scores.astype(float)
@@ -243,10 +258,37 @@ def _within(
         nearest = Nearest(len(rows), min(k, len(data)))
         queries = coder.query(rows)
         for part in blocks(len(data), _BLOCK):
-            nearest.offer(-(queries @ unit(segment.codec.decode(data[part])).T), part.start)
+            nearest.offer(-segment.codec.scores(queries, data[part]), part.start)
         positions, keys = nearest.result()
         scores = -keys
     return positions if inside is None else inside[positions], scores
+
+
+def _estimated(
+    segment: Segment,
+    rows: np.ndarray,
+    k: int,
+    coder: Codec,
+    asymmetric: bool,
+    inside: np.ndarray | None,
+    backend: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return RaBitQ's estimates, of the query's floats if `asymmetric` and of its codes of `QUERY_BITS` otherwise."""
+    store = segment.codec.store
+    assert isinstance(store, RabitqStore) and segment.factors is not None
+    codes = segment.codes if inside is None else segment.codes.take(inside)
+    factors = store.factors(segment.factors if inside is None else segment.factors[inside])
+    queries = coder.query(rows)
+    if queries.shape[1] != store.dims:
+        raise InputError(f"{coder.name} makes queries of {queries.shape[1]} dimensions: expected {store.dims}")
+    apart = queries - store.mean
+    asked: Any = apart
+    scales = np.ones(len(rows), np.float32)
+    if not asymmetric:
+        bits, scales = round_query(apart, QUERY_BITS)
+        asked = codes_from_bytes(bits.reshape(len(rows), QUERY_BITS, -1), store.dims)
+    hits = search_scaled(codes, factors.factor, factors.offset, asked, scales, k, backend=backend)
+    return hits.ids, hits.scores + (queries @ store.mean)[:, None]
 
 
 def _ask(coder: Codec, rows: np.ndarray, asymmetric: bool) -> Any:

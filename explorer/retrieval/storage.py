@@ -117,6 +117,7 @@ def _segment_body(target: Path, files: dict[str, dict[str, Any]], segment: Segme
         "fine": None if segment.fine is None else _put(target, files, segment.fine),
         "places": None if segment.places is None else _put(target, files, segment.places),
         "blank": None if segment.blank is None else _put(target, files, segment.blank),
+        "factors": None if segment.factors is None else _put(target, files, segment.factors),
     }
 
 
@@ -148,6 +149,7 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
         None if part["places"] is None else arrays[part["places"]],
         # Indexes of older versions have none.
         None if part.get("blank") is None else arrays[part["blank"]],
+        None if part.get("factors") is None else arrays[part["factors"]],
     )
 
 

@@ -18,6 +18,7 @@ from hwsim.kernels.codes import (
     pack_codes,
     unpack_codes,
 )
+from hwsim.kernels.estimates import search_scaled
 from hwsim.kernels.formats import ELEMENTS, GROUPED, decode, encode, round_to_format
 from hwsim.kernels.hardwired import HardwiredWeights, codes_to_halves, hardwired_matvec, prepare
 from hwsim.kernels.packing import pack, unpack
@@ -66,6 +67,7 @@ __all__ = [
     "requantise",
     "round_to_format",
     "search",
+    "search_scaled",
     "switching_energy_j",
     "trace",
     "trace_toggles",

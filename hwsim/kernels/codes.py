@@ -16,9 +16,11 @@ from hwbase import InputError
 from hwbase.check import count, integer
 
 WORD_BITS = 64
-#: Limits within which products of codes are exact: 15 x 15 x 16,384 is below 2^24, its square below 2^53.
+#: Limits of codes. Products are whole numbers of 64 bits.
 MOST_BITS = 16_384
-MOST_PLANES = 4
+MOST_PLANES = 8
+#: Planes up to which cosines are exact: 15 x 15 x 16,384 is below 2^24, its square below 2^53.
+MOST_COMPARED_PLANES = 4
 _BYTE_BITS = 8
 _WORD_BYTES = WORD_BITS // _BYTE_BITS
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import integer
-from hwsim.kernels.codes import Codes, code_values, pack_codes
+from hwsim.kernels.codes import MOST_COMPARED_PLANES, Codes, code_values, pack_codes
 from hwsim.kernels.scan import packed_scan, popcount_scan, product_scan, squared_norms
 
 BACKENDS = ("auto", "numpy", "numba")
@@ -79,6 +79,9 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
     bits = rows.bits if isinstance(rows, Codes) else rows.shape[1]
     if bits != codes.bits:
         raise InputError(f"queries have {bits} bits: expected {codes.bits}, as the codes have")
+    planes = max(len(each.planes) for each in (codes, rows) if isinstance(each, Codes))
+    if planes > MOST_COMPARED_PLANES:
+        raise InputError(f"codes have {planes} planes: expected at most {MOST_COMPARED_PLANES} to compare by cosine")
     hamming = isinstance(rows, Codes) and len(rows.planes) == len(codes.planes) == 1
     length = _length(rows)
     if length == 0 or codes.size == 0:

@@ -5,6 +5,9 @@
 
 from models.binarize.codec import MAPS, STORES, Codec, fit_codec, parse_codec
 from models.binarize.linear import LinearMap, embeddings, unit
+from models.binarize.product import ProductStore
+from models.binarize.rabitq import RabitqStore, round_query
+from models.binarize.ranges import RangeStore, TableStore
 from models.binarize.recurrent import RecurrentBinarizer
 from models.binarize.saving import codec_from_state, codec_state
 from models.binarize.stores import FloatStore, IntegerStore, PlaneStore, fit_store
@@ -18,7 +21,11 @@ __all__ = [
     "IntegerStore",
     "LinearMap",
     "PlaneStore",
+    "ProductStore",
+    "RabitqStore",
+    "RangeStore",
     "RecurrentBinarizer",
+    "TableStore",
     "Training",
     "codec_from_state",
     "codec_state",
@@ -26,5 +33,6 @@ __all__ = [
     "fit_codec",
     "fit_store",
     "parse_codec",
+    "round_query",
     "unit",
 ]

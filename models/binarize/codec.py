@@ -1,13 +1,15 @@
 """Codecs by name: a linear map, then a store. What the field compares, and what recurrent binarisation adds.
 
-A name is `[map:dims+]store`: maps centre, pca, matryoshka, rotation, itq; stores float32, float16, float8, int8, int4,
-sign, recurrent:PLANES (untrained) and bebr:PLANESxDIMS (trained). Examples: int8, pca:128+float8, matryoshka:256,
-centre+sign, rotation:512, itq:256, rotation:384+recurrent:2, bebr:2x256. A map alone has the store that it is used
-with most.
+A name is `[map:dims+]store`: maps centre, pca, matryoshka, rotation, projection, itq; stores float32, float16, float8,
+float8-e5m2, int8, int4, sign, recurrent:PLANES (untrained), rabitq:BITS, turboquant:BITS, lvq:BITS, osq:BITS, pq:PARTS,
+opq:PARTS and bebr:PLANESxDIMS (trained). Examples: int8, pca:128+float8, matryoshka:256, centre+sign, rotation:512,
+itq:256, rotation:384+recurrent:2, rabitq:1, pca:192+rabitq:2, pq:48, bebr:2x256. A map alone has the store that it is
+used with most. A rotation that a store needs follows the map: random before rabitq and turboquant, learned before opq.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,16 @@ from models.binarize.linear import (
     centring,
     embeddings,
     principal,
+    projection,
     quantising_rotation,
     rotation,
     truncation,
+    turned,
     unit,
 )
+from models.binarize.product import ProductStore, fit_product, product_rotation
+from models.binarize.rabitq import RabitqStore, fit_rabitq
+from models.binarize.ranges import RangeStore, TableStore, fit_ranges, fit_table
 from models.binarize.recurrent import RecurrentBinarizer
 from models.binarize.stores import FLOATS, INTEGERS, PlaneStore, Store, fit_store
 from models.binarize.training import Report
@@ -32,10 +39,31 @@ _SIZED: dict[str, tuple[Callable[[np.ndarray, int], LinearMap], str]] = {
     "pca": (principal, "float32"),
     "matryoshka": (truncation, "float32"),
     "rotation": (rotation, "sign"),
+    "projection": (projection, "float32"),
     "itq": (quantising_rotation, "sign"),
 }
+#: Stores with a size: what the size is, and how a store is fitted to vectors.
+_FITTED: dict[str, tuple[str, Callable[[np.ndarray, int], "AnyStore"]]] = {
+    "rabitq": ("BITS", fit_rabitq),
+    "turboquant": ("BITS", fit_table),
+    "lvq": ("BITS", partial(fit_ranges, optimised=False)),
+    "osq": ("BITS", partial(fit_ranges, optimised=True)),
+    "pq": ("PARTS", fit_product),
+    "opq": ("PARTS", fit_product),
+}
+#: The rotation that comes between the map and a store.
+_TURNED: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "rabitq": lambda x, _: turned(x.shape[1]),
+    "turboquant": lambda x, _: turned(x.shape[1]),
+    "opq": product_rotation,
+}
 MAPS = ("centre", *_SIZED)
-STORES = (*FLOATS, *INTEGERS, "sign", "recurrent", "bebr")
+STORES = (*FLOATS, *INTEGERS, "sign", "recurrent", *_FITTED, "bebr")
+#: The arguments of a store in its name.
+_ARGUMENTS = {"recurrent": ("PLANES",), "bebr": ("PLANES", "DIMENSIONS")} | {
+    name: (size,) for name, (size, _) in _FITTED.items()
+}
+AnyStore = Store | RabitqStore | ProductStore | RangeStore | TableStore | RecurrentBinarizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +73,7 @@ class Codec:
     name: str
     inputs: int
     prepare: LinearMap | None
-    store: Store | RecurrentBinarizer
+    store: AnyStore
 
     @property
     def bits_per_vector(self) -> int:
@@ -55,7 +83,7 @@ class Codec:
     @property
     def planes(self) -> int:
         """Bit planes of the codes, 0 where the store is not made of bits."""
-        return self.store.planes if isinstance(self.store, PlaneStore | RecurrentBinarizer) else 0
+        return self.store.planes if isinstance(self.store, PlaneStore | RabitqStore | RecurrentBinarizer) else 0
 
     @property
     def dims(self) -> int:
@@ -69,6 +97,12 @@ class Codec:
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return what the rows stand for, float32 (N, dims), up to a factor: directions are what counts."""
         return self.store.decode(rows)
+
+    def scores(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the cosines of `query` vectors (Q, dims) with what the rows stand for, float32 (Q, N)."""
+        if isinstance(self.store, RabitqStore):
+            return self.store.scores(queries, rows)
+        return queries @ unit(self.decode(rows)).T
 
     def query(self, x: Any) -> np.ndarray:
         """Return queries in the decoded space, not rounded: float32 (N, dims) of length 1."""
@@ -86,7 +120,7 @@ class Codec:
 
 def parse_codec(name: str) -> tuple[str, int, str, tuple[int, ...]]:
     """Return (map or "", its dimensions or 0, store, the store's sizes) of a codec's name; raises `InputError`."""
-    text = name.strip().lower().replace("centred", "centre")
+    text = name.strip().lower().replace("centred", "centre").replace("-", "_")
     first, plus, second = text.partition("+")
     head, sizes = _sizes(name, first)
     if not plus and head in MAPS:
@@ -105,10 +139,9 @@ def parse_codec(name: str) -> tuple[str, int, str, tuple[int, ...]]:
     store, sizes = _sizes(name, second)
     if store not in STORES:
         raise unknown_name("store of a codec", store, (*STORES, *MAPS))
-    expected = {"recurrent": 1, "bebr": 2}.get(store, 0)
-    if len(sizes) != expected:
-        shape = {0: store, 1: f"{store}:PLANES", 2: f"{store}:PLANESxDIMENSIONS"}[expected]
-        raise InputError(f"codec {name!r}: expected {shape}")
+    expected = _ARGUMENTS.get(store, ())
+    if len(sizes) != len(expected):
+        raise InputError(f"codec {name!r}: expected {store}{':' if expected else ''}{'x'.join(expected)}")
     if store == "bebr" and mapped:
         raise InputError(f"codec {name!r}: expected no map before bebr, which learns its own")
     return mapped, dims, store, sizes
@@ -161,8 +194,14 @@ def fit_codec(
     prepare = None
     if mapped:
         prepare = centring(rows) if mapped == "centre" else _SIZED[mapped][0](rows, dims)
-    store = fit_store(kind, rows if prepare is None else prepare.apply(rows), *sizes)
-    return Codec(name, rows.shape[1], prepare, store)
+    mapped_rows = rows if prepare is None else prepare.apply(rows)
+    if kind not in _FITTED:
+        return Codec(name, rows.shape[1], prepare, fit_store(kind, mapped_rows, *sizes))
+    if kind in _TURNED:
+        turn = _TURNED[kind](mapped_rows, *sizes)
+        prepare = LinearMap(np.zeros(len(turn), np.float32), turn) if prepare is None else prepare.then(turn)
+        mapped_rows = mapped_rows @ turn
+    return Codec(name, rows.shape[1], prepare, _FITTED[kind][1](mapped_rows, *sizes))
 
 
 def _sizes(name: str, text: str) -> tuple[str, tuple[int, ...]]:

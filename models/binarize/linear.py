@@ -32,6 +32,10 @@ class LinearMap:
         """Return the mapped vectors float32 (N, outputs)."""
         return ((x - self.mean) @ self.matrix).astype(np.float32, copy=False)
 
+    def then(self, matrix: np.ndarray) -> "LinearMap":
+        """Return this map followed by another matrix, float32 (outputs, other outputs)."""
+        return LinearMap(self.mean, self.matrix @ matrix)
+
 
 def embeddings(x: object, dims: int | None = None, name: str = "embeddings") -> np.ndarray:
     """Return `x` as float32 (N, dims).
@@ -114,7 +118,7 @@ def quantising_rotation(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMa
     """
     kept = _fewer(dims, x.shape[1])
     mean = centring(x).mean
-    sample = _sample(x, seed) - mean
+    sample = embeddings_sample(x, _MOST_FITTED, seed) - mean
     directions = _directions(sample, kept)
     projected = sample @ directions
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((kept, kept)))[0].astype(np.float32)
@@ -125,19 +129,31 @@ def quantising_rotation(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMa
     return LinearMap(mean, np.ascontiguousarray(directions @ turn))
 
 
+def projection(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMap:
+    """Return `dims` random directions of normal numbers, which keep products on average (Johnson and Lindenstrauss)."""
+    drawn = np.random.default_rng(seed).standard_normal((x.shape[1], integer("dims", dims)))
+    return LinearMap(np.zeros(x.shape[1], np.float32), (drawn / np.sqrt(dims)).astype(np.float32))
+
+
+def turned(dims: int, seed: int = _SEED) -> np.ndarray:
+    """Return a random orthogonal matrix float32 (dims, dims)."""
+    return np.linalg.qr(np.random.default_rng(seed).standard_normal((dims, dims)))[0].astype(np.float32)
+
+
+def embeddings_sample(x: np.ndarray, most: int, seed: int = _SEED) -> np.ndarray:
+    """Return `most` of the rows of `x`, drawn at random and in their order, or all if there are fewer."""
+    if len(x) <= most:
+        return x
+    return x[np.sort(np.random.default_rng(seed).choice(len(x), most, replace=False))]
+
+
 def _directions(x: np.ndarray, kept: int) -> np.ndarray:
-    sample = _sample(x, _SEED).astype(np.float64)
+    sample = embeddings_sample(x, _MOST_FITTED).astype(np.float64)
     _, vectors = np.linalg.eigh(sample.T @ sample)
     directions = vectors[:, ::-1][:, :kept]
     # The sign of an eigenvector is arbitrary; fixed, the same data gives the same codes.
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(kept)])
     return np.ascontiguousarray(directions * signs, np.float32)
-
-
-def _sample(x: np.ndarray, seed: int) -> np.ndarray:
-    if len(x) <= _MOST_FITTED:
-        return x
-    return x[np.sort(np.random.default_rng(seed).choice(len(x), _MOST_FITTED, replace=False))]
 
 
 def _fewer(dims: int, most: int) -> int:

@@ -9,11 +9,16 @@ import numpy as np
 from hwbase import InputError
 from models.binarize.codec import Codec
 from models.binarize.linear import LinearMap
+from models.binarize.product import ProductStore
+from models.binarize.rabitq import RabitqStore
+from models.binarize.ranges import RangeStore, TableStore
 from models.binarize.recurrent import RecurrentBinarizer
 from models.binarize.stores import FLOATS, INTEGERS, FloatStore, IntegerStore, PlaneStore
 from models.binarize.training import Training
 
 _PARAMETER = "parameter."
+#: Stores whose fields are numbers and arrays only, by the name that an index keeps.
+_PLAIN: dict[str, Any] = {"rabitq": RabitqStore, "product": ProductStore, "range": RangeStore, "table": TableStore}
 
 
 def codec_state(codec: Codec) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -30,6 +35,11 @@ def codec_state(codec: Codec) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays |= {"low": store.low, "step": store.step}
     elif isinstance(store, PlaneStore):
         settings |= {"store": "planes", "dims": store.dims, "planes": store.planes}
+    elif not isinstance(store, RecurrentBinarizer):
+        settings["store"] = next(name for name, kind in _PLAIN.items() if isinstance(store, kind))
+        for field in dataclasses.fields(store):
+            value = getattr(store, field.name)
+            (arrays if isinstance(value, np.ndarray) else settings)[field.name] = value
     else:
         settings |= {
             "store": "bebr",
@@ -55,6 +65,9 @@ def codec_from_state(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarra
             store = IntegerStore(_among(settings["kind"], INTEGERS), arrays["low"], arrays["step"])
         elif kind == "planes":
             store = PlaneStore(int(settings["dims"]), int(settings["planes"]))
+        elif kind in _PLAIN:
+            fields = [field.name for field in dataclasses.fields(_PLAIN[kind])]
+            store = _PLAIN[kind](**{name: arrays[name] if name in arrays else settings[name] for name in fields})
         elif kind == "bebr":
             parameters = {
                 name.removeprefix(_PARAMETER): value for name, value in arrays.items() if name.startswith(_PARAMETER)

@@ -188,7 +188,8 @@ def test_the_sign_of_zero_is_plus():
         (lambda c: pack_codes(np.ones((2, 0))), "bits = 0"),
         (lambda c: codes_from_bytes(np.ones((1, 1, 2), np.uint8), 8), "expected uint8 of (vectors, planes, 1)"),
         (lambda c: codes_from_bytes(np.full((1, 1, 1), 255, np.uint8), 7), "bits set beyond bit 6"),
-        (lambda c: kernels.Codes(np.zeros((5, 1, 1), np.uint64), 8), "1 to 4"),
+        (lambda c: kernels.Codes(np.zeros((9, 1, 1), np.uint64), 8), "1 to 8"),
+        (lambda c: search(kernels.Codes(np.zeros((5, 1, 1), np.uint64), 8), c, 1), "expected at most 4 to compare"),
         (lambda c: join_codes([c, pack_codes(np.ones((1, 9)))]), "expected the same in all"),
     ],
 )
