@@ -1,7 +1,7 @@
 """RaBitQ codes of one bit beside faiss's IndexRaBitQ: milliseconds of one core, least of several runs taken in turn.
 
 pip install faiss-cpu 'hwsim[numba]'; set OPENBLAS_NUM_THREADS=1. 1,000,000 random unit vectors of 384 dimensions, the
-100 nearest, queries rounded to 4 and 8 bits on both sides. faiss's estimates are not ours, as its random rotation is not.
+100 nearest, queries rounded to 4 and 8 bits on both sides. faiss has no rotation before its codes here.
 """
 
 from collections.abc import Callable, Iterator
