@@ -34,6 +34,7 @@ class Bill(Costed):
     """Package and test of one chip."""
     hbm_usd: Number
     integration_usd: Number
+    """Integration of one chip, with its links where they are priced."""
     recurring_usd: Number
     """One chip: wafer + package + memory + integration."""
     shared_masks_usd: Number
@@ -143,6 +144,7 @@ def hardwired_bill(
     conventions: Conventions = AS_PUBLISHED,
     aspect: Number = 1.0,
     fractional: bool = False,
+    links_usd_per_chip: Number = 0.0,
 ) -> Bill:
     """Return the bill of a system of hardwired chips; inputs broadcast.
 
@@ -169,6 +171,8 @@ def hardwired_bill(
         Width over height of a die.
     fractional : bool
         Allows a fraction of a chip.
+    links_usd_per_chip : number or array
+        Price of the links of a chip, beside what its integration costs.
 
     Returns
     -------
@@ -183,6 +187,7 @@ def hardwired_bill(
     chips = check_chips(chips, fractional)
     area = positive("die_area_mm2", die_area_mm2, high=_wafer_area_mm2(read))
     hbm_gb = non_negative("hbm_gb_per_chip", hbm_gb_per_chip, high=ABSURD)
+    links_usd = non_negative("links_usd_per_chip", links_usd_per_chip, high=ABSURD)
     shapes(chips=chips, die_area_mm2=area, hbm_gb_per_chip=hbm_gb, aspect=aspect, **book.arrays())
     on_wafer = wafer(
         read, die_area_mm2=area, node=node, yield_model=conventions.yield_model, conventions=conventions, aspect=aspect
@@ -191,7 +196,7 @@ def hardwired_bill(
         "wafer_usd": silicon.per_good_die_usd(read(f"{node}.wafer_price_usd", "USD"), on_wafer.good_dies),
         "package_usd": silicon.per_good_die_usd(read("package.usd_per_wafer", "USD"), on_wafer.good_dies),
         "hbm_usd": hbm_gb * read("hbm.price_usd_per_gb", "USD/GB"),
-        "integration_usd": read("integration.usd_per_chip", "USD"),
+        "integration_usd": read("integration.usd_per_chip", "USD") + links_usd,
     }
     shared, own = mask_prices_usd(read, node)
     design = {f"{part}_usd": read(f"design.{part}_usd", "USD") for part in _DESIGN_PARTS}

@@ -28,6 +28,8 @@ class System(Record):
     """The process node of the chips, in the cost book."""
     system_power_w: Number | None = None
     """Stated power of a system, used by the conventions (see `power.system_it_power_w`)."""
+    links_usd_per_chip: Number = 0.0
+    """Price of a chip's links where the integration of a chip does not contain them."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def built_fleet(
         hbm_gb_per_chip=system.hbm_gb_per_chip,
         node=system.node,
         conventions=conventions,
+        links_usd_per_chip=system.links_usd_per_chip,
     )
     powered = book.reader()
     power_w = system_it_power_w(

@@ -236,7 +236,7 @@ def from_book(record: type[R], reader: Reader, prefix: str = "", **given: Any) -
                 continue
             value = reader(prefix + field.name, field.metadata["unit"])
             # Whole numbers become ints here, so that counts stay counts.
-            values[field.name] = number(field.name, value, **field.metadata["limits"])
+            values[field.name] = number(prefix + field.name, value, **field.metadata["limits"])
     return record(**values)
 
 

@@ -16,6 +16,7 @@ from hwsim.circuits import neuron_transistors
 from hwsim.design import HardwiredDesign
 from hwsim.mapping import matrices
 from hwsim.technology import Technology
+from hwsim.topology import SWITCH
 from hwsim.weights import weight_format
 from models import LLMSpec
 
@@ -86,26 +87,18 @@ def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
 
     HN array: Hardwired-Neurons for every matrix on the chip, static power per area from the technology. VEX: its
     multiply-accumulate units. Attention buffer: two-port SRAM, read energy x bandwidth. Interconnect engine: links to
-    the other chips of the row and column, both directions busy. HBM PHY: per stack.
+    the other chips, both directions busy. HBM PHY: per stack.
     """
     array_mm2, weights = hn_array(model, design, technology)
     bits = design.buffer_bytes * 8.0
-    links = design.links_per_chip
     reads_w = design.buffer_bandwidth_bytes_per_s * 8.0 * technology.sram_read_energy_j_per_bit
-    traffic_bits = links * 2.0 * design.link_bandwidth_bytes_per_s * 8.0
     vex_w = design.vex_macs * technology.vex_mac_energy_j * design.clock_hz
     blocks = (
         Block("HN array", array_mm2, array_mm2 * technology.hn_static_w_per_mm2, 0.0, "hn"),
         Block("VEX", design.vex_macs * technology.vex_mac_area_um2 * 1e-6, 0.0, vex_w, "vex"),
         Block("control", technology.control_area_mm2, technology.control_power_w, 0.0, "control"),
         Block("attention buffer", technology.sram_area_mm2(bits, two_port=True), 0.0, reads_w, "buffer"),
-        Block(
-            "interconnect engine",
-            links * technology.link_area_mm2,
-            0.0,
-            traffic_bits * technology.link_energy_j_per_bit,
-            "links",
-        ),
+        *link_blocks(design, technology),
         Block(
             "HBM PHY",
             design.hbm_stacks * technology.hbm_phy_area_mm2,
@@ -115,6 +108,36 @@ def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) 
         ),
     )
     return Chip(blocks, technology.reticle_area_mm2, weights)
+
+
+def link_blocks(design: HardwiredDesign, technology: Technology) -> list[Block]:
+    """Return the blocks of the links: one for all, or one for those within and one for those between stages."""
+    if design.one_class:
+        uses = [("interconnect engine", "links", design.grid_link, design.links_per_chip)]
+    else:
+        uses = [
+            ("interconnect engine", "links", design.grid_link, design.grid_links_per_chip),
+            ("links between stages", "stage links", design.stage_link, design.stage_links_per_chip),
+        ]
+    blocks = []
+    for name, resource, link, ends in uses:
+        links = ends * design.links_per_pair
+        area_mm2 = technology.link_area_mm2 if link.area_mm2 is None else link.area_mm2
+        energy_j = technology.link_energy_j_per_bit if link.energy_j_per_bit is None else link.energy_j_per_bit
+        if design.grid_topology == SWITCH and resource == "links":
+            # What a bit takes in the switch, half of it at each of its two ports.
+            energy_j = energy_j + link.switch_energy_j_per_bit / 2.0
+        traffic_bits = links * 2.0 * link.bandwidth_bytes_per_s * 8.0
+        blocks.append(Block(name, links * area_mm2, 0.0, traffic_bits * energy_j, resource))
+    return blocks
+
+
+def links_usd_per_chip(design: HardwiredDesign) -> Number:
+    """Return the price of the ends of a chip's links, and of the ports of switches; 0 for the machine's own class."""
+    grid, stage = design.grid_link, design.stage_link
+    port_usd = grid.switch_port_usd if design.grid_topology == SWITCH else 0.0
+    in_stage = design.grid_links_per_chip * (grid.price_usd + port_usd)
+    return (in_stage + design.stage_links_per_chip * stage.price_usd) * design.links_per_pair
 
 
 def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[Number, Number]:

@@ -1,22 +1,33 @@
 """A hardwired machine as a record of numbers, read from its design book."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from hwbase import Book, Record, unknown_name
+from hwbase import Book, InputError, Record, unknown_name
 from hwbase.books import Reader, check_fields, from_book, sourced
 from hwbase.check import Number
-from hwsim.fabric import ALGORITHMS
+from hwsim.fabric import COLLECTIVES
+from hwsim.links import OWN, LinkClass, LinkTable, class_names, read_classes, with_links
 from hwsim.machine_books import DEFAULT_MACHINE, machine_book
 from hwsim.mapping import NORMS
 from hwsim.pipeline import TOPOLOGIES
+from hwsim.topology import SWITCH, most_chips, neighbours
+from hwsim.topology import TOPOLOGIES as GRID_TOPOLOGIES
 
 #: Orders in which a VEX serves the tokens that wait for it: as they come, or the one that is furthest along first.
 SERVICES = ("first-come", "furthest-first")
 #: What a machine's book chooses by name, and the names of each.
-CHOICES = {"collective": ALGORITHMS, "norms": NORMS, "stage_topology": TOPOLOGIES, "service": SERVICES}
+CHOICES = {
+    "collective": COLLECTIVES,
+    "norms": NORMS,
+    "grid_topology": GRID_TOPOLOGIES,
+    "stage_topology": TOPOLOGIES,
+    "link_class": class_names(),
+    "stage_link_class": class_names(),
+    "service": SERVICES,
+}
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,15 @@ class HardwiredDesign(Record):
     vex_startup_cycles: Number = sourced("cycle", default=0.0, low=0.0, high=1e6)
     vex_operations_per_exponential: Number = sourced("1", default=0.0, low=0.0, high=1e3)
     expert_skew: Number = sourced("1", default=1.0, low=1.0, high=1e3)
+    links_per_pair: Number = sourced("1", default=1.0, above=0.0, high=1e4)
+    link_classes: LinkTable = field(default_factory=LinkTable)
     weight_format: str = "fp4"
     collective: str = "direct"
     norms: str = "replicated"
+    grid_topology: str = GRID_TOPOLOGIES[0]
     stage_topology: str = "full"
+    link_class: str = OWN
+    stage_link_class: str = OWN
     service: str = "first-come"
 
     def __post_init__(self) -> None:
@@ -68,6 +84,58 @@ class HardwiredDesign(Record):
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
+        for name in (self.link_class, self.stage_link_class):
+            if name != OWN and name not in self.link_classes:
+                raise unknown_name("link class", name, [OWN, *self.link_classes.names])
+        if self.grid_topology == SWITCH and not self.grid_link.has_switch:
+            with_switch = [name for name in self.link_classes.names if self.link_classes[name].has_switch]
+            raise InputError(
+                f"grid_topology = 'switch': no switch joins links of the class {self.link_class!r}, expected "
+                f"link_class {' or '.join(with_switch)}"
+            )
+        most = most_chips(self.grid_topology)
+        for name in ("rows", "columns"):
+            if np.any(np.greater(getattr(self, name), most)):
+                raise InputError(
+                    f"{name} = {np.max(getattr(self, name)):g}: expected at most {most} in a {self.grid_topology}"
+                )
+
+    def link(self, name: str) -> LinkClass:
+        """Return a class of links by name; area and energy of the machine's own link are in the technology."""
+        if name != OWN:
+            return self.link_classes[name]
+        return LinkClass(OWN, self.link_bandwidth_bytes_per_s, self.link_latency_s)
+
+    @property
+    def grid_link(self) -> LinkClass:
+        """The class of the links within a pipeline stage."""
+        return self.link(self.link_class)
+
+    @property
+    def stage_link(self) -> LinkClass:
+        """The class of the links between pipeline stages."""
+        return self.link(self.stage_link_class)
+
+    @property
+    def one_class(self) -> bool:
+        """Whether all links of the machine are of one class and end at chips."""
+        return self.link_class == self.stage_link_class and self.grid_topology != SWITCH
+
+    @property
+    def grid_bandwidth_bytes_per_s(self) -> Number:
+        """Bandwidth between two chips of a stage that are joined, in each direction."""
+        return self.grid_link.bandwidth_bytes_per_s * self.links_per_pair
+
+    @property
+    def stage_bandwidth_bytes_per_s(self) -> Number:
+        """Bandwidth between two chips of different stages that are joined, in each direction."""
+        return self.stage_link.bandwidth_bytes_per_s * self.links_per_pair
+
+    @property
+    def hop_s(self) -> Number:
+        """Latency of one link within a stage; with half of the switch's where one is at its end."""
+        link = self.grid_link
+        return link.latency_s + link.switch_latency_s / 2.0 if self.grid_topology == SWITCH else link.latency_s
 
     @property
     def stage_chips(self) -> Number:
@@ -81,10 +149,19 @@ class HardwiredDesign(Record):
 
     @property
     def links_per_chip(self) -> Number:
-        """Point-to-point links of a chip: to the other chips of its row and of its column, and to other stages."""
+        """Links of a chip: within its row and column, and to other stages; the most where chips differ."""
+        return self.grid_links_per_chip + self.stage_links_per_chip
+
+    @property
+    def grid_links_per_chip(self) -> Number:
+        """Links of a chip within its row and its column."""
+        return neighbours(self.grid_topology, self.rows) + neighbours(self.grid_topology, self.columns)
+
+    @property
+    def stage_links_per_chip(self) -> Number:
+        """Links of a chip to its likes in other stages."""
         others = np.subtract(self.pipeline_stages, 1)
-        between = others if self.stage_topology == "full" else np.minimum(others, 2)
-        return self.rows + self.columns - 2 + between
+        return others if self.stage_topology == "full" else np.minimum(others, 2)
 
     @property
     def buffer_bytes(self) -> Number:
@@ -108,8 +185,11 @@ class HardwiredDesign(Record):
 
 
 def design_book(machine: str | Path | Book = DEFAULT_MACHINE) -> Book:
-    """Return the book of a hardwired machine by name or path; raises `InputError` for a machine of another kind."""
-    return machine_book(machine, ("hardwired",))
+    """Return the book of a hardwired machine by name or path, with the classes of links beside its own constants.
+
+    Raises `InputError` for a machine of another kind.
+    """
+    return with_links(machine_book(machine, ("hardwired",)))
 
 
 def load_design(
@@ -118,4 +198,7 @@ def load_design(
     """Return the `HardwiredDesign` of a book; `reader` records the constants that are read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()
     choices = reader.book.header.choices
-    return from_book(HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format, **choices)
+    classes = read_classes(reader, (choices.get("link_class", OWN), choices.get("stage_link_class", OWN)))
+    return from_book(
+        HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format, link_classes=classes, **choices
+    )

@@ -16,6 +16,9 @@ from hwbase.check import Number, count, integer, non_negative, real
 #: Every chip to every peer at once; the same with an all-reduce in two steps, reduce-scatter and all-gather; around a
 #: ring; up and down a binary tree.
 ALGORITHMS = ("direct", "two-phase", "ring", "tree")
+#: The one of them that takes the least time, for each exchange of a layer.
+CHEAPEST = "cheapest"
+COLLECTIVES = (*ALGORITHMS, CHEAPEST)
 KINDS = ("all-reduce", "reduce", "reduce-scatter", "all-gather")
 
 

@@ -18,6 +18,7 @@ from hwsim.occupancy import Occupancy, is_published, occupancy, published, unloa
 from hwsim.pipeline import imbalance
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology
+from hwsim.topology import PAIRS, TORUS
 from models import LLMSpec, embedding_table_elements, kv_bytes_per_sequence
 from models.memory import BITS_PER_BYTE
 
@@ -187,7 +188,7 @@ def resource_checks(
     hbm_bytes = design.hbm_bytes * design.chips
     outside = np.logical_and(running is not None, kv + embedding <= hbm_bytes)[()]
     bandwidths = {
-        "link bandwidth": (per_token.links, design.link_bandwidth_bytes_per_s, "B/s per link"),
+        **_link_demands(design, per_token),
         "buffer bandwidth": (per_token.buffer, design.buffer_bandwidth_bytes_per_s, "B/s per chip"),
         "HBM bandwidth": (per_token.hbm, design.hbm_bandwidth_bytes_per_s, "B/s per chip"),
     }
@@ -200,7 +201,47 @@ def resource_checks(
         Check("KV in HBM", kv * batch + embedding, hbm_bytes, "B", "with the embedding table", outside),
         Check("VEX time", per_token.vex * tokens_per_s, 1.0, "busy share", "one VEX a chip at its stated rate"),
         *(Check(name, s * tokens_per_s * peak, peak * 1.0, unit) for name, (s, peak, unit) in bandwidths.items()),
+        *_reaches(design, chip),
     )
+
+
+def _link_demands(design: HardwiredDesign, per_token: Occupancy) -> dict[str, tuple[Number, Number, str]]:
+    """Return (seconds of a token, bandwidth, unit) of the busiest link by check: of all, or of each of two classes."""
+    unit = "B/s per link"
+    grid, stage = design.grid_bandwidth_bytes_per_s, design.stage_bandwidth_bytes_per_s
+    if design.one_class:
+        return {"link bandwidth": (per_token.links, grid, unit)}
+    return {
+        "link bandwidth": (per_token.grid_links, grid, unit),
+        "stage link bandwidth": (per_token.stage_links, stage, unit),
+    }
+
+
+def _reaches(design: HardwiredDesign, chip: Chip) -> list[Check]:
+    """Return how far links have to reach, and the dies that they join, where their class has a limit.
+
+    Dies are squares side by side, and the grids of pipeline stages one behind the other.
+    """
+    die_mm2 = chip.area_mm2
+    side_mm = np.sqrt(die_mm2)
+    longest, shortest = np.maximum(design.rows, design.columns), np.minimum(design.rows, design.columns)
+    # Dies between the two that a link joins; a ring is folded, or lies around a line of two dies.
+    folded = np.where(np.greater(longest, 2) & np.greater(shortest, 1), 1.0, 0.0)
+    between = {PAIRS: np.maximum(longest - 2.0, 0.0), TORUS: folded}.get(design.grid_topology, 0.0)
+    apart = np.minimum(design.pipeline_stages - 1.0, np.inf if design.stage_topology == "full" else 2.0)
+    uses = (
+        ("link", design.grid_link, design.stage_chips, between, np.greater(longest, 1)),
+        ("stage link", design.stage_link, design.chips, apart * shortest - 1.0, np.greater(apart, 0)),
+    )
+    checks = []
+    for name, link, joined, dies, used in uses:
+        if np.any(np.isfinite(link.reach_mm)):
+            reach_mm = np.where(used, np.maximum(dies, 0.0) * side_mm, 0.0)[()]
+            checks.append(Check(f"{name} reach", reach_mm, link.reach_mm, "mm", "past the dies between"))
+        if np.any(np.isfinite(link.package_mm2)):
+            area_mm2 = np.where(used, joined * die_mm2, 0.0)[()]
+            checks.append(Check(f"{name} package", area_mm2, link.package_mm2, "mm2", "dies that one package joins"))
+    return checks
 
 
 def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
@@ -303,6 +344,7 @@ def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s
     even = per_token.even
     busy = {
         "links": per_token.links_mean,
+        "stage links": per_token.stage_links_mean,
         "vex": per_token.vex * even,
         "buffer": per_token.buffer * even,
         "hbm": per_token.hbm * even,

@@ -14,8 +14,10 @@ import numpy as np
 from hwbase import Record, unknown_name
 from hwbase.check import Number
 from hwsim.distinct import on_distinct
-from hwsim.fabric import link_load
+from hwsim.fabric import CHEAPEST
+from hwsim.loads import LOADS, grid_loads
 from hwsim.pipeline import fullest_layers
+from hwsim.topology import PAIRS
 from models import LLMSpec, check_plain
 
 #: Every chip has the whole hidden vector and repeats norms and residuals; or the chips share them, and sums end as
@@ -152,7 +154,14 @@ def collectives(
 
 
 def link_elements(
-    exchanges: list[Collective], rows: Number, columns: Number, algorithm: str, rotating: bool = False
+    exchanges: list[Collective],
+    rows: Number,
+    columns: Number,
+    algorithm: str,
+    rotating: bool = False,
+    *,
+    topology: str = PAIRS,
+    step_elements: Number = 0.0,
 ) -> dict[str, Number]:
     """Return the load of one layer on the links of the grid.
 
@@ -162,10 +171,15 @@ def link_elements(
     rows, columns : int or array
         Chips of a column and of a row of the grid.
     algorithm : str
-        One of `hwsim.fabric.ALGORITHMS`.
+        One of `hwsim.fabric.COLLECTIVES`.
     rotating : bool
         A reduce ends on the chip that keeps the position, and each position has another one. Whether to count what a
-        link carries on average over positions, instead of what it carries for a position of its own chip.
+        link carries on average over positions, instead of what it carries for a position of its own chip. Where chips
+        are not joined pairwise, the average is counted always.
+    topology : str
+        One of `hwsim.topology.TOPOLOGIES`.
+    step_elements : float or array
+        Elements that a link carries in the latency of a step, for the algorithm with the least time.
 
     Returns
     -------
@@ -173,15 +187,8 @@ def link_elements(
         Elements over the busiest link of a "column" and of a "row", dependent "steps", and the elements of their
         "path" (see `hwsim.fabric.LinkLoad`).
     """
-    totals: dict[str, Number] = {"column": 0.0, "row": 0.0, "steps": 0.0, "path": 0.0}
-    for exchange in exchanges:
-        group = rows if exchange.axis == "column" else columns
-        load = link_load(exchange.kind, exchange.elements, group, algorithm)
-        share = group if rotating and exchange.kind == "reduce" else 1.0
-        totals[exchange.axis] = totals[exchange.axis] + load.elements / share
-        totals["steps"] = totals["steps"] + load.steps
-        totals["path"] = totals["path"] + load.path
-    return totals
+    loads = grid_loads(exchanges, rows, columns, algorithm, topology, step_elements, rotating)
+    return {name: loads[name] for name in ("column", "row", "steps", "path")}
 
 
 def layer_links(
@@ -193,6 +200,8 @@ def layer_links(
     statistics: bool = True,
     rotating: bool = False,
     norms: str = "replicated",
+    topology: str = PAIRS,
+    step_elements: Number = 0.0,
 ) -> dict[str, Number]:
     """Return `link_elements` of a model's `collectives`; each distinct grid of a sweep is computed once.
 
@@ -201,7 +210,7 @@ def layer_links(
     model : LLMSpec
     rows, columns : int or array
         Chips of a column and of a row of the grid.
-    algorithm, rotating
+    algorithm, rotating, topology, step_elements
         As in `link_elements`.
     statistics, norms
         As in `collectives`.
@@ -209,16 +218,17 @@ def layer_links(
     Returns
     -------
     dict of str to float or array
-        As `link_elements` returns.
+        As `link_elements` returns, and elements over the mean link of each axis: "column_mean", "row_mean".
     """
-    names = ("column", "row", "steps", "path")
+    # The latency of a step matters to the choice of an algorithm alone.
+    step = step_elements if algorithm == CHEAPEST else 0.0
 
-    def loads(rows: Number, columns: Number) -> tuple[Number, ...]:
+    def loads(rows: Number, columns: Number, step: Number) -> tuple[Number, ...]:
         exchanges = collectives(model, rows, columns, statistics, norms)
-        totals = link_elements(exchanges, rows, columns, algorithm, rotating)
-        return tuple(totals[name] for name in names)
+        totals = grid_loads(exchanges, rows, columns, algorithm, topology, step, rotating)
+        return tuple(totals[name] for name in LOADS)
 
-    return dict(zip(names, on_distinct(loads, rows, columns), strict=True))
+    return dict(zip(LOADS, on_distinct(loads, rows, columns, step), strict=True))
 
 
 def attention_macs_per_position(model: LLMSpec) -> int:

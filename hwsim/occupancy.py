@@ -15,21 +15,24 @@ from hwsim.design import HardwiredDesign
 from hwsim.mapping import attention_macs_per_position, gating_elements, layer_links, matrices, norm_elements
 from hwsim.pipeline import Handover, fullest_layers, handover, imbalance
 from hwsim.technology import Technology
+from hwsim.topology import PAIRS, mean_links
 from hwsim.weights import weight_format
 from models import LLMSpec, attended_positions, kv_bytes_per_sequence
 
 #: Settings of a mapping for which the account of the paper has no terms.
-UNPUBLISHED = frozenset({"pipeline_stages", "norms"})
+UNPUBLISHED = frozenset({"pipeline_stages", "norms", "grid_topology"})
 
 
 @dataclass(frozen=True)
 class Occupancy(Record):
-    """Seconds that one token occupies each resource: links (busiest, mean), HN array, VEX, memories.
+    """Seconds that one token occupies each resource: links, HN array, VEX, memories.
 
-    VEX and memories are those of the fullest pipeline stage; `even` is the mean of all stages over it.
+    `grid_links` and `stage_links` are the busiest within and between pipeline stages, `links_mean` the mean of all
+    links; where the two are of different classes, that of the grid, beside `stage_links_mean`. VEX and memories are
+    those of the fullest pipeline stage; `even` is the mean of all stages over it.
     """
 
-    links: Number
+    grid_links: Number
     links_mean: Number
     hn: Number
     vex_attention: Number
@@ -37,6 +40,13 @@ class Occupancy(Record):
     buffer: Number
     hbm: Number
     even: Number = 1.0
+    stage_links: Number = 0.0
+    stage_links_mean: Number = 0.0
+
+    @property
+    def links(self) -> Number:
+        """Seconds of the busiest link."""
+        return np.maximum(self.grid_links, self.stage_links)
 
     @property
     def vex(self) -> Number:
@@ -45,8 +55,9 @@ class Occupancy(Record):
 
 
 def is_published(design: HardwiredDesign) -> bool:
-    """Return whether the paper's account has the mapping of `design`: one pipeline stage, replicated norms."""
-    return not np.any(np.greater(design.pipeline_stages, 1)) and design.norms == "replicated"
+    """Return whether the paper's account has the mapping of `design`: one stage, replicated norms, pairwise links."""
+    one_stage = not np.any(np.greater(design.pipeline_stages, 1))
+    return one_stage and design.norms == "replicated" and design.grid_topology == PAIRS
 
 
 def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
@@ -79,12 +90,12 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     """
     if not is_published(design):
         raise InputError(
-            "reading = 'as-published': expected one pipeline stage and replicated norms, as the paper has; "
-            "the pipelined reading takes any"
+            "reading = 'as-published': expected one pipeline stage, replicated norms and a row-column grid, as the "
+            "paper has; the pipelined reading takes any"
         )
-    elements = layer_links(model, design.rows, design.columns, design.collective, statistics=False)
+    elements = grid_load(model, design, statistics=False)
     counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
-    links = model.layers * counted * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    links = model.layers * counted * design.link_element_bytes / design.grid_bandwidth_bytes_per_s
     projection = model.layers * design.published_projection_passes * design.activation_bits / design.clock_hz
     nonlinear = model.layers * model.hidden_size / design.published_nonlinear_lanes / design.clock_hz
     attention = _attention_s(model, design, context, windows) / design.published_vex_speedup
@@ -115,26 +126,34 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     Occupancy
         Seconds; broadcasts over design, context and sequences.
     """
-    elements = layer_links(model, design.rows, design.columns, design.collective, rotating=True, norms=design.norms)
+    elements = grid_load(model, design, rotating=True)
     between = stage_handover(model, design)
     layers = fullest_layers(model.layers, design.pipeline_stages)
-    busiest = np.maximum(np.maximum(elements["column"], elements["row"]), between.elements / layers)
-    # A chip has a link to every other chip of its column and of its row.
-    on_column, on_row = np.subtract(design.rows, 1.0), np.subtract(design.columns, 1.0)
-    links = np.maximum(on_column + on_row + between.links, 1.0)
-    in_stages = (on_column * elements["column"] + on_row * elements["row"]) * (
+    grid_s, stage_s = (
+        layers * design.link_element_bytes / bandwidth
+        for bandwidth in (design.grid_bandwidth_bytes_per_s, design.stage_bandwidth_bytes_per_s)
+    )
+    on_column, on_row = (mean_links(design.grid_topology, side) for side in (design.rows, design.columns))
+    in_stages = (on_column * elements["column_mean"] + on_row * elements["row_mean"]) * (
         model.layers / design.pipeline_stages / layers
     )
-    mean = (in_stages + between.links * between.mean / layers) / links
-    element_s = layers * design.link_element_bytes / design.link_bandwidth_bytes_per_s
+    between_mean = between.links * between.mean / layers
+    if design.one_class:
+        links = np.maximum(design.links_per_chip, 1.0)
+        mean_s, stage_mean_s = (in_stages + between_mean) / links * grid_s, 0.0
+    else:
+        mean_s = in_stages / np.maximum(design.grid_links_per_chip, 1.0) * grid_s
+        stage_mean_s = between_mean / np.maximum(between.links, 1.0) * stage_s
     hn = design.activation_bits / design.clock_hz
     uneven = imbalance(model, design.pipeline_stages, context, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows) * uneven
     spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
     per_chip = kv / design.chips
     return Occupancy(
-        links=busiest * element_s,
-        links_mean=mean * element_s,
+        grid_links=np.maximum(elements["column"], elements["row"]) * grid_s,
+        stage_links=between.elements / layers * stage_s,
+        links_mean=mean_s,
+        stage_links_mean=stage_mean_s,
         hn=hn,
         vex_attention=_attention_s(model, design, context, windows) * uneven
         + layers * design.vex_startup_cycles / design.clock_hz,
@@ -149,6 +168,28 @@ def stage_handover(model: LLMSpec, design: HardwiredDesign) -> Handover:
     """Return the load of the hidden vectors that cross between the pipeline stages of `design`."""
     shares = design.rows * design.columns if design.norms == "sharded" else 1.0
     return handover(design.pipeline_stages, model.hidden_size / shares, design.stage_topology)
+
+
+def grid_load(
+    model: LLMSpec, design: HardwiredDesign, *, statistics: bool = True, rotating: bool = False
+) -> dict[str, Number]:
+    """Return `layer_links` of a design, whose parameters `statistics` and `rotating` are."""
+    return layer_links(
+        model,
+        design.rows,
+        design.columns,
+        design.collective,
+        statistics=statistics,
+        rotating=rotating,
+        norms=design.norms,
+        topology=design.grid_topology,
+        step_elements=step_elements(design),
+    )
+
+
+def step_elements(design: HardwiredDesign) -> Number:
+    """Return the elements that a link of the grid carries in the latency of a step."""
+    return design.hop_s * design.grid_bandwidth_bytes_per_s / design.link_element_bytes
 
 
 def unloaded_path(
@@ -175,13 +216,11 @@ def unloaded_path(
     dict of str to float or array
         Seconds of "communication", "projection", "nonlinear" and "attention", all layers together.
     """
-    elements = layer_links(model, design.rows, design.columns, design.collective, norms=design.norms)
+    elements = grid_load(model, design)
     between = stage_handover(model, design)
-
-    def seconds(steps: Number, path: Number) -> Number:
-        return steps * design.link_latency_s + path * design.link_element_bytes / design.link_bandwidth_bytes_per_s
-
-    layer_s, stage_s = seconds(elements["steps"], elements["path"]), seconds(between.steps, between.path)
+    payload = design.link_element_bytes
+    layer_s = elements["steps"] * design.hop_s + elements["path"] * payload / design.grid_bandwidth_bytes_per_s
+    stage_s = between.steps * design.stage_link.latency_s + between.path * payload / design.stage_bandwidth_bytes_per_s
     placed = matrices(model, design.rows, design.columns, design.pipeline_stages)
     fmt = weight_format(design.weight_format, technology)
     passes: dict[int, Number] = {}

@@ -78,7 +78,8 @@ class Case:
 
     def designs(self, constants: Mapping[str, Number], choices: Mapping[str, str]) -> hwsim.HardwiredDesign:
         """Return the machine with other `constants` (numbers, or arrays that broadcast) and `choices`."""
-        return replace(self.design, **constants, **choices)
+        settings: dict[str, Any] = {**constants, **choices}
+        return replace(self.design, **settings)
 
     def chip(self, constants: Mapping[str, Number], choices: Mapping[str, str]) -> hwsim.Chip:
         """Return the chip of designs, which takes no simulation."""

@@ -140,8 +140,12 @@ def design(
     known = {*HardwiredDesign.__dataclass_fields__, *FIGURES, *ALONE, *PRICES} - {"name", "weight_format"}
     sought = _objectives(objectives, known)
     limits, chips = _limits(case, steps, {**ALWAYS, **{text: text for text in constraints}}, known)
+    choices = choices_of(case.design, steps)
     space = Space(
-        mappings_up_to(case.spec, chips, steps, uneven), parts_of(case.design, steps), choices_of(case.design, steps)
+        mappings_up_to(case.spec, chips, steps, uneven),
+        parts_of(case.design, steps),
+        choices,
+        tuple(name for name in choices["link_class"] if not case.design.link(name).has_switch),
     )
     report = progress or (lambda what, done, total: None)
     searched = search(case, space, sought, limits, workers=integer("workers", workers, high=256), report=report)

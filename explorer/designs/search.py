@@ -10,9 +10,10 @@ import pandas as pd
 
 from explorer.designs.constraints import Constraint, Tally, meet_all, nothing_left, upper_limit
 from explorer.designs.evaluation import PRICES, Case
-from explorer.designs.space import Space
+from explorer.designs.space import MAPPING, Space
 from explorer.pareto import Direction, costs_of, front_mask
 from explorer.progress import Report
+from hwbase import InputError
 from hwbase.numbers import counted
 
 #: Designs evaluated together: enough work for each NumPy call that threads hardly wait for each other.
@@ -21,6 +22,8 @@ BLOCK = 32768
 _JOINED = 64
 #: Of designs that are equal in all objectives, the one with the least of these stands, in this order.
 _TIES = ("area_mm2", "power_w", "chips")
+#: Choices that decide the links of a chip.
+_LINKED = ("grid_topology", "stage_topology", "link_class", "stage_link_class")
 #: Mappings kept for a message where none fits.
 _MISFITS = 64
 
@@ -110,10 +113,18 @@ def _fitting(case: Case, space: Space, constraints: Sequence[Constraint]) -> np.
     """Return the mappings whose smallest chip fits the reticle and the silicon there may be; the nearest, if none."""
     least = {name: np.min(values) for name, values in space.parts.items()}
     chips = space.mappings["rows"] * space.mappings["columns"] * space.mappings["pipeline_stages"]
-    # Links follow the topology: the one that needs fewest of them counts.
-    topologies = space.choices["stage_topology"]
-    dies = [case.chip({**space.mappings, **least}, {"stage_topology": name}).area_mm2 for name in topologies]
-    die_mm2 = np.min(dies, axis=0)
+    # The links that take the least area count.
+    die_mm2 = np.full(space.sizes[0], np.inf)
+    kinds = {tuple(chosen[name] for name in _LINKED) for chosen, _ in space.variants()}
+    if not kinds:
+        # Say what one of the designs lacks.
+        case.designs(dict.fromkeys(MAPPING, 1), {name: names[0] for name, names in space.choices.items()})
+        raise InputError(f"no mapping of {case.spec.name} has these topologies and links: expected others to vary")
+    for kind in sorted(kinds):
+        choices = dict(zip(_LINKED, kind, strict=True))
+        kept = space.differ(choices)
+        part = space.with_mappings(kept).mappings
+        die_mm2[kept] = np.minimum(die_mm2[kept], case.chip({**part, **least}, choices).area_mm2)
     most_mm2 = upper_limit(constraints, "area_mm2")
     excess = die_mm2 / np.max(case.technology.reticle_area_mm2)
     if most_mm2 is not None:

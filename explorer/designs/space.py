@@ -17,6 +17,7 @@ from hwbase.columns import column
 from hwbase.numbers import counted, listed
 from hwsim.chip import MOST_CHIPS
 from hwsim.design import CHOICES, HardwiredDesign
+from hwsim.topology import MESH, PAIRS, SWITCH, TORUS, most_chips
 from models import LLMSpec
 
 #: The constants that lay a model over chips.
@@ -24,18 +25,22 @@ MAPPING = ("rows", "columns", "pipeline_stages")
 #: Fields that are names, not choices or constants.
 _NAMES = ("name", "weight_format")
 _RING_DIFFERS = 3
+#: Most chips of a row or column that a topology joins pairwise all the same.
+_PAIRED = {TORUS: 3, MESH: 2}
 
 
 @dataclass(frozen=True)
 class Space(Record):
     """The designs of a search: each of `mappings`, with each of `parts`, with each of `choices`.
 
-    `mappings` has arrays (M,) by name, `parts` arrays (K,), `choices` the names that each choice may take.
+    `mappings` has arrays (M,) by name, `parts` arrays (K,), `choices` the names that each choice may take;
+    `unswitched` are the classes of links that no switch joins.
     """
 
     mappings: dict[str, np.ndarray]
     parts: dict[str, np.ndarray]
     choices: dict[str, tuple[str, ...]]
+    unswitched: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -50,12 +55,31 @@ class Space(Record):
         """Yield (choices, space of the mappings for which they differ from others)."""
         for names in product(*self.choices.values()):
             chosen = dict(zip(self.choices, names, strict=True))
-            kept = np.ones(self.sizes[0], dtype=bool)
-            if chosen.get("stage_topology") == "ring" and len(self.choices["stage_topology"]) > 1:
-                # A ring of three stages has the links that all pairs have.
-                kept = self.mappings["pipeline_stages"] > _RING_DIFFERS
+            kept = self.differ(chosen)
             if kept.any():
                 yield chosen, self.with_mappings(kept)
+
+    def differ(self, chosen: Mapping[str, str]) -> np.ndarray:
+        """Return the mappings that can have the choices, and for which they differ from others, as a mask (M,)."""
+        rows, columns, stages = (self.mappings[name] for name in MAPPING)
+        kept = np.ones(self.sizes[0], dtype=bool)
+        if chosen["stage_topology"] == "ring" and len(self.choices["stage_topology"]) > 1:
+            # A ring of three stages has the links that all pairs have.
+            kept &= stages > _RING_DIFFERS
+        grid = chosen["grid_topology"]
+        longest = np.maximum(rows, columns)
+        kept &= longest <= most_chips(grid)
+        if grid == SWITCH and chosen["link_class"] in self.unswitched:
+            kept[:] = False
+        if grid in _PAIRED and PAIRS in self.choices["grid_topology"]:
+            kept &= longest > _PAIRED[grid]
+        if (
+            len(self.choices["stage_link_class"]) > 1
+            and chosen["stage_link_class"] != self.choices["stage_link_class"][0]
+        ):
+            # One stage has no links to others.
+            kept &= stages > 1
+        return kept
 
 
 @cache

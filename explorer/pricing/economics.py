@@ -38,6 +38,7 @@ from hwbase.arguments import checked
 from hwbase.books import refuse_old, share_overrides
 from hwbase.record import plain
 from hwbase.values import read_integer
+from hwsim.chip import links_usd_per_chip
 from hwsim.hardwired import reading_for
 from hwsim.simulation import hardwired
 
@@ -392,6 +393,7 @@ def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) ->
         hbm_gb_per_chip=design.hbm_bytes / _GB,
         chip_power_w=run.power_w / run.chips / design.power_overhead,
         node=node,
+        links_usd_per_chip=links_usd_per_chip(design),
     )
 
 

@@ -261,7 +261,7 @@ class DetailedMachine:
             between[hop] = t = max(between[hop], now) + seconds
             self._booked.extend((t, seconds, _STAGE_LINKS, self._between_share))
             end = max(end, t)
-        return end + self._timing.link_latency_s
+        return end + self._timing.stage_latency_s
 
     def _send(self, group: Group, todo: Many[tuple[int, float]], rank: float, label: Label) -> simpy.Event:
         """Queue at the links of a stage; return the event at which all messages have left."""

@@ -6,8 +6,10 @@ rows) without a failure share theirs, and links with equal loads in every round 
 
 from collections.abc import Iterable, Sequence
 
-from hwsim.fabric import messages
+from hwsim.fabric import CHEAPEST, Message, messages
+from hwsim.loads import cheapest
 from hwsim.mapping import Collective
+from hwsim.topology import PAIRS, Unreachable, links, moved, routed
 
 #: Axis ("column" or "row"), group on it (`ALIKE` for all without a failure), source and target in the group.
 Link = tuple[str, int, int, int]
@@ -19,15 +21,26 @@ Pair = tuple[int, int]
 ALIKE = -1
 
 
-class Unreachable(Exception):
-    """Two chips have to exchange messages without any route between them."""
-
-
 class Fabric:
-    """A grid of `rows` x `columns` chips (number: row x columns + column), the time per element, and failed links."""
+    """A grid of `rows` x `columns` chips (number: row x columns + column), the time per element, and failed links.
 
-    def __init__(self, rows: int, columns: int, algorithm: str, element_s: float, failed: Iterable[Pair] = ()) -> None:
+    `step_elements` are those that a link carries in its latency, for the algorithm with the least time. The switch of
+    a group has the place behind its last chip.
+    """
+
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        algorithm: str,
+        element_s: float,
+        failed: Iterable[Pair] = (),
+        *,
+        topology: str = PAIRS,
+        step_elements: float = 0.0,
+    ) -> None:
         self.rows, self.columns, self._algorithm, self._element_s = rows, columns, algorithm, element_s
+        self.topology, self._step_elements = topology, step_elements
         self._failed: dict[tuple[str, int], set[Pair]] = {}
         for one, other in failed:
             (row, column), (to_row, to_column) = divmod(one, columns), divmod(other, columns)
@@ -62,43 +75,63 @@ class Fabric:
             (axis, group, source, target)
             for axis in ("column", "row")
             for group in self.groups(axis)
-            for source in range(self.size(axis))
-            for target in range(self.size(axis))
-            if source != target
+            for source, target in links(self.topology, self.size(axis))
         ]
+
+    def count(self, axis: str) -> int:
+        """Directed links of an axis."""
+        groups = self.columns if axis == "column" else self.rows
+        return groups * len(links(self.topology, self.size(axis)))
 
     def rounds(self, exchange: Collective, root: int) -> list[Round]:
         """Return the rounds of a collective; a reduce ends on place `root` of every group.
 
-        A message over a failed link takes two hops through the least loaded peer, the second hop a round later. Raises
-        `Unreachable` if there is no such peer.
+        Where all pairs are joined, a message over a failed link takes two hops through the least loaded peer, the
+        second hop a round later. Raises `Unreachable` if there is no way.
         """
-        size = self.size(exchange.axis)
-        sent = messages(exchange.kind, float(exchange.elements), size, self._algorithm) if exchange.elements else []
-        shift = root if exchange.kind == "reduce" else 0
+        size, elements = self.size(exchange.axis), float(exchange.elements)
+        if not elements or size == 1:
+            return []
+        how = self._algorithm
+        if how == CHEAPEST:
+            how = cheapest(exchange.kind, elements, size, self.topology, self._step_elements)
+        sent = messages(exchange.kind, elements, size, how)
+        sent = moved(sent, size, root if exchange.kind == "reduce" else 0)
+        if self.topology == PAIRS:
+            return self._paired(exchange.axis, sent, size)
+        rounds: dict[int, Round] = {}
+        for group in self.groups(exchange.axis):
+            failed = self._failed.get((exchange.axis, group), set())
+            for message in routed(sent, self.topology, size, failed):
+                link = (exchange.axis, group, message.source, message.target)
+                _add(rounds.setdefault(message.step, {}), link, message.elements * self._element_s)
+        return [rounds[step] for step in sorted(rounds)]
+
+    def _paired(self, axis: str, sent: Sequence[Message], size: int) -> list[Round]:
+        """Return the rounds of messages where all pairs are joined."""
         rounds: list[Round] = []
         for step in sorted({message.step for message in sent}):
             first: Round = {}
             second: Round = {}
-            for group in self.groups(exchange.axis):
-                failed = self._failed.get((exchange.axis, group), set())
+            for group in self.groups(axis):
+                failed = self._failed.get((axis, group), set())
                 detours = []
                 for message in sent:
                     if message.step != step:
                         continue
-                    ends = ((message.source + shift) % size, (message.target + shift) % size)
+                    ends = (message.source, message.target)
                     seconds = message.elements * self._element_s
                     if ends in failed:
                         detours.append((ends, seconds))
                     else:
-                        _add(first, (exchange.axis, group, *ends), seconds)
+                        _add(first, (axis, group, *ends), seconds)
                 for (source, target), seconds in detours:
                     peers = [
                         p for p in range(size) if p not in (source, target) and not {(source, p), (p, target)} & failed
                     ]
                     if not peers:
                         raise Unreachable
-                    ways = [((exchange.axis, group, source, p), (exchange.axis, group, p, target)) for p in peers]
+                    ways = [((axis, group, source, p), (axis, group, p, target)) for p in peers]
                     one, two = min(ways, key=lambda way: first.get(way[0], 0.0) + second.get(way[1], 0.0))
                     _add(first, one, seconds)
                     _add(second, two, seconds)
@@ -138,12 +171,10 @@ class LinkClasses:
 
     def shares(self, fabric: Fabric) -> list[tuple[str, float]]:
         """Return the axis of each class, by number, and its share of the links of that axis."""
-        rows, columns = fabric.rows, fabric.columns
-        links = {"column": columns * rows * (rows - 1), "row": rows * columns * (columns - 1)}
         shares = [("column", 0.0)] * len(self.free_s)
         for link, number in self.number.items():
             axis = link[0]
-            shares[number] = axis, shares[number][1] + len(fabric.members(link)) / links[axis]
+            shares[number] = axis, shares[number][1] + len(fabric.members(link)) / fabric.count(axis)
         return shares
 
     def work(self, part: Round) -> tuple[tuple[int, float], ...]:

@@ -11,6 +11,7 @@ from hwsim.events.ledger import Ledger
 from hwsim.events.results import ServingResult
 from hwsim.events.traffic import Traffic
 from hwsim.technology import Technology
+from hwsim.topology import mean_links
 from models import LLMSpec
 
 #: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
@@ -27,16 +28,24 @@ def energies(
     Powers are those of the chip's blocks times the overhead of the system, as in the closed form. The interconnect
     engine is as busy as its links are on average.
     """
-    # A chip has a link to every other one of its column, and one to every other one of its row.
-    links = {"column links": float(design.rows) - 1.0, "row links": float(design.columns) - 1.0}
-    links["stage links"] = float(design.links_per_chip) - sum(links.values())
-    links_s = sum(count * busy_s[name] for name, count in links.items()) / max(float(design.links_per_chip), 1.0)
+    # Links of a chip on average, by resource.
+    links = {
+        "column links": float(mean_links(design.grid_topology, design.rows)),
+        "row links": float(mean_links(design.grid_topology, design.columns)),
+        "stage links": float(design.stage_links_per_chip),
+    }
+    ports = float(design.links_per_chip)
+    driven = dict(_DRIVEN)
+    if not design.one_class:
+        ports -= links.pop("stage links")
+        driven["stage links"] = "stage links"
+    links_s = sum(count * busy_s[name] for name, count in links.items()) / max(ports, 1.0)
     scale = float(design.chips * design.power_overhead)
     energy_j = {"standing": 0.0}
     for block in build_chip(model, design, technology).blocks:
         energy_j["standing"] += float(block.static_w) * scale * duration_s
         if block.dynamic_w:
-            seconds = links_s if block.resource == "links" else busy_s[_DRIVEN[block.resource]]
+            seconds = links_s if block.resource == "links" else busy_s[driven[block.resource]]
             energy_j[block.name] = float(block.dynamic_w) * scale * seconds
     return energy_j
 

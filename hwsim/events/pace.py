@@ -58,7 +58,7 @@ class Pace:
         self._links = [_busiest(rows, axis, timing.fullest_layers) for axis in ("column", "row")]
         self._linked_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
         layer_s = sum(_path_s(stages, timing) for stages in rows) / len(rows)
-        crossing_s = len(timing.stage_rounds) * (timing.link_latency_s + timing.handover_s)
+        crossing_s = len(timing.stage_rounds) * (timing.stage_latency_s + timing.handover_s)
         self._path_s = timing.layers * (layer_s + timing.startup_s) + crossing_s + timing.last_pass.latency_s
         self._returns_s = [sum(s) / len(rows) for s in zip(*(_returns_s(row, timing) for row in rows), strict=True)]
         self._factors: dict[tuple[int, int], list[float]] = {}

@@ -22,7 +22,7 @@ from hwsim.mapping import (
     matrices,
     norm_elements,
 )
-from hwsim.occupancy import stage_handover
+from hwsim.occupancy import stage_handover, step_elements
 from hwsim.pipeline import fullest_layers, stage_layers, stage_rounds
 from hwsim.technology import Technology
 from hwsim.weights import weight_format
@@ -62,7 +62,8 @@ class Timing(Record):
     `hbm_s` are those of one chip for one cached position of one layer; `nonlinear_s` is per layer, with a share of
     `gating_share` for gating; each of the three visits of the VEX takes `startup_s` more. `stage_of` is the pipeline
     stage of each layer, `stage_links` the number of links between stages, `handover_s` the time of a hidden vector on
-    one, and `stage_rounds` which of those links a token takes (see `hwsim.pipeline.stage_rounds`).
+    one, `stage_latency_s` its latency, and `stage_rounds` which of those links a token takes (see
+    `hwsim.pipeline.stage_rounds`).
     """
 
     layers: int
@@ -75,6 +76,8 @@ class Timing(Record):
     link_latency_s: float
     element_s: float
     algorithm: str
+    topology: str
+    step_elements: float
     nonlinear_s: float
     gating_share: float
     attention_s: float
@@ -91,6 +94,7 @@ class Timing(Record):
     stage_rounds: tuple[tuple[tuple[int, int], ...], ...]
     stage_links: int
     handover_s: float
+    stage_latency_s: float
     startup_s: float
     furthest_first: bool
 
@@ -126,7 +130,15 @@ class Timing(Record):
 
     def fabric(self, failed: Sequence[Pair] = ()) -> Fabric:
         """Return the links of the machine, without those between the pairs of chips in `failed`."""
-        return Fabric(self.rows, self.columns, self.algorithm, self.element_s, failed)
+        return Fabric(
+            self.rows,
+            self.columns,
+            self.algorithm,
+            self.element_s,
+            failed,
+            topology=self.topology,
+            step_elements=self.step_elements,
+        )
 
 
 def build_timing(
@@ -152,7 +164,6 @@ def build_timing(
     each, _ = stage_layers(model, stages)
     rounds = stage_rounds(stages, design.stage_topology)
     between = stage_handover(model, design)
-    element_s = design.link_element_bytes / design.link_bandwidth_bytes_per_s
     return Timing(
         layers=layers,
         rows=int(design.rows),
@@ -161,9 +172,11 @@ def build_timing(
         pass_interval_s=design.activation_bits / design.clock_hz,
         passes=chain,
         last_pass=last,
-        link_latency_s=float(design.link_latency_s),
-        element_s=element_s,
+        link_latency_s=float(design.hop_s),
+        element_s=design.link_element_bytes / design.grid_bandwidth_bytes_per_s,
         algorithm=design.collective,
+        topology=design.grid_topology,
+        step_elements=float(step_elements(design)),
         nonlinear_s=float(np.ceil(elements / design.vex_lanes)) / design.clock_hz,
         gating_share=1.0 - norms / elements,
         attention_s=attention_s + float(exponentials) / design.vex_lanes / design.clock_hz,
@@ -180,7 +193,10 @@ def build_timing(
         stage_of=tuple(np.repeat(np.arange(stages), each).tolist()),
         stage_rounds=tuple(tuple(part) for part in rounds),
         stage_links=stages * int(between.links),
-        handover_s=float(between.path) / max(len(rounds), 1) * element_s,
+        handover_s=float(between.path)
+        / max(len(rounds), 1)
+        * (design.link_element_bytes / design.stage_bandwidth_bytes_per_s),
+        stage_latency_s=float(design.stage_link.latency_s),
         startup_s=float(design.vex_startup_cycles) / design.clock_hz,
         furthest_first=design.service == "furthest-first",
     )
@@ -238,9 +254,7 @@ def round_means(stages: list[Stage], fabric: Fabric) -> tuple[float, float, int]
             alike = len(fabric.members(link))
             seconds[link[0]] += alike * busy
             messages += alike
-    rows, columns = fabric.rows, fabric.columns
-    links = {"column": columns * rows * (rows - 1), "row": rows * columns * (columns - 1)}
-    column, row = (seconds[axis] / max(links[axis], 1) for axis in ("column", "row"))
+    column, row = (seconds[axis] / max(fabric.count(axis), 1) for axis in ("column", "row"))
     return column, row, messages
 
 
