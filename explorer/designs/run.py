@@ -10,7 +10,7 @@ import pandas as pd
 import hwsim
 import models
 from explorer.designs.completion import completed
-from explorer.designs.confirmation import MOST_CONFIRMED, confirmed
+from explorer.designs.confirmation import MOST_CONFIRMED, ranked
 from explorer.designs.constraints import Constraint, read_constraints, upper_limit
 from explorer.designs.evaluation import ALONE, ALWAYS, COOLING, FIGURES, PRICES, Case, case_of
 from explorer.designs.result import DesignSearch
@@ -93,7 +93,8 @@ def design(
     set : mapping of str to number or str, optional
         Constants of the machine, the technology or the cost book to override; they do not vary.
     confirm : int
-        How many of the best by the first objective are simulated token by token too, which takes most of the time.
+        How many of the best by the first objective are simulated token by token too, which takes most of the time. What
+        they make there decides their order, and one whose limits no longer hold stands behind the others.
     workers : int
         Threads.
     progress : callable, optional
@@ -150,7 +151,8 @@ def design(
     report = progress or (lambda what, done, total: None)
     searched = search(case, space, sought, limits, workers=integer("workers", workers, high=256), report=report)
     finalists = read_integer("confirm", confirm, low=0, high=MOST_CONFIRMED)
-    own = _own(case, [name for name in searched.front if name in HardwiredDesign.__dataclass_fields__])
+    front, confirmations = ranked(case, searched.front, sought, limits, finalists, report)
+    own = _own(case, [name for name in front if name in HardwiredDesign.__dataclass_fields__])
     return DesignSearch(
         model=spec.name,
         machine=case.setting.machine.name,
@@ -165,10 +167,10 @@ def design(
         varied=steps,
         tried=searched.tried,
         feasible=searched.feasible,
-        front=completed(case, searched.front),
+        front=completed(case, front),
         own=own if own.empty else completed(case, own),
         set=overrides,
-        confirmed=confirmed(case, searched.front.head(finalists), report),
+        confirmed=confirmations,
         assumptions={**used, **case.package.quantities},
     )
 
