@@ -16,8 +16,9 @@ from hwsim.pipeline import TOPOLOGIES
 from hwsim.topology import SWITCH, most_chips, neighbours
 from hwsim.topology import TOPOLOGIES as GRID_TOPOLOGIES
 
-#: Orders in which a VEX serves the tokens that wait for it: as they come, or the one that is furthest along first.
-SERVICES = ("first-come", "furthest-first")
+#: Orders in which VEX and links serve the tokens that wait: as they come; the one that is furthest along first; the one
+#: with the earliest deadline first, where all have the same time from entering the machine.
+SERVICES = ("first-come", "furthest-first", "deadline")
 #: What a machine's book chooses by name, and the names of each.
 CHOICES = {
     "collective": COLLECTIVES,

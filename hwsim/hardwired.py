@@ -105,8 +105,8 @@ def simulate_hardwired(
     prompt_tokens = context if prompt is None else prompt
     alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
     # Served as they come, the last tokens drain together, so that the path is not added to the time of the slowest
-    # resource. Where the furthest is first, the last token has its path before it when the others are done.
-    drain_s = _total(alone_s) if design.service == "furthest-first" else 0.0
+    # resource. Where those ahead are served first, the last token has its path before it when the others are done.
+    drain_s = 0.0 if design.service == "first-come" else _total(alone_s)
     first_s = np.maximum(
         _prefill_s(model, design, prompt_tokens, windows, reading) + drain_s,
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),

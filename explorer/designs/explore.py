@@ -17,7 +17,7 @@ from explorer.designs.evaluation import BUSY, COOLING, Case, case_of
 from explorer.designs.figures import chip_figure, machine_figure, resource_name
 from explorer.designs.point import as_search, misfits, point_of, uneven
 from explorer.designs.result import DesignSearch
-from explorer.designs.space import MAPPING, declared, read_steps
+from explorer.designs.space import MAPPING, read_steps
 from explorer.documents.plot import Plot
 from explorer.documents.sliders import INSTALL
 from explorer.documents.theme import figure, fill, machine_name, style, text
@@ -259,9 +259,8 @@ def _steps(case: Case, vary: Mapping[str, Any]) -> dict[str, list[Any]]:
     }
     factors = _declared()["factors"].items()
     steps |= {name: [factor * getattr(case.design, name) for factor in each] for name, each in factors}
-    # What a search varies on request is a choice of a list here.
-    steps |= {name: None for name in declared()["on_request"] if name in CHOICES}
-    offered = read_steps(case.design, {**steps, **vary})
+    # A list offers every name of a choice.
+    offered = read_steps(case.design, {**steps, **CHOICES, **vary})
     order = sorted(offered, key=lambda name: (name not in steps or name not in MAPPING, name not in CHOICES))
     return {
         name: offered[name] if name in CHOICES else sorted({*offered[name], getattr(fitted, name)}) for name in order

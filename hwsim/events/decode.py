@@ -103,6 +103,9 @@ def decode_in_detail(
     line = timeline([machine.bins], RESOURCES)
     until_s = min(ledger.end)
     counted = (line.time_s >= _FROM * until_s) & (line.time_s <= _TO * until_s)
+    if not counted.any():
+        # A run shorter than a piece of the timeline.
+        counted = np.ones_like(counted)
     first, end = np.array(ledger.first), np.array(ledger.end)
     return DecodeResult(
         context=context,

@@ -1,7 +1,7 @@
 """The detailed grain: every token in flight visits every stage of every layer, in SimPy.
 
 Servers are first come, first served with known service times, so a server is the time at which it becomes free: exact,
-as visits happen in order of time. Links within a stage and vector units may serve the furthest token first instead
+as visits happen in order of time. Links within a stage and vector units may choose among the tokens that wait instead
 (`server.Server`). The chips of a pipeline stage work in step; they differ in the row (which positions they hold) and,
 after a failure, in the links. A server is booked for the time that it works, so it works at most all of any stretch of
 time.
@@ -153,11 +153,16 @@ class DetailedMachine:
         each_row, layers, windowed, recording = range(timing.rows), timing.layers, timing.windowed, self._recording
         book, row_share = self._booked.extend, 1.0 / (timing.rows * timing.stages)
         array_share, startup_s = 1.0 / (layers * len(arrays)), timing.startup_s
-        groups, stage_of, furthest_first = self._groups, timing.stage_of, timing.furthest_first
+        groups, stage_of, ranked, by_deadline = (
+            self._groups,
+            timing.stage_of,
+            timing.ranked,
+            timing.service == "deadline",
+        )
         fetched = None
         while work is not None:
             sequence, position = work
-            stored = sequence.stored
+            stored, entered = sequence.stored, env.now
             row, token = position % timing.rows, (sequence.request, position)
             whole = timing.dealt(0, position)
             recent = timing.dealt(max(position + 1 - timing.window, 0), position) if timing.window else whole
@@ -188,10 +193,11 @@ class DetailedMachine:
                         fetched = self._fetch(0, recent if windowed[0] else whole, spilled, *token)
                 for place, (kind, todo, latency, passes, what) in enumerate(group.programs[row]):
                     now = end = env.now
-                    # Of the tokens that wait, the one with the least rank is furthest along.
-                    rank, label = -(layer + place / len(group.programs[row])), (what, *token, layer)
+                    # Of the tokens that wait, the one with the least rank is next: it entered first, or is furthest.
+                    rank = entered if by_deadline else -(layer + place / len(group.programs[row]))
+                    label = (what, *token, layer)
                     if kind <= STORE:
-                        if furthest_first and todo:
+                        if ranked and todo:
                             yield self._send(group, todo, rank, label)
                             end = env.now
                         else:
@@ -219,7 +225,7 @@ class DetailedMachine:
                                 book((t, read_s, _BUFFER, row_share))
                                 if t > end:
                                     end = t
-                        if furthest_first:
+                        if ranked:
                             yield self._work(group, kind, todo, rank, label)
                             if env.now > end:
                                 end = env.now
@@ -352,12 +358,12 @@ class DetailedMachine:
         timing = self._timing
         what, *token = label
         if kind <= STORE:
-            for link, seconds in todo if not timing.furthest_first else ():
+            for link, seconds in todo if not timing.ranked else ():
                 self._record_message(recording, group, link, seconds, label, group.classes.free_s[link])
         else:
             for row in range(timing.rows):
                 work_s, read_s = todo[row] if kind == ATTENTION else (todo, 0.0)
-                if not timing.furthest_first:
+                if not timing.ranked:
                     self._record_visit(recording, group, row, work_s, label, group.vex[row])
                 for chip in self._chips(group, row):
                     recording.add(group.buffer[row], read_s, chip, "attention buffer", what, token)

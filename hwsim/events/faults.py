@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import count, non_negative, number, positive
+from hwsim.topology import PAIRS, links
 
 #: Components that can fail: a link (both directions), a chip, one HBM stack of a chip.
 KINDS = ("link", "chip", "hbm")
@@ -15,9 +16,10 @@ class Fault(Record):
     """A failure at `at_s`.
 
     "link": the link between `chip` and `peer` (numbers: row x columns + column, grid after grid) is lost for good;
-    messages take two hops. "chip": its share of every matrix is lost, so all running requests fail, and the machine
-    waits until a spare takes over after `repair_s` (infinity: never, and waiting requests fail too). "hbm": one stack
-    of `chip` continues at `speed` of its bandwidth; as data are striped over a chip's stacks, all of them wait for it.
+    messages take two hops, or the other way around a ring. "chip": its share of every matrix is lost, so all running
+    requests fail, and the machine waits until a spare takes over after `repair_s` (infinity: never, and those that wait
+    fail too). "hbm": one stack of `chip` continues at `speed` of its bandwidth; as data are striped over a chip's
+    stacks, all of them wait for it.
     With `stop` the machine stops for good at any fault.
     """
 
@@ -49,7 +51,9 @@ class Fault(Record):
         return min(self.chip, peer), max(self.chip, peer)
 
 
-def check_faults(faults: Iterable[Fault], rows: int, columns: int, stages: int = 1) -> list[Fault]:
+def check_faults(
+    faults: Iterable[Fault], rows: int, columns: int, stages: int = 1, topology: str = PAIRS
+) -> list[Fault]:
     """Return `faults` in order of time.
 
     Raises `InputError` for chips that are not in the grids of the `stages`, and links that are not in one of them.
@@ -63,8 +67,11 @@ def check_faults(faults: Iterable[Fault], rows: int, columns: int, stages: int =
         if fault.kind == "link":
             # Rows are numbered through all grids.
             (row, column), (to_row, to_column) = divmod(fault.pair[0], columns), divmod(fault.pair[1], columns)
-            if fault.chip == fault.peer or (row != to_row and column != to_column) or row // rows != to_row // rows:
+            size, ends = (rows, (row % rows, to_row % rows)) if column == to_column else (columns, (column, to_column))
+            apart = (row != to_row and column != to_column) or row // rows != to_row // rows
+            if apart or ends not in links(topology, size):
                 raise InputError(
                     f"no link joins chips {fault.chip} and {fault.peer}: expected two chips of one row or column"
+                    f"{'' if topology == PAIRS else f' that a {topology} joins'}"
                 )
     return ordered

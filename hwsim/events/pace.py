@@ -69,7 +69,7 @@ class Pace:
         # Attention ends when its data are both read and processed; both grow with every position.
         alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
         fullest = load.uneven / self._timing.stages
-        if self._timing.furthest_first:
+        if self._timing.ranked:
             queued_s = self._queued_cycle_s(n, alone_s, self._vex(load))
         else:
             queued_s = max(self._queued_cycle_s(n, alone_s, None), self._convoy_s(n, load.attention_s / n))

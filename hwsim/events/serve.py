@@ -226,12 +226,12 @@ def serve_hardwired(
     Faults apply to the first machine. Raises `InputError` as `serve_in_detail` does.
     """
     timing = build_timing(model, design, technology, sliding_window)
-    if timing.stages > 1 and not timing.furthest_first:
+    if timing.stages > 1 and not timing.ranked:
         raise InputError(
             "grain = 'service': expected service = 'furthest-first' for a machine of several pipeline stages, whose "
             "tokens bunch otherwise; the detailed grain takes any"
         )
-    ordered = check_faults(faults, timing.rows, timing.columns, timing.stages)
+    ordered = check_faults(faults, timing.rows, timing.columns, timing.stages, timing.topology)
     ledger, users, choose = Ledger(traffic), Users(traffic), router(route)
     fleet = [
         ServiceMachine(
@@ -282,7 +282,7 @@ def serve_in_detail(
     Raises `InputError` for a design whose fields are arrays, and faults outside the machine.
     """
     timing = build_timing(model, design, technology, sliding_window)
-    ordered = check_faults(faults, timing.rows, timing.columns, timing.stages)
+    ordered = check_faults(faults, timing.rows, timing.columns, timing.stages, timing.topology)
     memory, ledger = Memory(timing, model, design), Ledger(traffic)
     slots = Slots(timing.slots, timing.layers, ledger, memory, scheduling)
     machine = DetailedMachine(timing, memory, ledger, Users(traffic), slots, ordered, record, progress)

@@ -96,7 +96,12 @@ class Timing(Record):
     handover_s: float
     stage_latency_s: float
     startup_s: float
-    furthest_first: bool
+    service: str
+
+    @property
+    def ranked(self) -> bool:
+        """Whether links and vector units choose among the tokens that wait, instead of serving them as they come."""
+        return self.service != "first-come"
 
     @property
     def fullest_layers(self) -> int:
@@ -198,7 +203,7 @@ def build_timing(
         * (design.link_element_bytes / design.stage_bandwidth_bytes_per_s),
         stage_latency_s=float(design.stage_link.latency_s),
         startup_s=float(design.vex_startup_cycles) / design.clock_hz,
-        furthest_first=design.service == "furthest-first",
+        service=design.service,
     )
 
 
