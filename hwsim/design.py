@@ -199,7 +199,13 @@ def load_design(
     """Return the `HardwiredDesign` of a book; `reader` records the constants that are read. Raises `InputError`."""
     reader = reader or design_book(name_or_path).reader()
     choices = reader.book.header.choices
-    classes = read_classes(reader, (choices.get("link_class", OWN), choices.get("stage_link_class", OWN)))
-    return from_book(
+    chosen = (choices.get("link_class", OWN), choices.get("stage_link_class", OWN))
+    classes = read_classes(reader, chosen)
+    design = from_book(
         HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format, link_classes=classes, **choices
     )
+    if OWN not in chosen:
+        # The machine's own link is not built.
+        for name in ("link_bandwidth_bytes_per_s", "link_latency_s"):
+            reader.used.pop(name, None)
+    return design

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from hwbase import Book, Record, load_book
+from hwbase import Book, Record, load_book, unknown_name
 from hwbase.books import Reader, from_book, sourced
 from hwbase.check import Number
 from hwsim.technology import BOOKS
@@ -77,9 +77,17 @@ def class_names() -> tuple[str, ...]:
 
 
 def with_links(machine: Book) -> Book:
-    """Return the book of a machine with the constants of all classes beside its own, as "links.CLASS.NAME"."""
+    """Return the book of a machine with the constants of all classes beside its own, as "links.CLASS.NAME".
+
+    Those that the machine's book states stand. Raises `InputError` for one that no class has.
+    """
     beside = {f"{LINKS}.{name}": quantity for name, quantity in _package_links().items()}
-    return replace(machine, quantities=beside | machine.quantities)
+    for name, quantity in machine.section(LINKS).items():
+        full = f"{LINKS}.{name}"
+        if full not in beside:
+            raise unknown_name(f"constant in {machine.name}:", full, beside)
+        beside[full] = quantity.to(beside[full].unit, f"{machine.name}: {full}")
+    return replace(machine, quantities={**machine.quantities, **beside})
 
 
 def read_classes(reader: Reader, chosen: tuple[str, ...]) -> LinkTable:

@@ -12,12 +12,12 @@ from hwsim.design import CHOICES
 
 #: How much more of each part is tried.
 MORE = 0.1
-#: The parts of a chip that may grow: the constants that grow with each, and its block.
+#: The parts of a chip that may grow: the constants that grow with each, and its blocks.
 PARTS = {
-    "vex": (("vex_macs", "vex_lanes"), "VEX"),
-    "links": (("link_bandwidth_bytes_per_s",), "interconnect engine"),
-    "buffer": (("buffer_banks",), "attention buffer"),
-    "hbm": (("hbm_stack_bandwidth_bytes_per_s",), "HBM PHY"),
+    "vex": (("vex_macs", "vex_lanes"), ("VEX",)),
+    "links": (("links_per_pair",), ("interconnect engine", "links between stages")),
+    "buffer": (("buffer_banks",), ("attention buffer",)),
+    "hbm": (("hbm_stack_bandwidth_bytes_per_s",), ("HBM PHY",)),
 }
 #: Constants of which there are only whole numbers.
 _WHOLE = ("vex_macs", "vex_lanes", "buffer_banks")
@@ -43,7 +43,10 @@ def completed(case: Case, designs: pd.DataFrame) -> pd.DataFrame:
         flat |= case.prices(constants, choices, len(rows))
         kept: dict[str, Any] = {str(name): rows[name].to_numpy() for name in rows if name not in flat}
         whole.append(pd.DataFrame({**kept, **flat}, index=rows.index))
-    return pd.concat(whole).loc[designs.index]
+    frame = pd.concat(whole).loc[designs.index]
+    # Designs with links of one class have no block for those between stages.
+    areas = [name for name in frame if str(name).startswith(f"{BLOCK_MM2}.")]
+    return frame.assign(**frame[areas].fillna(0.0))
 
 
 def shadow_prices(
@@ -68,10 +71,11 @@ def shadow_prices(
     design = case.designs(constants, choices)
     chip = case.chip(constants, choices)
     columns: dict[str, Any] = {}
-    for part, (names, block) in PARTS.items():
+    for part, (names, blocks) in PARTS.items():
         grown = {name: np.asarray(getattr(design, name)) * (1.0 + MORE) for name in names}
         grown = {name: np.ceil(values) if name in _WHOLE else values for name, values in grown.items()}
         more = case.figures({**constants, **grown}, choices)["tokens_per_s"]
         columns[f"{GAIN}.{part}"] = more / tokens_per_s - 1.0
-        columns[f"{GAIN_MM2}.{part}"] = chip.block(block).area_mm2 * design.chips * MORE
+        part_mm2 = sum(block.area_mm2 for block in chip.blocks if block.name in blocks)
+        columns[f"{GAIN_MM2}.{part}"] = part_mm2 * design.chips * MORE
     return columns

@@ -28,6 +28,8 @@ from hwsim.design import CHOICES
 
 _ROWS, _PAIRS = 25, 3
 _MAPPING = ("pipeline_stages", "rows", "columns", "collective", "norms", "stage_topology")
+#: Choices that are shown where they vary.
+_LINKS = ("grid_topology", "link_class", "stage_link_class")
 _FIGURES = (
     *("tokens_per_s", "latency_alone_s", "latency_s", "bound_by", "chips", "die_area_mm2", "area_mm2"),
     *("tokens_per_s_mm2", "power_w", "power_density_w_per_mm2", "energy_j_per_token"),
@@ -82,10 +84,15 @@ def _lead(result: DesignSearch) -> str:
 def _chosen_table(result: DesignSearch) -> Table:
     machines = chosen(result)
     constants = [each for each in result.varied if each not in (*_MAPPING, *CHOICES, *_FIGURES)]
-    names = [*_FIGURES, *_MAPPING, *(name for name in constants if name in result.front)]
+    names = [*_FIGURES, *_mapping(result), *(name for name in constants if name in result.front)]
     rows = tuple((column(n).label, *(_text(n, machine[n]) for machine in machines.values())) for n in names)
     heads = (Column("", numeric=False), *(Column(name) for name in machines))
     return Table("Machines to choose from", heads, rows)
+
+
+def _mapping(result: DesignSearch) -> list[str]:
+    """Return the names of the mapping, with those of links that vary."""
+    return [*_MAPPING, *(name for name in _LINKS if name in result.varied)]
 
 
 def _text(name: str, value: Any) -> str:
@@ -104,7 +111,7 @@ def _front(result: DesignSearch) -> Iterable[Any]:
 
 def _front_table(result: DesignSearch) -> Table:
     constants = [name for name in result.varied if name not in (*_MAPPING, *CHOICES) and name in result.front]
-    names = [*dict.fromkeys([*result.objectives, "bound_by", "chips", "die_area_mm2", *_MAPPING, *constants])]
+    names = [*dict.fromkeys([*result.objectives, "bound_by", "chips", "die_area_mm2", *_mapping(result), *constants])]
     step = -(-len(result.front) // _ROWS)
     shown = result.front.iloc[::step][names].assign(bound_by=lambda rows: rows["bound_by"].map(words))
     count = f"{len(shown)} of {len(result.front):,} designs" if step > 1 else "all its designs"
@@ -166,7 +173,7 @@ def _events(result: DesignSearch) -> Iterable[Any]:
 def _pictures(result: DesignSearch) -> Iterable[Any]:
     best = result.best
     lines = tuple(
-        (column(name).label, column(name).text(best[name])) for name in (*_MAPPING, "chips", "links_per_chip")
+        (column(name).label, column(name).text(best[name])) for name in (*_MAPPING, *_LINKS, "chips", "links_per_chip")
     )
     mapping = Table("Mapping", (Column("", numeric=False), Column("value")), lines)
     topology = "every chip has a link to its like in the next stage, the last stage to the first"

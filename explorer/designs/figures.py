@@ -177,7 +177,7 @@ def chosen(result: DesignSearch) -> dict[str, pd.Series]:
 def block_areas(design: pd.Series) -> dict[str, float]:
     """Return the areas of the blocks of a die in mm2, by name."""
     names = [name for name in design.index if name.startswith(f"{BLOCK_MM2}.")]
-    return {words(name.partition(".")[2]): float(design[name]) for name in names}
+    return {words(name.partition(".")[2]): float(design[name]) for name in names if design[name] > 0.0}
 
 
 def mapping_text(design: pd.Series) -> str:

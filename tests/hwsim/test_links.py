@@ -142,6 +142,50 @@ def test_links_that_cannot_be(set, sentence):
     assert "\n" not in str(error.value)
 
 
+def test_a_machines_book_may_have_other_constants_of_a_class(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        '[book]\nextends = "hnlpu"\n[book.choices]\nlink_class = "cxl"\n[links.cxl.bandwidth_bytes_per_s]\n'
+        'nominal = 64\nunit = "GB/s"\nyear = 2026\nkind = "assumed"\nsource = "half"\n'
+    )
+    assert hwsim.load_design(path).grid_bandwidth_bytes_per_s == 64e9
+    assert hwsim.simulate(MODEL, path).tokens_per_s < speed().tokens_per_s
+    path.write_text(path.read_text().replace("links.cxl", "links.cxi"))
+    with pytest.raises(hwsim.InputError, match=r"did you mean 'links.cxl.bandwidth_bytes_per_s'"):
+        hwsim.load_design(path)
+
+
+def test_a_search_over_links_is_what_simulations_say(tmp_path):
+    steps = {
+        "rows": [1],
+        "columns": [4, 8],
+        "pipeline_stages": [6, 9],
+        "norms": ["sharded"],
+        "collective": ["direct", "cheapest"],
+        "vex_macs": [16384],
+        "buffer_banks": [4000],
+        "hbm_stacks": [4],
+        "link_class": ["own", "ucie"],
+        "stage_link_class": ["own", "optical"],
+        "grid_topology": ["row-column", "torus", "switch"],
+    }
+    result = explorer.design(MODEL, vary=steps, set={"links.optical.price_usd": 700}, confirm=0)
+    for _, row in result.front.iterrows():
+        names = [name for name in row.index if name in hwsim.HardwiredDesign.__dataclass_fields__]
+        set = {name: row[name] if isinstance(row[name], str) else int(row[name]) for name in names}
+        run = hwsim.simulate(MODEL, set=set, reading="pipelined")
+        assert run.tokens_per_s == row["tokens_per_s"] and run.area_mm2 == row["area_mm2"] and run.feasible
+        assert row["tenth_more_gain.links"] >= 0 and row["tenth_more_mm2.links"] > 0
+    best = result.best
+    assert (best["link_class"], best["grid_topology"]) == ("ucie", "torus")
+    # The book has the links, and what was set of them.
+    made = hwsim.load_design(result.write_book(tmp_path / "linked.toml"))
+    assert (made.link_class, made.grid_topology) == ("ucie", "torus")
+    assert made.link("optical").price_usd == 700
+    with pytest.raises(hwsim.InputError, match="no switch joins links of the class 'own'"):
+        explorer.design(MODEL, vary=steps | {"grid_topology": ["switch"]}, confirm=0)
+
+
 def test_a_design_knows_only_classes_that_it_has():
     made, _, _ = design()
     with pytest.raises(hwsim.InputError, match="unknown link_class"):
