@@ -218,7 +218,7 @@ def _link_demands(design: HardwiredDesign, per_token: Occupancy) -> dict[str, tu
 
 
 def _reaches(design: HardwiredDesign, chip: Chip) -> list[Check]:
-    """Return how far links have to reach, and the dies that they join, where their class has a limit.
+    """Return how far links have to reach, and the dies and memory that they join, where their class has a limit.
 
     Dies are squares side by side, and the grids of pipeline stages one behind the other.
     """
@@ -239,8 +239,8 @@ def _reaches(design: HardwiredDesign, chip: Chip) -> list[Check]:
             reach_mm = np.where(used, np.maximum(dies, 0.0) * side_mm, 0.0)[()]
             checks.append(Check(f"{name} reach", reach_mm, link.reach_mm, "mm", "past the dies between"))
         if np.any(np.isfinite(link.package_mm2)):
-            area_mm2 = np.where(used, joined * die_mm2, 0.0)[()]
-            checks.append(Check(f"{name} package", area_mm2, link.package_mm2, "mm2", "dies that one package joins"))
+            area_mm2 = np.where(used, joined * (die_mm2 + design.hbm_stacks * link.stack_mm2), 0.0)[()]
+            checks.append(Check(f"{name} package", area_mm2, link.package_mm2, "mm2", "dies and memory that it joins"))
     return checks
 
 

@@ -23,7 +23,9 @@ LINKS = "links"
 
 @dataclass(frozen=True)
 class LinkClass(Record):
-    """One class of links; `reach_mm` from edge to edge of two dies, `package_mm2` of the dies that one package joins.
+    """One class of links; `reach_mm` from edge to edge of two dies.
+
+    A class on a package joins dies and their stacks of memory, `stack_mm2` each, on at most `package_mm2`.
 
     Energy and area of a machine's own link are None: the technology has them. A class whose `switch_latency_s` is not
     finite has no switch.
@@ -37,6 +39,7 @@ class LinkClass(Record):
     price_usd: Number = sourced("USD", default=0.0, low=0.0, high=1e9)
     reach_mm: Number = sourced("mm", default=np.inf, above=0.0)
     package_mm2: Number = sourced("mm**2", default=np.inf, above=0.0)
+    stack_mm2: Number = sourced("mm**2", default=0.0, low=0.0, high=1e4)
     switch_latency_s: Number = sourced("s", default=np.inf, low=0.0)
     switch_energy_j_per_bit: Number = sourced("J", default=0.0, low=0.0, high=1e-6)
     switch_port_usd: Number = sourced("USD", default=0.0, low=0.0, high=1e9)
