@@ -29,8 +29,18 @@ class _Counted(Record):
     path: float
 
 
-def pair_load(kind: str, vector: Number, group: Number, algorithm: str, step_elements: Number = 0.0) -> LinkLoad:
-    """Return `hwsim.fabric.link_load`, also of the algorithm with the least time.
+@dataclass(frozen=True)
+class PairLoad(LinkLoad):
+    """The load of a collective where all pairs are joined, and the `mean` elements over its links.
+
+    A reduce counts in the mean as it does on average over the chips that it ends on.
+    """
+
+    mean: Number = 0.0
+
+
+def pair_load(kind: str, vector: Number, group: Number, algorithm: str, step_elements: Number = 0.0) -> PairLoad:
+    """Return `hwsim.fabric.link_load` with its mean, also of the algorithm with the least time.
 
     Parameters
     ----------
@@ -47,12 +57,13 @@ def pair_load(kind: str, vector: Number, group: Number, algorithm: str, step_ele
 
     Returns
     -------
-    LinkLoad
+    PairLoad
         Of equally fast algorithms that of the first in `hwsim.fabric.ALGORITHMS`.
     """
     if algorithm != CHEAPEST:
-        return link_load(kind, vector, group, algorithm)
-    loads = [link_load(kind, vector, group, each) for each in ALGORITHMS]
+        load = link_load(kind, vector, group, algorithm)
+        return PairLoad(load.elements, load.steps, load.path, _mean_elements(kind, algorithm, vector, group))
+    loads = [pair_load(kind, vector, group, each) for each in ALGORITHMS]
     times = np.broadcast_arrays(*(each.steps * np.asarray(step_elements) + each.path for each in loads))
     fastest = np.argmin(times, axis=0)
 
@@ -60,7 +71,7 @@ def pair_load(kind: str, vector: Number, group: Number, algorithm: str, step_ele
         parts = np.broadcast_arrays(fastest, *(getattr(each, name) for each in loads))[1:]
         return np.choose(fastest, parts)[()]
 
-    return LinkLoad(chosen("elements"), chosen("steps"), chosen("path"))
+    return PairLoad(chosen("elements"), chosen("steps"), chosen("path"), chosen("mean"))
 
 
 def cheapest(kind: str, vector: float, group: int, topology: str, step_elements: float) -> str:
@@ -101,8 +112,8 @@ def grid_loads(
         totals[exchange.axis] = totals[exchange.axis] + load.elements / share
         totals["steps"] = totals["steps"] + load.steps
         totals["path"] = totals["path"] + load.path
-    # Where all pairs are joined, the links of an axis are loaded alike.
-    return totals | {"column_mean": totals["column"], "row_mean": totals["row"]}
+        totals[f"{exchange.axis}_mean"] = totals[f"{exchange.axis}_mean"] + load.mean
+    return totals
 
 
 def routed_load(
@@ -150,6 +161,15 @@ def routed_load(
     busiest = [float(each.max(initial=0.0)) for each in on_links.values()]
     means = [float(each.mean()) if each.size else 0.0 for each in on_links.values()]
     return (*busiest, *means, steps, path)
+
+
+def _mean_elements(kind: str, algorithm: str, vector: Number, group: Number) -> Number:
+    """Return the elements over a link on average: all that is sent, over the `group` x (`group` - 1) links."""
+    if kind == "all-gather" or (kind == "all-reduce" and algorithm == "direct"):
+        mean = np.asarray(vector)
+    else:
+        mean = (2.0 if kind == "all-reduce" else 1.0) * np.asarray(vector) / group
+    return np.where(np.greater(group, 1), mean, 0.0)[()]
 
 
 @cache

@@ -63,7 +63,7 @@ def test_links_and_shortest_ways(topology, size):
             assert len(way) == far[target]
 
 
-@pytest.mark.parametrize("topology", ROUTED)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @settings(max_examples=25, deadline=None)
 @given(
