@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from explorer import uncertainty
     from explorer.allocation.allocate import Allocation, allocate, allocation_front
     from explorer.allocation.costs import cost_table, hardwired_silicon
+    from explorer.change.respins import RespinPolicies, respins
     from explorer.designs.explore import Exploration, explore
     from explorer.designs.result import DesignSearch
     from explorer.designs.run import design
@@ -45,6 +46,7 @@ __all__ = [
     "ModelComparison",
     "PricedFabrics",
     "Real",
+    "RespinPolicies",
     "Row",
     "Scoreboard",
     "ServingComparison",
@@ -69,6 +71,7 @@ __all__ = [
     "load_study",
     "render",
     "reproduce",
+    "respins",
     "serve_comparison",
     "serving_cost",
     "uncertainty",

@@ -23,6 +23,7 @@ TO_A_FILE = {
     "assumptions": ("default",),
     "machines": (),
     "fabrics": ("smollm2-135m",),
+    "respins": ("smollm2-135m",),
     "models": (),
     "allocate": ("layers.csv", "--budget", "4"),
     "infer": ("--prompt", "a"),
@@ -88,6 +89,7 @@ def test_every_json_option_names_a_schema(command):
         (("cost", "smollm2-135m", "--on", "hnlpu,h100,h200"), "cost-rows"),
         (("machines",), "machines"),
         (("fabrics", "smollm2-135m"), "fabrics"),
+        (("respins", "smollm2-135m"), "respins"),
         (("models", "smollm2-135m"), "model"),
         (("assumptions", "n5"), "assumptions"),
         (("scan", "--on", "cpu,gpu"), "scan"),
@@ -95,7 +97,7 @@ def test_every_json_option_names_a_schema(command):
         status, printed, _ = command(*arguments, "--json")
         data = json.loads(printed)
         assert status == 0 and data["schema"] == f"hwsim/{name}/1", arguments
-        if name in ("machines", "fabrics", "assumptions", "cost-rows", "simulate-machines"):
+        if name in ("machines", "fabrics", "respins", "assumptions", "cost-rows", "simulate-machines"):
             assert isinstance(data["rows"], list) and len(data["rows"]) > 1
 
 

@@ -40,7 +40,18 @@ QUICK = {
     ("retrieve", "query"): ("--index", "--k", "--text"),
 }
 #: Commands that would take long: each gets an option that no command has.
-LONG = ("report", "reproduce", "cost", "uncertainty", "break-even", "hardwire", "quality", "infer", "sensitivity")
+LONG = (
+    "report",
+    "respins",
+    "reproduce",
+    "cost",
+    "uncertainty",
+    "break-even",
+    "hardwire",
+    "quality",
+    "infer",
+    "sensitivity",
+)
 
 
 def command_lines(seed, count):

@@ -86,6 +86,7 @@ CALLS = {
     explorer.load_study: lambda: {"name_or_path": "accelerators"},
     explorer.render: lambda: {"answer": None},
     explorer.reproduce: lambda: {"paper": "bebr"},
+    explorer.respins: lambda: {"model": "smollm2-135m", "volume": 2},
     explorer.serve_comparison: lambda: {"traffic": poisson(10, 3)},
     explorer.serving_cost: lambda: {"result": hwsim.serve("gpt-oss-120b", poisson(10, 3))},
     explorer.weight_fabrics: lambda: {"model": "smollm2-135m"},
