@@ -13,7 +13,7 @@ _SHOWN = [
     *(
         "label",
         "respin_policy",
-        "respins",
+        "respin_count",
         "hardwired_share",
         "hardwired_usd",
         "respins_usd",
