@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from explorer import uncertainty
     from explorer.allocation.allocate import Allocation, allocate, allocation_front
     from explorer.allocation.costs import cost_table, hardwired_silicon
+    from explorer.change.adapt import Adaptations, adapt
     from explorer.change.respins import RespinPolicies, respins
     from explorer.designs.explore import Exploration, explore
     from explorer.designs.result import DesignSearch
@@ -34,6 +35,7 @@ else:
     __getattr__, __dir__ = lazy_names(__name__, __file__)
 
 __all__ = [
+    "Adaptations",
     "Allocation",
     "Answer",
     "CarbonStatements",
@@ -54,6 +56,7 @@ __all__ = [
     "Study",
     "StudyResult",
     "ToolComparison",
+    "adapt",
     "allocate",
     "allocation_front",
     "answer",

@@ -101,7 +101,7 @@ def simulate_hardwired(
     # Sequences beyond the slots take turns, which lengthens the time between two tokens of each.
     latency_s = interval_s * running
     tokens_per_s = 1.0 / interval_s
-    power_w = _power(chip, design, per_token, interval_s, reading)
+    power_w = machine_power_w(chip, design, per_token, interval_s, reading)
     prompt_tokens = context if prompt is None else prompt
     alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
     # Served as they come, the last tokens drain together, so that the path is not added to the time of the slowest
@@ -334,7 +334,9 @@ def _breakdown(
     return {name: (path_s.get(name, 0.0) + wait) / total for name, wait in waits.items()}
 
 
-def _power(chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s: Number, reading: str) -> Number:
+def machine_power_w(
+    chip: Chip, design: HardwiredDesign, per_token: Occupancy, interval_s: Number, reading: str
+) -> Number:
     """Return the power of the system, overhead included.
 
     As published every block is always busy; otherwise each is busy as long as the resource it serves.

@@ -19,6 +19,7 @@ from explorer.uncertainty.propagate import propagate
 from hwbase import Book, InputError, Quantity
 from hwbase.arguments import checked
 from hwbase.books import refuse_unread
+from hwbase.check import fraction
 from hwbase.values import read_integer
 from hwsim.simulation import hardwired
 from hwsim.weight_fabrics import FABRICS, compare, fabric_book
@@ -33,6 +34,7 @@ EVERY = (0, 1, 2, 3, 4)
 #: The row of GPUs, which take each model at once.
 GPUS = "gpus"
 _TRUE_SIZES = {"low": 2**4, "high": 2**14}
+_KEPT = "adapter.demand_kept_share"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def respins(
     weights: str = "fp4",
     book: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
+    adapters: bool = False,
     samples: int = 0,
     seed: int = 0,
 ) -> RespinPolicies:
@@ -104,6 +107,9 @@ def respins(
         As in `explorer.cost`.
     set : mapping of str to number, array or str
         Constants to override, of the books of changes, fabrics, costs, machines and technologies.
+    adapters : bool
+        Whether adapters beside the weights keep a share of the demand that each release draws
+        (`adapter.demand_kept_share`).
     samples : int
         Draws over the ranges of releases, falls, re-spins and mask sets; a power of two, or 0 for none.
     seed : int
@@ -147,6 +153,8 @@ def respins(
         answer, spec, chosen, fabric_constants, weights=weights, technology=technology, on=on, set=rest
     )
     known = _known(changes, fabric_constants, answer, chosen)
+    if adapters:
+        known |= {_KEPT: changes[_KEPT]}
     used: dict[str, Quantity] = {}
 
     def evaluated(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -228,9 +236,10 @@ def _evaluate(
     used: dict[str, Quantity],
 ) -> dict[str, dict[str, Any]]:
     """Return one row for each policy of each fabric, and of GPUs; `values` are those of `_known`, numbers or arrays."""
+    moved = fraction("releases.share_moved", values["releases.share_moved"])
     cadence = Cadence(
         months_between=values["releases.months_between"],
-        share_moved=values["releases.share_moved"],
+        share_moved=moved * (1.0 - fraction(_KEPT, values.get(_KEPT, 0.0))),
         price_fall_per_year=values["gpus.price_fall_per_year"],
         carbon_fall_per_year=values["gpus.carbon_fall_per_year"],
     )

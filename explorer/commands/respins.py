@@ -40,6 +40,9 @@ def respins_command(
     every: Annotated[
         str, typer.Option("--every", help="Policies: 0 never, 1 each release, k every k-th, comma-separated.")
     ] = ",".join(map(str, EVERY)),
+    adapters: Annotated[
+        bool, typer.Option("--adapters", help="Adapters keep a share of the demand that each release draws.")
+    ] = False,
     samples: Annotated[
         str, typer.Option("--samples", help="Draws over the ranges of constants, a power of two; 0 for none.")
     ] = "0",
@@ -66,6 +69,7 @@ def respins_command(
         model,
         fabrics=split_names(fabrics, "--fabrics"),
         every=[need_count("every", each) for each in split_names(every, "--every")],
+        adapters=adapters,
         samples=need_count("samples", samples),
         seed=need_count("seed", seed),
         volume=need_count("volume", volume),

@@ -131,7 +131,7 @@ def _best(model: LLMSpec, device: Accelerator, points: np.ndarray) -> np.ndarray
     """Return the fields of `GpuRate`, shape (fields, points), of the best server of all splits."""
     best = np.full((len(fields(GpuRate)), len(points)), np.nan)
     alone = np.zeros(len(points), dtype=bool)
-    for splits in _splits(model, device):
+    for splits in split_groups(model, device):
         missing = np.flatnonzero(~alone)
         if not missing.size:
             break
@@ -156,7 +156,7 @@ def _in_pools(model: LLMSpec, device: Accelerator, points: np.ndarray) -> np.nda
     loads[:, 0], loads[:, 1:3] = _positions(context, prompt, output), 0.0
     best = GpuRate(*_best(model, device, loads))
     served, length = prompt > 0, np.maximum(prompt, 1.0)
-    pool = prompt_pool(model, device, _splits(model, device), length)
+    pool = prompt_pool(model, device, split_groups(model, device), length)
     sent_s = transfer_gpu_s(model, device, length)
     with np.errstate(invalid="ignore", divide="ignore"):
         answer_gpu_s = np.maximum((output - 1.0) / best.tokens_per_s, sent_s)
@@ -174,7 +174,7 @@ def _in_pools(model: LLMSpec, device: Accelerator, points: np.ndarray) -> np.nda
     return np.where(np.isfinite(kept[0]), kept, np.nan)
 
 
-def _splits(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
+def split_groups(model: LLMSpec, device: Accelerator) -> list[list[Split]]:
     """Return the splits that are tried together: those within a node, then those over 2, 4, 8 ... nodes."""
     sizes, node = tensor_sizes(model, device), int(np.max(device.node_gpus))
     inside = [size for size in sizes if size <= node]

@@ -77,6 +77,7 @@ CALLS = {
     explorer.compare_models: lambda: {"models": ["gpt-oss-120b"]},
     explorer.compare_tools: dict,
     explorer.cost: dict,
+    explorer.adapt: lambda: {"model": "smollm2-135m", "volume": 2},
     explorer.cost_book: lambda: {"name_or_path": "default"},
     explorer.cost_table: lambda: {"layers": LAYERS, "hardware": "hardwired"},
     explorer.design: lambda: {"model": "smollm2-135m", "constraints": ["chips <= 3"], "vary": ONE_DESIGN, "confirm": 0},

@@ -107,6 +107,7 @@ RESULTS = {
     "tco": lambda: explorer.cost().pair.hardwired,
     "traffic": lambda: poisson(200.0, 20),
     "uncertainty": lambda: analyse(samples=16),
+    "adaptations": explorer.adapt,
     "re-spins": explorer.respins,
     "weight fabrics": explorer.weight_fabrics,
     "book": lambda: costmodel.load_book("default"),
