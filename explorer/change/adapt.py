@@ -157,7 +157,7 @@ def adapt(
     rows = [_row(answer, "plain", plain, design), _row(answer, "adapters", adapters, design)]
     break_even = None
     if other is not None:
-        tokens, acceptance = read("draft.tokens", "1"), read("draft.acceptance", "1")
+        tokens, acceptance = read("draft.tokens", "token"), read("draft.acceptance", "1")
         draft = additions.with_draft(spec, other, design, made, tokens=tokens, acceptance=acceptance, context=context)
         rows.append(_row(answer, "draft", draft, design))
         lesser = cost(other, context=context, **common)
