@@ -135,7 +135,7 @@ def policy_amount(
     between, life, lag, moved, fall, discount = np.broadcast_arrays(
         np.asarray(cadence.months_between, float),
         positive("life_months", life_months, high=_MOST_MONTHS),
-        non_negative("respin_months", respin_months),
+        number("respin_months", respin_months, low=0.0, high=_MOST_MONTHS),
         np.asarray(cadence.share_moved, float),
         np.asarray(fall_per_year, float),
         non_negative("discount_per_year", discount_per_year),

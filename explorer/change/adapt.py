@@ -23,6 +23,7 @@ from hwbase import Book, InputError, Quantity
 from hwbase.arguments import checked
 from hwbase.books import refuse_unread
 from hwbase.check import fraction, positive
+from hwbase.values import read_integer
 from hwsim import additions
 from hwsim.accelerator import load_accelerator
 from hwsim.gpu.pools import prompt_pool
@@ -126,6 +127,8 @@ def adapt(
             f"small = {other.name} has a vocabulary of {other.vocab_size:,} tokens, {spec.name} of "
             f"{spec.vocab_size:,}: expected the same"
         )
+    prompt_tokens = read_integer("prompt_tokens", prompt_tokens, high=hwsim.MOST_CONTEXT)
+    output_tokens = read_integer("output_tokens", output_tokens, high=hwsim.MOST_CONTEXT)
     of_change, of_fabrics, rest = split_books(set or {}, change_book(), fabric_book())
     read, read_fabrics = change_book().override(of_change).reader(), fabric_book().override(of_fabrics).reader()
     common: dict[str, Any] = {

@@ -120,6 +120,7 @@ def test_command(command, tmp_path):
     [
         (("--small", "llama-3-8b"), "small = llama-3-8b has a vocabulary of 128,256 tokens"),
         (("--adapter-memory", "dram"), "adapter memory = 'dram': expected one of sram, hbm"),
+        (("--prompt-tokens", "0"), "prompt_tokens = 0"),
         (("--set", "adapter.rank=-1"), "adapter.rank = -1"),
         (("--set", "adapter.rnk=1"), "did you mean 'adapter.rank'"),
         (("--set", "draft.tokens=2"), "draft.tokens has no effect here"),

@@ -114,6 +114,7 @@ def test_command_and_page(command, tmp_path):
         (("--set", "releases.share_moved=2"), "releases.share_moved = 2"),
         (("--set", "releases.months_between=0"), "releases.months_between = 0"),
         (("--set", "releases.share_mooved=0.5"), "did you mean 'releases.share_moved'"),
+        (("--set", "mask_rom.respin_s=1e18"), "respin_months = "),
         (("--set", "gpus.price_fall_per_year=1"), "gpus.price_fall_per_year = 1"),
         (("--set", "ternary_rom.respin_masks=1"), "ternary_rom.respin_masks has no effect here"),
         (("--set", "mask_rom.respin_masks=1000"), "own_duv_masks = 1000"),
