@@ -9,7 +9,7 @@ A draft proposes g tokens, which the large model verifies together; a step keeps
 large model and g/k of the draft.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -133,11 +133,11 @@ def with_adapters(
     read_j = technology.sram_read_energy_j_per_bit if memory == "sram" else hbm_read_j_per_bit
     vex_s = weights / design.chips / design.vex_macs / design.clock_hz
     sums = sum(matrix.layers * matrix.copies for matrix in _adapted(model)) * np.asarray(rank)
-    link_s = np.where(design.chips > 1, sums * design.link_element_bytes / design.link_bandwidth_bytes_per_s, 0.0)[()]
+    link_s = np.where(design.chips > 1, sums * design.link_element_bytes / design.grid_bandwidth_bytes_per_s, 0.0)[()]
     hbm_s = each / np.maximum(design.hbm_bandwidth_bytes_per_s, 1.0) if memory == "hbm" else 0.0
     more = replace(
         per_token,
-        links=per_token.links + link_s,
+        grid_links=per_token.grid_links + link_s,
         links_mean=per_token.links_mean + link_s,
         vex_nonlinear=per_token.vex_nonlinear + vex_s,
         hbm=per_token.hbm + hbm_s,
@@ -146,7 +146,7 @@ def with_adapters(
     places = {(matrix.depth, float(np.max(matrix.layers))) for matrix in _adapted(model)}
     steps = np.where(np.asarray(rank) > 0, sum(layers for _, layers in places) * (design.chips > 1), 0.0)[()]
     path_s = sum(unloaded_path(model, design, technology, context, True).values())
-    longer_s = path_s + vex_s + hbm_s + link_s + steps * design.link_latency_s
+    longer_s = path_s + vex_s + hbm_s + link_s + steps * design.hop_s
     # Reads are busy as long as the slowest resource, so that their energy is that of each token.
     busy = np.maximum(_interval(more), longer_s / _slots(model, design))
     block = Block("adapters", area, bits * read_j / busy, 0.0, "hn")
@@ -202,7 +202,7 @@ def with_draft(
     def both(name: str) -> Number:
         return ((drafted + 1.0) * getattr(large, name) + drafted * getattr(small, name)) / kept
 
-    names = ("links", "links_mean", "hn", "vex_attention", "vex_nonlinear", "buffer", "hbm")
+    names = [each.name for each in fields(Occupancy) if each.name != "even"]
     per_token = Occupancy(**{name: both(name) for name in names}, even=large.even)
     large_s, small_s = (sum(unloaded_path(each, design, technology, context, True).values()) for each in (model, draft))
     # Verified tokens follow each other through the pipeline.

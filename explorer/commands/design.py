@@ -25,9 +25,12 @@ from explorer.commands.output import AsJson, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
 from explorer.designs.book import check_book_name
 from explorer.designs.evaluation import COOLING
-from explorer.designs.run import CONSTRAINTS, OBJECTIVES, design
+from explorer.designs.run import CONSTRAINTS, OBJECTIVES, TRACE_OBJECTIVES, design
+from explorer.designs.serving import PROMISES
 from explorer.pricing.rates import PAPER_MODEL
+from explorer.serving.traffic import traffic_from
 from hwbase import InputError
+from hwsim.events.traffic import Traffic
 from hwsim.machine_books import DEFAULT_MACHINE
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
@@ -37,7 +40,9 @@ def design_command(
     objectives: Annotated[
         list[str] | None,
         typer.Option(
-            "--objective", help=f"A column, as NAME or NAME=max; repeat it. By default {' and '.join(OBJECTIVES)}."
+            "--objective",
+            help=f"A column, as NAME or NAME=max; repeat it. By default {' and '.join(OBJECTIVES)}, with a trace "
+            f"{', '.join(TRACE_OBJECTIVES)}.",
         ),
     ] = None,
     constraints: Annotated[
@@ -69,6 +74,21 @@ def design_command(
     context: Context = "2048",
     prompt_tokens: PromptTokens = "0",
     output_tokens: OutputTokens = "0",
+    traffic: Annotated[
+        str | None,
+        typer.Option("--traffic", help="A trace (CSV) that the machine has to serve, in place of a context."),
+    ] = None,
+    promises: Annotated[
+        list[str] | None,
+        typer.Option("--promise", help=f"To users of the trace, such as '{PROMISES[0]}'; repeat it."),
+    ] = None,
+    percentile: Annotated[
+        float, typer.Option("--percentile", help="Share of requests that must have what is promised, in %.")
+    ] = 99.0,
+    limit: Annotated[str | None, typer.Option("--limit", help="Only the trace's first requests.")] = None,
+    kept: Annotated[
+        str | None, typer.Option("--resume", help="A file (JSON) of machines that served the trace, to go on from.")
+    ] = None,
     technology: Technology = DEFAULT_TECHNOLOGY,
     weights: Weights = "fp4",
     volume: Volume = "50",
@@ -95,6 +115,10 @@ def design_command(
         result = design(
             model,
             objectives=_objectives(objectives),
+            traffic=_trace(traffic, limit),
+            promises=tuple(promises or PROMISES),
+            percentile=percentile,
+            kept=kept,
             constraints=tuple(constraints or CONSTRAINTS),
             on=on,
             technology=technology,
@@ -120,10 +144,21 @@ def design_command(
         Console().print(f"wrote {out}", highlight=False, soft_wrap=True)
 
 
-def _objectives(texts: list[str] | None) -> dict[str, Any]:
+def _trace(path: str | None, limit: str | None) -> Traffic | None:
+    """Return the first requests of a trace; None without one. Raises `InputError`."""
+    if path is None:
+        if limit is not None:
+            raise InputError(f"--limit {limit} has no effect without a file: expected --traffic")
+        return None
+    return traffic_from(path, limit=None if limit is None else need_count("limit", limit))
+
+
+def _objectives(texts: list[str] | None) -> dict[str, Any] | None:
     """Return objectives, written NAME or NAME=max, with their directions or None. Raises `InputError`."""
+    if not texts:
+        return None
     objectives: dict[str, Any] = {}
-    for text in texts or OBJECTIVES:
+    for text in texts:
         name, _, direction = (part.strip() for part in text.partition("="))
         if name in objectives:
             raise InputError(f"--objective {name} is given twice: expected once")

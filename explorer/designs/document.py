@@ -18,6 +18,7 @@ from explorer.designs.figures import (
     resource_name,
 )
 from explorer.designs.result import DesignSearch
+from explorer.designs.serving import LATENCIES
 from explorer.documents.document import Document, Figure, Method, Section, sections
 from explorer.documents.sections import assumptions_section, methods_section, reproduce_section
 from explorer.documents.tables import Table, scaled_table, signed
@@ -51,6 +52,7 @@ def design_document(result: DesignSearch, command: str = "") -> Document:
             Section("front", "The front", (*_front(result),)),
             Section("binds", "What binds, and what more would buy", (*_binds(result),)),
             Section("events", "Token by token", (*_events(result),)) if result.confirmed else None,
+            Section("served", "The trace, request by request", (*_served(result),)) if result.served else None,
             Section("pictures", "The best machine", (*_pictures(result),)),
             Section("tried", "What was tried", (_limits_table(result), _varied_table(result)), short=False),
             methods_section(_methods(result)),
@@ -72,6 +74,8 @@ def _lead(result: DesignSearch) -> str:
     )
     if result.confirmed:
         text += f" Detailed events give {column('tokens_per_s').text(result.confirmed[0].events_tokens_per_s)}."
+    if result.requests is not None:
+        text += f" It keeps its promises: {result.requests.describe()}."
     if len(result.own):
         own = result.own.iloc[0]
         text += (
@@ -168,6 +172,30 @@ def _events(result: DesignSearch) -> Iterable[Any]:
     if broken := [mapping_text(result.front.iloc[each.place]) for each in result.confirmed if not each.holds]:
         yield f"Limits that no longer hold by what the events say rule out {listed(broken)}."
     yield Table("Closed form and detailed events", heads, tuple(rows))
+
+
+def _served(result: DesignSearch) -> Iterable[Any]:
+    """Return how the best machines serve the trace."""
+    assert result.requests is not None
+    names = ("time_to_first_token_s", "time_per_output_token_s", "served_share", "busiest_share", "energy_j_per_token")
+    rows = []
+    for each in result.served:
+        design = result.front.iloc[each.place]
+        figures = (column(name).text(getattr(each, name)) for name in names)
+        parts = (column(name).text(design[name]) for name in ("area_mm2", "tokens_per_s"))
+        rows.append((mapping_text(design), *parts, *figures, "yes" if each.keeps else "no"))
+    at = f"p{result.requests.target.percentile:g}"
+    heads = (
+        Column("design", numeric=False),
+        *(Column(column(name).label) for name in ("area_mm2", "tokens_per_s")),
+        *(Column(f"{column(name).label}, {at}" if name in LATENCIES else column(name).label) for name in names),
+        Column("keeps all", numeric=False),
+    )
+    yield (
+        f"Promised: {result.requests.describe()}. The machines of the front serve the trace in order, in the service "
+        "grain of the event simulator, until enough keep every promise."
+    )
+    yield Table("Machines that served the trace", heads, tuple(rows))
 
 
 def _pictures(result: DesignSearch) -> Iterable[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from explorer.designs.confirmation import Confirmation
+from explorer.designs.serving import Requests, Served
 from explorer.documents.document import Document, Documented
 from explorer.pareto import Direction, knee
 from explorer.pricing.prices import Machine
@@ -48,12 +49,16 @@ class DesignSearch(Documented):
     set: Mapping[str, Any] = field(default_factory=dict)
     confirmed: tuple[Confirmation, ...] = ()
     """The best of the front, token by token."""
+    requests: Requests | None = None
+    """The trace that was to be served, with its promises."""
+    served: tuple[Served, ...] = ()
+    """The machines of the front that served the trace, in order."""
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @property
     def best(self) -> pd.Series:
-        """The best machine by the first objective."""
-        return self.front.iloc[0]
+        """The best machine by the first objective; with a trace, the best that keeps the promises."""
+        return self.front.iloc[next((each.place for each in self.served if each.keeps), 0)]
 
     @property
     def knee(self) -> pd.Series:
@@ -65,7 +70,7 @@ class DesignSearch(Documented):
         whole = pd.concat([self.front, self.own], ignore_index=True)
         names = [""] * len(self.front) + [OWN] * len(self.own)
         names[self.front.index.get_loc(self.knee.name)] = KNEE
-        names[0] = BEST
+        names[self.front.index.get_loc(self.best.name)] = BEST
         whole.insert(0, "machine", names)
         return whole
 
@@ -83,6 +88,9 @@ class DesignSearch(Documented):
             "own": plain(self.own.iloc[0].to_dict()) if len(self.own) else None,
             "front": plain(self.front),
             "confirmed": plain(self.confirmed),
+            "promised": None if self.requests is None else plain(self.requests.target),
+            "requests": None if self.requests is None else len(self.requests.traffic),
+            "served": plain(self.served),
             "assumptions": {name: vars(quantity) for name, quantity in self.assumptions.items()},
         }
 

@@ -15,6 +15,7 @@ from explorer.designs.constraints import Constraint, read_constraints, upper_lim
 from explorer.designs.evaluation import ALONE, ALWAYS, COOLING, FIGURES, PRICES, Case, case_of
 from explorer.designs.result import DesignSearch
 from explorer.designs.search import search
+from explorer.designs.serving import PROMISES, Requests, serve_finalists
 from explorer.designs.space import MAPPING, Space, choices_of, declared, mappings_up_to, parts_of, read_steps
 from explorer.pareto import Direction
 from explorer.pricing.prices import Convention, Machine
@@ -27,17 +28,20 @@ from hwbase.columns import column
 from hwbase.values import read_integer
 from hwsim.chip import MOST_CHIPS
 from hwsim.design import HardwiredDesign
+from hwsim.events.traffic import Traffic
 
-#: What is sought, and within what, where nothing is said.
+#: What is sought, and within what, where nothing is said; with a trace, the least silicon that serves it.
 OBJECTIVES = ("tokens_per_s", "latency_alone_s")
+TRACE_OBJECTIVES = ("area_mm2", "tokens_per_s", "latency_alone_s")
 CONSTRAINTS = ("area_mm2 <= 13300",)
+_PERCENTILE = 99.0
 
 
 @checked
 def design(
     model: str | Path | models.LLMSpec = PAPER_MODEL,
     *,
-    objectives: Mapping[str, Any] | Sequence[str] = OBJECTIVES,
+    objectives: Mapping[str, Any] | Sequence[str] | None = None,
     constraints: Sequence[str] = CONSTRAINTS,
     on: Machine = hwsim.DEFAULT_MACHINE,
     technology: str | Path | Book = hwsim.DEFAULT_TECHNOLOGY,
@@ -45,6 +49,9 @@ def design(
     context: int = 2048,
     prompt_tokens: int = 0,
     output_tokens: int = 0,
+    traffic: Traffic | str | Path | None = None,
+    promises: Sequence[str] = PROMISES,
+    percentile: float = _PERCENTILE,
     vary: Mapping[str, Any] | None = None,
     uneven: bool = False,
     cooling: str = COOLING[0],
@@ -53,6 +60,7 @@ def design(
     book: str | Book | None = None,
     set: Mapping[str, Any] | None = None,
     confirm: int = 1,
+    kept: str | Path | None = None,
     workers: int = 2,
     progress: Report | None = None,
 ) -> DesignSearch:
@@ -65,7 +73,8 @@ def design(
     model : str, Path or LLMSpec
         A model, as in `hwsim.simulate`.
     objectives : list of str, or mapping of str to "min" or "max"
-        Columns, the most important first; of a list each is taken in its better direction.
+        Columns, the most important first; of a list each is taken in its better direction. `OBJECTIVES` unless given,
+        with a trace `TRACE_OBJECTIVES`.
     constraints : list of str
         Conditions as studies have them, such as "latency_alone_s <= 30 us". That one exposure prints a die, that memory
         stands around it, that it can be cooled and that every resource bears its load always holds.
@@ -79,6 +88,13 @@ def design(
         Positions of a sequence.
     prompt_tokens, output_tokens : int
         Tokens of a prompt and of an answer: output tokens of such requests are then counted.
+    traffic : Traffic, str or Path, optional
+        A trace, or the path of its CSV file, in place of a context and of tokens. The closed form bears its mean load;
+        the best machines serve it request by request, until `confirm` of them keep every promise.
+    promises : list of str
+        Upper limits of "time_to_first_token_s" and "time_per_output_token_s" of a trace.
+    percentile : float
+        Of all requests, at which promises are kept.
     vary : mapping of str to list, optional
         Values of a constant or a choice in place of those in `explorer/designs/space.toml`; None for the values that
         are declared there but not varied unless asked for.
@@ -94,7 +110,10 @@ def design(
         Constants of the machine, the technology or the cost book to override; they do not vary.
     confirm : int
         How many of the best by the first objective are simulated token by token too, which takes most of the time. What
-        they make there decides their order, and one whose limits no longer hold stands behind the others.
+        they make there decides their order, and one whose limits no longer hold stands behind the others. Of a trace:
+        how many that keep its promises are sought.
+    kept : str or Path, optional
+        A JSON file for the results of machines that served the trace: an interrupted search goes on from it.
     workers : int
         Threads.
     progress : callable, optional
@@ -122,6 +141,10 @@ def design(
         read_integer("prompt_tokens", prompt_tokens, low=0, high=hwsim.MOST_CONTEXT),
         read_integer("output_tokens", output_tokens, low=0, high=hwsim.MOST_CONTEXT),
     )
+    requests = _requests(traffic, promises, percentile, workload, kept)
+    if requests is not None:
+        workload = requests.workload
+    finalists = read_integer("confirm", confirm, low=0 if requests is None else 1, high=MOST_CONFIRMED)
     overrides = dict(set or {})
     case, used = case_of(
         spec,
@@ -139,8 +162,10 @@ def design(
     pins = {name: [overrides[name]] for name in MAPPING if name in overrides}
     steps = read_steps(case.design, {**pins, **(vary or {})}, pinned)
     known = {*HardwiredDesign.__dataclass_fields__, *FIGURES, *ALONE, *PRICES} - {"name", "weight_format"}
-    sought = _objectives(objectives, known)
-    limits, chips = _limits(case, steps, {**ALWAYS, **{text: text for text in constraints}}, known)
+    default = OBJECTIVES if requests is None else TRACE_OBJECTIVES
+    sought = _objectives(default if objectives is None else objectives, known)
+    load = {} if requests is None else requests.constraints
+    limits, chips = _limits(case, steps, {**ALWAYS, **load, **{text: text for text in constraints}}, known)
     choices = choices_of(case.design, steps)
     space = Space(
         mappings_up_to(case.spec, chips, steps, uneven),
@@ -150,8 +175,9 @@ def design(
     )
     report = progress or (lambda what, done, total: None)
     searched = search(case, space, sought, limits, workers=integer("workers", workers, high=256), report=report)
-    finalists = read_integer("confirm", confirm, low=0, high=MOST_CONFIRMED)
-    front, confirmations = ranked(case, searched.front, sought, limits, finalists, report)
+    token_by_token = finalists if requests is None else 0
+    front, confirmations = ranked(case, searched.front, sought, limits, token_by_token, report)
+    served = () if requests is None else serve_finalists(case, front, requests, finalists, kept, report)
     own = _own(case, [name for name in front if name in HardwiredDesign.__dataclass_fields__])
     return DesignSearch(
         model=spec.name,
@@ -171,8 +197,33 @@ def design(
         own=own if own.empty else completed(case, own),
         set=overrides,
         confirmed=confirmations,
+        requests=requests,
+        served=served,
         assumptions={**used, **case.package.quantities},
     )
+
+
+def _requests(
+    traffic: Traffic | str | Path | None,
+    promises: Sequence[str],
+    percentile: float,
+    workload: Workload,
+    kept: str | Path | None,
+) -> Requests | None:
+    """Return the trace and its promises, None without one. Raises `InputError` for what has no effect."""
+    if traffic is None:
+        given = {
+            "promises": tuple(promises) != PROMISES,
+            "percentile": percentile != _PERCENTILE,
+            "kept": kept is not None,
+        }
+        for name, differs in given.items():
+            if differs:
+                raise InputError(f"{name} has no effect without a trace: expected traffic")
+        return None
+    if workload != Workload():
+        raise InputError("context and tokens have no effect on a trace, which has its own: expected one or the other")
+    return Requests.read(traffic, promises, percentile)
 
 
 def _objectives(objectives: Mapping[str, Any] | Sequence[str], known: set[str]) -> dict[str, Direction]:
