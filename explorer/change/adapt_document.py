@@ -10,6 +10,7 @@ from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import scaled_table
 from explorer.documents.theme import figure, style
+from hwbase.numbers import percent
 
 _HEIGHT_PX, _MARKER_PX = 420, 14
 _LIMITS = (
@@ -28,7 +29,8 @@ def adapt_document(result: Adaptations, command: str) -> Document:
     parts: list[Part] = [ways]
     if result.break_even_share is not None:
         share = max(result.break_even_share, 0.0)
-        words = f"A cascade costs less than the large model alone where it defers less than {share:.0%} of its answers."
+        limit = f"less than {percent(share)} of its answers"
+        words = f"A cascade costs less than the large model alone where it defers {limit}."
         parts = [ways, words]
     drawn = Figure("ways", partial(dollars_over_latency, result), "Dollars over latency", ways, 3)
     beside = f" with {result.small}" if result.small else ""

@@ -7,7 +7,7 @@ from explorer.documents.document import Document, Figure, Section, sections
 from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Table, scaled_table
-from explorer.documents.theme import figure, style
+from explorer.documents.theme import figure, machine_name, style
 
 _SHOWN = [
     *(
@@ -41,7 +41,7 @@ def respins_document(result: RespinPolicies, command: str) -> Document:
     frame = result.to_frame()
     drawn = Figure("policies", partial(dollars_by_policy, result), "Dollars of each policy", _table(result), 3)
     return Document(
-        f"Re-spins of {result.model} over {result.life_months:.0f} months, beside {result.device}",
+        f"Re-spins of {result.model} over {result.life_months:.0f} months, beside {machine_name(result.device)}",
         _LIMITS,
         sections(
             Section("best", "Cheapest policy of each fabric", (_best(result),)),
