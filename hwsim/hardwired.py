@@ -90,7 +90,9 @@ def simulate_hardwired(
     in_flight = np.minimum(running, slots)
 
     per_token = account(model, design, context, running, windows)
-    path_s = unloaded_path(model, design, technology, context, windows)
+    # The published reading counts what waits for memory apart.
+    held = None if reading == "as-published" else running
+    path_s = unloaded_path(model, design, technology, context, windows, held)
     full_s, slowest = _interval(per_token, reading)
     stall_s: Number = 0.0
     if reading == "as-published":
@@ -103,7 +105,7 @@ def simulate_hardwired(
     tokens_per_s = 1.0 / interval_s
     power_w = machine_power_w(chip, design, per_token, interval_s, reading)
     prompt_tokens = context if prompt is None else prompt
-    alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows)
+    alone_s = path_s if prompt is None else unloaded_path(model, design, technology, prompt, windows, held)
     # Served as they come, the last tokens drain together, so that the path is not added to the time of the slowest
     # resource. Where those ahead are served first, the last token has its path before it when the others are done.
     drain_s = 0.0 if design.service == "first-come" else _total(alone_s)
@@ -111,7 +113,6 @@ def simulate_hardwired(
         _prefill_s(model, design, prompt_tokens, windows, reading) + drain_s,
         _total(alone_s) * np.maximum(prompt_tokens / slots, 1.0),
     )
-    held = None if reading == "as-published" else running
     stated = per_token if reading == "pipelined" else None
     checks = resource_checks(model, design, chip, context, batch, windows, tokens_per_s, running=held, per_token=stated)
     return SimResult(

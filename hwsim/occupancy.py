@@ -147,7 +147,7 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     hn = design.activation_bits / design.clock_hz
     uneven = imbalance(model, design.pipeline_stages, context, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows) * uneven
-    spilled = np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
+    spilled = spilled_share(model, design, context, sequences, windows)
     per_chip = kv / design.chips
     return Occupancy(
         grid_links=np.maximum(elements["column"], elements["row"]) * grid_s,
@@ -193,13 +193,18 @@ def step_elements(design: HardwiredDesign) -> Number:
 
 
 def unloaded_path(
-    model: LLMSpec, design: HardwiredDesign, technology: Technology, context: Number, windows: bool
+    model: LLMSpec,
+    design: HardwiredDesign,
+    technology: Technology,
+    context: Number,
+    windows: bool,
+    sequences: Number | None = None,
 ) -> dict[str, Number]:
     """Return the seconds that one token takes through an empty machine.
 
     Each step of a collective takes the link latency and the time of its bytes; each pass of a projection takes the
     activation bits and the depth of the pipeline; attention computes while it reads the buffers and takes the longer of
-    the two.
+    the two, after the keys and values that come from HBM have arrived.
 
     Parameters
     ----------
@@ -210,6 +215,8 @@ def unloaded_path(
         Positions that the token attends to.
     windows : bool
         Whether windowed layers attend to their window alone.
+    sequences : int or array, optional
+        Sequences whose keys and values the machine holds, which decides what comes from HBM; nothing does without it.
 
     Returns
     -------
@@ -234,12 +241,55 @@ def unloaded_path(
     read_s = kv / design.stage_chips / design.buffer_bandwidth_bytes_per_s
     # The chips of the other stages do not help with the attention of a layer.
     attention_s = _attention_s(model, design, context, windows) * design.pipeline_stages
-    return {
+    path_s = {
         "communication": model.layers * layer_s + stage_s,
         "projection": (model.layers * chain + passes[last]) / design.clock_hz,
         "nonlinear": model.layers * _nonlinear_cycles(model, design) / design.clock_hz,
         "attention": np.maximum(attention_s + model.layers * design.vex_startup_cycles / design.clock_hz, read_s),
     }
+    if sequences is not None:
+        other_s = (path_s["communication"] + path_s["projection"] + path_s["nonlinear"]) / model.layers
+        waits_s = _memory_waits_s(model, design, context, sequences, windows, other_s, path_s["attention"])
+        path_s["attention"] = path_s["attention"] + waits_s
+    return path_s
+
+
+def _memory_waits_s(
+    model: LLMSpec,
+    design: HardwiredDesign,
+    context: Number,
+    sequences: Number,
+    windows: bool,
+    other_s: Number,
+    attention_s: Number,
+) -> Number:
+    """Return the seconds for which the attention of a lone token waits for HBM.
+
+    The keys and values of a layer are requested when the layer before it begins, and take up to that layer's time
+    unnoticed: `other_s` a layer, and its share of `attention_s`. Windowed layers, which stand between the others, hide
+    less.
+    """
+    windowed = model.windowed_layers if windows else 0
+    whole = model.layers - windowed
+    if not whole:
+        return 0.0
+    reached = np.minimum(context, model.sliding_window) if windowed else 0.0
+    share = context / (whole * context + windowed * reached)
+    in_window = 1.0 / windowed - whole * share / windowed if windowed else 0.0
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows)
+    read_s = kv * share / design.stage_chips / np.maximum(design.hbm_bandwidth_bytes_per_s, 1.0)
+    from_hbm_s = read_s * spilled_share(model, design, context, sequences, windows)
+    after_window = min(windowed, whole)
+    return after_window * np.maximum(from_hbm_s - other_s - in_window * attention_s, 0.0) + (
+        whole - after_window
+    ) * np.maximum(from_hbm_s - other_s - share * attention_s, 0.0)
+
+
+def spilled_share(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Number:
+    """Return the share of the keys and values of so many sequences that the buffers do not hold."""
+    uneven = imbalance(model, design.pipeline_stages, context, windows)
+    kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows) * uneven
+    return np.maximum(1.0 - design.buffer_bytes * design.chips / (kv * sequences), 0.0)
 
 
 def _attention_s(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:

@@ -43,6 +43,27 @@ def test_one_user_alone_takes_the_closed_forms_time(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("banks", [20_000, 2_000])
+@pytest.mark.parametrize("context", [65_536, 262_144])
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_one_user_alone_waits_for_memory_as_the_closed_form_says(name, context, banks):
+    set = MAPPINGS[name] | {"buffer_banks": banks}
+    detailed = decode_in_detail(*machine(**set), context=context, sequences=1, tokens=4)
+    known = closed(set, context=context, batch=1)
+    assert detailed.latency_s == pytest.approx(float(known.latency_s), rel=0.05)
+
+
+@pytest.mark.parametrize("network", ["llama-3-8b", "deepseek-v3"])
+def test_a_network_without_windows_waits_for_memory_as_the_closed_form_says(network):
+    spec = models.load(network)
+    set = {"rows": 4, "columns": 4, "buffer_banks": 100}
+    design, technology, _ = hardwired(spec, set=set, technology="n5-asplos26")
+    detailed = decode_in_detail(spec, design, technology, context=65_536, sequences=1, tokens=4)
+    known = hwsim.simulate(spec, reading="pipelined", set=set, technology="n5-asplos26", context=65_536, batch=1)
+    assert detailed.latency_s == pytest.approx(float(known.latency_s), rel=0.05)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["paper", "four stages", "two stages", "uneven"])
 def test_the_furthest_first_reaches_the_closed_form(name):
     set = MAPPINGS[name] | FURTHEST
