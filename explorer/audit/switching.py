@@ -26,7 +26,8 @@ from hwsim import kernels, rtl
 from hwsim.circuits import metal_embedding
 from hwsim.kernels.activity import Activity, Wires
 from hwsim.wiring import measured_format, region_histogram, region_shares
-from models.inference import DEFAULT_MODEL, Tokenizer, Transformer, Weights, quantise_activations, read_model
+from models.inference import DEFAULT_MODEL, Tokenizer, Transformer, Weights, quantise_activations
+from models.quantise import read_weights
 
 #: Tokens of the text in all, and the number of last ones whose switching is counted.
 DEFAULT_TOKENS, DEFAULT_VECTORS = 256, 16
@@ -133,7 +134,7 @@ def switching(
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     simulate_cells = rtl.has_tools("iverilog", "vvp") if gates is None else gates
     source, content = real_text() if text is None else ("given", text)
-    weights, vocabulary = read_model(path)
+    weights, vocabulary = read_weights(path)
     ids = Tokenizer(vocabulary).encode(content)
     if len(ids) < count:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {count}")

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[Entry, ...]] = {
     ),
     "Real models": (
         Entry("infer", "inference:infer_command", "Run a language model in an arithmetic, here and on the chip."),
+        Entry("quantise", "quantise:quantise_command", "Round weights so that a model keeps its quality; to a folder."),
         Entry("quality", "inference:quality_command", "Perplexity of a model in each arithmetic."),
         Entry("sensitivity", "precision:sensitivity_command", "Loss of rounding each layer alone, measured."),
         Entry("fronts", "precision:fronts_command", "Spend budgets of bits by several schemes, and measure each."),

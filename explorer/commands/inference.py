@@ -1,6 +1,7 @@
 """The commands that run a real language model: `hwsim infer` (its text) and `hwsim quality` (its perplexity)."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from explorer.inference.infer import infer
 from explorer.inference.perplexity import (
     DEFAULT_TOKENS,
     HEADS,
+    Case,
     arithmetic_cases,
     measure,
     scaling_cases,
@@ -22,8 +24,12 @@ from explorer.inference.perplexity import (
 from explorer.inference.text import read_text
 from hwbase import InputError, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling
+from models.quantise import is_stored
 
-WeightsFile = Annotated[str | None, typer.Option("--weights-file", help="A GGUF file of your own (Llama family).")]
+WeightsFile = Annotated[
+    str | None,
+    typer.Option("--weights-file", help="A GGUF file of your own (Llama family), or a folder of hwsim quantise."),
+]
 
 
 def infer_command(
@@ -107,10 +113,13 @@ def quality_command(
     ways = ("both", *HEADS)
     if head is not None and head not in ways:
         raise unknown_name("head", head, ways)
+    cases: Sequence[Case] | None
     if scalings:
         if head == "both" or len(arithmetic or ()) > 1:
             raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
+    elif is_stored(weights_file) and arithmetic is None and head is None:
+        cases = None
     else:
         cases = arithmetic_cases(arithmetic or COMPARED, HEADS if head in (None, "both") else (head,))
     check_file(out)

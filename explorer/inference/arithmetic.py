@@ -6,19 +6,23 @@
 - any other number format that kernels round to, such as int4 (W4 per output channel), mxfp4 (W4 in MX blocks of 32
   inputs) or nvfp4: float activations.
 
+Weights of `hwsim quantise` keep their own format: they run in float (float activations) or hardwired (integer ones).
+
 All matrices are converted, optionally without the head; the embedding table (a lookup), norms, attention and SwiGLU
 stay float32. Weights are rounded to nearest, without training or search.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hwbase import FORMATS, NumberFormat, unknown_name
+from hwbase import FORMATS, InputError, NumberFormat, unknown_name
 from hwsim.kernels import ELEMENTS, GROUPED, block_matvec, dequantise, prepare_blocks, quantise
 from hwsim.kernels.blocks import BLOCK_METHODS, BlockMethod
 from models.inference import HEAD, FloatLinear, Linear, QuantisedActivations, Weights, multiply, quantise_activations
 from models.inference.activations import check_scaling
+from models.quantise import Solution, StoredWeights, WeightFormat
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def linear_operator(
         raise unknown_name("sums", sums, BLOCK_METHODS)
     if arithmetic not in ARITHMETICS:
         raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
+    if isinstance(weights, StoredWeights):
+        return _stored_operator(weights, arithmetic, scaling, activation_bits, sums)
     matrices = weights.matrices()
     head = FloatLinear({HEAD: matrices.pop(HEAD)} if float_head else {})
     body: Linear
@@ -98,6 +104,25 @@ def linear_operator(
         return (head if name == HEAD else body)(name, x, position)
 
     return linear
+
+
+def _stored_operator(
+    weights: StoredWeights, arithmetic: str, scaling: str, activation_bits: int, sums: BlockMethod
+) -> Linear:
+    """Return the operator of weights that have a format already; raises `InputError` for an arithmetic of another."""
+    if arithmetic == "float":
+        return FloatLinear(weights.matrices())
+    if arithmetic != "hardwired":
+        raise InputError(
+            f"arithmetic = {arithmetic!r}: these weights are {weights.format.name} already, expected 'float' "
+            "(activations in float) or 'hardwired' (in integers)"
+        )
+    if weights.format.name == "mxfp4":
+        # Rounding to MXFP4 leaves values of MXFP4 as they are, whichever exponents they came from.
+        blocks = {name: BlockMatrix(matrix, sums) for name, matrix in weights.matrices().items()}
+        return IntegerLinear(blocks, scaling, activation_bits)
+    scaled = {name: ScaledMatrix(each, weights.format) for name, each in weights.stored.items()}
+    return IntegerLinear(scaled, scaling, activation_bits)
 
 
 def _rounded(matrix: np.ndarray, format: NumberFormat) -> np.ndarray:
@@ -127,6 +152,31 @@ class ChannelMatrix:
         return (self._codes * self.units[:, None]).astype(np.float32)
 
 
+class ScaledMatrix:
+    """Stored weights with a scale for each output, or for each group of inputs.
+
+    `units` float64 (outputs,) is the value of one unit of a product: the scale of an output, or 1. Scales of groups are
+    part of the factors; they have few bits (FP16 or FP8), so the sums stay exact in float64.
+    """
+
+    def __init__(self, stored: Solution, format: WeightFormat) -> None:
+        if format.group is None:
+            most = int(np.abs(stored.codes, dtype=np.int32).sum(axis=1).max(initial=0))
+            self._factors = stored.codes.astype(np.float32 if most << 7 <= _EXACT32 else np.float64)
+            self.units: np.ndarray = stored.scale[:, 0].astype(np.float64)
+        else:
+            self._factors = stored.values.astype(np.float64)
+            self.units = np.ones(len(stored.codes))
+
+    def product(self, activations: np.ndarray) -> np.ndarray:
+        """Return the product, float (tokens, outputs), of int8 activations (tokens, inputs)."""
+        return multiply(self._factors, activations.astype(self._factors.dtype))
+
+    def floats(self) -> np.ndarray:
+        """Return the weights, float32 (outputs, inputs)."""
+        return (self._factors * self.units[:, None]).astype(np.float32)
+
+
 class BlockMatrix:
     """MXFP4 weights in Hardwired-Neurons, one for each block of 32 inputs of an output.
 
@@ -152,7 +202,9 @@ class BlockMatrix:
 class IntegerLinear:
     """Integer activations, an exact product, and one multiplication by the scales (rounded once, to float32)."""
 
-    def __init__(self, matrices: dict[str, ChannelMatrix] | dict[str, BlockMatrix], scaling: str, bits: int) -> None:
+    def __init__(
+        self, matrices: Mapping[str, ChannelMatrix | BlockMatrix | ScaledMatrix], scaling: str, bits: int
+    ) -> None:
         self._matrices, self._scaling, self._bits = matrices, scaling, bits
         floating = scaling == "first-float"
         self._floats = {name: matrix.floats() for name, matrix in matrices.items()} if floating else {}

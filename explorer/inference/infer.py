@@ -21,9 +21,9 @@ from models.inference import (
     Transformer,
     TransformerConfig,
     generate,
-    read_model,
 )
 from models.inference.activations import check_scaling
+from models.quantise import read_weights
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def load_session(
         raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
     check_scaling(scaling, activation_bits)
     start = time.perf_counter()
-    weights, vocabulary = read_model(path)
+    weights, vocabulary = read_weights(path)
     tokenizer = Tokenizer(vocabulary)
     linear = linear_operator(
         weights, arithmetic, scaling=scaling, activation_bits=activation_bits, float_head=float_head

@@ -20,6 +20,7 @@ from explorer.inference.text import real_text
 from explorer.progress import Report
 from hwbase import FORMATS, InputError, Record, check, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
+from models.quantise import StoredWeights, WeightFormat, read_weights
 
 #: Default number of scored tokens.
 DEFAULT_TOKENS = 4096
@@ -79,10 +80,14 @@ class Case:
     scaling: str = "token"
     activation_bits: int = 8
     float_head: bool = False
+    stored: WeightFormat | None = None
 
     @property
     def title(self) -> str:
         """The label of the row without scaling and head."""
+        if self.stored is not None:
+            integers = self.arithmetic in INTEGER_ACTIVATIONS
+            return f"{self.stored.name} W{self.stored.element.bits}A{self.activation_bits if integers else 16}"
         return ARITHMETICS[self.arithmetic].title(self.activation_bits)
 
 
@@ -99,6 +104,11 @@ def arithmetic_cases(arithmetics: Sequence[str] = COMPARED, heads: Sequence[str]
             raise unknown_name("head", head, HEADS)
     others = [name for name in dict.fromkeys(arithmetics) if name != "float"]
     return (Case("float"), *(Case(name, float_head=head == "float") for head in heads for name in others))
+
+
+def stored_cases(format: WeightFormat) -> tuple[Case, ...]:
+    """Return the rows for weights of `hwsim quantise`: the model in float, then they, in float and hardwired."""
+    return (Case("float"), *(Case(name, stored=format) for name in ("float", "hardwired")))
 
 
 def scaling_cases(
@@ -132,15 +142,22 @@ def measure(
 ) -> QualityTable:
     """Return the perplexity of SmolLM2-135M in each case, in order (default: `arithmetic_cases`).
 
+    Compensated weights (a folder of `hwsim quantise`) have cases of their own: `stored_cases`.
+
     `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
     cache; the weights are those of the GGUF file at `path`, or of the package that has them. Raises `InputError` for
-    unknown names, a text that is too short, and as `models.inference.read_model` does.
+    unknown names, a text that is too short, and as `models.quantise.read_weights` does.
     """
-    cases = arithmetic_cases() if cases is None else cases
     length = check.integer("tokens", tokens, high=1e9) + 1
     check.count("window", window, low=2)
     source, content = real_text() if text is None else (source, text)
-    weights, vocabulary = read_model(path)
+    weights, vocabulary = read_weights(path)
+    plain = weights
+    if isinstance(weights, StoredWeights):
+        if cases is not None:
+            raise InputError("compensated weights are measured in their own format: expected no other arithmetic")
+        cases, plain = stored_cases(weights.format), read_model(weights.header["source"])[0]
+    cases = arithmetic_cases() if cases is None else cases
     ids = Tokenizer(vocabulary).encode(content)
     if len(ids) < length:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {length}, the first is not scored")
@@ -149,14 +166,15 @@ def measure(
     for number, case in enumerate(cases):
         start = time.perf_counter()
         progress = None if report is None else _beyond(report, case, number * (length - 1), len(cases) * (length - 1))
+        used = plain if case.stored is None else weights
         linear = linear_operator(
-            weights,
+            used,
             case.arithmetic,
             scaling=case.scaling,
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        losses = token_losses(Transformer(weights, linear), ids[:length], window=window, progress=progress)
+        losses = token_losses(Transformer(used, linear), ids[:length], window=window, progress=progress)
         reference = losses if number == 0 else reference
         rows.append(_row(case, losses, reference, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()
@@ -172,10 +190,10 @@ def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) 
     return QualityRow(
         title=case.title,
         arithmetic=case.arithmetic,
-        weight_bits=arithmetic.weights.bits,
+        weight_bits=arithmetic.weights.bits if case.stored is None else case.stored.element.bits,
         activation_bits=case.activation_bits if integers else FORMATS["fp32"].bits,
         scaling=case.scaling if integers else "",
-        head="float" if case.float_head or case.arithmetic == "float" else "converted",
+        head="float" if case.float_head or (case.arithmetic == "float" and case.stored is None) else "converted",
         perplexity=float(np.exp(losses.mean())),
         ratio=ratio,
         ratio_error=ratio * float(more.std() / np.sqrt(more.size)),

@@ -6,6 +6,8 @@ from pathlib import Path
 from hwbase import InputError, parsing
 
 _TOPICS = ("objects", "execmodel", "types")
+#: Topics with little prose, which calibration text leaves out.
+_TABLES = ("operator-summary", "debugger", "formatstrings", "bltin-ellipsis-object", "bltin-null-object")
 
 
 def real_text() -> tuple[str, str]:
@@ -19,6 +21,31 @@ def real_text() -> tuple[str, str]:
         raise InputError("this Python has no pydoc_data.topics: expected a text of your own") from None
     text = "\n\n".join(topics[name].strip() for name in _TOPICS)
     return f"pydoc_data.topics {'+'.join(_TOPICS)} of Python {platform.python_version()}", text
+
+
+def calibration_text() -> tuple[str, str]:
+    """Return (source, text) of the other topics of the language reference, for calibration.
+
+    A paragraph that `real_text` has too is left out, so what is measured there was never seen. Raises `InputError` for
+    a Python without it.
+    """
+    _, scored = real_text()
+    from pydoc_data.topics import topics
+
+    seen = {_words(paragraph) for paragraph in scored.split("\n\n")}
+    kept = [
+        paragraph
+        for name in sorted(topics)
+        if name not in (*_TOPICS, *_TABLES)
+        for paragraph in topics[name].strip().split("\n\n")
+        if _words(paragraph) not in seen
+    ]
+    source = f"pydoc_data.topics but {'+'.join(_TOPICS)} of Python {platform.python_version()}"
+    return source, "\n\n".join(dict.fromkeys(kept))
+
+
+def _words(paragraph: str) -> str:
+    return " ".join(paragraph.split())
 
 
 def read_text(path: str | Path) -> str:

@@ -136,6 +136,10 @@ class Transformer:
             x = self._layer(i, x, cache)
         return self._linear(HEAD, self._last_norm(x), 0)
 
+    def layer(self, i: int, state: np.ndarray) -> np.ndarray:
+        """Return what leaves layer `i` for a whole sequence that enters it, float32 (tokens, hidden)."""
+        return self._layer(check.integer("layer", i, low=0, high=self.config.layers - 1), state, self.cache(len(state)))
+
     def _layers(self, ids: np.ndarray, cache: Cache) -> np.ndarray:
         x = self.weights.tensors[EMBEDDING][ids]
         for i in range(self.config.layers):
