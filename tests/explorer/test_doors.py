@@ -41,7 +41,7 @@ TO_A_FILE = {
     "retrieve eval": ("--corpus", "c", "--queries", "q", "--qrels", "r"),
     "retrieve study": (),
 }
-TO_A_FOLDER = {"study run", "retrieve build"}
+TO_A_FOLDER = {"study run", "retrieve build", "quantise"}
 TO_A_BOOK = {"design"}
 TO_EITHER = {"compare-serving", "fronts", "hardwire", "simulate"}
 
