@@ -89,20 +89,18 @@ def gptq(matrix: np.ndarray, hessian: np.ndarray, to: WeightFormat, *, damping: 
     order = np.argsort(-diagonal, kind="stable")
     upper = _factor(hessian, dead, order, damping)
     chosen = scales(weights, to, search=True, importance=diagonal)
-    scale, zero = (_spread(each, to, len(weights))[order] for each in (chosen.scale, chosen.zero))
+    scale, zero = (_spread(each, to, len(weights)) for each in (chosen.scale, chosen.zero))
+    plain = to.snap(weights / scale, zero)
+    plain_loss = _losses(weights - plain * scale, hessian)
+    scale, zero = scale[order], zero[order]
     levels = np.empty_like(weights)
     for start in range(0, weights.shape[1], _OUTPUTS):
         part = slice(start, start + _OUTPUTS)
         levels[order, part] = _rounded(weights[order, part], scale[:, part], zero[:, part], upper, to)
     refined = _refit(weights, levels, chosen, hessian, to)
-    scale, zero = (_spread(each, to, len(weights)) for each in (refined.scale, refined.zero))
-    plain = nearest(matrix, to, search=True, hessian=hessian)
-    loss, plain_loss = (_losses(weights - values, hessian) for values in (levels * scale, plain.values.T))
+    loss = _losses(weights - levels * _spread(refined.scale, to, len(weights)), hessian)
     worse = loss > plain_loss
-    if worse.any():
-        plain_scale = _spread(plain.scale.T, to, len(weights))
-        levels[:, worse] = np.rint(plain.values.T[:, worse] / plain_scale[:, worse] * 2) / 2
-        refined.scale[:, worse], refined.zero[:, worse] = plain.scale.T[:, worse], plain.zero.T[:, worse]
+    levels[:, worse], refined.scale[:, worse] = plain[:, worse], chosen.scale[:, worse]
     totals = float(np.minimum(loss, plain_loss).sum()), float(plain_loss.sum())
     return _solution(levels, refined, to, *totals, int(dead.sum()))
 
