@@ -27,7 +27,7 @@ from hwsim.circuits import metal_embedding
 from hwsim.kernels.activity import Activity, Wires
 from hwsim.wiring import measured_format, region_histogram, region_shares
 from models.inference import DEFAULT_MODEL, Tokenizer, Transformer, Weights, quantise_activations
-from models.quantise import read_weights
+from models.quantise import check_format, read_weights
 
 #: Tokens of the text in all, and the number of last ones whose switching is counted.
 DEFAULT_TOKENS, DEFAULT_VECTORS = 256, 16
@@ -135,6 +135,7 @@ def switching(
     simulate_cells = rtl.has_tools("iverilog", "vvp") if gates is None else gates
     source, content = real_text() if text is None else ("given", text)
     weights, vocabulary = read_weights(path)
+    check_format(weights, "mxfp4")
     ids = Tokenizer(vocabulary).encode(content)
     if len(ids) < count:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {count}")

@@ -19,8 +19,9 @@ from explorer.inference.text import real_text
 from explorer.precision.metrics import divergence, log_softmax, noise
 from explorer.precision.networks import Bits, Choice, Layer, Moments, check_choice, check_rounding
 from hwbase import InputError, check, unknown_name
+from hwbase.errors import shown
 from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model
-from models.quantise import RoundedLinear, dynamic, first_products, rounded
+from models.quantise import RoundedLinear, dynamic, first_products, is_stored, rounded
 
 OUTLIERS = ("shared", "float", "precomputed")
 _SCALINGS = {"shared": "tensor", "float": "first-float", "precomputed": "first-float"}
@@ -225,6 +226,10 @@ def language_network(
     `held_out` from its end backwards. Raises `InputError` for a text that is too short, and as
     `models.inference.read_model` does.
     """
+    if is_stored(path):
+        raise InputError(
+            f"{shown(path)} holds compensated weights: expected a model file, whose layers are rounded here"
+        )
     weights, vocabulary = read_model(path)
     if vocabulary.begin is None:
         raise InputError("the model has no begin token: expected one, since every window starts with it")

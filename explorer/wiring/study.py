@@ -14,13 +14,13 @@ from explorer.progress import Report
 from explorer.wiring.faults import DEFAULT_TOKENS, SEEDS, FaultStudy, fault_study, scored_text
 from explorer.wiring.routing import MeasuredSlack, measured_slack, stand_in_routing
 from explorer.wiring.survey import SLICE_PORTS, Survey, histogram_frame, scales_frame, slack_frame, survey
-from hwbase import InputError, Record, unknown_name
+from hwbase import Record, unknown_name
 from hwbase.check import integer
 from hwbase.numbers import counted, percent, plain, times
 from hwsim import wiring
 from hwsim.technology import DEFAULT_TECHNOLOGY
 from models.inference import DEFAULT_MODEL
-from models.quantise import StoredWeights, read_weights
+from models.quantise import check_format, read_weights
 
 if TYPE_CHECKING:
     from explorer.wiring.faults import FaultStudy
@@ -243,8 +243,7 @@ def wiring_study(
         raise unknown_name("model with weights", name[:200], [DEFAULT_MODEL])
     process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
     weights, vocabulary = read_weights(weights_file)
-    if isinstance(weights, StoredWeights) and weights.format.name != "mxfp4":
-        raise InputError(f"the weights are in {weights.format.name}: expected mxfp4, whose regions are wired here")
+    check_format(weights, "mxfp4")
     seeds = tuple(range(integer("draws", draws, high=1e6)))
     text = scored_text(vocabulary, tokens) if faults else None
 

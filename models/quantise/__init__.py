@@ -14,7 +14,7 @@ from models.quantise.observers import OBSERVERS, Extremes, Histogram, MovingAver
 from models.quantise.operators import RoundedLinear, Rounding, dynamic, first_products, static
 from models.quantise.ranges import METHODS, SHARINGS, codes, least_error, min_max, rounded, rows
 from models.quantise.rotation import fold_gains, hadamard, rotated
-from models.quantise.stored import StoredWeights, is_stored, read_weights
+from models.quantise.stored import StoredWeights, check_format, is_stored, read_weights
 
 __all__ = [
     "COMPENSATIONS",
@@ -34,6 +34,7 @@ __all__ = [
     "StoredWeights",
     "WeightFormat",
     "check_bits",
+    "check_format",
     "check_method",
     "codes",
     "compensate",

@@ -84,6 +84,12 @@ def read_weights(path: str | Path | None = None) -> tuple[Weights, Vocabulary]:
     return StoredWeights(ready.config, tensors, stored, to, header), vocabulary
 
 
+def check_format(weights: Weights, format: str) -> None:
+    """Raise `InputError` for compensated weights in another format; other weights can be rounded to it."""
+    if isinstance(weights, StoredWeights) and weights.format.name != format:
+        raise InputError(f"the weights are in {weights.format.name} already: expected {format}, or a model file")
+
+
 def read_header(folder: Path) -> dict[str, Any]:
     """Return the header of a folder of compensated weights; raises `InputError` for one that is broken."""
     header = read_json(folder / HEADER)

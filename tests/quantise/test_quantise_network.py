@@ -9,6 +9,7 @@ from inference_cases import needs_gguf, needs_tokenizers, random_weights, tiny_c
 from explorer.inference.arithmetic import linear_operator
 from explorer.inference.text import calibration_text, real_text
 from explorer.quantise import quantise
+from explorer.wiring.study import wiring_study
 from hwbase import InputError
 from hwsim.kernels import dequantise
 from hwsim.kernels import quantise as round_to_format
@@ -79,6 +80,9 @@ def test_hardwired_products_are_those_of_the_integers(file, format, tmp_path):
     np.testing.assert_allclose(y, exact, rtol=1e-6, atol=1e-6 * np.abs(exact).max())
     with pytest.raises(InputError, match="'hardwired'"):
         linear_operator(weights, "int8")
+    if format != "mxfp4":
+        with pytest.raises(InputError, match="expected mxfp4"):
+            wiring_study(weights_file=tmp_path / "w")
 
 
 def test_calibration_text_shares_no_paragraph_with_the_scored_text():
@@ -146,5 +150,7 @@ def test_the_command_writes_what_quality_reads(command, file, tmp_path):
     assert [row["title"] for row in json.loads(printed)["rows"]] == ["float32", "mxfp4 W4A16", "mxfp4 W4A8"]
     status, _, errors = command("quality", "--weights-file", str(folder), "--arithmetic", "int8", "--text", str(text))
     assert status == 2 and "own format" in errors
+    status, _, errors = command("sensitivity", "smollm2-135m", "--weights-file", str(folder))
+    assert status == 2 and "expected a model file" in errors
     status, _, errors = command("quantise", "--method", "gptk", "--out", str(tmp_path / "v"))
     assert status == 2 and "gptq" in errors
