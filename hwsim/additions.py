@@ -18,7 +18,7 @@ from hwbase.check import Number, count, fraction, number, positive
 from hwsim.chip import Block, Chip, build_chip, hn_array
 from hwsim.design import HardwiredDesign
 from hwsim.gpu.speculation import tokens_per_step
-from hwsim.hardwired import machine_power_w
+from hwsim.hardwired import held_sequences, machine_power_w
 from hwsim.mapping import Matrix, matrices
 from hwsim.occupancy import Occupancy, occupancy, unloaded_path
 from hwsim.technology import Technology
@@ -55,10 +55,9 @@ def plain_machine(
     model: LLMSpec, design: HardwiredDesign, technology: Technology, *, context: Number = 2048
 ) -> Machine:
     """Return the machine with nothing added: the pipelined figures of `hwsim.simulate_hardwired` with full slots."""
-    slots = design.stages_per_layer * model.layers
-    chip = build_chip(model, design, technology)
-    path_s = sum(unloaded_path(model, design, technology, context, True).values())
-    return _machine(design, chip, occupancy(model, design, context, slots, True), path_s, path_s / slots)
+    chip, running = build_chip(model, design, technology), _running(model, design, context)
+    alone_s, full_s = (_path_s(model, design, technology, context, each) for each in (1, running))
+    return _machine(design, chip, occupancy(model, design, context, running, True), alone_s, full_s / running)
 
 
 def adapter_weights(model: LLMSpec, rank: Number) -> Number:
@@ -124,11 +123,8 @@ def with_adapters(
             f"adapters of rank {np.max(rank):g}: {np.max(held):,.0f} bytes a chip, "
             f"HBM has {np.max(design.hbm_bytes):,.0f}"
         )
-    bits = each * BITS_PER_BYTE
-    chip, per_token = (
-        build_chip(model, design, technology),
-        occupancy(model, design, context, _slots(model, design), True),
-    )
+    bits, running = each * BITS_PER_BYTE, _running(model, design, context)
+    chip, per_token = build_chip(model, design, technology), occupancy(model, design, context, running, True)
     area = technology.sram_area_mm2(held * BITS_PER_BYTE) if memory == "sram" else 0.0 * held
     read_j = technology.sram_read_energy_j_per_bit if memory == "sram" else hbm_read_j_per_bit
     vex_s = weights / design.chips / design.vex_macs / design.clock_hz
@@ -145,14 +141,12 @@ def with_adapters(
     # A step more for the sums of each matrix's place in the chain of a layer.
     places = {(matrix.depth, float(np.max(matrix.layers))) for matrix in _adapted(model)}
     steps = np.where(np.asarray(rank) > 0, sum(layers for _, layers in places) * (design.chips > 1), 0.0)[()]
-    path_s = sum(unloaded_path(model, design, technology, context, True).values())
-    longer_s = path_s + vex_s + hbm_s + link_s + steps * design.hop_s
+    added_s = vex_s + hbm_s + link_s + steps * design.hop_s
+    alone_s, full_s = (_path_s(model, design, technology, context, n) + added_s for n in (1, running))
     # Reads are busy as long as the slowest resource, so that their energy is that of each token.
-    busy = np.maximum(_interval(more), longer_s / _slots(model, design))
-    block = Block("adapters", area, bits * read_j / busy, 0.0, "hn")
-    grown = replace(chip, blocks=(*chip.blocks, block))
-
-    return _machine(design, grown, more, longer_s, longer_s / _slots(model, design), area, held)
+    busy_s = np.maximum(_interval(more), full_s / running)
+    grown = replace(chip, blocks=(*chip.blocks, Block("adapters", area, bits * read_j / busy_s, 0.0, "hn")))
+    return _machine(design, grown, more, alone_s, full_s / running, area, held)
 
 
 def with_draft(
@@ -196,28 +190,39 @@ def with_draft(
     array, _ = hn_array(draft, design, technology)
     area = np.where(drafted > 0, array, 0.0)[()]
     grown = replace(chip, blocks=(*chip.blocks, Block("draft", area, area * technology.hn_static_w_per_mm2, 0.0, "hn")))
-    large = occupancy(model, design, context, _slots(model, design), True)
-    small = occupancy(draft, design, context, _slots(model, design), True)
+    running = _running(model, design, context)
+    large, small = (occupancy(each, design, context, running, True) for each in (model, draft))
 
     def both(name: str) -> Number:
         return ((drafted + 1.0) * getattr(large, name) + drafted * getattr(small, name)) / kept
 
     names = [each.name for each in fields(Occupancy) if each.name != "even"]
     per_token = Occupancy(**{name: both(name) for name in names}, even=large.even)
-    large_s, small_s = (sum(unloaded_path(each, design, technology, context, True).values()) for each in (model, draft))
-    # Verified tokens follow each other through the pipeline.
-    step_s = large_s + drafted * _interval(large) + drafted * small_s
+
+    def step_s(sequences: Number) -> Number:
+        large_s, small_s = (_path_s(each, design, technology, context, sequences) for each in (model, draft))
+        # Verified tokens follow each other through the pipeline.
+        return large_s + drafted * _interval(large) + drafted * small_s
+
     # Slots hold the tokens of a step; a sequence waits for its drafts meanwhile.
-    least_s = step_s / kept / np.maximum(_slots(model, design) / (drafted + 1.0), 1.0)
-    return _machine(design, grown, per_token, step_s / kept, least_s, area)
+    least_s = step_s(running) / kept / np.maximum(running / (drafted + 1.0), 1.0)
+    return _machine(design, grown, per_token, step_s(1) / kept, least_s, area)
 
 
 def _adapted(model: LLMSpec) -> list[Matrix]:
     return [matrix for matrix in matrices(model, 1, 1) if matrix.active == 1.0 and matrix.name not in _NOT_ADAPTED]
 
 
-def _slots(model: LLMSpec, design: HardwiredDesign) -> Number:
-    return design.stages_per_layer * model.layers
+def _running(model: LLMSpec, design: HardwiredDesign, context: Number) -> Number:
+    """Return the sequences of a full machine: those that slots and memory hold."""
+    return np.minimum(design.stages_per_layer * model.layers, held_sequences(model, design, context, True))
+
+
+def _path_s(
+    model: LLMSpec, design: HardwiredDesign, technology: Technology, context: Number, sequences: Number
+) -> Number:
+    """Return the seconds of a token alone on its way, where the machine holds so many sequences."""
+    return sum(unloaded_path(model, design, technology, context, True, sequences).values())
 
 
 def _interval(per_token: Occupancy) -> Number:

@@ -84,9 +84,7 @@ def simulate_hardwired(
     chip = build_chip(model, design, technology)
     account = _ACCOUNTS[reading]
     # The published reading does not limit sequences by memory.
-    running = (
-        batch if reading == "as-published" else np.minimum(batch, _held_sequences(model, design, context, windows))
-    )
+    running = batch if reading == "as-published" else np.minimum(batch, held_sequences(model, design, context, windows))
     in_flight = np.minimum(running, slots)
 
     per_token = account(model, design, context, running, windows)
@@ -245,7 +243,7 @@ def _reaches(design: HardwiredDesign, chip: Chip) -> list[Check]:
     return checks
 
 
-def _held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
+def held_sequences(model: LLMSpec, design: HardwiredDesign, context: Number, windows: bool) -> Number:
     """Return how many sequences' keys and values fit HBM and buffers beside the embedding table.
 
     At least one; the checks report if even one does not fit.

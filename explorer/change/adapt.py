@@ -172,7 +172,8 @@ def adapt(
         rows.append(_cascade(rows[0], first, share))
         break_even = 1.0 - first["usd_per_million_tokens"] / rows[0]["usd_per_million_tokens"]
     served = cost(spec, prompt_tokens=prompt_tokens, output_tokens=output_tokens, **common)
-    services = _services(answer, served, spec, design, made, read("split.link_bytes_per_s", "B/s"))
+    bought = hwsim.machine_book(answer.device if beside is None else beside)
+    services = _services(answer, served, spec, design, made, bought, read("split.link_bytes_per_s", "B/s"))
     assumptions = answer.assumptions | served.assumptions | used | read.used | read_fabrics.used
     refuse_unread(set or {}, assumptions)
     return Adaptations(
@@ -199,6 +200,7 @@ def _row(answer: CostAnswer, way: str, machine: additions.Machine, design: hwsim
         hbm_gb_per_chip=answer.inputs["hbm_gb_per_chip"],
         chip_power_w=float(machine.power_w) / chips / float(design.power_overhead),
         node=answer.node,
+        links_usd_per_chip=answer.inputs["links_usd_per_chip"],
     )
     fleet = costmodel.built_fleet(
         answer.book.at(answer.conventions.headline),
@@ -244,6 +246,7 @@ def _services(
     spec: models.LLMSpec,
     design: hwsim.HardwiredDesign,
     made: hwsim.Technology,
+    bought: Book,
     link: Any,
 ) -> tuple[dict[str, Any], ...]:
     """Return requests served by hardwired chips, with prompts on GPUs, and by GPUs; for a million output tokens."""
@@ -253,10 +256,9 @@ def _services(
         _service("all hardwired", hard_s, pair.hardwired, pair.hardwired_carbon),
         _service("all on GPUs", float(served.book[f"{served.device}.tokens_per_s"].nominal), pair.gpu, pair.gpu_carbon),
     ]
-    machine = hwsim.machine_book(served.device)
-    if machine.kind != "gpu":
+    if bought.kind != "gpu":
         return tuple(rows)
-    device = load_accelerator(machine)
+    device = load_accelerator(bought)
     prompt = np.array([float(work.prompt_tokens)])
     pool = prompt_pool(spec, device, split_groups(spec, device), prompt)
     speed = served.book.value("service.gpu_speed_factor", "1")

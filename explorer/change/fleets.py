@@ -63,6 +63,7 @@ def fabric_fleet(answer: CostAnswer, row: ModelInFabric, metal: ModelInFabric, t
         hbm_gb_per_chip=float(inputs["hbm_gb_per_chip"]) * chips / needed,
         chip_power_w=(float(inputs["chip_power_w"]) * chips + more_w) / needed,
         node=answer.node,
+        links_usd_per_chip=float(inputs["links_usd_per_chip"]) * chips / needed,
     )
     return FabricFleet(row.fabric, system, int(np.ceil(answer.volume * rate / own_rate)), own_rate)
 

@@ -33,7 +33,7 @@ _HOURS_PER_MONTH = 8760.0 / MONTHS_PER_YEAR
 EVERY = (0, 1, 2, 3, 4)
 #: The row of GPUs, which take each model at once.
 GPUS = "gpus"
-_TRUE_SIZES = {"low": 2**4, "high": 2**14}
+_SAMPLES = {"low": 2**4, "high": 2**14}
 _KEPT = "adapter.demand_kept_share"
 
 
@@ -134,7 +134,7 @@ def respins(
     chosen = check_fabrics(fabrics)
     policies = _policies(every)
     if samples:
-        read_integer("samples", samples, **_TRUE_SIZES)
+        read_integer("samples", samples, **_SAMPLES)
     of_change, of_fabrics, rest = split_books(set or {}, change_book(), fabric_book())
     changes, fabric_constants = change_book().override(of_change), fabric_book().override(of_fabrics)
     answer = cost(

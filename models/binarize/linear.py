@@ -118,7 +118,7 @@ def quantising_rotation(x: np.ndarray, dims: int, seed: int = _SEED) -> LinearMa
     """
     kept = _fewer(dims, x.shape[1])
     mean = centring(x).mean
-    sample = embeddings_sample(x, _MOST_FITTED, seed) - mean
+    sample = sample_rows(x, _MOST_FITTED, seed) - mean
     directions = _directions(sample, kept)
     projected = sample @ directions
     turn = np.linalg.qr(np.random.default_rng(seed).standard_normal((kept, kept)))[0].astype(np.float32)
@@ -140,7 +140,7 @@ def turned(dims: int, seed: int = _SEED) -> np.ndarray:
     return np.linalg.qr(np.random.default_rng(seed).standard_normal((dims, dims)))[0].astype(np.float32)
 
 
-def embeddings_sample(x: np.ndarray, most: int, seed: int = _SEED) -> np.ndarray:
+def sample_rows(x: np.ndarray, most: int, seed: int = _SEED) -> np.ndarray:
     """Return `most` of the rows of `x`, drawn at random and in their order, or all if there are fewer."""
     if len(x) <= most:
         return x
@@ -148,7 +148,7 @@ def embeddings_sample(x: np.ndarray, most: int, seed: int = _SEED) -> np.ndarray
 
 
 def _directions(x: np.ndarray, kept: int) -> np.ndarray:
-    sample = embeddings_sample(x, _MOST_FITTED).astype(np.float64)
+    sample = sample_rows(x, _MOST_FITTED).astype(np.float64)
     _, vectors = np.linalg.eigh(sample.T @ sample)
     directions = vectors[:, ::-1][:, :kept]
     # The sign of an eigenvector is arbitrary; fixed, the same data gives the same codes.

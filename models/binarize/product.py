@@ -10,7 +10,7 @@ import numpy as np
 
 from hwbase import InputError
 from hwbase.check import integer
-from models.binarize.linear import embeddings_sample, principal
+from models.binarize.linear import principal, sample_rows
 
 #: Centroids of a part: codes of 4 bits.
 CENTROIDS = 16
@@ -62,7 +62,7 @@ def fit_product(x: np.ndarray, parts: int) -> ProductStore:
 
     Raises `InputError` where `parts` does not divide the dimensions.
     """
-    sample = embeddings_sample(x, _MOST_FITTED)
+    sample = sample_rows(x, _MOST_FITTED)
     cut = _cut(sample, _dividing(parts, x.shape[1]))
     centroids = _first(cut)
     for _ in range(_ROUNDS):
@@ -78,7 +78,7 @@ def product_rotation(x: np.ndarray, parts: int) -> np.ndarray:
     """
     dims = x.shape[1]
     number = _dividing(parts, dims)
-    sample = embeddings_sample(x, _MOST_FITTED)
+    sample = sample_rows(x, _MOST_FITTED)
     turn = _balanced(sample, number)
     centroids = _first(_cut(sample @ turn, number))
     for _ in range(_ALTERNATIONS):

@@ -125,26 +125,31 @@ def read_stage(folder: Path, name: str, to: WeightFormat) -> Stage | None:
     file = folder / f"{name}.safetensors"
     if not file.is_file():
         return None
+    opened = require("safetensors").safe_open
     try:
-        arrays = require("safetensors.numpy").load(file.read_bytes())
-    except InputError:
-        raise
-    except Exception as error:  # whatever a broken header leads the reader to
-        raise InputError(f"{file.name} is not a whole safetensors file: {error}") from None
-    solutions, gains = {}, {}
-    for key in arrays:
-        base, _, part = key.rpartition(".")
-        if part == "gain":
-            gains[base] = arrays[key]
-        elif part == "codes":
-            solutions[base] = _solution(arrays[key], arrays[f"{base}.scale"], arrays[f"{base}.zero"], to)
+        with opened(file, framework="numpy") as content:
+            losses = json.loads((content.metadata() or {})["losses"])
+            arrays = {key: content.get_tensor(key) for key in content.keys()}  # noqa: SIM118 (not a mapping)
+        solutions, gains = {}, {}
+        for key in arrays:
+            base, _, part = key.rpartition(".")
+            if part == "gain":
+                gains[base] = arrays[key]
+            elif part == "codes":
+                solutions[base] = _solution([arrays[f"{base}.{name}"] for name in _PARTS], losses[base], to)
+    except Exception as error:  # whatever a broken header or a tensor of another shape leads the reader to
+        raise InputError(f"{file.name} is not a whole file of compensated weights: {error}") from None
     return Stage(solutions, gains)
 
 
-def _solution(codes: np.ndarray, scale: np.ndarray, zero: np.ndarray, to: WeightFormat) -> Solution:
+def _solution(parts: list[np.ndarray], known: list[Any], to: WeightFormat) -> Solution:
+    """Return a matrix from its `_PARTS`, and from its losses and its dead inputs, which are `known`."""
+    codes, scale, zero = parts
+    loss, nearest_loss, dead = known
     levels = codes.astype(np.float32) if to.element.kind == "integer" else to.levels[codes]
     length = codes.shape[1] if to.group is None else to.group
-    return Solution(levels * np.repeat(scale, length, axis=1)[:, : codes.shape[1]], codes, scale, zero)
+    values = levels * np.repeat(scale, length, axis=1)[:, : codes.shape[1]]
+    return Solution(values, codes, scale, zero, loss, nearest_loss, dead)
 
 
 def _replace(file: Path, data: bytes) -> None:

@@ -25,6 +25,37 @@ def test_nothing_added_is_the_machine_to_the_last_digit():
     assert with_draft(LARGE, SMALL, DESIGN, TECHNOLOGY, tokens=0, acceptance=0.7) == PLAIN
 
 
+@pytest.mark.parametrize("set", [{"buffer_banks": 2000}, {"buffer_banks": 100, "hbm_stacks": 1}])
+def test_a_long_context_waits_for_memory_as_a_simulation_does(set):
+    design, technology, _ = hardwired(LARGE, set=set)
+    plain = plain_machine(LARGE, design, technology, context=262_144)
+    given = {"context": 262_144, "reading": "pipelined", "set": set}
+    full, alone = hwsim.simulate(LARGE, **given), hwsim.simulate(LARGE, **given, batch=1)
+    assert plain.tokens_per_s == full.tokens_per_s and plain.latency_alone_s == alone.latency_s
+    assert plain.energy_j_per_token == full.energy_j_per_token
+    assert with_adapters(LARGE, design, technology, rank=0, context=262_144) == plain
+
+
+def test_links_that_are_priced_are_in_every_bill():
+    priced = {"link_class": "optical", "stage_link_class": "optical"}
+    cost = explorer.cost("gpt-oss-120b", volume=50, convention="corrected", set=priced)
+    row = explorer.adapt("gpt-oss-120b", set=priced).rows[0]
+    assert cost.inputs["links_usd_per_chip"] > 0
+    expected = cost.comparison.nominal.hardwired.static_usd_per_million_tokens
+    assert row["usd_per_million_tokens"] == pytest.approx(expected)
+    never = explorer.respins("gpt-oss-120b", fabrics=["metal_embedding"], every=[0], set=priced).rows[0]
+    plain = explorer.respins("gpt-oss-120b", fabrics=["metal_embedding"], every=[0]).rows[0]
+    assert never["hardwired_usd"] > plain["hardwired_usd"] + 50 * 16 * 0.9 * cost.inputs["links_usd_per_chip"]
+
+
+def test_a_gpu_of_ones_own_reads_prompts(tmp_path):
+    book = tmp_path / "mine.toml"
+    book.write_text('[book]\nname = "mine"\nextends = "b200"\n')
+    own = explorer.adapt("gpt-oss-120b", beside=book)
+    assert own.device == "mine"
+    assert own.services == explorer.adapt("gpt-oss-120b", beside="b200").services
+
+
 def test_adapters_by_hand():
     h, heads, kv, d = 2880, 64, 8, 64
     # Queries, keys and values together, outputs.

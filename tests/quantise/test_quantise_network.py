@@ -58,6 +58,7 @@ def test_a_run_goes_on_where_it_stopped(file, tmp_path):
     (tmp_path / "w" / "output.safetensors").unlink()
     again = quantise(out=tmp_path / "w", path=file, **SMALL)
     assert whole.kept == 0 and again.kept == tiny_config().layers
+    assert again.loss_ratio == whole.loss_ratio < 1.0
     for part in (tmp_path / "whole").glob("*.safetensors"):
         assert part.read_bytes() == (tmp_path / "w" / part.name).read_bytes()
 
@@ -132,6 +133,11 @@ def test_folders_that_do_not_fit_are_refused(file, tmp_path):
     (folder / "blk.0.safetensors").write_bytes(b"x")
     (folder / "quantised.json").write_text(json.dumps(header))
     with pytest.raises(InputError, match="safetensors"):
+        read_weights(folder)
+    numpy = pytest.importorskip("safetensors.numpy")
+    losses = {"losses": json.dumps({"blk.0.attn_q": [1.0, 1.0, 0]})}
+    numpy.save_file({"blk.0.attn_q.codes": np.zeros((4, 4), np.int8)}, folder / "blk.0.safetensors", losses)
+    with pytest.raises(InputError, match="not a whole file of compensated weights"):
         read_weights(folder)
 
 
