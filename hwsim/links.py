@@ -84,8 +84,12 @@ def with_links(machine: Book) -> Book:
 
     Those that the machine's book states stand. Raises `InputError` for one that no class has.
     """
-    beside = {f"{LINKS}.{name}": quantity for name, quantity in _package_links().items()}
-    for name, quantity in machine.section(LINKS).items():
+    known, stated = _package_links(), machine.section(LINKS)
+    if known.keys() == stated.keys() and all(stated[name].unit == quantity.unit for name, quantity in known.items()):
+        # They stand beside its own already.
+        return machine
+    beside = {f"{LINKS}.{name}": quantity for name, quantity in known.items()}
+    for name, quantity in stated.items():
         full = f"{LINKS}.{name}"
         if full not in beside:
             raise unknown_name(f"constant in {machine.name}:", full, beside)
