@@ -4,6 +4,7 @@ A matrix is written (inputs, outputs); biases, norms and sinks are counted apart
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import get_args
 
 from hwbase import InputError, Record
@@ -22,6 +23,8 @@ from models.spec import LLMSpec
 
 #: Norms on queries and keys in a layer with `qk_norm`.
 QK_NORMS = 2
+#: Networks whose layers are kept: what a run asks for again and again.
+_SPECS_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def parameters(spec: LLMSpec) -> ParameterCounts:
     )
 
 
+@lru_cache(_SPECS_KEPT)
 def mixers(spec: LLMSpec) -> tuple[Mixer, ...]:
     """Return what mixes positions, by kind of layer, each with its number of layers."""
     if spec.mixers:
@@ -159,6 +163,7 @@ def mixers(spec: LLMSpec) -> tuple[Mixer, ...]:
     return tuple(group for group in groups if group.layers)
 
 
+@lru_cache(_SPECS_KEPT)
 def feed_forwards(spec: LLMSpec) -> tuple[FeedForward, ...]:
     """Return the feed-forward blocks, by kind of layer, each with its number of layers."""
     if spec.feed_forwards:

@@ -18,6 +18,8 @@ from models import LLMSpec
 
 def pooled(device: Accelerator) -> Accelerator:
     """Return a GPU whose memory is that of one GPU of each stage."""
+    if np.all(np.asarray(device.pipeline_stages) == 1):
+        return device
     return replace(device, memory_bytes=device.memory_bytes * device.pipeline_stages)
 
 
