@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-CASES = 2000
+CASES = 1000
 SEED = 15
 LONGEST = 1200
 
