@@ -97,11 +97,6 @@ class Flow:
         """Requests of the running sequences."""
         return [*self._decoding, *(prompt.request for prompt in self.prompts)]
 
-    @property
-    def tokens(self) -> float:
-        """Tokens in flight."""
-        return len(self._decoding) + sum(prompt.width for prompt in self.prompts)
-
     def share(self, slots: int) -> None:
         """Distribute `slots` token slots over the prompts, in order, each as many as it can use."""
         left = float(slots)
@@ -112,23 +107,32 @@ class Flow:
     @property
     def sending(self) -> bool:
         """True if a prompt has tokens that are not in flight yet."""
-        return any(not prompt.last for prompt in self.prompts)
+        for prompt in self.prompts:
+            if not prompt.last:
+                return True
+        return False
 
-    def attended(self, later: float) -> tuple[float, float]:
-        """Return (positions attended to by tokens in flight, positions held), over all layers, after `later` turns."""
+    def attended(self, later: float) -> tuple[float, float, float]:
+        """Return what is in flight after `later` turns, over all layers.
+
+        (positions attended to by tokens in flight, positions held, tokens in flight).
+        """
         timing = self._timing
         window, turns = timing.window, self.turns + later
         n, inside = len(self._decoding), self._inside
         whole = self._offset + n * turns
         recent = (n - inside) * window + self._inside_offset + inside * turns if window else 0.0
-        full_layers, windowed_layers = timing.full_layers, timing.windowed_layers
-        attended = held = full_layers * whole + windowed_layers * recent
+        attended = held = timing.full_layers * whole + timing.windowed_layers * recent
+        if not self.prompts:
+            return attended, held, n
+        widths = 0.0
         for prompt in self.prompts:
             # A token attends to itself too: half a position more than those done, on average.
             positions = timing.attended(min(prompt.done + prompt.width * later, prompt.tokens) + 0.5)
             attended += prompt.width * positions
             held += positions
-        return attended, held
+            widths += prompt.width
+        return attended, held, n + widths
 
     def unchanged(self) -> float:
         """Return the turns until a sequence ends, leaves its window, or has sent its last token; infinity for never."""
@@ -153,6 +157,8 @@ class Flow:
 
     def read(self) -> list[Prompt]:
         """Remove and return the prompts that have been read."""
+        if not self.prompts:
+            return []
         over = [prompt for prompt in self.prompts if prompt.over]
         if over:
             self.prompts = [prompt for prompt in self.prompts if not prompt.over]

@@ -37,13 +37,14 @@ class Users:
     """Arrivals: times of open traffic in order, or users who send again some time after their last answer."""
 
     def __init__(self, traffic: Traffic) -> None:
-        self._traffic, self._sent = traffic, 0
+        self._traffic, self._sent, self._requests = traffic, 0, len(traffic)
+        self._arrival_s = traffic.arrival_s.tolist()
         self._thinking = [0.0] * min(traffic.users, len(traffic))
 
     @property
     def all_sent(self) -> bool:
         """True if all requests have been sent."""
-        return self._sent == len(self._traffic)
+        return self._sent == self._requests
 
     @property
     def next_s(self) -> float:
@@ -51,7 +52,7 @@ class Users:
         if self.all_sent:
             return _NEVER
         if not self._traffic.users:
-            return float(self._traffic.arrival_s[self._sent])
+            return self._arrival_s[self._sent]
         return self._thinking[0] if self._thinking else _NEVER
 
     def send(self) -> int:

@@ -12,7 +12,7 @@ they come they bunch (`Pace._convoy_s`).
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from hwbase import Record
@@ -53,7 +53,7 @@ class Pace:
     """The cycle of a machine: the time in which every token in flight goes through it once."""
 
     def __init__(self, timing: Timing, fabric: Fabric) -> None:
-        self._timing = timing
+        self._timing, self._stages, self._ranked = timing, timing.stages, timing.ranked
         rows = [layer_stages(timing, fabric, root) for root in range(timing.rows)]
         self._links = [_busiest(rows, axis, timing.fullest_layers) for axis in ("column", "row")]
         self._linked_s = max(timing.pass_interval_s, *(station.demand_s for station in self._links))
@@ -62,22 +62,26 @@ class Pace:
         self._path_s = timing.layers * (layer_s + timing.startup_s) + crossing_s + timing.last_pass.latency_s
         self._returns_s = [sum(s) / len(rows) for s in zip(*(_returns_s(row, timing) for row in rows), strict=True)]
         self._factors: dict[tuple[int, int], list[float]] = {}
+        self._fullest_layers = timing.fullest_layers
+        # Seconds of the VEX of the fullest stage that do not grow with positions.
+        self._visits_s = self._fullest_layers * timing.visits_s
 
     def cycle_s(self, load: Load) -> float:
         """Return the seconds in which each of `load.tokens` tokens in flight goes through the machine once."""
         n = load.tokens
         # Attention ends when its data are both read and processed; both grow with every position.
         alone_s = self._path_s + max(load.attention_s, load.buffer_s) / n
-        fullest = load.uneven / self._timing.stages
-        if self._timing.ranked:
-            queued_s = self._queued_cycle_s(n, alone_s, self._vex(load))
+        fullest = load.uneven / self._stages
+        if self._ranked:
+            vex_s = load.attention_s / n * load.uneven / self._stages + self._visits_s
+            queued_s = self._queued_cycle_s(n, alone_s, load, vex_s)
         else:
-            queued_s = max(self._queued_cycle_s(n, alone_s, None), self._convoy_s(n, load.attention_s / n))
+            queued_s = max(self._queued_cycle_s(n, alone_s, None, 0.0), self._convoy_s(n, load.attention_s / n))
         return max(queued_s, load.buffer_s * fullest, load.hbm_s * fullest)
 
-    def _vex(self, load: Load) -> Station:
-        """Return the VEX of the fullest pipeline stage as a station, for one of the tokens of `load`."""
-        timing, visits = self._timing, self._timing.fullest_layers
+    def _vex(self, load: Load, demand_s: float) -> Station:
+        """Return the VEX of the fullest pipeline stage as a station that a token of `load` occupies for `demand_s`."""
+        timing = self._timing
         whole_s, recent_s = _attention_of_layers(timing, load.attention_s / load.tokens)
         gating_s = timing.nonlinear_s * timing.gating_share
         services = (
@@ -88,21 +92,20 @@ class Pace:
         )
         once = sum(count * (seconds + timing.startup_s) for count, seconds in services)
         twice = sum(count * (seconds + timing.startup_s) ** 2 for count, seconds in services)
-        demand_s = load.attention_s / load.tokens * load.uneven / timing.stages + visits * timing.visits_s
-        return Station(demand_s, _VISITS * visits, twice / (2.0 * once))
+        return Station(demand_s, _VISITS * self._fullest_layers, twice / (2.0 * once))
 
-    def _queued_cycle_s(self, tokens: float, alone_s: float, vex: Station | None) -> float:
-        """Return the cycle if tokens wait for the links, and for `vex` where it is one of the stations."""
-        each_s = self._linked_s if vex is None else max(self._linked_s, vex.demand_s)
+    def _queued_cycle_s(self, tokens: float, alone_s: float, load: Load | None, vex_s: float) -> float:
+        """Return the cycle if tokens wait for the links, and of a `load` for the VEX too, `vex_s` each."""
+        each_s = self._linked_s if load is None else max(self._linked_s, vex_s)
         bound_s = max(alone_s, tokens * each_s)
         if tokens <= 1.0 or tokens * each_s > _FULL * alone_s:
             return bound_s
-        alone, demand = round(math.log(alone_s) / _STEP), round(math.log(vex.demand_s) / _STEP) if vex else 0
+        alone, demand = round(math.log(alone_s) / _STEP), round(math.log(vex_s) / _STEP) if load is not None else 0
         known = self._factors.setdefault((alone, demand), [])
         below = int(tokens)
         if len(known) <= below:
             # One analysis serves all loads that are nearly alike.
-            alike = None if vex is None else replace(vex, demand_s=math.exp(_STEP * demand))
+            alike = None if load is None else self._vex(load, math.exp(_STEP * demand))
             known[:] = self._analyse(math.exp(_STEP * alone), below + 1, alike)
         return bound_s * (known[below - 1] + (known[below] - known[below - 1]) * (tokens - below))
 

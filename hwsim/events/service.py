@@ -5,7 +5,9 @@ Single tokens are simulated in `detailed` only.
 """
 
 import heapq
+import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hwsim.events.account import LEVELS
 from hwsim.events.bins import Bins
@@ -41,6 +43,10 @@ class ServiceMachine:
         on_end: Callable[[int, float], None],
     ) -> None:
         self._timing, self._memory, self._ledger, self._on_end = timing, memory, ledger, on_end
+        self._layers, self._stages, self._rows = timing.layers, timing.stages, timing.rows
+        self._kv_layer_bytes = timing.kv_layer_bytes
+        # Seconds of attention, buffer and HBM for one cached position.
+        self._position_s = timing.attention_s, timing.buffer_s, timing.hbm_s
         self._prefill_slots = scheduling.prefill_slots(timing.slots)
         self._most_running = scheduling.running(timing.slots)
         self._longest = scheduling.max_context
@@ -126,46 +132,54 @@ class ServiceMachine:
             self._set_due()
             return
         turns = flow.unchanged()
-        first, held_first = self._load(0.0)
-        last, held_last = self._load(turns)
+        first, held_first, first_s = self._load(0.0)
+        last, held_last, last_s = self._load(turns)
         if held_first < self._memory.buffer_bytes * (1.0 - _NEAR) and held_last > self._memory.buffer_bytes:
             # The spill begins here; the demand on HBM grows linearly only from here on.
             turns *= (self._memory.buffer_bytes - held_first) / (held_last - held_first)
-            last, held_last = self._load(turns)
-        first_s, last_s = self._pace.cycle_s(first), self._pace.cycle_s(last)
+            last, held_last, last_s = self._load(turns)
         if last_s > first_s * (1.0 + _GROWTH) or (turns > _LONG and held_last > held_first * (1.0 + _HELD)):
             turns = min(
                 turns * _GROWTH * first_s / max(last_s - first_s, _GROWTH * first_s),
                 max(turns * _HELD * held_first / max(held_last - held_first, _HELD * held_first), _LONG),
             )
-            last, held_last = self._load(turns)
-            last_s = self._pace.cycle_s(last)
+            last, held_last, last_s = self._load(turns)
         self._turns, self._first_s, self._last_s = turns, first_s, last_s
         self._loads, self._held = (first, last), (held_first, held_last)
         self._end_s = self.now_s + turns * (first_s + last_s) / 2.0
         self._set_due()
 
     def _set_due(self) -> None:
-        self.due_s = min(self._end_s, self._repair_s) if self.outstanding else _NEVER
-        if self.outstanding and self._cancels:
+        if not self.outstanding:
+            self.due_s = _NEVER
+            return
+        self.due_s = min(self._end_s, self._repair_s)
+        if self._cancels:
             self.due_s = min(self.due_s, self._cancels[0][0])
-        if self.outstanding and self._faults:
+        if self._faults:
             self.due_s = min(self.due_s, self._faults[0].at_s)
 
-    def _load(self, later: float) -> tuple[Load, float]:
-        """Return the demand after `later` turns, and the bytes held then."""
-        timing = self._timing
-        attended, positions = self._flow.attended(later)
+    def _load(self, later: float) -> tuple[Load, float, float]:
+        """Return the demand after `later` turns, the bytes held then, and the seconds of a turn."""
+        attended, positions, tokens = self._flow.attended(later)
+        running = self._flow.running
+        facts = attended, positions, running, tokens, self._hbm_speed
+        if facts == self._known[0]:
+            # A jump mostly begins as the one before has ended.
+            return self._known[1]
         uneven = 1.0
-        if timing.stages > 1 and self._flow.running:
-            mean = positions / self._flow.running / timing.layers
-            uneven = timing.fullest_attended(mean) / timing.attended(mean)
-        held_bytes = positions * timing.kv_layer_bytes * uneven
+        if self._stages > 1 and running:
+            mean = positions / running / self._layers
+            uneven = self._timing.fullest_attended(mean) / self._timing.attended(mean)
+        held_bytes = positions * self._kv_layer_bytes * uneven
         spilled = self._memory.spilled_share(held_bytes)
-        per_row = attended / timing.rows
-        hbm_s = per_row * timing.hbm_s * spilled / self._hbm_speed
-        load = Load(self._flow.tokens, per_row * timing.attention_s, per_row * timing.buffer_s, hbm_s, uneven)
-        return load, held_bytes
+        per_row = attended / self._rows
+        attention_s, buffer_s, hbm_s = self._position_s
+        hbm_s = per_row * hbm_s * spilled / self._hbm_speed
+        load = Load(tokens, per_row * attention_s, per_row * buffer_s, hbm_s, uneven)
+        result = load, held_bytes, self._pace.cycle_s(load) if running else 0.0
+        self._known = facts, result
+        return result
 
     def _pass(self, until_s: float) -> None:
         """Advance to the end of the jump at most, and process what ends with it."""
@@ -208,10 +222,11 @@ class ServiceMachine:
             tokens * self._stage_links_s,
         )
         self.tokens += tokens
-        self._busy_s = [before + seconds for before, seconds in zip(self._busy_s, used, strict=True)]
+        self._busy_s = list(map(operator.add, self._busy_s, used))
         held = self._held[0] + half * (self._held[1] - self._held[0]) if turns else 0.0
-        levels = (self._flow.running, len(self._waiting), held, tokens / elapsed_s)
-        self.bins.add(self.now_s, until_s, (*(seconds / elapsed_s for seconds in used), *levels))
+        rates = [seconds / elapsed_s for seconds in used]
+        rates += self._flow.running, len(self._waiting), held, tokens / elapsed_s
+        self.bins.add(self.now_s, until_s, rates)
 
     # Requests.
 
@@ -276,6 +291,7 @@ class ServiceMachine:
     # Failures.
 
     def _set_links(self) -> None:
+        self._known: tuple[Any, Any] = (None, None)
         fabric = self._timing.fabric(self._failed)
         self._pace = Pace(self._timing, fabric)
         rows = range(self._timing.rows)

@@ -6,6 +6,7 @@ the memories, followed by passes of the HN arrays that nothing else can delay.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -113,15 +114,30 @@ class Timing(Record):
         """Seconds of the VEX for one layer, without attention to positions."""
         return self.nonlinear_s + 3.0 * self.startup_s
 
+    @cached_property
+    def _fullest_stages(self) -> tuple[tuple[bool, ...], ...]:
+        """Which layers are windowed, of each stage that may attend to the most positions; equal stages once."""
+        stages: dict[int, list[bool]] = {}
+        for stage, windowed in zip(self.stage_of, self.windowed, strict=True):
+            stages.setdefault(stage, []).append(windowed)
+        different = {tuple(layers) for layers in stages.values()}
+        # Without a window all layers are alike, and the longest stage attends to the most.
+        longest = max(map(len, different))
+        return tuple(sorted(each for each in different if self.window or len(each) == longest))
+
     def fullest_attended(self, context: float) -> float:
         """Return the cached positions that a token attends to, if every stage had as many as the fullest one."""
         if self.stages == 1:
             return self.attended(context)
         recent = min(context, self.window) if self.window else context
-        loads = [0.0] * self.stages
-        for stage, windowed in zip(self.stage_of, self.windowed, strict=True):
-            loads[stage] += recent if windowed else context
-        return self.stages * max(loads)
+        most = 0.0
+        for layers in self._fullest_stages:
+            load = 0.0
+            for windowed in layers:
+                load += recent if windowed else context
+            if load > most:
+                most = load
+        return self.stages * most
 
     def attended(self, context: float) -> float:
         """Return the cached positions that a token with `context` attends to, all layers together."""

@@ -10,6 +10,7 @@ from hwsim.events.decode import decode_in_detail
 from hwsim.events.recording import Recording
 from hwsim.events.serve import serve_in_detail
 from hwsim.events.server import Server
+from hwsim.events.timing import build_timing
 from hwsim.events.traffic import closed_loop
 from hwsim.simulation import hardwired
 
@@ -202,3 +203,15 @@ def test_prefilled_sequences_hold_their_keys_and_values():
     long, short = (decode_in_detail(*machine(), context=context, sequences=1, tokens=6) for context in (65536, 64))
     assert long.busy["VEX"] > 2 * short.busy["VEX"]
     assert long.latency_s > short.latency_s
+
+
+@pytest.mark.parametrize("stages", [2, 5, 12, 36])
+@pytest.mark.parametrize("context", [5.0, 127.5, 2049.3])
+def test_the_fullest_stage_attends_to_the_positions_of_its_layers(stages, context):
+    model, design, technology = machine(rows=1, columns=1, pipeline_stages=stages)
+    for windows in (True, False):
+        timing = build_timing(model, design, technology, windows)
+        loads = [0.0] * stages
+        for stage, windowed in zip(timing.stage_of, timing.windowed, strict=True):
+            loads[stage] += min(context, timing.window) if windowed else context
+        assert timing.fullest_attended(context) == stages * max(loads)
