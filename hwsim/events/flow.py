@@ -107,10 +107,7 @@ class Flow:
     @property
     def sending(self) -> bool:
         """True if a prompt has tokens that are not in flight yet."""
-        for prompt in self.prompts:
-            if not prompt.last:
-                return True
-        return False
+        return any(not prompt.last for prompt in self.prompts)
 
     def attended(self, later: float) -> tuple[float, float, float]:
         """Return what is in flight after `later` turns, over all layers.
