@@ -1,9 +1,17 @@
 """hwsim.rtl: the neuron as Verilog, simulated with Icarus and synthesised with Yosys, to check the circuit models."""
 
 from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
+from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
-from hwsim.rtl.simulation import SimulatedProducts, simulate_cell, simulate_metal, testbench_text
+from hwsim.rtl.simulation import (
+    SimulatedProducts,
+    simulate_cell,
+    simulate_mac,
+    simulate_metal,
+    simulate_plan,
+    testbench_text,
+)
 from hwsim.rtl.synthesis import Synthesis, synthesise
 from hwsim.rtl.toggles import CellToggles, measure_toggles
 from hwsim.rtl.tools import find_tool, has_tools
@@ -22,6 +30,7 @@ __all__ = [
     "count_transistors",
     "find_tool",
     "has_tools",
+    "mac_unit",
     "measure_toggles",
     "metal_cells",
     "metal_neuron",
@@ -32,7 +41,9 @@ __all__ = [
     "random_vectors",
     "region_ports",
     "simulate_cell",
+    "simulate_mac",
     "simulate_metal",
+    "simulate_plan",
     "synthesise",
     "testbench_text",
 ]

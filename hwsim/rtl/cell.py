@@ -12,16 +12,25 @@ import numpy as np
 from hwbase.check import integer
 from hwsim.rtl.metal import CODE_HALVES, CellPlan, check_codes
 from hwsim.rtl.netlist import ONE, ZERO, Bits, Netlist
+from hwsim.rtl.staging import shallowest
 
 
-def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neuron") -> CellPlan:
+def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neuron", *, stages: int = 1) -> CellPlan:
     """Return the CE neuron for the weights `codes` (inputs,): activation i on bits i x `activation_bits` of `x`.
 
-    The product, in halves, is in the register `y` one clock after `x`. Raises `InputError` for codes outside 0..15.
+    The product, in halves, is in the register `y` at most `stages` clocks after `x`. Raises `InputError` for codes
+    outside 0..15 or stages below 1.
     """
     values = CODE_HALVES[check_codes(codes)]
     width = integer("activation_bits", activation_bits, low=2, high=32)
-    net = Netlist(name)
+    wanted = integer("stages", stages, high=1000)
+    if wanted == 1:
+        return _cell_neuron(values, width, name, 0)
+    return shallowest(lambda levels: _cell_neuron(values, width, name, levels), wanted)
+
+
+def _cell_neuron(values: np.ndarray, width: int, name: str, levels: int) -> CellPlan:
+    net = Netlist(name, levels=levels)
     wires = net.input("x", values.size * width)
     sides: list[list[Bits]] = [[], []]
     for index, value in enumerate(values.tolist()):
@@ -31,9 +40,8 @@ def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neu
             sides[value < 0].append(net.times(offset, abs(value)))
     out_bits = _output_bits(values, width)
     total = _joined(net, sides, out_bits, int(values.sum()) << width - 1)
-    depth = net.depth(total)
     net.output("y", net.register(total))
-    return CellPlan(name, net.text(), dict(net.cells), (depth,), out_bits)
+    return CellPlan(name, net.text(), dict(net.cells), net.depths, out_bits)
 
 
 def plain_cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_plain") -> CellPlan:

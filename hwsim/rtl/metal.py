@@ -5,9 +5,11 @@ its ports; the counts are multiplied by their constants, summed, and accumulated
 sign of two's complement, is subtracted. Structure: "Hardwired-Neuron Language Processing Units", ASPLOS '26,
 doi 10.1145/3779212.3790169, Metal-Embedding.
 
-Timing: bit plane t is on `x` before clock edge t, and its counts are in registers after it. The control bits `first`
-and `last` (shared by all neurons, so generated outside) mark the planes 0 and `activation_bits` - 1, one clock later
-than the planes. After the edge at which `last` is high, `y` holds the product in units of one half.
+Timing: bit plane t is on `x` before clock edge t. The control bits `first` and `last` (shared by all neurons, so
+generated outside) mark the planes 0 and `activation_bits` - 1 as they reach the accumulator, `control_clocks` after
+they were on `x`. `stages` - 1 clocks after the last plane, `y` holds the product in units of one half. Two stages have
+registers after the counts and in the accumulator. With more, no stage is deeper than it must be; where a carry that
+ripples through the accumulator would bound the clock, it keeps sums and carries apart.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from hwbase import InputError, Record
 from hwbase.check import integer, real
 from hwsim.kernels.planes import HALVES
 from hwsim.rtl.netlist import ZERO, Bits, Netlist
+from hwsim.rtl.staging import shallowest
 from hwsim.weights import WeightFormat
 
 #: Values of the FP4 codes 0..15 in halves, wide enough to multiply by.
@@ -30,7 +33,8 @@ REGIONS = tuple(sorted({int(value) for value in CODE_HALVES if value}, key=lambd
 class CellPlan(Record):
     """A netlist and its properties before synthesis.
 
-    `cells` by kind; `depths` are the full-adder delays of each clocked stage, `output_bits` those of the product.
+    `cells` by kind; `depths` are the full-adder delays of each stage between registers, `output_bits` the width of the
+    product; control bits come `control_clocks` after the bit plane, or operand, that they mark.
     """
 
     name: str
@@ -38,6 +42,12 @@ class CellPlan(Record):
     cells: dict[str, int]
     depths: tuple[int, ...]
     output_bits: int
+    control_clocks: int = 0
+
+    @property
+    def stages(self) -> int:
+        """Registers between an input and the product."""
+        return max(len(self.depths), 1)
 
 
 def check_codes(codes: np.ndarray) -> np.ndarray:
@@ -85,24 +95,47 @@ def ports_of(codes: np.ndarray) -> dict[int, int]:
     return check_ports(ports or {REGIONS[0]: 1})
 
 
-def metal_cells(ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells") -> CellPlan:
+def metal_cells(
+    ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells", *, stages: int = 2
+) -> CellPlan:
     """Return the cells of a neuron with `ports` per region (value in halves: ports), independent of weights.
 
-    One register stage follows the counts, one the accumulator. Raises `InputError` for invalid ports or widths.
+    `stages` is the most registers between a bit plane and the product, 2 or more. Raises `InputError` for invalid
+    ports, widths or stages.
     """
     regions = check_ports(ports)
     steps = integer("activation_bits", activation_bits, low=2, high=32)
-    net = Netlist(name)
+    wanted = integer("stages", stages, low=2, high=1000)
+    if wanted == 2:
+        return _metal_cells(regions, steps, name)
+
+    def build(levels: int) -> CellPlan:
+        plans = [_metal_cells(regions, steps, name, levels, saved) for saved in (False, True)]
+        return min(plans, key=lambda plan: (plan.stages, plan.cells["DFF"]))
+
+    return shallowest(build, wanted)
+
+
+def _metal_cells(
+    regions: dict[int, int], steps: int, name: str, levels: int = 0, saved_carries: bool = False
+) -> CellPlan:
+    """Return the cells with at most `levels` full-adder delays in a stage (0: two stages).
+
+    Carries are saved in the accumulator where they cannot ripple within `levels`, or if wanted.
+    """
+    net = Netlist(name, levels=levels)
     inputs = {value: net.input(port_name(value), size) for value, size in regions.items()}
-    first, last = net.input("first", 1)[0], net.input("last", 1)[0]
+    first, last = net.held_input("first", 1)[0], net.held_input("last", 1)[0]
     counts = {value: net.count_ones(bits) for value, bits in inputs.items() if bits}
-    count_depth = net.depth(bit for bits in counts.values() for bit in bits)
-    held = {value: net.register(bits) for value, bits in counts.items()}
+    held = counts if levels else {value: net.register(bits) for value, bits in counts.items()}
     sides = [[net.times(b, abs(v)) for v, b in held.items() if (v > 0) == positive] for positive in (True, False)]
     plane_sum, width = _difference(net, sides, regions)
-    result, sum_depth = _accumulate(net, plane_sum, width, steps, first, last)
+    # A complement, then a carry through every bit and the sign.
+    saved = saved_carries or 0 < levels < width + 2
+    accumulate = _accumulate_saved if saved else _accumulate
+    result, control_clocks = accumulate(net, plane_sum, width, steps, first, last)
     net.output("y", result)
-    return CellPlan(name, net.text(), dict(net.cells), (count_depth, sum_depth), len(result))
+    return CellPlan(name, net.text(), dict(net.cells), net.depths, len(result), control_clocks)
 
 
 def _difference(net: Netlist, sides: list[list[Bits]], regions: dict[int, int]) -> tuple[Bits, int]:
@@ -114,17 +147,47 @@ def _difference(net: Netlist, sides: list[list[Bits]], regions: dict[int, int]) 
 
 
 def _accumulate(net: Netlist, addend: Bits, width: int, steps: int, first: str, last: str) -> tuple[Bits, int]:
-    """Return the shift-accumulator: high = (high + addend) / 2 with the bits shifted out below; the last is subtracted.
+    """Return the shift-accumulator and its stage: high = (high + addend) / 2, the bits shifted out below.
 
-    The high part stays within the range of the addend, so `width` bits hold it and `steps` bits those shifted out.
+    The last addend is subtracted. The high part stays within the range of the addend, so `width` bits hold it and
+    `steps` bits those shifted out.
     """
     high, low = net.wires(width), net.wires(steps)
-    signed = [net.xor(bit, last) for bit in addend]
+    signed = [net.xor(bit, last) for bit in net.align(addend, width + 2)]
     started = [net.and_not(bit, first) for bit in high]
     total = net.add_signed(started, signed, width + 1, carry=last)
+    stage = net.stage(total)
     net.register(total[1:], into=high)
-    net.register([*low[1:], total[0]], into=low)
-    return [*low, *high], net.depth(total)
+    net.register([*low[1:], total[0]], into=low, stage=stage)
+    return [*low, *high], stage
+
+
+def _accumulate_saved(net: Netlist, addend: Bits, width: int, steps: int, first: str, last: str) -> tuple[Bits, int]:
+    """Return the product of a shift-accumulator that keeps sums and carries apart, and the accumulator's stage.
+
+    The addend's sign bit is inverted, which adds 2^(width - 1) to it: no sign is extended. Over all planes, with the 1
+    that `first` puts into the top bit, that is 2^(width - 1 + steps), so the product's top bit is inverted at the end.
+    The 1 that completes the negated last addend is added to its lowest bit, `steps` - 1.
+    """
+    saved, carried, low = net.wires(width - 1), net.wires(width), net.wires(steps)
+    # A complement, then an adder, in one stage.
+    signed = [net.xor(bit, last) for bit in net.align(addend, 2)]
+    signed[-1] = net.invert(signed[-1])
+    sums, carries = [], []
+    for bit, s, c in zip(signed, [*saved, None], carried, strict=True):
+        total, carry = net.full_adder(first if s is None else net.and_not(s, first), net.and_not(c, first), bit)
+        sums.append(total)
+        carries.append(carry)
+    stage = net.stage(sums)
+    net.register(sums[1:], into=saved, stage=stage)
+    net.register(carries, into=carried, stage=stage)
+    net.register([*low[1:], sums[0]], into=low, stage=stage)
+    # Adding 1 to a bit inverts it, and carries the bit.
+    high, carry = [], low[-1]
+    for s, c in zip([*saved, ZERO], carried, strict=True):
+        total, carry = net.full_adder(s, c, carry)
+        high.append(total)
+    return net.register([*low[:-1], net.invert(low[-1]), *high[:-1], net.invert(high[-1])]), stage
 
 
 def metal_wiring(codes: np.ndarray, ports: dict[int, int], name: str = "hn_wiring") -> str:

@@ -1,7 +1,8 @@
 """A module of Verilog built bit by bit from full adders, half adders, inverters, gates and flip-flops.
 
 The builder folds constants (a full adder with an input tied to 0 becomes a half adder, and so on), so its counts are
-those of a careful design. It tracks the depth of every net, in full-adder delays.
+those of a careful design. It tracks the depth of every net, in full-adder delays, and places registers where a stage
+would become deeper than a limit: every cell in the first stage where it fits, its operands delayed to that stage.
 """
 
 import re
@@ -31,9 +32,13 @@ Bits = list[str]
 
 
 class Netlist:
-    """One module under construction. `cells` counts the placed cells: FA, HA, XOR, AND, INV, DFF."""
+    """One module under construction. `cells` counts the placed cells: FA, HA, XOR, AND, INV, DFF.
 
-    def __init__(self, name: str, clocked: bool = True) -> None:
+    `levels` is the most full-adder delays of a stage (0: no limit, the caller places the registers). Nets without a
+    stage, constants and those of `wires` and `held_input`, may be read in any stage.
+    """
+
+    def __init__(self, name: str, clocked: bool = True, levels: int = 0) -> None:
         """Start a module called `name`, with an input `clk` if `clocked`. Raises `InputError` for an invalid name."""
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise InputError(f"module name {name!r}: expected letters, digits and underscores")
@@ -45,11 +50,22 @@ class Netlist:
         self._body: list[str] = []
         self._depth: dict[str, int] = {}
         self._inverted: dict[str, str] = {}
+        self._levels = levels
+        #: Stage of each net that has one, deepest path of each stage, and each net one clock later.
+        self._stage: dict[str, int] = {}
+        self._deepest: Counter[int] = Counter()
+        self._later: dict[str, str] = {}
 
     def input(self, name: str, width: int) -> Bits:
         """Add an input bus of `width` bits (1 for none) and return its bits."""
         if width < 1:
             return []
+        bits = self.held_input(name, width)
+        self._stage.update(dict.fromkeys(bits, 0))
+        return bits
+
+    def held_input(self, name: str, width: int) -> Bits:
+        """Add an input bus of `width` bits that is given at the clocks of the stage that reads it."""
         self._ports.append(f"input [{width - 1}:0] {name}")
         return [f"{name}[{i}]" for i in range(width)]
 
@@ -62,11 +78,38 @@ class Netlist:
         """Return the full-adder delays from a register or an input to the latest of `bits`."""
         return max((self._depth.get(bit, 0) for bit in bits), default=0)
 
+    def stage(self, bits: Iterable[str]) -> int:
+        """Return the stage of the latest of `bits`: registers between it and the inputs."""
+        return max((self._stage.get(bit, 0) for bit in bits), default=0)
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Deepest path of each stage, in full-adder delays."""
+        last = max([*self._deepest, *(stage - 1 for stage in self._stage.values())], default=0)
+        return tuple(self._deepest[stage] for stage in range(last + 1))
+
+    def align(self, bits: Sequence[str], levels: int = 0) -> Bits:
+        """Return `bits` in the first stage that has all of them and room for `levels` more full-adder delays."""
+        stage = self.stage(bits)
+        deepest = self.depth(bit for bit in bits if self._stage.get(bit) == stage)
+        if self._levels and deepest + levels > self._levels:
+            stage += 1
+        return [self._delayed(bit, stage) for bit in bits]
+
+    def _delayed(self, bit: str, stage: int) -> str:
+        """Return `bit` in `stage`, through a chain of registers that its readers share."""
+        while self._stage.get(bit, stage) < stage:
+            if bit not in self._later:
+                self._later[bit] = self._hold(bit, self._declare(self._registers))
+            bit = self._later[bit]
+        return bit
+
     def full_adder(self, a: str, b: str, c: str) -> tuple[str, str]:
         """Return (sum, carry) of three bits; smaller cells where an input is 0."""
         live = [bit for bit in (a, b, c) if bit != ZERO]
         if len(live) < 3:
             return self._half_adder(live)
+        a, b, c = live = self.align(live, 1)
         s, co = self._net(live, 1), self._net(live, 1)
         self._place("FA", f"(.a({a}), .b({b}), .c({c}), .s({s}), .co({co}));")
         return s, co
@@ -74,6 +117,7 @@ class Netlist:
     def _half_adder(self, live: list[str]) -> tuple[str, str]:
         if len(live) < 2:
             return (live[0] if live else ZERO), ZERO
+        live = self.align(live, 1)
         s, co = self._net(live, 1), self._net(live, 1)
         self._place("HA", f"(.a({live[0]}), .b({live[1]}), .s({s}), .co({co}));")
         return s, co
@@ -83,13 +127,23 @@ class Netlist:
         live = [bit for bit in bits if bit != ZERO]
         if len(live) < 2:
             return live[0] if live else ZERO
+        live = self.align(live, 1)
         self.cells["XOR"] += len(live) - 1
         return self._assign(" ^ ".join(live), live, 1)
+
+    def and_(self, a: str, b: str) -> str:
+        """Return 1 where both bits are."""
+        if ZERO in (a, b):
+            return ZERO
+        a, b = self.align([a, b])
+        self.cells["AND"] += 1
+        return self._assign(f"{a} & {b}", [a, b], 0)
 
     def and_not(self, bit: str, mask: str) -> str:
         """Return `bit` where `mask` is 0, else 0."""
         if bit == ZERO:
             return ZERO
+        bit, mask = self.align([bit, mask])
         self.cells["AND"] += 1
         return self._assign(f"{bit} & ~{mask}", [bit, mask], 0)
 
@@ -169,18 +223,28 @@ class Netlist:
         """Return `width` nets to be driven later by `register`."""
         return [self._declare(self._registers) for _ in range(width)]
 
-    def register(self, bits: Sequence[str], into: Bits | None = None) -> Bits:
-        """Return `bits` one clock later (a constant 0 needs no flip-flop); `into` names the nets to drive."""
-        held: Bits = []
+    def register(self, bits: Sequence[str], into: Bits | None = None, stage: int = 0) -> Bits:
+        """Return `bits` one clock later (a constant 0 needs no flip-flop).
+
+        `into` names the nets to drive; `stage` is that of bits that have none.
+        """
+        bits, held = self.align(bits), []
+        stage = max(self.stage(bits), stage) + 1
         for index, bit in enumerate(bits):
             if bit == ZERO and into is None:
                 held.append(ZERO)
                 continue
-            q = into[index] if into else self._declare(self._registers)
-            self.cells["DFF"] += 1
-            self._body.append(f"always @(posedge clk) {q} <= {bit};")
-            held.append(q)
+            held.append(self._hold(bit, into[index] if into else self._declare(self._registers)))
+        self._stage.update(dict.fromkeys((bit for bit in held if bit != ZERO), stage))
         return held
+
+    def _hold(self, bit: str, q: str) -> str:
+        """Place a flip-flop from `bit` to `q`, and return `q`."""
+        self.cells["DFF"] += 1
+        self._body.append(f"always @(posedge clk) {q} <= {bit};")
+        if bit in self._stage:
+            self._stage[q] = self._stage[bit] + 1
+        return q
 
     def text(self) -> str:
         """Return the module as Verilog."""
@@ -199,7 +263,13 @@ class Netlist:
 
     def _net(self, sources: Iterable[str], delay: int) -> str:
         net = self._declare(self._nets)
+        # Sources are in one stage, or in none.
+        sources = list(sources)
         self._depth[net] = self.depth(sources) + delay
+        stages = [self._stage[bit] for bit in sources if bit in self._stage]
+        if stages:
+            self._stage[net] = stages[0]
+            self._deepest[stages[0]] = max(self._deepest[stages[0]], self._depth[net])
         return net
 
     def _declare(self, kind: list[str]) -> str:

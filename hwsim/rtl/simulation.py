@@ -7,6 +7,7 @@ import numpy as np
 from hwbase import InputError, Record
 from hwbase.check import integer
 from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
+from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CODE_HALVES, CellPlan, check_codes, metal_cells, metal_neuron, ports_of
 from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.synthesis import Adders, mapped_verilog
@@ -14,18 +15,19 @@ from hwsim.rtl.tools import run_tool, workspace
 from hwsim.rtl.transistors import gate_models
 
 _HEAD = """\
-// Reads vectors.hex and expected.hex, prints "RESULT <product in halves>" per vector, then PASS or FAIL.
+// Reads vectors.hex and expected.hex, prints "RESULT <product in halves> <clocks>" per vector, then PASS or FAIL.
 module tb;
   localparam VECTORS = {vectors}, INPUTS = {inputs}, WIDTH = {width}, OUT = {out};
+  localparam STAGES = {stages}, CONTROL = {control};
   reg [INPUTS*WIDTH-1:0] vectors [0:VECTORS-1];
   reg signed [OUT-1:0] expected [0:VECTORS-1];
   reg clk = 0;
   wire signed [OUT-1:0] y;
-  integer k, wrong = 0;
+  integer k, wrong = 0, clocks = 0;
 
   task check(input integer index);
     begin
-      $display("RESULT %0d", y);
+      $display("RESULT %0d %0d", y, clocks);
       if (y !== expected[index]) wrong = wrong + 1;
     end
   endtask
@@ -34,6 +36,7 @@ module tb;
     begin
       #{half_clock} clk = 1;
       #{half_clock} clk = 0;
+      clocks = clocks + 1;
     end
   endtask
 
@@ -57,16 +60,17 @@ _METAL = """\
   initial begin
     $readmemh("vectors.hex", vectors);
     $readmemh("expected.hex", expected);
-    for (k = 0; k <= VECTORS * WIDTH; k = k + 1) begin
+    for (k = 0; k < VECTORS * WIDTH + STAGES - 1; k = k + 1) begin
       for (i = 0; i < INPUTS; i = i + 1)
         x[i] = k < VECTORS * WIDTH ? vectors[k / WIDTH][i * WIDTH + k % WIDTH] : 1'b0;
-      first = k > 0 && (k - 1) % WIDTH == 0;
-      last = k > 0 && (k - 1) % WIDTH == WIDTH - 1;
+      first = k >= CONTROL && (k - CONTROL) % WIDTH == 0;
+      last = k >= CONTROL && (k - CONTROL) % WIDTH == WIDTH - 1;
       tick;
-      if (last) check((k - 1) / WIDTH);
+      if (k >= STAGES - 1 && (k - STAGES + 1) % WIDTH == WIDTH - 1) check((k - STAGES + 1) / WIDTH);
     end
 """
 
+#: A product every clock.
 _CELL = """\
   reg [INPUTS*WIDTH-1:0] x = 0;
   ce_neuron dut(.clk(clk), .x(x), .y(y));
@@ -74,21 +78,45 @@ _CELL = """\
   initial begin
     $readmemh("vectors.hex", vectors);
     $readmemh("expected.hex", expected);
-    for (k = 0; k < VECTORS; k = k + 1) begin
-      x = vectors[k];
+    for (k = 0; k < VECTORS + STAGES - 1; k = k + 1) begin
+      x = k < VECTORS ? vectors[k] : 0;
       tick;
-      check(k);
+      if (k >= STAGES - 1) check(k - STAGES + 1);
+    end
+"""
+
+#: An operand and its weight every clock, a product every INPUTS clocks.
+_MAC = """\
+  reg [WIDTH-1:0] x = 0;
+  reg [3:0] codes [0:INPUTS-1], w = 0;
+  reg first = 0;
+  mac_unit dut(.clk(clk), .first(first), .x(x), .w(w), .y(y));
+
+  initial begin
+    $readmemh("vectors.hex", vectors);
+    $readmemh("codes.hex", codes);
+    $readmemh("expected.hex", expected);
+    for (k = 0; k < VECTORS * INPUTS + STAGES - 1; k = k + 1) begin
+      x = k < VECTORS * INPUTS ? vectors[k / INPUTS][k % INPUTS * WIDTH +: WIDTH] : 0;
+      w = codes[k % INPUTS];
+      first = k >= CONTROL && (k - CONTROL) % INPUTS == 0;
+      tick;
+      if (k >= STAGES - 1 && (k - STAGES + 1) % INPUTS == INPUTS - 1) check((k - STAGES + 1) / INPUTS);
     end
 """
 
 
 @dataclass(frozen=True)
 class SimulatedProducts(Record):
-    """Outputs of a simulated neuron, in halves (vectors,), and whether its testbench passed."""
+    """Outputs of a simulated neuron, in halves (vectors,), and whether its testbench passed.
+
+    `clocks` (vectors,) are those from the first operand to each product.
+    """
 
     circuit: str
     products: np.ndarray
     passed: bool
+    clocks: np.ndarray
 
 
 def simulate_metal(
@@ -97,20 +125,21 @@ def simulate_metal(
     *,
     ports: dict[int, int] | None = None,
     activation_bits: int = 8,
+    stages: int = 2,
     adders: Adders | None = None,
     timeout_s: float = 120.0,
 ) -> SimulatedProducts:
     """Return the products of the ME neuron wired for `codes` (inputs,), with `activations` (vectors, inputs).
 
-    `ports` per region default to the histogram of the codes. `adders` ("cells" or "gates") simulates the synthesised
-    netlist in place of the drawn cells. Raises `InputError` for values out of range, a region with too few ports, or a
-    missing tool.
+    `ports` per region default to the histogram of the codes, `stages` is that of `metal_cells`. `adders` ("cells" or
+    "gates") simulates the synthesised netlist in place of the drawn cells. Raises `InputError` for values out of range,
+    a region with too few ports, or a missing tool.
     """
     array = check_codes(codes)
     sizes = ports_of(array) if ports is None else ports
-    plan = metal_cells(sizes, activation_bits)
+    plan = metal_cells(sizes, activation_bits, stages=stages)
     verilog = _circuit(plan, adders, timeout_s) + metal_neuron(array, plan, sizes)
-    return _simulate("ME", verilog, array, activations, activation_bits, plan.output_bits, timeout_s)
+    return simulate_plan("ME", plan, verilog, array, activations, activation_bits, timeout_s)
 
 
 def simulate_cell(
@@ -118,28 +147,59 @@ def simulate_cell(
     activations: np.ndarray,
     *,
     activation_bits: int = 8,
+    stages: int = 1,
     plain: bool = False,
     adders: Adders | None = None,
     timeout_s: float = 120.0,
 ) -> SimulatedProducts:
     """Return the products of the CE neuron's Verilog for `codes` (inputs,) with `activations` (vectors, inputs).
 
-    `plain` takes the neuron as plain Verilog, `adders` its synthesised netlist. Raises `InputError` for values out of
-    range or a missing tool.
+    `plain` takes the neuron as plain Verilog, of one stage; `adders` its synthesised netlist. Raises `InputError` for
+    values out of range or a missing tool.
     """
     array = check_codes(codes)
-    plan = (plain_cell_neuron if plain else cell_neuron)(array, activation_bits, name="ce_neuron")
-    verilog = _circuit(plan, adders, timeout_s)
-    return _simulate("CE", verilog, array, activations, activation_bits, plan.output_bits, timeout_s)
+    name = "ce_neuron"
+    if plain:
+        plan = plain_cell_neuron(array, activation_bits, name)
+    else:
+        plan = cell_neuron(array, activation_bits, name, stages=stages)
+    return simulate_plan("CE", plan, _circuit(plan, adders, timeout_s), array, activations, activation_bits, timeout_s)
 
 
-def testbench_text(circuit: str, vectors: int, inputs: int, width: int, out: int, half_clock: int = 1) -> str:
-    """Return the self-checking testbench for a neuron "ME" or "CE" with `out` output bits.
+def simulate_mac(
+    codes: np.ndarray,
+    activations: np.ndarray,
+    *,
+    activation_bits: int = 8,
+    stages: int = 2,
+    adders: Adders | None = None,
+    timeout_s: float = 120.0,
+) -> SimulatedProducts:
+    """Return the sums of a multiply-accumulate unit given `codes` (inputs,) and `activations` (vectors, inputs).
+
+    `stages` is that of `mac_unit`; `adders` takes its synthesised netlist. Raises `InputError` for values out of range
+    or a missing tool.
+    """
+    array = check_codes(codes)
+    plan = mac_unit(array.size, activation_bits, stages=stages)
+    return simulate_plan("MA", plan, _circuit(plan, adders, timeout_s), array, activations, activation_bits, timeout_s)
+
+
+def testbench_text(circuit: str, plan: CellPlan, vectors: int, inputs: int, width: int, half_clock: int = 1) -> str:
+    """Return the self-checking testbench for the `plan` of a neuron "ME", "CE" or "MA".
 
     It reads `vectors` lines of `inputs` x `width` bits and as many expected products. `half_clock` is in delay units.
     """
-    head = _HEAD.format(vectors=vectors, inputs=inputs, width=width, out=out, half_clock=half_clock)
-    return head + {"ME": _METAL, "CE": _CELL}[circuit] + _TAIL
+    head = _HEAD.format(
+        vectors=vectors,
+        inputs=inputs,
+        width=width,
+        out=plan.output_bits,
+        stages=plan.stages,
+        control=plan.control_clocks,
+        half_clock=half_clock,
+    )
+    return head + {"ME": _METAL, "CE": _CELL, "MA": _MAC}[circuit] + _TAIL
 
 
 def check_activations(activations: np.ndarray, inputs: int, activation_bits: int) -> np.ndarray:
@@ -161,30 +221,51 @@ def _circuit(plan: CellPlan, adders: Adders | None, timeout_s: float) -> str:
     return ADDER_CELLS + gate_models() + mapped_verilog(plan, adders, timeout_s=timeout_s)
 
 
-def _simulate(
+def simulate_plan(
     circuit: str,
+    plan: CellPlan,
     verilog: str,
     codes: np.ndarray,
     activations: np.ndarray,
-    activation_bits: int,
-    out: int,
-    timeout_s: float,
+    activation_bits: int = 8,
+    timeout_s: float = 120.0,
 ) -> SimulatedProducts:
-    files = testbench_files(circuit, verilog, codes, activations, activation_bits, out)
+    """Return what a neuron that is drawn already gives: its `plan`, and the `verilog` of all modules below its top.
+
+    Parameters
+    ----------
+    circuit : str
+        "ME", "CE" or "MA".
+    plan : CellPlan
+    verilog : str
+    codes : uint8 array (inputs,)
+        Its weights.
+    activations : int array (vectors, inputs)
+    activation_bits : int, default 8
+    timeout_s : float, default 120
+        Limit of each tool, s.
+
+    Raises
+    ------
+    InputError
+        For values out of range or a missing tool.
+    """
+    files = testbench_files(circuit, plan, verilog, codes, activations, activation_bits)
     with workspace(files) as folder:
         run_tool("iverilog", ["-g2005", "-s", "tb", "-o", "tb.vvp", "design.v", "tb.v"], folder, timeout_s)
         printed = run_tool("vvp", ["-N", "tb.vvp"], folder, timeout_s).splitlines()
-    products = [int(line.split()[1]) for line in printed if line.startswith("RESULT ") and "x" not in line]
-    return SimulatedProducts(circuit, np.array(products, dtype=np.int64), "PASS" in printed)
+    lines = [line.split()[1:] for line in printed if line.startswith("RESULT ") and "x" not in line.lower()]
+    products, clocks = np.array(lines, dtype=np.int64).reshape(-1, 2).T
+    return SimulatedProducts(circuit, products, "PASS" in printed, clocks)
 
 
 def testbench_files(
     circuit: str,
+    plan: CellPlan,
     verilog: str,
     codes: np.ndarray,
     activations: np.ndarray,
     activation_bits: int,
-    out: int,
     half_clock: int = 1,
 ) -> dict[str, str]:
     """Return the files (name: text) of a simulation: the design, its testbench, the vectors and expected products."""
@@ -192,9 +273,10 @@ def testbench_files(
     expected = array @ CODE_HALVES[codes]
     return {
         "design.v": verilog,
-        "tb.v": testbench_text(circuit, len(array), codes.size, activation_bits, out, half_clock),
+        "tb.v": testbench_text(circuit, plan, len(array), codes.size, activation_bits, half_clock),
+        "codes.hex": "".join(f"{code:x}\n" for code in codes.tolist()),
         "vectors.hex": "".join(f"{_packed(row, activation_bits):x}\n" for row in array.tolist()),
-        "expected.hex": "".join(f"{value & (1 << out) - 1:x}\n" for value in expected.tolist()),
+        "expected.hex": "".join(f"{value & (1 << plan.output_bits) - 1:x}\n" for value in expected.tolist()),
     }
 
 

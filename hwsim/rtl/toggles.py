@@ -80,9 +80,8 @@ def measure_toggles(
     adders = ADDER_CELLS.replace("assign ", "assign #1 ") if glitches else ADDER_CELLS
     # Half a clock is longer than any path of the plan.
     verilog = adders + plan.verilog + metal_neuron(array, plan, sizes)
-    files = testbench_files(
-        "ME", verilog, array, given, activation_bits, plan.output_bits, half_clock=2 * sum(plan.depths) + 4
-    )
+    half_clock = 2 * sum(plan.depths) + 4
+    files = testbench_files("ME", plan, verilog, array, given, activation_bits, half_clock)
     files["tb.v"] = files["tb.v"].replace("  initial begin\n", _DUMP, 1)
     with workspace(files) as folder:
         run_tool("iverilog", ["-g2005", "-s", "tb", "-o", "tb.vvp", "design.v", "tb.v"], folder, timeout_s)
