@@ -1,7 +1,8 @@
-"""The documents of audits: synthesised neurons against the circuit model, and the switching of wires on real data."""
+"""The documents of audits: synthesised neurons and their clocks, and the switching of wires on real data."""
 
 from explorer.audit.neuron import AuditResult
 from explorer.audit.switching import SwitchingStudy
+from explorer.audit.timing import TimingAudit
 from explorer.documents.document import Document, Section, sections
 from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, frame_table, scaled_table
@@ -64,4 +65,22 @@ def switching_document(study: SwitchingStudy, command: str = "") -> Document:
         schema="audit-activity",
         data=study.to_dict,
         frame=study.to_frame,
+    )
+
+
+def timing_document(audit: TimingAudit, command: str = "") -> Document:
+    """Return an audit of timing as a document."""
+    table = scaled_table("Stages, clock and transistors", audit.to_frame().drop(columns=["reaches_target"]))
+    source = f"the cell {audit.adder} of the library" if audit.adder else f"the book {audit.technology}"
+    return Document(
+        "Hardwired neurons: pipeline stages and the clock that they close at",
+        f"Full adders of {audit.full_adder_delay_s * 1e12:.1f} ps, from {source}.",
+        sections(
+            Section("timing", "Timing", (table,)),
+            Section("findings", "Findings", audit.findings),
+            reproduce_section(command),
+        ),
+        schema="audit-timing",
+        data=audit.to_dict,
+        frame=audit.to_frame,
     )

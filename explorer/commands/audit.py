@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from explorer.audit.document import neuron_document, switching_document
+from explorer.audit.document import neuron_document, switching_document, timing_document
 from explorer.audit.neuron import audit_neuron
 from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
+from explorer.audit.timing import SIZES, audit_timing
 from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
 from explorer.commands.inference import WeightsFile
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
+from hwbase.values import read_value
 
 
 def neuron_command(
@@ -62,3 +64,32 @@ def activity_command(
             report=report,
         )
     deliver(switching_document(result, made_by()), out, as_json)
+
+
+def timing_command(
+    inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = ",".join(
+        map(str, SIZES)
+    ),
+    stages: Annotated[str, typer.Option("--stages", help="Further numbers of stages, comma-separated.")] = "",
+    clock: Annotated[str, typer.Option("--clock", help="The clock to reach, such as 1.2GHz.")] = "1 GHz",
+    liberty: Annotated[
+        str | None, typer.Option("--liberty", help="A folder of Liberty files; its full adder sets the delay.")
+    ] = None,
+    technology: Technology = "n5",
+    settings: Set = None,
+    book: ProcessBook = None,
+    as_json: AsJson = False,
+    out: OutFile = None,
+) -> None:
+    """Fastest clock of a neuron by its pipeline stages, and the registers that a clock costs."""
+    check_file(out)
+    with progress_bar() as report:
+        result = audit_timing(
+            [need_count("inputs", part) for part in inputs.split(",")],
+            stages=[need_count("stages", part) for part in stages.split(",") if part.strip()],
+            target_hz=read_value("clock", clock, "Hz"),
+            technology=read_process(technology, book, settings),
+            liberty=liberty,
+            report=report,
+        )
+    deliver(timing_document(result, made_by()), out, as_json)

@@ -5,7 +5,7 @@ Reference: "Hardwired-Neuron Language Processing Units as General-Purpose Cognit
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,8 @@ def _table_1(m: _Machine) -> dict[str, float]:
         "t1-average-density": m.chip.power_w / m.chip.area_mm2,
         "t1-reticle": hwsim.fit_design(m.spec, design, m.technology).chips,
         "t1-reticle-synthesis": hwsim.fit_design(m.spec, design, m.synthesised).chips,
+        "sys-clock-two-stages": _clock_hz(m, "layer_me_levels") / 1e9,
+        "sys-clock-three-stages": _clock_hz(m, "layer_me_staged_levels") / 1e9,
         "sys-links": design.chips * design.links_per_chip / 2,
         "sys-buffer": design.buffer_bytes / 1e6,
         "sys-buffer-bandwidth": design.buffer_bandwidth_bytes_per_s / 1e12,
@@ -107,9 +109,11 @@ def _table_1(m: _Machine) -> dict[str, float]:
 def _table_2(m: _Machine) -> dict[str, float]:
     published = _simulate(m, CONTEXTS["2k"], "as-published")
     pipelined = _simulate(m, CONTEXTS["2k"], "pipelined")
+    two_stages = replace(m, design=replace(m.design, clock_hz=_clock_hz(m, "layer_me_levels")))
     ours = {
         "t2-hnlpu-tokens": published.tokens_per_s,
         "t2-hnlpu-tokens-pipelined": pipelined.tokens_per_s,
+        "t2-hnlpu-tokens-clock": _simulate(two_stages, CONTEXTS["2k"], "as-published").tokens_per_s,
         "t2-hnlpu-area": published.area_mm2,
         "t2-hnlpu-power": published.power_w / 1e3,
         "t2-hnlpu-rack": m.design.rack_units,
@@ -190,6 +194,12 @@ def _figure_14(m: _Machine) -> dict[str, float]:
         )
         ours[f"fig14-{name}-vex"] = full.tokens_per_s
     return ours
+
+
+def _clock_hz(m: _Machine, levels: str) -> float:
+    """Return the clock at which the deepest stage of the widest neuron closes, by its full-adder delays."""
+    deepest = load_book("synthesis", BOOKS).value(levels, "1")
+    return float(m.technology.usable_cycle / (deepest * m.technology.full_adder_delay_s))
 
 
 def _simulate(m: _Machine, context: int, reading: str) -> hwsim.SimResult:

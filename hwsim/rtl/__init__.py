@@ -1,8 +1,10 @@
 """hwsim.rtl: the neuron as Verilog, simulated with Icarus and synthesised with Yosys, to check the circuit models."""
 
 from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
+from hwsim.rtl.liberty import AdderDelay, adder_delay, liberty_folder
 from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
+from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
 from hwsim.rtl.simulation import (
     SimulatedProducts,
@@ -15,21 +17,32 @@ from hwsim.rtl.simulation import (
 from hwsim.rtl.synthesis import Synthesis, synthesise
 from hwsim.rtl.toggles import CellToggles, measure_toggles
 from hwsim.rtl.tools import find_tool, has_tools
-from hwsim.rtl.transistors import PASS_TRANSISTOR, STATIC_CMOS, TransistorCount, count_transistors
+from hwsim.rtl.transistors import (
+    PASS_TRANSISTOR,
+    STATIC_CMOS,
+    TransistorCount,
+    count_transistors,
+    drawn_transistors,
+)
 
 __all__ = [
+    "ADDER_CELLS",
     "PASS_TRANSISTOR",
     "STATIC_CMOS",
+    "AdderDelay",
     "CellPlan",
     "CellToggles",
     "SimulatedProducts",
     "Synthesis",
     "TransistorCount",
+    "adder_delay",
     "cell_neuron",
     "corner_vectors",
     "count_transistors",
+    "drawn_transistors",
     "find_tool",
     "has_tools",
+    "liberty_folder",
     "mac_unit",
     "measure_toggles",
     "metal_cells",

@@ -12,21 +12,20 @@ import numpy as np
 from hwbase.check import integer
 from hwsim.rtl.metal import CODE_HALVES, CellPlan, check_codes
 from hwsim.rtl.netlist import ONE, ZERO, Bits, Netlist
-from hwsim.rtl.staging import shallowest
+from hwsim.rtl.staging import staged
 
 
-def cell_neuron(codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neuron", *, stages: int = 1) -> CellPlan:
+def cell_neuron(
+    codes: np.ndarray, activation_bits: int = 8, name: str = "ce_neuron", *, stages: int = 1, levels: int = 0
+) -> CellPlan:
     """Return the CE neuron for the weights `codes` (inputs,): activation i on bits i x `activation_bits` of `x`.
 
-    The product, in halves, is in the register `y` at most `stages` clocks after `x`. Raises `InputError` for codes
-    outside 0..15 or stages below 1.
+    The product, in halves, is in the register `y` at most `stages` clocks after `x`; `levels`, in its place, is the
+    most full-adder delays of a stage. Raises `InputError` for codes outside 0..15 or stages below 1.
     """
     values = CODE_HALVES[check_codes(codes)]
     width = integer("activation_bits", activation_bits, low=2, high=32)
-    wanted = integer("stages", stages, high=1000)
-    if wanted == 1:
-        return _cell_neuron(values, width, name, 0)
-    return shallowest(lambda levels: _cell_neuron(values, width, name, levels), wanted)
+    return staged(lambda deepest: _cell_neuron(values, width, name, deepest), stages, levels, fewest=1)
 
 
 def _cell_neuron(values: np.ndarray, width: int, name: str, levels: int) -> CellPlan:

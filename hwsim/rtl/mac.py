@@ -9,32 +9,32 @@ weight is negative, and the 1 that completes it joins the sum as a carry.
 from hwbase.check import integer
 from hwsim.rtl.metal import CODE_HALVES, CellPlan
 from hwsim.rtl.netlist import ZERO, Bits, Netlist
-from hwsim.rtl.staging import shallowest
+from hwsim.rtl.staging import staged
 
 #: Bits of the largest weight in halves.
 _MAGNITUDE_BITS = int(CODE_HALVES.max()).bit_length()
 
 
-def mac_unit(inputs: int, activation_bits: int = 8, name: str = "mac_unit", *, stages: int = 2) -> CellPlan:
+def mac_unit(
+    inputs: int, activation_bits: int = 8, name: str = "mac_unit", *, stages: int = 2, levels: int = 0
+) -> CellPlan:
     """Return a multiply-accumulate unit whose sum holds `inputs` products, in halves.
 
     `first` marks the operands that start a sum, `control_clocks` after they were on `x` and `w`. `stages` is the most
-    registers between operands and the sum: two have one after the product and the sum itself; with more, sums and
-    carries are kept apart where a carry that ripples would bound the clock. Raises `InputError` for sizes that are not
-    positive.
+    registers between operands and the sum; two are one after the product and the sum itself. `levels`, in its place, is
+    the most full-adder delays of a stage. Sums and carries are kept apart where a carry that ripples would bound the
+    clock. Raises `InputError` for sizes that are not positive or stages below 2.
     """
     most = integer("inputs", inputs, high=1e6) * int(CODE_HALVES.max())
     width = integer("activation_bits", activation_bits, low=2, high=32)
-    wanted = integer("stages", stages, low=2, high=1000)
     bits = (most << width - 1).bit_length() + 1
-    if wanted == 2:
-        return _mac_unit(width, bits, name)
 
-    def build(levels: int) -> CellPlan:
-        plans = [_mac_unit(width, bits, name, levels, saved) for saved in (False, True)]
+    def build(deepest: int) -> CellPlan:
+        ways = (False, True) if deepest else (False,)
+        plans = [_mac_unit(width, bits, name, deepest, saved) for saved in ways]
         return min(plans, key=lambda plan: (plan.stages, plan.cells["DFF"]))
 
-    return shallowest(build, wanted)
+    return staged(build, stages, levels, fewest=2)
 
 
 def _mac_unit(width: int, bits: int, name: str, levels: int = 0, saved_carries: bool = False) -> CellPlan:

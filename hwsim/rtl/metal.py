@@ -20,7 +20,7 @@ from hwbase import InputError, Record
 from hwbase.check import integer, real
 from hwsim.kernels.planes import HALVES
 from hwsim.rtl.netlist import ZERO, Bits, Netlist
-from hwsim.rtl.staging import shallowest
+from hwsim.rtl.staging import staged
 from hwsim.weights import WeightFormat
 
 #: Values of the FP4 codes 0..15 in halves, wide enough to multiply by.
@@ -96,24 +96,22 @@ def ports_of(codes: np.ndarray) -> dict[int, int]:
 
 
 def metal_cells(
-    ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells", *, stages: int = 2
+    ports: dict[int, int], activation_bits: int = 8, name: str = "hn_cells", *, stages: int = 2, levels: int = 0
 ) -> CellPlan:
     """Return the cells of a neuron with `ports` per region (value in halves: ports), independent of weights.
 
-    `stages` is the most registers between a bit plane and the product, 2 or more. Raises `InputError` for invalid
-    ports, widths or stages.
+    `stages` is the most registers between a bit plane and the product, 2 or more; `levels`, in its place, the most
+    full-adder delays of a stage. Raises `InputError` for invalid ports, widths or stages.
     """
     regions = check_ports(ports)
     steps = integer("activation_bits", activation_bits, low=2, high=32)
-    wanted = integer("stages", stages, low=2, high=1000)
-    if wanted == 2:
-        return _metal_cells(regions, steps, name)
 
-    def build(levels: int) -> CellPlan:
-        plans = [_metal_cells(regions, steps, name, levels, saved) for saved in (False, True)]
+    def build(deepest: int) -> CellPlan:
+        ways = (False, True) if deepest else (False,)
+        plans = [_metal_cells(regions, steps, name, deepest, saved) for saved in ways]
         return min(plans, key=lambda plan: (plan.stages, plan.cells["DFF"]))
 
-    return shallowest(build, wanted)
+    return staged(build, stages, levels, fewest=2)
 
 
 def _metal_cells(

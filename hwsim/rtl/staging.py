@@ -1,7 +1,9 @@
-"""The fewest full-adder delays in a stage that a number of pipeline stages allows."""
+"""Pipelines of a netlist: by the number of their stages, or by the full-adder delays of each."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
+
+from hwbase.check import integer
 
 
 class Staged(Protocol):
@@ -16,21 +18,23 @@ Plan = TypeVar("Plan", bound=Staged)
 
 #: A carry-save accumulator takes a complement and an adder.
 _FEWEST_LEVELS = 2
+_NO_LIMIT = 1 << 30
 
 
-def shallowest(build: Callable[[int], Plan], stages: int) -> Plan:
-    """Return `build(levels)` for the fewest `levels` that need at most `stages` stages.
+def staged(build: Callable[[int], Plan], stages: int, levels: int, fewest: int) -> Plan:
+    """Return the least deep plan of at most `stages` stages, or the shortest of stages no deeper than `levels`.
 
-    Found by bisection, since fewer levels never need fewer stages.
+    `build(levels)` draws stages of at most so many full-adder delays, or, given 0, the `fewest` stages. The search for
+    a number of stages begins where all would be equally deep. Raises `InputError` for stages below the fewest.
     """
-    low, high = _FEWEST_LEVELS, 2 * _FEWEST_LEVELS
-    while len((plan := build(high)).depths) > stages:
-        low, high = high + 1, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        tried = build(middle)
-        if len(tried.depths) > stages:
-            low = middle + 1
-        else:
-            plan, high = tried, middle
+    wanted = integer("stages", stages, low=fewest, high=1000)
+    most = integer("levels", levels, low=0, high=1e6)
+    plain = build(0)
+    if max(plain.depths) <= most or (wanted == fewest and not most):
+        return plain
+    if most:
+        return build(max(most, _FEWEST_LEVELS))
+    deepest = max(-(-sum(build(_NO_LIMIT).depths) // wanted), _FEWEST_LEVELS)
+    while len((plan := build(deepest)).depths) > wanted:
+        deepest += 1
     return plan

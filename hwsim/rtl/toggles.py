@@ -15,10 +15,8 @@ from hwsim.rtl.metal import check_codes, metal_cells, metal_neuron, ports_of
 from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.simulation import check_activations, testbench_files
 from hwsim.rtl.tools import run_tool, workspace
-from hwsim.rtl.transistors import STATIC_CMOS, count_transistors
+from hwsim.rtl.transistors import DRAWN_CELLS, STATIC_CMOS, drawn_transistors
 
-#: Kinds of cell of a netlist -> their name in the table of transistors.
-_TABLE = {"FA": "FA", "HA": "HA", "XOR": "XOR2", "AND": "AND2", "INV": "INV", "DFF": "DFF"}
 #: Outputs of each kind; a cell's energy is divided among them.
 _OUTPUTS = {"FA": 2, "HA": 2}
 _ADDER = re.compile(r"(FA|HA) \w+ \(.*\.s\((\w+)\), \.co\((\w+)\)\);")
@@ -45,13 +43,15 @@ class CellToggles(Record):
 
         A toggle of a cell's output switches its share of the cell's transistors; every second toggle charges.
         """
-        switched = sum(STATIC_CMOS[_TABLE[kind]] * self.toggles[kind] / _OUTPUTS.get(kind, 1) for kind in self.cells)
+        switched = sum(
+            STATIC_CMOS[DRAWN_CELLS[kind]] * self.toggles[kind] / _OUTPUTS.get(kind, 1) for kind in self.cells
+        )
         return 0.5 * switched / (self.transistors * self.clocks)
 
     @property
     def transistors(self) -> int:
         """Transistors of the cells, static CMOS."""
-        return count_transistors({_TABLE[kind]: times for kind, times in self.cells.items()}).total
+        return drawn_transistors(self.cells).total
 
     def rate(self, kind: str) -> float:
         """Return the toggles per output and clock of cells of that kind."""

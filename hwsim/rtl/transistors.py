@@ -33,6 +33,9 @@ STATIC_CMOS: dict[str, int] = {
 #: weaker. Weste and Harris, sec. 9.2.4 and 11.2.1 (14-transistor adders: Shams and Bayoumi, IEEE TCAS-II 47, 2000).
 PASS_TRANSISTOR: dict[str, int] = STATIC_CMOS | {"XOR2": 6, "XNOR2": 6, "MUX2": 6, "FA": 14, "HA": 10, "DFF": 16}
 
+#: Kinds of cell of a netlist before synthesis -> their name in the tables.
+DRAWN_CELLS = {"FA": "FA", "HA": "HA", "XOR": "XOR2", "AND": "AND2", "INV": "INV", "DFF": "DFF"}
+
 TABLES = {"static-cmos": STATIC_CMOS, "pass-transistor": PASS_TRANSISTOR}
 
 _FUNCTIONS = {
@@ -73,6 +76,11 @@ def count_transistors(cells: Mapping[str, int], table: Mapping[str, int] = STATI
         raise InputError(f"no transistor count for cell {unknown[0]!r}: expected one of {', '.join(table)}")
     registers = cells.get("DFF", 0) * table["DFF"]
     return TransistorCount(sum(table[name] * times for name, times in cells.items()) - registers, registers)
+
+
+def drawn_transistors(cells: Mapping[str, int], table: Mapping[str, int] = STATIC_CMOS) -> TransistorCount:
+    """Return the transistors of a netlist before synthesis, by kind of cell (see `Netlist`)."""
+    return count_transistors({DRAWN_CELLS[kind]: times for kind, times in cells.items()}, table)
 
 
 def genlib(table: Mapping[str, int] = STATIC_CMOS) -> str:

@@ -33,6 +33,7 @@ TO_A_FILE = {
     "limits": (),
     "wiring": ("tiny",),
     "audit neuron": (),
+    "audit timing": (),
     "audit activity": (),
     "study list": (),
     "study show": ("folder",),
