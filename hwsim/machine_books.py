@@ -30,6 +30,7 @@ KINDS = {
     "cpu": "server",
     "scan-engine": "engine",
     "fixed-model": "chip",
+    "npu": "chip",
 }
 
 

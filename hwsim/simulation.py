@@ -19,6 +19,10 @@ from hwsim.design import HardwiredDesign, design_book, load_design
 from hwsim.gpu.decoding import simulate_accelerator
 from hwsim.hardwired import READINGS, simulate_hardwired
 from hwsim.machine_books import COSTS, DEFAULT_MACHINE, machine_book
+from hwsim.npu.bits import bits_of
+from hwsim.npu.decoding import npu_machine, simulate_npu
+from hwsim.npu.design import KIND as NPU
+from hwsim.npu.design import Npu
 from hwsim.occupancy import UNPUBLISHED
 from hwsim.pipeline import check_stages
 from hwsim.results import SimResult
@@ -45,6 +49,7 @@ def simulate(
     sliding_window: bool | None = None,
     weights: str = "fp4",
     technology: str | Path | Book = DEFAULT_TECHNOLOGY,
+    allocation: str | Path | Mapping[str, Any] | None = None,
     book: str | Path | Book | None = None,
     set: Mapping[str, Any] | None = None,
 ) -> SimResult:
@@ -77,7 +82,9 @@ def simulate(
     weights : str
         Format of hardwired weights: "fp4", or "int1" to "int8".
     technology : str, Path or Book
-        The book of the process.
+        The book of the process; hardwired machines and spatial accelerators.
+    allocation : str, Path or mapping, optional
+        Bits of each layer, or the file that `hwsim allocate --out` wrote; spatial accelerators only.
     book : str, Path or Book, optional
         A machine's book to use in place of `on`.
     set : mapping of str to number, array or str
@@ -115,6 +122,8 @@ def simulate(
         raise unknown_name("reading", reading, READINGS)
     simulator = SIMULATORS[machine.kind]
     check_needs(machine, simulator.needs)
+    if allocation is not None and machine.kind != NPU:
+        raise InputError(f"allocation: expected none for {machine.name}, bits by layer are of spatial accelerators")
     result = simulator.run(
         spec,
         machine,
@@ -127,6 +136,7 @@ def simulate(
         sliding_window=sliding_window,
         weights=weights,
         technology=technology,
+        allocation=allocation,
         set=set or {},
     )
     notes = (*result.notes, *spec.notes, *_beyond(spec, context))
@@ -173,6 +183,7 @@ def _simulate_hardwired(
     engine: str,
     weights: str,
     technology: str | Path | Book,
+    allocation: None,
     set: Mapping[str, Any],
     **options: Any,
 ) -> SimResult:
@@ -236,11 +247,32 @@ def _simulate_wafers(
     return replace(result, assumptions=dict(reader.used))
 
 
+def _simulate_npu(
+    spec: models.LLMSpec,
+    machine: Book,
+    *,
+    context: Number,
+    batch: Number | None,
+    prompt: Number | None,
+    gpus: Number | None,
+    engine: str,
+    technology: str | Path | Book,
+    allocation: str | Path | Mapping[str, Any] | None,
+    set: Mapping[str, Any],
+    **hardwired_only: Any,
+) -> SimResult:
+    if gpus is not None or engine != DEFAULT_ENGINE:
+        raise InputError(f"gpus and engine are of GPUs: expected none for {machine.name}, which is one chip")
+    chip = npu_machine(machine, technology=technology, set=set)
+    return simulate_npu(spec, chip, context=context, batch=batch, prompt=prompt, allocation=bits_of(allocation))
+
+
 #: Kinds of machine that run language models in closed form.
 SIMULATORS = {
     "hardwired": Simulator(_simulate_hardwired, (HardwiredDesign,)),
     "gpu": Simulator(_simulate_gpus, (Accelerator,)),
     "wafer": Simulator(_simulate_wafers, (Wafer,)),
+    NPU: Simulator(_simulate_npu, (Npu,)),
 }
 
 

@@ -85,7 +85,9 @@ INTERRUPTED = 130
 
 
 #: The kinds of machine that take an option; the other machines of a list do without it.
-_KINDS_OF = dict.fromkeys(("reading", "sliding_window", "weights", "technology"), ("hardwired",)) | {
+_KINDS_OF = dict.fromkeys(("reading", "sliding_window", "weights"), ("hardwired",)) | {
+    "technology": ("hardwired", "npu"),
+    "allocation": ("npu",),
     "gpus": ("gpu", "wafer"),
     "engine": ("gpu",),
 }
@@ -117,6 +119,10 @@ def simulate_command(
     ] = None,
     weights: Weights = "fp4",
     technology: Technology = DEFAULT_TECHNOLOGY,
+    allocation: Annotated[
+        str | None,
+        typer.Option("--allocation", help="Bits of each layer, as allocate --out writes them (spatial accelerators)."),
+    ] = None,
     events: Annotated[
         str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
     ] = None,
@@ -185,6 +191,7 @@ def simulate_command(
             "sliding_window": window,
             "weights": weights,
             "technology": technology,
+            "allocation": allocation,
             "book": book,
             "set": overrides,
         }

@@ -1,0 +1,1 @@
+"""A spatial accelerator for quantised inference: array, dataflow, tiles, clocks, energy."""
