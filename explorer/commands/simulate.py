@@ -34,6 +34,9 @@ from explorer.commands.output import (
 from explorer.commands.progress import progress_bar
 from explorer.documents.simulation import simulation_document, simulations_document
 from explorer.documents.terminal import show
+from explorer.npu.answer import need_array, simulate_network
+from explorer.npu.document import network_document
+from explorer.npu.networks import is_network
 from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
 from explorer.serving.traffic import traffic_from
@@ -123,6 +126,9 @@ def simulate_command(
         str | None,
         typer.Option("--allocation", help="Bits of each layer, as allocate --out writes them (spatial accelerators)."),
     ] = None,
+    cycles: Annotated[
+        bool, typer.Option("--cycles", help="Clocks of each layer by cause (spatial accelerators).")
+    ] = False,
     events: Annotated[
         str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
     ] = None,
@@ -179,6 +185,19 @@ def simulate_command(
         if traffic is not None or rate is not None or users is not None:
             raise InputError("--traffic, --rate and --users need --events: expected --events service or detailed")
         machines_named = split_names(on)
+        if is_network(model):
+            machine = book or on
+            need_array(hwsim.machine_book(machine).kind, machine, model)
+            network = simulate_network(
+                model,
+                machine,
+                batch=parse_count("batch", batch) or 1,
+                technology=technology,
+                allocation=allocation,
+                set=overrides,
+            )
+            deliver(network_document(network, made_by(), cycles=cycles), out, as_json)
+            return
         if len(machines_named) > 1 and book is not None:
             raise InputError("--book is the book of one machine: expected --on with one, or the books' paths in --on")
         options: dict[str, Any] = {

@@ -38,7 +38,7 @@ def read_allocation(path: str | Path) -> dict[str, Widths]:
         return as_allocation(_read_table(path), str(path))
     import yaml
 
-    text = read_text(path)
+    text = read_text(Path(path))
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -62,7 +62,7 @@ def bits_of(allocation: str | Path | Mapping[str, Any] | None) -> dict[str, Widt
 def as_allocation(data: Any, where: str = "allocation") -> dict[str, Widths]:
     """Return widths from a mapping of layers to bits, to {bits, act_bits}, or to `Widths`; raises `InputError`."""
     if not isinstance(data, Mapping) or not data:
-        raise InputError(f"{where}: {shown(data)}: expected layers with their bits, as hwsim allocate --out writes them")
+        raise InputError(f"{where}: {shown(data)}: expected layer: bits, as hwsim allocate --out writes them")
     return {str(layer): _widths(f"{where}: {layer}", given) for layer, given in data.items()}
 
 
@@ -113,7 +113,7 @@ def _bits(where: str, value: Any) -> int:
 def _read_table(path: str | Path) -> dict[str, Any]:
     import csv
 
-    lines: Iterable[str] = read_text(path).splitlines()
+    lines: Iterable[str] = read_text(Path(path)).splitlines()
     rows = list(csv.DictReader(lines))
     if not rows or not {"layer", "bits"} <= rows[0].keys():
         raise InputError(f"{path}: expected the columns layer and bits, as hwsim allocate --out writes them")

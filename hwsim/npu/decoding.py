@@ -19,6 +19,7 @@ from hwsim.npu.run import NetworkRun, run_network
 from hwsim.results import Check, SimResult
 from hwsim.technology import Technology, load_technology, technology_book
 from models import LLMSpec, check_decoder, feed_forwards, kv_bytes_per_sequence, mixers, parameters
+from models.layers import FeedForward, Mixer
 
 _BITS_PER_BYTE = 8.0
 #: A query of a prompt sees half of it on average.
@@ -101,7 +102,7 @@ def simulate_npu(
     batch = 1 if batch is None else count("batch", batch, high=1e5)
     prompt = context if prompt is None else count("prompt", prompt, high=1e6)
     points = np.broadcast(context, batch, prompt)
-    runs = [_point(spec, machine, *(int(each) for each in point), allocation) for point in points]
+    runs = [_point(spec, machine, int(at), int(sequences), int(read), allocation) for at, sequences, read in points]
 
     def column(values: list[Any]) -> Any:
         return np.array(values).reshape(points.shape)[()]
@@ -182,7 +183,7 @@ def _attention_share(run: NetworkRun) -> float:
 
 def _weight_bytes(spec: LLMSpec, design: Npu, allocation: Allocation | None) -> float:
     """Return the bytes of all matrices: experts that a step leaves out as well, and a table of tokens of its own."""
-    groups = (*mixers(spec), *feed_forwards(spec))
+    groups: list[Mixer | FeedForward] = [*mixers(spec), *feed_forwards(spec)]
     total = sum(group.layers * matrix.elements for group in groups for matrix in group.matrices)
     counts = parameters(spec)
     if allocation is None:

@@ -17,8 +17,8 @@ CHOICES = ("dataflow", "pe")
 class Npu(Record):
     """An array of `rows` x `columns` processing elements between three buffers and a DRAM.
 
-    `pe_bits` is the widest operand of an element, `brick_bits` the narrowest of a fused one, `serial_lanes` the lanes of
-    a bit-serial one. Each buffer is double: one half computes, the other is filled. With `fold_overlap` the next
+    `pe_bits` is the widest operand of an element, `brick_bits` the narrowest of a fused one, `serial_lanes` the lanes
+    of a bit-serial one. Each buffer is double: one half computes, the other is filled. With `fold_overlap` the next
     stationary operands are loaded while the present ones are used. `weight_bits`, `activation_bits` and
     `attention_bits` are the widths of products that no allocation names. Numbers are scalars.
     """
@@ -63,6 +63,11 @@ class Npu(Record):
     def bytes_per_cycle(self) -> float:
         """Bytes that DRAM delivers in a clock, all channels together."""
         return self.memory_bandwidth_bytes_per_s * self.memory_efficiency / self.clock_hz
+
+    @property
+    def burst_cycles(self) -> float:
+        """Clocks in which one channel moves a burst."""
+        return self.memory_burst_bytes * self.memory_channels / self.bytes_per_cycle
 
     @property
     def latency_cycles(self) -> float:

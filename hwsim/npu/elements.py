@@ -4,10 +4,10 @@
 |---|---|
 | bit-parallel | one multiplier; operands wider than it are cut into digits, one step for each pair of digits |
 | bit-serial | weights bit by bit against whole activations, several lanes side by side (Stripes, MICRO 2016) |
-| fused | small multipliers that compose: narrow operands leave more of them, which form further products of the same sum |
+| fused | small multipliers that compose: those that narrow operands leave form further products of the same sum |
 
-Fused elements follow Bit Fusion (Sharma et al., ISCA 2018, section 3): an element of 8 bits made of multipliers of 2 bits
-forms 1 product of 8 x 8 bits, 4 of 4 x 4 or 16 of 2 x 2 in a step. Lanes lie along the inputs of a sum.
+Fused elements follow Bit Fusion (Sharma et al., ISCA 2018, section 3): an element of 8 bits made of multipliers of 2
+bits forms 1 product of 8 x 8 bits, 4 of 4 x 4 or 16 of 2 x 2 in a step. Lanes lie along the inputs of a sum.
 """
 
 import numpy as np
@@ -53,9 +53,9 @@ def passes(design: Npu, weight_bits: Number, activation_bits: Number) -> Number:
 def cells(design: Npu) -> tuple[float, float]:
     """Return the full adders of an element's multipliers and their sum, and of its accumulator with all flip-flops.
 
-    Multipliers of w x a bits take w x a full adders. Fused ones have a bit more on each side, for signs, and an adder of
-    2 pe_bits for each multiplier but one. Bit-serial lanes have one adder of pe_bits each. Registers hold the operands
-    that pass through, the next stationary operand and the sum.
+    Multipliers of w x a bits take w x a full adders. Fused ones have a bit more on each side, for signs, and an adder
+    of 2 pe_bits for each multiplier but one. Bit-serial lanes have one adder of pe_bits each. Registers hold the
+    operands that pass through, the next stationary operand and the sum.
     """
     bits, brick = design.pe_bits, design.brick_bits
     if design.pe == "fused":

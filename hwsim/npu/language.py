@@ -1,6 +1,7 @@
 """Language models as matrix products: a step that decodes, or a pass over a prompt."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def language_products(
     def stored(name: str, matrix: Matrix) -> Product:
         used = matrix.copies if matrix.copies == matrix.used else _used(matrix, rows)
         each = max(int(np.ceil(rows * matrix.used / used)), 1)
-        widths = {"weight_bits": weight_bits, "activation_bits": activation_bits}
+        widths: dict[str, Any] = {"weight_bits": weight_bits, "activation_bits": activation_bits}
         return Product(name, each, matrix.inputs, matrix.outputs, repeats=used, **widths)
 
     block = 0
@@ -70,10 +71,8 @@ def language_products(
                 label = f"{name}.cache{place or ''}"
                 products += _attention(label, cache, heads, tokens, entries, sequences, attention_bits)
             if mixer.state_macs:
-                widths = {"weight_bits": attention_bits, "activation_bits": attention_bits}
-                products.append(
-                    Product(f"{name}.state", 1, 1, mixer.state_macs, repeats=rows, stored=False, **widths)
-                )
+                widths: dict[str, Any] = {"weight_bits": attention_bits, "activation_bits": attention_bits}
+                products.append(Product(f"{name}.state", 1, 1, mixer.state_macs, repeats=rows, stored=False, **widths))
             block += 1
     block = 0
     for feed_forward in feed_forwards(spec):
@@ -116,4 +115,3 @@ def _used(matrix: Matrix, rows: int) -> int:
     """Return the copies that are expected to get a token at least."""
     idle = (1.0 - matrix.used / matrix.copies) ** rows
     return min(max(round(matrix.copies * (1.0 - idle)), matrix.used), matrix.copies)
-

@@ -9,6 +9,8 @@ from hwbase import Record
 from hwbase.check import Number, integer
 
 _BITS_PER_BYTE = 8.0
+#: The widest operand, bits.
+MOST = 64
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,15 @@ class Product(Record):
     fixed_bytes: float = 0.0
 
     def __post_init__(self) -> None:
+        counts = (self.tokens, self.inputs, self.outputs, self.kernel, self.stride, self.width, self.repeats)
+        widths = (self.weight_bits, self.activation_bits)
+        # One comparison in the usual case: a network has hundreds of products.
+        if all(type(each) is int for each in (*counts, *widths)) and min(*counts, *widths) > 0 and max(widths) <= MOST:
+            return
         for name in ("tokens", "inputs", "outputs", "kernel", "stride", "width", "repeats"):
             integer(f"{self.name}: {name}", getattr(self, name), high=1e12)
         for name in ("weight_bits", "activation_bits"):
-            integer(f"{self.name}: {name}", getattr(self, name), high=64)
+            integer(f"{self.name}: {name}", getattr(self, name), high=MOST)
 
     @property
     def macs(self) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,9 +54,17 @@ class NetworkRun(Record):
     memory_capacity_bytes: float
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def _alike(self) -> list[tuple[LayerRun, int]]:
+        """Layers whose products are equal but for their names, as one, with their repeats."""
+        counts: dict[tuple[object, ...], list[Any]] = {}
+        for each in self.layers:
+            counts.setdefault(each.product.key, [each, 0])[1] += each.product.repeats
+        return [(each, repeats) for each, repeats in counts.values()]
+
     def total(self, part: str, name: str) -> float:
         """Return the sum of a number of `timing`, `traffic` or `energy` over all layers and repeats."""
-        return float(sum(getattr(getattr(each, part), name) * each.product.repeats for each in self.layers))
+        return float(sum(getattr(getattr(each, part), name) * repeats for each, repeats in self._alike))
 
     @property
     def cycles(self) -> float:
@@ -110,9 +119,9 @@ class NetworkRun(Record):
         for each in self.layers:
             loops = {"tile": f"{each.tiling.tokens} x {each.tiling.inputs} x {each.tiling.outputs}"}
             loops["order"] = ", ".join(each.tiling.order)
-            product = asdict(each.product)
+            product = dict(vars(each.product))
             name = {"layer": product.pop("name")}
-            parts = asdict(each.timing) | asdict(each.traffic) | asdict(each.energy)
+            parts = vars(each.timing) | vars(each.traffic) | vars(each.energy)
             rows.append(name | product | loops | parts | {"bound_by": each.bound_by})
         return pd.DataFrame(rows)
 
@@ -184,6 +193,7 @@ def run_network(
     technology: Technology,
     *,
     assumptions: dict[str, Quantity] | None = None,
+    known: dict[tuple[object, ...], LayerRun] | None = None,
 ) -> NetworkRun:
     """Return a network on the accelerator, product after product; equal products are searched once.
 
@@ -196,6 +206,8 @@ def run_network(
     technology : Technology
     assumptions : dict of str to Quantity, optional
         Constants that were read, kept in the result.
+    known : dict, optional
+        Runs of equal products on the same accelerator, which are used and added to.
 
     Returns
     -------
@@ -209,15 +221,13 @@ def run_network(
     if not products:
         raise InputError(f"{network} has no matrix products: expected at least one")
     die = area(design, technology)
-    known: dict[tuple[object, ...], LayerRun] = {}
+    known = {} if known is None else known
     layers = []
     for product in products:
         if product.key not in known:
             known[product.key] = run_product(design, technology, product, area_mm2=die.total_mm2)
         run = known[product.key]
-        layers.append(
-            LayerRun(product, run.tiling, run.timing, run.traffic, run.energy, run.macs_per_cycle)
-        )
+        layers.append(LayerRun(product, run.tiling, run.timing, run.traffic, run.energy, run.macs_per_cycle))
     held = sum(p.weights * p.weight_bits / 8.0 * p.repeats + p.fixed_bytes for p in products if p.stored)
     return NetworkRun(
         machine=design.name,

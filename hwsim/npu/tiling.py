@@ -5,12 +5,14 @@ operand stays in its buffer until a loop over one of its dimensions moves on. Su
 innermost; elsewhere they go to DRAM in full width and come back.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
 from hwbase import InputError, Record
+from hwbase.check import Number
 from hwsim.npu.dataflow import Shape, folding, units
 from hwsim.npu.design import Npu
 from hwsim.npu.elements import lanes, passes
@@ -33,7 +35,7 @@ class Tiling(Record):
     tokens: int
     inputs: int
     outputs: int
-    order: tuple[str, str, str]
+    order: tuple[str, ...]
 
     def trips(self, product: Product) -> dict[str, int]:
         """Return the tiles along each dimension of a product."""
@@ -106,59 +108,72 @@ def search(design: Npu, product: Product) -> Tiling:
     trips = {name: np.ceil(getattr(product, name) / getattr(tile, name)) for name in DIMENSIONS}
     if (few := np.prod(list(trips.values()), axis=0) <= MOST_TILES).any():
         tile, trips = Shape(*(each[few] for each in tile)), {name: each[few] for name, each in trips.items()}
-    cycles, moved = np.stack([estimate(design, product, tile, trips, order) for order in ORDERS], axis=1)
+    mean = Shape(*(getattr(product, name) / trips[name] for name in DIMENSIONS))
+    rate, clocks = element_rates(design, product)
+    compute = folding(design, mean, lanes=rate, passes=clocks, kernel=product.kernel, width=product.width).cycles
+    size = product.tile_bytes(*mean, design.accumulator_bits)
+    estimates = [estimate(design, trips, order, np.asarray(compute), size) for order in ORDERS]
+    cycles, moved = np.stack(estimates, axis=1)
     near = cycles <= cycles.min() * (1.0 + TIE)
     order, best = np.unravel_index(np.argmin(np.where(near, moved, np.inf)), moved.shape)
-    return Tiling(*(int(each[best]) for each in tile), order=ORDERS[order])
+    tokens, inputs, outputs = (int(each[best]) for each in tile)
+    return Tiling(tokens, inputs, outputs, ORDERS[order])
 
 
 def estimate(
-    design: Npu, product: Product, tile: Shape, trips: dict[str, np.ndarray], order: tuple[str, ...]
+    design: Npu,
+    trips: Mapping[str, np.ndarray],
+    order: tuple[str, ...],
+    compute: np.ndarray,
+    size: Mapping[str, Number],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the cycles and bytes of DRAM of tilings in one order, with the mean tile in place of each.
 
     Parameters
     ----------
     design : Npu
-    product : Product
-    tile : Shape
-        Sizes of tiles, arrays (tilings,).
-    trips : dict of str to array
+    trips : mapping of str to array
         Tiles along each dimension (tilings,).
     order : tuple of str
         Loops, the outermost first.
+    compute : array
+        Clocks of the mean tile (tilings,).
+    size : mapping of str to array
+        Bytes of its operands, as `Product.tile_bytes` returns them.
 
     Returns
     -------
     cycles, bytes : array
         Both (tilings,).
     """
-    total = np.prod(list(trips.values()), axis=0)
-    mean = Shape(*(getattr(product, name) / trips[name] for name in DIMENSIONS))
-    rate, clocks = element_rates(design, product)
-    fold = folding(design, mean, lanes=rate, passes=clocks, kernel=product.kernel, width=product.width)
-    size = product.tile_bytes(*mean, design.accumulator_bits)
     # Loops that move on at once: the innermost alone, the middle one too, all three, and the first tile.
     outer, middle, inner = (trips[name] for name in order)
-    counts = (outer * middle * (inner - 1.0), outer * (middle - 1.0), outer - 1.0, np.ones_like(total))
-    stay = order[-1] == "inputs"
-    visits = np.zeros_like(total)
-    cycles, moved = np.zeros_like(total), np.zeros_like(total)
-    outputs = trips["tokens"] * trips["outputs"]
+    one = np.ones_like(outer)
+    counts = (outer * middle * (inner - 1.0), outer * (middle - 1.0), outer - 1.0, one)
+    wraps = {name: trips[name] > 1.0 for name in order}
+    yes, no = np.ones(one.shape, bool), np.zeros(one.shape, bool)
     moves = []
+    visits = np.zeros_like(one)
     for level, count in zip((2, 1, 0, -1), counts, strict=True):
-        changed = {name: (place == level) | ((place > level) & (trips[name] > 1.0)) for place, name in enumerate(order)}
-        new = {operand: changed[one] | changed[two] | (level < 0) for operand, (one, two) in OPERANDS.items()}
+        changed = {
+            name: yes if place == level else wraps[name] if place > level else no for place, name in enumerate(order)
+        }
+        new = {
+            operand: yes if level < 0 else changed[first] | changed[second]
+            for operand, (first, second) in OPERANDS.items()
+        }
         moves.append((count, new))
         visits = visits + count * new["sums"]
     # Sums that come back: all visits but the first of each output.
-    back = np.zeros_like(total) if stay else np.maximum(visits - outputs, 0.0) / visits
+    outputs = trips["tokens"] * trips["outputs"]
+    back = np.zeros_like(one) if order[-1] == "inputs" else np.maximum(visits - outputs, 0.0) / visits
+    left = back * 2.0 * size["sums"] + (1.0 - back) * size["outputs"]
+    cycles, moved = np.zeros_like(one), np.zeros_like(one)
     for count, new in moves:
-        sums = new["sums"] * (back * 2.0 * size["sums"] + (1.0 - back) * size["outputs"])
-        loads = new["inputs"] * size["inputs"] + new["weights"] * size["weights"] + sums
-        latency = design.latency_cycles * ((new["inputs"] | new["weights"]) * 1.0)
-        cycles = cycles + count * np.maximum(fold.cycles, loads / design.bytes_per_cycle + latency)
+        loads = new["inputs"] * size["inputs"] + new["weights"] * size["weights"] + new["sums"] * left
+        latency = design.latency_cycles * (new["inputs"] | new["weights"])
+        cycles = cycles + count * np.maximum(compute, loads / design.bytes_per_cycle + latency)
         moved = moved + count * loads
-    first = (size["inputs"] + size["weights"]) / design.bytes_per_cycle + design.latency_cycles
-    last = size["outputs"] / design.bytes_per_cycle
-    return cycles + np.minimum(first + last, cycles), moved
+    first_load = (size["inputs"] + size["weights"]) / design.bytes_per_cycle + design.latency_cycles
+    last_store = size["outputs"] / design.bytes_per_cycle
+    return cycles + np.minimum(first_load + last_store, cycles), moved

@@ -4,8 +4,9 @@ While a tile computes, DRAM stores the outputs of the tile before it and then lo
 
     clocks = load(first) + sum over tiles max(compute(i), store(i - 1) + load(i + 1)) + store(last)
 
-A load takes its bytes over the bandwidth of all channels, and a latency. `hwsim.npu.events` runs the same tiles one by
-one, with channels and bursts.
+Both together take the bursts of the busiest of the channels that share them, and a load a latency on top. Where the
+array waits for tile i, the store of tile i - 1 begins during the latency of that load, which shortens the next wait.
+`hwsim.npu.events` runs the same tiles one by one.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwbase import Record
+from hwbase.check import Number
 from hwsim.npu.dataflow import Folding, Shape, folding
 from hwsim.npu.design import Npu
 from hwsim.npu.product import Product
@@ -108,29 +110,54 @@ def timing(design: Npu, product: Product, walk: Tiles) -> Timing:
     """Return the clocks of the tiles of a product, in closed form."""
     rate, clocks = element_rates(design, product)
     compute = np.asarray(walk.fold.cycles)
-    per_cycle, latency = design.bytes_per_cycle, design.latency_cycles
-    load = walk.loads / per_cycle
-    load_latency = np.where(walk.loads > 0.0, latency, 0.0)
-    store = walk.store_bytes / per_cycle
+    load_latency = np.where(walk.loads > 0.0, design.latency_cycles, 0.0)
     # What DRAM does while tile i computes: the store of tile i - 1 and the load of tile i + 1.
-    stored = np.concatenate([[0.0], store[:-1]])
-    loaded, late = np.append(load[1:], 0.0), np.append(load_latency[1:], 0.0)
-    waits = np.maximum(stored + loaded + late - compute, 0.0)
+    stored_bytes, loaded_bytes = np.append(0.0, walk.store_bytes[:-1]), np.append(walk.loads[1:], 0.0)
+    moved = transfer_cycles(design, stored_bytes, loaded_bytes)
+    late = np.append(load_latency[1:], 0.0)
+    stored = moved * stored_bytes / np.maximum(stored_bytes + loaded_bytes, np.finfo(float).tiny)
+    early, waits = _waits(moved + late - compute, np.minimum(np.append(0.0, late[:-1]), stored))
+    first_load = float(transfer_cycles(design, walk.loads[0]))
+    last_store = float(transfer_cycles(design, walk.store_bytes[-1]))
     busy = float(np.sum(walk.fold.busy_cycles))
     useful = product.macs * clocks / (design.rows * design.columns * rate)
     # Shares of each wait: the time that DRAM spends on each operand meanwhile.
-    whole = np.maximum(stored + loaded + late, np.finfo(float).tiny)
-    share = {name: np.append(each[1:], 0.0) / per_cycle / whole for name, each in walk.load_bytes.items()}
-    first = {name: float(each[0]) / per_cycle for name, each in walk.load_bytes.items()}
+    whole = np.maximum(moved - early + late, np.finfo(float).tiny)
+    loading = (moved - stored) / np.maximum(loaded_bytes, np.finfo(float).tiny)
+    stalls = {
+        name: float(first_load * each[0] / walk.loads[0] + np.sum(waits * loading * np.append(each[1:], 0.0) / whole))
+        for name, each in walk.load_bytes.items()
+    }
     return Timing(
-        cycles=float(load[0] + load_latency[0] + np.sum(compute + waits) + store[-1]),
+        cycles=float(first_load + load_latency[0] + np.sum(compute + waits) + last_store),
         useful_cycles=useful,
         idle_cycles=busy - useful,
         fill_cycles=float(np.sum(compute)) - busy,
-        weight_stall_cycles=first["weights"] + float(np.sum(waits * share["weights"])),
-        input_stall_cycles=first["inputs"] + float(np.sum(waits * share["inputs"])),
-        output_stall_cycles=first["sums"]
-        + float(store[-1])
-        + float(np.sum(waits * (share["sums"] + stored / whole))),
-        latency_stall_cycles=float(load_latency[0]) + float(np.sum(waits * late / whole)),
+        weight_stall_cycles=stalls["weights"],
+        input_stall_cycles=stalls["inputs"],
+        output_stall_cycles=stalls["sums"] + last_store + float(np.sum(waits * (stored - early) / whole)),
+        latency_stall_cycles=float(load_latency[0] + np.sum(waits * late / whole)),
     )
+
+
+def _waits(lacking: np.ndarray, most_early: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the clocks by which each store begins early, and those in which the array waits after each tile.
+
+    A store begins as early as the array waited before its tile, at most `most_early`; a wait is what DRAM lacks, minus
+    that.
+    """
+    if not (lacking > 0.0).any():
+        return np.zeros_like(lacking), np.zeros_like(lacking)
+    early, waits, wait = [], [], 0.0
+    for lack, most in zip(lacking.tolist(), most_early.tolist(), strict=True):
+        head_start = min(wait, most)
+        wait = max(lack - head_start, 0.0)
+        early.append(head_start)
+        waits.append(wait)
+    return np.array(early), np.array(waits)
+
+
+def transfer_cycles(design: Npu, *sizes: Number) -> np.ndarray:
+    """Return the clocks in which all channels together move so many bytes one after the other, in whole bursts."""
+    bursts = np.sum([np.ceil(np.asarray(size) / design.memory_burst_bytes) for size in sizes], axis=0)
+    return np.ceil(bursts / design.memory_channels) * design.burst_cycles

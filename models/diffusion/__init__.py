@@ -7,7 +7,7 @@ a model is read.
 from models.diffusion.graph import Graph, MatrixLayer, Node, read_graph
 from models.diffusion.products import Product, Products, convolve
 from models.diffusion.running import advance, begin, run
-from models.diffusion.terrain import INSTALL, TERRAIN_MODEL, TerrainModel, heights, inputs, read_terrain
+from models.diffusion.terrain import INSTALL, TERRAIN_MODEL, TerrainModel, heights, inputs, read_terrain, terrain_file
 
 __all__ = [
     "INSTALL",
@@ -26,4 +26,5 @@ __all__ = [
     "read_graph",
     "read_terrain",
     "run",
+    "terrain_file",
 ]

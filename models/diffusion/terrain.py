@@ -57,7 +57,7 @@ def read_terrain(path: str | Path | None = None) -> TerrainModel:
     Raises `InputError` for missing packages (with what to install), a file that cannot be read, or a network with
     other inputs and outputs, or operators that cannot be run.
     """
-    graph = read_graph(_find() if path is None else path, INSTALL)
+    graph = read_graph(terrain_file() if path is None else path, INSTALL)
     expected = {"noisy", "sigma", "difficulty"}, ("denoised",)
     if (set(graph.inputs), graph.outputs) != expected:
         raise InputError(f"the network takes {graph.inputs} and gives {graph.outputs}: expected {expected}")
@@ -85,7 +85,8 @@ def heights(coded: np.ndarray) -> np.ndarray:
     return np.asarray(_BEND * np.sinh(unit * np.arcsinh(_HIGHEST / _BEND)))
 
 
-def _find() -> Path:
+def terrain_file() -> Path:
+    """Return the ONNX file that the package carries; raises `InputError` where it is not installed."""
     package = importlib.util.find_spec(MODEL_PACKAGE)
     folders = list(package.submodule_search_locations or ()) if package else []
     if not folders:

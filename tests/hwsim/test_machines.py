@@ -45,7 +45,7 @@ def test_every_machine_says_what_it_is():
     }
     served |= {"sn40l", "tpu-v6e", "tpu-v7"}
     assert set(frame.query("serve").name) == served
-    assert set(frame.query("simulate").name) == served | {"groq-lpu", "wse3"}
+    assert set(frame.query("simulate").name) == served | {"groq-lpu", "npu", "wse3"}
     for book in map(machine_book, frame.query("simulate").name):
         assert re.fullmatch("#[0-9A-F]{6}", book.header.color) and book.header.marker and book.header.dash
 
