@@ -72,7 +72,7 @@ class Header:
 #: Entries that a book takes from the one that it extends, and those that overrides may replace.
 INHERITED = ("title", "kind", "node", "region", "fab_region", "may_add")
 TEXTS = ("region", "fab_region")
-_DRAWN = ("gpu", "hardwired", "wafer", "fixed-model", "cpu", "scan-engine")
+_DRAWN = ("gpu", "hardwired", "wafer", "npu", "fixed-model", "cpu", "scan-engine")
 #: Kinds of book that an entry is about; the others say what every book may.
 ABOUT: dict[str, tuple[str, ...]] = dict.fromkeys(TEXTS, ("costs",))
 ABOUT |= dict.fromkeys(("color", "marker", "dash"), _DRAWN)

@@ -93,9 +93,9 @@ def folding(
     else:
         rows, columns = np.ceil(inputs / (np.asarray(kernel) * lanes)), np.ceil(tokens / width)
         steps = outputs * kernel * width
-    row_folds, column_folds = np.ceil(rows / design.rows), np.ceil(columns / design.columns)
+    row_folds, column_folds = np.ceil(rows / design.array_rows), np.ceil(columns / design.array_columns)
     folds = row_folds * column_folds
-    used_rows, used_columns = np.minimum(rows, design.rows), np.minimum(columns, design.columns)
+    used_rows, used_columns = np.minimum(rows, design.array_rows), np.minimum(columns, design.array_columns)
     fold = steps * passes
     if design.fold_overlap:
         cycles = 1.0 + (folds - 1.0) * np.maximum(fold, used_rows) + fold + used_rows + used_columns - 2.0
@@ -106,19 +106,23 @@ def folding(
 
 def units(design: Npu, *, lanes: float = 1, kernel: int = 1, width: int = 1) -> Mapping[str, int]:
     """Return the steps in which tiles grow: whole sides of the array, whole kernels, whole rows of an image."""
-    along_rows, along_columns = int(design.rows * lanes), int(design.columns)
+    along_rows, along_columns = int(design.array_rows * lanes), int(design.array_columns)
     if design.dataflow == "weight":
-        return {"tokens": _up(int(design.rows), width), "inputs": _up(along_rows, kernel**2), "outputs": along_columns}
+        return {
+            "tokens": _up(int(design.array_rows), width),
+            "inputs": _up(along_rows, kernel**2),
+            "outputs": along_columns,
+        }
     if design.dataflow == "output":
         return {
-            "tokens": _up(int(design.rows), width),
+            "tokens": _up(int(design.array_rows), width),
             "inputs": _up(along_rows, kernel**2),
             "outputs": along_columns,
         }
     return {
         "tokens": along_columns * width,
         "inputs": _up(along_rows * kernel, kernel**2),
-        "outputs": int(design.rows),
+        "outputs": int(design.array_rows),
     }
 
 

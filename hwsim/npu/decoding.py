@@ -146,7 +146,7 @@ def simulate_npu(
         kv_bytes_per_sequence=kv,
         checks=(Check("memory", held + kv * batch, design.memory_bytes, "B"),),
         notes=(
-            f"{design.rows:g} x {design.columns:g} {design.pe} elements, {design.dataflow} stationary, at "
+            f"{design.array_rows:g} x {design.array_columns:g} {design.pe} elements, {design.dataflow} stationary, at "
             f"{steps[0].mean_bits():.3g} bits of weight and {steps[0].mean_bits('activation_bits'):.3g} of activation; "
             "norms, softmax and activations pass at the array's rate and take no clocks of their own",
         ),

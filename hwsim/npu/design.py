@@ -15,7 +15,7 @@ CHOICES = ("dataflow", "pe")
 
 @dataclass(frozen=True)
 class Npu(Record):
-    """An array of `rows` x `columns` processing elements between three buffers and a DRAM.
+    """An array of `array_rows` x `array_columns` processing elements between three buffers and a DRAM.
 
     `pe_bits` is the widest operand of an element, `brick_bits` the narrowest of a fused one, `serial_lanes` the lanes
     of a bit-serial one. Each buffer is double: one half computes, the other is filled. With `fold_overlap` the next
@@ -26,12 +26,12 @@ class Npu(Record):
     name: str
     dataflow: str
     pe: str
-    rows: float = sourced("1", low=1, high=65536, whole=True)
-    columns: float = sourced("1", low=1, high=65536, whole=True)
+    array_rows: float = sourced("1", low=1, high=65536, whole=True)
+    array_columns: float = sourced("1", low=1, high=65536, whole=True)
     clock_hz: float = sourced("Hz", above=0.0, high=1e11)
     pe_bits: float = sourced("1", low=1, high=32, whole=True)
     brick_bits: float = sourced("1", low=1, high=32, whole=True)
-    serial_lanes: float = sourced("1", low=1, high=1024, whole=True)
+    serial_lanes: float = sourced("lane", low=1, high=1024, whole=True)
     accumulator_bits: float = sourced("1", low=8, high=64, whole=True)
     fold_overlap: float = sourced("1", low=0, high=1, whole=True)
     input_buffer_bytes: float = sourced("B", above=0.0, high=1e12)
@@ -117,7 +117,7 @@ def area(design: Npu, technology: Technology) -> Area:
     """Return the silicon: elements at the logic density, SRAM macros, PHYs, and the share of all else on top."""
     from hwsim.npu.elements import transistors
 
-    elements = design.rows * design.columns * technology.logic_area_mm2(transistors(design, technology))
+    elements = design.array_rows * design.array_columns * technology.logic_area_mm2(transistors(design, technology))
     buffers = technology.sram_area_mm2(design.buffer_bytes * 8.0)
     phy = design.memory_channels * design.memory_phy_mm2_per_channel
     return Area(float(elements), float(buffers), float(phy), float(design.other_area_share * (elements + buffers)))

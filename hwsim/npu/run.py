@@ -182,7 +182,7 @@ def run_product(
         timing=clocks,
         traffic=traffic(design, product, walk),
         energy=energy(design, technology, product, walk, cycles=clocks.cycles, area_mm2=area_mm2),
-        macs_per_cycle=design.rows * design.columns * rate / passes,
+        macs_per_cycle=design.array_rows * design.array_columns * rate / passes,
     )
 
 

@@ -120,7 +120,7 @@ def timing(design: Npu, product: Product, walk: Tiles) -> Timing:
     first_load = float(transfer_cycles(design, walk.loads[0]))
     last_store = float(transfer_cycles(design, walk.store_bytes[-1]))
     busy = float(np.sum(walk.fold.busy_cycles))
-    useful = product.macs * clocks / (design.rows * design.columns * rate)
+    useful = product.macs * clocks / (design.array_rows * design.array_columns * rate)
     # Shares of each wait: the time that DRAM spends on each operand meanwhile.
     whole = np.maximum(moved - early + late, np.finfo(float).tiny)
     loading = (moved - stored) / np.maximum(loaded_bytes, np.finfo(float).tiny)

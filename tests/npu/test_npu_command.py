@@ -129,7 +129,7 @@ def test_bad_input_is_one_sentence(command, tmp_path, small_bits):
     (tmp_path / "wide.yaml").write_text(yaml.safe_dump(bits | {"blk.3.ffn_up": 64}))
     on_npu = ("simulate", SMALL, "--on", "npu")
     for arguments, message in (
-        ((*on_npu, "--set", "rows=0"), "rows = 0: expected a whole number >= 1"),
+        ((*on_npu, "--set", "array_rows=0"), "array_rows = 0: expected a whole number >= 1"),
         ((*on_npu, "--set", "dataflow=wieght"), "unknown dataflow 'wieght'; did you mean 'weight'?"),
         ((*on_npu, "--set", "pe=fuse"), "unknown kind of processing element: 'fuse'; did you mean 'fused'?"),
         ((*on_npu, "--set", "weight_buffer_bytes=1"), "half of weight_buffer_bytes of npu is 0 B"),

@@ -29,8 +29,8 @@ def random_case(random):
         BOOK,
         dataflow=str(random.choice(DATAFLOWS)),
         pe=str(random.choice(KINDS)),
-        rows=int(random.choice([8, 16, 32, 64, 128])),
-        columns=int(random.choice([8, 16, 32, 64])),
+        array_rows=int(random.choice([8, 16, 32, 64, 128])),
+        array_columns=int(random.choice([8, 16, 32, 64])),
         input_buffer_bytes=float(2 ** random.integers(15, 21)),
         weight_buffer_bytes=float(2 ** random.integers(15, 21)),
         output_buffer_bytes=float(2 ** random.integers(16, 21)),
@@ -84,7 +84,12 @@ def test_tiles_cover_a_product_and_move_what_they_must():
 
 def test_the_search_finds_the_best_of_all_tilings():
     design = replace(
-        BOOK, rows=32, columns=32, input_buffer_bytes=8192.0, weight_buffer_bytes=8192.0, output_buffer_bytes=16384.0
+        BOOK,
+        array_rows=32,
+        array_columns=32,
+        input_buffer_bytes=8192.0,
+        weight_buffer_bytes=8192.0,
+        output_buffer_bytes=16384.0,
     )
     product = Product("layer", 64, 96, 64)
     tried = sizes(design, product)
@@ -109,7 +114,7 @@ def test_elements_trade_bits_for_products():
 
 def test_a_fold_takes_the_clocks_that_scale_sim_states():
     """Without overlap, on a full array: 2 R + C + T - 2 a fold (Samajdar et al., ISPASS 2020, equation 1)."""
-    design = replace(BOOK, rows=32, columns=16, fold_overlap=0)
+    design = replace(BOOK, array_rows=32, array_columns=16, fold_overlap=0)
     for dataflow, steps in (("weight", 100), ("output", 64), ("row", 48)):
         fold = folding(replace(design, dataflow=dataflow), Shape(100 if dataflow == "weight" else 32, 64, 48))
         used_columns = min(float(fold.columns), 16)
