@@ -23,18 +23,27 @@ from explorer.inference.perplexity import (
 )
 from explorer.inference.text import read_text
 from hwbase import InputError, unknown_name
-from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling, parse_ids, weights_path
 from models.quantise import is_stored
 
 WeightsFile = Annotated[
     str | None,
-    typer.Option("--weights-file", help="A GGUF file of your own (Llama family), or a folder of hwsim quantise."),
+    typer.Option(
+        "--weights-file",
+        help="A GGUF file of your own, a folder of safetensors with a config.json, or one of hwsim quantise.",
+    ),
+]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A model whose weights a package brings, or a path to yours.")
 ]
 
 
 def infer_command(
-    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")],
-    model: Annotated[str, typer.Option("--model", help="A model whose weights a package brings.")] = DEFAULT_MODEL,
+    prompt: Annotated[str, typer.Option("--prompt", help="What to ask.")] = "",
+    ids: Annotated[
+        str | None, typer.Option("--ids", help="Token ids in place of --prompt; no tokenizer is needed.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
     arithmetic: Annotated[
         str, typer.Option("--arithmetic", help=f"{', '.join(COMPARED)}, or another format such as nvfp4.")
     ] = "float",
@@ -75,6 +84,7 @@ def infer_command(
         model,
         arithmetic,
         prompt,
+        ids=None if ids is None else parse_ids(ids),
         max_tokens=need_count("tokens", tokens),
         sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0),
         scaling=scaling or "token",
@@ -105,12 +115,19 @@ def quality_command(
     tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored.")] = str(DEFAULT_TOKENS),
     window: Annotated[str, typer.Option("--window", help="Tokens read in a row.")] = str(DEFAULT_WINDOW),
     text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
+    ids: Annotated[
+        str | None, typer.Option("--ids", help="A file of token ids in place of a text; no tokenizer is needed.")
+    ] = None,
+    model: ModelOption = DEFAULT_MODEL,
     weights_file: WeightsFile = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
     """The perplexity of a real language model on real text in each arithmetic."""
     ways = ("both", *HEADS)
+    weights = weights_path(model, weights_file)
+    if ids is not None and text is not None:
+        raise InputError("--text and --ids: expected one of them")
     if head is not None and head not in ways:
         raise unknown_name("head", head, ways)
     cases: Sequence[Case] | None
@@ -118,16 +135,24 @@ def quality_command(
         if head == "both" or len(arithmetic or ()) > 1:
             raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
-    elif is_stored(weights_file) and arithmetic is None and head is None:
+    elif is_stored(weights) and arithmetic is None and head is None:
         cases = None
     else:
         cases = arithmetic_cases(arithmetic or COMPARED, HEADS if head in (None, "both") else (head,))
     check_file(out)
     size, length = need_count("tokens", tokens), need_count("window", window)
     content = None if text is None else read_text(text)
+    tokens_given = None if ids is None else parse_ids(read_text(ids))
     with progress_bar() as report:
-        source = Path(text or "").name
+        source = Path(text or ids or "").name
         result = measure(
-            cases, tokens=size, window=length, text=content, source=source, path=weights_file, report=report
+            cases,
+            tokens=size,
+            window=length,
+            text=content,
+            source=source,
+            path=weights,
+            ids=tokens_given,
+            report=report,
         )
     deliver(quality_document(result, made_by()), out, as_json)

@@ -19,7 +19,7 @@ from models.quantise import COMPENSATIONS
 
 def quantise_command(
     out: Annotated[str, typer.Option("--out", help="A folder, which keeps what is done when a run is interrupted.")],
-    model: Annotated[str, typer.Argument(help="A model whose weights a package brings, or a name for yours.")] = (
+    model: Annotated[str, typer.Argument(help="A model whose weights a package brings, or a path to yours.")] = (
         DEFAULT_MODEL
     ),
     weights: Annotated[str, typer.Option("--weights", help="mxfp4, nvfp4, int4, int4-g32, int3-g32, uint4-g64 ...")] = (
@@ -31,7 +31,8 @@ def quantise_command(
     length: Annotated[str, typer.Option("--length", help="Tokens of a window.")] = str(DEFAULT_LENGTH),
     text: Annotated[str | None, typer.Option("--text", help="A UTF-8 calibration text of your own.")] = None,
     weights_file: Annotated[
-        str | None, typer.Option("--weights-file", help="A GGUF file of your own (Llama family).")
+        str | None,
+        typer.Option("--weights-file", help="A GGUF file of your own, or a folder of safetensors with a config.json."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

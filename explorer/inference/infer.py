@@ -1,8 +1,9 @@
 """A real language model in a machine's arithmetic: the text, its speed here, and the same run on the chip."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from models.inference import (
     Tokenizer,
     Transformer,
     TransformerConfig,
+    Vocabulary,
     generate,
+    weights_path,
 )
 from models.inference.activations import check_scaling
 from models.quantise import read_weights
@@ -77,12 +80,17 @@ class Session:
     spec: models.LLMSpec
     arithmetic: str
     model: Transformer
-    tokenizer: Tokenizer
+    vocabulary: Vocabulary
     load_s: float
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer; raises `InputError` for a kind that is not supported."""
+        return Tokenizer(self.vocabulary)
 
     def encode(self, prompt: str, chat: bool = True) -> list[int]:
         """Return the prompt's tokens, as a question in a chat or as text to continue. Raises `InputError` if empty."""
-        tokens = self.tokenizer.chat(prompt) if chat else self.tokenizer.encode(prompt)
+        tokens = self.tokenizer.chat(prompt) if chat else [*self.tokenizer.start, *self.tokenizer.encode(prompt)]
         if not tokens or not prompt.strip():
             raise InputError("prompt is empty: expected some text")
         return tokens
@@ -97,29 +105,27 @@ def load_session(
     float_head: bool = False,
     path: str | Path | None = None,
 ) -> Session:
-    """Return a session for a model by name, with weights from `path` or from the package that has them.
+    """Return a session for a model by name or path, with weights from `path` or from the package that has them.
 
     A user's file may hold a network of any size: the session has the file's name, and its chip that size. Raises
     `InputError` for a model without weights, an unknown arithmetic, missing packages, or a broken file.
     """
-    if str(model).strip().lower() != DEFAULT_MODEL:
-        raise InputError(f"model = {str(model)[:200]!r}: weights are known for {DEFAULT_MODEL!r} only")
+    path = weights_path(model, path)
     if arithmetic not in ARITHMETICS:
         raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
     check_scaling(scaling, activation_bits)
     start = time.perf_counter()
     weights, vocabulary = read_weights(path)
-    tokenizer = Tokenizer(vocabulary)
     linear = linear_operator(
         weights, arithmetic, scaling=scaling, activation_bits=activation_bits, float_head=float_head
     )
-    spec = models.load(DEFAULT_MODEL) if path is None else _spec(weights.config, Path(path).stem)
-    return Session(spec, arithmetic, Transformer(weights, linear), tokenizer, time.perf_counter() - start)
+    spec = models.load(DEFAULT_MODEL) if path is None else _spec(weights.config, Path(path))
+    return Session(spec, arithmetic, Transformer(weights, linear), vocabulary, time.perf_counter() - start)
 
 
-def _spec(config: TransformerConfig, name: str) -> models.LLMSpec:
+def _spec(config: TransformerConfig, path: Path) -> models.LLMSpec:
     return models.LLMSpec(
-        name=name,
+        name=path.name if path.is_dir() else path.stem,
         source="model file",
         vocab_size=config.vocabulary,
         hidden_size=config.hidden,
@@ -129,6 +135,15 @@ def _spec(config: TransformerConfig, name: str) -> models.LLMSpec:
         kv_heads=config.kv_heads,
         head_dim=config.head_dim,
         intermediate_size=config.intermediate,
+        gated=config.gated,
+        attention_bias="attn_q" in config.biases,
+        output_bias="attn_output" in config.biases,
+        mlp_bias="ffn_up" in config.biases,
+        qk_norm=config.head_norms,
+        norms_per_layer=4 if config.post_norms else 2,
+        other_embeddings=config.context * config.hidden if config.learned_positions else 0,
+        windowed_layers=sum(window > 0 for window in config.windows),
+        sliding_window=max(config.windows, default=0),
     )
 
 
@@ -137,6 +152,7 @@ def infer(
     arithmetic: str = "float",
     prompt: str = "",
     *,
+    ids: Sequence[int] | None = None,
     max_tokens: int = DEFAULT_MAX_TOKENS,
     sampling: Sampling | None = None,
     scaling: str = "token",
@@ -151,20 +167,24 @@ def infer(
 ) -> Inference:
     """Return the answer of a real model to `prompt`, and the same run on the simulated chip.
 
+    `ids` are the prompt as token ids, in place of text: no tokenizer is needed, and the answer is in ids too.
     `on_text` receives the text in pieces during generation. `chat` asks the prompt as a question; without it the text
     continues the prompt. `scaling` is that of integer activations (`models.inference.SCALINGS`), `float_head` leaves
     the output head in float32. `session` is a loaded model, in place of loading one. `book` and `set` change the chip,
     as in `hwsim.simulate`. Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and as
     `load_session` does.
     """
-    if not prompt.strip():
-        raise InputError("prompt is empty: expected some text")
+    if (not prompt.strip()) if ids is None else prompt:
+        raise InputError("prompt is empty: expected some text" if ids is None else "prompt and ids: expected one")
     if chip and (book is not None or set):
         # A book or constants that the chip does not take are refused before the model is loaded.
         chip_run(DEFAULT_MODEL, 1, 1, arithmetic, book, set)
     ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, path=path)
-    tokens = ready.encode(prompt, chat)
-    stop = () if ready.tokenizer.end is None else (ready.tokenizer.end,)
+    tokens = ready.encode(prompt, chat) if ids is None else list(ids)
+    vocabulary = ready.vocabulary
+    stop = (
+        ready.tokenizer.ends if ids is None else [e for e in (vocabulary.end, *vocabulary.more_ends) if e is not None]
+    )
     arriving = generate(ready.model, tokens, max_tokens=max_tokens, sampling=sampling, stop=stop)
     times: list[float] = []
 
@@ -174,14 +194,15 @@ def infer(
             yield token
 
     start, pieces = time.perf_counter(), []
-    for piece in ready.tokenizer.stream(clocked()):
+    for piece in ready.tokenizer.stream(clocked()) if ids is None else (f"{token} " for token in clocked()):
         pieces.append(piece)
         if on_text is not None:
             on_text(piece)
     rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
     first = (times[0] if times else time.perf_counter()) - start
     run = chip_run(ready.spec, len(tokens), len(times), ready.arithmetic, book, set) if chip else None
-    text = "".join(pieces)
+    text = "".join(pieces) if ids is None else "".join(pieces).strip()
+    prompt = prompt if ids is None else " ".join(map(str, ids))
     return Inference(
         ready.spec.name, ready.arithmetic, prompt, text, len(tokens), len(times), ready.load_s, first, rate, run
     )

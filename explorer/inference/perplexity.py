@@ -138,19 +138,24 @@ def measure(
     text: str | None = None,
     source: str = "given",
     path: str | Path | None = None,
+    ids: Sequence[int] | None = None,
     report: Report | None = None,
 ) -> QualityTable:
-    """Return the perplexity of SmolLM2-135M in each case, in order (default: `arithmetic_cases`).
+    """Return the perplexity of a network, SmolLM2-135M unless given, in each case (default: `arithmetic_cases`).
 
     Compensated weights (a folder of `hwsim quantise`) have cases of their own: `stored_cases`.
 
     `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
-    cache; the weights are those of the GGUF file at `path`, or of the package that has them. Raises `InputError` for
+    cache, with the begin token where the tokenizer adds it; `ids` are token ids in place of a text. The weights are
+    those of the file or folder at `path`, or of the package that has them. Raises `InputError` for
     unknown names, a text that is too short, and as `models.quantise.read_weights` does.
     """
     length = check.integer("tokens", tokens, high=1e9) + 1
     check.count("window", window, low=2)
-    source, content = real_text() if text is None else (source, text)
+    if ids is not None:
+        content = " ".join(map(str, ids))
+    else:
+        source, content = real_text() if text is None else (source, text)
     weights, vocabulary = read_weights(path)
     plain = weights
     if isinstance(weights, StoredWeights):
@@ -158,7 +163,10 @@ def measure(
             raise InputError("compensated weights are measured in their own format: expected no other arithmetic")
         cases, plain = stored_cases(weights.format), read_model(weights.header["source"])[0]
     cases = arithmetic_cases() if cases is None else cases
-    ids = Tokenizer(vocabulary).encode(content)
+    begin = None
+    if ids is None:
+        tokenizer = Tokenizer(vocabulary)
+        ids, begin = tokenizer.encode(content), next(iter(tokenizer.start), None)
     if len(ids) < length:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {length}, the first is not scored")
     rows: list[QualityRow] = []
@@ -174,7 +182,7 @@ def measure(
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        losses = token_losses(Transformer(used, linear), ids[:length], window=window, progress=progress)
+        losses = token_losses(Transformer(used, linear), ids[:length], window=window, begin=begin, progress=progress)
         reference = losses if number == 0 else reference
         rows.append(_row(case, losses, reference, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()

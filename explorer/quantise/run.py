@@ -13,7 +13,7 @@ from explorer.inference.text import calibration_text, real_text
 from explorer.progress import Report
 from hwbase import InputError, Record, check
 from hwbase.errors import shown
-from models.inference import DEFAULT_MODEL, Tokenizer, read_model
+from models.inference import DEFAULT_MODEL, Tokenizer, read_model, weights_path
 from models.quantise.compensate import check_method, compensate, needs_calibration, prepared
 from models.quantise.formats import weight_format
 from models.quantise.stored import (
@@ -106,8 +106,7 @@ def quantise(
     to, kind = weight_format(weights), check_method(method)
     check.integer("seed", seed, low=0, high=2**32 - 1)
     count, each = check.integer("windows", windows, high=1e4), check.integer("length", length, low=8)
-    if path is None and str(model).strip().lower() != DEFAULT_MODEL:
-        raise InputError(f"model = {shown(model)}: weights are known for {DEFAULT_MODEL!r} only; expected it or a file")
+    path = weights_path(model, path)
     if is_stored(path):
         raise InputError(f"{shown(path)} holds compensated weights: expected a model file")
     source, content = calibration_text() if text is None else (source, text)

@@ -1,4 +1,4 @@
-"""models.inference: real language models in NumPy - weights from a GGUF file, forward pass, generation, perplexity.
+"""models.inference: real language models in NumPy - weights from files, forward pass, generation, perplexity.
 
 The matrices of a network are applied by a linear operator that the caller may replace, so the same forward pass runs
 in float32 or in the arithmetic of a machine. Packages of the extra [llm] are imported when a model is read.
@@ -8,9 +8,10 @@ from models.inference.activations import SCALINGS, QuantisedActivations, Scaling
 from models.inference.config import EMBEDDING, HEAD, LAYER_LINEARS, TransformerConfig
 from models.inference.generate import DEFAULT_MAX_TOKENS, Sampling, generate, pick
 from models.inference.perplexity import DEFAULT_WINDOW, Perplexity, perplexity, token_losses
-from models.inference.tokens import Tokenizer
+from models.inference.reading import read_model, weights_path
+from models.inference.tokens import Tokenizer, parse_ids
 from models.inference.transformer import PREFILL_CHUNK, Cache, FloatLinear, Linear, Transformer, multiply
-from models.inference.weights import DEFAULT_MODEL, INSTALL, Vocabulary, Weights, find_model, read_model
+from models.inference.weights import DEFAULT_MODEL, INSTALL, Vocabulary, Weights, find_model
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
@@ -37,9 +38,11 @@ __all__ = [
     "find_model",
     "generate",
     "multiply",
+    "parse_ids",
     "perplexity",
     "pick",
     "quantise_activations",
     "read_model",
     "token_losses",
+    "weights_path",
 ]

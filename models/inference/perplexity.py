@@ -71,6 +71,7 @@ def token_losses(
     *,
     window: int = DEFAULT_WINDOW,
     stride: int | None = None,
+    begin: int | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Return -log p of every token but the first given those before it in its window, nats, float64 (tokens - 1,).
@@ -87,17 +88,20 @@ def token_losses(
         Tokens of a window. Default 512.
     stride : int, optional
         Tokens from one window to the next; `window` - 1 unless given.
+    begin : int, optional
+        A token that every window begins with, beside its own.
     progress : callable, optional
         Called with the tokens scored so far and the tokens to score.
     """
     ids = check_tokens(tokens, model.config.vocabulary)
     if len(ids) < 2:
         raise InputError(f"{len(ids)} token: expected at least 2, the first is not scored")
-    length = check.integer("window", window, low=2, high=model.config.context)
+    first = [] if begin is None else [begin]
+    length = check.integer("window", window, low=2, high=model.config.context - len(first))
     apart = check.integer("stride", length - 1 if stride is None else stride, high=length - 1)
     losses = np.empty(len(ids) - 1)
     for start, scored, stop in _windows(len(ids), length, apart):
-        logits = model.forward(ids[start : stop - 1])[scored - start - 1 :]
+        logits = model.forward([*first, *ids[start : stop - 1]])[len(first) + scored - start - 1 :]
         losses[scored - 1 : stop - 1] = _losses(logits, ids[scored:stop])
         if progress is not None:
             progress(stop - 1, len(ids) - 1)

@@ -1,7 +1,7 @@
-"""The forward pass of a Llama-family transformer in NumPy: prefill, key-value cache, one token at a time.
+"""The forward pass of a decoder-only transformer in NumPy: prefill, key-value cache, one token at a time.
 
 Matrices are applied by a linear operator that the caller may replace (another number format, another machine's
-arithmetic); norms, rotary positions, attention and SwiGLU are float32.
+arithmetic); biases, norms, positions, attention and activations are float32.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from hwbase import InputError, check
 from models.inference.config import EMBEDDING, HEAD, TransformerConfig
-from models.inference.layers import attend, rms_norm, rotate, rotations, swiglu
+from models.inference.layers import activate, attend, frequencies, gated, layer_norm, rms_norm, rotate, rotations
 from models.inference.weights import Weights
 
 #: Tokens of a prompt that pass through the layers together; bounds the memory of their scores.
@@ -110,9 +110,9 @@ class Transformer:
             first = cache.length
             hidden = self._layers(ids[start : start + PREFILL_CHUNK], cache)
             if not last:
-                logits.append(self._linear(HEAD, hidden, first))
+                logits.append(self._logits(hidden, first))
         if last:
-            return self._linear(HEAD, hidden[-1:], cache.length - 1)
+            return self._logits(hidden[-1:], cache.length - 1)
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
     def states(self, tokens: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -122,7 +122,7 @@ class Transformer:
         """
         ids = check_tokens(tokens, self.config.vocabulary)
         cache = self.cache(len(ids))
-        states = [self.weights.tensors[EMBEDDING][ids]]
+        states = [self.embed(ids)]
         for i in range(self.config.layers):
             states.append(self._layer(i, states[-1], cache))
         return np.stack(states)
@@ -134,49 +134,104 @@ class Transformer:
         x, cache = state, self.cache(len(state))
         for i in range(check.integer("layer", layer, low=0, high=self.config.layers), self.config.layers):
             x = self._layer(i, x, cache)
-        return self._linear(HEAD, self._last_norm(x), 0)
+        return self._logits(self._norm(x, "output_norm"), 0)
 
     def layer(self, i: int, state: np.ndarray) -> np.ndarray:
         """Return what leaves layer `i` for a whole sequence that enters it, float32 (tokens, hidden)."""
         return self._layer(check.integer("layer", i, low=0, high=self.config.layers - 1), state, self.cache(len(state)))
 
+    def embed(self, ids: np.ndarray, position: int = 0) -> np.ndarray:
+        """Return what enters the first layer for token ids that begin at `position`, float32 (tokens, hidden)."""
+        tensors, config = self.weights.tensors, self.config
+        x: np.ndarray = tensors[EMBEDDING][ids]
+        if config.embedding_scale != 1.0:
+            x = x * np.float32(config.embedding_scale)
+        return x + tensors["position_embd"][position : position + len(ids)] if config.learned_positions else x
+
     def _layers(self, ids: np.ndarray, cache: Cache) -> np.ndarray:
-        x = self.weights.tensors[EMBEDDING][ids]
+        x = self.embed(ids, cache.length)
         for i in range(self.config.layers):
             x = self._layer(i, x, cache)
         cache.length += len(ids)
-        return self._last_norm(x)
+        return self._norm(x, "output_norm")
 
     def _layer(self, i: int, x: np.ndarray, cache: Cache) -> np.ndarray:
         """Return what layer `i` makes of `x` (tokens, hidden), the positions that follow those in `cache`."""
-        config, tensors, linear = self.config, self.weights.tensors, self._linear
+        config, layer = self.config, f"blk.{i}."
         start, stop = cache.length, cache.length + len(x)
-        turn = self._rotations[start:stop]
-        layer = f"blk.{i}."
         keys, values = cache.keys[i, :, :stop], cache.values[i, :, :stop]
-        normed = rms_norm(x, tensors[layer + "attn_norm"], config.norm_epsilon)
-        queries = self._heads(linear(layer + "attn_q", normed, start))
-        keys[:, start:] = rotate(self._heads(linear(layer + "attn_k", normed, start)), turn).transpose(1, 0, 2)
-        values[:, start:] = self._heads(linear(layer + "attn_v", normed, start)).transpose(1, 0, 2)
-        mixed = attend(rotate(queries, turn), keys, values)
-        x = x + linear(layer + "attn_output", mixed, start)
-        normed = rms_norm(x, tensors[layer + "ffn_norm"], config.norm_epsilon)
-        gate, up = linear(layer + "ffn_gate", normed, start), linear(layer + "ffn_up", normed, start)
-        return x + linear(layer + "ffn_down", swiglu(gate, up), start)
+        normed = self._norm(x, layer + "attn_norm")
+        queries = self._turned(i, "attn_q", normed, start)
+        keys[:, start:] = self._turned(i, "attn_k", normed, start).transpose(1, 0, 2)
+        values[:, start:] = self._heads(self._product(layer + "attn_v", normed, start)).transpose(1, 0, 2)
+        window, scale, cap = config.window(i), config.attention_scale, config.attention_cap
+        mixed = attend(queries, keys, values, scale=scale, cap=cap, window=window)
+        x = self._added(x, self._product(layer + "attn_output", mixed, start), layer + "post_attention_norm")
+        normed = self._norm(x, layer + "ffn_norm")
+        if config.gated:
+            gate = self._product(layer + "ffn_gate", normed, start)
+            inner = gated(gate, self._product(layer + "ffn_up", normed, start), config.activation)
+        else:
+            inner = activate(self._product(layer + "ffn_up", normed, start), config.activation)
+        return self._added(x, self._product(layer + "ffn_down", inner, start), layer + "post_ffw_norm")
 
-    def _last_norm(self, x: np.ndarray) -> np.ndarray:
-        return rms_norm(x, self.weights.tensors["output_norm"], self.config.norm_epsilon)
+    def _turned(self, i: int, name: str, x: np.ndarray, start: int) -> np.ndarray:
+        """Return queries or keys of layer `i` with their norms and positions, float32 (tokens, heads, head_dim)."""
+        heads = self._heads(self._product(f"blk.{i}.{name}", x, start))
+        if self.config.head_norms:
+            heads = self._norm(heads, f"blk.{i}.{name}_norm")
+        if self.config.learned_positions:
+            return heads
+        local = self.config.window(i) > 0 and self.config.local_rope_theta is not None
+        return rotate(heads, self._rotations(local, start, start + len(x)))
+
+    def _product(self, name: str, x: np.ndarray, start: int) -> np.ndarray:
+        """Return the product with a matrix, and its bias where it has one."""
+        y = self._linear(name, x, start)
+        bias = self.weights.tensors.get(f"{name}.bias")
+        return y if bias is None else y + bias
+
+    def _added(self, x: np.ndarray, y: np.ndarray, norm: str) -> np.ndarray:
+        return x + (self._norm(y, norm) if self.config.post_norms else y)
+
+    def _norm(self, x: np.ndarray, name: str) -> np.ndarray:
+        tensors, epsilon = self.weights.tensors, self.config.norm_epsilon
+        if self.config.norm == "rms":
+            return rms_norm(x, tensors[name], epsilon)
+        return layer_norm(x, tensors[name], tensors[f"{name}.bias"], epsilon)
+
+    def _logits(self, x: np.ndarray, position: int) -> np.ndarray:
+        logits, cap = self._linear(HEAD, x, position), self.config.logit_cap
+        return logits if cap is None else np.tanh(logits / np.float32(cap)) * np.float32(cap)
 
     def _heads(self, x: np.ndarray) -> np.ndarray:
         return x.reshape(len(x), -1, self.config.head_dim)
+
+    def _rotations(self, local: bool, start: int, stop: int) -> np.ndarray:
+        """Return the rotations of positions, kept from one layer to the next."""
+        if self._turns.get(local, (0, 0, None))[:2] != (start, stop):
+            turns = rotations(np.arange(start, stop), self._frequencies[local], self._magnitudes[local])
+            self._turns[local] = (start, stop, turns)
+        return self._turns[local][2]
 
     @cached_property
     def _linear(self) -> Linear:
         return FloatLinear(self.weights.matrices()) if self.linear is None else self.linear
 
     @cached_property
-    def _rotations(self) -> np.ndarray:
-        return rotations(self.config.context, self.config.head_dim, self.config.rope_theta)
+    def _frequencies(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rotary frequencies of layers that see all positions, and of those with a window."""
+        config = self.config
+        plain = frequencies(config.head_dim, config.rope_theta, config.rope_divisors)
+        return plain, frequencies(config.head_dim, config.local_rope_theta or config.rope_theta)
+
+    @cached_property
+    def _magnitudes(self) -> tuple[float, float]:
+        return self.config.rope_magnitude, 1.0
+
+    @cached_property
+    def _turns(self) -> dict[bool, tuple[int, int, Any]]:
+        return {}
 
 
 def check_tokens(tokens: Sequence[int] | np.ndarray, vocabulary: int) -> np.ndarray:

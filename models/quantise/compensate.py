@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from models.inference import EMBEDDING, HEAD, LAYER_LINEARS, Transformer, Weights, multiply
+from models.inference import HEAD, Transformer, Weights, multiply
 from models.quantise.formats import WeightFormat
 from models.quantise.gptq import Solution, gptq, nearest
 from models.quantise.rotation import fold_gains, rotated
@@ -53,7 +53,7 @@ def prepared(weights: Weights, method: str, seed: int) -> Weights:
     """Return the network whose matrices a method rounds: rotated, or with an untied head."""
     if check_method(method).startswith(_ROTATION):
         return rotated(weights, seed)
-    return fold_gains(weights) if method == "gptq" else _untied(weights)
+    return fold_gains(weights) if method == "gptq" and weights.config.norm == "rms" else _untied(weights)
 
 
 def stages(weights: Weights) -> tuple[str, ...]:
@@ -97,7 +97,7 @@ def compensate(
     if calibrated and windows.size == 0:
         raise InputError("the calibration text has no tokens: expected at least one window")
     tensors = dict(weights.tensors)
-    states = [tensors[EMBEDDING][window] for window in windows] if calibrated else []
+    states = [Transformer(weights).embed(window) for window in windows] if calibrated else []
     names = stages(weights)
     own = Weights(weights.config, tensors)
     for number, stage in enumerate(names):
@@ -106,7 +106,7 @@ def compensate(
         result = kept(stage)
         if result is None:
             hessians = _hessians(own, stage, states) if calibrated else {}
-            result = _solve(tensors, stage, hessians, to, kind)
+            result = _solve(own, stage, hessians, to, kind)
         yield stage, result
         tensors |= result.gains | {name: solution.values for name, solution in result.solutions.items()}
         if calibrated and stage != HEAD:
@@ -121,7 +121,7 @@ class _Matrices:
         self._tensors, self._sums = tensors, sums
 
     def __call__(self, name: str, x: np.ndarray, position: int) -> np.ndarray:
-        if self._sums is not None and name.rpartition(".")[2] not in _SHARES:
+        if self._sums is not None and _first_reader(name, self._tensors) == name:
             norms = np.sqrt(np.vecdot(x, x))
             if not np.isfinite(norms).all():
                 raise InputError(f"{name}: calibration activations hold NaN or infinity: expected finite numbers")
@@ -143,17 +143,22 @@ def _hessians(own: Weights, stage: str, states: list[np.ndarray]) -> dict[str, n
             model.layer(int(stage.removeprefix("blk.")), state)
     if stage == HEAD:
         return sums
-    kinds = {f"{stage}.{kind}": f"{stage}.{_SHARES.get(kind, kind)}" for kind in LAYER_LINEARS}
-    return {name: sums[source] for name, source in kinds.items()}
+    names = [f"{stage}.{kind}" for kind in own.config.layer_linears]
+    return {name: sums[_first_reader(name, own.tensors)] for name in names}
 
 
-def _solve(
-    tensors: dict[str, np.ndarray], stage: str, hessians: Mapping[str, np.ndarray], to: WeightFormat, kind: str
-) -> Stage:
+def _first_reader(name: str, tensors: Mapping[str, np.ndarray]) -> str:
+    """Return the first matrix that reads the same input: itself, or another one where the network has it."""
+    layer, _, kind = name.rpartition(".")
+    other = f"{layer}.{_SHARES.get(kind, kind)}"
+    return other if other in tensors else name
+
+
+def _solve(own: Weights, stage: str, hessians: Mapping[str, np.ndarray], to: WeightFormat, kind: str) -> Stage:
     gains: dict[str, np.ndarray] = {}
-    matrices = (
-        {HEAD: tensors[HEAD]} if stage == HEAD else {f"{stage}.{n}": tensors[f"{stage}.{n}"] for n in LAYER_LINEARS}
-    )
+    tensors = own.tensors
+    names = [HEAD] if stage == HEAD else [f"{stage}.{name}" for name in own.config.layer_linears]
+    matrices = {name: tensors[name] for name in names}
     if kind == "awq":
         matrices, gains, hessians = _scaled_channels(tensors, stage, matrices, hessians, to)
     solutions = {}
@@ -180,9 +185,12 @@ def _scaled_channels(
     if stage == HEAD:
         groups = {"output_norm": [HEAD]}
     else:
-        groups = {f"{stage}.ffn_up": [f"{stage}.ffn_down"]}
-        groups[f"{stage}.attn_norm"] = [f"{stage}.{name}" for name in ("attn_q", "attn_k", "attn_v")]
-        groups[f"{stage}.ffn_norm"] = [f"{stage}.{name}" for name in ("ffn_gate", "ffn_up")]
+        readers = {"attn_norm": ("attn_q", "attn_k", "attn_v"), "ffn_norm": ("ffn_gate", "ffn_up")}
+        groups = {f"{stage}.{norm}": [f"{stage}.{name}" for name in names if f"{stage}.{name}" in matrices]
+                  for norm, names in readers.items()}  # fmt: skip
+        if f"{stage}.ffn_gate" in matrices:
+            # Without a gate an activation stands between the two.
+            groups = {f"{stage}.ffn_up": [f"{stage}.ffn_down"]} | groups
     for before, names in groups.items():
         hessian = hessians[names[0]]
         magnitudes = np.sqrt(np.maximum(np.diagonal(hessian), 1e-12 * hessian.max()))
@@ -203,6 +211,8 @@ def _scaled_channels(
             matrices[before] = matrices[before] / chosen[:, None]
         else:
             gains[before] = tensors[before] / chosen
+        if f"{before}.bias" in tensors:
+            gains[f"{before}.bias"] = tensors[f"{before}.bias"] / chosen
     return matrices, gains, sums
 
 

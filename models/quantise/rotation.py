@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from hwbase import InputError
 from models.inference import EMBEDDING, HEAD, Weights
 
 _READS_ATTENTION, _READS_FEED_FORWARD = ("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up")
@@ -66,7 +67,12 @@ def fold_gains(weights: Weights) -> Weights:
 
 
 def rotated(weights: Weights, seed: int = 0) -> Weights:
-    """Return the same network with its residual stream and the values of its heads rotated at random, gains folded."""
+    """Return the same network with its residual stream and the values of its heads rotated at random, gains folded.
+
+    Raises `InputError` for a network whose residual stream no rotation commutes with.
+    """
+    if weights.config.norm != "rms" or weights.config.post_norms:
+        raise InputError("rotation needs norms without means before the matrices alone: expected a method without it")
     random = np.random.default_rng(seed)
     config, folded = weights.config, fold_gains(weights)
     stream = random_rotation(config.hidden, random)
@@ -79,9 +85,14 @@ def rotated(weights: Weights, seed: int = 0) -> Weights:
             tensors[layer + name] = _product(tensors[layer + name], stream)
         for name in _WRITES:
             tensors[layer + name] = _product(stream.T, tensors[layer + name])
+            if f"{layer}{name}.bias" in tensors:
+                tensors[f"{layer}{name}.bias"] = _product(tensors[f"{layer}{name}.bias"], stream)
         head = random_rotation(config.head_dim, random)
         values = tensors[layer + "attn_v"].reshape(config.kv_heads, config.head_dim, -1)
         tensors[layer + "attn_v"] = _product(head.T, values).reshape(-1, config.hidden)
+        if f"{layer}attn_v.bias" in tensors:
+            biases = tensors[f"{layer}attn_v.bias"].reshape(config.kv_heads, config.head_dim)
+            tensors[f"{layer}attn_v.bias"] = _product(biases, head).ravel()
         output = tensors[layer + "attn_output"].reshape(config.hidden, config.query_heads, config.head_dim)
         tensors[layer + "attn_output"] = _product(output, head).reshape(config.hidden, -1)
     return Weights(folded.config, tensors)

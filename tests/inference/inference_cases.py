@@ -58,7 +58,9 @@ def random_weights(config: TransformerConfig, seed: int = 0) -> Weights:
     return Weights(config, tensors)
 
 
-def write_gguf(path: Path, weights: Weights, vocabulary: Vocabulary, **changes: object) -> Path:
+def write_gguf(
+    path: Path, weights: Weights, vocabulary: Vocabulary, architecture: str = "llama", **changes: object
+) -> Path:
     """Write a GGUF file with gguf's writer; `changes` override its key-value pairs (None leaves one out)."""
     import gguf
 
@@ -81,8 +83,9 @@ def write_gguf(path: Path, weights: Weights, vocabulary: Vocabulary, **changes: 
         "tokenizer.ggml.eos_token_id": vocabulary.end,
         "tokenizer.chat_template": vocabulary.chat_template,
     } | changes
-    writer = gguf.GGUFWriter(str(path), str(pairs.pop("general.architecture", "llama")))
+    writer = gguf.GGUFWriter(str(path), str(pairs.pop("general.architecture", architecture)))
     for key, value in pairs.items():
+        key = key.replace("llama.", f"{architecture}.", 1) if key.startswith("llama.") else key
         if isinstance(value, bool):
             writer.add_bool(key, value)
         elif isinstance(value, int):
@@ -94,7 +97,7 @@ def write_gguf(path: Path, weights: Weights, vocabulary: Vocabulary, **changes: 
         elif isinstance(value, list):
             writer.add_array(key, value)
     for name, tensor in weights.tensors.items():
-        writer.add_tensor(f"{name}.weight", tensor)
+        writer.add_tensor(name if name.endswith(".bias") else f"{name}.weight", tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

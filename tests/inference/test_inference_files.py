@@ -87,7 +87,7 @@ def test_flipped_bytes_never_escape(file):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"general.architecture": "gpt2"}, "architecture 'gpt2' is not supported, expected 'llama'"),
+        ({"general.architecture": "gptx"}, "unknown general.architecture in odd.gguf: 'gptx'; did you mean 'gpt2'"),
         ({"llama.block_count": None}, "llama.block_count is missing"),
         ({"llama.block_count": "two"}, "llama.block_count is of type str, expected int"),
         ({"llama.block_count": 3}, r"tensor 'blk.2.attn_q' is missing: expected shape \(32, 32\)"),
@@ -98,7 +98,7 @@ def test_flipped_bytes_never_escape(file):
         ({"tokenizer.ggml.tokens": ["a", "b"]}, "2 tokens and 263 token types, expected 263"),
         ({"tokenizer.ggml.tokens": [1, 2]}, "tokenizer.ggml.tokens: expected strings"),
         ({"tokenizer.ggml.merges": None}, "tokenizer.ggml.merges is missing"),
-        ({"llama.rope.scaling.type": "yarn"}, r"'llama.rope.scaling.type' = 'yarn' is not supported"),
+        ({"llama.rope.scaling.type": "yarm"}, "unknown llama.rope.scaling.type 'yarm'; did you mean 'yarn'"),
         ({"llama.attention.clamp_kqv": 8.0}, r"'llama.attention.clamp_kqv' = 8.0 is not supported"),
         ({"llama.expert_count": 8}, r"'llama.expert_count' = 8 is not supported"),
         ({"llama.attention.value_length": 4}, r"'llama.attention.value_length' = 4 is not supported"),
@@ -112,26 +112,43 @@ def test_files_at_odds_with_themselves(tmp_path, weights, vocabulary, changes, m
 
 
 @needs_gguf
-def test_biases_are_refused(tmp_path, weights, vocabulary):
-    """The network computes without them, and would answer for another one."""
-    more = {"blk.0.attn_q.bias": np.zeros(32, np.float32)}
-    biased = dataclasses.replace(weights, tensors=weights.tensors | more)
-    with pytest.raises(
-        InputError, match=r"tensor 'blk.0.attn_q.bias.weight' is not supported: expected .* without biases"
-    ):
-        read_model(write_gguf(tmp_path / "biased.gguf", biased, vocabulary))
+def test_biases_are_used(tmp_path, vocabulary):
+    """Without them the network would answer for another one."""
+    biased = random_weights(tiny_config(biases=("attn_q", "attn_k")))
+    result, _ = read_model(write_gguf(tmp_path / "biased.gguf", biased, vocabulary))
+    assert result.config.biases == ("attn_q", "attn_k")
+    logits = Transformer(result).forward([3, 4, 5])
+    np.testing.assert_allclose(logits, Transformer(biased).forward([3, 4, 5]), atol=1e-5)
+    plain = Weights(tiny_config(), {name: t for name, t in biased.tensors.items() if not name.endswith(".bias")})
+    assert np.abs(logits - Transformer(plain).forward([3, 4, 5])).max() > 0.01
+
+
+@needs_gguf
+def test_tensors_of_another_network_are_refused(tmp_path, weights, vocabulary):
+    more = {"blk.0.attn_sinks": np.zeros(4, np.float32)}
+    odd = dataclasses.replace(weights, tensors=weights.tensors | more)
+    with pytest.raises(InputError, match=r"odd.gguf: tensor 'blk.0.attn_sinks.weight' is not supported"):
+        read_model(write_gguf(tmp_path / "odd.gguf", odd, vocabulary))
     plain = {"llama.rope.scaling.type": "none", "llama.expert_count": 0}
     assert read_model(write_gguf(tmp_path / "plain.gguf", weights, vocabulary, **plain))
 
 
 @needs_gguf
-@pytest.mark.parametrize("name", ["add_bos_token", "add_eos_token", "add_space_prefix"])
+@pytest.mark.parametrize("name", ["add_eos_token", "add_space_prefix"])
 def test_a_tokenizer_that_adds_something_is_refused(tmp_path, weights, vocabulary, name):
     """Texts are encoded as they are: another beginning would be another answer."""
     key = f"tokenizer.ggml.{name}"
     with pytest.raises(InputError, match=rf"{key} = true is not supported"):
         read_model(write_gguf(tmp_path / "adds.gguf", weights, vocabulary, **{key: True}))
     assert read_model(write_gguf(tmp_path / "plain.gguf", weights, vocabulary, **{key: False}))
+
+
+@needs_gguf
+@needs_tokenizers
+def test_a_begin_token_is_added_where_the_file_says_so(tmp_path, weights, vocabulary):
+    keys = {"tokenizer.ggml.add_bos_token": True, "tokenizer.ggml.bos_token_id": 1}
+    words = read_model(write_gguf(tmp_path / "begins.gguf", weights, vocabulary, **keys))[1]
+    assert Tokenizer(words).start == (1,) and Tokenizer(vocabulary).start == ()
 
 
 def test_tensors_are_finite(weights):
@@ -199,7 +216,7 @@ def test_templates_that_cannot_be_used(vocabulary, template):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": "llama"}, "tokenizer 'llama' with pre-tokenizer 'smollm' is not supported"),
+        ({"model": "llama"}, "tokenizer 'llama' with pre-tokenizer 'smollm' is not supported, .* token ids"),
         ({"splitter": "other"}, "pre-tokenizer 'other' is not supported"),
         ({"merges": ("t q",)}, "merge 't q': expected two tokens whose sum is a token"),
         ({"merges": ("the",)}, "merge 'the'"),

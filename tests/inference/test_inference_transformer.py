@@ -9,7 +9,7 @@ from inference_cases import random_weights, tiny_config
 from hwbase import InputError
 from models.inference import HEAD, FloatLinear, Transformer, multiply, perplexity, token_losses
 from models.inference import transformer as module
-from models.inference.layers import attend, rms_norm, rotate, rotations, softmax, swiglu
+from models.inference.layers import attend, frequencies, gated, rms_norm, rotate, rotations, softmax
 
 TOKENS = np.random.default_rng(5).integers(0, 263, 24)
 
@@ -129,7 +129,7 @@ def test_a_tied_head_is_the_embedding(weights):
 @pytest.mark.slow
 def test_rotary_scores_depend_on_distance_only(p, q, moved, seed):
     x, y = np.random.default_rng(seed).standard_normal((2, 1, 1, 16)).astype(np.float32)
-    table = rotations(96, 16, 1e4)
+    table = rotations(np.arange(96), frequencies(16, 1e4))
 
     def score(a, b):
         return float((rotate(x, table[a : a + 1]) * rotate(y, table[b : b + 1])).sum())
@@ -147,7 +147,7 @@ def test_grouped_queries_are_attention_with_repeated_keys():
 
 
 def test_parts_at_their_edges():
-    assert np.isfinite(swiglu(np.float32([-1e4, 0.0, 1e4]), np.ones(3, np.float32))).all()
+    assert np.isfinite(gated(np.float32([-1e4, 0.0, 1e4]), np.ones(3, np.float32))).all()
     np.testing.assert_allclose(softmax(np.float32([[1e4, 1e4, -np.inf]])), [[0.5, 0.5, 0.0]])
     np.testing.assert_array_equal(rms_norm(np.zeros((1, 4), np.float32), np.ones(4, np.float32), 1e-5), 0.0)
     matrix = np.random.default_rng(0).standard_normal((7, 33)).astype(np.float32)
