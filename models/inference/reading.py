@@ -14,12 +14,12 @@ _LONGEST = 1000
 def weights_path(model: str, path: str | Path | None = None) -> str | Path | None:
     """Return where a model's weights are: `path`, or `model` itself where it is a path; None for the installed package.
 
-    Raises `InputError` for a name without weights.
+    Raises `InputError` for a name without weights, and for two paths.
     """
     name = str(model).strip()
-    if path is not None or name.lower() == DEFAULT_MODEL:
+    if name.lower() == DEFAULT_MODEL:
         return path
-    if name and "\0" not in name and len(name) < _LONGEST and Path(name).exists():
+    if path is None and name and "\0" not in name and len(name) < _LONGEST and Path(name).exists():
         return name
     raise InputError(
         f"model = {name[:200]!r}: weights are known for {DEFAULT_MODEL!r} only; expected it, a GGUF file or a folder "

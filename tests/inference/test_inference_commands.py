@@ -6,7 +6,8 @@ import sys
 
 import pandas as pd
 import pytest
-from inference_cases import needs_gguf, needs_tokenizers, write_gguf
+from checkpoint_cases import LLAMA, tensors_of, write_checkpoint
+from inference_cases import needs_gguf, needs_safetensors, needs_tokenizers, write_gguf
 
 from models.inference import INSTALL
 
@@ -50,6 +51,32 @@ def test_infer_answers(call):
     assert found["chip"]["chips"] == 1 and found["chip"]["seconds"] > 0
     status, out, _ = call(*INFER, "--tokens", "5")
     assert status == 0 and out.startswith(found["text"]) and "tokens per second" in out and "On hnlpu" in out
+
+
+@needs_safetensors
+@pytest.mark.slow
+def test_a_checkpoint_runs_on_token_ids(call, folder):
+    """A folder of safetensors without a tokenizer, by path."""
+    case = LLAMA | {"hidden_size": 64, "intermediate_size": 96}
+    write_checkpoint(folder / "own", case, tensors_of(case))
+    (folder / "ids.txt").write_text(" ".join(str(i % 67) for i in range(50)))
+    status, out, err = call("infer", "--model", "own", "--ids", "1,2 3", "--tokens", "4", "--json")
+    result = json.loads(out)
+    assert (status, err) == (0, "") and (result["model"], result["prompt"]) == ("own", "1 2 3")
+    assert len(result["text"].split()) == result["tokens"] == 4 and result["prompt_tokens"] == 3
+    scored = ("quality", "--ids", "ids.txt", "--tokens", "40", "--window", "20", "--arithmetic", "hardwired", "--json")
+    status, out, _ = call(*scored, "--model", "own")
+    assert status == 0 and json.loads(out)["text"] == "ids.txt"
+    for options, message in (
+        (("infer", "--model", "own", "--prompt", "the"), "has no tokenizer.json"),
+        (("infer", "--model", "own", "--prompt", "the", "--ids", "1"), "prompt and ids: expected one"),
+        (("infer", "--model", "own", "--ids", "1 x"), "token ids: 'x': expected whole numbers"),
+        (("infer", "--model", "own", "--ids", "99"), "token 99: expected ids from 0 to 66"),
+        ((*scored, "--model", "own", "--text", "text.txt"), "--text and --ids: expected one of them"),
+        ((*scored, "--model", "owm"), "weights are known for 'smollm2-135m' only"),
+    ):
+        status, out, err = call(*options)
+        assert (status, out) == (2, "") and message in err and err.count("\n") == 1
 
 
 @pytest.mark.slow
