@@ -115,15 +115,21 @@ def wafer(
     return Wafer(gross, good, silicon.good_dies(gross, good, rounded=conventions.round_good_dies))
 
 
-def mask_prices_usd(read: Reader, node: str) -> tuple[Number, Number]:
-    """Return (shared masks, one chip's own masks) in USD at `node`."""
+def mask_prices_usd(read: Reader, node: str, own_masks: Number | None = None) -> tuple[Number, Number]:
+    """Return (shared masks, one chip's own masks) in USD at `node`.
+
+    `own_masks` carry the weights, all where infinite; the book's number unless given.
+    """
     check_node(read.book, node)
+    set_usd = read(f"{node}.mask_set_usd", "USD")
+    if own_masks is not None and np.all(np.isinf(own_masks)):
+        return 0.0, non_negative(f"{node}.mask_set_usd", set_usd)
     return masks.mask_split_usd(
-        read(f"{node}.mask_set_usd", "USD"),
+        set_usd,
         read(f"{node}.euv_masks", "mask"),
         read(f"{node}.duv_masks", "mask"),
         read("masks.euv_weight", "1"),
-        read("masks.per_chip_duv_masks", "mask"),
+        read("masks.per_chip_duv_masks", "mask") if own_masks is None else own_masks,
     )
 
 
@@ -145,6 +151,7 @@ def hardwired_bill(
     aspect: Number = 1.0,
     fractional: bool = False,
     links_usd_per_chip: Number = 0.0,
+    own_masks: Number | None = None,
 ) -> Bill:
     """Return the bill of a system of hardwired chips; inputs broadcast.
 
@@ -173,6 +180,8 @@ def hardwired_bill(
         Allows a fraction of a chip.
     links_usd_per_chip : number or array
         Price of the links of a chip, beside what its integration costs.
+    own_masks : number or array, optional
+        DUV masks of a chip that carry its weights, all masks where infinite; the book's number unless given.
 
     Returns
     -------
@@ -198,7 +207,7 @@ def hardwired_bill(
         "hbm_usd": hbm_gb * read("hbm.price_usd_per_gb", "USD/GB"),
         "integration_usd": read("integration.usd_per_chip", "USD") + links_usd,
     }
-    shared, own = mask_prices_usd(read, node)
+    shared, own = mask_prices_usd(read, node, own_masks)
     design = {f"{part}_usd": read(f"design.{part}_usd", "USD") for part in _DESIGN_PARTS}
     return Bill(
         chips=chips,

@@ -30,6 +30,8 @@ class System(Record):
     """Stated power of a system, used by the conventions (see `power.system_it_power_w`)."""
     links_usd_per_chip: Number = 0.0
     """Price of a chip's links where the integration of a chip does not contain them."""
+    own_masks: Number | None = None
+    """Masks of a chip that carry its weights, all where infinite; those of the cost book where not stated."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def built_fleet(
         node=system.node,
         conventions=conventions,
         links_usd_per_chip=system.links_usd_per_chip,
+        own_masks=system.own_masks,
     )
     powered = book.reader()
     power_w = system_it_power_w(

@@ -11,8 +11,9 @@ from hwbase.lazy import lazy_names  # noqa: E402
 if TYPE_CHECKING:
     from hwbase import InputError
     from hwsim.accelerator import Accelerator, load_accelerator
+    from hwsim.arrays import hn_array
     from hwsim.catalogue import machines
-    from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for, hn_array
+    from hwsim.chip import Block, Chip, build_chip, fit_design, grid_for
     from hwsim.circuits import Circuit, cell_embedding, mac_array, metal_embedding
     from hwsim.design import HardwiredDesign, design_book, load_design
     from hwsim.events.faults import Fault

@@ -15,7 +15,8 @@ import numpy as np
 
 from hwbase import InputError, Record
 from hwbase.check import Number, count, fraction, number, positive
-from hwsim.chip import Block, Chip, build_chip, hn_array
+from hwsim.arrays import hn_array, static_w_per_mm2
+from hwsim.chip import Block, Chip, build_chip
 from hwsim.design import HardwiredDesign
 from hwsim.gpu.speculation import tokens_per_step
 from hwsim.hardwired import held_sequences, machine_power_w
@@ -189,7 +190,9 @@ def with_draft(
     chip = build_chip(model, design, technology)
     array, _ = hn_array(draft, design, technology)
     area = np.where(drafted > 0, array, 0.0)[()]
-    grown = replace(chip, blocks=(*chip.blocks, Block("draft", area, area * technology.hn_static_w_per_mm2, 0.0, "hn")))
+    grown = replace(
+        chip, blocks=(*chip.blocks, Block("draft", area, area * static_w_per_mm2(design, technology), 0.0, "hn"))
+    )
     running = _running(model, design, context)
     large, small = (occupancy(each, design, context, running, True) for each in (model, draft))
 

@@ -6,18 +6,16 @@ Blocks of Table 1 of the HNLPU paper (ASPLOS '26, doi 10.1145/3779212.3790169).
 import math
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import Number, count
-from hwsim.circuits import neuron_transistors
+from hwsim.arrays import dynamic_w, hn_array, static_w_per_mm2
 from hwsim.design import HardwiredDesign
-from hwsim.mapping import matrices
 from hwsim.technology import Technology
 from hwsim.topology import SWITCH
-from hwsim.weights import weight_format
 from models import LLMSpec
 
 if TYPE_CHECKING:
@@ -85,16 +83,17 @@ class Chip(Record):
 def build_chip(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> Chip:
     """Return the chip of `design` that holds its share of `model`, every block sized from its load.
 
-    HN array: Hardwired-Neurons for every matrix on the chip, static power per area from the technology. VEX: its
+    HN array: every matrix on the chip in the fabric of the machine (`hwsim.arrays`). VEX: its
     multiply-accumulate units. Attention buffer: two-port SRAM, read energy x bandwidth. Interconnect engine: links to
     the other chips, both directions busy. HBM PHY: per stack.
     """
     array_mm2, weights = hn_array(model, design, technology)
+    switching_w = dynamic_w(model, design, technology)
     bits = design.buffer_bytes * 8.0
     reads_w = design.buffer_bandwidth_bytes_per_s * 8.0 * technology.sram_read_energy_j_per_bit
     vex_w = design.vex_macs * technology.vex_mac_energy_j * design.clock_hz
     blocks = (
-        Block("HN array", array_mm2, array_mm2 * technology.hn_static_w_per_mm2, 0.0, "hn"),
+        Block("HN array", array_mm2, array_mm2 * static_w_per_mm2(design, technology), switching_w, "hn"),
         Block("VEX", design.vex_macs * technology.vex_mac_area_um2 * 1e-6, 0.0, vex_w, "vex"),
         Block("control", technology.control_area_mm2, technology.control_power_w, 0.0, "control"),
         Block("attention buffer", technology.sram_area_mm2(bits, two_port=True), 0.0, reads_w, "buffer"),
@@ -138,24 +137,6 @@ def links_usd_per_chip(design: HardwiredDesign) -> Number:
     port_usd = grid.switch_port_usd if design.grid_topology == SWITCH else 0.0
     in_stage = design.grid_links_per_chip * (grid.price_usd + port_usd)
     return (in_stage + design.stage_links_per_chip * stage.price_usd) * design.links_per_pair
-
-
-def hn_array(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[Number, Number]:
-    """Return (area in mm2, weights) of the HN array of one chip: every matrix's neurons and input registers."""
-    fmt = weight_format(design.weight_format, technology)
-    bits = design.activation_bits
-    neurons: dict[Any, Number] = {}
-    transistors: Number = 0.0
-    weights: Number = 0.0
-    for matrix in matrices(model, design.rows, design.columns, design.pipeline_stages):
-        # Matrices that share an input vector, or its length, have the same neurons.
-        key = id(matrix.inputs) if np.ndim(matrix.inputs) else float(matrix.inputs)
-        if key not in neurons:
-            neurons[key] = neuron_transistors(matrix.inputs, fmt, technology, bits, design.popcnt_slack)
-        inputs = matrix.inputs * bits * technology.flip_flop_transistors
-        transistors = transistors + (matrix.outputs * neurons[key] + inputs) * (matrix.copies * matrix.layers)
-        weights = weights + matrix.weights
-    return technology.logic_area_mm2(transistors), weights
 
 
 def grid_for(chips: Number) -> tuple[Number, Number]:

@@ -15,6 +15,7 @@ from hwsim.mapping import NORMS
 from hwsim.pipeline import TOPOLOGIES
 from hwsim.topology import SWITCH, most_chips, neighbours
 from hwsim.topology import TOPOLOGIES as GRID_TOPOLOGIES
+from hwsim.weight_fabrics.machine import METAL, ON_CHIP, FabricConstants, check_fabric, read_fabrics, with_fabrics
 
 #: Orders in which VEX and links serve the tokens that wait: as they come; the one that is furthest along first; the one
 #: with the earliest deadline first, where all have the same time from entering the machine.
@@ -28,12 +29,13 @@ CHOICES = {
     "link_class": class_names(),
     "stage_link_class": class_names(),
     "service": SERVICES,
+    "fabric": ON_CHIP,
 }
 
 
 @dataclass(frozen=True)
 class HardwiredDesign(Record):
-    """Grids of chips with weights in metal, one a pipeline stage, of `rows` x `columns` chips each.
+    """Grids of chips with weights in a `fabric`, one a pipeline stage, of `rows` x `columns` chips each.
 
     Any number may be an array; `hnlpu.toml` has the sources. The mapping of a model is `rows`, `columns`,
     `pipeline_stages` and the names of `CHOICES`.
@@ -71,6 +73,7 @@ class HardwiredDesign(Record):
     expert_skew: Number = sourced("1", default=1.0, low=1.0, high=1e3)
     links_per_pair: Number = sourced("1", default=1.0, above=0.0, high=1e4)
     link_classes: LinkTable = field(default_factory=LinkTable)
+    fabric_constants: FabricConstants = field(default_factory=FabricConstants)
     weight_format: str = "fp4"
     collective: str = "direct"
     norms: str = "replicated"
@@ -79,9 +82,11 @@ class HardwiredDesign(Record):
     link_class: str = OWN
     stage_link_class: str = OWN
     service: str = "first-come"
+    fabric: str = METAL
 
     def __post_init__(self) -> None:
         check_fields(type(self), vars(self))
+        check_fabric(self.fabric, self.weight_format)
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
@@ -186,11 +191,11 @@ class HardwiredDesign(Record):
 
 
 def design_book(machine: str | Path | Book = DEFAULT_MACHINE) -> Book:
-    """Return the book of a hardwired machine by name or path, with the classes of links beside its own constants.
+    """Return the book of a hardwired machine by name or path, with those of links and fabrics beside its own constants.
 
     Raises `InputError` for a machine of another kind.
     """
-    return with_links(machine_book(machine, ("hardwired",)))
+    return with_fabrics(with_links(machine_book(machine, ("hardwired",))))
 
 
 def load_design(
@@ -200,9 +205,14 @@ def load_design(
     reader = reader or design_book(name_or_path).reader()
     choices = reader.book.header.choices
     chosen = (choices.get("link_class", OWN), choices.get("stage_link_class", OWN))
-    classes = read_classes(reader, chosen)
     design = from_book(
-        HardwiredDesign, reader, name=reader.book.name, weight_format=weight_format, link_classes=classes, **choices
+        HardwiredDesign,
+        reader,
+        name=reader.book.name,
+        weight_format=weight_format,
+        link_classes=read_classes(reader, chosen),
+        fabric_constants=read_fabrics(reader, choices.get("fabric", METAL)),
+        **choices,
     )
     if OWN not in chosen:
         # The machine's own link is not built.

@@ -344,6 +344,7 @@ def machine_power_w(
         return chip.power_w * design.chips * design.power_overhead
     even = per_token.even
     busy = {
+        "hn": per_token.hn,
         "links": per_token.links_mean,
         "stage links": per_token.stage_links_mean,
         "vex": per_token.vex * even,

@@ -10,17 +10,17 @@ import numpy as np
 
 from hwbase import InputError, Record
 from hwbase.check import Number
-from hwsim.circuits import neuron_levels, pipeline_cycles
+from hwsim.arrays import array_format, interval_cycles, pass_cycles
 from hwsim.design import HardwiredDesign
 from hwsim.mapping import attention_macs_per_position, gating_elements, layer_links, matrices, norm_elements
 from hwsim.pipeline import Handover, fullest_layers, handover, imbalance
 from hwsim.technology import Technology
 from hwsim.topology import PAIRS, mean_links
-from hwsim.weights import weight_format
+from hwsim.weight_fabrics.machine import METAL
 from models import LLMSpec, attended_positions, kv_bytes_per_sequence
 
 #: Settings of a mapping for which the account of the paper has no terms.
-UNPUBLISHED = frozenset({"pipeline_stages", "norms", "grid_topology"})
+UNPUBLISHED = frozenset({"pipeline_stages", "norms", "grid_topology", "fabric"})
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,10 @@ class Occupancy(Record):
 
 
 def is_published(design: HardwiredDesign) -> bool:
-    """Return whether the paper's account has the mapping of `design`: one stage, replicated norms, pairwise links."""
+    """Return whether the paper's account has `design`: one stage, replicated norms, pairwise links, metal."""
     one_stage = not np.any(np.greater(design.pipeline_stages, 1))
-    return one_stage and design.norms == "replicated" and design.grid_topology == PAIRS
+    joined = design.norms == "replicated" and design.grid_topology == PAIRS
+    return one_stage and joined and design.fabric == METAL
 
 
 def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequences: Number, windows: bool) -> Occupancy:
@@ -90,8 +91,8 @@ def published(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     """
     if not is_published(design):
         raise InputError(
-            "reading = 'as-published': expected one pipeline stage, replicated norms and a row-column grid, as the "
-            "paper has; the pipelined reading takes any"
+            "reading = 'as-published': expected one pipeline stage, replicated norms, a row-column grid and "
+            "Metal-Embedding, as the paper has; the pipelined reading takes any"
         )
     elements = grid_load(model, design, statistics=False)
     counted = np.where(np.greater(design.rows, 1), elements["column"], elements["row"])
@@ -106,9 +107,9 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     """Return the time that one token occupies each resource, from stated rates; nothing is fitted.
 
     Links: elements over the busiest link of a row or column, averaged over positions, which the chips keep in turn. HN:
-    bit-serial passes of one array (each layer has its own). VEX: score and value products over its multipliers, element
-    operations over its lanes; the one VEX of a chip serves all layers. Buffer and HBM: keys and values read, from HBM
-    for the share of all sequences that the buffers do not hold.
+    passes of one array (each layer has its own), bit-serial in metal. VEX: score and value products over its
+    multipliers, element operations over its lanes; the one VEX of a chip serves all layers. Buffer and HBM: keys and
+    values read, from HBM for the share of all sequences that the buffers do not hold.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def occupancy(model: LLMSpec, design: HardwiredDesign, context: Number, sequence
     else:
         mean_s = in_stages / np.maximum(design.grid_links_per_chip, 1.0) * grid_s
         stage_mean_s = between_mean / np.maximum(between.links, 1.0) * stage_s
-    hn = design.activation_bits / design.clock_hz
+    hn = interval_cycles(design) / design.clock_hz
     uneven = imbalance(model, design.pipeline_stages, context, windows)
     kv = kv_bytes_per_sequence(model, context, design.kv_element_bytes, sliding_window=windows) * uneven
     spilled = spilled_share(model, design, context, sequences, windows)
@@ -229,11 +230,10 @@ def unloaded_path(
     layer_s = elements["steps"] * design.hop_s + elements["path"] * payload / design.grid_bandwidth_bytes_per_s
     stage_s = between.steps * design.stage_link.latency_s + between.path * payload / design.stage_bandwidth_bytes_per_s
     placed = matrices(model, design.rows, design.columns, design.pipeline_stages)
-    fmt = weight_format(design.weight_format, technology)
+    fmt = array_format(design, technology)
     passes: dict[int, Number] = {}
     for matrix in placed:
-        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
-        cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
+        cycles = pass_cycles(matrix, design, technology, fmt)
         passes[matrix.depth] = np.maximum(passes.get(matrix.depth, 0.0), cycles)
     last = max(passes)
     chain = sum(cycles for depth, cycles in passes.items() if depth != last)

@@ -201,6 +201,7 @@ def _row(answer: CostAnswer, way: str, machine: additions.Machine, design: hwsim
         chip_power_w=float(machine.power_w) / chips / float(design.power_overhead),
         node=answer.node,
         links_usd_per_chip=answer.inputs["links_usd_per_chip"],
+        own_masks=answer.inputs.get("own_masks"),
     )
     fleet = costmodel.built_fleet(
         answer.book.at(answer.conventions.headline),

@@ -16,7 +16,6 @@ from hwbase.check import Number
 from hwsim.technology import Technology
 from hwsim.weight_fabrics import FABRICS, ModelInFabric
 
-_W_PER_MW = 1e6
 #: Fabrics whose weights are in masks.
 MASKED = ("metal_embedding", "mask_rom", "ternary_rom", "structured_asic", "cell_embedding")
 
@@ -45,18 +44,18 @@ def check_fabrics(fabrics: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def fabric_fleet(answer: CostAnswer, row: ModelInFabric, metal: ModelInFabric, technology: Technology) -> FabricFleet:
-    """Return the fleet of a fabric: the answer's machine with its Metal-Embedding arrays replaced.
+def fabric_fleet(answer: CostAnswer, row: ModelInFabric, own: ModelInFabric, technology: Technology) -> FabricFleet:
+    """Return the fleet of a fabric: the answer's machine with the arrays of its `own` fabric replaced.
 
     Attention, buffers, links and memory stay. Dies shrink with the arrays; more of them are needed where the arrays
     would not fit a reticle, and more systems where the fabric sets the pace.
     """
-    paper, inputs = row.fabric == metal.fabric, answer.inputs
+    built, inputs = row.fabric == own.fabric, answer.inputs
     chips, rate = float(inputs["chips"]), float(inputs["tokens_per_s"])
-    area = chips * float(inputs["die_area_mm2"]) + (0.0 if paper else float(row.area_mm2 - metal.area_mm2))
-    own_rate = rate if paper else min(rate, float(row.tokens_per_s))
-    more_w = 0.0 if paper else float(row.power_w(own_rate) - metal.power_w(rate))
-    needed = chips if paper else max(chips, float(np.ceil(area / technology.reticle_area_mm2)))
+    area = chips * float(inputs["die_area_mm2"]) + (0.0 if built else float(row.area_mm2 - own.area_mm2))
+    own_rate = rate if built else min(rate, float(row.tokens_per_s))
+    more_w = 0.0 if built else float(row.power_w(own_rate) - own.power_w(rate))
+    needed = chips if built else max(chips, float(np.ceil(area / technology.reticle_area_mm2)))
     system = costmodel.System(
         chips=int(needed),
         die_area_mm2=area / needed,
@@ -78,12 +77,9 @@ def amounts(
     conventions = answer.conventions
     book = answer.book.at(conventions.headline).override(costs)
     read = book.reader()
-    node = fleet.system.node
-    own = read(f"{node}.duv_masks", "mask") if full_set else masks
-    priced = book.override({"masks.per_chip_duv_masks": own})
     built = costmodel.built_fleet(
-        priced,
-        fleet.system,
+        book,
+        replace(fleet.system, own_masks=np.inf if full_set else masks),
         volume=fleet.systems,
         tokens_per_s=fleet.tokens_per_s,
         card=card(),
@@ -92,25 +88,6 @@ def amounts(
     )
     paid, bill = built.tco, built.bill
     assert bill is not None
-    if full_set:
-        set_usd = read(f"{node}.mask_set_usd", "USD")
-        masks_usd = fleet.system.chips * set_usd
-        bill = replace(
-            bill,
-            shared_masks_usd=0.0,
-            own_masks_usd=set_usd,
-            masks_usd=masks_usd,
-            nre_usd=masks_usd + bill.design_usd,
-        )
-        paid = costmodel.tco(
-            priced,
-            bill=bill,
-            volume=fleet.systems,
-            system_power_w=paid.it_power_mw * _W_PER_MW / fleet.systems,
-            tokens_per_s=fleet.tokens_per_s,
-            respins=0,
-            conventions=conventions,
-        )
     counted = conventions.spares_respun and conventions.hardwired_maintenance != "rate"
     spares = spare_systems(read, fleet.systems) if counted else 0.0
     pair = answer.pair

@@ -22,7 +22,7 @@ from hwbase.books import refuse_unread
 from hwbase.check import fraction
 from hwbase.values import read_integer
 from hwsim.simulation import hardwired
-from hwsim.weight_fabrics import FABRICS, compare, fabric_book
+from hwsim.weight_fabrics import FABRICS, METAL, compare, fabric_book, machine_fabrics, tables_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +136,12 @@ def respins(
     if samples:
         read_integer("samples", samples, **_SAMPLES)
     of_change, of_fabrics, rest = split_books(set or {}, change_book(), fabric_book())
-    changes, fabric_constants = change_book().override(of_change), fabric_book().override(of_fabrics)
+    machine = hwsim.design_book(on)
+    machine = machine.override({name: value for name, value in rest.items() if name in machine.settable()})
+    own_tables = tables_of(machine.header.choices.get("fabric", METAL))
+    # The machine is built with the same constants of its own fabric.
+    rest |= {f"fabrics.{name}": value for name, value in of_fabrics.items() if name.partition(".")[0] in own_tables}
+    changes, fabric_constants = change_book().override(of_change), machine_fabrics(machine).override(of_fabrics)
     answer = cost(
         spec,
         volume=volume,
@@ -207,15 +212,14 @@ def _fleets(
         spec,
         made,
         weights,
-        fabrics=tuple(dict.fromkeys(("metal_embedding", *fabrics))),
+        fabrics=tuple(dict.fromkeys((design.fabric, *fabrics))),
         activation_bits=design.activation_bits,
         clock_hz=design.clock_hz,
         slack=design.popcnt_slack,
         book=constants,
     )
     by_name = {row.fabric: row for row in table.rows}
-    metal = by_name["metal_embedding"]
-    fleets = [fabric_fleet(answer, by_name[fabric], metal, made) for fabric in fabrics]
+    fleets = [fabric_fleet(answer, by_name[fabric], by_name[design.fabric], made) for fabric in fabrics]
     return fleets, {fabric: by_name[fabric].full_set for fabric in fabrics}, table.assumptions
 
 

@@ -30,7 +30,7 @@ from hwsim.design import CHOICES
 _ROWS, _PAIRS = 25, 3
 _MAPPING = ("pipeline_stages", "rows", "columns", "collective", "norms", "stage_topology")
 #: Choices that are shown where they vary.
-_LINKS = ("grid_topology", "link_class", "stage_link_class")
+_LINKS = ("grid_topology", "link_class", "stage_link_class", "fabric")
 _FIGURES = (
     *("tokens_per_s", "latency_alone_s", "latency_s", "bound_by", "chips", "die_area_mm2", "area_mm2"),
     *("tokens_per_s_mm2", "power_w", "power_density_w_per_mm2", "energy_j_per_token"),

@@ -22,8 +22,8 @@ BLOCK = 32768
 _JOINED = 64
 #: Of designs that are equal in all objectives, the one with the least of these stands, in this order.
 _TIES = ("area_mm2", "power_w", "chips")
-#: Choices that decide the links of a chip.
-_LINKED = ("grid_topology", "stage_topology", "link_class", "stage_link_class")
+#: Choices that decide the area of a chip.
+_SIZING = ("grid_topology", "stage_topology", "link_class", "stage_link_class", "fabric")
 #: Mappings kept for a message where none fits.
 _MISFITS = 64
 
@@ -113,15 +113,15 @@ def _fitting(case: Case, space: Space, constraints: Sequence[Constraint]) -> np.
     """Return the mappings whose smallest chip fits the reticle and the silicon there may be; the nearest, if none."""
     least = {name: np.min(values) for name, values in space.parts.items()}
     chips = space.mappings["rows"] * space.mappings["columns"] * space.mappings["pipeline_stages"]
-    # The links that take the least area count.
+    # The links and the fabric that take the least area count.
     die_mm2 = np.full(space.sizes[0], np.inf)
-    kinds = {tuple(chosen[name] for name in _LINKED) for chosen, _ in space.variants()}
+    kinds = {tuple(chosen[name] for name in _SIZING) for chosen, _ in space.variants()}
     if not kinds:
         # Say what one of the designs lacks.
         case.designs(dict.fromkeys(MAPPING, 1), {name: names[0] for name, names in space.choices.items()})
         raise InputError(f"no mapping of {case.spec.name} has these topologies and links: expected others to vary")
     for kind in sorted(kinds):
-        choices = dict(zip(_LINKED, kind, strict=True))
+        choices = dict(zip(_SIZING, kind, strict=True))
         kept = space.differ(choices)
         part = space.with_mappings(kept).mappings
         die_mm2[kept] = np.minimum(die_mm2[kept], case.chip({**part, **least}, choices).area_mm2)

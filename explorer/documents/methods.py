@@ -77,7 +77,7 @@ def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: s
         f"A set of {_with(read, f'{node}.mask_set_usd')} is {plain(_nominal(read, f'{node}.euv_masks'))} EUV masks at "
         f"the price of {plain(_nominal(read, 'masks.euv_weight'))} DUV masks each and "
         f"{plain(_nominal(read, f'{node}.duv_masks'))} DUV masks; "
-        f"{plain(_nominal(read, 'masks.per_chip_duv_masks'))} of these are every chip's own, the others shared. "
+        f"{_own_masks(read)} of these are every chip's own, the others shared. "
         "NRE is masks and design; a re-spin is own masks and a build.",
         f"{_PAPER}, Appendix B; costmodel.masks",
     )
@@ -90,6 +90,15 @@ def cost_methods(conventions: Conventions, read: Mapping[str, Quantity], node: s
         "costmodel.tco",
     )
     return [dies, masks, tco, _carbon_method(conventions, read, node, device)]
+
+
+def _own_masks(read: Mapping[str, Quantity]) -> str:
+    """Return how many masks carry weights: those of the machine's fabric where it has another than the cost book's."""
+    of_fabric = [name for name in read if name.startswith("fabrics.")]
+    stated = [name for name in of_fabric if name.endswith(".respin_masks")]
+    if of_fabric and not stated:
+        return "None"
+    return plain(_nominal(read, stated[0] if stated else "masks.per_chip_duv_masks"))
 
 
 def override_methods(read: Mapping[str, Quantity]) -> list[Method]:

@@ -394,6 +394,7 @@ def system_of(run: hwsim.SimResult, design: hwsim.HardwiredDesign, node: str) ->
         chip_power_w=run.power_w / run.chips / design.power_overhead,
         node=node,
         links_usd_per_chip=links_usd_per_chip(design),
+        own_masks=design.fabric_constants.respin_masks(design.fabric),
     )
 
 

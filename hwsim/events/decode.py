@@ -17,6 +17,7 @@ from hwsim.events.ledger import Ledger
 from hwsim.events.machine import Progress, Users
 from hwsim.events.memory import Memory
 from hwsim.events.outcome import RESOURCES
+from hwsim.events.results import Timeline
 from hwsim.events.scheduling import Scheduling
 from hwsim.events.slots import Slots
 from hwsim.events.timing import build_timing
@@ -101,8 +102,8 @@ def decode_in_detail(
     machine = DetailedMachine(timing, memory, ledger, Users(traffic), slots, [], None, progress)
     machine.run()
     line = timeline([machine.bins], RESOURCES)
-    until_s = min(ledger.end)
-    counted = (line.time_s >= _FROM * until_s) & (line.time_s <= _TO * until_s)
+    from_s, to_s, tokens_per_s = _whole_rounds(line, sequences, min(ledger.end))
+    counted = (line.time_s >= from_s) & (line.time_s <= to_s)
     if not counted.any():
         # A run shorter than a piece of the timeline.
         counted = np.ones_like(counted)
@@ -110,8 +111,27 @@ def decode_in_detail(
     return DecodeResult(
         context=context,
         sequences=sequences,
-        tokens_per_s=float(np.mean(line.tokens_per_s[counted])),
+        tokens_per_s=tokens_per_s,
         latency_s=float(np.median((end - first) / (tokens - 1))),
         busy={name: float(np.mean(share[counted])) for name, share in line.utilisation.items()},
         events=machine.events,
     )
+
+
+def _whole_rounds(line: Timeline, sequences: int, until_s: float) -> tuple[float, float, float]:
+    """Return (start, end, tokens per second) of whole rounds in the stretch that counts.
+
+    In a round every sequence makes a token. Tokens of a machine that is not full come close together, so that a stretch
+    of any other length would count some of them once too often.
+    """
+    spans_s = np.diff(line.time_s, prepend=0.0)
+    made = np.concatenate([[0.0], np.cumsum(line.tokens_per_s * spans_s)])
+    time_s = np.concatenate([[0.0], line.time_s])
+    first, last = (np.interp(share * until_s, time_s, made) / sequences for share in (_FROM, _TO))
+    rounds = np.arange(np.ceil(first), np.floor(last) + 1.0)
+    # The middle of a round, between its first token and its last.
+    marks_s = np.interp((rounds - 0.5) * sequences, made, time_s)
+    if len(rounds) < 2 or not marks_s[-1] > marks_s[0]:
+        from_s, to_s = _FROM * until_s, _TO * until_s
+        return from_s, to_s, float((last - first) * sequences / (to_s - from_s))
+    return float(marks_s[0]), float(marks_s[-1]), float((len(rounds) - 1) * sequences / (marks_s[-1] - marks_s[0]))

@@ -17,7 +17,7 @@ from models import LLMSpec
 #: Resources of a hardwired machine, in the order of accounts; times are means over chips, links or arrays of a kind.
 RESOURCES = ("HN arrays", "VEX", "attention buffer", "HBM", "column links", "row links", "stage links")
 #: Blocks of a chip with the resources that drive their dynamic power, without the links.
-_DRIVEN = {"vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
+_DRIVEN = {"hn": "HN arrays", "vex": "VEX", "buffer": "attention buffer", "hbm": "HBM"}
 
 
 def energies(

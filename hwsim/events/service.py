@@ -33,6 +33,10 @@ _NEAR = 1e-6
 class ServiceMachine:
     """One machine (see `machine.Machine`); `on_end(request, time)` is called when a request ends."""
 
+    _pace: Pace
+    #: Facts of the latest load, and the load.
+    _known: tuple[Any, Any]
+
     def __init__(
         self,
         timing: Timing,
@@ -291,7 +295,7 @@ class ServiceMachine:
     # Failures.
 
     def _set_links(self) -> None:
-        self._known: tuple[Any, Any] = (None, None)
+        self._known = (None, None)
         fabric = self._timing.fabric(self._failed)
         self._pace = Pace(self._timing, fabric)
         rows = range(self._timing.rows)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwbase import InputError, Record
-from hwsim.circuits import neuron_levels, pipeline_cycles
+from hwsim.arrays import array_format, interval_cycles, pass_cycles
 from hwsim.design import HardwiredDesign
 from hwsim.events.links import Fabric, LinkClasses, Pair, Round
 from hwsim.mapping import (
@@ -26,7 +26,6 @@ from hwsim.mapping import (
 from hwsim.occupancy import stage_handover, step_elements
 from hwsim.pipeline import fullest_layers, stage_layers, stage_rounds
 from hwsim.technology import Technology
-from hwsim.weights import weight_format
 from models import LLMSpec, kv_elements_per_token_per_layer
 
 #: Kinds of stages: arrays only, a round of messages, the round that moves keys and values to their place, vector work
@@ -190,7 +189,7 @@ def build_timing(
         rows=int(design.rows),
         columns=columns,
         slots=int(design.stages_per_layer) * layers,
-        pass_interval_s=design.activation_bits / design.clock_hz,
+        pass_interval_s=interval_cycles(design) / design.clock_hz,
         passes=chain,
         last_pass=last,
         link_latency_s=float(design.hop_s),
@@ -287,11 +286,10 @@ def _step(stage: Stage, timing: Timing, classes: LinkClasses) -> Step:
 
 def _passes(model: LLMSpec, design: HardwiredDesign, technology: Technology) -> tuple[tuple[Pass, ...], Pass]:
     """Return the passes of a layer, and that of the unembedding; passes of one depth run in parallel."""
-    fmt = weight_format(design.weight_format, technology)
+    fmt = array_format(design, technology)
     slowest: dict[int, Pass] = {}
     for matrix in matrices(model, design.rows, design.columns, design.pipeline_stages):
-        levels = neuron_levels(matrix.inputs, fmt, design.popcnt_slack)
-        cycles = design.activation_bits + pipeline_cycles(levels, technology, design.clock_hz)
+        cycles = pass_cycles(matrix, design, technology, fmt)
         one = Pass(float(cycles) / design.clock_hz, matrix.name)
         beside = slowest.get(matrix.depth, Pass(0.0, ""))
         names = f"{beside.names}, {one.names}" if beside.names else one.names

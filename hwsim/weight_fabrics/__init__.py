@@ -2,20 +2,22 @@
 
 from hwsim.weight_fabrics.compare import (
     BOOK,
-    FABRICS,
     FabricComparison,
     ModelInFabric,
     compare,
     fabric_book,
-    fabric_format,
 )
 from hwsim.weight_fabrics.fabric import FabricCost, Setting
+from hwsim.weight_fabrics.kinds import FABRICS, fabric_format, matrix_cost
+from hwsim.weight_fabrics.machine import METAL, ON_CHIP, machine_fabrics, tables_of
 from hwsim.weight_fabrics.spatial import cell, metal, structured_asic
 from hwsim.weight_fabrics.stored import cells_per_weight, dram, rom, rom_cell_um2, sram
 
 __all__ = [
     "BOOK",
     "FABRICS",
+    "METAL",
+    "ON_CHIP",
     "FabricComparison",
     "FabricCost",
     "ModelInFabric",
@@ -26,9 +28,12 @@ __all__ = [
     "dram",
     "fabric_book",
     "fabric_format",
+    "machine_fabrics",
+    "matrix_cost",
     "metal",
     "rom",
     "rom_cell_um2",
     "sram",
     "structured_asic",
+    "tables_of",
 ]

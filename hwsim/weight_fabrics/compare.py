@@ -1,8 +1,8 @@
 """The fabrics side by side for one model: area against cycles per token against masks per re-spin."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,7 @@ from hwbase.check import Number
 from hwsim.mapping import Matrix, matrices
 from hwsim.technology import BOOKS, DEFAULT_TECHNOLOGY, Technology, load_technology
 from hwsim.weight_fabrics.fabric import UM2_PER_MM2, FabricCost, Setting
-from hwsim.weight_fabrics.spatial import cell, metal, structured_asic
-from hwsim.weight_fabrics.stored import dram, rom, sram
-from hwsim.weights import SPREAD_KNOWN, WeightFormat, ternary_format, weight_format
+from hwsim.weight_fabrics.kinds import FABRICS, fabric_format, matrix_cost
 from models import LLMSpec
 
 if TYPE_CHECKING:
@@ -27,17 +25,6 @@ if TYPE_CHECKING:
 #: The book with the constants of the fabrics.
 BOOK = "weight-fabrics"
 _KIND = "fabrics"
-#: The fabrics, and the name of each on pages.
-FABRICS = {
-    "metal_embedding": "Metal-Embedding",
-    "cell_embedding": "Cell-Embedding",
-    "mask_rom": "mask ROM",
-    "ternary_rom": "ternary ROM",
-    "structured_asic": "structured ASIC",
-    "sram": "SRAM",
-    "dram": "DRAM",
-}
-TERNARY = "ternary"
 
 
 @dataclass(frozen=True)
@@ -96,15 +83,6 @@ def fabric_book(book: str | Path | Book = BOOK) -> Book:
     if loaded.kind != _KIND:
         raise InputError(f"{loaded.name!r} is of kind {loaded.kind!r}: expected fabrics, such as {BOOK}")
     return loaded
-
-
-def fabric_format(name: str, technology: Technology) -> WeightFormat:
-    """Return a format by name as `hwsim.weight_format` does, or "ternary"; raises `InputError`."""
-    if name == TERNARY:
-        return ternary_format()
-    if name not in SPREAD_KNOWN:
-        raise unknown_name("weight format", name, (*SPREAD_KNOWN, TERNARY))
-    return weight_format(name, technology)
 
 
 @checked
@@ -195,8 +173,8 @@ def need_some(**names: Any) -> None:
 
 def _in_fabric(fabric: str, placed: list[Matrix], setting: Setting) -> ModelInFabric:
     """Return the sums over all matrices of a model."""
-    build, technology, clock = _BUILDERS[fabric], setting.technology, setting.clock_hz
-    costs = [build(matrix.inputs, matrix.outputs, setting) for matrix in placed]
+    technology, clock = setting.technology, setting.clock_hz
+    costs = [matrix_cost(fabric, matrix.inputs, matrix.outputs, setting) for matrix in placed]
     weights = sum(matrix.weights for matrix in placed)
     macs = sum(matrix.weights * matrix.active for matrix in placed)
 
@@ -241,14 +219,3 @@ def _path_cycles(placed: list[Matrix], costs: list[FabricCost]) -> Number:
         slowest = steps.get(matrix.depth, (0.0, 0))
         steps[matrix.depth] = (np.maximum(slowest[0], cycles), np.maximum(slowest[1], matrix.layers))
     return busy + sum(cycles * layers for cycles, layers in steps.values())
-
-
-_BUILDERS: dict[str, Callable[[Number, Number, Setting], FabricCost]] = {
-    "metal_embedding": metal,
-    "cell_embedding": cell,
-    "mask_rom": partial(rom, "mask_rom"),
-    "ternary_rom": partial(rom, "ternary_rom"),
-    "structured_asic": structured_asic,
-    "sram": sram,
-    "dram": dram,
-}

@@ -1,13 +1,26 @@
 """What a weight costs in a fabric: area, cycles, energy, and what a new model changes."""
 
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import Protocol
 
-from hwbase import Reader, Record
+from hwbase import Record
 from hwbase.check import Number, count, non_negative, positive
 from hwsim.technology import Technology
 from hwsim.weights import WeightFormat
 
 UM2_PER_MM2 = 1e6
+
+
+class Constants(Protocol):
+    """Constants by name and unit: a `Reader`, or those that a machine has read."""
+
+    @property
+    def book(self) -> Container[str]:
+        """The names."""
+
+    def __call__(self, name: str, unit: str, /) -> Number:
+        """Return the constant of that name."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +33,7 @@ class Setting:
 
     weights: WeightFormat
     technology: Technology
-    read: Reader
+    read: Constants
     activation_bits: Number = 8
     clock_hz: Number = 1e9
     slack: Number = 0.0

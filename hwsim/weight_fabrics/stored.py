@@ -6,11 +6,10 @@ weight-fabrics.md` has the equations; every constant is of the book `weight-fabr
 
 import numpy as np
 
-from hwbase import Reader
 from hwbase.check import Number, number, positive
 from hwsim.circuits import accumulator_bits, carry_save_levels, mac_array, mac_transistors, pipeline_cycles
 from hwsim.technology import Technology
-from hwsim.weight_fabrics.fabric import UM2_PER_MM2, FabricCost, Setting
+from hwsim.weight_fabrics.fabric import UM2_PER_MM2, Constants, FabricCost, Setting
 from hwsim.weights import WeightFormat
 from models.memory import BITS_PER_BYTE
 
@@ -53,13 +52,13 @@ def cells_per_weight(weights: WeightFormat, bits_per_cell: Number) -> Number:
     return np.where(whole > 1.0, whole, 1.0 / together)[()]
 
 
-def rom_cell_um2(technology: Technology, read: Reader, lines: Number, line_layers: Number) -> Number:
+def rom_cell_um2(technology: Technology, read: Constants, lines: Number, line_layers: Number) -> Number:
     """Return the area of a ROM transistor that connects to one of `lines`: its own, or that of its tracks.
 
     Parameters
     ----------
     technology : Technology
-    read : Reader
+    read : Constants
         Of the book of fabrics.
     lines : float or array
         Signal lines that pass over a cell.
@@ -184,7 +183,7 @@ def dram(inputs: Number, outputs: Number, setting: Setting) -> FabricCost:
     )
 
 
-def _sharing(name: str, read: Reader) -> Number:
+def _sharing(name: str, read: Constants) -> Number:
     return number(name, read(name, "1"), low=1.0, high=1e9)
 
 
