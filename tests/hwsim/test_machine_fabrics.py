@@ -131,7 +131,8 @@ def test_re_spins_replace_the_arrays_of_the_machine(tmp_path):
 
 
 def test_a_search_varies_the_fabric():
-    steps = {"rows": [4], "columns": [3, 4], "pipeline_stages": [1], "fabric": [METAL, "mask_rom"], "hbm_stacks": [8]}
+    steps = {"rows": [4], "columns": [3, 4], "pipeline_stages": [1], "fabric": [METAL, "mask_rom"]}
+    steps |= {"hbm_stacks": [8], "vex_macs": [16384], "buffer_banks": [20000], "norms": ["replicated"]}
     result = explorer.design("gpt-oss-120b", vary=steps, objectives=["area_mm2"], confirm=0)
     assert result.best.fabric == "mask_rom" and set(result.front["fabric"]) <= {METAL, "mask_rom"}
 
