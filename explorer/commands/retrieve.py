@@ -16,7 +16,9 @@ from explorer.retrieval.collection import Texts, read_texts
 from explorer.retrieval.document import answers_document, evaluations_document, study_document
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.evaluate import Search, build, evaluate, fit_or_train
+from explorer.retrieval.filters import check_filter
 from explorer.retrieval.inputs import judged, read_embeddings, read_table, training_pairs, vectors
+from explorer.retrieval.scanning import WAYS
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
 from explorer.retrieval.study import study
@@ -67,7 +69,9 @@ def build_command(
     with progress_bar() as report:
         rows = vectors(documents, embedded, "documents", cache, report)
         training = _training(documents, rows, train_queries, train_qrels, cache, report)
-        index = build(documents.ids, rows, fit_or_train(codec, rows, training, report), search, documents.tags)
+        index = build(
+            documents.ids, rows, fit_or_train(codec, rows, training, report), search, documents.tags, documents.fields
+        )
     save_index(index, out)
     made = {"index": out, "codec": codec, "documents": index.size, "bytes": index.bytes, "versions": index.versions}
     if as_json:
@@ -82,6 +86,12 @@ def query_command(
     embedded: Annotated[str | None, typer.Option("--embeddings", help="queries.npy: skip the model.")] = None,
     k: Annotated[str, typer.Option("--k", help="Documents to find.")] = "10",
     tag: Annotated[str | None, typer.Option("--tag", help="Only documents with this tag.")] = None,
+    where: Annotated[
+        str | None, typer.Option("--filter", help="Such as \"year >= 2020 and (lang = 'en' or tag in (a, b))\".")
+    ] = None,
+    filtering: Annotated[
+        str, typer.Option("--filtering", help=f"How documents are left out: {', '.join(WAYS)}. Answers are the same.")
+    ] = WAYS[0],
     asymmetric: Asymmetric = False,
     rescore: Rescore = None,
     probes: Probes = None,
@@ -94,6 +104,8 @@ def query_command(
     if (text is None) == (embedded is None):
         raise InputError("expected --text or --embeddings, and not both")
     count = need_count("k", k)
+    if where is not None:
+        check_filter(where)
     opened = load_index(index)
     if embedded is not None:
         rows = read_embeddings(embedded, None, "queries")
@@ -107,12 +119,18 @@ def query_command(
         rows,
         count,
         tag=tag,
+        filter=where,
+        filtering=filtering,
         asymmetric=asymmetric,
         rescore=parse_count("rescore", rescore) or 0,
         probes=parse_count("probes", probes),
     )
     answers: list[dict[str, Any]] = [
-        {"query": name, "found": [{"id": key, "score": float(s)} for key, s in zip(keys, scores, strict=False)]}
+        {
+            "query": name,
+            "searched": result.matching,
+            "found": [{"id": key, "score": float(s)} for key, s in zip(keys, scores, strict=False)],
+        }
         for name, keys, scores in zip(names, result.ids, result.scores, strict=True)
     ]
     deliver(answers_document(index, answers, made_by()), out, as_json)

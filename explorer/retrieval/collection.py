@@ -2,11 +2,12 @@
 
 Files are JSON lines with `id` and `text`. A judgement is a line `qid docid grade`, separated by spaces or tabs. The
 layout of BEIR (`_id`, a `title` before the text, a header line) and the four columns of TREC (`qid 0 docid grade`) are
-read too. Other fields of a JSON line are ignored, except `tag` or `tags` where an index is built.
+read too. Where an index is built, `tag` or `tags` and other fields of a JSON line are kept to filter by if they are
+numbers, names, true, false or lists of these; otherwise they are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,23 @@ from hwbase.parsing import MOST_BYTES, parse_json
 
 _BOM = "\ufeff"
 _MOST_SHOWN = 80
+#: Keys of a JSON line with a meaning of their own.
+_OWN = frozenset(("id", "_id", "text", "title", "tag", "tags"))
 #: What stands in the second of TREC's four columns.
 _ITERATIONS = ("0", "Q0")
 
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts with distinct ids, in the order of their file, and the `tags` of each (empty if tags were not read)."""
+    """Texts with distinct ids, in the order of their file, with the `tags` of each and other `fields` by name.
+
+    Both are empty if they were not read. A field has a value for each text: a number, a name, a list of them, or None.
+    """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...] = ()
+    fields: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +52,15 @@ class Collection:
 
 
 def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
-    """Return the texts of a JSON-lines file. `what` names them in messages ("documents"); `tagged` reads tags too.
+    """Return the texts of a JSON-lines file. `what` names them in messages ("documents"); `tagged` reads tags and
+    other fields too.
 
     Raises `InputError` with the line number for a line that is not a JSON object, a missing or empty id, a title or
     text that is not a string, a repeated id, or invalid tags; and for a file that is missing, empty or not UTF-8.
     """
     seen: dict[str, int] = {}
     texts, tags = [], []
+    fields: dict[str, list[Any]] = {}
     for number, line in _lines(path):
         where = f"{Path(path).name}, line {number}"
         record = parse_json(line, where)
@@ -62,18 +71,24 @@ def read_texts(path: str | Path, what: str, *, tagged: bool = False) -> Texts:
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"{where}: id = {name!r}: expected a name or a whole number")
         parts = record.get("title"), record.get("text")
-        for field, part in zip(("title", "text"), parts, strict=True):
-            if not isinstance(part, str) and (part is not None or field == "text"):
-                raise InputError(f"{where}: {field} = {str(part)[:_MOST_SHOWN]!r}: expected a string")
+        for key, part in zip(("title", "text"), parts, strict=True):
+            if not isinstance(part, str) and (part is not None or key == "text"):
+                raise InputError(f"{where}: {key} = {str(part)[:_MOST_SHOWN]!r}: expected a string")
         if name in seen:
             raise InputError(f"{where}: id {name!r} is given twice, first in line {seen[name]}")
         seen[name] = number
         texts.append(" ".join(part for part in parts if part))
         if tagged:
             tags.append(_tags(record, where))
+            for key, value in record.items():
+                if key not in _OWN and _kept_as_field(value):
+                    column = fields.setdefault(key, [])
+                    column += [None] * (len(tags) - 1 - len(column))
+                    column.append(value)
     if not texts:
         raise InputError(f"{Path(path).name} is empty: expected {what}, one JSON object per line")
-    return Texts(tuple(seen), tuple(texts), tuple(tags))
+    columns = {key: (*column, *[None] * (len(texts) - len(column))) for key, column in fields.items()}
+    return Texts(tuple(seen), tuple(texts), tuple(tags), columns)
 
 
 def read_collection(
@@ -142,6 +157,11 @@ def _tags(record: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if not all(isinstance(n, str | int) and not isinstance(n, bool) and str(n).strip() for n in names):
         raise InputError(f"{where}: tags = {str(value)[:_MOST_SHOWN]!r}: expected a name or a list of names")
     return tuple(dict.fromkeys(str(name) for name in names))
+
+
+def _kept_as_field(value: Any) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return bool(entries) and all(isinstance(entry, (str, int, float)) for entry in entries)
 
 
 def _grade(text: str) -> float | None:

@@ -12,7 +12,7 @@ from explorer.documents.document import Document, Documented
 from explorer.progress import Report
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.index import Index
-from explorer.retrieval.segment import fit_lists
+from explorer.retrieval.lists import fit_lists
 from hwbase import InputError, Record
 from hwbase.check import count
 from models.binarize import Codec, embeddings, fit_codec
@@ -148,14 +148,15 @@ def build(
     codec: Codec,
     search: Search,
     tags: Sequence[Sequence[str]] = (),
+    fields: Mapping[str, Sequence[Any]] | None = None,
 ) -> Index:
-    """Return the index of `documents` (N, inputs) that `search` needs, with optional `tags` of each document.
+    """Return the index of `documents` (N, inputs) that `search` needs, with optional `tags` and other `fields`.
 
     Raises `InputError` as `Index.add` does.
     """
     lists = fit_lists(documents, search.lists) if search.lists else None
     fine = fit_codec(search.rescore_with, documents) if search.rescore else None
-    return Index(lists=lists).add(ids, documents, codec, rescore=fine, tags=tags or None)
+    return Index(lists=lists).add(ids, documents, codec, rescore=fine, tags=tags or None, fields=fields)
 
 
 def evaluate(

@@ -6,16 +6,21 @@ with one whose training was backward compatible.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from explorer.retrieval.segment import Lists, Segment, merge, new_segment
+from explorer.retrieval.fields import TAG, Field, join_fields, no_field
+from explorer.retrieval.filters import matching
+from explorer.retrieval.lists import Lists
+from explorer.retrieval.scanning import WAYS, Ranked, Request, merge
+from explorer.retrieval.segment import Segment, new_segment
 from hwbase import InputError, unknown_name
 from hwbase.check import integer
+from hwsim.kernels.nearest import check_mask
 from models.binarize import Codec, embeddings
 
 
@@ -24,14 +29,19 @@ class Found:
     """The result of a search: `ids` (one tuple a query, best first) and `scores` (queries, n), cosines.
 
     Equal scores keep the order in which documents were added. n is the smaller of k and the number of documents; with
-    a mask or lists a query may have fewer results: its scores end in -inf and its ids are fewer. A tag has k results if
-    k documents have it: where the lists that are searched hold fewer, all are searched. A query of zeros has none.
+    a filter or lists a query may have fewer results: its scores end in -inf and its ids are fewer. A filter has k
+    results if it leaves k documents in: where the lists that are searched hold fewer, all are searched. A query of
+    zeros has none.
     """
 
     ids: tuple[tuple[str, ...], ...]
     scores: np.ndarray
     #: Positions in `Index.ids`, int64 (queries, n); -1 marks an empty place.
     positions: np.ndarray
+    #: Codes that were compared with a query, over all queries.
+    compared: int = 0
+    #: Documents that the filter leaves in.
+    matching: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +83,13 @@ class Index:
         version: str = "1",
         rescore: Codec | None = None,
         tags: Sequence[Sequence[str]] | None = None,
+        fields: Mapping[str, Sequence[Any]] | None = None,
     ) -> "Index":
         """Return the index with documents `ids` of embeddings `x` (N, inputs), encoded by `codec`, appended.
 
-        `rescore` is the codec of a second, finer form; `tags` holds the tags of each document. Raises `InputError` for
-        ids that exist or repeat, counts that differ, other dimensions than the index has, a version of another codec,
-        NaN.
+        `rescore` is the codec of a second, finer form; `tags` holds the tags of each document and `fields` the
+        values of other fields by name, each a number, a name, a list of them or None. Raises `InputError` for ids that
+        exist or repeat, counts that differ, other dimensions than the index has, a version of another codec, NaN.
         """
         rows = embeddings(x, self.segments[0].codec.inputs if self.segments else codec.inputs)
         for segment in self.segments:
@@ -86,7 +97,7 @@ class Index:
                 raise InputError(
                     f"version {version!r} is {segment.codec.name}: expected another name for {codec.name} codes"
                 )
-        fresh = new_segment(ids, rows, codec, version, rescore, tags, self.lists)
+        fresh = new_segment(ids, rows, codec, version, rescore, tags, fields, self.lists)
         known = set(self.ids)
         for name in fresh.ids:
             if name in known:
@@ -115,12 +126,29 @@ class Index:
         """
         return self.delete(ids).add(ids, x, codec, **settings)
 
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        """Fields of all documents, in order; a field that a segment lacks is absent from its documents."""
+        names = dict.fromkeys(name for segment in self.segments for name in segment.fields)
+        return {
+            name: join_fields([part.fields.get(name) or no_field(len(part.ids)) for part in self.segments])
+            for name in names
+        }
+
     def where(self, tag: str) -> np.ndarray:
         """Return bool (size,), true for documents with the tag. Raises `InputError` if no document has it."""
-        known = {name for segment in self.segments for names in segment.tags for name in names}
-        if tag not in known:
-            raise unknown_name("tag", tag, known)
-        return np.array([tag in names for segment in self.segments for names in segment.tags], bool)
+        field = self.fields.get(TAG, no_field(self.size))
+        if tag not in field.names:
+            raise unknown_name("tag", tag, field.names)
+        return field.having(field.codes == field.code(tag))
+
+    def matching(self, expression: str) -> np.ndarray:
+        """Return bool (size,), true for documents that satisfy a filter such as `year >= 2020 and tag in (a, b)`.
+
+        See `explorer.retrieval.filters`. Raises `InputError` for a filter that cannot be read or names what no document
+        has.
+        """
+        return matching(expression, self.fields)
 
     def search(
         self,
@@ -129,87 +157,113 @@ class Index:
         *,
         mask: Any = None,
         tag: str | None = None,
+        filter: str | None = None,
+        filtering: str = "auto",
         asymmetric: bool = False,
         rescore: int = 0,
         probes: int | None = None,
         ask_with: str | None = None,
         backend: str = "auto",
     ) -> Found:
-        """Return the `k` nearest documents of each query embedding (queries, inputs).
+        """Return the `k` nearest documents of each query embedding.
 
-        `mask` bool (size,) and `tag` restrict the search; `asymmetric` compares the query's floats with the codes;
-        `rescore` is the number of candidates that the finer form sorts again; `probes` is the number of lists searched;
-        `ask_with` is the version whose codec encodes the queries for all segments. Raises `InputError` for bad
-        arguments.
+        Documents that a filter leaves in are found even if the lists that are searched hold fewer than `k` of them:
+        then all are searched.
+
+        Parameters
+        ----------
+        queries : array_like of float, (queries, inputs)
+            Embeddings of any length.
+        k : int
+            Documents a query, >= 1.
+        mask : array_like of bool, (size,), optional
+            Documents to search.
+        tag : str, optional
+            Only documents with this tag.
+        filter : str, optional
+            Only documents that satisfy the expression (`matching`).
+        filtering : str
+            How documents are left out, one of `scanning.WAYS`; the answers are the same. Default "auto".
+        asymmetric : bool
+            Compare the query's floats with the codes. Default False.
+        rescore : int
+            Candidates that the finer form sorts again; 0 (the default) for none.
+        probes : int, optional
+            Lists that a query looks into, where the index has lists.
+        ask_with : str, optional
+            Version whose codec encodes the queries for all segments.
+        backend : str
+            That of `hwsim.kernels.search`.
+
+        Returns
+        -------
+        Found
+
+        Raises
+        ------
+        InputError
+            For bad arguments, an empty index, or names that no document has.
         """
         most = integer("k", k)
-        kept = self._kept(mask, tag)
+        if filtering not in WAYS:
+            raise unknown_name("filtering", filtering, WAYS)
+        kept = self._kept(mask, tag, filter)
+        first = most
         if rescore:
-            most_first = integer("rescore", rescore, low=most)
+            first = integer("rescore", rescore, low=most)
             missing = [s.version for s in self.segments if s.fine is None]
             if missing:
                 raise InputError(
                     f"rescore = {rescore}: version {missing[0]!r} was added without a form to rescore with"
                 )
-        else:
-            most_first = most
         if not self.segments:
             raise InputError("the index is empty: expected documents to search")
         rows = embeddings(queries, self.segments[0].codec.inputs, "queries")
-        asks = self._asking(ask_with)
-        chosen = None if self.lists is None else self.lists.nearest(rows, probes)
         if self.lists is None and probes is not None:
             raise InputError(f"probes = {probes}: the index has no lists")
-        positions, scores = self._nearest(
-            rows, most_first, kept, asks, asymmetric, bool(rescore), chosen, most, backend
-        )
-        if tag is not None and kept is not None and chosen is not None:
-            # Lists narrow a search, but a tag is not answered by what they happen to hold.
-            short = (positions >= 0).sum(axis=1) < min(most, int(kept.sum()))
-            if short.any():
-                whole = self._nearest(
-                    rows[short], most_first, kept, asks, asymmetric, bool(rescore), None, most, backend
-                )
-                width = max(positions.shape[1], whole[0].shape[1])
+        chosen = None if self.lists is None else self.lists.nearest(rows, probes)
+        request = Request(rows, self._asking(ask_with), asymmetric, backend, filtering)
+        result = self._nearest(request, first, kept, bool(rescore), chosen, most)
+        positions, scores, compared = result
+        if kept is not None and chosen is not None:
+            short = np.flatnonzero((positions >= 0).sum(axis=1) < min(most, int(kept.sum())))
+            if short.size:
+                whole = self._nearest(request.of(short), first, kept, bool(rescore), None, most)
+                width = max(positions.shape[1], whole.positions.shape[1])
                 positions, scores = _widened(positions, width, -1), _widened(scores, width, -np.inf)
-                positions[short], scores[short] = _widened(whole[0], width, -1), _widened(whole[1], width, -np.inf)
+                positions[short] = _widened(whole.positions, width, -1)
+                scores[short] = _widened(whole.scores, width, -np.inf)
+                compared += whole.compared
         names = tuple(tuple(self.ids[i] for i in row if i >= 0) for row in positions.tolist())
-        return Found(names, scores, positions)
+        return Found(names, scores, positions, compared, self.size if kept is None else int(kept.sum()))
 
     def _nearest(
         self,
-        rows: np.ndarray,
+        request: Request,
         first: int,
         kept: np.ndarray | None,
-        asks: Codec | None,
-        asymmetric: bool,
         fine: bool,
         chosen: np.ndarray | None,
         most: int,
-        backend: str,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Ranked:
         """Return the best `most` of the `first` of every segment, by the finer form if `fine`."""
         parts, start = [], 0
         for segment in self.segments:
-            inside = None if kept is None else np.flatnonzero(kept[start : start + len(segment.ids)])
-            coder = asks or segment.codec
-            positions, scores = segment.search(rows, first, coder, asymmetric, inside, chosen, backend)
+            mask = None if kept is None else kept[start : start + len(segment.ids)]
+            positions, scores, compared = segment.search(request, first, mask, chosen)
             if fine:
-                scores = segment.fine_scores(rows, positions)
-            parts.append((np.where(positions >= 0, positions + start, -1), scores))
+                scores = segment.fine_scores(request.rows, positions)
+            parts.append(Ranked(np.where(positions >= 0, positions + start, -1), scores, compared))
             start += len(segment.ids)
         # Each segment may rescore its own candidates; the best k of all segments remain.
         return merge(parts, most)
 
-    def _kept(self, mask: Any, tag: str | None) -> np.ndarray | None:
-        rows = None
-        if mask is not None:
-            rows = np.asarray(mask)
-            if rows.dtype != bool or rows.shape != (self.size,):
-                raise InputError(f"mask is {rows.dtype} of shape {rows.shape}: expected bool ({self.size},)")
-        if tag is not None:
-            tagged = self.where(tag)
-            rows = tagged if rows is None else rows & tagged
+    def _kept(self, mask: Any, tag: str | None, expression: str | None) -> np.ndarray | None:
+        rows = check_mask(mask, self.size)
+        more = [] if tag is None else [self.where(tag)]
+        more += [] if expression is None else [self.matching(expression)]
+        for own in more:
+            rows = own if rows is None else rows & own
         return rows
 
     def _asking(self, version: str | None) -> Codec | None:

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from explorer.retrieval.fields import TAG, Field, read_field
 from explorer.retrieval.index import Index
-from explorer.retrieval.segment import Lists, Segment
+from explorer.retrieval.lists import Lists
+from explorer.retrieval.segment import Segment
 from explorer.writing import ordinary_mode, write_text
 from hwbase import InputError
 from hwbase.arrays import parse_npy
@@ -110,7 +112,6 @@ def _segment_body(target: Path, files: dict[str, dict[str, Any]], segment: Segme
     return {
         "version": segment.version,
         "ids": list(segment.ids),
-        "tags": [list(own) for own in segment.tags] if any(segment.tags) else None,
         "codec": _codec_body(target, files, segment.codec),
         "data": _put(target, files, segment.data),
         "fine_codec": None if segment.fine_codec is None else _codec_body(target, files, segment.fine_codec),
@@ -118,6 +119,13 @@ def _segment_body(target: Path, files: dict[str, dict[str, Any]], segment: Segme
         "places": None if segment.places is None else _put(target, files, segment.places),
         "blank": None if segment.blank is None else _put(target, files, segment.blank),
         "factors": None if segment.factors is None else _put(target, files, segment.factors),
+        "fields": {
+            name: {
+                "names": list(own.names),
+                **{part: _put(target, files, getattr(own, part)) for part in ("starts", "numbers", "codes")},
+            }
+            for name, own in segment.fields.items()
+        },
     }
 
 
@@ -142,7 +150,6 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
         part["version"],
         codec(part["codec"]),
         ids,
-        tuple(tuple(own) for own in part["tags"]) if part["tags"] is not None else ((),) * len(ids),
         arrays[part["data"]],
         None if part["fine_codec"] is None else codec(part["fine_codec"]),
         None if part["fine"] is None else arrays[part["fine"]],
@@ -150,7 +157,18 @@ def _segment(part: dict[str, Any], arrays: dict[str, np.ndarray], codecs: dict[s
         # Indexes of older versions have none.
         None if part.get("blank") is None else arrays[part["blank"]],
         None if part.get("factors") is None else arrays[part["factors"]],
+        _fields(part, arrays),
     )
+
+
+def _fields(part: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Field]:
+    if "fields" not in part:
+        # Indexes of older versions have tags alone, in the manifest.
+        return {} if part["tags"] is None else {TAG: read_field(part["tags"], TAG)}
+    return {
+        name: Field(arrays[own["starts"]], arrays[own["numbers"]], arrays[own["codes"]], tuple(own["names"]))
+        for name, own in part["fields"].items()
+    }
 
 
 def _put(target: Path, files: dict[str, dict[str, Any]], values: np.ndarray) -> str:

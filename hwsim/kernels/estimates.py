@@ -12,8 +12,8 @@ import numpy as np
 from hwbase import InputError, unknown_name
 from hwbase.check import integer
 from hwsim.kernels.codes import Codes, code_values
-from hwsim.kernels.nearest import Nearest
-from hwsim.kernels.scan import Scratch, blocks, weighted_products
+from hwsim.kernels.nearest import Nearest, blocks, check_mask
+from hwsim.kernels.scan import Scratch, weighted_products
 from hwsim.kernels.search import BACKENDS, INSTALL, Hits
 
 #: Queries from which one matrix product is faster than popcounts in NumPy.
@@ -30,6 +30,7 @@ def search_scaled(
     scales: np.ndarray,
     k: int,
     *,
+    mask: Any = None,
     backend: str = "auto",
 ) -> Hits:
     """Return the `k` documents of the largest scale (<q, u> factor) + offset for each query.
@@ -48,6 +49,8 @@ def search_scaled(
         Multiplies the products of a query.
     k : int
         Documents a query, >= 1.
+    mask : array_like of bool, optional, (documents,)
+        True for those to search; blocks of documents without any are skipped.
     backend : str
         One of `BACKENDS`; "auto" is numba where it is installed and NumPy otherwise.
 
@@ -73,31 +76,39 @@ def search_scaled(
             f"{len(factors)} factors, {len(offsets)} offsets and {len(scales)} scales: "
             f"expected {codes.size}, {codes.size} and {length}"
         )
-    if length == 0 or codes.size == 0:
+    allowed = check_mask(mask, codes.size)
+    size = codes.size if allowed is None else int(allowed.sum())
+    if length == 0 or size == 0:
         return Hits(np.empty((length, 0), np.int64), np.empty((length, 0)), "estimate")
     compiled = importlib.util.find_spec("numba") is not None
     if backend == "numba" and not compiled:
         raise InputError(f"the package numba is not installed: {INSTALL}")
-    most = min(most, codes.size)
+    most = min(most, size)
     wide = factors.astype(float), offsets.astype(float), np.asarray(scales, float)
     if coded and compiled and backend != "numpy":
-        from hwsim.kernels.compiled import scaled_scan
+        from hwsim.kernels.compiled_estimates import scaled_scan
 
-        ids, keys = scaled_scan(codes, np.ascontiguousarray(queries.planes.transpose(2, 0, 1)), *wide, most)
+        ids, keys = scaled_scan(codes, np.ascontiguousarray(queries.planes.transpose(2, 0, 1)), *wide, most, allowed)
     elif coded and length < _PRODUCT_QUERIES:
-        ids, keys = _popcount_scan(codes, queries, *wide, most)
+        ids, keys = _popcount_scan(codes, queries, *wide, most, allowed)
     else:
-        ids, keys = _product_scan(codes, code_values(queries) if coded else queries, *wide, most)
+        ids, keys = _product_scan(codes, code_values(queries) if coded else queries, *wide, most, allowed)
     return Hits(ids, -keys, "estimate")
 
 
 def _popcount_scan(
-    codes: Codes, queries: Codes, factors: np.ndarray, offsets: np.ndarray, scales: np.ndarray, k: int
+    codes: Codes,
+    queries: Codes,
+    factors: np.ndarray,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    k: int,
+    mask: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    nearest, scratch = Nearest(queries.size, k), Scratch(_BLOCK)
+    nearest, scratch = Nearest(queries.size, k, mask), Scratch(_BLOCK)
     pairs = np.multiply.outer(queries.weights, codes.weights)
     words = np.ascontiguousarray(queries.planes.transpose(2, 0, 1))
-    for part in blocks(codes.size, _BLOCK):
+    for part in blocks(codes.size, _BLOCK, mask):
         planes = codes.planes[:, :, part]
         products = np.stack([weighted_products(planes, pairs, row, codes.bits, scratch) for row in words])
         nearest.offer(-(products * scales[:, None] * factors[part] + offsets[part]), part.start)
@@ -105,13 +116,19 @@ def _popcount_scan(
 
 
 def _product_scan(
-    codes: Codes, rows: np.ndarray, factors: np.ndarray, offsets: np.ndarray, scales: np.ndarray, k: int
+    codes: Codes,
+    rows: np.ndarray,
+    factors: np.ndarray,
+    offsets: np.ndarray,
+    scales: np.ndarray,
+    k: int,
+    mask: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    nearest = Nearest(len(rows), k)
+    nearest = Nearest(len(rows), k, mask)
     whole = rows.dtype.kind == "i"
     largest = int(np.abs(rows.astype(np.int64)).sum(axis=1).max()) * codes.top if whole else 0
     values = rows.astype(np.float64 if largest >= _EXACT_FLOAT32 else np.float32)
-    for part in blocks(codes.size, _BLOCK):
+    for part in blocks(codes.size, _BLOCK, mask):
         products = values @ code_values(codes.take(part)).astype(values.dtype).T
         nearest.offer(-(products.astype(float) * scales[:, None] * factors[part] + offsets[part]), part.start)
     return nearest.result()

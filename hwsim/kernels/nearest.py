@@ -1,20 +1,47 @@
 """The k best of a stream of documents for many queries, with a running limit.
 
 Smaller keys are better. Of equal keys the one with the lower id is better. Ids come in rising order, so a key that
-equals the current limit can be skipped.
+equals the current limit can be skipped. A mask leaves documents out, and blocks of documents without any that is in.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+
+from hwbase import InputError
 
 #: Keys whose minimum is compared with the limit before single keys are.
 _GROUPS = 32
 
 
-class Nearest:
-    """Collects the `k` smallest keys of each of `queries` queries."""
+def check_mask(mask: Any, size: int) -> np.ndarray | None:
+    """Return `mask` as bool (size,), or None. Raises `InputError` for another type or shape."""
+    if mask is None:
+        return None
+    given = np.asarray(mask)
+    if given.dtype != bool or given.shape != (size,):
+        raise InputError(f"mask is {given.dtype} of shape {given.shape}: expected bool ({size},)")
+    return given
 
-    def __init__(self, queries: int, k: int) -> None:
+
+def blocks(size: int, step: int, mask: np.ndarray | None = None) -> Iterator[slice]:
+    """Yield slices of at most `step` that cover `size`, without those where `mask` bool (size,) is all false."""
+    for start in range(0, size, step):
+        part = slice(start, min(start + step, size))
+        if mask is None or mask[part].any():
+            yield part
+
+
+class Nearest:
+    """Collects the `k` smallest keys of each of `queries` queries, of documents that `mask` (documents,) leaves in.
+
+    `k` is at most the number of documents that are in.
+    """
+
+    def __init__(self, queries: int, k: int, mask: np.ndarray | None = None) -> None:
         self._k = k
+        self.mask = mask
         self._queries = queries
         #: Keys at or above it are not among the best.
         self.limits = np.full(queries, np.inf)
@@ -25,6 +52,10 @@ class Nearest:
         """Add `keys` (queries, n) of the documents from `start` on; blocks come in rising order and are not kept."""
         if self._k == 0 or keys.size == 0:
             return
+        if self.mask is not None:
+            # No limit is above the worst key of a type, so that such keys are never taken.
+            never = np.iinfo(keys.dtype).max if keys.dtype.kind in "iu" else np.inf
+            keys = np.where(self.mask[start : start + keys.shape[1]], keys, never)
         if np.isinf(self.limits[0]) and keys.shape[1] > self._k:
             # The first limit is just above the k-th best of the block, so that not all keys need be sorted.
             worst = np.partition(keys, self._k - 1, axis=1)[:, self._k - 1]

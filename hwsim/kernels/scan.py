@@ -10,12 +10,10 @@ distance. The squared norm of a document is the same sum with itself, so it is n
   documents as digits of base m + 1, so one product gives several exact distances while sums stay below 2^24.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from hwsim.kernels.codes import WORD_BITS, Codes, code_values, unpack_codes
-from hwsim.kernels.nearest import Nearest
+from hwsim.kernels.nearest import Nearest, blocks
 
 #: Integers up to this are exact in float32, in any order of a sum.
 _EXACT_FLOAT32 = 2**24
@@ -26,12 +24,6 @@ _POPCOUNT_BLOCK = 1 << 15
 _PRODUCT_BLOCK = 1 << 12
 #: Popcounts of 64-bit words that one byte holds.
 _WORDS_PER_BYTE = 255 // WORD_BITS
-
-
-def blocks(size: int, step: int) -> Iterator[slice]:
-    """Yield slices of at most `step` that cover `size`."""
-    for start in range(0, size, step):
-        yield slice(start, min(start + step, size))
 
 
 class Scratch:
@@ -131,7 +123,9 @@ def cosine_keys(products: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return -(exact * np.abs(exact)) / squares
 
 
-def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool) -> Nearest:
+def popcount_scan(
+    codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *, hamming: bool, mask: np.ndarray | None = None
+) -> Nearest:
     """Return the nearest documents by popcounts.
 
     Parameters
@@ -145,15 +139,17 @@ def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *,
         Documents a query.
     hamming : bool
         Whether keys are Hamming distances of one plane, instead of `cosine_keys`.
+    mask : array of bool, optional
+        (documents,), true for those to search; blocks without any are skipped.
 
     Returns
     -------
     Nearest
     """
-    nearest, scratch = Nearest(len(query), k), Scratch(_POPCOUNT_BLOCK)
+    nearest, scratch = Nearest(len(query), k, mask), Scratch(_POPCOUNT_BLOCK)
     pairs = np.multiply.outer(worth, codes.weights)
     keys = np.empty((len(query), _POPCOUNT_BLOCK), np.uint16 if hamming else float)
-    for part in blocks(codes.size, _POPCOUNT_BLOCK):
+    for part in blocks(codes.size, _POPCOUNT_BLOCK, mask):
         planes, block = codes.planes[:, :, part], keys[:, : part.stop - part.start]
         if hamming:
             for row, words in zip(block, query, strict=True):
@@ -166,7 +162,7 @@ def popcount_scan(codes: Codes, query: np.ndarray, worth: np.ndarray, k: int, *,
     return nearest
 
 
-def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool) -> Nearest:
+def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool, mask: np.ndarray | None = None) -> Nearest:
     """Return the nearest documents by one matrix product a block.
 
     Sums of whole numbers are exact: float32 where all of them stay below 2^24, otherwise float64.
@@ -180,16 +176,18 @@ def product_scan(codes: Codes, query: np.ndarray, k: int, *, hamming: bool) -> N
         Documents a query.
     hamming : bool
         Whether keys are Hamming distances of one plane.
+    mask : array of bool, optional
+        As in `popcount_scan`.
 
     Returns
     -------
     Nearest
     """
-    nearest = Nearest(len(query), k)
+    nearest = Nearest(len(query), k, mask)
     whole = query.dtype.kind in "iu"
     most = int(np.abs(query.astype(np.int64)).sum(axis=1).max(initial=0)) * codes.top if whole else 0
     rows = query.astype(np.float64 if most >= _EXACT_FLOAT32 else np.float32)
-    for part in blocks(codes.size, _PRODUCT_BLOCK):
+    for part in blocks(codes.size, _PRODUCT_BLOCK, mask):
         products = rows @ code_values(codes.take(part)).astype(rows.dtype).T
         if hamming:
             keys = np.subtract(codes.bits, products) * 0.5
@@ -208,9 +206,9 @@ def digits_that_fit(bits: int, ones: np.ndarray) -> int:
     return next(fitting, 1)
 
 
-def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
+def packed_scan(codes: Codes, query: np.ndarray, k: int, mask: np.ndarray | None = None) -> Nearest:
     """Return the nearest by Hamming distance of sign codes `query` uint64 (queries, 1, words), packed in float32."""
-    nearest = Nearest(len(query), k)
+    nearest = Nearest(len(query), k, mask)
     ones = np.bitwise_count(query[:, 0]).sum(axis=1, dtype=np.int64)
     digits, base = digits_that_fit(codes.bits, ones), codes.bits + 1
     queries = Codes(np.ascontiguousarray(query.transpose(1, 2, 0)), codes.bits)
@@ -221,7 +219,7 @@ def packed_scan(codes: Codes, query: np.ndarray, k: int) -> Nearest:
     step = _PRODUCT_BLOCK // 2
     operands, products = np.empty((step, codes.bits), np.float32), np.empty((len(query), step), np.float32)
     left, higher, distances = (np.empty((len(query), step), np.int32) for _ in range(3))
-    for part in blocks(codes.size, digits * step):
+    for part in blocks(codes.size, digits * step, mask):
         planes = codes.planes[0, :, part]
         np.take(table, _patterns(planes, codes.bits, digits, step), out=operands, mode="clip")
         np.matmul(rows, operands.T, out=products)

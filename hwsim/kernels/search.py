@@ -9,6 +9,7 @@ import numpy as np
 from hwbase import InputError, Record, unknown_name
 from hwbase.check import integer
 from hwsim.kernels.codes import MOST_COMPARED_PLANES, Codes, code_values, pack_codes
+from hwsim.kernels.nearest import check_mask
 from hwsim.kernels.scan import packed_scan, popcount_scan, product_scan, squared_norms
 
 BACKENDS = ("auto", "numpy", "numba")
@@ -25,9 +26,10 @@ INSTALL = "pip install 'hwsim[numba]'"
 class Hits(Record):
     """The nearest vectors of each query, best first, among equals the lower id.
 
-    `ids` int64 (queries, n) are positions in the codes, with n = min(k, codes). `scores` (queries, n) are Hamming
-    distances for `measure` "hamming" (int64, smaller is better). For "cosine" (float64, larger is better) they are
-    cosines of the two vectors, or products with the document's direction where the query is not a code.
+    `ids` int64 (queries, n) are positions in the codes, with n = min(k, codes that are searched). `scores`
+    (queries, n) are Hamming distances for `measure` "hamming" (int64, smaller is better). For "cosine" (float64, larger
+    is better) they are cosines of the two vectors, or products with the document's direction where the query is not a
+    code.
     """
 
     ids: np.ndarray
@@ -35,7 +37,9 @@ class Hits(Record):
     measure: str
 
 
-def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method: str = "auto") -> Hits:
+def search(
+    codes: Codes, queries: Any, k: int, *, mask: Any = None, backend: str = "auto", method: str = "auto"
+) -> Hits:
     """Return the `k` nearest of `codes` for each query, exactly.
 
     Whole numbers give equal results in every backend and method; products of floats are sums in float32.
@@ -48,6 +52,8 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
         vectors (queries, bits): asymmetric search.
     k : int
         Documents a query, >= 1.
+    mask : array_like of bool, optional
+        (codes,), true for those to search; blocks of codes without any are skipped.
     backend : str
         One of `BACKENDS`; "auto" is numba where it is installed and NumPy otherwise.
     method : str
@@ -84,11 +90,12 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
         raise InputError(f"codes have {planes} planes: expected at most {MOST_COMPARED_PLANES} to compare by cosine")
     hamming = isinstance(rows, Codes) and len(rows.planes) == len(codes.planes) == 1
     length = _length(rows)
-    if length == 0 or codes.size == 0:
+    allowed = check_mask(mask, codes.size)
+    size = codes.size if allowed is None else int(allowed.sum())
+    if length == 0 or size == 0:
         kind = np.int64 if hamming else np.float64
         return Hits(np.empty((length, 0), np.int64), np.empty((length, 0), kind), _measure(hamming))
-    most = min(most, codes.size)
-    ids, keys = _scan(codes, rows, most, backend, method, hamming)
+    ids, keys = _scan(codes, rows, min(most, size), backend, method, hamming, allowed)
     if hamming:
         return Hits(ids, keys.astype(np.int64), "hamming")
     if not isinstance(rows, Codes) and rows.dtype.kind == "f":
@@ -99,7 +106,9 @@ def search(codes: Codes, queries: Any, k: int, *, backend: str = "auto", method:
     return Hits(ids, products, "cosine")
 
 
-def _scan(codes: Codes, rows: Any, k: int, backend: str, method: str, hamming: bool) -> tuple[np.ndarray, np.ndarray]:
+def _scan(
+    codes: Codes, rows: Any, k: int, backend: str, method: str, hamming: bool, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     floats = not isinstance(rows, Codes) and rows.dtype.kind == "f"
     if method != "auto" and backend == "numba":
         raise InputError(f"method = {method!r} is one of NumPy: expected backend 'numpy' or 'auto' with it")
@@ -109,17 +118,17 @@ def _scan(codes: Codes, rows: Any, k: int, backend: str, method: str, hamming: b
         raise InputError(f"the package numba is not installed: {INSTALL}")
     chosen = method if method != "auto" else _choose(_length(rows), backend, hamming, floats)
     if chosen == "product":
-        return product_scan(codes, _values(rows), k, hamming=hamming).result()
+        return product_scan(codes, _values(rows), k, hamming=hamming, mask=mask).result()
     coded = isinstance(rows, Codes)
     query, worth = (_query_planes(rows), rows.weights) if coded else _integer_planes(rows)
     if chosen == "compiled":
         from hwsim.kernels.compiled import compiled_scan
 
-        ids, keys = compiled_scan(codes, query, worth, k, hamming=hamming)
+        ids, keys = compiled_scan(codes, query, worth, k, hamming=hamming, mask=mask)
     elif chosen == "packed":
-        ids, keys = packed_scan(codes, query, k).result()
+        ids, keys = packed_scan(codes, query, k, mask).result()
     else:
-        ids, keys = popcount_scan(codes, query, worth, k, hamming=hamming).result()
+        ids, keys = popcount_scan(codes, query, worth, k, hamming=hamming, mask=mask).result()
     # Planes of integers have twice the product, and keys are squares.
     return ids, keys if coded else keys / 4.0
 
