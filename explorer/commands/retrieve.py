@@ -33,6 +33,9 @@ CodecName = Annotated[
 ]
 Asymmetric = Annotated[bool, typer.Option("--asymmetric", help="Keep the query's numbers, code the documents only.")]
 Rescore = Annotated[str | None, typer.Option("--rescore", help="Take so many first, then sort by a finer codec.")]
+Bound = Annotated[
+    bool, typer.Option("--bound", help="Rescore only what RaBitQ's error bound leaves open (rabitq codecs).")
+]
 RescoreWith = Annotated[str, typer.Option("--rescore-with", help="The finer codec.")]
 ListCount = Annotated[str | None, typer.Option("--lists", help="Group documents in so many lists (IVF).")]
 Probes = Annotated[str | None, typer.Option("--probes", help="Lists that a query looks into.")]
@@ -94,6 +97,7 @@ def query_command(
     ] = WAYS[0],
     asymmetric: Asymmetric = False,
     rescore: Rescore = None,
+    bound: Bound = False,
     probes: Probes = None,
     cache: Cache = None,
     as_json: AsJson = False,
@@ -123,6 +127,7 @@ def query_command(
         filtering=filtering,
         asymmetric=asymmetric,
         rescore=parse_count("rescore", rescore) or 0,
+        bound=bound,
         probes=parse_count("probes", probes),
     )
     answers: list[dict[str, Any]] = [
@@ -144,6 +149,7 @@ def eval_command(
     embedded: Annotated[str | None, typer.Option("--embeddings", help="docs.npy,queries.npy: skip the model.")] = None,
     asymmetric: Asymmetric = False,
     rescore: Rescore = None,
+    bound: Bound = False,
     rescore_with: RescoreWith = Search.rescore_with,
     lists: ListCount = None,
     probes: Probes = None,
@@ -165,6 +171,7 @@ def eval_command(
     search = Search(
         asymmetric=asymmetric,
         rescore=parse_count("rescore", rescore) or 0,
+        bound=bound,
         rescore_with=rescore_with,
         lists=parse_count("lists", lists) or 0,
         probes=parse_count("probes", probes),

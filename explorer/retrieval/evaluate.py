@@ -95,6 +95,7 @@ class Search(Record):
     rescore_with: str = "int8"
     lists: int = 0
     probes: int | None = None
+    bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ class Evaluation(Documented):
     `own_left_out` is the number of queries that are documents too (by id), whose own document is left out of what is
     found, as in BEIR, unless it is judged an answer; `missing_answers` are judged documents that are not there.
     `metrics` holds the mean and 95 % interval of each metric over the queries. `queries_per_s` is measured on this
-    machine for one search of all queries, encoding included. `per_query` holds float (queries,) of each metric.
+    machine for one search of all queries, encoding included. `compared_per_query` codes are compared with a query, and
+    `rescored_per_query` rows of the finer form are read. `per_query` holds float (queries,) of each metric.
     """
 
     collection: str
@@ -121,6 +123,8 @@ class Evaluation(Documented):
     queries_per_s: float
     fit_s: float
     encode_s: float
+    compared_per_query: float = 0.0
+    rescored_per_query: float = 0.0
     per_query: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,6 +203,7 @@ def evaluate(
         asymmetric=how.asymmetric,
         rescore=min(how.rescore, index.size),
         probes=how.probes,
+        bound=how.bound,
     )
     searched = time.perf_counter()
     each = query_metrics(without_own(found_.positions, own), collection.grades)
@@ -215,6 +220,8 @@ def evaluate(
         missing_answers=collection.missing,
         metrics=estimates(each),
         queries_per_s=len(query_vectors) / (searched - built),
+        compared_per_query=found_.compared / len(query_vectors),
+        rescored_per_query=found_.rescored / len(query_vectors),
         fit_s=fitted - start,
         encode_s=built - fitted,
         per_query=each,

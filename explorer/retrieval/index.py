@@ -16,6 +16,7 @@ import numpy as np
 from explorer.retrieval.fields import TAG, Field, join_fields, no_field
 from explorer.retrieval.filters import matching
 from explorer.retrieval.lists import Lists
+from explorer.retrieval.rescoring import rescored
 from explorer.retrieval.scanning import WAYS, Ranked, Request, merge
 from explorer.retrieval.segment import Segment, new_segment
 from hwbase import InputError, unknown_name
@@ -42,6 +43,8 @@ class Found:
     compared: int = 0
     #: Documents that the filter leaves in.
     matching: int = 0
+    #: Rows of the finer form that were read, over all queries.
+    rescored: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +164,7 @@ class Index:
         filtering: str = "auto",
         asymmetric: bool = False,
         rescore: int = 0,
+        bound: bool = False,
         probes: int | None = None,
         ask_with: str | None = None,
         backend: str = "auto",
@@ -188,6 +192,8 @@ class Index:
             Compare the query's floats with the codes. Default False.
         rescore : int
             Candidates that the finer form sorts again; 0 (the default) for none.
+        bound : bool
+            Read the finer form only of candidates that RaBitQ's error bound leaves open. Default False.
         probes : int, optional
             Lists that a query looks into, where the index has lists.
         ask_with : str, optional
@@ -216,47 +222,55 @@ class Index:
                 raise InputError(
                     f"rescore = {rescore}: version {missing[0]!r} was added without a form to rescore with"
                 )
+        elif bound:
+            raise InputError("bound without rescore: expected the number of candidates that may be rescored")
         if not self.segments:
             raise InputError("the index is empty: expected documents to search")
         rows = embeddings(queries, self.segments[0].codec.inputs, "queries")
         if self.lists is None and probes is not None:
             raise InputError(f"probes = {probes}: the index has no lists")
         chosen = None if self.lists is None else self.lists.nearest(rows, probes)
+        fine = None if not rescore else "bounded" if bound else "whole"
         request = Request(rows, self._asking(ask_with), asymmetric, backend, filtering)
-        result = self._nearest(request, first, kept, bool(rescore), chosen, most)
-        positions, scores, compared = result
+        (positions, scores, compared), read = self._nearest(request, first, kept, fine, chosen, most)
         if kept is not None and chosen is not None:
             short = np.flatnonzero((positions >= 0).sum(axis=1) < min(most, int(kept.sum())))
             if short.size:
-                whole = self._nearest(request.of(short), first, kept, bool(rescore), None, most)
+                whole, more = self._nearest(request.of(short), first, kept, fine, None, most)
                 width = max(positions.shape[1], whole.positions.shape[1])
                 positions, scores = _widened(positions, width, -1), _widened(scores, width, -np.inf)
                 positions[short] = _widened(whole.positions, width, -1)
                 scores[short] = _widened(whole.scores, width, -np.inf)
-                compared += whole.compared
+                compared, read = compared + whole.compared, read + more
         names = tuple(tuple(self.ids[i] for i in row if i >= 0) for row in positions.tolist())
-        return Found(names, scores, positions, compared, self.size if kept is None else int(kept.sum()))
+        matches = self.size if kept is None else int(kept.sum())
+        return Found(names, scores, positions, compared, matches, read)
 
     def _nearest(
         self,
         request: Request,
         first: int,
         kept: np.ndarray | None,
-        fine: bool,
+        fine: str | None,
         chosen: np.ndarray | None,
         most: int,
-    ) -> Ranked:
-        """Return the best `most` of the `first` of every segment, by the finer form if `fine`."""
-        parts, start = [], 0
+    ) -> tuple[Ranked, int]:
+        """Return the best `most` of the `first` of every segment, and the rows of the finer form that were read.
+
+        `fine` says which candidates the finer form sorts again: "whole" all, "bounded" those that are open, None none.
+        """
+        parts: list[Ranked] = []
+        start = read = 0
         for segment in self.segments:
             mask = None if kept is None else kept[start : start + len(segment.ids)]
-            positions, scores, compared = segment.search(request, first, mask, chosen)
+            ranked = segment.search(request, first, mask, chosen)
             if fine:
-                scores = segment.fine_scores(request.rows, positions)
-            parts.append(Ranked(np.where(positions >= 0, positions + start, -1), scores, compared))
+                ranked, more = rescored(segment, request, ranked, most, fine == "bounded")
+                read += more
+            parts.append(ranked._replace(positions=np.where(ranked.positions >= 0, ranked.positions + start, -1)))
             start += len(segment.ids)
         # Each segment may rescore its own candidates; the best k of all segments remain.
-        return merge(parts, most)
+        return merge(parts, most), read
 
     def _kept(self, mask: Any, tag: str | None, expression: str | None) -> np.ndarray | None:
         rows = check_mask(mask, self.size)

@@ -92,6 +92,15 @@ class RabitqStore:
         products = (queries - self.mean) @ self._levels(rows).T
         return products * factors.factor + factors.offset + (queries @ self.mean)[:, None]
 
+    def rounded(self, rows: np.ndarray, scale: np.ndarray, bits: int) -> np.ndarray:
+        """Return the queries float32 (Q, dims) behind what `round_query` gave."""
+        return scale[:, None] * grid_levels(rows, self.dims, bits)
+
+    @property
+    def spread(self) -> float:
+        """The confidence over the root of the dimensions, times the longest |o - c| of a unit vector o."""
+        return float(_CONFIDENCE / np.sqrt(max(self.dims - 1, 1)) * (1 + np.linalg.norm(self.mean)))
+
     def _encoded(self, x: np.ndarray) -> np.ndarray:
         apart = x - self.mean
         bits, length, product, norm = _rounded(apart, self.bits)
