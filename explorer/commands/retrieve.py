@@ -21,12 +21,15 @@ from explorer.retrieval.inputs import judged, read_embeddings, read_table, train
 from explorer.retrieval.scanning import WAYS
 from explorer.retrieval.sources import SOURCES
 from explorer.retrieval.storage import load_index, save_index
+from explorer.retrieval.studies.subjects import SUBJECTS, measure
 from explorer.retrieval.study import study
 from explorer.scan.cost import scan_costs
 from hwbase import InputError, unknown_name
 from hwbase.check import integer
 from models.binarize import parse_codec
 
+#: The study of all codecs, which is priced; the others are tables.
+CODECS = "codecs"
 Corpus = Annotated[str, typer.Option("--corpus", help="Documents: a JSON object with id and text a line.")]
 CodecName = Annotated[
     str, typer.Option("--codec", help="Such as float16, int8, pca:128+float8, sign, itq:256, recurrent:2, bebr:2x256.")
@@ -189,6 +192,9 @@ def eval_command(
 def study_command(
     collection: Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}.")] = SOURCES[0],
     queries: Annotated[str, typer.Option("--queries", help="Queries drawn from it.")] = "4000",
+    subject: Annotated[
+        str, typer.Option("--of", help=f"{CODECS}, or another subject: {', '.join(SUBJECTS)}.")
+    ] = CODECS,
     made: Annotated[
         str | None, typer.Option("--from", help="Read a table that --out NAME.csv wrote, and measure nothing.")
     ] = None,
@@ -206,6 +212,11 @@ def study_command(
         if region not in (known := regions(costs)):
             raise unknown_name(name, region, known)
     drawn = integer("queries", need_count("queries", queries), high=1e9)
+    if subject != CODECS:
+        with progress_bar() as report:
+            measured = measure(subject, collection, queries=drawn, cache=cache, report=report)
+        deliver(measured.document(made_by()), out, as_json)
+        return
     if made is not None:
         deliver(study_document(read_table(made), made_by(), book=costs), out, as_json)
         return

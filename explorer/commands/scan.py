@@ -25,6 +25,8 @@ from hwbase import InputError
 from hwsim.retrieval import MEMORIES, SCANNERS, TECHNOLOGY, UNITS, LostShard, ScanIndex
 
 _MS_PER_S = 1e3
+#: Bytes of tags of a document where a filter is given and they are not: 32 yes-or-no tags.
+_TAG_BYTES = 4
 
 
 def scan_command(
@@ -42,6 +44,18 @@ def scan_command(
     scanned_share: Annotated[
         float, typer.Option("--scanned-share", help="Share of the documents a query passes over (lists probed).")
     ] = 1.0,
+    selectivity: Annotated[
+        float, typer.Option("--selectivity", help="Share of the documents that a filter leaves in; blocks are skipped.")
+    ] = 1.0,
+    tag_bytes: Annotated[
+        str | None, typer.Option("--tag-bytes", help="Bytes of tags of a document, read before codes (filters).")
+    ] = None,
+    block: Annotated[
+        str, typer.Option("--block", help="Documents that are read or skipped together (filters).")
+    ] = "64",
+    tag_run: Annotated[
+        str, typer.Option("--tag-run", help="Documents in a row that match or not together, 1: scattered (filters).")
+    ] = "1",
     events: Annotated[bool, typer.Option("--events", help="Also follow drawn queries one by one.")] = False,
     window_ms: Annotated[float, typer.Option("--window", help="Milliseconds a batch waits for more (events).")] = 5.0,
     skew: Annotated[float, typer.Option("--skew", help="Work of shard i as (i+1)^-skew (events).")] = 0.0,
@@ -69,6 +83,10 @@ def scan_command(
         need_count("planes", planes),
         vector_bytes=need_count("vector_bytes", vector_bytes),
         scanned_share=scanned_share,
+        selectivity=selectivity,
+        tag_bytes=_TAG_BYTES * (selectivity < 1.0) if tag_bytes is None else need_count("tag_bytes", tag_bytes),
+        block_documents=need_count("block", block),
+        tag_run=need_count("tag_run", tag_run),
     )
     costs, rescored = scan_costs(book or "default"), parse_count("candidates", candidates) or 0
     constants = with_regions(parse_overrides(settings), region, fab_region)

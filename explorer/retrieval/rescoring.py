@@ -1,6 +1,6 @@
 """Candidates of a scan sorted again by a finer form: all of them, or those that RaBitQ's error bound leaves open.
 
-With estimate e and bound b of a candidate, its product is above e + b for few candidates (the bound's confidence). The k
+With estimate e and bound b of a candidate, its product is above e + b for few of them (the bound's confidence). The k
 candidates of the best estimates are rescored first. Then a candidate is read only if e + b exceeds the k-th best finer
 score so far, so a candidate that is skipped is among the best k only if its bound does not hold (Gao and Long, SIGMOD
 '24, section 4).
@@ -24,7 +24,7 @@ def rescored(segment: Segment, request: Request, ranked: Ranked, k: int, bounded
         return Ranked(ranked.positions, scores, ranked.compared), int((ranked.positions >= 0).sum())
     above = ranked.scores + error_bounds(segment, request, ranked.positions)
     positions, scores = np.full_like(ranked.positions, -1), np.full(ranked.scores.shape, -np.inf)
-    read = 0
+    read, best = 0, min(k, len(ranked.positions.T))
     for row in range(len(positions)):
         candidates = ranked.positions[row]
         # Best estimates first; an estimate of an empty place is -inf, so that it stays closed.
@@ -34,7 +34,7 @@ def rescored(segment: Segment, request: Request, ranked: Ranked, k: int, bounded
             positions[row, now] = candidates[now]
             scores[row, now] = segment.fine_scores(request.rows[row : row + 1], candidates[None, now])[0]
             read += now.size
-            limit = np.partition(scores[row], -min(k, scores.shape[1]))[-min(k, scores.shape[1])]
+            limit = np.partition(scores[row], -best)[-best]
             left = left[above[row, left] > limit]
     return Ranked(positions, scores, ranked.compared), read
 

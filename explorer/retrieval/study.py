@@ -154,7 +154,7 @@ def study(
     documents = embed(collection.documents.texts, cache=cache, report=report)
     training = None
     if any(codec.startswith("bebr") for _, codec, _ in cases):
-        training = _training(name, collection, documents, cache, report)
+        training = training_words(name, collection, documents, cache, report)
     results = []
     for number, (_, codec, search) in enumerate(cases):
         if report is not None:
@@ -164,7 +164,7 @@ def study(
     return Study(collection.name, pairs, tuple(family for family, _, _ in cases), tuple(results))
 
 
-def _training(
+def training_words(
     name: str, collection: Collection, documents: np.ndarray, cache: str | None, report: Report | None
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return (queries, documents) of words that share no answer with the queries; None if there are too few."""

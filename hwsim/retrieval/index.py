@@ -21,8 +21,12 @@ class ScanIndex(Record):
     `planes` is 1 for sign codes (Hamming distance) and u + 1 for recurrent codes of u residual loops (SDC). Besides a
     code the index holds its id (`id_bytes`), an int8 vector for rescoring (`vector_bytes`, its dimensions; 0 without)
     and other data (`overhead_bytes`: links of a graph, tags). `scanned_share` is the share of the documents that a
-    query scans: 1 for an exact scan, less where lists are probed (its effect on recall is not modelled). Raises
-    `InputError` for numbers out of range, or bits that do not divide into planes.
+    query scans: 1 for an exact scan, less where lists are probed (its effect on recall is not modelled).
+
+    A filter leaves the share `selectivity` of the documents in. Then `tag_bytes` of every scanned document are read
+    first, and codes only in blocks of `block_documents` with a match; documents lie in runs of `tag_run` that match or
+    not together (1: scattered at random). Raises `InputError` for numbers out of range, bits that do not divide into
+    planes, or a filter without tags to read.
     """
 
     documents: Number
@@ -32,6 +36,10 @@ class ScanIndex(Record):
     vector_bytes: Number = 0
     overhead_bytes: Number = 0
     scanned_share: Number = 1.0
+    selectivity: Number = 1.0
+    tag_bytes: Number = 0
+    block_documents: Number = 64
+    tag_run: Number = 1
 
     def __post_init__(self) -> None:
         count("documents", self.documents, high=_MOST_DOCUMENTS)
@@ -41,6 +49,12 @@ class ScanIndex(Record):
             count(name, getattr(self, name), low=0, high=_MOST_BYTES)
         non_negative("overhead_bytes", self.overhead_bytes, high=_MOST_BYTES)
         number("scanned_share", self.scanned_share, above=0.0, high=1.0)
+        number("selectivity", self.selectivity, above=0.0, high=1.0)
+        count("tag_bytes", self.tag_bytes, low=0, high=_MOST_BYTES)
+        count("block_documents", self.block_documents, high=_MOST_DOCUMENTS)
+        count("tag_run", self.tag_run, high=_MOST_DOCUMENTS)
+        if np.any((np.asarray(self.selectivity) < 1.0) & (np.asarray(self.tag_bytes) == 0)):
+            raise InputError(f"selectivity = {self.selectivity} without tags: expected tag_bytes > 0 to filter by")
         if np.any(np.asarray(self.bits) % np.asarray(self.planes)):
             raise InputError(f"bits = {self.bits}: expected a multiple of the planes, {self.planes}")
 
@@ -56,13 +70,23 @@ class ScanIndex(Record):
 
     @property
     def stored_bytes_per_document(self) -> Number:
-        """Code, id, vector and overhead, in B."""
-        return self.code_bytes + self.id_bytes + self.vector_bytes + self.overhead_bytes
+        """Code, id, vector, tags and overhead, in B."""
+        return self.code_bytes + self.id_bytes + self.vector_bytes + self.tag_bytes + self.overhead_bytes
 
     @property
     def stored_bytes(self) -> Number:
         """All documents, in B."""
         return self.documents * self.stored_bytes_per_document
+
+    @property
+    def read_share(self) -> Number:
+        """Share of the scanned codes in blocks with a match: 1 - (1 - selectivity)^(runs of a block)."""
+        runs = np.maximum(np.asarray(self.block_documents) / np.asarray(self.tag_run), 1.0)
+        return np.where(
+            np.asarray(self.selectivity) < 1.0,
+            -np.expm1(runs * np.log1p(-np.minimum(self.selectivity, 1.0 - np.finfo(float).eps))),
+            1.0,
+        )[()]
 
     @property
     def compared_bits(self) -> Number:

@@ -27,7 +27,8 @@ class ScanResult(Record):
     `queries_per_s` is at full load in batches of `batch`; `latency_s` is that of a batch on idle devices, without
     waiting for its queries; `occupancy_s` are the seconds of each resource for a batch on its busiest device;
     `energy_j_per_query` (at full load, all shards) splits into `energy_parts_j`; `power_w` and `area_mm2` are of all
-    shards, `standing_w` of all shards without queries. `streamed_bytes_per_query` is per query over all shards.
+    shards, `standing_w` of all shards without queries. `streamed_bytes_per_query` is per query over all shards,
+    tags included; `compared_share` of the documents are compared with a query.
     """
 
     machine: str
@@ -46,6 +47,7 @@ class ScanResult(Record):
     bound_by: Any
     occupancy_s: dict[str, Number]
     streamed_bytes_per_query: Number
+    compared_share: Number
     rescored_bytes_per_query: Number
     energy_j_per_query: Number
     energy_parts_j: dict[str, Number]
@@ -88,10 +90,12 @@ def simulate_scan(
     """Return the scan of `index` in batches of `batch` queries on the fewest `device`s that hold it, or on `shards`.
 
     A pass streams every code once for up to `slots` queries, compares it with each, and keeps the best max(k,
-    candidates); resources work in parallel and the slowest sets the interval. Then a tree of `fan_in` merges the
-    shards' answers, and the vectors of the best `candidates` are read for rescoring. If queries scan a share p of the
-    documents, b of them stream 1 - (1 - p)^b. Inputs broadcast. Raises `InputError` for numbers out of range, or
-    candidates without vectors to rescore.
+    candidates); resources work in parallel and the slowest sets the interval. A filter reads the tags of every document
+    and compares codes of blocks with a match; only these blocks are read, at the rate of random reads, where that is
+    faster than streaming all codes for the queries of a pass. Then a tree of `fan_in` merges the shards' answers, and
+    the vectors of the best `candidates` are read for rescoring. If queries scan a share p of the documents, b of them
+    stream 1 - (1 - p)^b. Inputs broadcast. Raises `InputError` for numbers out of range, or candidates without vectors
+    to rescore.
     """
     batch, k = count("batch", batch, high=_MOST_BATCH), count("k", k, high=MOST_K)
     candidates = count("candidates", candidates, low=0, high=MOST_K)
@@ -99,19 +103,26 @@ def simulate_scan(
         raise InputError("candidates > 0 without vectors to rescore: expected vector_bytes > 0 in the index")
     needed = np.maximum(np.ceil(index.stored_bytes / device.memory_bytes), 1.0)[()]
     units = needed if shards is None else count("shards", shards, high=_MOST_SHARDS)
-    kept = np.minimum(np.maximum(k, candidates), index.documents)
+    matching = index.documents * index.selectivity
+    kept = np.minimum(np.maximum(k, candidates), np.maximum(matching, 1.0))
     per_shard = index.documents / units
     passed = per_shard * index.scanned_share
     passes = np.ceil(batch / np.asarray(device.slots))
 
     together = batch / passes
-    streamed = passes * per_shard * -np.expm1(together * _log_missed(index.scanned_share)) * index.code_bytes
-    stream_s = streamed / device.stream_bytes_per_s
+    whole = passes * per_shard * -np.expm1(together * _log_missed(index.scanned_share))
+    part = passes * per_shard * -np.expm1(together * _log_missed(index.scanned_share * index.read_share))
+    skips = (part / device.random_bytes_per_s < whole / device.stream_bytes_per_s) & (index.read_share < 1.0)
+    codes = np.where(skips, part, whole) * index.code_bytes
+    streamed = codes + whole * index.tag_bytes
+    code_rate = np.where(skips, device.random_bytes_per_s, device.stream_bytes_per_s)
+    stream_s = codes / code_rate + whole * index.tag_bytes / device.stream_bytes_per_s
+    compared = passed * index.read_share
     vector = np.ceil(np.asarray(index.vector_bytes) / device.access_bytes) * device.access_bytes
     rescored = batch * candidates / units * vector
     rescore_s = rescored / device.random_bytes_per_s
-    compare_s = batch * passed / device.comparisons_per_s
-    inserted = expected_insertions(passed / device.slices, kept)
+    compare_s = batch * compared / device.comparisons_per_s
+    inserted = expected_insertions(passed * index.selectivity / device.slices, kept)
     top_s = inserted * device.insert_s * np.ceil(batch / np.asarray(device.heaps))
     answers = batch * np.clip(units, 1.0, device.fan_in) * kept * ANSWER_BYTES
     merge_s = answers / device.link_bytes_per_s
@@ -125,7 +136,7 @@ def simulate_scan(
 
     parts = {
         "memory": (streamed + rescored) * device.j_per_byte / batch * units,
-        "comparison": passed * device.j_per_comparison * units,
+        "comparison": compared * device.j_per_comparison * units,
         "top-k": inserted * device.slices * device.j_per_insert * units,
         "merge": kept * ANSWER_BYTES * device.j_per_link_byte * units,
         "standing": device.standing_w * interval_s / batch * units,
@@ -150,6 +161,7 @@ def simulate_scan(
         bound_by=bound,
         occupancy_s={name: each[()] for name, each in zip(RESOURCES, busy, strict=True)},
         streamed_bytes_per_query=streamed / batch * units,
+        compared_share=(compared / per_shard)[()],
         rescored_bytes_per_query=rescored / batch * units,
         energy_j_per_query=energy_j,
         energy_parts_j=parts,

@@ -1,0 +1,58 @@
+"""Studies of retrieval on small random collections: what their rows must satisfy whatever the data."""
+
+import numpy as np
+import pytest
+
+from explorer.retrieval.collection import Collection, Texts
+from explorer.retrieval.studies.bits import bits_study
+from explorer.retrieval.studies.filtering import RELATIONS, filter_study
+from explorer.retrieval.studies.subjects import measure
+from hwbase import InputError
+from models.binarize import unit
+
+RANDOM = np.random.default_rng(2)
+DOCUMENTS = unit(RANDOM.standard_normal((500, 48)).astype(np.float32) * np.linspace(2, 0.4, 48, dtype=np.float32))
+QUERIES = unit(DOCUMENTS[:40] + 0.1 * RANDOM.standard_normal((40, 48)).astype(np.float32))
+
+
+def texts(prefix, size):
+    return Texts(tuple(f"{prefix}{i}" for i in range(size)), tuple("x" for _ in range(size)))
+
+
+COLLECTION = Collection("random", texts("d", 500), texts("q", 40), tuple({i: 1.0} for i in range(40)))
+
+
+def test_ways_to_filter_agree_and_lists_lose_little():
+    result = filter_study(DOCUMENTS, QUERIES, codec="rabitq:4", shares=(0.01, 0.5), most_queries=12)
+    frame = result.to_frame()
+    assert len(frame) == 2 * len(RELATIONS) * 4
+    same = frame[frame["way"] != "lists"].groupby(["selectivity", "relation"])["recall@10"]
+    assert (same.nunique() == 1).all() and frame["recall@10"].min() > 0.6
+    wide = frame[frame["way"].isin(["before", "after"])].pivot_table(
+        index=["selectivity", "relation"], columns="way", values="compared_share"
+    )
+    # A small share is scanned alone; far from the queries even the whole must be scanned.
+    assert wide.loc[(0.01, "random"), "before"] == pytest.approx(0.01) and (wide["after"] >= wide["before"]).all()
+    assert "recall@10" in result._repr_html_()
+
+
+def test_codecs_at_equal_bits_are_paired_with_the_first():
+    cases = {1.0: ("itq:48", "rabitq:1", "turboquant:1"), 4.0: ("rabitq:4", "lvq:4")}
+    frame = bits_study(COLLECTION, DOCUMENTS, QUERIES, cases=cases).to_frame().set_index("codec")
+    frame = frame[~frame.index.str.startswith("faiss")]
+    assert frame["gain"].isna().tolist() == [True, False, False, True, False]
+    paired = frame.loc["turboquant:1"]
+    assert paired["gain_low"] <= paired["gain"] <= paired["gain_high"]
+    assert paired["gain"] == pytest.approx(paired["recall@10"] - frame.loc["itq:48", "recall@10"])
+    assert (frame["rescored_recall@10"] >= frame["recall@10"] - 0.05).all()
+    # Bounds of finer codes leave fewer candidates open.
+    rows = frame["rescored_per_query"]
+    assert rows["rabitq:4"] < rows["rabitq:1"] < rows["lvq:4"] == 400
+
+
+@pytest.mark.parametrize(
+    ("subject", "name", "message"), [("bit", "definitions", "'bits'"), ("bits", "webst", "webster")]
+)
+def test_unknown_subjects_and_collections_are_refused(subject, name, message):
+    with pytest.raises(InputError, match=message):
+        measure(subject, name)
