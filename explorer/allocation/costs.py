@@ -2,11 +2,13 @@
 
 `layers` is a long table (see `explorer.allocation.table`) with, for each layer, `inputs` (weights of one output),
 `outputs`, `tokens` (vectors or pixels in one run), and for GPUs `in_elements` and `out_elements` where they are not
-inputs x tokens and outputs x tokens, as in a convolution.
+inputs x tokens and outputs x tokens, as in a convolution. Spatial accelerators take `kernel`, `stride` and `width`
+(of an image) of convolutions.
 
 | hardware | ms, mJ of one run | mm2 | nre_usd, kg_co2e |
 |---|---|---|---|
 | rtx4080, rtx3090, a100, a book | roofline on the kernels that exist; at full power | | |
+| npu, or the book of a spatial accelerator | tiles on its array, layer after layer | | |
 | mac-array | one array of `macs` at its clock, all weights in SRAM | the SRAM that holds the weights | |
 | hardwired | Hardwired-Neurons, all layers at once | the neurons, a region a weight value | share of a full reticle's |
 """
@@ -23,17 +25,22 @@ import costmodel
 import hwsim
 from explorer.allocation.table import numbers, read_layers
 from explorer.pricing.prices import node_of, own_book
-from hwbase import Book, InputError, Quantity, Record, unknown_name
+from hwbase import Book, InputError, Quantity, Record, load_book, unknown_name
 from hwbase.arguments import checked
 from hwbase.check import number, positive, real
 from hwsim.network_roofline import layer_seconds, load_gpu
+from hwsim.npu.decoding import npu_machine
+from hwsim.npu.design import KIND as NPU
+from hwsim.npu.product import Product
+from hwsim.npu.run import run_network
+from hwsim.technology import BOOKS
 from hwsim.weights import MAX_WEIGHT_BITS
 
 #: Activation bits of tables without act_bits: unquantised on GPUs, and the design value of circuits.
 _GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
 _MS_PER_S = _MJ_PER_J = 1e3
 _GPUS = ("rtx4080", "rtx3090", "a100")
-HARDWARE = (*_GPUS, "mac-array", "hardwired")
+HARDWARE = (*_GPUS, *hwsim.machine_names((NPU,)), "mac-array", "hardwired")
 #: The process and the cost book of hardwired silicon.
 _TECHNOLOGY, _BOOK = "n5", "default"
 
@@ -104,7 +111,10 @@ def cost_table(
     table = read_layers(layers)
     for name in ("inputs", "outputs", "tokens"):
         table[name] = positive(name, numbers(table, name))
-    if hardware in _GPUS or hardware.endswith(".toml"):
+    is_file = hardware.endswith(".toml")
+    if hardware in hwsim.machine_names((NPU,)) or (is_file and load_book(hardware, BOOKS).kind == NPU):
+        return table.assign(**_on_npu(table, hardware, technology))
+    if hardware in _GPUS or is_file:
         return table.assign(**_on_gpu(table, hardware))
     if hardware not in HARDWARE:
         raise unknown_name("hardware", hardware, HARDWARE)
@@ -167,6 +177,29 @@ def _on_gpu(table: pd.DataFrame, book: str) -> dict[str, Any]:
     )
     seconds = sum(parts)
     return {"ms": seconds * _MS_PER_S, "mJ": seconds * gpu.power_w * _MJ_PER_J}
+
+
+def _on_npu(table: pd.DataFrame, book: str, technology: str) -> dict[str, Any]:
+    machine = npu_machine(book, technology=technology)
+    activations = _activation_bits(table, int(machine.design.activation_bits))
+    shape: dict[str, Any] = {name: table[name] for name in ("kernel", "stride", "width") if name in table}
+    names = ("inputs", "outputs", "tokens", "bits", *shape)
+    sizes = pd.DataFrame(
+        {name: np.asarray(number(name, table[name].to_numpy(), low=1, whole=True), int) for name in names}
+    )
+    products = [
+        Product(
+            str(layer),
+            *(row[name] for name in ("tokens", "inputs", "outputs", "bits")),
+            activation_bits=int(bits),
+            **{name: row[name] for name in shape},
+        )
+        for layer, bits, row in zip(table["layer"], activations, sizes.to_dict(orient="records"), strict=True)
+    ]
+    runs = run_network("table", products, machine.design, machine.technology).layers
+    seconds = np.array([run.timing.cycles for run in runs]) / machine.design.clock_hz
+    joules = np.array([run.energy.total_j for run in runs])
+    return {"ms": seconds * _MS_PER_S, "mJ": joules * _MJ_PER_J}
 
 
 def _on_mac_array(table: pd.DataFrame, process: hwsim.Technology, clock_hz: float, macs: int) -> dict[str, Any]:

@@ -51,7 +51,9 @@ def allocate_command(
     ] = None,
     hardware: Annotated[
         str | None,
-        typer.Option("--hardware", help=f"Add columns ms, mJ, mm2 .. of {', '.join(HARDWARE)}, or a GPU's book."),
+        typer.Option(
+            "--hardware", help=f"Add columns ms, mJ, mm2 .. of {', '.join(HARDWARE)}, or the book of a GPU or NPU."
+        ),
     ] = None,
     front: Annotated[
         str | None, typer.Option("--front", help="The whole curve over --unit: LOW:HIGH:POINTS, or corners.")

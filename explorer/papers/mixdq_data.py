@@ -40,7 +40,7 @@ def sdxl_options(group: str | None = None) -> pd.DataFrame:
     """Return the weight options of a group ("quality" or "content"), or of all layers, for `explorer.allocate`.
 
     Columns: layer, group, bits, size, sqnr in dB, ssim, and the `inputs`, `outputs`, `tokens`, `in_elements`,
-    `out_elements` and `macs` of the layer.
+    `out_elements`, `macs`, `kernel`, `stride` and `width` of the layer.
     """
     if group is not None and group not in CANDIDATES:
         raise unknown_name("group", group, CANDIDATES)
@@ -60,6 +60,9 @@ def sdxl_options(group: str | None = None) -> pd.DataFrame:
                         "ssim": rows[f"w_ssim_b{bits}"],
                         "inputs": rows["in_ch"] * rows["kernel"] ** 2,
                         "outputs": rows["out_ch"],
+                        "kernel": rows["kernel"],
+                        "stride": np.sqrt(rows["in_elements"] / rows["in_ch"] / rows["tokens"]).round().astype(int),
+                        "width": np.sqrt(rows["tokens"]).round().astype(int).where(rows["type"] == "conv2d", 1),
                         **{c: rows[c] for c in ("tokens", "in_elements", "out_elements", "macs")},
                     }
                 )

@@ -43,9 +43,9 @@ class Product(Record):
         if all(type(each) is int for each in (*counts, *widths)) and min(*counts, *widths) > 0 and max(widths) <= MOST:
             return
         for name in ("tokens", "inputs", "outputs", "kernel", "stride", "width", "repeats"):
-            integer(f"{self.name}: {name}", getattr(self, name), high=1e12)
+            object.__setattr__(self, name, integer(f"{self.name}: {name}", getattr(self, name), high=1e12))
         for name in ("weight_bits", "activation_bits"):
-            integer(f"{self.name}: {name}", getattr(self, name), high=MOST)
+            object.__setattr__(self, name, integer(f"{self.name}: {name}", getattr(self, name), high=MOST))
 
     @property
     def macs(self) -> float:

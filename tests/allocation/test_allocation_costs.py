@@ -174,3 +174,15 @@ def test_bits_are_not_silicon():
     four = table[table["bits"] == 4]
     better = explorer.allocate(table, objective="noise:sqnr", constraints=[f"mm2<={float(four['mm2'].sum())!r}"])
     assert better.objective < float((10 ** (-four["sqnr"] / 10)).sum()) / 2
+
+
+def test_a_spatial_accelerator_pays_for_bits_in_time_and_energy(layers, tmp_path):
+    table = explorer.cost_table(layers, "npu").set_index(["layer", "bits"])
+    for layer in "ab":
+        costs = table.loc[layer]
+        assert costs["ms"].is_monotonic_increasing and costs["mJ"].is_monotonic_increasing
+    own = tmp_path / "own.toml"
+    own.write_text('[book]\nname = "own"\nextends = "npu"\n')
+    assert explorer.cost_table(layers, str(own))["ms"].tolist() == explorer.cost_table(layers, "npu")["ms"].tolist()
+    with pytest.raises(InputError, match="bits"):
+        explorer.cost_table(layers.assign(bits=2.5), "npu")
