@@ -1,5 +1,6 @@
 """The documents of audits: synthesised neurons and their clocks, and the switching of wires on real data."""
 
+from explorer.audit.layout import LayoutAudit
 from explorer.audit.neuron import AuditResult
 from explorer.audit.switching import SwitchingStudy
 from explorer.audit.timing import TimingAudit
@@ -81,6 +82,23 @@ def timing_document(audit: TimingAudit, command: str = "") -> Document:
             reproduce_section(command),
         ),
         schema="audit-timing",
+        data=audit.to_dict,
+        frame=audit.to_frame,
+    )
+
+
+def layout_document(audit: LayoutAudit, command: str = "") -> Document:
+    """Return an audit of layouts as a document."""
+    table = scaled_table("Layouts of one neuron", audit.to_frame())
+    return Document(
+        "Hardwired neurons: placed and routed",
+        f"Cells of {audit.library}, placed by graywolf, routed by qrouter, checked by Magic and netgen.",
+        sections(
+            Section("layouts", "Layouts", (table,)),
+            Section("findings", "Findings", audit.findings),
+            reproduce_section(command),
+        ),
+        schema="audit-layout",
         data=audit.to_dict,
         frame=audit.to_frame,
     )

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from explorer.audit.document import neuron_document, switching_document, timing_document
+from explorer.audit.document import layout_document, neuron_document, switching_document, timing_document
+from explorer.audit.layout import audit_layout
 from explorer.audit.neuron import audit_neuron
 from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
 from explorer.audit.timing import SIZES, audit_timing
@@ -14,6 +15,7 @@ from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
 from hwbase.values import read_value
+from hwsim import rtl
 
 
 def neuron_command(
@@ -93,3 +95,22 @@ def timing_command(
             report=report,
         )
     deliver(timing_document(result, made_by()), out, as_json)
+
+
+def layout_command(
+    inputs: Annotated[str, typer.Option("--inputs", help="Sizes of the neuron, comma-separated.")] = "64,256",
+    circuits: Annotated[str, typer.Option("--circuits", help="ME, CE or both.")] = "ME,CE",
+    library: Annotated[str, typer.Option("--library", help="Cells that qflow brings.")] = rtl.DEFAULT_LIBRARY,
+    as_json: AsJson = False,
+    out: OutFile = None,
+) -> None:
+    """Place and route neurons with qflow: area, wire per weight, and the checks of the layout (minutes)."""
+    check_file(out)
+    with progress_bar() as report:
+        result = audit_layout(
+            [need_count("inputs", part) for part in inputs.split(",")],
+            circuits=[part.strip() for part in circuits.split(",")],
+            library=library,
+            report=report,
+        )
+    deliver(layout_document(result, made_by()), out, as_json)

