@@ -18,12 +18,13 @@ from explorer.inference.perplexity import (
     HEADS,
     Case,
     arithmetic_cases,
+    kv_cases,
     measure,
     scaling_cases,
 )
 from explorer.inference.text import read_text
 from hwbase import InputError, unknown_name
-from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Sampling, parse_ids, weights_path
+from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, KV_FORMATS, SCALINGS, Sampling, parse_ids, weights_path
 from models.quantise import is_stored
 
 WeightsFile = Annotated[
@@ -53,6 +54,9 @@ def infer_command(
         str | None, typer.Option("--scaling", help=f"Of integer activations: {', '.join(SCALINGS)}.")
     ] = None,
     head: Annotated[str, typer.Option("--head", help="The output head: converted like the rest, or float.")] = HEADS[0],
+    kv: Annotated[
+        str, typer.Option("--kv", help=f"Format of cached keys and values: {', '.join(KV_FORMATS)}.")
+    ] = "float",
     temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = 0.0,
     top_k: Annotated[int | None, typer.Option("--top-k", help="Sample from the k likeliest tokens.")] = None,
     top_p: Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens to p.")] = None,
@@ -89,6 +93,7 @@ def infer_command(
         sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed or 0),
         scaling=scaling or "token",
         float_head=head == "float",
+        kv=kv,
         chat=chat,
         path=weights_file,
         book=book,
@@ -112,6 +117,10 @@ def quality_command(
         str | None,
         typer.Option("--head", help="The output head: converted, float, or both (converted with --scalings)."),
     ] = None,
+    kv: Annotated[
+        list[str] | None,
+        typer.Option("--kv", help=f"Instead, formats of cached keys and values (repeat it): {', '.join(KV_FORMATS)}."),
+    ] = None,
     tokens: Annotated[str, typer.Option("--tokens", help="Tokens scored.")] = str(DEFAULT_TOKENS),
     window: Annotated[str, typer.Option("--window", help="Tokens read in a row.")] = str(DEFAULT_WINDOW),
     text: Annotated[str | None, typer.Option("--text", help="A UTF-8 text of your own.")] = None,
@@ -131,7 +140,11 @@ def quality_command(
     if head is not None and head not in ways:
         raise unknown_name("head", head, ways)
     cases: Sequence[Case] | None
-    if scalings:
+    if kv:
+        if scalings or head is not None:
+            raise InputError("--kv measures formats of keys and values alone: expected no --scalings and no --head")
+        cases = kv_cases(kv, arithmetic or ("float",))
+    elif scalings:
         if head == "both" or len(arithmetic or ()) > 1:
             raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")

@@ -12,17 +12,23 @@ All matrices are converted, optionally without the head; the embedding table (a 
 stay float32. Weights are rounded to nearest, without training or search.
 """
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwbase import FORMATS, InputError, NumberFormat, unknown_name
+from hwbase import FORMATS, InputError, NumberFormat, number_format, unknown_name
 from hwsim.kernels import ELEMENTS, GROUPED, block_matvec, dequantise, prepare_blocks, quantise
 from hwsim.kernels.blocks import BLOCK_METHODS, BlockMethod
+from hwsim.kernels.planes import HALVES
 from models.inference import HEAD, FloatLinear, Linear, QuantisedActivations, Weights, multiply, quantise_activations
 from models.inference.activations import check_scaling
 from models.quantise import Solution, StoredWeights, WeightFormat
+
+if TYPE_CHECKING:
+    from hwsim.kernels.packed import PackedMatrix
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ ARITHMETICS |= {name: _arithmetic(FORMATS[name]) for name in (*GROUPED, *ELEMENT
 INTEGER_ACTIVATIONS = tuple(sorted(name for name, each in ARITHMETICS.items() if each.integer_activations))
 #: Sums of magnitudes up to this are exact in float32, in any order.
 _EXACT32 = 1 << 24
+#: Bits of packed weights.
+_PACKED_BITS = 4
 #: Elements of a product held in 64 bits at once.
 _WIDE = 1 << 22
 
@@ -77,7 +85,8 @@ def linear_operator(
 
     `scaling` (`models.inference.SCALINGS`) and `activation_bits` (2 to 8) apply to integer activations. `sums` applies
     to hardwired: "blocks" takes each block of 32 inputs through `hardwired_matvec`, "matmul" is one product of the same
-    integers, "auto" the faster; all agree bit for bit. `float_head` leaves the head in float32, as in published MXFP4
+    integers, "auto" the faster, and for one token packed 4-bit weights where numba is installed; all agree bit for bit.
+    `float_head` leaves the head in float32, as in published MXFP4
     models. Raises `InputError` for unknown names.
     """
     check_scaling(scaling, activation_bits)
@@ -91,7 +100,8 @@ def linear_operator(
     head = FloatLinear({HEAD: matrices.pop(HEAD)} if float_head else {})
     body: Linear
     if arithmetic == "hardwired":
-        body = IntegerLinear({n: BlockMatrix(w, sums) for n, w in matrices.items()}, scaling, activation_bits)
+        blocks = {name: BlockMatrix(matrix, sums) for name, matrix in matrices.items()}
+        body = IntegerLinear(blocks, scaling, activation_bits, packed=sums == "auto")
     elif arithmetic == "int8":
         body = IntegerLinear({n: ChannelMatrix(w) for n, w in matrices.items()}, scaling, activation_bits)
     else:
@@ -120,9 +130,9 @@ def _stored_operator(
     if weights.format.name == "mxfp4":
         # Rounding to MXFP4 leaves values of MXFP4 as they are, whichever exponents they came from.
         blocks = {name: BlockMatrix(matrix, sums) for name, matrix in weights.matrices().items()}
-        return IntegerLinear(blocks, scaling, activation_bits)
+        return IntegerLinear(blocks, scaling, activation_bits, packed=sums == "auto")
     scaled = {name: ScaledMatrix(each, weights.format) for name, each in weights.stored.items()}
-    return IntegerLinear(scaled, scaling, activation_bits)
+    return IntegerLinear(scaled, scaling, activation_bits, packed=sums == "auto")
 
 
 def _rounded(matrix: np.ndarray, format: NumberFormat) -> np.ndarray:
@@ -160,6 +170,7 @@ class ScaledMatrix:
     """
 
     def __init__(self, stored: Solution, format: WeightFormat) -> None:
+        self._codes = stored.codes if format.group is None and format.element.bits <= _PACKED_BITS else None
         if format.group is None:
             most = int(np.abs(stored.codes, dtype=np.int32).sum(axis=1).max(initial=0))
             self._factors = stored.codes.astype(np.float32 if most << 7 <= _EXACT32 else np.float64)
@@ -167,6 +178,21 @@ class ScaledMatrix:
         else:
             self._factors = stored.values.astype(np.float64)
             self.units = np.ones(len(stored.codes))
+
+    def packed(self) -> "PackedMatrix | None":
+        """Return the weights in 4 bits each, None where they have more or scales of groups."""
+        half = 1 << _PACKED_BITS - 1
+        if self._codes is None or self._codes.min(initial=0) < -half or self._codes.max(initial=0) >= half:
+            return None
+        from hwsim.kernels.packed import BLOCK, PackedMatrix
+
+        values = np.arange(2 * half)
+        values[half:] -= 2 * half
+        outputs, inputs = self._codes.shape
+        shifts = np.zeros((outputs, -(-inputs // BLOCK)), np.uint8)
+        codes = (self._codes & (2 * half - 1)).astype(np.uint8)
+        most = float(np.abs(self._codes, dtype=np.int32).sum(axis=1).max(initial=0))
+        return PackedMatrix(codes, values, shifts, self.units) if PackedMatrix.fits(most) else None
 
     def product(self, activations: np.ndarray) -> np.ndarray:
         """Return the product, float (tokens, outputs), of int8 activations (tokens, inputs)."""
@@ -190,6 +216,15 @@ class BlockMatrix:
         self._weights, self._sums = prepare_blocks(quantise(matrix.T, "mxfp4", axis=0)), sums
         self.units: np.ndarray = self._weights.unit
 
+    def packed(self) -> "PackedMatrix | None":
+        """Return the weights in 4 bits each, None where their sums may not fit 32 bits."""
+        from hwsim.kernels.packed import BLOCK, PackedMatrix
+
+        weights = self._weights
+        if weights.block != BLOCK or not PackedMatrix.fits(weights.largest_column):
+            return None
+        return PackedMatrix(weights.codes.T, HALVES.astype(np.int64), weights.shifts.T, self.units)
+
     def product(self, activations: np.ndarray) -> np.ndarray:
         """Return the exact sums, int64 (tokens, outputs), for int8 activations (tokens, inputs)."""
         return block_matvec(self._weights, activations, method=self._sums)
@@ -200,18 +235,31 @@ class BlockMatrix:
 
 
 class IntegerLinear:
-    """Integer activations, an exact product, and one multiplication by the scales (rounded once, to float32)."""
+    """Integer activations, an exact product, and one multiplication by the scales (rounded once, to float32).
+
+    With `packed`, weights of 4 bits multiply one token at a time in 4 bits each where numba is installed.
+    """
 
     def __init__(
-        self, matrices: Mapping[str, ChannelMatrix | BlockMatrix | ScaledMatrix], scaling: str, bits: int
+        self,
+        matrices: Mapping[str, ChannelMatrix | BlockMatrix | ScaledMatrix],
+        scaling: str,
+        bits: int,
+        packed: bool = False,
     ) -> None:
         self._matrices, self._scaling, self._bits = matrices, scaling, bits
+        self._packed = _packed(matrices) if packed else {}
+        self._highest = int(number_format(f"int{int(bits)}").highest)
         floating = scaling == "first-float"
         self._floats = {name: matrix.floats() for name, matrix in matrices.items()} if floating else {}
 
     def __call__(self, name: str, x: np.ndarray, position: int) -> np.ndarray:
         """Return float32 (tokens, outputs) for `x` (tokens, inputs) whose first row is at `position`."""
-        matrix = self._matrices[name]
+        matrix, packed = self._matrices[name], self._packed.get(name)
+        if packed is not None and len(x) == 1 and not (position == 0 and self._scaling == "first-float"):
+            product = packed.product(x[0], self._highest)
+            if product is not None:
+                return product[None]
         quantised: QuantisedActivations = quantise_activations(x, position, self._scaling, self._bits)
         y = np.empty((len(x), len(matrix.units)), np.float32)
         # In blocks of tokens, so that the 64-bit products of a large head stay small.
@@ -222,3 +270,15 @@ class IntegerLinear:
         if quantised.floating:
             y[:1] = multiply(self._floats[name], x[:1])
         return y
+
+
+def _packed(matrices: Mapping[str, ChannelMatrix | BlockMatrix | ScaledMatrix]) -> dict[str, "PackedMatrix"]:
+    """Return the matrices that 4 bits a weight hold, none without numba or where the processor lacks instructions."""
+    if importlib.util.find_spec("numba") is None:
+        return {}
+    from hwsim.kernels.packed import can_pack
+
+    if not can_pack():
+        return {}
+    packed = {name: each.packed() for name, each in matrices.items() if not isinstance(each, ChannelMatrix)}
+    return {name: each for name, each in packed.items() if each is not None}

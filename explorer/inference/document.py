@@ -32,6 +32,7 @@ _QUALITY = {
     "title": Column("arithmetic", numeric=False),
     "scaling": Column("activation scales", numeric=False),
     "head": Column("output head", numeric=False),
+    "kv": Column("keys and values", numeric=False),
     "perplexity": Column("perplexity"),
     "ratio": Column("over the first row"),
     "ratio_error": Column("standard error"),

@@ -26,6 +26,8 @@ from models.inference import (
     weights_path,
 )
 from models.inference.activations import check_scaling
+from models.inference.kv import KV_FLOAT, check_kv, kv_bits
+from models.memory import BITS_PER_BYTE
 from models.quantise import read_weights
 
 
@@ -103,6 +105,7 @@ def load_session(
     scaling: str = "token",
     activation_bits: int = 8,
     float_head: bool = False,
+    kv: str = "float",
     path: str | Path | None = None,
 ) -> Session:
     """Return a session for a model by name or path, with weights from `path` or from the package that has them.
@@ -114,13 +117,14 @@ def load_session(
     if arithmetic not in ARITHMETICS:
         raise unknown_name("arithmetic", arithmetic, ARITHMETICS)
     check_scaling(scaling, activation_bits)
+    check_kv(kv)
     start = time.perf_counter()
     weights, vocabulary = read_weights(path)
     linear = linear_operator(
         weights, arithmetic, scaling=scaling, activation_bits=activation_bits, float_head=float_head
     )
     spec = models.load(DEFAULT_MODEL) if path is None else _spec(weights.config, Path(path))
-    return Session(spec, arithmetic, Transformer(weights, linear), vocabulary, time.perf_counter() - start)
+    return Session(spec, arithmetic, Transformer(weights, linear, kv), vocabulary, time.perf_counter() - start)
 
 
 def _spec(config: TransformerConfig, path: Path) -> models.LLMSpec:
@@ -157,6 +161,7 @@ def infer(
     sampling: Sampling | None = None,
     scaling: str = "token",
     float_head: bool = False,
+    kv: str = "float",
     chat: bool = True,
     chip: bool = True,
     path: str | Path | None = None,
@@ -170,16 +175,16 @@ def infer(
     `ids` are the prompt as token ids, in place of text: no tokenizer is needed, and the answer is in ids too.
     `on_text` receives the text in pieces during generation. `chat` asks the prompt as a question; without it the text
     continues the prompt. `scaling` is that of integer activations (`models.inference.SCALINGS`), `float_head` leaves
-    the output head in float32. `session` is a loaded model, in place of loading one. `book` and `set` change the chip,
-    as in `hwsim.simulate`. Raises `InputError` for an empty prompt, one that leaves no room for `max_tokens`, and as
-    `load_session` does.
+    the output head in float32, `kv` is the format of cached keys and values, here and on the chip. `session` is a
+    loaded model, in place of loading one. `book` and `set` change the chip, as in `hwsim.simulate`. Raises `InputError`
+    for an empty prompt, one that leaves no room for `max_tokens`, and as `load_session` does.
     """
     if (not prompt.strip()) if ids is None else prompt:
         raise InputError("prompt is empty: expected some text" if ids is None else "prompt and ids: expected one")
     if chip and (book is not None or set):
         # A book or constants that the chip does not take are refused before the model is loaded.
         chip_run(DEFAULT_MODEL, 1, 1, arithmetic, book, set)
-    ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, path=path)
+    ready = session or load_session(model, arithmetic, scaling=scaling, float_head=float_head, kv=kv, path=path)
     tokens = ready.encode(prompt, chat) if ids is None else list(ids)
     vocabulary = ready.vocabulary
     stop = (
@@ -200,6 +205,9 @@ def infer(
             on_text(piece)
     rate = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
     first = (times[0] if times else time.perf_counter()) - start
+    config, format = ready.model.config, ready.model.kv
+    if format != KV_FLOAT:
+        set = {"kv_element_bytes": kv_bits(format, config.head_dim) / BITS_PER_BYTE} | dict(set or {})
     run = chip_run(ready.spec, len(tokens), len(times), ready.arithmetic, book, set) if chip else None
     text = "".join(pieces) if ids is None else "".join(pieces).strip()
     prompt = prompt if ids is None else " ".join(map(str, ids))

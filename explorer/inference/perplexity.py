@@ -20,6 +20,7 @@ from explorer.inference.text import real_text
 from explorer.progress import Report
 from hwbase import FORMATS, InputError, Record, check, unknown_name
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
+from models.inference.kv import KV_FLOAT, check_kv
 from models.quantise import StoredWeights, WeightFormat, read_weights
 
 #: Default number of scored tokens.
@@ -34,7 +35,8 @@ class QualityRow(Record):
 
     `head` is "converted" where the output head has the format of the other matrices, "float" where it stays float32.
     `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences of
-    the losses token by token, taken as independent. `seconds` include converting the weights.
+    the losses token by token, taken as independent. `seconds` include converting the weights; `kv` is the
+    format of cached keys and values.
     """
 
     title: str
@@ -47,6 +49,7 @@ class QualityRow(Record):
     ratio: float
     ratio_error: float
     seconds: float
+    kv: str = KV_FLOAT
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Case:
     activation_bits: int = 8
     float_head: bool = False
     stored: WeightFormat | None = None
+    kv: str = KV_FLOAT
 
     @property
     def title(self) -> str:
@@ -109,6 +113,19 @@ def arithmetic_cases(arithmetics: Sequence[str] = COMPARED, heads: Sequence[str]
 def stored_cases(format: WeightFormat) -> tuple[Case, ...]:
     """Return the rows for weights of `hwsim quantise`: the model in float, then they, in float and hardwired."""
     return (Case("float"), *(Case(name, stored=format) for name in ("float", "hardwired")))
+
+
+def kv_cases(formats: Sequence[str], arithmetics: Sequence[str] = ("float",)) -> tuple[Case, ...]:
+    """Return the rows of a table of formats of cached keys and values: float first, then each arithmetic with each.
+
+    Raises `InputError` for unknown names.
+    """
+    for name in arithmetics:
+        if name not in ARITHMETICS:
+            raise unknown_name("arithmetic", name, ARITHMETICS)
+    used = dict.fromkeys((KV_FLOAT, *(check_kv(format) for format in formats)))
+    cases = [Case(name, kv=format) for name in arithmetics for format in used]
+    return tuple(dict.fromkeys((Case("float"), *cases)))
 
 
 def scaling_cases(
@@ -182,7 +199,9 @@ def measure(
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        losses = token_losses(Transformer(used, linear), ids[:length], window=window, begin=begin, progress=progress)
+        losses = token_losses(
+            Transformer(used, linear, case.kv), ids[:length], window=window, begin=begin, progress=progress
+        )
         reference = losses if number == 0 else reference
         rows.append(_row(case, losses, reference, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()
@@ -206,6 +225,7 @@ def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) 
         ratio=ratio,
         ratio_error=ratio * float(more.std() / np.sqrt(more.size)),
         seconds=seconds,
+        kv=case.kv,
     )
 
 
@@ -214,6 +234,8 @@ def _beyond(report: Report, case: Case, before: int, total: int) -> Callable[[in
     name = case.title
     if case.arithmetic in INTEGER_ACTIVATIONS:
         name += f" {case.scaling}"
+    if case.kv != KV_FLOAT:
+        name += f", keys and values {case.kv}"
     if case.float_head:
         name += ", head float"
     report(name, before, total)

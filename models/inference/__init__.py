@@ -7,6 +7,7 @@ in float32 or in the arithmetic of a machine. Packages of the extra [llm] are im
 from models.inference.activations import SCALINGS, QuantisedActivations, Scaling, quantise_activations
 from models.inference.config import EMBEDDING, HEAD, LAYER_LINEARS, TransformerConfig
 from models.inference.generate import DEFAULT_MAX_TOKENS, Sampling, generate, pick
+from models.inference.kv import KV_FORMATS, kv_bits
 from models.inference.perplexity import DEFAULT_WINDOW, Perplexity, perplexity, token_losses
 from models.inference.reading import read_model, weights_path
 from models.inference.tokens import Tokenizer, parse_ids
@@ -20,6 +21,7 @@ __all__ = [
     "EMBEDDING",
     "HEAD",
     "INSTALL",
+    "KV_FORMATS",
     "LAYER_LINEARS",
     "PREFILL_CHUNK",
     "SCALINGS",
@@ -37,6 +39,7 @@ __all__ = [
     "Weights",
     "find_model",
     "generate",
+    "kv_bits",
     "multiply",
     "parse_ids",
     "perplexity",

@@ -13,6 +13,7 @@ import numpy as np
 
 from hwbase import InputError, check
 from models.inference.config import EMBEDDING, HEAD, TransformerConfig
+from models.inference.kv import KV_FLOAT, KVRounding, check_kv, kv_rounding
 from models.inference.layers import activate, attend, frequencies, gated, layer_norm, rms_norm, rotate, rotations
 from models.inference.weights import Weights
 
@@ -75,10 +76,17 @@ class Cache:
 
 @dataclass(frozen=True, eq=False)
 class Transformer:
-    """A network that is ready to run: `weights`, and the operator that applies its matrices (float32 unless given)."""
+    """A network that is ready to run: `weights`, and the operator that applies its matrices (float32 unless given).
+
+    `kv` is the format of cached keys and values, one of `models.inference.kv.KV_FORMATS`.
+    """
 
     weights: Weights
     linear: Linear | None = None
+    kv: str = KV_FLOAT
+
+    def __post_init__(self) -> None:
+        check_kv(self.kv)
 
     @property
     def config(self) -> TransformerConfig:
@@ -162,8 +170,9 @@ class Transformer:
         keys, values = cache.keys[i, :, :stop], cache.values[i, :, :stop]
         normed = self._norm(x, layer + "attn_norm")
         queries = self._turned(i, "attn_q", normed, start)
-        keys[:, start:] = self._turned(i, "attn_k", normed, start).transpose(1, 0, 2)
-        values[:, start:] = self._heads(self._product(layer + "attn_v", normed, start)).transpose(1, 0, 2)
+        new = self._turned(i, "attn_k", normed, start), self._heads(self._product(layer + "attn_v", normed, start))
+        for cached, each in zip((keys, values), new, strict=True):
+            cached[:, start:] = (each if self._stored is None else self._stored(each)).transpose(1, 0, 2)
         window, scale, cap = config.window(i), config.attention_scale, config.attention_cap
         mixed = attend(queries, keys, values, scale=scale, cap=cap, window=window)
         x = self._added(x, self._product(layer + "attn_output", mixed, start), layer + "post_attention_norm")
@@ -217,6 +226,10 @@ class Transformer:
     @cached_property
     def _linear(self) -> Linear:
         return FloatLinear(self.weights.matrices()) if self.linear is None else self.linear
+
+    @cached_property
+    def _stored(self) -> KVRounding | None:
+        return kv_rounding(self.kv)
 
     @cached_property
     def _frequencies(self) -> tuple[np.ndarray, np.ndarray]:

@@ -206,3 +206,18 @@ def test_tables_on_a_small_file(tmp_path, weights, vocabulary):
 def test_the_text_is_long_enough():
     source, text = real_text()
     assert "pydoc_data.topics" in source and len(text) > 40_000
+
+
+@pytest.mark.parametrize("scaling", ["token", "tensor", "first-scaled", "first-float"])
+@pytest.mark.parametrize("bits", [8, 5])
+def test_packed_weights_decode_the_same_logits(weights, scaling, bits):
+    """One token at a time in 4 bits a weight, whether or not numba is installed."""
+    packed, plain = (
+        Transformer(weights, linear_operator(weights, "hardwired", scaling=scaling, activation_bits=bits, sums=sums))
+        for sums in ("auto", "matmul")
+    )
+    caches = packed.cache(10), plain.cache(10)
+    for token in (3, 100, 7, 250, 9):
+        one, other = (model.forward([token], cache) for model, cache in zip((packed, plain), caches, strict=True))
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(packed.forward([5, 6, 7], caches[0]), plain.forward([5, 6, 7], caches[1]))
