@@ -91,6 +91,7 @@ def test_options_of_infer_reach_the_model(call):
     assert text(*sampled) == text(*sampled) != text("--temperature", "1.5", "--seed", "2")
     assert text(*sampled, "--top-k", "1") == text(*sampled, "--top-p", "1e-9") == greedy
     assert text("--no-chat") != greedy
+    assert len({text(*sampled, "--tokens", "60", "--kv", kv) for kv in ("float", "int4")}) == 2
     hardwired = (*sampled, "--tokens", "60", "--arithmetic", "hardwired")
     variants = [(), ("--scaling", "tensor"), ("--scaling", "first-float"), ("--head", "float")]
     assert len({text(*hardwired, *more) for more in variants}) == len(variants)
@@ -124,6 +125,7 @@ def test_options_of_infer_reach_the_model(call):
         (["--arithmetic", "int8", "--scaling", "tensr"], "did you mean 'tensor'"),
         (["--arithmetic", "hardwire"], "did you mean 'hardwired'"),
         (["--head", "half"], "unknown head 'half'"),
+        (["--kv", "int9"], "unknown format of keys and values 'int9'; did you mean 'int8'"),
         (["--model", "gpt-oss-120b"], "weights are known for 'smollm2-135m' only"),
     ],
 )
@@ -157,6 +159,12 @@ def test_rows_can_be_chosen(call):
 
     only = ("--arithmetic", "int8", "--arithmetic", "int4", "--head", "float")
     assert rows(*only) == [("float", "", 32, "float"), ("int8", "token", 8, "float"), ("int4", "", 32, "float")]
+    status, out, _ = call(*QUALITY, "--kv", "int8", "--kv", "int4", "--json")
+    assert [(r["kv"], r["ratio"] != 1) for r in json.loads(out)["rows"]] == [
+        ("float", False),
+        ("int8", True),
+        ("int4", True),
+    ]
     ways = ("token", "tensor", "first-scaled", "first-float")
     assert rows("--scalings") == [
         ("mxfp4", "", 32, "converted"),
@@ -188,6 +196,8 @@ def test_quality_on_the_terminal(call):
         (["--window", "97"], "window = 97"),
         (["--arithmetic", "int9"], "unknown arithmetic 'int9'"),
         (["--head", "half"], "unknown head 'half'"),
+        (["--kv", "int9"], "unknown format of keys and values 'int9'; did you mean 'int8'"),
+        (["--kv", "int8", "--scalings"], "expected no --scalings and no --head"),
         (["--scalings", "--head", "both"], "expected one of each"),
         (["--scalings", "--arithmetic", "int8", "--arithmetic", "hardwired"], "expected one of each"),
         (["--scalings", "--arithmetic", "float"], "unknown arithmetic with integer activations: 'float'"),
