@@ -194,6 +194,55 @@ def test_the_tokenizer_of_a_folder(tmp_path):
         Tokenizer(read_model(folder)[1])
 
 
+@needs_tokenizers
+def test_a_tokenizer_of_sentence_pieces(tmp_path):
+    """Spaces are U+2581, and a byte without a token is <0xNN>; a character may span tokens."""
+    import tokenizers
+
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    words = ["<unk>", "<s>", "</s>", *bytes_, "\u2581", "t", "h", "e", "th", "the", "\u2581the"]
+    merges = [("t", "h"), ("th", "e"), ("\u2581", "the")]
+    model = tokenizers.models.BPE(
+        vocab={t: i for i, t in enumerate(words)}, merges=merges, unk_token="<unk>", byte_fallback=True
+    )
+    made = tokenizers.Tokenizer(model)
+    made.normalizer = tokenizers.normalizers.Replace(" ", "\u2581")
+    parts = [tokenizers.decoders.Replace("\u2581", " "), tokenizers.decoders.ByteFallback(), tokenizers.decoders.Fuse()]
+    made.decoder = tokenizers.decoders.Sequence(parts)
+    made.add_special_tokens(["<s>", "</s>"])
+    vocabulary = Vocabulary(model="tokenizer.json", text=made.to_str(), begin=1, end=2, size=len(words))
+    tokenizer = Tokenizer(vocabulary)
+    tokens = tokenizer.encode("the the\u00e9")
+    assert tokens[:2] == [words.index("the"), words.index("\u2581the")]
+    assert tokenizer.decode([1, *tokens, 2]) == "the the\u00e9"
+    assert list(tokenizer.stream(tokens)) == ["the", " the", "", "\u00e9"]
+    made.decoder = tokenizers.decoders.WordPiece()
+    with pytest.raises(InputError, match="has the decoder 'WordPiece': expected ByteLevel, or SentencePiece's"):
+        Tokenizer(dataclasses.replace(vocabulary, text=made.to_str()))
+
+
+@needs_tokenizers
+@pytest.mark.parametrize(
+    ("splitter", "digits"),
+    [("smollm", ["1", "2", "3"]), ("gpt-2", ["123"]), ("llama-bpe", ["123"]), ("qwen2", list("123"))],
+)
+def test_words_of_pre_tokenizers(splitter, digits):
+    """Digits go together where a merge would join them, or not, as the pre-tokenizer has it."""
+    words = tiny_vocabulary()
+    more = ("12", "123")
+    words = dataclasses.replace(
+        words,
+        tokens=(*words.tokens, *more),
+        kinds=(*words.kinds, 1, 1),
+        merges=(*words.merges, "1 2", "12 3"),
+        splitter=splitter,
+    )
+    tokenizer = Tokenizer(words)
+    assert [words.tokens[i] for i in tokenizer.encode("123")] == digits
+    text = "the thing's \r\n  in 12345 caf\u00e9s!?"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
 def test_perplexity_with_a_begin_token(tmp_path):
     weights, _ = read_model(write_checkpoint(tmp_path / "own", LLAMA, tensors_of(LLAMA)))
     model = Transformer(weights)

@@ -159,7 +159,7 @@ def test_rows_can_be_chosen(call):
 
     only = ("--arithmetic", "int8", "--arithmetic", "int4", "--head", "float")
     assert rows(*only) == [("float", "", 32, "float"), ("int8", "token", 8, "float"), ("int4", "", 32, "float")]
-    status, out, _ = call(*QUALITY, "--kv", "int8", "--kv", "int4", "--json")
+    _status, out, _ = call(*QUALITY, "--kv", "int8", "--kv", "int4", "--json")
     assert [(r["kv"], r["ratio"] != 1) for r in json.loads(out)["rows"]] == [
         ("float", False),
         ("int8", True),
