@@ -190,8 +190,11 @@ def _on_npu(table: pd.DataFrame, book: str, technology: str) -> dict[str, Any]:
     products = [
         Product(
             str(layer),
-            *(row[name] for name in ("tokens", "inputs", "outputs", "bits")),
-            activation_bits=int(bits),
+            row["tokens"],
+            row["inputs"],
+            row["outputs"],
+            row["bits"],
+            int(bits),
             **{name: row[name] for name in shape},
         )
         for layer, bits, row in zip(table["layer"], activations, sizes.to_dict(orient="records"), strict=True)
