@@ -274,6 +274,8 @@ SIMULATORS = {
     "wafer": Simulator(_simulate_wafers, (Wafer,)),
     NPU: Simulator(_simulate_npu, (Npu,)),
 }
+#: Those whose constants may be arrays, as reports and uncertainty vary them: tilings are searched for numbers alone.
+VARIED = tuple(kind for kind in SIMULATORS if kind != NPU)
 
 
 def chosen_sides(machine: Book) -> list[str]:

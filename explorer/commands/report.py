@@ -40,7 +40,7 @@ from explorer.writing import json_text
 from hwbase import Book, InputError
 from hwbase.books import refuse_unread
 from hwsim.machine_books import machine_book
-from hwsim.simulation import SIMULATORS
+from hwsim.simulation import VARIED
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 #: Where the page goes unless the user names a file.
@@ -152,7 +152,7 @@ def _likelihood(result: Answer, shared: dict[str, Any]) -> str:
     from explorer.uncertainty.likelihood import DRAWS, likelihood
 
     # Drawn by the conventions that we believe, beside the machine that they set there unless the user names one.
-    machine, others = machines_of(shared["on"], SIMULATORS, CORRECTED)
+    machine, others = machines_of(shared["on"], VARIED, CORRECTED)
     priced = [other for other in others if other.section("costs")]
     fields = ("context", "prompt_tokens", "output_tokens", "volume", "weights", "book")
     with progress_bar() as report:
@@ -185,7 +185,7 @@ def _statements(standard: str, models: list[str], technologies: list[str], share
         raise InputError("--standard states one fleet: expected one model, one technology and no --events")
     names = split_names(standard, "--standard")
     conventions = named(shared["convention"][0])
-    machine, others = machines_of(shared["on"], SIMULATORS, conventions)
+    machine, others = machines_of(shared["on"], VARIED, conventions)
     priced = [other for other in others if other.section("costs")]
     if len(priced) > 1:
         raise InputError(f"--standard states two fleets: expected one of {', '.join(each.name for each in priced)}")

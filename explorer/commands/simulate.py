@@ -32,10 +32,11 @@ from explorer.commands.output import (
     write_out,
 )
 from explorer.commands.progress import progress_bar
-from explorer.documents.simulation import simulation_document, simulations_document
+from explorer.documents.document import Section
+from explorer.documents.simulation import cycles_section, simulation_document, simulations_document
 from explorer.documents.terminal import show
 from explorer.npu.answer import need_array, simulate_network
-from explorer.npu.document import network_document
+from explorer.npu.document import decoding_cycles, network_document
 from explorer.npu.networks import is_network
 from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
@@ -49,6 +50,8 @@ from hwsim.events.gpu.node import NODE_GPUS
 from hwsim.events.recording import Recording
 from hwsim.events.scheduling import POLICIES, Scheduling
 from hwsim.events.serve import GRAINS
+from hwsim.npu.decoding import npu_machine
+from hwsim.npu.design import KIND
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 
@@ -127,7 +130,7 @@ def simulate_command(
         typer.Option("--allocation", help="Bits of each layer, as allocate --out writes them (spatial accelerators)."),
     ] = None,
     cycles: Annotated[
-        bool, typer.Option("--cycles", help="Clocks of each layer by cause (spatial accelerators).")
+        bool, typer.Option("--cycles", help="Cycles by resource; of accelerators, of each layer by cause.")
     ] = False,
     events: Annotated[
         str | None, typer.Option("--events", help=f"Simulate requests, one by one: {' or '.join(GRAINS)}.")
@@ -217,10 +220,21 @@ def simulate_command(
         results = [hwsim.simulate(model, name, **_taken_by(name, options, machines_named)) for name in machines_named]
         refuse_unread(overrides, *(result.assumptions for result in results))
         if len(results) > 1:
+            if cycles:
+                raise InputError("--cycles is of one machine: expected --on with one")
             deliver(simulations_document(results, made_by()), out, as_json)
-        else:
-            deliver(simulation_document(results[0], made_by()), out, as_json)
+            return
+        more: list[Section] = []
+        if cycles:
+            tables = []
+            if results[0].kind == KIND:
+                accelerator = npu_machine(book or on, technology=technology, set=overrides)
+                tables = [decoding_cycles(model, accelerator, results[0], allocation)]
+            more = [cycles_section(results[0], *tables)]
+        deliver(simulation_document(results[0], made_by(), more), out, as_json)
         return
+    if cycles:
+        raise InputError("--cycles is of the closed form: expected it without --events")
     if len(split_names(on)) > 1:
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")
     if events not in GRAINS:

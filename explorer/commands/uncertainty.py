@@ -41,7 +41,7 @@ from explorer.uncertainty.promises import promise_map
 from explorer.uncertainty.results import Uncertainty
 from hwbase import InputError, unknown_name
 from hwsim.machine_books import DEFAULT_MACHINE, machine_book
-from hwsim.simulation import SIMULATORS
+from hwsim.simulation import VARIED
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 _PERCENT = 100
@@ -204,7 +204,7 @@ def _choices(
 
 def _machines(names: list[str], convention: str) -> dict[str, str | None]:
     """Return the hardwired machine, and the one that is bought beside it, if named."""
-    machine, others = machines_of(names, SIMULATORS, named(convention))
+    machine, others = machines_of(names, VARIED, named(convention))
     if len(others) > 1:
         raise InputError(
             f"--on {','.join(names)}: expected a hardwired machine and one that is bought beside it, since bands and "

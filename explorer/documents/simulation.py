@@ -9,7 +9,11 @@ from explorer.documents.document import Document, Heading, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Flag, Table, flag, quantity_table
 from explorer.documents.theme import machine_name
+from hwbase import InputError
 from hwbase.numbers import context_label, listed, percent, plain, sentence, si, with_unit, words
+
+#: The constant that counts cycles.
+CLOCK = "clock_hz"
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +34,8 @@ _LINES = (
 )
 
 
-def simulation_document(result: hwsim.SimResult, command: str) -> Document:
-    """Return one simulation as a document."""
+def simulation_document(result: hwsim.SimResult, command: str, more: Sequence[Section] = ()) -> Document:
+    """Return one simulation as a document, with the sections of `more` after its figures."""
     name = machine_name(result.machine)
     parts = tuple((words(part), percent(share)) for part, share in result.breakdown.items())
     shares = Table("Parts of a token's time", (Column("part", numeric=False), Column("share")), parts)
@@ -42,6 +46,7 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
             Section(
                 "figures", "Figures", (quantity_table("Figures", _LINES, {"value": result}), shares, *_notes(result))
             ),
+            *more,
             Section("checks", "What bears the load", (_checks(result),)) if result.checks else None,
             assumptions_section({name: result.assumptions}),
             reproduce_section(command),
@@ -50,6 +55,32 @@ def simulation_document(result: hwsim.SimResult, command: str) -> Document:
         schema="simulate",
         frame=result.to_frame,
     )
+
+
+def cycles_section(result: hwsim.SimResult, *parts: Table) -> Section:
+    """Return the clocks that a token occupies each resource, beside the interval and latency of tokens.
+
+    Raises `InputError` for a machine whose book states no clock.
+    """
+    if CLOCK not in result.assumptions:
+        raise InputError(f"--cycles: {result.machine} states no {CLOCK}: expected a machine with a clock")
+    clock_hz = result.assumptions[CLOCK].nominal
+    rows = tuple(
+        (words(name), plain(seconds * clock_hz), percent(seconds / result.interval_s))
+        for name, seconds in result.occupancy_s.items()
+    )
+    columns = (Column("resource", numeric=False), Column("cycles of a token"), Column("share of the interval"))
+    waits = [(part, share * result.latency_s) for part, share in result.breakdown.items() if share > 0.0]
+    facts = Table(
+        "Cycles of a token",
+        (Column("from token to token", numeric=False), Column("cycles")),
+        (
+            ("of the machine (initiation interval)", plain(result.interval_s * clock_hz)),
+            ("of one sequence", plain(result.latency_s * clock_hz)),
+            *((f"of which {words(part)}", plain(seconds * clock_hz)) for part, seconds in waits),
+        ),
+    )
+    return Section("cycles", "Cycles", (facts, Table("Cycles by resource", columns, rows), *parts))
 
 
 def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Document:

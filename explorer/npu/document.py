@@ -3,20 +3,30 @@
 from functools import partial
 from typing import Any
 
+import models
 from explorer.documents.document import Document, Section, sections
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Column, Table, flag, quantity_table, scaled_table
 from explorer.documents.theme import machine_name
 from explorer.npu.answer import NetworkAnswer
+from hwbase.check import integer
 from hwbase.numbers import money, percent, plain, si, with_unit, words
+from hwsim import SimResult
+from hwsim.npu.bits import bits_of
+from hwsim.npu.decoding import Machine, decoding_run
 from hwsim.npu.run import NetworkRun
 
-#: Columns of the table of layers.
-_LAYERS = [
-    *("layer", "tokens", "inputs", "outputs", "repeats", "weight_bits", "activation_bits", "tile", "order"),
-    *("cycles", "useful_cycles", "idle_cycles", "fill_cycles"),
-    *("weight_stall_cycles", "input_stall_cycles", "output_stall_cycles", "latency_stall_cycles", "bound_by"),
-]
+#: Columns of the table of layers: clocks of all repeats, by cause.
+_CAUSES = {
+    "cycles": "cycles",
+    "useful_cycles": "useful",
+    "idle_cycles": "idle",
+    "fill_cycles": "filling",
+    "weight_stall_cycles": "weights",
+    "input_stall_cycles": "inputs",
+    "output_stall_cycles": "outputs",
+    "latency_stall_cycles": "latency",
+}
 _LEVELS = {"elements_j": "elements", "buffers_j": "buffers", "memory_j": "DRAM", "leakage_j": "leakage"}
 _AREAS = {"elements_mm2": "elements", "buffers_mm2": "buffers", "memory_phy_mm2": "DRAM PHY", "other_mm2": "other"}
 _LIMITS = (
@@ -59,10 +69,29 @@ def network_document(answer: NetworkAnswer, command: str, *, cycles: bool = Fals
     )
 
 
+def decoding_cycles(model: Any, machine: Machine, result: SimResult, allocation: str | None) -> Table:
+    """Return the clocks of every layer of a step that decodes, at the context and batch of a simulation.
+
+    Raises `InputError` where these are arrays.
+    """
+    spec = models.spec_of(model)
+    context, batch = integer("context", result.context), integer("batch", result.batch)
+    run = decoding_run(spec, machine, context=context, batch=batch, allocation=bits_of(allocation))
+    return cycles_table(run)
+
+
 def cycles_table(run: NetworkRun) -> Table:
-    """Return the clocks of every layer by cause."""
-    frame = run.to_frame()[_LAYERS]
-    return scaled_table("Clocks of each layer, one repeat", frame)
+    """Return the clocks of every layer by cause; layers that are equal but for their names are one row."""
+    rows = []
+    for each, times in run.alike:
+        product = each.product
+        shape = f"{product.tokens:,} x {product.inputs:,} x {product.outputs:,}"
+        widths = f"W{product.weight_bits}A{product.activation_bits}"
+        clocks = (plain(round(getattr(each.timing, name) * times)) for name in _CAUSES)
+        rows.append((product.name, plain(times), shape, widths, *clocks))
+    texts = (Column("layer", numeric=False), Column("times"), Column("product"), Column("bits"))
+    caption = "Clocks of layers, equal ones as one: useful, idle elements, filling, waiting for DRAM by what it moves"
+    return Table(caption, (*texts, *(Column(label) for label in _CAUSES.values())), tuple(rows))
 
 
 def _widths(answer: NetworkAnswer) -> Table:

@@ -45,7 +45,7 @@ from hwbase.values import read_integer
 from hwsim.hardwired import reading_for
 from hwsim.machine_books import COSTS
 from hwsim.related_machines import relative_rows
-from hwsim.simulation import SIMULATORS, hardwired
+from hwsim.simulation import VARIED, hardwired
 from hwsim.technology import DEFAULT_TECHNOLOGY
 
 if TYPE_CHECKING:
@@ -343,14 +343,14 @@ def _machines(
 ) -> tuple[Book, list[Book], list[list[Book]]]:
     """Return (the hardwired machine, the others, those that stand beside each set of conventions, the first first)."""
     given = listed_machines(on)
-    if any(hwsim.machine_book(each, SIMULATORS).kind != "hardwired" for each in given):
-        machine, others = machines_of(on, SIMULATORS, sets[0])
+    if any(hwsim.machine_book(each, VARIED).kind != "hardwired" for each in given):
+        machine, others = machines_of(on, VARIED, sets[0])
         priced = [other for other in others if other.section(COSTS)]
         return machine, others, [priced or [hwsim.machine_book(choices.beside)] for choices in sets]
     own = [list(dict.fromkeys((choices.beside, hwsim.DEFAULT_GPU))) for choices in sets]
     bought = dict.fromkeys((hwsim.DEFAULT_GPU, *(name for names in own for name in names)))
     shown = [*given, *bought, *(hwsim.DEFAULT_OPPONENTS[1:] if on is None else ())]
-    machine, others = machines_of(shown, SIMULATORS, sets[0])
+    machine, others = machines_of(shown, VARIED, sets[0])
     return machine, others, [[hwsim.machine_book(name) for name in names] for names in own]
 
 

@@ -63,6 +63,35 @@ def prompt_products(spec: LLMSpec, design: Npu, *, prompt: int) -> list[Product]
     return language_products(spec, tokens=prompt, entries=max(prompt * _CAUSAL, 1.0), **_widths(design))
 
 
+def decoding_run(
+    spec: LLMSpec, machine: Machine, *, context: int, batch: int = 1, allocation: Allocation | None = None
+) -> NetworkRun:
+    """Return a step of decoding, layer by layer.
+
+    Parameters
+    ----------
+    spec : LLMSpec
+    machine : Machine
+    context : int
+        Positions of each sequence.
+    batch : int
+        Sequences that decode together.
+    allocation : mapping of str to Widths, optional
+        Widths by layer; the book's unless given.
+
+    Returns
+    -------
+    NetworkRun
+
+    Raises
+    ------
+    InputError
+        For a layer without bits, or a tile that does not fit the buffers.
+    """
+    products = decoding_products(spec, machine.design, context=context, batch=batch)
+    return _run(spec, machine, products, allocation)
+
+
 def simulate_npu(
     spec: LLMSpec,
     machine: Machine,
@@ -157,14 +186,14 @@ def simulate_npu(
 def _point(
     spec: LLMSpec, machine: Machine, context: int, batch: int, prompt: int, allocation: Allocation | None
 ) -> tuple[NetworkRun, NetworkRun]:
-    both = (
-        decoding_products(spec, machine.design, context=context, batch=batch),
-        prompt_products(spec, machine.design, prompt=prompt),
-    )
+    step = decoding_run(spec, machine, context=context, batch=batch, allocation=allocation)
+    return step, _run(spec, machine, prompt_products(spec, machine.design, prompt=prompt), allocation)
+
+
+def _run(spec: LLMSpec, machine: Machine, products: list[Product], allocation: Allocation | None) -> NetworkRun:
     if allocation is not None:
-        both = (allocated(both[0], allocation), allocated(both[1], allocation))
-    step, read = (run_network(spec.name, each, machine.design, machine.technology) for each in both)
-    return step, read
+        products = allocated(products, allocation)
+    return run_network(spec.name, products, machine.design, machine.technology, assumptions=machine.used)
 
 
 def _widths(design: Npu) -> dict[str, int]:

@@ -55,7 +55,7 @@ class NetworkRun(Record):
     assumptions: dict[str, Quantity] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def _alike(self) -> list[tuple[LayerRun, int]]:
+    def alike(self) -> list[tuple[LayerRun, int]]:
         """Layers whose products are equal but for their names, as one, with their repeats."""
         counts: dict[tuple[object, ...], list[Any]] = {}
         for each in self.layers:
@@ -64,7 +64,7 @@ class NetworkRun(Record):
 
     def total(self, part: str, name: str) -> float:
         """Return the sum of a number of `timing`, `traffic` or `energy` over all layers and repeats."""
-        return float(sum(getattr(getattr(each, part), name) * repeats for each, repeats in self._alike))
+        return float(sum(getattr(getattr(each, part), name) * repeats for each, repeats in self.alike))
 
     @property
     def cycles(self) -> float:

@@ -103,7 +103,7 @@ def test_an_onnx_file_runs(tmp_path):
 def test_simulate_shows_an_onnx_file(command, tmp_path):
     network = str(conv_net(tmp_path / "net.onnx"))
     status, printed, _ = command("simulate", network, "--on", "npu", "--cycles")
-    assert status == 0 and "Clocks of each layer" in printed and "waiting for weights" in " ".join(printed.split())
+    assert status == 0 and "Clocks of each layer" in printed and "filling" in printed
     status, printed, _ = command("simulate", network, "--on", "npu", "--json")
     answer = json.loads(printed)
     assert status == 0 and answer["schema"] == "hwsim/simulate-network/1" and answer["chosen"] == "W8A8"
@@ -153,3 +153,16 @@ def test_allocations_are_read_as_written(tmp_path):
     with pytest.raises(InputError, match="expected a whole number"):
         (tmp_path / "b.csv").write_text("layer,bits\na,four\n")
         read_allocation(tmp_path / "b.csv")
+
+
+def test_cycles_by_resource_and_layer(command):
+    status, printed, _ = command("simulate", SMALL, "--on", "npu", "--cycles", "--prompt", "8")
+    assert status == 0 and "initiation interval" in printed and "blk.0.attn_q" in printed
+    status, printed, _ = command("simulate", SMALL, "--on", "hnlpu", "--cycles")
+    assert status == 0 and "initiation interval" in printed
+    for arguments, message in (
+        (("--on", "h100", "--cycles"), "h100 states no clock_hz"),
+        (("--on", "npu,hnlpu", "--cycles"), "--cycles is of one machine"),
+    ):
+        status, _, errors = command("simulate", SMALL, *arguments)
+        assert status == 2 and message in errors
