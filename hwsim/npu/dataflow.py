@@ -107,22 +107,16 @@ def folding(
 def units(design: Npu, *, lanes: float = 1, kernel: int = 1, width: int = 1) -> Mapping[str, int]:
     """Return the steps in which tiles grow: whole sides of the array, whole kernels, whole rows of an image."""
     along_rows, along_columns = int(design.array_rows * lanes), int(design.array_columns)
-    if design.dataflow == "weight":
+    if design.dataflow == "row":
         return {
-            "tokens": _up(int(design.array_rows), width),
-            "inputs": _up(along_rows, kernel**2),
-            "outputs": along_columns,
-        }
-    if design.dataflow == "output":
-        return {
-            "tokens": _up(int(design.array_rows), width),
-            "inputs": _up(along_rows, kernel**2),
-            "outputs": along_columns,
+            "tokens": along_columns * width,
+            "inputs": _up(along_rows * kernel, kernel**2),
+            "outputs": int(design.array_rows),
         }
     return {
-        "tokens": along_columns * width,
-        "inputs": _up(along_rows * kernel, kernel**2),
-        "outputs": int(design.array_rows),
+        "tokens": _up(int(design.array_rows), width),
+        "inputs": _up(along_rows, kernel**2),
+        "outputs": along_columns,
     }
 
 
