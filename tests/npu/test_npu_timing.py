@@ -122,6 +122,22 @@ def test_a_fold_takes_the_clocks_that_scale_sim_states():
         assert float(fold.cycles) == folds * (2 * 32 + used_columns + steps - 2)
 
 
+@pytest.mark.parametrize(
+    ("array", "dataflow", "product", "cycles"),
+    [
+        ((16, 16), "weight", (77, 64, 77), 2459),
+        ((32, 16), "weight", (50, 70, 50), 1535),
+        ((8, 32), "weight", (77, 64, 77), 2951),
+        ((16, 16), "row", (50, 70, 50), 1919),
+        ((32, 16), "row", (77, 64, 77), 1549),
+    ],
+)
+def test_clocks_are_those_of_scale_sim_which_counts_from_0(array, dataflow, product, cycles):
+    """Compute cycles that SCALE-Sim 3.0.0 reports."""
+    design = replace(BOOK, array_rows=array[0], array_columns=array[1], dataflow=dataflow, fold_overlap=0)
+    assert float(folding(design, Shape(*product)).cycles) == cycles + 1
+
+
 def test_a_network_is_the_sum_of_its_products_and_fewer_bits_cost_less():
     layer = Product("layer", 256, 320, 640)
     one = run_product(BOOK, N5, layer, area_mm2=1.0)
