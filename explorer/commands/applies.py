@@ -41,6 +41,18 @@ def _shared(values: Values) -> bool:
     return not {"gpu", "wafer"}.isdisjoint(_kinds(values))
 
 
+def _tiled(values: Values) -> bool:
+    from hwsim.npu.design import KIND
+
+    return KIND in _kinds(values)
+
+
+def _is_language(values: Values) -> bool:
+    from explorer.npu.networks import is_network
+
+    return not is_network(values["model"])
+
+
 def _given(name: str) -> Callable[[Values], bool]:
     return lambda values: values[name] not in (None, False, "0", 0)
 
@@ -123,7 +135,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "simulate": (
         Rule(("context", "batch", "prompt", "reading"), _closed_form, "without --events"),
         Rule(_TRAFFIC, _by_events, "with --events"),
-        Rule(("reading", "window", "weights", "technology", "fault"), _hardwired, "on hardwired machines"),
+        Rule(("reading", "window", "weights", "fault"), _hardwired, "on hardwired machines"),
+        Rule(("technology",), lambda v: _hardwired(v) or _tiled(v), "on hardwired machines and spatial accelerators"),
+        Rule(("allocation",), _tiled, "on spatial accelerators"),
+        Rule(("cycles", "allocation"), _closed_form, "without --events"),
+        Rule(("context", "prompt", "events", "traffic"), _is_language, "to language models"),
         Rule(("gpus",), _shared, "on GPUs and wafers"),
         Rule(("time_scale", "limit"), _given("traffic"), "with --traffic"),
         Rule(("requests", "prompt_tokens", "output_tokens", "seed"), _by_events, "with --events"),

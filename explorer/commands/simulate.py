@@ -233,8 +233,6 @@ def simulate_command(
             more = [cycles_section(results[0], *tables)]
         deliver(simulation_document(results[0], made_by(), more), out, as_json)
         return
-    if cycles:
-        raise InputError("--cycles is of the closed form: expected it without --events")
     if len(split_names(on)) > 1:
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")
     if events not in GRAINS:

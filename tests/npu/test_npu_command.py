@@ -44,6 +44,11 @@ def test_an_allocation_changes_speed_energy_and_memory(small_bits):
     assert sum(four.breakdown.values()) == pytest.approx(1.0)
 
 
+def test_a_machine_takes_no_allocation_that_it_cannot_use(small_bits):
+    with pytest.raises(InputError, match="bits by layer are of spatial accelerators"):
+        hwsim.simulate(SMALL, "hnlpu", allocation=small_bits)
+
+
 def test_contexts_may_be_an_array():
     run = hwsim.simulate(SMALL, "npu", context=[128, 1024], prompt=16)
     assert run.tokens_per_s.shape == (2,) and run.tokens_per_s[0] > run.tokens_per_s[1]
@@ -137,7 +142,9 @@ def test_bad_input_is_one_sentence(command, tmp_path, small_bits):
         ((*on_npu, "--allocation", str(tmp_path / "more.yaml")), "did you mean 'blk.3.ffn_up'?"),
         ((*on_npu, "--allocation", str(tmp_path / "wide.yaml")), "blk.3.ffn_up: bits = 64"),
         ((*on_npu, "--allocation", str(tmp_path / "none.yaml")), "none.yaml"),
-        (("simulate", SMALL, "--on", "hnlpu", "--allocation", str(small_bits)), "bits by layer are of spatial"),
+        (("simulate", SMALL, "--on", "hnlpu", "--allocation", str(small_bits)), "--allocation has no effect here"),
+        (("simulate", "sdxl-turbo", "--on", "npu", "--prompt", "5"), "--prompt has no effect here"),
+        ((*on_npu, "--weights", "int4"), "--weights has no effect here"),
         (("simulate", "sdxl-turbo", "--on", "h100"), "expected --on with a machine of kind 'npu'"),
         (("simulate", str(unknown), "--on", "npu"), "unknown ONNX operator 'Fft' of node 'act'"),
         (("simulate", str(tmp_path / "no.onnx"), "--on", "npu"), "cannot read"),
