@@ -160,6 +160,21 @@ def audit_timing(
     return replace(audit, findings=tuple(_findings(audit)))
 
 
+def waveform(
+    inputs: int, stages: int, *, technology: str | hwsim.Technology = "n5", vectors: int = 4, seed: int = 2026
+) -> str:
+    """Return the waveform (VCD) of the ME neuron of an audit, for five corner vectors and `vectors` random ones.
+
+    Raises `InputError` for sizes that are not positive, or without Icarus Verilog.
+    """
+    n = integer("inputs", inputs, high=16384)
+    process = hwsim.load_technology(technology) if isinstance(technology, str) else technology
+    weights = hwsim.weight_format("fp4", process)
+    activations = np.vstack([rtl.corner_vectors(n), rtl.random_vectors(vectors, n, seed=seed)])
+    codes, ports = rtl.quota_codes(n, weights, seed), rtl.region_ports(n, weights)
+    return rtl.metal_waveform(codes, activations, ports=ports, stages=stages)
+
+
 def _levels(usable_cycle: float, delay_s: float, clock_hz: float) -> int:
     """Return the full-adder delays that a stage has room for."""
     return max(int(usable_cycle / (clock_hz * delay_s) * (1.0 + 1e-9)), 1)

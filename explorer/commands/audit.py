@@ -8,12 +8,13 @@ from explorer.audit.document import layout_document, neuron_document, switching_
 from explorer.audit.layout import audit_layout
 from explorer.audit.neuron import audit_neuron
 from explorer.audit.switching import DEFAULT_TOKENS, DEFAULT_VECTORS, switching
-from explorer.audit.timing import SIZES, audit_timing
+from explorer.audit.timing import SIZES, audit_timing, waveform
 from explorer.commands.arguments import ProcessBook, Set, Technology, need_count, read_process
 from explorer.commands.inference import WeightsFile
 from explorer.commands.output import AsJson, OutFile, check_file, deliver, made_by
 from explorer.commands.progress import progress_bar
 from explorer.inference.text import read_text
+from explorer.writing import write_text
 from hwbase.values import read_value
 from hwsim import rtl
 
@@ -77,6 +78,10 @@ def timing_command(
     liberty: Annotated[
         str | None, typer.Option("--liberty", help="A folder of Liberty files; its full adder sets the delay.")
     ] = None,
+    vcd: Annotated[
+        str | None,
+        typer.Option("--vcd", help="Also write a waveform of the first ME neuron, in its most stages, for GTKWave."),
+    ] = None,
     technology: Technology = "n5",
     settings: Set = None,
     book: ProcessBook = None,
@@ -85,15 +90,22 @@ def timing_command(
 ) -> None:
     """Fastest clock of a neuron by its pipeline stages, and the registers that a clock costs."""
     check_file(out)
+    if vcd is not None:
+        rtl.find_tool("iverilog")
+    sizes = [need_count("inputs", part) for part in inputs.split(",")]
+    process = read_process(technology, book, settings)
     with progress_bar() as report:
         result = audit_timing(
-            [need_count("inputs", part) for part in inputs.split(",")],
+            sizes,
             stages=[need_count("stages", part) for part in stages.split(",") if part.strip()],
             target_hz=read_value("clock", clock, "Hz"),
-            technology=read_process(technology, book, settings),
+            technology=process,
             liberty=liberty,
             report=report,
         )
+    if vcd is not None:
+        stages = max(row.stages for row in result.rows if (row.circuit, row.inputs) == ("ME", sizes[0]))
+        write_text(waveform(sizes[0], stages, technology=process), vcd)
     deliver(timing_document(result, made_by()), out, as_json)
 
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[Entry, ...]] = {
         Entry("design", "design:design_command", "The machine to build: mapping, chips and parts, sought together."),
         Entry("fabrics", "fabrics:fabrics_command", "Metal, ROM, vias, SRAM or DRAM for weights: area, cycles, masks."),
         Entry("respins", "respins:respins_command", "How often to put a newer model into silicon: dollars, carbon."),
+        Entry("layers", "layers:layers_command", "Metal layers for weights: silicon against masks, in dollars."),
         Entry("adapt", "adapt:adapt_command", "Adapters, drafts, cascades and GPUs beside frozen weights."),
         Entry("study", "", "Vary anything: sample or search a design space, see the front, resume."),
         Entry("uncertainty", "uncertainty:uncertainty_command", "Percentiles of an answer, and its drivers."),

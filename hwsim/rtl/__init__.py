@@ -9,6 +9,7 @@ from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
 from hwsim.rtl.simulation import (
     SimulatedProducts,
+    metal_waveform,
     simulate_cell,
     simulate_mac,
     simulate_metal,
@@ -51,6 +52,7 @@ __all__ = [
     "measure_toggles",
     "metal_cells",
     "metal_neuron",
+    "metal_waveform",
     "metal_wiring",
     "place_and_route",
     "plain_cell_neuron",

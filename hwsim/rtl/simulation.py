@@ -142,6 +142,33 @@ def simulate_metal(
     return simulate_plan("ME", plan, verilog, array, activations, activation_bits, timeout_s)
 
 
+def metal_waveform(
+    codes: np.ndarray,
+    activations: np.ndarray,
+    *,
+    ports: dict[int, int] | None = None,
+    activation_bits: int = 8,
+    stages: int = 2,
+    timeout_s: float = 120.0,
+) -> str:
+    """Return the waveform of the ME neuron of `simulate_metal`, a value change dump (IEEE 1364, section 18).
+
+    It has the inputs, the ports of the regions, every net and register, and the product. Raises `InputError` as
+    `simulate_metal` does.
+    """
+    array = check_codes(codes)
+    sizes = ports_of(array) if ports is None else ports
+    plan = metal_cells(sizes, activation_bits, stages=stages)
+    verilog = _circuit(plan, None, timeout_s) + metal_neuron(array, plan, sizes)
+    files = testbench_files("ME", plan, verilog, array, activations, activation_bits)
+    dump = '  initial begin\n    $dumpfile("wave.vcd");\n    $dumpvars(0, tb.clk);\n    $dumpvars(2, dut);\n'
+    files["tb.v"] = files["tb.v"].replace("  initial begin\n", dump, 1)
+    with workspace(files) as folder:
+        run_tool("iverilog", ["-g2005", "-s", "tb", "-o", "tb.vvp", "design.v", "tb.v"], folder, timeout_s)
+        run_tool("vvp", ["-N", "tb.vvp"], folder, timeout_s)
+        return (folder / "wave.vcd").read_text(encoding="utf-8")
+
+
 def simulate_cell(
     codes: np.ndarray,
     activations: np.ndarray,

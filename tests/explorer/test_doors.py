@@ -32,6 +32,7 @@ TO_A_FILE = {
     "sensitivity": ("terrain",),
     "limits": (),
     "wiring": ("tiny",),
+    "layers": (),
     "audit neuron": (),
     "audit timing": (),
     "audit layout": (),

@@ -1,6 +1,7 @@
 """Pipelined neurons: bit-exact at the stated clocks, no stage too deep; delays of a Liberty library by hand."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -166,3 +167,17 @@ def test_timing_as_json(command, tmp_path):
 def test_bad_options_of_timing(option, command):
     status, out, errors = command("audit", "timing", *option)
     assert status == 2 and out == "" and option[0].lstrip("-") in errors.replace("target_hz", "clock"), errors
+
+
+@needs_icarus
+def test_the_waveform_has_every_clock_and_the_product(command, tmp_path):
+    status, _, errors = command(
+        "audit", "timing", "--inputs", "16", "--stages", "3", "--vcd", str(tmp_path / "neuron.vcd")
+    )
+    text = (tmp_path / "neuron.vcd").read_text()
+    assert status == 0, errors
+    head, body = text.split("$enddefinitions", 1)
+    clock, product = (re.search(rf"\$var \w+ \d+ (\S+) {name}\b", head)[1] for name in ("clk", "y"))
+    # Nine vectors of eight planes, and two more clocks for the last product.
+    assert len(re.findall(rf"^1{re.escape(clock)}$", body, re.MULTILINE)) == 9 * 8 + 2
+    assert re.search(rf"^b[01x]+ {re.escape(product)}$", body, re.MULTILINE)
