@@ -104,8 +104,8 @@ def timing_command(
             report=report,
         )
     if vcd is not None:
-        stages = max(row.stages for row in result.rows if (row.circuit, row.inputs) == ("ME", sizes[0]))
-        write_text(waveform(sizes[0], stages, technology=process), vcd)
+        deepest = max(row.stages for row in result.rows if (row.circuit, row.inputs) == ("ME", sizes[0]))
+        write_text(waveform(sizes[0], deepest, technology=process), vcd)
     deliver(timing_document(result, made_by()), out, as_json)
 
 
