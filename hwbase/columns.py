@@ -106,6 +106,8 @@ class Column:
         """Return a value as a cell under `heading`: a number without its unit."""
         if _is_missing(value):
             return MISSING
+        if self.style == "words":
+            return words(value)
         if isinstance(value, (str, bool, np.bool_)):
             return plain(value)
         if self.style == "context":
@@ -121,6 +123,8 @@ class Column:
         """Return a value with its unit, to stand alone: "567.6 µs", "$59.25 M"."""
         if _is_missing(value):
             return MISSING
+        if self.style == "words":
+            return words(value)
         if isinstance(value, (str, bool, np.bool_)):
             return plain(value)
         if self.style in ("count", "context", "share", "ratio"):
@@ -219,7 +223,7 @@ def _registry() -> _Registry:
     for section in ("constants", "parameters", "results"):
         for name, entry in data[section].items():
             fields = {"unit": "1", **entry}
-            listed[name] = Column(name=name, numeric=entry.get("style") != "text", **fields)
+            listed[name] = Column(name=name, numeric=entry.get("style") not in ("text", "words"), **fields)
     endings = dict(sorted(data["endings"].items(), key=lambda pair: -len(pair[0])))
     return _Registry(listed, endings, data["counted"], data["heads"])
 

@@ -8,10 +8,6 @@ from hwsim.technology import BOOKS
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Weights of the model that Taalas HC1 holds, Llama-3.1-8B (its checkpoint).
-_HC1_WEIGHTS = 8_030_261_248
-#: A ternary weight as BitROM stores it, in bits.
-_TERNARY_BITS = 1.58
 _KEYS = (
     "machine",
     "area_mm2",
@@ -29,19 +25,21 @@ def relative_rows() -> list[dict[str, Any]]:
     tokens_per_s_per_user, power_w, energy_efficiency_ops_per_j (None where nothing is published), source."""
     hc1, bitrom = load_book("taalas-hc1", BOOKS), load_book("bitrom", BOOKS)
     area, transistors = hc1.value("area_mm2", "mm**2"), hc1.value("transistors", "transistor")
+    held = hc1.value("held_weights", "1")
     rows: list[dict[str, Any]] = [
         {
             "machine": hc1.title,
             "area_mm2": area,
-            "weights_per_mm2": _HC1_WEIGHTS / area,
-            "transistors_per_weight": transistors / _HC1_WEIGHTS,
+            "weights_per_mm2": held / area,
+            "transistors_per_weight": transistors / held,
             "tokens_per_s_per_user": hc1.value("tokens_per_s_per_user", "token/s"),
             "power_w": hc1.value("power_w", "W"),
             "source": hc1["area_mm2"].source,
         },
         {
             "machine": bitrom.title,
-            "weights_per_mm2": bitrom.value("weight_density_bits_per_mm2", "1/mm**2") / _TERNARY_BITS,
+            "weights_per_mm2": bitrom.value("weight_density_bits_per_mm2", "1/mm**2")
+            / bitrom.value("weight_bits", "bit"),
             "energy_efficiency_ops_per_j": bitrom.value("energy_efficiency_ops_per_j", "1/J"),
             "source": bitrom["energy_efficiency_ops_per_j"].source,
         },

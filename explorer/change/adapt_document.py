@@ -1,6 +1,7 @@
 """The document of `hwsim adapt`: ways to keep a hardwired model useful, side by side."""
 
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -38,6 +39,7 @@ def adapt_document(result: Adaptations, command: str) -> Document:
         f"What keeps a hardwired {result.model} useful{beside}",
         _LIMITS,
         sections(
+            Section("brief", "In brief", (_brief(result),)),
             Section("ways", "Ways", tuple(parts)),
             Section("services", "Prompts on GPUs", (served,)),
             Section("figure", "Dollars over latency", (drawn,), short=False),
@@ -49,6 +51,22 @@ def adapt_document(result: Adaptations, command: str) -> Document:
         frame=result.to_frame,
         schema="adapt",
     )
+
+
+def _brief(result: Adaptations) -> str:
+    """Return what each way does to the plain machine, in a sentence each."""
+    plain, *others = result.rows
+
+    def change(row: dict[str, Any], name: str) -> str:
+        share = row[name] / plain[name] - 1.0
+        return f"{percent(abs(share))} {'more' if share > 0 else 'less'}"
+
+    changes = [
+        f"{row['way'].capitalize()}: {change(row, 'usd_per_million_tokens')} dollars a token and "
+        f"{change(row, 'latency_alone_s')} time for one user alone."
+        for row in others
+    ]
+    return f"Beside the plain machine. {' '.join(changes)}"
 
 
 def dollars_over_latency(result: Adaptations) -> Plot:

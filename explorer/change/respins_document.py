@@ -8,6 +8,7 @@ from explorer.documents.plot import Plot
 from explorer.documents.sections import assumptions_section, reproduce_section
 from explorer.documents.tables import Table, scaled_table
 from explorer.documents.theme import figure, machine_name, style
+from hwbase.numbers import mass, money, times
 
 _SHOWN = [
     *(
@@ -44,6 +45,7 @@ def respins_document(result: RespinPolicies, command: str) -> Document:
         f"Re-spins of {result.model} over {result.life_months:.0f} months, beside {machine_name(result.device)}",
         _LIMITS,
         sections(
+            Section("brief", "In brief", (_brief(result),)),
             Section("best", "Cheapest policy of each fabric", (_best(result),)),
             Section("policies", "Policies", (_table(result), drawn)),
             _chances(result),
@@ -55,6 +57,23 @@ def respins_document(result: RespinPolicies, command: str) -> Document:
         frame=lambda: frame,
         schema="respins",
     )
+
+
+def _brief(result: RespinPolicies) -> str:
+    """Return the cheapest fabric and policy, beside GPUs alone, in two sentences."""
+    best = min(result.best, key=lambda row: row["total_usd"])
+    gpus = f"{machine_name(result.device)}s alone"
+    cleaner = min(result.best, key=lambda row: row["total_t"])
+    return (
+        f"Cheapest is {best['label']}, re-spun {_when(best['respin_policy'])}: {money(best['total_usd'])}, where "
+        f"{gpus} cost {times(best['usd_ratio'])} as much. Least carbon has {cleaner['label']}, re-spun "
+        f"{_when(cleaner['least_carbon_policy'])}: {mass(cleaner['total_t'])}, where {gpus} emit "
+        f"{times(cleaner['carbon_ratio'])} as much."
+    )
+
+
+def _when(policy: str) -> str:
+    return policy if policy == "never" else f"at {policy}"
 
 
 def _table(result: RespinPolicies) -> Table:

@@ -89,7 +89,7 @@ def _chosen_table(result: DesignSearch) -> Table:
     machines = chosen(result)
     constants = [each for each in result.varied if each not in (*_MAPPING, *CHOICES, *_FIGURES)]
     names = [*_FIGURES, *_mapping(result), *(name for name in constants if name in result.front)]
-    rows = tuple((column(n).label, *(_text(n, machine[n]) for machine in machines.values())) for n in names)
+    rows = tuple((column(n).label, *(column(n).text(machine[n]) for machine in machines.values())) for n in names)
     heads = (Column("", numeric=False), *(Column(name) for name in machines))
     return Table("Machines to choose from", heads, rows)
 
@@ -97,10 +97,6 @@ def _chosen_table(result: DesignSearch) -> Table:
 def _mapping(result: DesignSearch) -> list[str]:
     """Return the names of the mapping, with those of links that vary."""
     return [*_MAPPING, *(name for name in _LINKS if name in result.varied)]
-
-
-def _text(name: str, value: Any) -> str:
-    return words(value) if name == "bound_by" else column(name).text(value)
 
 
 def _front(result: DesignSearch) -> Iterable[Any]:
@@ -117,7 +113,7 @@ def _front_table(result: DesignSearch) -> Table:
     constants = [name for name in result.varied if name not in (*_MAPPING, *CHOICES) and name in result.front]
     names = [*dict.fromkeys([*result.objectives, "bound_by", "chips", "die_area_mm2", *_mapping(result), *constants])]
     step = -(-len(result.front) // _ROWS)
-    shown = result.front.iloc[::step][names].assign(bound_by=lambda rows: rows["bound_by"].map(words))
+    shown = result.front.iloc[::step][names]
     count = f"{len(shown)} of {len(result.front):,} designs" if step > 1 else "all its designs"
     return scaled_table(f"The front, {count}", shown)
 

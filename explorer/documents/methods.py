@@ -9,7 +9,7 @@ from explorer.documents.conventions import DIES, YIELDS
 from explorer.documents.document import Method
 from explorer.documents.theme import machine_name
 from hwbase import Book, Quantity
-from hwbase.numbers import context_label, counted, money, plain, pretty_unit
+from hwbase.numbers import context_label, counted, money, plain, pretty_unit, words
 
 _PAPER = "doi 10.1145/3779212.3790169"
 _ACT = "Gupta et al., ISCA 2022"
@@ -141,7 +141,7 @@ def _carbon_method(conventions: Conventions, read: Mapping[str, Quantity], node:
 
 def _ran(run: hwsim.SimResult) -> str:
     name = machine_name(run.machine).partition(",")[0]
-    return f"{name}: {counted(run.batch, 'sequence')} at {context_label(run.context)}, bound by {run.bound_by}"
+    return f"{name}: {counted(run.batch, 'sequence')} at {context_label(run.context)}, bound by {words(run.bound_by)}"
 
 
 def _grid(read: Mapping[str, Quantity]) -> str:

@@ -101,6 +101,11 @@ class Answer(Documented):
         return self.published.machine
 
     @property
+    def has_published(self) -> bool:
+        """Whether the paper's account has the machine's mapping, so that the two readings differ."""
+        return self.published.reading != self.pipelined.reading
+
+    @property
     def costs(self) -> tuple[CostAnswer, ...]:
         """The first of each set of conventions, in the given order."""
         return tuple({each.convention: each for each in reversed(self._all_costs)}.values())[::-1]

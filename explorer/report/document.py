@@ -145,7 +145,8 @@ def headline(answer: Answer) -> Section:
 
 def _headline_table(answer: Answer, caption: str, fleet: bool) -> Table:
     lines = [line for line in answer.headline if line.fleet == fleet]
-    sides = _sides(lines)
+    # A mapping that the paper does not have has no published figures.
+    sides = [each for each in _sides(lines) if each[0] != answer.machine or answer.has_published]
     rows = []
     for line in lines:
         unit = pretty_unit(line.unit)

@@ -7,6 +7,7 @@ import models
 from explorer.documents.document import Note
 from explorer.documents.theme import machine_name
 from explorer.pricing.economics import PAPER_MODEL, CostAnswer, cost
+from hwbase.numbers import words
 
 #: Contexts of Figure 14 whose published shares are compared with the machine's resources.
 _SHORT, _LONG, _LONGEST = 2048, 65536, 262144
@@ -64,7 +65,7 @@ def _pipeline(published: hwsim.SimResult, pipelined: hwsim.SimResult) -> Note:
     faster = pipelined.tokens_per_s / published.tokens_per_s
     return Note(
         "The speed of a real pipeline",
-        f"It overlaps its resources and runs at the rate of the slowest, {pipelined.bound_by}, at "
+        f"It overlaps its resources and runs at the rate of the slowest, {words(pipelined.bound_by)}, at "
         f"{pipelined.tokens_per_s:,.0f} tokens/s ({faster:.2f}x the summed reading) with "
         f"{pipelined.latency_s * 1e6:,.0f} us between the tokens of one sequence, nothing fitted.",
     )

@@ -101,13 +101,17 @@ def chip(answer: Answer) -> Section:
 
 def time(answer: Answer) -> Section:
     """Return the parts of a token's time over context, in both readings."""
-    text = (
-        "Shares of a token's time. In the as-published reading resources take turns; diamonds "
-        "mark the boundaries in the paper's Figure 14 between communication, projection, non-linear and "
-        "attention. In the pipelined reading the time is a token's latency; waiting counts as the part of the awaited "
-        "resource, and as stall for memory."
+    published = (
+        "In the as-published reading resources take turns; diamonds mark the boundaries in the paper's Figure 14 "
+        "between communication, projection, non-linear and attention. "
     )
-    runs = {"published": answer.published_by_context, "pipelined": answer.pipelined_by_context}
+    text = (
+        f"Shares of a token's time. {published if answer.has_published else ''}In the pipelined reading the time is a "
+        "token's latency; waiting counts as the part of the awaited resource, and as stall for memory."
+    )
+    runs = {"pipelined": answer.pipelined_by_context}
+    if answer.has_published:
+        runs = {"published": answer.published_by_context, **runs}
     figures = tuple(_breakdown(key, run) for key, run in runs.items())
     return Section("time", "Where the time goes", (text, Beside(figures)), short=False)
 
@@ -121,7 +125,9 @@ def speed(answer: Answer) -> Section:
     )
     runs = answer.published_by_context, answer.pipelined_by_context
     formats = {"context": context_label, "pipelined_bound_by": words}
-    table = frame_table("Tokens per second over context", speed_rows(*runs), _SPEEDS, formats)
+    rows = speed_rows(*runs)
+    columns = {name: head for name, head in _SPEEDS.items() if name in rows[0]}
+    table = frame_table("Tokens per second over context", rows, columns, formats)
     draw = partial(speed_over_context, *runs, answer.gpu_rates, published_speeds(answer))
     drawn = Figure("speed", draw, "System tokens per second over context, log axes", table)
     return Section("speed", "Speed over context", (text, drawn), short=False)
@@ -130,7 +136,8 @@ def speed(answer: Answer) -> Section:
 def checks_table(answer: Answer) -> Table:
     """Return demand and capacity of resources, in both readings of the hardwired machine and on the other machines."""
     rows = []
-    results = {"as published": answer.published, "pipelined": answer.pipelined}
+    results = {"as published": answer.published} if answer.has_published else {}
+    results["pipelined"] = answer.pipelined
     results |= {machine_name(key): result for key, result in answer.accelerators.items()}
     for name, result in results.items():
         for check in result.checks:

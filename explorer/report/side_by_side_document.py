@@ -25,7 +25,7 @@ _LINES: tuple[tuple[str, Callable[[Answer], str]], ...] = (
     ("chips", lambda a: plain(a.pipelined.chips)),
     ("silicon", lambda a: f"{plain(float(a.pipelined.area_mm2) / _MM2_PER_CM2)} cm²"),
     ("power", lambda a: si(a.pipelined.power_w, "W")),
-    ("tokens/s, as published", lambda a: plain(a.published.tokens_per_s)),
+    ("tokens/s, as published", lambda a: plain(a.published.tokens_per_s if a.has_published else None)),
     ("tokens/s, pipelined", lambda a: plain(a.pipelined.tokens_per_s)),
     ("bound by", lambda a: words(a.pipelined.bound_by)),
     ("tokens/s for one user", lambda a: plain(a.pipelined.tokens_per_s_per_user)),

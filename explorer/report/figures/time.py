@@ -34,13 +34,15 @@ _MOST_TICKS = 8
 def speed_rows(published: "SimResult", pipelined: "SimResult") -> list[dict[str, Any]]:
     """Return a row per context: context, tokens/s and binding resource of both readings.
 
-    Keys: context, as_published_tokens_per_s, pipelined_tokens_per_s, pipelined_bound_by.
+    Keys: context, as_published_tokens_per_s, pipelined_tokens_per_s, pipelined_bound_by; without the second where both
+    are read as pipelined.
     """
     contexts = np.atleast_1d(np.asarray(published.context, dtype=float))
+    stated = {"as_published_tokens_per_s": np.broadcast_to(published.tokens_per_s, contexts.shape)}
     return _rows(
         {
             "context": contexts,
-            "as_published_tokens_per_s": np.broadcast_to(published.tokens_per_s, contexts.shape),
+            **(stated if published.reading != pipelined.reading else {}),
             "pipelined_tokens_per_s": np.broadcast_to(pipelined.tokens_per_s, contexts.shape),
             "pipelined_bound_by": np.broadcast_to(np.asarray(pipelined.bound_by, dtype=object), contexts.shape),
         }
@@ -66,7 +68,8 @@ def speed_over_context(
     contexts = np.array([row["context"] for row in rows])
     drawn = figure("System tokens per second over context", _SPEED_HEIGHT_PX)
     for key, column in (("as-published", "as_published_tokens_per_s"), ("pipelined", "pipelined_tokens_per_s")):
-        _add_line(drawn, key, contexts, np.array([row[column] for row in rows]))
+        if column in rows[0]:
+            _add_line(drawn, key, contexts, np.array([row[column] for row in rows]))
     for key, rates in gpu_rates.items():
         _add_line(drawn, key, contexts, rates)
     for key, value in (records or {}).items():
