@@ -4,11 +4,12 @@ Devlin et al., "BERT", NAACL 2019; token vectors averaged over the sentence and 
 Gurevych, "Sentence-BERT", EMNLP 2019.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from hwbase import InputError
+from hwbase.check import integer
 from models.embedding.weights import EncoderWeights
 
 #: Tokens of a batch, padding included: enough for full speed of the matrix products, small enough for the cache.
@@ -23,18 +24,23 @@ Report = Callable[[str, int, int], None]
 
 
 class SentenceEncoder:
-    """Embeds text with the weights of `read_encoder`."""
+    """Embeds text with the weights of `read_encoder`, by all layers or the first `layers`.
 
-    def __init__(self, weights: EncoderWeights) -> None:
+    Raises `InputError` for more layers than there are.
+    """
+
+    def __init__(self, weights: EncoderWeights, layers: int | None = None) -> None:
         self._weights = weights
+        self.layers = weights.layers if layers is None else integer("layers", layers, high=weights.layers)
         self.dims = weights.hidden
-        self.fingerprint = weights.fingerprint
+        stopped = "" if self.layers == weights.layers else f"-{self.layers} layers"
+        self.fingerprint = f"{weights.fingerprint}{stopped}"
         tensors = weights.tensors
         self._positions = (
             tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
         )
         joined = []
-        for layer in range(weights.layers):
+        for layer in range(self.layers):
             names = [f"encoder.layer.{layer}.attention.self.{part}" for part in ("query", "key", "value")]
             joined.append(
                 (
@@ -49,19 +55,37 @@ class SentenceEncoder:
 
         `report` receives (what, done, total) after each batch. Raises `InputError` for what is not text.
         """
+        vectors = np.empty((len(texts), self.dims), np.float32)
+        for batch, states in self._states(texts, report):
+            means = np.stack([own.mean(axis=0) for own in states])
+            vectors[batch] = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return vectors
+
+    def embed_tokens(self, texts: Sequence[str], report: Report | None = None) -> list[np.ndarray]:
+        """Return the vectors of the tokens of each text, float32 (tokens, dims), of length 1.
+
+        The marks at both ends are tokens too, so that no text is without vectors. As for `embed` otherwise.
+        """
+        tokens: list[np.ndarray] = [np.empty((0, self.dims), np.float32)] * len(texts)
+        for batch, states in self._states(texts, report):
+            for text, own in zip(batch.tolist(), states, strict=True):
+                tokens[text] = own / np.linalg.norm(own, axis=1, keepdims=True)
+        return tokens
+
+    def _states(self, texts: Sequence[str], report: Report | None) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
+        """Yield texts of about the same length with the last states of their tokens, float32 (tokens, dims) each."""
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"text {number} is of type {type(text).__name__}: expected str")
         encoded = [item.ids for item in self._weights.tokenizer.encode_batch(list(texts))]
-        vectors = np.empty((len(encoded), self.dims), np.float32)
         order, done = np.argsort([len(ids) for ids in encoded], kind="stable"), 0
         while done < len(order):
             batch = self._batch(encoded, order, done)
-            vectors[batch] = self._forward([encoded[i] for i in batch])
+            state = self._forward([encoded[i] for i in batch])
+            yield batch, [state[row, : len(encoded[text])] for row, text in enumerate(batch)]
             done += len(batch)
             if report is not None:
                 report("embedding", done, len(order))
-        return vectors
 
     @staticmethod
     def _batch(encoded: Sequence[Sequence[int]], order: np.ndarray, start: int) -> np.ndarray:
@@ -79,11 +103,9 @@ class SentenceEncoder:
         hidden = self._weights.tensors["embeddings.word_embeddings.weight"][tokens] + self._positions[:longest]
         state = self._normalise("embeddings.LayerNorm", hidden.reshape(-1, self.dims))
         mask = None if real.all() else np.where(real, np.float32(0), _MASKED)[:, None, None, :]
-        for layer in range(self._weights.layers):
+        for layer in range(self.layers):
             state = self._layer(layer, state, tokens.shape, mask)
-        kept = state.reshape(*tokens.shape, self.dims) * real[:, :, None]
-        mean = kept.sum(axis=1) / real.sum(axis=1, dtype=np.float32)[:, None]
-        return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        return state.reshape(*tokens.shape, self.dims)
 
     def _layer(self, layer: int, state: np.ndarray, shape: tuple[int, ...], mask: np.ndarray | None) -> np.ndarray:
         name = f"encoder.layer.{layer}"

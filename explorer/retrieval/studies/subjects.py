@@ -12,12 +12,16 @@ from explorer.retrieval.sources import SOURCES, source
 from explorer.retrieval.studies.bits import bits_study
 from explorer.retrieval.studies.filtering import filter_study
 from explorer.retrieval.studies.measured import Measured
+from explorer.retrieval.studies.vectors import sampled, vectors_study
 from explorer.retrieval.study import training_words
 from hwbase import unknown_name
 from hwbase.check import integer
+from models.embedding import SentenceEncoder, read_encoder
 
 #: Queries that are drawn; fewer are taken from these, so that all studies train on the same pairs.
 _DRAWN = 4000
+#: Documents of studies that embed tokens or stop the encoder early, answers included.
+_FEW_DOCUMENTS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +63,13 @@ def _filters(given: Given) -> Measured:
     return filter_study(documents, asked, most_queries=given.queries, report=given.report)
 
 
+def _vectors(given: Given) -> Measured:
+    collection = sampled(given.collection(), _FEW_DOCUMENTS)
+    return vectors_study(collection, SentenceEncoder(read_encoder()), report=given.report)
+
+
 #: Studies by what they are of.
-SUBJECTS: dict[str, Callable[[Given], Measured]] = {"bits": _bits, "filters": _filters}
+SUBJECTS: dict[str, Callable[[Given], Measured]] = {"bits": _bits, "filters": _filters, "vectors": _vectors}
 
 
 def measure(
