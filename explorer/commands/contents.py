@@ -66,6 +66,9 @@ GROUPS: dict[str, tuple[Entry, ...]] = {
         Entry("query", "retrieve:query_command", "Find the nearest documents of an index."),
         Entry("eval", "retrieve:eval_command", "Score codecs on judged queries."),
         Entry("study", "retrieve:study_command", "Quality against bits and dollars: every codec on real text."),
+        Entry(
+            "limit", "retrieval_limit:limit_command", "Which sets of best documents so many dimensions or bits express."
+        ),
     ),
     "audit": (
         Entry("neuron", "audit:neuron_command", "Simulate and synthesise a hardwired neuron beside its model."),

@@ -171,10 +171,12 @@ def evaluate(
     *,
     search: Search | None = None,
     training: tuple[np.ndarray, np.ndarray] | None = None,
+    index: Index | None = None,
     report: Report | None = None,
 ) -> Evaluation:
     """Return how well `codec` finds the answers of a collection, from embeddings of its documents and queries.
 
+    `index` is one of the same documents in `codec` if there is one already.
     `training` = (queries, documents), embeddings (pairs, inputs) each, trains a codec in place of neighbours among the
     documents. Raises `InputError` for counts or dimensions that differ, NaN, and the errors of `fit_codec` and
     `Index.search`.
@@ -191,7 +193,7 @@ def evaluate(
     start = time.perf_counter()
     ready = codec if isinstance(codec, Codec) else fit_or_train(codec, rows, training, report)
     fitted = time.perf_counter()
-    index = build(collection.documents.ids, rows, ready, how)
+    index = index or build(collection.documents.ids, rows, ready, how)
     built = time.perf_counter()
     place_of = {name: place for place, name in enumerate(collection.documents.ids)}
     own = np.array([place_of.get(name, -1) for name in collection.queries.ids])

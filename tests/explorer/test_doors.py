@@ -43,6 +43,7 @@ TO_A_FILE = {
     "retrieve query": ("--index", "folder", "--text", "q"),
     "retrieve eval": ("--corpus", "c", "--queries", "q", "--qrels", "r"),
     "retrieve study": (),
+    "retrieve limit": (),
 }
 TO_A_FOLDER = {"study run", "retrieve build", "quantise"}
 TO_A_BOOK = {"design"}

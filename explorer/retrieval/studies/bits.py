@@ -12,7 +12,16 @@ import pandas as pd
 
 from explorer.progress import Report
 from explorer.retrieval.collection import Collection
-from explorer.retrieval.evaluate import Evaluation, Search, difference, estimates, evaluate, fit_or_train, query_metrics
+from explorer.retrieval.evaluate import (
+    Evaluation,
+    Search,
+    build,
+    difference,
+    estimates,
+    evaluate,
+    fit_or_train,
+    query_metrics,
+)
 from explorer.retrieval.studies.measured import Measured
 from models.binarize import embeddings, parse_codec, unit
 from models.binarize.linear import turned
@@ -69,9 +78,12 @@ def bits_study(
                 report(name, done, total)
             done += 1
             codec = fit_or_train(name, documents, training)
-            plain = evaluate(collection, documents, queries, codec)
+            index = build(collection.documents.ids, documents, codec, Search(rescore=_RESCORED))
+            plain = evaluate(collection, documents, queries, codec, index=index)
             bounded = parse_codec(name)[2] == "rabitq" and not parse_codec(name)[0]
-            again = evaluate(collection, documents, queries, codec, search=Search(rescore=_RESCORED, bound=bounded))
+            again = evaluate(
+                collection, documents, queries, codec, index=index, search=Search(rescore=_RESCORED, bound=bounded)
+            )
             first = first or plain
             gain = difference(plain, first)[_METRIC]
             lines.append(
