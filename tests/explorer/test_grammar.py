@@ -12,7 +12,15 @@ from explorer.commands.parser import command_line
 #: Commands that read no constants, or whose argument is the book itself.
 NO_CONSTANTS = {
     *("models", "machines", "study list", "study show", "study why", "allocate", "quality", "sensitivity", "fronts"),
-    *("audit layout", "quantise", "retrieve build", "retrieve query", "retrieve eval", "retrieve study", "retrieve limit"),
+    *(
+        "audit layout",
+        "quantise",
+        "retrieve build",
+        "retrieve query",
+        "retrieve eval",
+        "retrieve study",
+        "retrieve limit",
+    ),
 }
 
 
