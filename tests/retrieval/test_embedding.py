@@ -178,3 +178,15 @@ def test_a_truncated_model_is_refused(tmp_path):
             (tmp_path / file.name).write_bytes(file.read_bytes()[: 10**6])
     with pytest.raises(InputError, match="not a sentence encoder"):
         read_encoder(tmp_path)
+
+
+def test_an_encoder_may_stop_early_and_give_its_tokens():
+    weights, texts = tiny(), ["3 4 5", "6", "7 8 9 10 11"]
+    whole, same, first = SentenceEncoder(weights), SentenceEncoder(weights, LAYERS), SentenceEncoder(weights, 1)
+    assert (whole.embed(texts) == same.embed(texts)).all() and whole.fingerprint == same.fingerprint
+    assert first.fingerprint != whole.fingerprint and np.abs(first.embed(texts) - whole.embed(texts)).max() > 0.01
+    tokens = whole.embed_tokens(texts)
+    assert [len(own) for own in tokens] == [5, 3, 7]
+    assert all(np.allclose(np.linalg.norm(own, axis=1), 1, rtol=1e-5) for own in tokens)
+    with pytest.raises(InputError, match="layers = 3"):
+        SentenceEncoder(weights, LAYERS + 1)

@@ -5,6 +5,7 @@ import pytest
 
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.studies.bits import bits_study
+from explorer.retrieval.studies.depth import depth_study
 from explorer.retrieval.studies.filtering import RELATIONS, filter_study
 from explorer.retrieval.studies.subjects import measure
 from explorer.retrieval.studies.vectors import sampled, vectors_study
@@ -84,3 +85,20 @@ def test_many_vectors_are_compared_with_one_by_bytes():
     assert again["overlap@10"] == pytest.approx(rows.loc[("chamfer", "int8"), "overlap@10"], abs=0.05)
     few = sampled(collection, 30)
     assert len(few.documents.ids) == 30 and few.grades == tuple({i: 1.0} for i in range(20))
+
+
+def test_an_encoder_that_stops_early_or_is_cut_finds_less():
+    noise = np.random.default_rng(3).standard_normal((6, 540, 48)).astype(np.float32)
+
+    def embed(texts, layers):
+        first = 0 if len(texts) == 500 else 500
+        rows = (DOCUMENTS, QUERIES)[first > 0]
+        return unit(rows + noise[layers - 1, first : first + len(texts)] * (3 - layers) / 4)
+
+    frame = depth_study(COLLECTION, embed, 3, dims=(6, 48)).to_frame()
+    assert frame["layers"].tolist() == [1, 1, 2, 2, 3, 3] and frame["bytes"].tolist() == [12, 96] * 3
+    whole = frame[frame["dims"] == 48]["recall@10"]
+    assert whole.is_monotonic_increasing and whole.iloc[-1] == 1.0
+    assert frame["recall@10"].iloc[-2] < frame["recall@10"].iloc[-1]
+    with pytest.raises(InputError, match="dims = 49"):
+        depth_study(COLLECTION, embed, 1, dims=(49,))

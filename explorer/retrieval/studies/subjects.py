@@ -1,6 +1,6 @@
 """The measured studies by name, and what each is given: a collection, its embeddings, and pairs to train on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.embedding import embed
 from explorer.retrieval.sources import SOURCES, source
 from explorer.retrieval.studies.bits import bits_study
+from explorer.retrieval.studies.depth import depth_study
 from explorer.retrieval.studies.filtering import filter_study
 from explorer.retrieval.studies.measured import Measured
 from explorer.retrieval.studies.vectors import sampled, vectors_study
@@ -68,8 +69,22 @@ def _vectors(given: Given) -> Measured:
     return vectors_study(collection, SentenceEncoder(read_encoder()), report=given.report)
 
 
+def _depth(given: Given) -> Measured:
+    weights = read_encoder()
+
+    def embedded(texts: Sequence[str], layers: int) -> np.ndarray:
+        return embed(texts, encoder=SentenceEncoder(weights, layers), cache=given.cache, report=given.report)
+
+    return depth_study(sampled(given.collection(), _FEW_DOCUMENTS), embedded, weights.layers)
+
+
 #: Studies by what they are of.
-SUBJECTS: dict[str, Callable[[Given], Measured]] = {"bits": _bits, "filters": _filters, "vectors": _vectors}
+SUBJECTS: dict[str, Callable[[Given], Measured]] = {
+    "bits": _bits,
+    "filters": _filters,
+    "vectors": _vectors,
+    "depth": _depth,
+}
 
 
 def measure(
