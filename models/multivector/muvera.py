@@ -60,13 +60,15 @@ class Muvera:
     def _projections(self) -> np.ndarray:
         """Random signs over the root of the dimensions, float32 (repetitions, inputs, projected)."""
         random = np.random.default_rng(self.seed + 1)
-        signs = random.choice(np.float32([-1, 1]), (self.repetitions, self.inputs, self.projected))
+        signs = random.choice(np.array([-1, 1], np.float32), (self.repetitions, self.inputs, self.projected))
         return signs / np.sqrt(np.float32(max(self.projected, 1)))
 
     @cached_property
     def _last(self) -> np.ndarray:
         random = np.random.default_rng(self.seed + 2)
-        return random.choice(np.float32([-1, 1]), (self.dims_before, self.final)) / np.sqrt(np.float32(self.final))
+        return random.choice(np.array([-1, 1], np.float32), (self.dims_before, self.final)) / np.sqrt(
+            np.float32(self.final)
+        )
 
     def queries(self, sets: VectorSets) -> np.ndarray:
         """Return the encodings of queries, float32 (texts, dims)."""

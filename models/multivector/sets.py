@@ -57,7 +57,7 @@ def vector_sets(sets: Sequence[Any]) -> VectorSets:
     """
     if not len(sets):
         raise InputError("sets of vectors are empty: expected at least one text")
-    rows = []
+    rows: list[np.ndarray] = []
     for text, own in enumerate(sets):
         given = np.asarray(own)
         if given.ndim != 2 or not len(given):
