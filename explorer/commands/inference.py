@@ -128,13 +128,17 @@ def quality_command(
         str | None, typer.Option("--ids", help="A file of token ids in place of a text; no tokenizer is needed.")
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
-    weights_file: WeightsFile = None,
+    weights_file: Annotated[
+        list[str] | None,
+        typer.Option("--weights-file", help="As in hwsim infer; several folders of hwsim quantise (repeat it)."),
+    ] = None,
     as_json: AsJson = False,
     out: OutFile = None,
 ) -> None:
     """The perplexity of a real language model on real text in each arithmetic."""
     ways = ("both", *HEADS)
-    weights = weights_path(model, weights_file)
+    paths = list(weights_file or ())
+    weights = weights_path(model, paths[0] if paths else None)
     if ids is not None and text is not None:
         raise InputError("--text and --ids: expected one of them")
     if head is not None and head not in ways:
@@ -148,7 +152,7 @@ def quality_command(
         if head == "both" or len(arithmetic or ()) > 1:
             raise InputError("--scalings measures one arithmetic with one kind of head: expected one of each")
         cases = scaling_cases(*(arithmetic or ()), float_head=head == "float")
-    elif is_stored(weights) and arithmetic is None and head is None:
+    elif (len(paths) > 1 or is_stored(weights)) and arithmetic is None and head is None:
         cases = None
     else:
         cases = arithmetic_cases(arithmetic or COMPARED, HEADS if head in (None, "both") else (head,))
@@ -164,7 +168,7 @@ def quality_command(
             window=length,
             text=content,
             source=source,
-            path=weights,
+            path=paths if len(paths) > 1 else weights,
             ids=tokens_given,
             report=report,
         )

@@ -1,5 +1,6 @@
 """The documents of real models: a run here and on the chip, and perplexity by arithmetic."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from explorer.documents.sections import reproduce_section
 from explorer.documents.tables import Column, frame_table, quantity_table
 from explorer.inference.infer import Inference
 from explorer.inference.perplexity import QualityTable
-from hwbase.numbers import counted, plain, si, times, with_unit
+from hwbase.numbers import MISSING, counted, percent, plain, si, times, with_unit
 
 _HERE = (
     ("prompt", "prompt_tokens", plain),
@@ -36,7 +37,23 @@ _QUALITY = {
     "perplexity": Column("perplexity"),
     "ratio": Column("over the first row"),
     "ratio_error": Column("standard error"),
+    "accuracy": Column("next token right"),
+    "divergence": Column("divergence, nats"),
     "seconds": Column("time", "s"),
+}
+#: The table of weights that hwsim quantise wrote.
+_ROUNDED = {
+    "title": Column("weights", numeric=False),
+    "method": Column("method", numeric=False),
+    "bits_per_weight": Column("bits a weight"),
+    "perplexity": Column("perplexity"),
+    "ratio": Column("over float"),
+    "ratio_low": Column("95 %, low"),
+    "ratio_high": Column("95 %, high"),
+    "accuracy": Column("next token right"),
+    "divergence": Column("divergence, nats"),
+    "rounding_seconds": Column("time to round", "s"),
+    "peak_bytes": Column("memory"),
 }
 
 
@@ -61,12 +78,16 @@ def inference_document(run: Inference, command: str = "") -> Document:
 
 def quality_document(table: QualityTable, command: str = "") -> Document:
     """Return perplexities by arithmetic as a document."""
-    formats = {"ratio": times, "ratio_error": _thousandths}
+    rounded = any(row.method for row in table.rows)
+    formats = {"ratio": times, "ratio_error": _thousandths, "accuracy": percent, "divergence": _thousandths}
+    formats |= {name: _or_none(times) for name in ("ratio_low", "ratio_high")}
+    formats |= {name: _or_none(plain) for name in ("bits_per_weight", "rounding_seconds")}
+    formats["peak_bytes"] = _or_none(partial(si, unit="B"))
     text = (
         f"{counted(table.tokens, 'token')} of {table.text} (SHA-256 {table.text_sha256[:12]}), windows of "
         f"{plain(table.window)}. A16: activations stay float (float32 here)."
     )
-    rows = frame_table("Perplexity in each arithmetic", table.to_frame(), _QUALITY, formats)
+    rows = frame_table("Perplexity in each arithmetic", table.to_frame(), _ROUNDED if rounded else _QUALITY, formats)
     return Document(
         f"Perplexity of {table.model}",
         text,
@@ -75,6 +96,10 @@ def quality_document(table: QualityTable, command: str = "") -> Document:
         data=table.to_dict,
         frame=table.to_frame,
     )
+
+
+def _or_none(write: Callable[[float], str]) -> Callable[[float | None], str]:
+    return lambda value: MISSING if value is None or value != value else write(value)
 
 
 def _thousandths(value: float) -> str:

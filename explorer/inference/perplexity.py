@@ -7,21 +7,24 @@ between Python versions, so every table states the version and a checksum; compa
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from explorer.documents.document import Document, Documented
 from explorer.inference.arithmetic import ARITHMETICS, COMPARED, INTEGER_ACTIVATIONS, linear_operator
+from explorer.inference.comparison import Predictions, Reference, paired_interval
 from explorer.inference.text import real_text
 from explorer.progress import Report
 from hwbase import FORMATS, InputError, Record, check, unknown_name
+from hwbase.errors import shown
 from models.inference import DEFAULT_MODEL, DEFAULT_WINDOW, SCALINGS, Tokenizer, Transformer, read_model, token_losses
 from models.inference.kv import KV_FLOAT, check_kv
-from models.quantise import StoredWeights, WeightFormat, read_weights
+from models.quantise import StoredWeights, WeightFormat, is_stored, read_header, read_weights, weight_format
 
 #: Default number of scored tokens.
 DEFAULT_TOKENS = 4096
@@ -35,8 +38,11 @@ class QualityRow(Record):
 
     `head` is "converted" where the output head has the format of the other matrices, "float" where it stays float32.
     `ratio` is to the perplexity of the table's first row, and `ratio_error` its standard error, from the differences of
-    the losses token by token, taken as independent. `seconds` include converting the weights; `kv` is the
-    format of cached keys and values.
+    the losses token by token, taken as independent; `ratio_low` and `ratio_high` are its 95 % interval over windows
+    (NaN for fewer than two). `accuracy` is the share of tokens that were the likeliest, `divergence` the mean
+    Kullback-Leibler divergence from the first row's probabilities, in nats. `method`, `bits_per_weight`,
+    `rounding_seconds` and `peak_bytes` (memory) are those of weights that `hwsim quantise` wrote. `seconds` include
+    converting the weights; `kv` is the format of cached keys and values.
     """
 
     title: str
@@ -48,6 +54,14 @@ class QualityRow(Record):
     perplexity: float
     ratio: float
     ratio_error: float
+    ratio_low: float
+    ratio_high: float
+    accuracy: float
+    divergence: float
+    method: str
+    bits_per_weight: float | None
+    rounding_seconds: float | None
+    peak_bytes: float | None
     seconds: float
     kv: str = KV_FLOAT
 
@@ -85,6 +99,7 @@ class Case:
     float_head: bool = False
     stored: WeightFormat | None = None
     kv: str = KV_FLOAT
+    folder: Path | None = None
 
     @property
     def title(self) -> str:
@@ -110,9 +125,23 @@ def arithmetic_cases(arithmetics: Sequence[str] = COMPARED, heads: Sequence[str]
     return (Case("float"), *(Case(name, float_head=head == "float") for head in heads for name in others))
 
 
-def stored_cases(format: WeightFormat) -> tuple[Case, ...]:
-    """Return the rows for weights of `hwsim quantise`: the model in float, then they, in float and hardwired."""
-    return (Case("float"), *(Case(name, stored=format) for name in ("float", "hardwired")))
+def stored_cases(folders: Sequence[str | Path]) -> tuple[Case, ...]:
+    """Return the rows for folders of `hwsim quantise`: the model in float, then each folder in float and hardwired.
+
+    Raises `InputError` for a path that is not such a folder, or folders of different models.
+    """
+    cases, models = [Case("float")], set()
+    others = [shown(str(folder)) for folder in folders if not is_stored(folder)]
+    if others:
+        raise InputError(f"no folder of hwsim quantise: {', '.join(others)}: expected such folders, or one model file")
+    for folder in folders:
+        header = read_header(Path(folder))
+        models.add(header["model_hash"])
+        format = weight_format(header["format"])
+        cases += [Case(name, stored=format, folder=Path(folder)) for name in ("float", "hardwired")]
+    if len(models) > 1:
+        raise InputError(f"{len(folders)} folders hold weights of {len(models)} models: expected those of one")
+    return tuple(cases)
 
 
 def kv_cases(formats: Sequence[str], arithmetics: Sequence[str] = ("float",)) -> tuple[Case, ...]:
@@ -154,18 +183,38 @@ def measure(
     window: int = DEFAULT_WINDOW,
     text: str | None = None,
     source: str = "given",
-    path: str | Path | None = None,
+    path: str | Path | Sequence[str | Path] | None = None,
     ids: Sequence[int] | None = None,
     report: Report | None = None,
 ) -> QualityTable:
     """Return the perplexity of a network, SmolLM2-135M unless given, in each case (default: `arithmetic_cases`).
 
-    Compensated weights (a folder of `hwsim quantise`) have cases of their own: `stored_cases`.
+    Parameters
+    ----------
+    cases : sequence of Case, optional
+        The rows. Folders of compensated weights have rows of their own (`stored_cases`) and take no others.
+    tokens, window : int
+        Tokens scored, and tokens of a window, each from an empty cache, with the begin token where the tokenizer adds
+        it. Default 4,096 and 512.
+    text, source : str, optional
+        The text and its name; `real_text` unless given.
+    path : str, Path or a sequence of them, optional
+        A file or folder of a network, or folders of `hwsim quantise`; the weights of the package that has them unless
+        given.
+    ids : sequence of int, optional
+        Token ids in place of a text.
+    report : callable, optional
+        Called with the row, the tokens scored and the tokens to score.
 
-    `tokens` are scored (of `text`, named `source`, or of `real_text`), in windows of `window`, each from an empty
-    cache, with the begin token where the tokenizer adds it; `ids` are token ids in place of a text. The weights are
-    those of the file or folder at `path`, or of the package that has them. Raises `InputError` for
-    unknown names, a text that is too short, and as `models.quantise.read_weights` does.
+    Returns
+    -------
+    QualityTable
+
+    Raises
+    ------
+    InputError
+        For unknown names, a text that is too short, folders of different models, and as `models.quantise.read_weights`
+        does.
     """
     length = check.integer("tokens", tokens, high=1e9) + 1
     check.count("window", window, low=2)
@@ -173,12 +222,13 @@ def measure(
         content = " ".join(map(str, ids))
     else:
         source, content = real_text() if text is None else (source, text)
-    weights, vocabulary = read_weights(path)
-    plain = weights
-    if isinstance(weights, StoredWeights):
+    paths = [path] if path is None or isinstance(path, (str, Path)) else list(path)
+    if len(paths) > 1 or is_stored(paths[0]):
         if cases is not None:
             raise InputError("compensated weights are measured in their own format: expected no other arithmetic")
-        cases, plain = stored_cases(weights.format), read_model(weights.header["source"])[0]
+        cases = stored_cases([each for each in paths if each is not None])
+    folder = cases[-1].folder if cases else None
+    plain, vocabulary = read_model(paths[0] if folder is None else read_header(folder)["source"])
     cases = arithmetic_cases() if cases is None else cases
     begin = None
     if ids is None:
@@ -187,11 +237,13 @@ def measure(
     if len(ids) < length:
         raise InputError(f"the text has {len(ids)} tokens: expected at least {length}, the first is not scored")
     rows: list[QualityRow] = []
-    reference = np.zeros(length - 1)
+    reference, compared = np.zeros(length - 1), Reference()
+    used, held = plain, None
     for number, case in enumerate(cases):
         start = time.perf_counter()
         progress = None if report is None else _beyond(report, case, number * (length - 1), len(cases) * (length - 1))
-        used = plain if case.stored is None else weights
+        if case.folder != held:
+            used, held = plain if case.folder is None else read_weights(case.folder)[0], case.folder
         linear = linear_operator(
             used,
             case.arithmetic,
@@ -199,21 +251,33 @@ def measure(
             activation_bits=case.activation_bits,
             float_head=case.float_head,
         )
-        losses = token_losses(
-            Transformer(used, linear, case.kv), ids[:length], window=window, begin=begin, progress=progress
-        )
+        seen = Predictions(np.asarray(ids[:length]), compared)
+        model = Transformer(used, linear, case.kv)
+        losses = token_losses(model, ids[:length], window=window, begin=begin, progress=progress, observe=seen)
         reference = losses if number == 0 else reference
-        rows.append(_row(case, losses, reference, time.perf_counter() - start))
+        header = used.header if isinstance(used, StoredWeights) else {}
+        rows.append(_row(case, losses, reference, int(window), seen, header, time.perf_counter() - start))
     checksum = hashlib.sha256(content.encode()).hexdigest()
-    name = DEFAULT_MODEL if path is None else Path(path).stem
+    name = DEFAULT_MODEL if paths[0] is None else Path(paths[0]).stem
+    if folder is not None:
+        name = str(read_header(folder)["model"])
     return QualityTable(name, source, checksum, length - 1, int(window), tuple(rows))
 
 
-def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) -> QualityRow:
+def _row(
+    case: Case,
+    losses: np.ndarray,
+    reference: np.ndarray,
+    window: int,
+    seen: Predictions,
+    header: Mapping[str, Any],
+    seconds: float,
+) -> QualityRow:
     arithmetic = ARITHMETICS[case.arithmetic]
     integers = arithmetic.integer_activations
     more = losses - reference
     ratio = float(np.exp(more.mean()))
+    low, high = paired_interval(more, window)
     return QualityRow(
         title=case.title,
         arithmetic=case.arithmetic,
@@ -224,6 +288,14 @@ def _row(case: Case, losses: np.ndarray, reference: np.ndarray, seconds: float) 
         perplexity=float(np.exp(losses.mean())),
         ratio=ratio,
         ratio_error=ratio * float(more.std() / np.sqrt(more.size)),
+        ratio_low=low,
+        ratio_high=high,
+        accuracy=float(np.concatenate(seen.right).mean()),
+        divergence=float(np.concatenate(seen.divergence).mean()),
+        method=header.get("method", ""),
+        bits_per_weight=header.get("bits_per_weight"),
+        rounding_seconds=header.get("seconds"),
+        peak_bytes=header.get("peak_bytes"),
         seconds=seconds,
         kv=case.kv,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from explorer.progress import Report
 from hwbase import InputError, Record, check
 from hwbase.errors import shown
 from models.inference import DEFAULT_MODEL, Tokenizer, read_model, weights_path
-from models.quantise.compensate import check_method, compensate, needs_calibration, prepared
+from models.quantise.compensate import check_method, compensate, needs_calibration, prepared, stages
 from models.quantise.formats import weight_format
 from models.quantise.stored import (
     HEADER,
@@ -36,6 +37,7 @@ class QuantiseResult(Record):
 
     `bits_per_weight` include scales, over all matrices; `loss_ratio` is the error of the layers' outputs over that of
     rounding to nearest with searched scales (NaN for methods that do not compensate); `kept` layers were done before.
+    `peak_bytes` is the most memory that this process has held (None where the system does not say).
     """
 
     folder: str
@@ -52,6 +54,7 @@ class QuantiseResult(Record):
     dead_inputs: int
     kept: int
     seconds: float
+    peak_bytes: int | None
 
 
 def quantise(
@@ -132,8 +135,8 @@ def quantise(
         "calibration_tokens": int(cut.size),
     }
     header["key"] = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
-    folder = _folder(out, header)
-    write_header(folder, header | {"complete": False})
+    folder, cost = _folder(out, header)
+    write_header(folder, header | {"complete": False} | cost)
     kept, matrices, bits, losses, dead = 0, {}, 0.0, np.zeros(2), 0
     ready = prepared(network, kind, int(seed))
     for name, stage in compensate(ready, cut, to, kind, kept=lambda name: read_stage(folder, name, to), report=report):
@@ -149,7 +152,9 @@ def quantise(
             dead += solution.dead
     total = sum(matrices.values())
     seconds = time.perf_counter() - start
-    write_header(folder, header | {"complete": True, "bits_per_weight": bits / total, "seconds": seconds})
+    if kept < len(stages(ready)):
+        cost = {"seconds": seconds + cost.get("seconds", 0.0), "peak_bytes": peak_bytes()}
+    write_header(folder, header | {"complete": True, "bits_per_weight": bits / total} | cost)
     return QuantiseResult(
         folder=str(out),
         model=header["model"],
@@ -165,7 +170,18 @@ def quantise(
         dead_inputs=dead,
         kept=kept,
         seconds=seconds,
+        peak_bytes=peak_bytes(),
     )
+
+
+def peak_bytes() -> int | None:
+    """Return the most memory that this process has held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def calibration_windows(ids: np.ndarray, count: int, length: int, seed: int) -> np.ndarray:
@@ -183,16 +199,19 @@ def calibration_windows(ids: np.ndarray, count: int, length: int, seed: int) -> 
     return ids[: pieces * length].reshape(pieces, length)[chosen]
 
 
-def _folder(out: str | Path, header: dict[str, Any]) -> Path:
-    folder = Path(out)
+def _folder(out: str | Path, header: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """Return the folder, made if need be, and the seconds and memory of an earlier run there."""
+    folder, cost = Path(out), {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = sorted(file.name for file in folder.iterdir() if not file.name.endswith(".part"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write {shown(out)}: {getattr(error, 'strerror', None) or error}") from None
     if HEADER in held:
-        if read_header(folder)["key"] != header["key"]:
+        earlier = read_header(folder)
+        if earlier["key"] != header["key"]:
             raise InputError(f"{shown(out)} holds weights of other settings: expected an empty folder or the same ones")
+        cost = {name: earlier[name] for name in ("seconds", "peak_bytes") if name in earlier}
     elif held:
         raise InputError(f"{shown(out)} holds other files: expected a new or empty folder")
-    return folder
+    return folder, cost

@@ -10,6 +10,8 @@ from models.inference.transformer import Transformer, check_tokens
 
 #: Called with (tokens scored so far, tokens to score).
 Progress = Callable[[int, int], None]
+#: Called with the position of the first token that is scored, and the logits (tokens, vocabulary) that predict them.
+Observe = Callable[[int, np.ndarray], None]
 DEFAULT_WINDOW = 512
 _ROWS = 8
 
@@ -73,6 +75,7 @@ def token_losses(
     stride: int | None = None,
     begin: int | None = None,
     progress: Progress | None = None,
+    observe: Observe | None = None,
 ) -> np.ndarray:
     """Return -log p of every token but the first given those before it in its window, nats, float64 (tokens - 1,).
 
@@ -92,6 +95,8 @@ def token_losses(
         A token that every window begins with, beside its own.
     progress : callable, optional
         Called with the tokens scored so far and the tokens to score.
+    observe : callable, optional
+        Called with the position of the first token scored in a window, and the logits that predict its tokens.
     """
     ids = check_tokens(tokens, model.config.vocabulary)
     if len(ids) < 2:
@@ -103,6 +108,8 @@ def token_losses(
     for start, scored, stop in _windows(len(ids), length, apart):
         logits = model.forward([*first, *ids[start : stop - 1]])[len(first) + scored - start - 1 :]
         losses[scored - 1 : stop - 1] = _losses(logits, ids[scored:stop])
+        if observe is not None:
+            observe(scored, logits)
         if progress is not None:
             progress(stop - 1, len(ids) - 1)
     return losses

@@ -14,7 +14,7 @@ from models.quantise.observers import OBSERVERS, Extremes, Histogram, MovingAver
 from models.quantise.operators import RoundedLinear, Rounding, dynamic, first_products, static
 from models.quantise.ranges import METHODS, SHARINGS, codes, least_error, min_max, rounded, rows
 from models.quantise.rotation import fold_gains, hadamard, rotated
-from models.quantise.stored import StoredWeights, check_format, is_stored, read_weights
+from models.quantise.stored import StoredWeights, check_format, is_stored, read_header, read_weights
 
 __all__ = [
     "COMPENSATIONS",
@@ -49,6 +49,7 @@ __all__ = [
     "min_max",
     "nearest",
     "observer",
+    "read_header",
     "read_weights",
     "rotated",
     "round_to",

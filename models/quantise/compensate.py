@@ -7,24 +7,22 @@ stream and the values of heads first (`models.quantise.rotation`). Nothing is tr
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from models.inference import HEAD, Transformer, Weights, multiply
+from models.inference import HEAD, Transformer, Weights
+from models.quantise.calibration import Hessians, Products, TargetedRounding
+from models.quantise.channels import scaled_channels
 from models.quantise.formats import WeightFormat
-from models.quantise.gptq import Solution, gptq, nearest
+from models.quantise.gptq import Solution, nearest
+from models.quantise.lockstep import Answer, Lockstep
 from models.quantise.rotation import fold_gains, rotated
 
 _ROUNDINGS = ("rtn", "search", "awq", "gptq")
 _ROTATION = "rotation"
 COMPENSATIONS = (*_ROUNDINGS, *(f"{_ROTATION}+{name}" for name in _ROUNDINGS if name != "awq"))
-#: Matrices that read the input of another one.
-_SHARES = {"attn_k": "attn_q", "attn_v": "attn_q", "ffn_up": "ffn_gate"}
-#: Exponents of the activations' magnitudes that scale channels; 0 leaves them.
-_EXPONENTS = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8)
-#: Norm of a token over the median's, above which its weight in the Hessian is reduced (massive activations).
-_MOST_NORM = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ def prepared(weights: Weights, method: str, seed: int) -> Weights:
     """Return the network whose matrices a method rounds: rotated, or with an untied head."""
     if check_method(method).startswith(_ROTATION):
         return rotated(weights, seed)
-    return fold_gains(weights) if method == "gptq" and weights.config.norm == "rms" else _untied(weights)
+    return fold_gains(weights) if method == "gptq" else _untied(weights)
 
 
 def stages(weights: Weights) -> tuple[str, ...]:
@@ -97,123 +95,69 @@ def compensate(
     if calibrated and windows.size == 0:
         raise InputError("the calibration text has no tokens: expected at least one window")
     tensors = dict(weights.tensors)
-    states = [Transformer(weights).embed(window) for window in windows] if calibrated else []
-    names = stages(weights)
     own = Weights(weights.config, tensors)
-    for number, stage in enumerate(names):
+    # GPTQ compares what each window gives in float with what it gives in the rounded network.
+    states = [Transformer(own).embed(window) for window in windows] if calibrated else []
+    states *= 2 if kind == "gptq" else 1
+    together = Lockstep(own, len(states)) if calibrated else None
+    names = stages(weights)
+    for number, name in enumerate(names):
         if report is not None:
-            report(stage, number, len(names))
-        result = kept(stage)
-        if result is None:
-            hessians = _hessians(own, stage, states) if calibrated else {}
-            result = _solve(own, stage, hessians, to, kind)
-        yield stage, result
-        tensors |= result.gains | {name: solution.values for name, solution in result.solutions.items()}
-        if calibrated and stage != HEAD:
-            model = Transformer(own, _Matrices(tensors))
-            states = [model.layer(number, state) for state in states]
-
-
-class _Matrices:
-    """Multiplies with the matrices of `tensors` as they are; adds up x x^T of each input where `sums` is given."""
-
-    def __init__(self, tensors: Mapping[str, np.ndarray], sums: dict[str, np.ndarray] | None = None) -> None:
-        self._tensors, self._sums = tensors, sums
-
-    def __call__(self, name: str, x: np.ndarray, position: int) -> np.ndarray:
-        if self._sums is not None and _first_reader(name, self._tensors) == name:
-            norms = np.sqrt(np.vecdot(x, x))
-            if not np.isfinite(norms).all():
-                raise InputError(f"{name}: calibration activations hold NaN or infinity: expected finite numbers")
-            weigh = np.minimum(1.0, _MOST_NORM * np.median(norms) / np.maximum(norms, 1e-30)).astype(np.float32)
-            scaled = x * weigh[:, None]
-            self._sums[name] = self._sums.get(name, 0.0) + (scaled.T @ scaled)
-        return multiply(self._tensors[name], x)
-
-
-def _hessians(own: Weights, stage: str, states: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the Hessian of each matrix of a stage on these inputs."""
-    sums: dict[str, np.ndarray] = {}
-    linear = _Matrices(own.tensors, sums)
-    model = Transformer(own, linear)
-    for state in states:
-        if stage == HEAD:
-            model.resume(state, own.config.layers)
+            report(name, number, len(names))
+        stage = kept(name)
+        part = _part(name, number)
+        if together is None:
+            stage = stage or Stage(_rounded(_matrices(name, own), to, {}, search=kind != "rtn"), {})
+        elif kind == "awq":
+            stage = stage or _scaled(name, own, to, partial(together.run, part, states))
         else:
-            model.layer(int(stage.removeprefix("blk.")), state)
-    if stage == HEAD:
-        return sums
-    names = [f"{stage}.{kind}" for kind in own.config.layer_linears]
-    return {name: sums[_first_reader(name, own.tensors)] for name in names}
+            stage = stage or Stage({}, {})
+            lost = None
+            if not weights.config.post_norms:
+                lost = np.concatenate(states[: len(windows)]) - np.concatenate(states[len(windows) :])
+            states = together.run(part, states, TargetedRounding(tensors, stage.solutions, to, lost))
+        yield name, stage
+        tensors |= stage.gains | {key: solution.values for key, solution in stage.solutions.items()}
+        if together is not None and kind == "awq" and name != HEAD:
+            states = together.run(part, states, Products(tensors))
 
 
-def _first_reader(name: str, tensors: Mapping[str, np.ndarray]) -> str:
-    """Return the first matrix that reads the same input: itself, or another one where the network has it."""
-    layer, _, kind = name.rpartition(".")
-    other = f"{layer}.{_SHARES.get(kind, kind)}"
-    return other if other in tensors else name
+def _part(name: str, number: int) -> Callable[[Transformer, np.ndarray], np.ndarray]:
+    """Return the function that runs one layer, or the head, which follows the last layer."""
+    if name == HEAD:
+        return lambda model, state: model.resume(state, number)
+    return lambda model, state: model.layer(number, state)
 
 
-def _solve(own: Weights, stage: str, hessians: Mapping[str, np.ndarray], to: WeightFormat, kind: str) -> Stage:
-    gains: dict[str, np.ndarray] = {}
-    tensors = own.tensors
-    names = [HEAD] if stage == HEAD else [f"{stage}.{name}" for name in own.config.layer_linears]
-    matrices = {name: tensors[name] for name in names}
-    if kind == "awq":
-        matrices, gains, hessians = _scaled_channels(tensors, stage, matrices, hessians, to)
+def _matrices(name: str, own: Weights) -> dict[str, np.ndarray]:
+    """Return the matrices of a stage by their full names."""
+    names = (HEAD,) if name == HEAD else tuple(f"{name}.{each}" for each in own.config.layer_linears)
+    return {each: own.tensors[each] for each in names}
+
+
+def _scaled(
+    name: str,
+    own: Weights,
+    to: WeightFormat,
+    run: Callable[[Answer], object],
+) -> Stage:
+    """Return a stage of the method "awq"; `run` takes the calibration text through it."""
+    seen = Hessians(own.tensors)
+    run(seen)
+    matrices, gains, hessians = scaled_channels(own.tensors, name, _matrices(name, own), seen.sums, to)
+    return Stage(_rounded(matrices, to, hessians), gains)
+
+
+def _rounded(
+    matrices: Mapping[str, np.ndarray], to: WeightFormat, hessians: Mapping[str, np.ndarray], *, search: bool = True
+) -> dict[str, Solution]:
     solutions = {}
     for name, matrix in matrices.items():
         try:
-            if kind == "gptq":
-                solutions[name] = gptq(matrix, hessians[name], to)
-            else:
-                solutions[name] = nearest(matrix, to, search=kind != "rtn", hessian=hessians.get(name))
+            solutions[name] = nearest(matrix, to, search=search, hessian=hessians.get(name))
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
-    return Stage(solutions, gains)
-
-
-def _scaled_channels(
-    tensors: Mapping[str, np.ndarray],
-    stage: str,
-    matrices: dict[str, np.ndarray],
-    hessians: Mapping[str, np.ndarray],
-    to: WeightFormat,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return matrices whose input channels are scaled up by their activations, the gains that undo it, and Hessians."""
-    matrices, gains, sums = dict(matrices), {}, dict(hessians)
-    if stage == HEAD:
-        groups = {"output_norm": [HEAD]}
-    else:
-        readers = {"attn_norm": ("attn_q", "attn_k", "attn_v"), "ffn_norm": ("ffn_gate", "ffn_up")}
-        groups = {f"{stage}.{norm}": [f"{stage}.{name}" for name in names if f"{stage}.{name}" in matrices]
-                  for norm, names in readers.items()}  # fmt: skip
-        if f"{stage}.ffn_gate" in matrices:
-            # Without a gate an activation stands between the two.
-            groups = {f"{stage}.ffn_up": [f"{stage}.ffn_down"]} | groups
-    for before, names in groups.items():
-        hessian = hessians[names[0]]
-        magnitudes = np.sqrt(np.maximum(np.diagonal(hessian), 1e-12 * hessian.max()))
-        best, chosen = np.inf, np.ones(len(hessian), np.float32)
-        for exponent in _EXPONENTS:
-            scale = magnitudes**exponent
-            scale = (scale / np.sqrt(scale.max() * scale.min())).astype(np.float32)
-            loss = 0.0
-            for name in names:
-                errors = nearest(matrices[name] * scale, to).values / scale - matrices[name]
-                loss += float(((errors @ hessian) * errors).sum(dtype=np.float64))
-            if loss < best:
-                best, chosen = loss, scale
-        for name in names:
-            matrices[name] = matrices[name] * chosen
-            sums[name] = hessian / np.outer(chosen, chosen)
-        if before in matrices:
-            matrices[before] = matrices[before] / chosen[:, None]
-        else:
-            gains[before] = tensors[before] / chosen
-        if f"{before}.bias" in tensors:
-            gains[f"{before}.bias"] = tensors[f"{before}.bias"] / chosen
-    return matrices, gains, sums
+    return solutions
 
 
 def _untied(weights: Weights) -> Weights:

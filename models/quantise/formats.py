@@ -64,17 +64,15 @@ class WeightFormat(Record):
         """Return the nearest levels (less the zero point) of weights / scales, float32."""
         if self.element.kind == "integer":
             return np.clip(np.rint(ratios), self.levels[0] - zeros, self.levels[-1] - zeros)
-        magnitudes = np.abs(ratios)
-        step: np.ndarray | np.float32 = np.float32(self.element.least)
-        # Above the first binade, each has steps twice as long.
-        power = 2.0 ** (self.element.smallest_exponent + 1)
-        while power <= self.highest:
-            step = np.where(magnitudes < power, step, np.float32(power * 2.0**-self.element.mantissa_bits))
-            power *= 2.0
+        # A float32 without its mantissa is the power of two below it; a step is that times 2^-mantissa bits.
+        magnitudes = np.minimum(np.abs(ratios), np.float32(self.highest))
+        step = np.maximum(magnitudes, np.float32(2.0**self.element.smallest_exponent))
+        step.view(np.int32)[...] &= 0x7F800000
+        step *= np.float32(2.0**-self.element.mantissa_bits)
         magnitudes /= step
         np.rint(magnitudes, out=magnitudes)
         magnitudes *= step
-        return np.copysign(np.minimum(magnitudes, np.float32(self.highest)), ratios)
+        return np.copysign(magnitudes, ratios, out=magnitudes)
 
 
 @lru_cache

@@ -56,7 +56,13 @@ def nearest(
     return _solution(to.snap(weights / scale, zero), chosen, to)
 
 
-def gptq(matrix: np.ndarray, hessian: np.ndarray, to: WeightFormat, *, damping: float = DAMPING) -> Solution:
+def gptq(
+    matrix: np.ndarray,
+    hessian: "np.ndarray | Curvature",
+    to: WeightFormat,
+    *,
+    damping: float = DAMPING,
+) -> Solution:
     """Return a matrix (outputs, inputs) rounded so that the error of its outputs is small.
 
     No output is worse, in the norm of the Hessian, than rounding to nearest with searched scales: where it would be,
@@ -66,12 +72,13 @@ def gptq(matrix: np.ndarray, hessian: np.ndarray, to: WeightFormat, *, damping: 
     ----------
     matrix : ndarray of float32, (outputs, inputs)
         Weights.
-    hessian : ndarray, (inputs, inputs)
-        Sum of x x^T over calibration inputs.
+    hessian : ndarray (inputs, inputs), or Curvature
+        Sum of x x^T over calibration inputs, or what `curvature` made of it for matrices that share their inputs.
     to : WeightFormat
         Format of the weights.
     damping : float
         Added to the diagonal, as a share of its mean; raised tenfold while the Hessian is singular. Default 0.01.
+        A `Curvature` has its own.
 
     Returns
     -------
@@ -83,26 +90,65 @@ def gptq(matrix: np.ndarray, hessian: np.ndarray, to: WeightFormat, *, damping: 
         For weights or a Hessian that are not finite, sizes that differ, or a Hessian that stays singular.
     """
     weights = np.ascontiguousarray(check_matrix(matrix).T)
-    hessian = check_hessian(hessian, len(weights))
-    diagonal = np.diagonal(hessian)
-    dead = diagonal <= 0
-    order = np.argsort(-diagonal, kind="stable")
-    upper = _factor(hessian, dead, order, damping)
-    chosen = scales(weights, to, search=True, importance=diagonal)
+    shared = hessian if isinstance(hessian, Curvature) else curvature(check_hessian(hessian, len(weights)), damping)
+    order = shared.order
+    chosen = scales(weights, to, search=True, importance=np.diagonal(shared.hessian))
     scale, zero = (_spread(each, to, len(weights)) for each in (chosen.scale, chosen.zero))
     plain = to.snap(weights / scale, zero)
-    plain_loss = _losses(weights - plain * scale, hessian)
+    plain_loss = _losses(weights - plain * scale, shared.hessian)
     scale, zero = scale[order], zero[order]
     levels = np.empty_like(weights)
     for start in range(0, weights.shape[1], _OUTPUTS):
         part = slice(start, start + _OUTPUTS)
-        levels[order, part] = _rounded(weights[order, part], scale[:, part], zero[:, part], upper, to)
-    refined = _refit(weights, levels, chosen, hessian, to)
-    loss = _losses(weights - levels * _spread(refined.scale, to, len(weights)), hessian)
+        levels[order, part] = _rounded(weights[order, part], scale[:, part], zero[:, part], shared.upper, to)
+    refined, loss = _refit(weights, levels, chosen, shared.hessian, to)
     worse = loss > plain_loss
     levels[:, worse], refined.scale[:, worse] = plain[:, worse], chosen.scale[:, worse]
     totals = float(np.minimum(loss, plain_loss).sum()), float(plain_loss.sum())
-    return _solution(levels, refined, to, *totals, int(dead.sum()))
+    return _solution(levels, refined, to, *totals, shared.dead)
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """A Hessian and what GPTQ derives from it, for all matrices that read the same inputs.
+
+    `hessian` float32 (inputs, inputs); inputs are rounded in `order`, those with the largest activations first;
+    `upper` float32 is the upper Cholesky factor of the inverse of the damped Hessian in that order; `dead` inputs were
+    always zero.
+    """
+
+    hessian: np.ndarray
+    order: np.ndarray
+    upper: np.ndarray
+    dead: int
+
+
+def curvature(hessian: np.ndarray, damping: float = DAMPING) -> Curvature:
+    """Return what GPTQ derives from a Hessian (inputs, inputs): see `gptq`, also for the damping and errors."""
+    hessian = check_hessian(hessian, len(hessian))
+    diagonal = np.diagonal(hessian)
+    dead = diagonal <= 0
+    order = np.argsort(-diagonal, kind="stable")
+    # With H = R R^T and R upper triangular, H^-1 = R^-T R^-1, and R^-1 is the upper factor. R comes from the lower
+    # factor of the Hessian in the opposite order.
+    opposite = order[::-1]
+    ordered = hessian[np.ix_(opposite, opposite)].astype(np.float64)
+    mean = float(np.trace(ordered)) / len(ordered) or 1.0
+    share = damping
+    while share <= _MOST_DAMPING:
+        damped = ordered + np.diag(share * mean + dead[opposite] * mean)
+        try:
+            lower = cholesky(damped, lower=True, check_finite=False)
+            inverse, failed = lapack.dtrtri(lower, lower=True)
+            if not failed:
+                upper = np.ascontiguousarray(inverse[::-1, ::-1], np.float32)
+                return Curvature(hessian, order, upper, int(dead.sum()))
+        except LinAlgError:
+            pass
+        share *= 10
+    raise InputError(
+        f"the Hessian is singular with {_MOST_DAMPING:.0%} of its mean added: expected more calibration text"
+    )
 
 
 def check_hessian(hessian: np.ndarray, inputs: int) -> np.ndarray:
@@ -113,27 +159,6 @@ def check_hessian(hessian: np.ndarray, inputs: int) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InputError("the Hessian holds NaN or infinity: calibration activations are not finite")
     return array
-
-
-def _factor(hessian: np.ndarray, dead: np.ndarray, order: np.ndarray, damping: float) -> np.ndarray:
-    """Return the upper Cholesky factor of the inverse of the damped Hessian, inputs in `order`, float32."""
-    ordered = hessian.astype(np.float64)[np.ix_(order, order)]
-    mean = float(np.trace(ordered)) / len(ordered) or 1.0
-    share = damping
-    while share <= _MOST_DAMPING:
-        damped = ordered + np.diag(share * mean + dead[order] * mean)
-        try:
-            lower = cholesky(damped, lower=True, check_finite=False)
-            inverse, failed = lapack.dpotri(lower, lower=True)
-            if not failed:
-                inverse = np.tril(inverse) + np.tril(inverse, -1).T
-                return np.asarray(cholesky(inverse, lower=False, check_finite=False), np.float32)
-        except LinAlgError:
-            pass
-        share *= 10
-    raise InputError(
-        f"the Hessian is singular with {_MOST_DAMPING:.0%} of its mean added: expected more calibration text"
-    )
 
 
 def _rounded(
@@ -153,23 +178,29 @@ def _rounded(
     return levels
 
 
-def _refit(weights: np.ndarray, levels: np.ndarray, chosen: Scales, hessian: np.ndarray, to: WeightFormat) -> Scales:
-    """Return the scales of least tr(E H E^T) for these levels, one group after the other."""
-    if to.has_exponents or to.tensor_bits:
-        return chosen
+def _refit(
+    weights: np.ndarray, levels: np.ndarray, chosen: Scales, hessian: np.ndarray, to: WeightFormat
+) -> tuple[Scales, np.ndarray]:
+    """Return the scales of least tr(E H E^T) for these levels, one group after the other, and e^T H e of each output.
+
+    Scales that are powers of two or FP8 stay as they are.
+    """
     scale = chosen.scale.copy()
     length = len(weights) if to.group is None else to.group
-    slope = hessian @ (weights - levels * _spread(scale, to, len(weights)))
-    for number, start in enumerate(range(0, len(weights), length)):
-        part = slice(start, start + length)
-        along = hessian[:, part] @ levels[part]
-        curvature = (levels[part] * along[part]).sum(axis=0)
-        gain = (levels[part] * slope[part]).sum(axis=0)
-        better = scale[number] + gain / np.where(curvature > 0, curvature, 1.0)
-        better = np.where((curvature > 0) & (better > 0), stored_scale(better, to), scale[number])
-        slope -= along * (better - scale[number])
-        scale[number] = better
-    return Scales(scale, chosen.zero)
+    errors = weights - levels * _spread(scale, to, len(weights))
+    slope = hessian @ errors
+    if not (to.has_exponents or to.tensor_bits):
+        for number, start in enumerate(range(0, len(weights), length)):
+            part = slice(start, start + length)
+            along = hessian[:, part] @ levels[part]
+            curve = (levels[part] * along[part]).sum(axis=0)
+            gain = (levels[part] * slope[part]).sum(axis=0)
+            better = scale[number] + gain / np.where(curve > 0, curve, 1.0)
+            better = np.where((curve > 0) & (better > 0), stored_scale(better, to), scale[number])
+            slope -= along * (better - scale[number])
+            scale[number] = better
+        errors = weights - levels * _spread(scale, to, len(weights))
+    return Scales(scale, chosen.zero), (slope * errors).sum(axis=0, dtype=np.float64)
 
 
 def _losses(errors: np.ndarray, hessian: np.ndarray) -> np.ndarray:

@@ -14,7 +14,17 @@ from hwbase import InputError
 from hwsim.kernels import dequantise
 from hwsim.kernels import quantise as round_to_format
 from models.inference import Transformer
-from models.quantise import COMPENSATIONS, StoredWeights, check_method, fold_gains, read_weights, rotated
+from models.quantise import (
+    COMPENSATIONS,
+    StoredWeights,
+    check_method,
+    compensate,
+    fold_gains,
+    nearest,
+    read_weights,
+    rotated,
+    weight_format,
+)
 
 pytestmark = [needs_gguf, needs_tokenizers]
 TEXT = "the cat sat on the mat and the dog ran after it. " * 60
@@ -91,6 +101,36 @@ def test_calibration_text_shares_no_paragraph_with_the_scored_text():
     assert not scored & {" ".join(p.split()) for p in calibration_text()[1].split("\n\n")}
 
 
+def test_the_last_layers_make_good_what_the_first_ones_lose():
+    # Rounded one by one to keep what each gives; the outputs of the network show whether errors add up.
+    weights, to = fold_gains(random_weights(tiny_config())), weight_format("int3")
+    windows = np.random.default_rng(0).integers(0, weights.config.vocabulary, (8, 64))
+    tensors = dict(weights.tensors)
+    for _, stage in compensate(weights, windows, to, "gptq"):
+        tensors |= {name: solution.values for name, solution in stage.solutions.items()}
+    plain = {n: nearest(m, to, search=True).values for n, m in weights.matrices().items()}
+    expected = Transformer(weights).forward(windows[0])
+    errors = [
+        np.square(Transformer(type(weights)(weights.config, each)).forward(windows[0]) - expected).sum()
+        for each in (tensors, weights.tensors | plain)
+    ]
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_activations_that_are_not_finite_end_in_one_sentence():
+    weights = random_weights(tiny_config())
+    large = {f"blk.0.{n}": weights.tensors[f"blk.0.{n}"] * np.float32(1e25) for n in ("attn_v", "attn_output")}
+    broken = fold_gains(type(weights)(weights.config, weights.tensors | large))
+    for method in ("gptq", "awq"):
+        with (
+            pytest.raises(InputError, match=r"blk\.0\.\w+: calibration activations hold NaN"),
+            np.errstate(all="ignore"),
+        ):
+            list(compensate(broken, np.arange(16).reshape(2, 8), weight_format("mxfp4"), method))
+    with pytest.raises(InputError, match="no tokens"):
+        list(compensate(weights, np.empty((0, 8), int), weight_format("int4"), "gptq"))
+
+
 def test_methods_are_named_in_either_order():
     assert check_method("GPTQ+rotation") == "rotation+gptq"
     with pytest.raises(InputError, match="'gptq'"):
@@ -154,6 +194,20 @@ def test_the_command_writes_what_quality_reads(command, file, tmp_path):
     )
     assert (status, errors) == (0, "")
     assert [row["title"] for row in json.loads(printed)["rows"]] == ["float32", "mxfp4 W4A16", "mxfp4 W4A8"]
+    other = tmp_path / "other"
+    assert command("quantise", *given[:2], "--out", str(other), *given[4:], "--method", "rtn")[0] == 0
+    both = ("--weights-file", str(folder), "--weights-file", str(other), "--text", str(text), "--tokens", "40")
+    status, printed, _ = command("quality", *both, "--window", "16", "--json")
+    rows = json.loads(printed)["rows"]
+    assert status == 0 and [row["method"] for row in rows[1::2]] == ["rotation+gptq", "rtn"]
+    for row in rows[1:]:
+        assert row["ratio_low"] < row["ratio"] < row["ratio_high"] and 0 <= row["accuracy"] <= 1
+        assert row["divergence"] > 0 and row["rounding_seconds"] > 0 and row["bits_per_weight"] == 4.25
+    assert rows[0]["divergence"] == 0 and rows[0]["ratio_low"] == 1.0
+    status, printed, _ = command("quality", *both, "--window", "16")
+    assert status == 0 and "bits a weight" in printed
+    status, _, errors = command("quality", *both, "--weights-file", str(file))
+    assert status == 2 and "no folder of hwsim quantise" in errors
     status, _, errors = command("quality", "--weights-file", str(folder), "--arithmetic", "int8", "--text", str(text))
     assert status == 2 and "own format" in errors
     status, _, errors = command("sensitivity", "smollm2-135m", "--weights-file", str(folder))
