@@ -10,6 +10,7 @@ from explorer.commands.output import AsJson, OutRun, check_out, emit, made_by, w
 from explorer.commands.precision import WeightsFile, printed_warnings
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
+from explorer.precision.compensated import COMPENSATED
 from explorer.precision.silicon import PROCESSES, WIDTHS, silicon_fronts
 from explorer.precision.silicon_document import SILICON_FILES, silicon_document, silicon_files
 from hwbase import InputError
@@ -27,7 +28,9 @@ def hardwire_command(
     ] = ",".join(PROCESSES),
     bits: Annotated[str, typer.Option("--bits", help="Widths to choose from.")] = ",".join(map(str, WIDTHS)),
     windows: Annotated[str, typer.Option("--windows", help="Windows of 128 tokens that are held out.")] = "24",
-    ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
+    ranges: Annotated[
+        str, typer.Option("--ranges", help=f"Of weights: {', '.join((*METHODS, *COMPENSATED))}.")
+    ] = "min-max",
     systems: Annotated[str, typer.Option("--systems", help="How many are built.")] = "1000",
     fab_region: FabRegion = None,
     settings: Set = None,

@@ -13,6 +13,7 @@ from explorer.commands.arguments import need_count
 from explorer.commands.output import RUN, AsJson, OutFile, check_file, check_out, deliver, emit, made_by, write_out
 from explorer.commands.progress import progress_bar
 from explorer.documents.terminal import show
+from explorer.precision.compensated import COMPENSATED
 from explorer.precision.document import STUDY_FILES, sensitivity_document, study_document, study_files, summary
 from explorer.precision.models import MAKERS, maker
 from explorer.precision.networks import Layer, grouped
@@ -40,7 +41,9 @@ def sensitivity_command(
     ] = None,
     per: Annotated[str, typer.Option("--per", help=f"Weights that share a range: {', '.join(SHARINGS)}.")] = "channel",
     block: Annotated[str | None, typer.Option("--block", help="Length of a group with --per group.")] = None,
-    ranges: Annotated[str, typer.Option("--ranges", help=f"Of weights: {', '.join(METHODS)}.")] = "min-max",
+    ranges: Annotated[
+        str, typer.Option("--ranges", help=f"Of weights: {', '.join((*METHODS, *COMPENSATED))}.")
+    ] = "min-max",
     asymmetric: Annotated[bool, typer.Option("--asymmetric", help="Weights with a zero point.")] = False,
     fused: Annotated[
         bool, typer.Option("--fused", help="Mark layers that read one input (column tie), for one choice of bits.")

@@ -15,13 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from explorer.inference.text import real_text
+from explorer.inference.text import calibration_text, real_text
+from explorer.precision.compensated import COMPENSATED, CompensatedMatrices
 from explorer.precision.metrics import divergence, log_softmax, noise
-from explorer.precision.networks import Bits, Choice, Layer, Moments, check_choice, check_rounding
+from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, Moments, check_choice, check_rounding
+from explorer.quantise.run import DEFAULT_LENGTH as CALIBRATION_LENGTH
+from explorer.quantise.run import DEFAULT_WINDOWS as CALIBRATION_WINDOWS
+from explorer.quantise.run import calibration_windows
 from hwbase import InputError, check, unknown_name
 from hwbase.errors import shown
 from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model
-from models.quantise import RoundedLinear, dynamic, first_products, is_stored, rounded
+from models.quantise import RoundedLinear, codes, dynamic, first_products, is_stored, rounded
 
 OUTLIERS = ("shared", "float", "precomputed")
 _SCALINGS = {"shared": "tensor", "float": "first-float", "precomputed": "first-float"}
@@ -53,18 +57,21 @@ class LanguageNetwork:
         name: str = DEFAULT_MODEL,
         outlier: str = "precomputed",
         rounding: Mapping[str, Any] | None = None,
+        compensated: CompensatedMatrices | None = None,
     ) -> None:
         """Run the network in float on `windows`, token ids (windows, tokens) that all begin with the same token.
 
-        `rounding` is passed to `models.quantise.rounded` for weights (default: min-max per channel); `outlier` is one
-        of `OUTLIERS`. Raises `InputError` for windows of fewer than two tokens or an unknown name.
+        `rounding` is passed to `models.quantise.rounded` for weights (default: min-max per channel), unless
+        `compensated` has them; `outlier` is one of `OUTLIERS`. Raises `InputError` for windows of fewer than two tokens
+        or an unknown name.
         """
         if outlier not in OUTLIERS:
             raise unknown_name("treatment of the outlier token", outlier, OUTLIERS)
         if windows.ndim != 2 or windows.shape[1] < 3 or len(np.unique(windows[:, 0])) != 1:
             raise InputError(f"windows have shape {windows.shape}: expected rows of 3 tokens or more, one begin token")
         self.name, self._weights, self._windows = name, weights, windows
-        self._outlier, self.rounding = outlier, check_rounding(rounding)
+        self._outlier, self.compensated = outlier, compensated
+        self.rounding = check_rounding(rounding) if compensated is None else dict(rounding or {})
         self._matrices = weights.matrices()
         model = Transformer(weights)
         #: Inputs of each layer in each window: rounding a layer leaves the layers before it unchanged.
@@ -103,6 +110,8 @@ class LanguageNetwork:
         settings = sorted(self.rounding.items()), self._outlier, self._windows.shape
         digest.update(repr((self._weights.config, settings)).encode())
         digest.update(np.ascontiguousarray(self._windows, np.int64).tobytes())
+        if self.compensated is not None:
+            digest.update(np.ascontiguousarray(self.compensated.windows, np.int64).tobytes())
         return digest.hexdigest()
 
     def losses(self, choice: Choice) -> dict[str, np.ndarray]:
@@ -112,7 +121,7 @@ class LanguageNetwork:
         """
         chosen = check_choice(choice, self.layers)
         matrices = ChainMap(
-            {name: rounded(self._matrices[name], bits.weights, **self.rounding) for name, bits in chosen.items()},
+            {name: self._rounded(name, bits.weights) for name, bits in chosen.items()},
             self._matrices,
         )
         roundings = {name: dynamic(bits.activations, _SCALINGS[self._outlier]) for name, bits in chosen.items()}
@@ -139,6 +148,17 @@ class LanguageNetwork:
     def weight(self, name: str) -> np.ndarray:
         """Return the matrix (outputs, inputs) of a layer."""
         return self._matrices[name]
+
+    def codes(self, name: str, bits: int) -> np.ndarray:
+        """Return the integers of a matrix at a width, less the zero point. Raises `InputError` for 16 or 32 bits."""
+        if self.compensated is not None:
+            return self.compensated.solution(name, bits).codes
+        return codes(self._matrices[name], bits, **self.rounding)
+
+    def _rounded(self, name: str, bits: int) -> np.ndarray:
+        if self.compensated is not None:
+            return self.compensated(name, bits)
+        return rounded(self._matrices[name], bits, **self.rounding)
 
     def moments(self) -> dict[str, Moments]:
         """Return mean squares of the inputs and outputs of each matrix over all windows.
@@ -217,14 +237,17 @@ def language_network(
     skip: int = 0,
     path: str | None = None,
     text: str | None = None,
+    calibration: str | None = None,
+    compensated: CompensatedMatrices | None = None,
     outlier: str = "precomputed",
     rounding: Mapping[str, Any] | None = None,
 ) -> LanguageNetwork:
     """Return the network of a GGUF file (default: SmolLM2-135M) on windows of `text` (default: `real_text`).
 
     Windows of `length` tokens, begin token included, are taken from the start of the text after `skip` windows, or with
-    `held_out` from its end backwards. Raises `InputError` for a text that is too short, and as
-    `models.inference.read_model` does.
+    `held_out` from its end backwards. A `method` of `rounding` that is one of `COMPENSATED` rounds by GPTQ on windows
+    of the text `calibration` (default: `calibration_text`), or as another network did that made `compensated`. Raises
+    `InputError` for a text that is too short, and as `models.inference.read_model` does.
     """
     if is_stored(path):
         raise InputError(
@@ -233,13 +256,25 @@ def language_network(
     weights, vocabulary = read_model(path)
     if vocabulary.begin is None:
         raise InputError("the model has no begin token: expected one, since every window starts with it")
-    ids = Tokenizer(vocabulary).encode(real_text()[1] if text is None else text)
+    tokenizer = Tokenizer(vocabulary)
+    ids = tokenizer.encode(real_text()[1] if text is None else text)
     name = DEFAULT_MODEL if path is None else Path(path).stem
     skipped = check.integer("skip", skip, low=0, high=1e6) * (length - 1)
     cut = text_windows(
         ids[: len(ids) - skipped] if held_out else ids[skipped:], vocabulary.begin, windows, length, held_out=held_out
     )
-    return LanguageNetwork(weights, cut, name=name, outlier=outlier, rounding=rounding)
+    whole = DEFAULT_ROUNDING | dict(rounding or {})
+    if whole["method"] not in COMPENSATED:
+        return LanguageNetwork(weights, cut, name=name, outlier=outlier, rounding=rounding)
+    check_rounding(whole | {"method": DEFAULT_ROUNDING["method"]})
+    if compensated is None:
+        others = np.asarray(tokenizer.encode(calibration_text()[1] if calibration is None else calibration), np.int64)
+        each = min(CALIBRATION_LENGTH, weights.config.context)
+        chosen = calibration_windows(others, CALIBRATION_WINDOWS, each, CompensatedMatrices.seed)
+        compensated = CompensatedMatrices(weights, chosen, whole)
+    return LanguageNetwork(
+        compensated.weights, cut, name=name, outlier=outlier, rounding=whole, compensated=compensated
+    )
 
 
 def text_windows(ids: Sequence[int], begin: int, windows: int, length: int, *, held_out: bool = False) -> np.ndarray:

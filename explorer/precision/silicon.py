@@ -35,7 +35,7 @@ from hwbase import Book, InputError, check
 from hwbase.books import refuse_unread
 from hwsim.weights import MAX_WEIGHT_BITS
 from models.inference import DEFAULT_MODEL
-from models.quantise import check_bits, codes
+from models.quantise import check_bits
 
 #: Processes, oldest first, by their technology books; the part before a hyphen is the node in cost books.
 PROCESSES = ("n16", "n7", "n5")
@@ -143,6 +143,7 @@ def silicon_fronts(
     make = maker(model, **settings)
     network = cast(LanguageNetwork, make())
     Store(cache, network.fingerprint)
+    settings["compensated"] = network.compensated
     judge = language_network(**(settings | {"windows": _HELD_OUT_WINDOWS} | dict(held_out or {})), held_out=True)
     tried = language_network(**(settings | {"windows": _TRIED_WINDOWS, "skip": len(network.windows)}))
     exact = judge.perplexity(judge.losses({}))
@@ -186,7 +187,7 @@ def weight_values(network: LanguageNetwork, layer: str, bits: int) -> hwsim.Weig
 
     Raises `InputError` for bits out of range.
     """
-    values, counts = np.unique(codes(network.weight(layer), bits, **network.rounding), return_counts=True)
+    values, counts = np.unique(network.codes(layer, bits), return_counts=True)
     return hwsim.WeightFormat(f"{layer} int{bits}", bits, values, counts / counts.sum())
 
 

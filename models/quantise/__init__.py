@@ -6,7 +6,8 @@ activations as they pass (`dynamic`). Values stay floating point, on the grid th
 has the integers.
 """
 
-from models.quantise.compensate import COMPENSATIONS, check_method, compensate
+from models.quantise.calibration import calibrated_hessians
+from models.quantise.compensate import COMPENSATIONS, check_method, compensate, prepared
 from models.quantise.formats import WeightFormat, weight_format, weight_formats
 from models.quantise.gptq import Solution, gptq, nearest
 from models.quantise.grid import MOST_BITS, UNROUNDED, Grid, check_bits, grid, round_to, side_by_side
@@ -33,6 +34,7 @@ __all__ = [
     "Solution",
     "StoredWeights",
     "WeightFormat",
+    "calibrated_hessians",
     "check_bits",
     "check_format",
     "check_method",
@@ -49,6 +51,7 @@ __all__ = [
     "min_max",
     "nearest",
     "observer",
+    "prepared",
     "read_header",
     "read_weights",
     "rotated",

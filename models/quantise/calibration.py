@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from hwbase import InputError
-from models.inference import HEAD, multiply
+from models.inference import HEAD, Transformer, Weights, multiply
 from models.quantise.formats import WeightFormat
 from models.quantise.gptq import Curvature, Solution, curvature, gptq
+from models.quantise.lockstep import Lockstep
 
 #: Norm of a token over the median's, above which its weight is reduced (massive activations).
 _MOST_NORM = 8.0
@@ -47,6 +49,30 @@ class Hessians(Products):
             self._last = list(inputs), scaled.T @ scaled
         self.sums[name] = self._last[1]
         return super().__call__(name, inputs)
+
+
+def calibrated_hessians(weights: Weights, windows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the Hessian of every matrix of a network in float, by name, on token ids (windows, tokens).
+
+    Matrices that read the same inputs have the same array. Raises `InputError` for activations that are not finite.
+    """
+    states = entering(weights, windows)
+    together, seen = Lockstep(weights, len(states)), Hessians(weights.matrices())
+    for i in range(weights.config.layers):
+        states = together.run(partial(run_layer, i), states, seen)
+    together.run(partial(run_layer, weights.config.layers), states, seen)
+    return seen.sums
+
+
+def entering(weights: Weights, windows: np.ndarray) -> list[np.ndarray]:
+    """Return what enters the first layer for each window of token ids, float32 (tokens, hidden)."""
+    model = Transformer(weights)
+    return [model.embed(window) for window in windows]
+
+
+def run_layer(i: int, model: Transformer, state: np.ndarray) -> np.ndarray:
+    """Return what leaves layer `i`, or what the head gives, which follows the last layer."""
+    return model.layer(i, state) if i < model.config.layers else model.resume(state, i)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from hwbase import InputError, unknown_name
-from models.inference import HEAD, Transformer, Weights
-from models.quantise.calibration import Hessians, Products, TargetedRounding
+from models.inference import HEAD, Weights
+from models.quantise.calibration import Hessians, Products, TargetedRounding, entering, run_layer
 from models.quantise.channels import scaled_channels
 from models.quantise.formats import WeightFormat
 from models.quantise.gptq import Solution, nearest
@@ -97,15 +97,14 @@ def compensate(
     tensors = dict(weights.tensors)
     own = Weights(weights.config, tensors)
     # GPTQ compares what each window gives in float with what it gives in the rounded network.
-    states = [Transformer(own).embed(window) for window in windows] if calibrated else []
-    states *= 2 if kind == "gptq" else 1
+    states = entering(own, windows) * (2 if kind == "gptq" else 1) if calibrated else []
     together = Lockstep(own, len(states)) if calibrated else None
     names = stages(weights)
     for number, name in enumerate(names):
         if report is not None:
             report(name, number, len(names))
         stage = kept(name)
-        part = _part(name, number)
+        part = partial(run_layer, number)
         if together is None:
             stage = stage or Stage(_rounded(_matrices(name, own), to, {}, search=kind != "rtn"), {})
         elif kind == "awq":
@@ -120,13 +119,6 @@ def compensate(
         tensors |= stage.gains | {key: solution.values for key, solution in stage.solutions.items()}
         if together is not None and kind == "awq" and name != HEAD:
             states = together.run(part, states, Products(tensors))
-
-
-def _part(name: str, number: int) -> Callable[[Transformer, np.ndarray], np.ndarray]:
-    """Return the function that runs one layer, or the head, which follows the last layer."""
-    if name == HEAD:
-        return lambda model, state: model.resume(state, number)
-    return lambda model, state: model.layer(number, state)
 
 
 def _matrices(name: str, own: Weights) -> dict[str, np.ndarray]:
