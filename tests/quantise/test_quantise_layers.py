@@ -88,6 +88,9 @@ def test_bad_layers_end_in_one_sentence(case):
         gptq(matrix, hessian * np.nan, weight_format("int4"))
     with pytest.raises(InputError, match=r"expected \(96, 96\)"):
         gptq(matrix, hessian[:5], weight_format("int4"))
+    opposite = hessian - 4 * np.trace(hessian) * np.eye(96)
+    with pytest.raises(InputError, match="Hessian is singular with 100% of its mean added: expected more calibration"):
+        gptq(matrix, opposite + 6 * np.diag(np.diagonal(hessian).sum() * (np.arange(96) % 2)), weight_format("int4"))
     with pytest.raises(InputError, match="'mxfp4'"):
         weight_format("mxfp5")
     assert "int3-g128" in weight_formats()
