@@ -9,9 +9,8 @@ from rich.console import Console
 from explorer.commands.arguments import need_count
 from explorer.commands.output import AsJson, emit
 from explorer.commands.progress import progress_bar
-from explorer.inference.text import read_text
+from explorer.inference.text import CALIBRATION_LENGTH, CALIBRATION_WINDOWS, read_text
 from explorer.quantise import quantise
-from explorer.quantise.run import DEFAULT_LENGTH, DEFAULT_WINDOWS
 from hwbase.numbers import plain, si
 from models.inference import DEFAULT_MODEL
 from models.quantise import COMPENSATIONS
@@ -27,8 +26,8 @@ def quantise_command(
     ),
     method: Annotated[str, typer.Option("--method", help=f"One of {', '.join(COMPENSATIONS)}.")] = "rotation+gptq",
     seed: Annotated[str, typer.Option("--seed", help="Of rotations and calibration windows.")] = "0",
-    windows: Annotated[str, typer.Option("--windows", help="Windows of calibration text.")] = str(DEFAULT_WINDOWS),
-    length: Annotated[str, typer.Option("--length", help="Tokens of a window.")] = str(DEFAULT_LENGTH),
+    windows: Annotated[str, typer.Option("--windows", help="Windows of calibration text.")] = str(CALIBRATION_WINDOWS),
+    length: Annotated[str, typer.Option("--length", help="Tokens of a window.")] = str(CALIBRATION_LENGTH),
     text: Annotated[str | None, typer.Option("--text", help="A UTF-8 calibration text of your own.")] = None,
     weights_file: Annotated[
         str | None,

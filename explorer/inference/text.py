@@ -3,7 +3,12 @@
 import platform
 from pathlib import Path
 
+import numpy as np
+
 from hwbase import InputError, parsing
+
+#: Windows of calibration text and their length in tokens, unless given.
+CALIBRATION_WINDOWS, CALIBRATION_LENGTH = 16, 512
 
 _TOPICS = ("objects", "execmodel", "types")
 #: Topics with little prose, which calibration text leaves out.
@@ -42,6 +47,21 @@ def calibration_text() -> tuple[str, str]:
     ]
     source = f"pydoc_data.topics but {'+'.join(_TOPICS)} of Python {platform.python_version()}"
     return source, "\n\n".join(dict.fromkeys(kept))
+
+
+def calibration_windows(ids: np.ndarray, count: int, length: int, seed: int) -> np.ndarray:
+    """Return token ids (windows, length): `count` pieces of a text drawn without replacement, in the text's order.
+
+    Raises `InputError` for a text that is too short.
+    """
+    pieces = len(ids) // length
+    if pieces < count:
+        raise InputError(
+            f"the calibration text has {len(ids)} tokens: expected at least {count * length}, "
+            f"for {count} windows of {length}"
+        )
+    chosen = np.sort(np.random.default_rng(seed).permutation(pieces)[:count])
+    return ids[: pieces * length].reshape(pieces, length)[chosen]
 
 
 def _words(paragraph: str) -> str:

@@ -15,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from explorer.inference.text import calibration_text, real_text
+from explorer.inference.text import (
+    CALIBRATION_LENGTH,
+    CALIBRATION_WINDOWS,
+    calibration_text,
+    calibration_windows,
+    real_text,
+)
 from explorer.precision.compensated import COMPENSATED, CompensatedMatrices
 from explorer.precision.metrics import divergence, log_softmax, noise
 from explorer.precision.networks import DEFAULT_ROUNDING, Bits, Choice, Layer, Moments, check_choice, check_rounding
-from explorer.quantise.run import DEFAULT_LENGTH as CALIBRATION_LENGTH
-from explorer.quantise.run import DEFAULT_WINDOWS as CALIBRATION_WINDOWS
-from explorer.quantise.run import calibration_windows
 from hwbase import InputError, check, unknown_name
 from hwbase.errors import shown
 from models.inference import DEFAULT_MODEL, HEAD, Tokenizer, Transformer, Weights, read_model

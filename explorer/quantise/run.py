@@ -10,7 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from explorer.inference.text import calibration_text, real_text
+from explorer.inference.text import (
+    CALIBRATION_LENGTH,
+    CALIBRATION_WINDOWS,
+    calibration_text,
+    calibration_windows,
+    real_text,
+)
 from explorer.progress import Report
 from hwbase import InputError, Record, check
 from hwbase.errors import shown
@@ -26,9 +32,6 @@ from models.quantise.stored import (
     write_header,
     write_stage,
 )
-
-#: Windows of calibration text and their length in tokens.
-DEFAULT_WINDOWS, DEFAULT_LENGTH = 16, 512
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ def quantise(
     *,
     out: str | Path,
     seed: int = 0,
-    windows: int = DEFAULT_WINDOWS,
-    length: int = DEFAULT_LENGTH,
+    windows: int = CALIBRATION_WINDOWS,
+    length: int = CALIBRATION_LENGTH,
     text: str | None = None,
     source: str = "given",
     path: str | Path | None = None,
@@ -182,21 +185,6 @@ def peak_bytes() -> int | None:
         return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
-
-
-def calibration_windows(ids: np.ndarray, count: int, length: int, seed: int) -> np.ndarray:
-    """Return token ids (windows, length): `count` pieces of a text drawn without replacement, in the text's order.
-
-    Raises `InputError` for a text that is too short.
-    """
-    pieces = len(ids) // length
-    if pieces < count:
-        raise InputError(
-            f"the calibration text has {len(ids)} tokens: expected at least {count * length}, "
-            f"for {count} windows of {length}"
-        )
-    chosen = np.sort(np.random.default_rng(seed).permutation(pieces)[:count])
-    return ids[: pieces * length].reshape(pieces, length)[chosen]
 
 
 def _folder(out: str | Path, header: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
