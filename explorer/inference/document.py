@@ -79,7 +79,12 @@ def inference_document(run: Inference, command: str = "") -> Document:
 def quality_document(table: QualityTable, command: str = "") -> Document:
     """Return perplexities by arithmetic as a document."""
     rounded = any(row.method for row in table.rows)
-    formats = {"ratio": times, "ratio_error": _thousandths, "accuracy": percent, "divergence": _thousandths}
+    formats: dict[str, Callable[[Any], str]] = {
+        "ratio": times,
+        "ratio_error": _thousandths,
+        "accuracy": percent,
+        "divergence": _thousandths,
+    }
     formats |= {name: _or_none(times) for name in ("ratio_low", "ratio_high")}
     formats |= {name: _or_none(plain) for name in ("bits_per_weight", "rounding_seconds")}
     formats["peak_bytes"] = _or_none(partial(si, unit="B"))

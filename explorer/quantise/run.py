@@ -189,7 +189,8 @@ def peak_bytes() -> int | None:
 
 def _folder(out: str | Path, header: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
     """Return the folder, made if need be, and the seconds and memory of an earlier run there."""
-    folder, cost = Path(out), {}
+    folder = Path(out)
+    cost: dict[str, Any] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = sorted(file.name for file in folder.iterdir() if not file.name.endswith(".part"))
@@ -199,7 +200,7 @@ def _folder(out: str | Path, header: dict[str, Any]) -> tuple[Path, dict[str, An
         earlier = read_header(folder)
         if earlier["key"] != header["key"]:
             raise InputError(f"{shown(out)} holds weights of other settings: expected an empty folder or the same ones")
-        cost = {name: earlier[name] for name in ("seconds", "peak_bytes") if name in earlier}
+        cost = {name: value for name, value in earlier.items() if name in ("seconds", "peak_bytes")}
     elif held:
         raise InputError(f"{shown(out)} holds other files: expected a new or empty folder")
     return folder, cost
