@@ -32,11 +32,10 @@ from explorer.commands.output import (
     write_out,
 )
 from explorer.commands.progress import progress_bar
-from explorer.documents.document import Section
-from explorer.documents.simulation import cycles_section, simulation_document, simulations_document
+from explorer.documents.simulation import cycles_of, cycles_section, simulation_document, simulations_document
 from explorer.documents.terminal import show
 from explorer.npu.answer import need_array, simulate_network
-from explorer.npu.document import decoding_cycles, network_document
+from explorer.npu.document import cycles_table, decoding_cycles, network_document
 from explorer.npu.networks import is_network
 from explorer.serving.document import serving_document
 from explorer.serving.folder import serving_files
@@ -224,14 +223,19 @@ def simulate_command(
                 raise InputError("--cycles is of one machine: expected --on with one")
             deliver(simulations_document(results, made_by()), out, as_json)
             return
-        more: list[Section] = []
-        if cycles:
-            tables = []
-            if results[0].kind == KIND:
-                accelerator = npu_machine(book or on, technology=technology, set=overrides)
-                tables = [decoding_cycles(model, accelerator, results[0], allocation)]
-            more = [cycles_section(results[0], *tables)]
-        deliver(simulation_document(results[0], made_by(), more), out, as_json)
+        result = results[0]
+        if not cycles:
+            deliver(simulation_document(result, made_by()), out, as_json)
+            return
+        counted = cycles_of(result)
+        tables = []
+        if result.kind == KIND:
+            accelerator = npu_machine(book or on, technology=technology, set=overrides)
+            step = decoding_cycles(model, accelerator, result, allocation)
+            tables.append(cycles_table(step))
+            counted["layers"] = step.to_frame().to_dict(orient="records")
+        document = simulation_document(result, made_by(), [cycles_section(result, *tables)])
+        deliver(dataclasses.replace(document, data=lambda: result.to_dict() | {"cycles": counted}), out, as_json)
         return
     if len(split_names(on)) > 1:
         raise InputError(f"--on {on!r}: expected one machine with --events; hwsim compare-serving takes two")

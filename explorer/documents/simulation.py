@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hwsim
 from explorer.documents.document import Document, Heading, Section, sections
@@ -62,25 +62,37 @@ def cycles_section(result: hwsim.SimResult, *parts: Table) -> Section:
 
     Raises `InputError` for a machine whose book states no clock.
     """
-    if CLOCK not in result.assumptions:
-        raise InputError(f"--cycles: {result.machine} states no {CLOCK}: expected a machine with a clock")
-    clock_hz = result.assumptions[CLOCK].nominal
-    rows = tuple(
-        (words(name), plain(seconds * clock_hz), percent(seconds / result.interval_s))
-        for name, seconds in result.occupancy_s.items()
-    )
+    cycles = cycles_of(result)
+    interval = cycles["interval_cycles"]
+    rows = tuple((words(name), plain(each), percent(each / interval)) for name, each in cycles["resources"].items())
     columns = (Column("resource", numeric=False), Column("cycles of a token"), Column("share of the interval"))
-    waits = [(part, share * result.latency_s) for part, share in result.breakdown.items() if share > 0.0]
     facts = Table(
         "Cycles of a token",
         (Column("from token to token", numeric=False), Column("cycles")),
         (
-            ("of the machine (initiation interval)", plain(result.interval_s * clock_hz)),
-            ("of one sequence", plain(result.latency_s * clock_hz)),
-            *((f"of which {words(part)}", plain(seconds * clock_hz)) for part, seconds in waits),
+            ("of the machine (initiation interval)", plain(interval)),
+            ("of one sequence", plain(cycles["latency_cycles"])),
+            *((f"of which {words(part)}", plain(each)) for part, each in cycles["parts"].items() if each > 0.0),
         ),
     )
     return Section("cycles", "Cycles", (facts, Table("Cycles by resource", columns, rows), *parts))
+
+
+def cycles_of(result: hwsim.SimResult) -> dict[str, Any]:
+    """Return the cycles of the interval, of a token's latency and its parts, and of each resource that it occupies.
+
+    Raises `InputError` for a machine whose book states no clock.
+    """
+    if CLOCK not in result.assumptions:
+        raise InputError(f"--cycles: {result.machine} states no {CLOCK}: expected a machine with a clock")
+    clock_hz = result.assumptions[CLOCK].nominal
+    latency = float(result.latency_s * clock_hz)
+    return {
+        "interval_cycles": float(result.interval_s * clock_hz),
+        "latency_cycles": latency,
+        "parts": {part: float(share) * latency for part, share in result.breakdown.items()},
+        "resources": {name: float(seconds * clock_hz) for name, seconds in result.occupancy_s.items()},
+    }
 
 
 def simulations_document(results: Sequence[hwsim.SimResult], command: str) -> Document:

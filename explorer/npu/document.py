@@ -69,15 +69,13 @@ def network_document(answer: NetworkAnswer, command: str, *, cycles: bool = Fals
     )
 
 
-def decoding_cycles(model: Any, machine: Machine, result: SimResult, allocation: str | None) -> Table:
-    """Return the clocks of every layer of a step that decodes, at the context and batch of a simulation.
+def decoding_cycles(model: Any, machine: Machine, result: SimResult, allocation: str | None) -> NetworkRun:
+    """Return a step that decodes, layer by layer, at the context and batch of a simulation.
 
     Raises `InputError` where these are arrays.
     """
-    spec = models.spec_of(model)
     context, batch = integer("context", result.context), integer("batch", result.batch)
-    run = decoding_run(spec, machine, context=context, batch=batch, allocation=bits_of(allocation))
-    return cycles_table(run)
+    return decoding_run(models.spec_of(model), machine, context=context, batch=batch, allocation=bits_of(allocation))
 
 
 def cycles_table(run: NetworkRun) -> Table:

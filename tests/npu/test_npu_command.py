@@ -167,6 +167,11 @@ def test_cycles_by_resource_and_layer(command):
     assert status == 0 and "initiation interval" in printed and "blk.0.attn_q" in printed
     status, printed, _ = command("simulate", SMALL, "--on", "hnlpu", "--cycles")
     assert status == 0 and "initiation interval" in printed
+    status, printed, _ = command("simulate", SMALL, "--on", "npu", "--cycles", "--prompt", "8", "--json")
+    cycles = json.loads(printed)["cycles"]
+    assert sum(cycles["parts"].values()) == pytest.approx(cycles["latency_cycles"])
+    layers = sum(layer["cycles"] * layer["repeats"] for layer in cycles["layers"])
+    assert layers == pytest.approx(cycles["latency_cycles"])
     for arguments, message in (
         (("--on", "h100", "--cycles"), "h100 states no clock_hz"),
         (("--on", "npu,hnlpu", "--cycles"), "--cycles is of one machine"),
