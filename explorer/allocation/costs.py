@@ -40,7 +40,7 @@ from hwsim.weights import MAX_WEIGHT_BITS
 _GPU_ACTIVATION_BITS, _CIRCUIT_ACTIVATION_BITS = 16, 8
 _MS_PER_S = _MJ_PER_J = 1e3
 _GPUS = ("rtx4080", "rtx3090", "a100")
-HARDWARE = (*_GPUS, *hwsim.machine_names((NPU,)), "mac-array", "hardwired")
+HARDWARE = (*_GPUS, NPU, "mac-array", "hardwired")
 #: The process and the cost book of hardwired silicon.
 _TECHNOLOGY, _BOOK = "n5", "default"
 
@@ -112,7 +112,8 @@ def cost_table(
     for name in ("inputs", "outputs", "tokens"):
         table[name] = positive(name, numbers(table, name))
     is_file = hardware.endswith(".toml")
-    if hardware in hwsim.machine_names((NPU,)) or (is_file and load_book(hardware, BOOKS).kind == NPU):
+    known = is_file or (hardware not in HARDWARE and hardware in hwsim.machine_names((NPU,)))
+    if hardware == NPU or (known and load_book(hardware, BOOKS).kind == NPU):
         return table.assign(**_on_npu(table, hardware, technology))
     if hardware in _GPUS or is_file:
         return table.assign(**_on_gpu(table, hardware))

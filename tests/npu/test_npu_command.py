@@ -36,6 +36,7 @@ def test_products_of_a_token_are_the_macs_of_the_model(model):
     assert macs == pytest.approx(macs_per_token(spec, 2048).total, rel=0.01)
 
 
+@pytest.mark.slow
 def test_an_allocation_changes_speed_energy_and_memory(small_bits):
     eight, four = hwsim.simulate(SMALL, "npu"), hwsim.simulate(SMALL, "npu", allocation=small_bits)
     assert four.tokens_per_s > 1.2 * eight.tokens_per_s
@@ -105,6 +106,7 @@ def test_an_onnx_file_runs(tmp_path):
     assert (outer.tokens, outer.inputs, outer.outputs, outer.repeats, outer.stored) == (5, 1, 5, 2, False)
 
 
+@pytest.mark.slow
 def test_simulate_shows_an_onnx_file(command, tmp_path):
     network = str(conv_net(tmp_path / "net.onnx"))
     status, printed, _ = command("simulate", network, "--on", "npu", "--cycles")
@@ -126,6 +128,7 @@ def test_terrain_runs_from_its_file():
     assert [p.name for p in products if p.stored] == [layer.name for layer in read_terrain().layers]
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_sentence(command, tmp_path, small_bits):
     unknown = conv_net(tmp_path / "odd.onnx", operator="Fft")
     bits = yaml.safe_load(small_bits.read_text())
@@ -162,6 +165,7 @@ def test_allocations_are_read_as_written(tmp_path):
         read_allocation(tmp_path / "b.csv")
 
 
+@pytest.mark.slow
 def test_cycles_by_resource_and_layer(command):
     status, printed, _ = command("simulate", SMALL, "--on", "npu", "--cycles", "--prompt", "8")
     assert status == 0 and "initiation interval" in printed and "blk.0.attn_q" in printed

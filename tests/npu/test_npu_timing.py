@@ -82,6 +82,7 @@ def test_tiles_cover_a_product_and_move_what_they_must():
         assert walk.load_bytes["inputs"].sum() >= product.tokens * product.inputs
 
 
+@pytest.mark.slow
 def test_the_search_finds_the_best_of_all_tilings():
     design = replace(
         BOOK,
