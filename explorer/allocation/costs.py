@@ -186,7 +186,7 @@ def _on_npu(table: pd.DataFrame, book: str, technology: str) -> dict[str, Any]:
     shape: dict[str, Any] = {name: table[name] for name in ("kernel", "stride", "width") if name in table}
     names = ("inputs", "outputs", "tokens", "bits", *shape)
     sizes = pd.DataFrame(
-        {name: np.asarray(number(name, table[name].to_numpy(), low=1, whole=True), int) for name in names}
+        {name: np.asarray(number(name, numbers(table, name).to_numpy(), low=1, whole=True), int) for name in names}
     )
     products = [
         Product(

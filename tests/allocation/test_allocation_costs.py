@@ -186,3 +186,6 @@ def test_a_spatial_accelerator_pays_for_bits_in_time_and_energy(layers, tmp_path
     assert explorer.cost_table(layers, str(own))["ms"].tolist() == explorer.cost_table(layers, "npu")["ms"].tolist()
     with pytest.raises(InputError, match="bits"):
         explorer.cost_table(layers.assign(bits=2.5), "npu")
+    layers.assign(kernel=1, width=1).to_csv(tmp_path / "layers.csv", index=False)
+    from_file = explorer.cost_table(str(tmp_path / "layers.csv"), "npu")
+    assert from_file["ms"].tolist() == explorer.cost_table(layers, "npu")["ms"].tolist()
