@@ -7,6 +7,7 @@ from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
 from hwsim.rtl.netlist import ADDER_CELLS
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
+from hwsim.rtl.scan import scan_lane, simulate_scan
 from hwsim.rtl.simulation import (
     SimulatedProducts,
     metal_waveform,
@@ -60,10 +61,12 @@ __all__ = [
     "quota_codes",
     "random_vectors",
     "region_ports",
+    "scan_lane",
     "simulate_cell",
     "simulate_mac",
     "simulate_metal",
     "simulate_plan",
+    "simulate_scan",
     "synthesise",
     "testbench_text",
 ]

@@ -42,7 +42,8 @@ module tb;
 
 """
 
-_TAIL = """\
+#: Prints the verdict.
+TESTBENCH_TAIL = """\
     if (wrong == 0) $display("PASS");
     else $display("FAIL %0d", wrong);
     $finish;
@@ -226,7 +227,7 @@ def testbench_text(circuit: str, plan: CellPlan, vectors: int, inputs: int, widt
         control=plan.control_clocks,
         half_clock=half_clock,
     )
-    return head + {"ME": _METAL, "CE": _CELL, "MA": _MAC}[circuit] + _TAIL
+    return head + {"ME": _METAL, "CE": _CELL, "MA": _MAC}[circuit] + TESTBENCH_TAIL
 
 
 def check_activations(activations: np.ndarray, inputs: int, activation_bits: int) -> np.ndarray:
@@ -278,6 +279,11 @@ def simulate_plan(
         For values out of range or a missing tool.
     """
     files = testbench_files(circuit, plan, verilog, codes, activations, activation_bits)
+    return run_testbench(circuit, files, timeout_s)
+
+
+def run_testbench(circuit: str, files: dict[str, str], timeout_s: float) -> SimulatedProducts:
+    """Run a testbench, and return the results that it prints."""
     with workspace(files) as folder:
         run_tool("iverilog", ["-g2005", "-s", "tb", "-o", "tb.vvp", "design.v", "tb.v"], folder, timeout_s)
         printed = run_tool("vvp", ["-N", "tb.vvp"], folder, timeout_s).splitlines()
