@@ -147,12 +147,14 @@ def _density(m: _Machine) -> dict[str, float]:
     array = m.chip.block("HN array").area_mm2
     neuron = hwsim.metal_embedding(LAYER_INPUTS, LAYER_INPUTS, fmt, m.gates, slack=m.design.popcnt_slack)
     per_weight_um2 = array / m.chip.hn_weights * 1e6
-    measured = {name: load_book("synthesis", BOOKS).value(name, "transistor") for name in _SYNTHESISED}
+    synthesis = load_book("synthesis", BOOKS)
+    measured = {name: synthesis.value(name, "transistor") for name in _SYNTHESISED}
     return {
         "ce-transistors": layer.transistors_per_weight,
         "ce-transistors-synthesis": measured["layer_ce_transistors"],
         "me-hnlpu-transistors-synthesis": measured["layer_me_transistors"],
         "fig12-density-gain-synthesis": measured["operator_ce_transistors"] / measured["operator_me_transistors"],
+        "fig12-density-gain-layout": synthesis.value("layout_ce_over_me", "1"),
         "ce-naive-area": naive_mm2,
         "ce-naive-chips": naive_mm2 / m.gates.reticle_area_mm2,
         "me-per-weight": per_weight_um2,
