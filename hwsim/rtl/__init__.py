@@ -6,6 +6,7 @@ from hwsim.rtl.liberty import AdderDelay, adder_delay, liberty_folder
 from hwsim.rtl.mac import mac_unit
 from hwsim.rtl.metal import CellPlan, metal_cells, metal_neuron, metal_wiring, ports_of, region_ports
 from hwsim.rtl.netlist import ADDER_CELLS
+from hwsim.rtl.polarity import PopcntPlan, inverting_popcnt
 from hwsim.rtl.samples import corner_vectors, quota_codes, random_vectors
 from hwsim.rtl.scan import scan_lane, simulate_scan
 from hwsim.rtl.simulation import (
@@ -37,6 +38,7 @@ __all__ = [
     "CellPlan",
     "CellToggles",
     "Layout",
+    "PopcntPlan",
     "SimulatedProducts",
     "Synthesis",
     "TransistorCount",
@@ -48,6 +50,7 @@ __all__ = [
     "find_tool",
     "has_layout_tools",
     "has_tools",
+    "inverting_popcnt",
     "liberty_folder",
     "mac_unit",
     "measure_toggles",
