@@ -51,7 +51,9 @@ def prepared(weights: Weights, method: str, seed: int) -> Weights:
     """Return the network whose matrices a method rounds: rotated, or with an untied head."""
     if check_method(method).startswith(_ROTATION):
         return rotated(weights, seed)
-    return fold_gains(weights) if method == "gptq" else _untied(weights)
+    # Norms that also subtract the mean and add a bias do not fold.
+    folds = method == "gptq" and weights.config.norm == "rms"
+    return fold_gains(weights) if folds else _untied(weights)
 
 
 def stages(weights: Weights) -> tuple[str, ...]:
