@@ -30,7 +30,7 @@ def staged(build: Callable[[int], Plan], stages: int, levels: int, fewest: int) 
     wanted = integer("stages", stages, low=fewest, high=1000)
     most = integer("levels", levels, low=0, high=1e6)
     plain = build(0)
-    if max(plain.depths) <= most or (wanted == fewest and not most):
+    if max(plain.depths, default=0) <= most or (wanted == fewest and not most):
         return plain
     if most:
         return build(max(most, _FEWEST_LEVELS))

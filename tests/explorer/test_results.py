@@ -58,7 +58,9 @@ def switching():
 
 
 def quality():
-    row = QualityRow("float32", "float", 32, 32, "", "float", 15.0, 1.0, 0.0, 2.0)
+    row = QualityRow(
+        "float32", "float", 32, 32, "", "float", 15.0, 1.0, 0.0, 1.0, 1.0, 0.4, 0.0, "", 32.0, None, None, 2.0
+    )
     return QualityTable("tiny", "a text", "0" * 64, 96, 64, (row,))
 
 
