@@ -5,14 +5,15 @@ All figures are of one direction and one end of a link.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
-from hwbase import Book, Record, load_book, unknown_name
+from hwbase import Book, Record, load_book
 from hwbase.books import Reader, from_book, sourced
 from hwbase.check import Number
+from hwsim.machine_books import with_table
 from hwsim.technology import BOOKS
 
 #: The class of the link that the machine's book describes itself.
@@ -84,17 +85,7 @@ def with_links(machine: Book) -> Book:
 
     Those that the machine's book states stand. Raises `InputError` for one that no class has.
     """
-    known, stated = _package_links(), machine.section(LINKS)
-    if known.keys() == stated.keys() and all(stated[name].unit == quantity.unit for name, quantity in known.items()):
-        # They stand beside its own already.
-        return machine
-    beside = {f"{LINKS}.{name}": quantity for name, quantity in known.items()}
-    for name, quantity in stated.items():
-        full = f"{LINKS}.{name}"
-        if full not in beside:
-            raise unknown_name(f"constant in {machine.name}:", full, beside)
-        beside[full] = quantity.to(beside[full].unit, f"{machine.name}: {full}")
-    return replace(machine, quantities={**machine.quantities, **beside})
+    return with_table(machine, LINKS, _package_links())
 
 
 def read_classes(reader: Reader, chosen: tuple[str, ...]) -> LinkTable:

@@ -4,7 +4,8 @@ A new machine is one TOML file, in `hwsim/books` or anywhere: a `[book]` table w
 constants that differ from those of another machine. Nothing else names a machine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -56,6 +57,24 @@ def machine_book(machine: str | Path | Book = DEFAULT_MACHINE, kinds: Iterable[s
         expected = " or ".join(repr(kind) for kind in kind_names)
         raise InputError(f"machine {book.name!r} is of kind {book.kind!r}: expected one of kind {expected}")
     return book
+
+
+def with_table(machine: Book, table: str, known: Mapping[str, Quantity]) -> Book:
+    """Return the book of a machine with the quantities `known` beside its own, as "TABLE.NAME".
+
+    Those that the machine's book states stand. Raises `InputError` for one in `table` that is not known.
+    """
+    stated = machine.section(table)
+    if known.keys() == stated.keys() and all(stated[name].unit == quantity.unit for name, quantity in known.items()):
+        # They stand beside its own already.
+        return machine
+    beside = {f"{table}.{name}": quantity for name, quantity in known.items()}
+    for name, quantity in stated.items():
+        full = f"{table}.{name}"
+        if full not in beside:
+            raise unknown_name(f"constant in {machine.name}:", full, beside)
+        beside[full] = quantity.to(beside[full].unit, f"{machine.name}: {full}")
+    return replace(machine, quantities={**machine.quantities, **beside})
 
 
 def machine_header(name: str) -> Header | None:

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from explorer.papers.mixdq_data import sdxl_attention, sdxl_layers
 from hwbase.check import integer
 from hwsim.npu.design import Npu
@@ -66,13 +64,10 @@ def _sdxl(design: Npu, images: int) -> list[Product]:
     cross-attention, products inside attention and the activations of a few layers stay in 16 bits.
     """
     layers = sdxl_layers()
-    side = np.sqrt(layers["tokens"]).round().astype(int)
-    stride = np.sqrt(layers["in_elements"] / layers["in_ch"] / layers["tokens"]).round().astype(int)
     reads_text = layers["layer"].str.contains(_TEXT_LAYERS)
     products = []
     records: list[Any] = layers.to_dict(orient="records")
-    for row, width, step, text in zip(records, side, stride, reads_text, strict=True):
-        convolves = row["type"] == "conv2d"
+    for row, text in zip(records, reads_text, strict=True):
         products.append(
             Product(
                 row["layer"],
@@ -82,8 +77,8 @@ def _sdxl(design: Npu, images: int) -> list[Product]:
                 weight_bits=int(design.weight_bits),
                 activation_bits=int(design.attention_bits if row["float_activations"] else design.activation_bits),
                 kernel=row["kernel"],
-                stride=int(step) if convolves else 1,
-                width=int(width) if convolves else 1,
+                stride=row["stride"],
+                width=row["width"],
                 fixed_bytes=row["out_ch"] * _FLOAT_BYTES if text else 0.0,
             )
         )

@@ -20,8 +20,15 @@ HAWQ_SHARES = ("0.25", "0.5", "0.75")
 
 @cache
 def sdxl_layers() -> pd.DataFrame:
-    """Return a row for each of SDXL-Turbo's 794 layers at 512 x 512: shape, counts, sensitivities, published bits."""
-    return pd.read_csv(_DATA / "sdxl_turbo_layers.csv.gz")
+    """Return a row for each of SDXL-Turbo's 794 layers at 512 x 512: shape, counts, sensitivities, published bits.
+
+    `stride` and `width` (positions in a row of the output) follow from the counts; both are 1 for a linear layer.
+    """
+    rows = pd.read_csv(_DATA / "sdxl_turbo_layers.csv.gz")
+    convolves = rows["type"] == "conv2d"
+    strides = ((rows["in_elements"] / rows["in_ch"] / rows["tokens"]) ** 0.5).round().astype(int)
+    widths = (rows["tokens"] ** 0.5).round().astype(int)
+    return rows.assign(stride=strides.where(convolves, 1), width=widths.where(convolves, 1))
 
 
 @cache
@@ -60,9 +67,7 @@ def sdxl_options(group: str | None = None) -> pd.DataFrame:
                         "ssim": rows[f"w_ssim_b{bits}"],
                         "inputs": rows["in_ch"] * rows["kernel"] ** 2,
                         "outputs": rows["out_ch"],
-                        "kernel": rows["kernel"],
-                        "stride": np.sqrt(rows["in_elements"] / rows["in_ch"] / rows["tokens"]).round().astype(int),
-                        "width": np.sqrt(rows["tokens"]).round().astype(int).where(rows["type"] == "conv2d", 1),
+                        **{c: rows[c] for c in ("kernel", "stride", "width")},
                         **{c: rows[c] for c in ("tokens", "in_elements", "out_elements", "macs")},
                     }
                 )

@@ -57,7 +57,7 @@ class CompensatedMatrices:
         key = name, bits
         if key not in self._kept:
             self._kept[key] = gptq(self.weights.matrix(name), self._hessians[name], self._format(bits))
-            while sum(each.codes.size for each in self._kept.values()) > _KEPT:
+            while len(self._kept) > 1 and sum(each.codes.size for each in self._kept.values()) > _KEPT:
                 self._kept.popitem(last=False)
         return self._kept[key]
 

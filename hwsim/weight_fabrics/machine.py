@@ -8,6 +8,7 @@ import numpy as np
 
 from hwbase import Book, InputError, Reader, Record, load_book, unknown_name
 from hwbase.check import Number
+from hwsim.machine_books import with_table
 from hwsim.technology import BOOKS
 from hwsim.weight_fabrics.compare import BOOK
 from hwsim.weight_fabrics.kinds import FABRICS, TERNARY
@@ -68,18 +69,8 @@ def with_fabrics(machine: Book) -> Book:
 
     Those that the machine's book states stand. Raises `InputError` for one that no fabric has.
     """
-    stated = machine.section(TABLE)
     known = {name: quantity for name, quantity in _fabrics().items() if name != _OF_THE_MACHINE}
-    if known.keys() == stated.keys() and all(stated[name].unit == quantity.unit for name, quantity in known.items()):
-        # They stand beside its own already.
-        return machine
-    beside = {f"{TABLE}.{name}": quantity for name, quantity in known.items()}
-    for name, quantity in stated.items():
-        full = f"{TABLE}.{name}"
-        if full not in beside:
-            raise unknown_name(f"constant in {machine.name}:", full, beside)
-        beside[full] = quantity.to(beside[full].unit, f"{machine.name}: {full}")
-    return replace(machine, quantities={**machine.quantities, **beside})
+    return with_table(machine, TABLE, known)
 
 
 def read_fabrics(reader: Reader, fabric: str) -> FabricConstants:

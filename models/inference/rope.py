@@ -66,6 +66,12 @@ def yarn_divisors(
         Whether the two ends are rounded outwards to whole pairs. Default True.
     """
 
+    if not (theta > 1.0 and original > 0.0 and fast > 0.0 and slow > 0.0):
+        raise InputError(
+            f"theta = {theta:g}, original = {original:g}, fast = {fast:g}, slow = {slow:g}: expected a theta above 1, "
+            "and the others above 0"
+        )
+
     def pair(turns: float) -> float:
         return head_dim * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(theta))
 

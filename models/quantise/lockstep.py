@@ -23,7 +23,7 @@ class Lockstep:
         self._inputs: list[np.ndarray] = [np.empty(0)] * count
         self._outputs: list[np.ndarray] = []
         self._name = ""
-        self._answer: Answer = _none
+        self._answer: Answer
         self._models = [Transformer(weights, self._operator(number)) for number in range(count)]
         self._barrier = Barrier(count, self._all)
 
@@ -62,7 +62,3 @@ class Lockstep:
 
     def _all(self) -> None:
         self._outputs = self._answer(self._name, self._inputs)
-
-
-def _none(name: str, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    raise NotImplementedError(name)

@@ -1,4 +1,4 @@
-"""Hostile command lines: 2,000 seeded ones end with a known status, and a refusal is one short line."""
+"""Hostile command lines: 1,000 seeded ones end with a known status, and a refusal is one short line."""
 
 import random
 

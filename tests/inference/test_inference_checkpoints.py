@@ -11,6 +11,7 @@ from inference_cases import needs_gguf, needs_safetensors, needs_tokenizers, tin
 
 from hwbase import InputError
 from models.inference import HEAD, Tokenizer, Transformer, Vocabulary, Weights, perplexity, read_model, token_losses
+from models.inference.rope import yarn_divisors
 from models.quantise import compensate, weight_format
 from models.quantise.compensate import prepared
 from models.quantise.rotation import rotated
@@ -250,6 +251,12 @@ def test_perplexity_with_a_begin_token(tmp_path):
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(32), TOKENS[1:]]
     np.testing.assert_allclose(token_losses(model, TOKENS, window=40, begin=1), losses, atol=1e-4)
     assert perplexity(model, TOKENS, window=40).tokens == 32
+
+
+@pytest.mark.parametrize("changed", [{"theta": 1.0}, {"original": 0.0}, {"fast": 0.0}])
+def test_yarn_without_wavelengths_is_refused(changed):
+    with pytest.raises(InputError, match="expected a theta above 1"):
+        yarn_divisors(16, **{"theta": 1e4, "factor": 4.0, "original": 2048.0} | changed)
 
 
 @pytest.mark.parametrize("name", ["qwen2", "llama biases", "qwen3"])

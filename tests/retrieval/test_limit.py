@@ -77,6 +77,8 @@ def test_the_study_has_a_row_a_case():
         (lambda: optimised(5, 5, 2), "k = 5"),
         (lambda: moment_curve(5, 5), "k = 5"),
         (lambda: most_documents(6, 1), "bits = 6"),
+        (lambda: limit_study(500, 5), "k = 5: 500 documents have 255,244,687,600 sets of 5, expected at most 200,000"),
+        (lambda: moment_curve(500, 5), "expected at most 200,000"),
     ],
 )
 def test_bad_input_is_named(call, message):
@@ -93,5 +95,8 @@ def test_the_command_writes_a_collection_and_warns(command, tmp_path):
     queries = read_texts(tmp_path / "limit" / "queries.jsonl", "queries")
     again = read_collection(texts, queries, tmp_path / "limit" / "qrels.tsv")
     assert again.grades == limit_collection(small=True).grades
+    (tmp_path / "limit" / "mine.txt").write_text("keep me")
+    status, _, error = command("retrieve", "limit", *arguments, "--write", str(tmp_path / "limit"), "--small")
+    assert status == 2 and "mine.txt" in error
     status, _, error = command("retrieve", "limit", "--small")
     assert status == 2 and "--small without --write" in error

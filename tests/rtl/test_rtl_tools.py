@@ -9,7 +9,7 @@ import hwsim
 from explorer.audit.neuron import audit_neuron
 from hwbase import InputError, load_book
 from hwsim import rtl
-from hwsim.circuits import neuron_cells
+from hwsim.circuits import neuron_cells, neuron_transistors
 from hwsim.kernels.hardwired import hardwired_matvec
 from hwsim.rtl.metal import CODE_HALVES
 from hwsim.technology import BOOKS
@@ -162,6 +162,9 @@ def test_audit_of_small_neurons():
     assert len(frame) == 9 and frame["bit_exact"].all()
     assert set(frame["circuit"]) == {"ME", "CE", "CE plain"}
     assert len(found.ratio_frame()) == 5 and found.findings
+    # Even with the leanest adders the paper's transistors a weight are too few.
+    leanest = [row.pass_transistor_per_weight for row in found.rows if (row.circuit, row.adders) == ("ME", "cells")]
+    assert all(each is not None and each > found.rows[0].paper_per_weight for each in leanest)
     assert "NaN" not in found.to_json()
 
 
@@ -192,6 +195,10 @@ def test_neurons_of_the_papers_size_take_what_the_book_records():
         known = recorded[f"operator_{circuit}_transistors"]
         assert found == pytest.approx(known.nominal if end == "nominal" else known.high, rel=VERSIONS)
     assert 9 < per_weight["ce", "high"] / per_weight["me", "high"] < 11
+    # The circuit model counts more than synthesis needs, by a fifth at most.
+    model = neuron_transistors(1024, FP4, hwsim.load_technology("n5"), 8, 0.0) / 1024
+    assert all(0 < model / per_weight["me", end] - 1 < 0.2 for end in ("nominal", "high"))
+    assert per_weight["me", "high"] == pytest.approx(model, rel=0.1)
 
 
 @pytest.mark.slow

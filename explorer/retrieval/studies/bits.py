@@ -13,6 +13,7 @@ import pandas as pd
 from explorer.progress import Report
 from explorer.retrieval.collection import Collection
 from explorer.retrieval.evaluate import (
+    Estimate,
     Evaluation,
     Search,
     build,
@@ -87,7 +88,7 @@ def bits_study(
             first = first or plain
             gain = difference(plain, first)[_METRIC]
             lines.append(
-                _line(bits, name, plain.bits_per_vector, plain)
+                _line(bits, name, plain.bits_per_vector, plain.metrics)
                 | {
                     "gain": gain.mean if plain is not first else None,
                     "gain_low": gain.low if plain is not first else None,
@@ -108,8 +109,7 @@ def bits_study(
     )
 
 
-def _line(bits: float, name: str, stored: int, result: Evaluation) -> dict[str, Any]:
-    found = result.metrics
+def _line(bits: float, name: str, stored: int, found: Mapping[str, Estimate]) -> dict[str, Any]:
     return {
         "bits_per_dim": bits,
         "codec": name,
@@ -141,16 +141,5 @@ def _faiss_lines(collection: Collection, rows: np.ndarray, asked: np.ndarray) ->
         index.add(documents)
         _, ids = index.search(queries, _K)
         found = estimates(query_metrics(ids, collection.grades))
-        lines.append(
-            {
-                "bits_per_dim": per_dim,
-                "codec": name,
-                "bits": 8 * int(getattr(index, "code_size", 0)),
-                "recall@1": found["recall@1"].mean,
-                "recall@10": found[_METRIC].mean,
-                "recall@10_low": found[_METRIC].low,
-                "recall@10_high": found[_METRIC].high,
-                "recall@100": found["recall@100"].mean,
-            }
-        )
+        lines.append(_line(per_dim, name, 8 * int(getattr(index, "code_size", 0)), found))
     return lines

@@ -18,7 +18,7 @@ import pandas as pd
 from explorer.progress import Report
 from explorer.retrieval.collection import Collection, Texts
 from explorer.retrieval.studies.measured import Measured
-from explorer.writing import write_text
+from explorer.writing import write_folder
 from hwbase import InputError
 from hwbase.check import integer
 from models.binarize import fit_codec, unit
@@ -30,6 +30,10 @@ _ATTRIBUTES = 1850
 _MOST_SETS = 2_000_000
 _ROUNDS = 400
 _SEED = 3
+#: Top-k sets that a study goes through at most.
+_MOST_STUDIED = 200_000
+#: Adam (Kingma and Ba, arXiv 1412.6980): rate, decays, least divisor; and how sharp the softmax is at first.
+_RATE, _FIRST, _SECOND, _LEAST, _SHARP = 0.05, 0.9, 0.99, 1e-8, 10.0
 _SYLLABLES = ("ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "zo")
 
 
@@ -64,27 +68,33 @@ def limit_collection(small: bool = False, seed: int = 0) -> Collection:
     )
 
 
-def write_collection(collection: Collection, folder: str | Path) -> list[Path]:
-    """Write documents, queries and judgements as `hwsim retrieve eval` reads them, and return the three files.
+def write_collection(collection: Collection, folder: str | Path) -> Path:
+    """Write documents, queries and judgements as `hwsim retrieve eval` reads them, and return the folder.
 
-    Raises `InputError` if the folder cannot be written.
+    Raises `InputError` if the folder cannot be written, or holds other files.
     """
-    place = Path(folder)
-    try:
-        place.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from None
-    files = []
+    files = {}
     for name, texts in (("documents", collection.documents), ("queries", collection.queries)):
         lines = (json.dumps({"id": key, "text": text}) for key, text in zip(texts.ids, texts.texts, strict=True))
-        files.append(write_text("\n".join(lines) + "\n", place / f"{name}.jsonl"))
+        files[f"{name}.jsonl"] = "\n".join(lines) + "\n"
     judged = (
         f"{query}\t{collection.documents.ids[answer]}\t{grade:g}"
         for query, graded in zip(collection.queries.ids, collection.grades, strict=True)
         for answer, grade in graded.items()
     )
-    files.append(write_text("\n".join(judged) + "\n", place / "qrels.tsv"))
-    return files
+    return write_folder(folder, files | {"qrels.tsv": "\n".join(judged) + "\n"})
+
+
+def _top_sets(documents: int, k: int) -> list[tuple[int, ...]]:
+    """Return all sets of k documents. Raises `InputError` for more than a study goes through."""
+    size = integer("documents", documents, low=2, high=500)
+    chosen = integer("k", k, high=size - 1)
+    if comb(size, chosen) > _MOST_STUDIED:
+        raise InputError(
+            f"k = {k}: {size} documents have {comb(size, chosen):,} sets of {k}, expected at most {_MOST_STUDIED:,}: "
+            "fewer documents, or a smaller k"
+        )
+    return list(combinations(range(size), chosen))
 
 
 def expressed(documents: np.ndarray, sets: Iterable[Sequence[int]], queries: np.ndarray) -> float:
@@ -104,12 +114,12 @@ def moment_curve(documents: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     Documents lie on the trigonometric moment curve (cos t, sin t, cos 2t, ...). The query of a set is the polynomial
     prod (1 - cos(t - t_i)), least on the set, with its sign turned.
     """
-    integer("k", k, high=documents - 1)
+    sets = _top_sets(documents, k)
     angles = 2 * np.pi * np.arange(documents) / documents
     waves = np.arange(1, k + 1)
     rows = np.stack([f(np.outer(angles, waves)) for f in (np.cos, np.sin)], axis=2).reshape(documents, 2 * k)
     queries = []
-    for own in combinations(range(documents), k):
+    for own in sets:
         # Coefficients of exp(i w t), w from -k to k.
         total = np.ones(1, complex)
         for i in own:
@@ -125,10 +135,8 @@ def optimised(documents: int, k: int, dims: int, *, rounds: int = _ROUNDS, seed:
     Documents and one query for each set are unit vectors; the loss is that of a softmax over documents, as in training.
     Adam; the best round counts. A share below 1 bounds what this training reaches, not what is possible.
     """
-    integer("documents", documents, low=2, high=500)
-    integer("k", k, high=documents - 1)
     integer("dims", dims, high=4096)
-    sets = np.array(list(combinations(range(documents), k)))
+    sets = np.array(_top_sets(documents, k))
     wanted = np.zeros((len(sets), documents), np.float32)
     np.put_along_axis(wanted, sets, 1.0, axis=1)
     random = np.random.default_rng(seed)
@@ -141,16 +149,16 @@ def optimised(documents: int, k: int, dims: int, *, rounds: int = _ROUNDS, seed:
         best = max(best, _share(scores, wanted))
         if best == 1.0:
             return 1.0
-        sharp = 10.0 * step**0.5
+        sharp = _SHARP * step**0.5
         weights = np.exp(sharp * (scores - scores.max(axis=1, keepdims=True)))
         slope = weights / weights.sum(axis=1, keepdims=True) - wanted / k
         for place, (own, gradient) in enumerate(((x, slope.T @ q), (q, slope @ x))):
             # Only what turns a vector counts.
             turn = gradient - (gradient * own).sum(axis=1, keepdims=True) * own
-            first[place] = 0.9 * first[place] + 0.1 * turn
-            second[place] = 0.99 * second[place] + 0.01 * turn**2
-            ahead = first[place] / (1 - 0.9**step)
-            parts[place] = own - 0.05 * ahead / (np.sqrt(second[place] / (1 - 0.99**step)) + 1e-8)
+            first[place] = _FIRST * first[place] + (1 - _FIRST) * turn
+            second[place] = _SECOND * second[place] + (1 - _SECOND) * turn**2
+            ahead, spread = first[place] / (1 - _FIRST**step), second[place] / (1 - _SECOND**step)
+            parts[place] = own - _RATE * ahead / (np.sqrt(spread) + _LEAST)
     return best
 
 
@@ -229,6 +237,7 @@ def limit_study(
     Rows "moment curve" have 2 k dimensions and keep documents in each of `codecs`; queries stay in floats. With
     `bits` a note says whether codes of so many bits are too few.
     """
+    sets = _top_sets(documents, k)
     rows = []
     for step, size in enumerate(dims):
         if report is not None:
@@ -236,7 +245,6 @@ def limit_study(
         share = optimised(documents, k, size)
         rows.append({"vectors": "optimised", "codec": "float32", "dims": size, "bits": 32 * size, "expressed": share})
     points, queries = moment_curve(documents, k)
-    sets = list(combinations(range(documents), k))
     for name in codecs:
         codec = fit_codec(name, points)
         kept = unit(codec.decode(codec.encode(points)))
