@@ -21,7 +21,7 @@ from explorer.documents.document import Document, Documented
 from explorer.progress import Report
 from hwbase import Record
 from hwbase.check import integer, real
-from hwbase.numbers import counted, listed
+from hwbase.numbers import counted, listed, percent
 from hwsim import rtl
 from hwsim.rtl.metal import CellPlan
 
@@ -248,10 +248,8 @@ def _findings(audit: TimingAudit) -> list[str]:
         if reaching is None:
             text += f"; no number of stages reaches {audit.target_hz / 1e9:g} GHz"
         elif reaching is not first:
-            text += (
-                f"; {audit.target_hz / 1e9:g} GHz takes {counted(reaching.stages, 'stage')} and "
-                f"{reaching.added_share:+.1%} of transistors"
-            )
+            more = f"{percent(abs(reaching.added_share))} {'more' if reaching.added_share > 0 else 'fewer'} transistors"
+            text += f"; {audit.target_hz / 1e9:g} GHz takes {counted(reaching.stages, 'stage')} and {more}"
         lines.append(text + ".")
     simulated = [row for row in audit.rows if row.bit_exact is not None]
     if simulated:
